@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * env.h: what lib asks of whoever links it. lib knows no other room, so the CPU layer (or a host test) hands these in
+ * once, before the first log line.
+ */
+#ifndef SAMEPAGE_LIB_ENV_H
+#define SAMEPAGE_LIB_ENV_H
+
+#include <lib/types.h>
+
+struct lib_env {
+	unsigned (*cpu_id)(void);
+	u64 (*microseconds)(void);			/* since boot, for log lines */
+	void (*write)(const char *text, size_t len);	/* the console; any context */
+	void (*panic)(const char *message) __noreturn;	/* the end: registers, backtrace, halt */
+};
+
+/* `env` stays valid for ever. Called once, on the boot CPU, before any other CPU runs. */
+void lib_env_set(const struct lib_env *env);
+const struct lib_env *lib_env(void);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lock.h: spinlocks (Concurrency Kit's ticket lock) with a rank each.
+ *
+ * Why ranks: a CPU may take a lock only of a higher rank than all it holds, so no two CPUs can wait for each other.
+ * CONFIG_LOCK_RANK checks it at every acquisition and panics with both names; without it the rank costs nothing.
+ *
+ * Interrupts: the hypervisor runs with interrupts off except in its idle loop, where it holds no lock; so there is no
+ * irqsave variant. NMI, #DF and #MC handlers take no lock.
+ */
+#ifndef SAMEPAGE_LIB_LOCK_H
+#define SAMEPAGE_LIB_LOCK_H
+
+#include <ck_spinlock.h>
+#include <lib/types.h>
+
+/* The order of all locks, outermost first; docs/locking has a paragraph for each. */
+enum lock_rank {
+	LOCK_VM_LIST,
+	LOCK_VM,
+	LOCK_SCHED,
+	LOCK_MERGE,
+	LOCK_NOTIFIER,
+	LOCK_MMU,	/* struct addrspace: primary PTEs and every stage 2 derived from them */
+	LOCK_RMAP,
+	LOCK_DEVICE,
+	LOCK_FRAME,
+	LOCK_CONSOLE,
+	LOCK_RANKS
+};
+
+#if defined(__clang__)
+#define LOCK_CAPABILITY	     __attribute__((capability("spinlock")))
+#define LOCK_ACQUIRE(...)    __attribute__((acquire_capability(__VA_ARGS__)))
+#define LOCK_RELEASE(...)    __attribute__((release_capability(__VA_ARGS__)))
+#define LOCK_TRY(...)	     __attribute__((try_acquire_capability(__VA_ARGS__)))
+#define LOCK_REQUIRES(...)   __attribute__((requires_capability(__VA_ARGS__)))
+#else
+#define LOCK_CAPABILITY
+#define LOCK_ACQUIRE(...)
+#define LOCK_RELEASE(...)
+#define LOCK_TRY(...)
+#define LOCK_REQUIRES(...)
+#endif
+
+struct LOCK_CAPABILITY spinlock {
+	ck_spinlock_ticket_t ticket;
+	enum lock_rank rank;	/* [I] */
+	const char *name;	/* [I] */
+};
+
+void spin_init(struct spinlock *lock, enum lock_rank rank, const char *name);
+void spin_lock(struct spinlock *lock) LOCK_ACQUIRE(lock);
+bool spin_trylock(struct spinlock *lock) LOCK_TRY(true, lock);
+void spin_unlock(struct spinlock *lock) LOCK_RELEASE(lock);
+bool spin_is_locked(struct spinlock *lock);
+
+#endif
