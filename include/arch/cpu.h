@@ -11,6 +11,9 @@
 #include <arch/addr.h>
 #include <lib/types.h>
 
+/* More CPUs than this are left alone, with a message. */
+#define ARCH_CPUS_MAX 64
+
 /* This CPU's number. Any context, including NMI. Stable, because the hypervisor never migrates its own stack. */
 unsigned arch_cpu_id(void);
 

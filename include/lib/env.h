@@ -8,6 +8,9 @@
 
 #include <lib/types.h>
 
+/* cpu_id() is below this. */
+#define LIB_CPUS_MAX 64
+
 struct lib_env {
 	unsigned (*cpu_id)(void);
 	u64 (*microseconds)(void);			/* since boot, for log lines */

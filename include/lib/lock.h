@@ -49,6 +49,12 @@ struct LOCK_CAPABILITY spinlock {
 	const char *name;	/* [I] */
 };
 
+/* A lock that needs no spin_init(). */
+#define SPINLOCK_INIT(rank_, name_)                                                                \
+	{                                                                                          \
+		.ticket = CK_SPINLOCK_TICKET_INITIALIZER, .rank = (rank_), .name = (name_)         \
+	}
+
 void spin_init(struct spinlock *lock, enum lock_rank rank, const char *name);
 void spin_lock(struct spinlock *lock) LOCK_ACQUIRE(lock);
 bool spin_trylock(struct spinlock *lock) LOCK_TRY(true, lock);

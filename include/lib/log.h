@@ -21,6 +21,10 @@ enum log_subsystem { LOG_BOOT, LOG_CPU, LOG_MM, LOG_VMX, LOG_SVM, LOG_HV, LOG_VM
  * Use the macros; each file says once which subsystem it is:   #define LOG_THIS LOG_BOOT
  */
 void log_line(enum log_subsystem subsystem, enum log_level level, const char *format, ...) __printf(3, 4);
+
+/* Text as it stands, not a log line (a guest's console): written as one piece. Any context but NMI. */
+void console_write(const char *text, size_t len);
+
 bool log_enabled(enum log_subsystem subsystem, enum log_level level);
 
 /*

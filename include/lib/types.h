@@ -41,6 +41,7 @@ typedef int64_t s64;
 #define __aligned(n)	__attribute__((__aligned__(n)))
 #define __noreturn	__attribute__((__noreturn__))
 #define __cold		__attribute__((__cold__, __noinline__))
+#undef __always_inline /* the same name in libc, host builds */
 #define __always_inline inline __attribute__((__always_inline__))
 #define __printf(f, a)	__attribute__((__format__(__printf__, f, a)))
 #define likely(x)	__builtin_expect(!!(x), 1)

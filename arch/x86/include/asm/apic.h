@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * apic.h: the local APIC, xAPIC or x2APIC (SDM vol. 3A, chapter 11), and its timer.
+ */
+#ifndef SAMEPAGE_ASM_APIC_H
+#define SAMEPAGE_ASM_APIC_H
+
+#include <arch/addr.h>
+#include <lib/types.h>
+
+/* Turns on this CPU's APIC. The boot CPU's call chooses xAPIC or x2APIC for all. `base`: where MMIO is mapped. */
+void apic_enable(void);
+u32 apic_id(void);
+void apic_eoi(void);
+
+/* IPIs, by APIC ID. Each waits until the last one has left. */
+void apic_send(u32 apic_id, unsigned vector);
+void apic_send_nmi(u32 apic_id);
+void apic_send_nmi_others(void);
+void apic_send_init(u32 apic_id);
+void apic_send_startup(u32 apic_id, struct hpa page);
+
+/*
+ * One interrupt (VECTOR_TIMER) on this CPU once arch_ticks() is past `deadline`; then percpu()->timer_fired is true.
+ * Arming again replaces the deadline and clears the flag. Disarming too clears it; an interrupt may still be pending.
+ */
+void apic_timer_arm(u64 deadline);
+void apic_timer_disarm(void);
+
+#endif

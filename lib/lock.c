@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lock.c: spinlocks and, with CONFIG_LOCK_RANK, the check of their order.
+ *
+ * The lock itself is Concurrency Kit's ticket lock: fair, so no CPU starves. The check keeps, for each CPU, the ranks it
+ * holds as a stack, and panics before the CPU would wait, with the names of both locks.
+ *
+ * Invariants:
+ * LOCK-1  a CPU takes a lock only of a higher rank than every lock it holds.
+ * LOCK-2  a CPU releases only a lock it holds (in any order).
+ */
+#include <lib/env.h>
+#include <lib/lock.h>
+#include <lib/log.h>
+
+#define HELD_MAX 8
+
+/* The locks a CPU holds, in the order taken. [c] */
+struct held {
+	unsigned count;
+	const struct spinlock *lock[HELD_MAX];
+};
+
+static struct held held_by_cpu[LIB_CPUS_MAX];
+
+static struct held *held_here(void)
+{
+	return &held_by_cpu[lib_env()->cpu_id()];
+}
+
+static void check_order(const struct spinlock *lock)
+{
+	const struct held *held = held_here();
+
+	for (unsigned i = 0; i < held->count; i++)
+		if (held->lock[i]->rank >= lock->rank)
+			panic("lock order: %s (rank %u) wanted while %s (rank %u) is held", lock->name,
+			      lock->rank, held->lock[i]->name, held->lock[i]->rank);
+}
+
+static void note_taken(const struct spinlock *lock)
+{
+	struct held *held = held_here();
+
+	if (held->count == HELD_MAX)
+		panic("lock order: %s would be lock number %u on this CPU", lock->name, HELD_MAX + 1);
+	held->lock[held->count++] = lock;
+}
+
+static void note_released(const struct spinlock *lock)
+{
+	struct held *held = held_here();
+	unsigned i = held->count;
+
+	while (i && held->lock[i - 1] != lock)
+		i--;
+	if (!i)
+		panic("lock order: %s released by a CPU that does not hold it", lock->name);
+	for (held->count--; i <= held->count; i++)
+		held->lock[i - 1] = held->lock[i];
+}
+
+void spin_init(struct spinlock *lock, enum lock_rank rank, const char *name)
+{
+	*lock = (struct spinlock)SPINLOCK_INIT(rank, name);
+}
+
+void spin_lock(struct spinlock *lock)
+{
+	if (IS_ENABLED(CONFIG_LOCK_RANK))
+		check_order(lock);
+	ck_spinlock_ticket_lock(&lock->ticket);
+	if (IS_ENABLED(CONFIG_LOCK_RANK))
+		note_taken(lock);
+}
+
+bool spin_trylock(struct spinlock *lock)
+{
+	if (!ck_spinlock_ticket_trylock(&lock->ticket))
+		return false;
+	if (IS_ENABLED(CONFIG_LOCK_RANK))
+		note_taken(lock);
+	return true;
+}
+
+void spin_unlock(struct spinlock *lock)
+{
+	if (IS_ENABLED(CONFIG_LOCK_RANK))
+		note_released(lock);
+	ck_spinlock_ticket_unlock(&lock->ticket);
+}
+
+bool spin_is_locked(struct spinlock *lock)
+{
+	return ck_spinlock_ticket_locked(&lock->ticket);
+}

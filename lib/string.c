@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * string.c: the C string functions a freestanding program has to bring along.
+ *
+ * Why: compilers emit calls to memcpy, memmove, memset and memcmp on their own, and the packages' headers use them.
+ * Built with -fno-builtin and without loop idiom recognition, or the loops below would become calls to themselves.
+ * Blocks are moved by words: the hypervisor counts instructions. Whole pages go through arch_page_zero() and
+ * arch_page_copy() instead.
+ */
+#include <lib/string.h>
+
+/* A word anywhere in memory, whatever its type and alignment. */
+typedef u64 __attribute__((__may_alias__, __aligned__(1))) word_t;
+
+void *memcpy(void *restrict to, const void *restrict from, size_t len)
+{
+	u8 *t = to;
+	const u8 *f = from;
+
+	for (; len >= 4 * sizeof(word_t); len -= 4 * sizeof(word_t)) {
+		((word_t *)t)[0] = ((const word_t *)f)[0];
+		((word_t *)t)[1] = ((const word_t *)f)[1];
+		((word_t *)t)[2] = ((const word_t *)f)[2];
+		((word_t *)t)[3] = ((const word_t *)f)[3];
+		t += 4 * sizeof(word_t);
+		f += 4 * sizeof(word_t);
+	}
+	for (; len >= sizeof(word_t); len -= sizeof(word_t)) {
+		*(word_t *)t = *(const word_t *)f;
+		t += sizeof(word_t);
+		f += sizeof(word_t);
+	}
+	while (len--)
+		*t++ = *f++;
+	return to;
+}
+
+void *memmove(void *to, const void *from, size_t len)
+{
+	u8 *t = to;
+	const u8 *f = from;
+
+	if (t <= f || t >= f + len) {
+		while (len--)
+			*t++ = *f++;
+	} else {
+		while (len--)
+			t[len] = f[len];
+	}
+	return to;
+}
+
+void *memset(void *to, int value, size_t len)
+{
+	u64 pattern = (u8)value * 0x0101010101010101ull;
+	u8 *t = to;
+
+	for (; len >= 4 * sizeof(word_t); len -= 4 * sizeof(word_t)) {
+		((word_t *)t)[0] = pattern;
+		((word_t *)t)[1] = pattern;
+		((word_t *)t)[2] = pattern;
+		((word_t *)t)[3] = pattern;
+		t += 4 * sizeof(word_t);
+	}
+	while (len--)
+		*t++ = (u8)value;
+	return to;
+}
+
+/* Words that agree are skipped; the bytes of the first that does not, or the tail, decide. */
+int memcmp(const void *a, const void *b, size_t len)
+{
+	const u8 *x = a, *y = b;
+
+	for (; len >= sizeof(word_t) && *(const word_t *)x == *(const word_t *)y;
+	     len -= sizeof(word_t)) {
+		x += sizeof(word_t);
+		y += sizeof(word_t);
+	}
+	for (; len; len--, x++, y++)
+		if (*x != *y)
+			return *x - *y;
+	return 0;
+}
+
+void *memchr(const void *where, int what, size_t len)
+{
+	const u8 *p = where;
+
+	for (; len; len--, p++)
+		if (*p == (u8)what)
+			return (void *)p;
+	return NULL;
+}
+
+size_t strnlen(const char *text, size_t max)
+{
+	size_t len = 0;
+
+	while (len < max && text[len])
+		len++;
+	return len;
+}
+
+size_t strlen(const char *text)
+{
+	return strnlen(text, SIZE_MAX);
+}
+
+int strncmp(const char *a, const char *b, size_t max)
+{
+	for (; max; max--, a++, b++)
+		if (*a != *b || !*a)
+			return (u8)*a - (u8)*b;
+	return 0;
+}
+
+int strcmp(const char *a, const char *b)
+{
+	return strncmp(a, b, SIZE_MAX);
+}
+
+char *strchr(const char *text, int what)
+{
+	for (;; text++) {
+		if (*text == (char)what)
+			return (char *)text;
+		if (!*text)
+			return NULL;
+	}
+}
+
+char *strstr(const char *text, const char *what)
+{
+	size_t len = strlen(what);
+
+	for (;; text++) {
+		if (!strncmp(text, what, len))
+			return (char *)text;
+		if (!*text)
+			return NULL;
+	}
+}
