@@ -2,8 +2,9 @@
 /*
  * format.c: formatted text: one pass over the format, one conversion at a time.
  *
- * Why our own: what Debian packages needs floating point or a libc. Each conversion is parsed into a struct spec, turned
- * into a prefix, zeroes and a body, and padded in one place, so the flags need no cases of their own.
+ * Why our own: what Debian packages needs floating point or a libc. Each conversion is parsed into
+ * a struct spec, turned into a prefix, zeroes and a body, and padded in one place, so the flags
+ * need no cases of their own.
  */
 #include <lib/format.h>
 #include <lib/string.h>
@@ -204,8 +205,8 @@ static s64 signed_argument(struct arguments *arguments, unsigned size)
 
 static u64 unsigned_argument(struct arguments *arguments, unsigned size)
 {
-	u64 value = size == sizeof(u64) ? va_arg(arguments->list, u64) :
-					  va_arg(arguments->list, unsigned);
+	u64 value = size == sizeof(u64) ? va_arg(arguments->list, u64)
+					: va_arg(arguments->list, unsigned);
 
 	return size == sizeof(u64) ? value : value & BITS(size * 8 - 1, 0);
 }

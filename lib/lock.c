@@ -2,8 +2,9 @@
 /*
  * lock.c: spinlocks and, with CONFIG_LOCK_RANK, the check of their order.
  *
- * The lock itself is Concurrency Kit's ticket lock: fair, so no CPU starves. The check keeps, for each CPU, the ranks it
- * holds as a stack, and panics before the CPU would wait, with the names of both locks.
+ * The lock itself is Concurrency Kit's ticket lock: fair, so no CPU starves. The check keeps, for
+ * each CPU, the ranks it holds as a stack, and panics before the CPU would wait, with the names of
+ * both locks.
  *
  * Invariants:
  * LOCK-1  a CPU takes a lock only of a higher rank than every lock it holds.
@@ -21,7 +22,7 @@ struct held {
 	const struct spinlock *lock[HELD_MAX];
 };
 
-static struct held held_by_cpu[LIB_CPUS_MAX];
+static struct held held_by_cpu[CONFIG_MAX_CPUS];
 
 static struct held *held_here(void)
 {
@@ -34,8 +35,8 @@ static void check_order(const struct spinlock *lock)
 
 	for (unsigned i = 0; i < held->count; i++)
 		if (held->lock[i]->rank >= lock->rank)
-			panic("lock order: %s (rank %u) wanted while %s (rank %u) is held", lock->name,
-			      lock->rank, held->lock[i]->name, held->lock[i]->rank);
+			panic("lock order: %s (rank %u) wanted while %s (rank %u) is held",
+			      lock->name, lock->rank, held->lock[i]->name, held->lock[i]->rank);
 }
 
 static void note_taken(const struct spinlock *lock)
@@ -43,7 +44,8 @@ static void note_taken(const struct spinlock *lock)
 	struct held *held = held_here();
 
 	if (held->count == HELD_MAX)
-		panic("lock order: %s would be lock number %u on this CPU", lock->name, HELD_MAX + 1);
+		panic("lock order: %s would be lock number %u on this CPU", lock->name,
+		      HELD_MAX + 1);
 	held->lock[held->count++] = lock;
 }
 

@@ -2,8 +2,8 @@
 /*
  * log.c: log lines, their levels, and the way into panic.
  *
- * A line is made whole in a buffer on the caller's stack and written under LOCK_CONSOLE, so lines of several CPUs do
- * not mix. LOCK_CONSOLE is the last rank: one may log under any lock.
+ * A line is made whole in a buffer on the caller's stack and written under LOCK_CONSOLE, so lines
+ * of several CPUs do not mix. LOCK_CONSOLE is the last rank: one may log under any lock.
  */
 #include <stdarg.h>
 #include <lib/env.h>
@@ -21,8 +21,8 @@ static const char *const level_names[] = {
 };
 
 static const char *const subsystem_names[] = {
-	[LOG_BOOT] = "boot", [LOG_CPU] = "cpu",	  [LOG_MM] = "mm",
-	[LOG_VMX] = "vmx",   [LOG_SVM] = "svm",	  [LOG_HV] = "hv",
+	[LOG_BOOT] = "boot", [LOG_CPU] = "cpu",	      [LOG_MM] = "mm",
+	[LOG_VMX] = "vmx",   [LOG_SVM] = "svm",	      [LOG_HV] = "hv",
 	[LOG_VM] = "vm",     [LOG_DEVICE] = "device", [LOG_TEST] = "test",
 };
 
@@ -30,7 +30,7 @@ _Static_assert(ARRAY_SIZE(subsystem_names) == LOG_SUBSYSTEMS, "each subsystem ha
 
 /* [a] written at boot and from the monitor; a stale read prints one line more or less */
 static enum log_level levels[LOG_SUBSYSTEMS] = {
-	[0 ... LOG_SUBSYSTEMS - 1] = LOG_INFO,
+	[0 ... LOG_SUBSYSTEMS - 1] = CONFIG_LOG_LEVEL,
 };
 
 static struct spinlock console_lock = SPINLOCK_INIT(LOCK_CONSOLE, "console");
@@ -48,9 +48,10 @@ void log_line(enum log_subsystem subsystem, enum log_level level, const char *fo
 	va_list arguments;
 	size_t len;
 
-	len = format_text(line, sizeof(line), "[%4llu.%06llu] cpu%u %s: %s: ",
-			  (unsigned long long)(now / 1000000), (unsigned long long)(now % 1000000),
-			  env->cpu_id(), subsystem_names[subsystem], level_names[level]);
+	len = format_text(line, sizeof(line),
+			  "[%4llu.%06llu] cpu%u %s: %s: ", (unsigned long long)(now / 1000000),
+			  (unsigned long long)(now % 1000000), env->cpu_id(),
+			  subsystem_names[subsystem], level_names[level]);
 	va_start(arguments, format);
 	len += format_text_v(line + len, sizeof(line) - len, format, arguments);
 	va_end(arguments);
@@ -81,8 +82,8 @@ static int set_level(const char *word, size_t len)
 	const char *equal = memchr(word, '=', len);
 	size_t name = equal ? (size_t)(equal - word) : 0;
 	const char *text = equal ? equal + 1 : word;
-	int level = find_name(level_names, ARRAY_SIZE(level_names), text,
-			      len - (size_t)(text - word));
+	int level =
+		find_name(level_names, ARRAY_SIZE(level_names), text, len - (size_t)(text - word));
 	int subsystem = find_name(subsystem_names, LOG_SUBSYSTEMS, word, name);
 
 	if (level < 0 || (equal && subsystem < 0))

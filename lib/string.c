@@ -2,10 +2,10 @@
 /*
  * string.c: the C string functions a freestanding program has to bring along.
  *
- * Why: compilers emit calls to memcpy, memmove, memset and memcmp on their own, and the packages' headers use them.
- * Built with -fno-builtin and without loop idiom recognition, or the loops below would become calls to themselves.
- * Blocks are moved by words: the hypervisor counts instructions. Whole pages go through arch_page_zero() and
- * arch_page_copy() instead.
+ * Why: compilers emit calls to memcpy, memmove, memset and memcmp on their own, and the packages'
+ * headers use them. Built with -fno-builtin and without loop idiom recognition, or the loops below
+ * would become calls to themselves. Blocks are moved by words: the hypervisor counts instructions.
+ * Whole pages go through arch_page_zero() and arch_page_copy() instead.
  */
 #include <lib/string.h>
 

@@ -2,7 +2,8 @@
 /*
  * text.c: numbers and options out of command lines.
  *
- * A command line comes from outside: nothing here trusts it, and what it cannot mean is an error code.
+ * A command line comes from outside: nothing here trusts it, and what it cannot mean is an error
+ * code.
  */
 #include <lib/error.h>
 #include <lib/string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cpu.h: what the rooms above ask of the CPU they run on. arch/x86 fulfils it; tests/unit has a second, simulated
- * fulfilment for the host.
+ * cpu.h: what the rooms above ask of the CPU they run on. arch/x86 fulfils it; tests/unit has a
+ * second, simulated fulfilment for the host.
  *
  * CPUs are numbered densely from 0 (the boot CPU) in the order in which they came up.
  */
@@ -11,10 +11,11 @@
 #include <arch/addr.h>
 #include <lib/types.h>
 
-/* More CPUs than this are left alone, with a message. */
-#define ARCH_CPUS_MAX 64
+/* arch_cpu_id() is below this. More CPUs are left alone, with a message. */
+#define ARCH_CPUS_MAX CONFIG_MAX_CPUS
 
-/* This CPU's number. Any context, including NMI. Stable, because the hypervisor never migrates its own stack. */
+/* This CPU's number. Any context, including NMI. Stable, because the hypervisor never migrates its
+ * own stack. */
 unsigned arch_cpu_id(void);
 
 /* CPUs that are up. Grows during boot, constant after. Any context. */
@@ -23,18 +24,47 @@ unsigned arch_cpu_count(void);
 /* A hint for a spin loop; every loop that waits for another CPU has one. */
 void arch_cpu_relax(void);
 
-/* Ticks of a clock that is monotonic on each CPU and synchronized between them (invariant TSC), and its rate. */
+/* Ticks of a clock that is monotonic on each CPU and synchronized between them (invariant TSC), and
+ * its rate. */
 u64 arch_ticks(void);
 u64 arch_ticks_per_second(void);
 
 /*
- * Makes `cpu` leave its guest, if it is in one, and pass the run loop's entry check again. Does not wait and queues
- * nothing: what the CPU shall find at its entry check was stored before the call. Kicking a CPU outside a guest, or
- * oneself, is harmless. Any context.
+ * Makes `cpu` leave its guest, if it is in one, and pass the run loop's entry check again. Does not
+ * wait and queues nothing: what the CPU shall find at its entry check was stored before the call.
+ * Kicking a CPU outside a guest, or oneself, is harmless. Any context.
  */
 void arch_cpu_kick(unsigned cpu);
 
-/* The hypervisor's own mapping of machine memory: all of RAM, writable, never executable. Any context; O(1). */
+/*
+ * Bracket the entry check and the guest run: a kick reaches only a CPU between the two, and never
+ * slips through between the check and the guest, because interrupts are off and stay pending.
+ * arch_guest_enter() is a full barrier.
+ */
+void arch_guest_enter(void);
+void arch_guest_leave(void);
+
+/*
+ * Sleeps until an interrupt or a kick comes; returns at once when a kick came since the last
+ * arch_idle() returned, so none is lost. Called with interrupts off, and returns with them off. No
+ * locks held.
+ */
+void arch_idle(void);
+
+/*
+ * An alarm on this CPU: wakes arch_idle(), or ends a guest's run, once arch_ticks() is past
+ * `deadline`. One alarm per CPU: a later call replaces it.
+ */
+void arch_alarm(u64 deadline);
+
+/*
+ * Ends the machine: an emulator exits with success or failure, a real machine halts. Other CPUs
+ * must be idle.
+ */
+void arch_machine_end(bool success) __noreturn;
+
+/* The hypervisor's own mapping of machine memory: all of RAM, writable, never executable. Any
+ * context; O(1). */
 void *arch_hpa_to_virt(struct hpa address);
 struct hpa arch_virt_to_hpa(const void *address);
 

@@ -1,21 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * env.h: what lib asks of whoever links it. lib knows no other room, so the CPU layer (or a host test) hands these in
- * once, before the first log line.
+ * env.h: what lib asks of whoever links it. lib knows no other room, so the CPU layer (or a host
+ * test) hands these in once, before the first log line.
  */
 #ifndef SAMEPAGE_LIB_ENV_H
 #define SAMEPAGE_LIB_ENV_H
 
 #include <lib/types.h>
 
-/* cpu_id() is below this. */
-#define LIB_CPUS_MAX 64
-
 struct lib_env {
-	unsigned (*cpu_id)(void);
-	u64 (*microseconds)(void);			/* since boot, for log lines */
-	void (*write)(const char *text, size_t len);	/* the console; any context */
-	void (*panic)(const char *message) __noreturn;	/* the end: registers, backtrace, halt */
+	unsigned (*cpu_id)(void); /* below CONFIG_MAX_CPUS */
+	u64 (*microseconds)(void);		       /* since boot, for log lines */
+	void (*write)(const char *text, size_t len);   /* the console; any context */
+	void (*panic)(const char *message) __noreturn; /* the end: registers, backtrace, halt */
 };
 
 /* `env` stays valid for ever. Called once, on the boot CPU, before any other CPU runs. */

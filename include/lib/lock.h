@@ -2,11 +2,12 @@
 /*
  * lock.h: spinlocks (Concurrency Kit's ticket lock) with a rank each.
  *
- * Why ranks: a CPU may take a lock only of a higher rank than all it holds, so no two CPUs can wait for each other.
- * CONFIG_LOCK_RANK checks it at every acquisition and panics with both names; without it the rank costs nothing.
+ * Why ranks: a CPU may take a lock only of a higher rank than all it holds, so no two CPUs can wait
+ * for each other. CONFIG_LOCK_RANK checks it at every acquisition and panics with both names;
+ * without it the rank costs nothing.
  *
- * Interrupts: the hypervisor runs with interrupts off except in its idle loop, where it holds no lock; so there is no
- * irqsave variant. NMI, #DF and #MC handlers take no lock.
+ * Interrupts: the hypervisor runs with interrupts off except in its idle loop, where it holds no
+ * lock; so there is no irqsave variant. NMI, #DF and #MC handlers take no lock.
  */
 #ifndef SAMEPAGE_LIB_LOCK_H
 #define SAMEPAGE_LIB_LOCK_H
@@ -21,7 +22,7 @@ enum lock_rank {
 	LOCK_SCHED,
 	LOCK_MERGE,
 	LOCK_NOTIFIER,
-	LOCK_MMU,	/* struct addrspace: primary PTEs and every stage 2 derived from them */
+	LOCK_MMU, /* struct addrspace: primary PTEs and every stage 2 derived from them */
 	LOCK_RMAP,
 	LOCK_DEVICE,
 	LOCK_FRAME,
@@ -30,11 +31,11 @@ enum lock_rank {
 };
 
 #if defined(__clang__)
-#define LOCK_CAPABILITY	     __attribute__((capability("spinlock")))
-#define LOCK_ACQUIRE(...)    __attribute__((acquire_capability(__VA_ARGS__)))
-#define LOCK_RELEASE(...)    __attribute__((release_capability(__VA_ARGS__)))
-#define LOCK_TRY(...)	     __attribute__((try_acquire_capability(__VA_ARGS__)))
-#define LOCK_REQUIRES(...)   __attribute__((requires_capability(__VA_ARGS__)))
+#define LOCK_CAPABILITY	   __attribute__((capability("spinlock")))
+#define LOCK_ACQUIRE(...)  __attribute__((acquire_capability(__VA_ARGS__)))
+#define LOCK_RELEASE(...)  __attribute__((release_capability(__VA_ARGS__)))
+#define LOCK_TRY(...)	   __attribute__((try_acquire_capability(__VA_ARGS__)))
+#define LOCK_REQUIRES(...) __attribute__((requires_capability(__VA_ARGS__)))
 #else
 #define LOCK_CAPABILITY
 #define LOCK_ACQUIRE(...)
@@ -45,14 +46,14 @@ enum lock_rank {
 
 struct LOCK_CAPABILITY spinlock {
 	ck_spinlock_ticket_t ticket;
-	enum lock_rank rank;	/* [I] */
-	const char *name;	/* [I] */
+	enum lock_rank rank; /* [I] */
+	const char *name;    /* [I] */
 };
 
 /* A lock that needs no spin_init(). */
-#define SPINLOCK_INIT(rank_, name_)                                                                \
-	{                                                                                          \
-		.ticket = CK_SPINLOCK_TICKET_INITIALIZER, .rank = (rank_), .name = (name_)         \
+#define SPINLOCK_INIT(rank_, name_)                                                        \
+	{                                                                                  \
+		.ticket = CK_SPINLOCK_TICKET_INITIALIZER, .rank = (rank_), .name = (name_) \
 	}
 
 void spin_init(struct spinlock *lock, enum lock_rank rank, const char *name);

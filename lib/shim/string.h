@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * string.h: for the hypervisor, in place of libc's, which would bring the build machine's headers along. Defined in
- * lib/string.c.
+ * string.h: for the hypervisor, in place of libc's, which would bring the build machine's headers
+ * along. Defined in lib/string.c.
  */
 #ifndef SAMEPAGE_SHIM_STRING_H
 #define SAMEPAGE_SHIM_STRING_H

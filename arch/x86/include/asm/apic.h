@@ -8,7 +8,8 @@
 #include <arch/addr.h>
 #include <lib/types.h>
 
-/* Turns on this CPU's APIC. The boot CPU's call chooses xAPIC or x2APIC for all. `base`: where MMIO is mapped. */
+/* Turns on this CPU's APIC. The boot CPU's call chooses xAPIC or x2APIC for all. `base`: where MMIO
+ * is mapped. */
 void apic_enable(void);
 u32 apic_id(void);
 void apic_eoi(void);
@@ -21,8 +22,9 @@ void apic_send_init(u32 apic_id);
 void apic_send_startup(u32 apic_id, struct hpa page);
 
 /*
- * One interrupt (VECTOR_TIMER) on this CPU once arch_ticks() is past `deadline`; then percpu()->timer_fired is true.
- * Arming again replaces the deadline and clears the flag. Disarming too clears it; an interrupt may still be pending.
+ * One interrupt (VECTOR_TIMER) on this CPU once arch_ticks() is past `deadline`; then
+ * percpu()->timer_fired is true. Arming again replaces the deadline and clears the flag. Disarming
+ * too clears it; an interrupt may still be pending.
  */
 void apic_timer_arm(u64 deadline);
 void apic_timer_disarm(void);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * desc.h: the GDT every CPU has, its TSS, and the registers that point at them (SDM vol. 3A, 3.4-3.5, 8.7).
+ * desc.h: the GDT every CPU has, its TSS, and the registers that point at them (SDM vol.
+ * 3A, 3.4-3.5, 8.7).
  *
  *     0x00 null   0x08 code, 64 bit, ring 0   0x10 data, ring 0   0x18 TSS (16 bytes)
  */

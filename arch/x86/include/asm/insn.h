@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * insn.h: single instructions that have no home among the registers (<asm/regs.h>) and MSRs (<asm/msr.h>).
+ * insn.h: single instructions that have no home among the registers (<asm/regs.h>) and MSRs
+ * (<asm/msr.h>).
  */
 #ifndef SAMEPAGE_ASM_INSN_H
 #define SAMEPAGE_ASM_INSN_H
@@ -12,7 +13,8 @@ static inline void cpu_irq_off(void)
 	asm volatile("cli" : : : "memory");
 }
 
-/* Lets pending host interrupts in: STI holds them off for one instruction, the nop, and they come before the cli. */
+/* Lets pending host interrupts in: STI holds them off for one instruction, the nop, and they come
+ * before the cli. */
 static inline void cpu_irq_window(void)
 {
 	asm volatile("sti; nop; cli" : : : "memory");

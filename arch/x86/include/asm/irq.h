@@ -2,9 +2,9 @@
 /*
  * irq.h: host interrupts: the vectors and who handles them.
  *
- * The hypervisor runs with interrupts off. They are taken in three places only: in arch_idle(), in a back end's
- * window (cpu_irq_window()) after an exit, and by irq_dispatch() where the CPU has acknowledged the interrupt for the
- * exit already (VMX "acknowledge interrupt on exit").
+ * The hypervisor runs with interrupts off. They are taken in three places only: in arch_idle(), in
+ * a back end's window (cpu_irq_window()) after an exit, and by irq_dispatch() where the CPU has
+ * acknowledged the interrupt for the exit already (VMX "acknowledge interrupt on exit").
  */
 #ifndef SAMEPAGE_ASM_IRQ_H
 #define SAMEPAGE_ASM_IRQ_H
@@ -18,7 +18,8 @@
 /* Handles a host interrupt and ends it at the local APIC. Interrupts off. */
 void irq_dispatch(unsigned vector);
 
-/* What the NMI handler does, for a back end whose guest exited by NMI. Does not return when another CPU panicked. */
+/* What the NMI handler does, for a back end whose guest exited by NMI. Does not return when another
+ * CPU panicked. */
 void nmi_dispatch(void);
 
 #endif

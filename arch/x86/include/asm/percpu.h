@@ -3,7 +3,8 @@
  * percpu.h: what each CPU has of its own, found through the GS base.
  *
  * A back end that loads a guest's GS puts the hypervisor's back before any C code runs.
- * Field keys: [I] immutable once the CPU is up, [c] only the CPU itself, [a] atomic, written by others.
+ * Field keys: [I] immutable once the CPU is up, [c] only the CPU itself, [a] atomic, written by
+ * others.
  */
 #ifndef SAMEPAGE_ASM_PERCPU_H
 #define SAMEPAGE_ASM_PERCPU_H
@@ -13,18 +14,18 @@
 #include <lib/types.h>
 
 struct percpu {
-	struct percpu *self;	 /* [I] gs:0 */
-	u32 id;			 /* [I] dense number, as arch_cpu_id() */
-	u32 apic_id;		 /* [I] */
-	u32 in_guest;		 /* [a] between arch_guest_enter() and arch_guest_leave() */
-	u32 kicked;		 /* [a] a kick was sent and not yet taken */
-	bool timer_fired;	 /* [c] the APIC timer has interrupted since apic_timer_arm() */
-	bool online;		 /* [a] */
-	void *stack_top;	 /* [I] the stack C runs on */
-	u64 interrupts;		 /* [c] host interrupts taken */
-	u64 nmis;		 /* [c] */
-	u64 gdt[GDT_ENTRIES];	 /* [I] */
-	struct tss tss;		 /* [I] */
+	struct percpu *self;  /* [I] gs:0 */
+	u32 id;		      /* [I] dense number, as arch_cpu_id() */
+	u32 apic_id;	      /* [I] */
+	u32 in_guest;	      /* [a] between arch_guest_enter() and arch_guest_leave() */
+	u32 kicked;	      /* [a] a kick was sent and not yet taken */
+	bool timer_fired;     /* [c] the APIC timer has interrupted since apic_timer_arm() */
+	bool online;	      /* [a] */
+	void *stack_top;      /* [I] the stack C runs on */
+	u64 interrupts;	      /* [c] host interrupts taken */
+	u64 nmis;	      /* [c] */
+	u64 gdt[GDT_ENTRIES]; /* [I] */
+	struct tss tss;	      /* [I] */
 } __aligned(64);
 
 extern struct percpu percpu_area[ARCH_CPUS_MAX];

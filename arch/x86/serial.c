@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * serial.c: the console on COM1 and the debug port.
+ *
+ * Each character waits for THRE, or the emulators lose it. A machine without a UART reads all ones:
+ * its scratch register does not keep what is written, and then nothing is sent there. The wait is
+ * bounded all the same, so that a UART that dies cannot stop the hypervisor.
+ */
+#include <arch/console.h>
+#include <asm/console.h>
+#include <asm/insn.h>
+#include <asm/io.h>
+
+#define COM1	     0x3f8
+#define UART_DATA    (COM1 + 0)
+#define UART_DLL     (COM1 + 0)
+#define UART_IER     (COM1 + 1)
+#define UART_DLM     (COM1 + 1)
+#define UART_FCR     (COM1 + 2)
+#define UART_LCR     (COM1 + 3)
+#define UART_MCR     (COM1 + 4)
+#define UART_LSR     (COM1 + 5)
+#define UART_SCRATCH (COM1 + 7)
+
+#define LCR_8N1	  0x03
+#define LCR_DLAB  0x80
+#define FCR_ON	  0x07 /* FIFOs on and empty */
+#define MCR_READY 0x03 /* DTR, RTS */
+#define LSR_DATA  0x01
+#define LSR_THRE  0x20
+#define LSR_TEMT  0x40
+
+#define DEBUG_PORT  0xe9 /* reads as 0xe9 where it exists: Bochs' port_e9_hack, QEMU's debugcon */
+#define WAIT_ROUNDS 1000000
+
+static bool has_uart, has_debug_port;
+
+void serial_init(void)
+{
+	has_debug_port = io_read8(DEBUG_PORT) == 0xe9;
+	io_write8(UART_SCRATCH, 0x5a);
+	has_uart = io_read8(UART_SCRATCH) == 0x5a;
+	if (!has_uart)
+		return;
+	io_write8(UART_IER, 0);
+	io_write8(UART_LCR, LCR_DLAB);
+	io_write8(UART_DLL, 1); /* 115200 baud */
+	io_write8(UART_DLM, 0);
+	io_write8(UART_LCR, LCR_8N1);
+	io_write8(UART_FCR, FCR_ON);
+	io_write8(UART_MCR, MCR_READY);
+}
+
+static void wait_for(u8 status)
+{
+	for (unsigned i = 0; i < WAIT_ROUNDS; i++) {
+		if (io_read8(UART_LSR) & status)
+			return;
+		cpu_pause();
+	}
+}
+
+static void put(u8 c)
+{
+	if (has_debug_port)
+		io_write8(DEBUG_PORT, c);
+	if (has_uart) {
+		wait_for(LSR_THRE);
+		io_write8(UART_DATA, c);
+	}
+}
+
+void serial_write(const char *text, size_t len)
+{
+	for (; len; len--, text++) {
+		if (*text == '\n')
+			put('\r');
+		put((u8)*text);
+	}
+}
+
+void serial_drain(void)
+{
+	if (has_uart)
+		wait_for(LSR_TEMT);
+}
+
+int arch_console_getc(void)
+{
+	if (!has_uart || !(io_read8(UART_LSR) & LSR_DATA))
+		return -1;
+	return io_read8(UART_DATA);
+}
