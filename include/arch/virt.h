@@ -142,6 +142,15 @@ extern const struct virt_ops *virt;
  */
 int arch_virt_init(void) __must_check;
 
+/*
+ * XSETBV by the guest, checked as SDM vol. 1 13.3 says and against arch_xcr0_allowed(); the
+ * vCPU is loaded. ERR_INVALID: raise #GP(0). The caller skips the instruction.
+ */
+int arch_xsetbv(struct arch_vcpu *vcpu, u32 index, u64 value) __must_check;
+
+/* The XCR0 bits a guest may set; 0 where the CPU has no XSAVE. For the CPUID policy's leaf 0xD. */
+u64 arch_xcr0_allowed(void);
+
 /* The MSRs hv lets through, for the back end to build its permission map from. Defined by arch/x86/msr_policy.c. */
 extern const struct msr_passthrough msr_passthrough[];
 
