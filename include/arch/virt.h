@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * virt.h: the contract a virtualization back end (arch/x86/vmx, arch/x86/svm) fulfils: one const table of operations,
- * chosen once at boot by CPUID.
+ * virt.h: the contract a virtualization back end (arch/x86/vmx, arch/x86/svm) fulfils: one const
+ * table of operations, chosen once at boot by CPUID.
  *
- * Context, unless an operation says otherwise: interrupts are off on this CPU; the caller owns the vCPU (no other CPU
- * runs it); no lock is needed and none is taken; nothing is allocated but in cpu_enable and vcpu_init.
+ * Context, unless an operation says otherwise: interrupts are off on this CPU; the caller owns the
+ * vCPU (no other CPU runs it); no lock is needed and none is taken; nothing is allocated but in
+ * cpu_enable and vcpu_init.
  */
 #ifndef SAMEPAGE_ARCH_VIRT_H
 #define SAMEPAGE_ARCH_VIRT_H
@@ -14,13 +15,32 @@
 #include <arch/pgtable.h>
 #include <lib/types.h>
 
-/* The guest's general registers in the encoding order of the instruction set (SDM vol. 2A, table 2-2). */
-enum guest_gpr { GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI,
-		 GPR_R8, GPR_R9, GPR_R10, GPR_R11, GPR_R12, GPR_R13, GPR_R14, GPR_R15, GPRS };
+/* The guest's general registers in the encoding order of the instruction set (SDM vol. 2A, table
+ * 2-2). */
+enum guest_gpr {
+	GPR_RAX,
+	GPR_RCX,
+	GPR_RDX,
+	GPR_RBX,
+	GPR_RSP,
+	GPR_RBP,
+	GPR_RSI,
+	GPR_RDI,
+	GPR_R8,
+	GPR_R9,
+	GPR_R10,
+	GPR_R11,
+	GPR_R12,
+	GPR_R13,
+	GPR_R14,
+	GPR_R15,
+	GPRS
+};
 
 enum guest_segment { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEGS };
 
-/* attr: bits 0-7 access byte, 12-15 flags (G, D/B, L, AVL), 16 unusable: the VMX layout (SDM 25.4.1). */
+/* attr: bits 0-7 access byte, 12-15 flags (G, D/B, L, AVL), 16 unusable: the VMX layout
+ * (SDM 25.4.1). */
 struct guest_segment_state {
 	u16 selector;
 	u32 limit;
@@ -28,7 +48,8 @@ struct guest_segment_state {
 	u64 base;
 };
 
-/* The slow view of a guest CPU: everything that is not in `struct arch_vcpu`. For start, dumps, tests, emulation. */
+/* The slow view of a guest CPU: everything that is not in `struct arch_vcpu`. For start, dumps,
+ * tests, emulation. */
 struct guest_state {
 	u64 rip, rflags;
 	u64 cr0, cr2, cr3, cr4, efer;
@@ -36,8 +57,12 @@ struct guest_state {
 	u64 star, lstar, cstar, sfmask, kernel_gs_base;
 	u64 sysenter_cs, sysenter_esp, sysenter_eip, pat;
 	struct guest_segment_state seg[SEGS];
-	struct { u64 base; u32 limit; } gdtr, idtr;
-	u32 interruptibility; /* bit 0 blocked by STI, 1 by MOV SS, 3 by NMI: the VMX layout (SDM 25.4.2) */
+	struct {
+		u64 base;
+		u32 limit;
+	} gdtr, idtr;
+	u32 interruptibility; /* bit 0 blocked by STI, 1 by MOV SS, 3 by NMI: the VMX layout
+				 (SDM 25.4.2) */
 };
 
 enum guest_event_type { GUEST_EVENT_IRQ, GUEST_EVENT_NMI, GUEST_EVENT_EXCEPTION };
@@ -51,7 +76,8 @@ struct guest_event {
 };
 
 /*
- * struct arch_vcpu: the part of a guest CPU that both back ends share and hv may touch while the vCPU is not running.
+ * struct arch_vcpu: the part of a guest CPU that both back ends share and hv may touch while the
+ * vCPU is not running.
  *
  * gpr		[o] all sixteen; RSP and RIP, RFLAGS are kept here between run() and the next run()
  * backend	[I] the back end's own state (VMCS, VMCB), NULL before vcpu_init
@@ -61,20 +87,28 @@ struct arch_vcpu {
 	u64 gpr[GPRS];
 	u64 rip, rflags;
 	void *backend;
-	void *xsave;		 /* [I] guest FPU and XSAVE area, 64-byte aligned */
+	void *xsave; /* [I] guest FPU and XSAVE area, 64-byte aligned */
 	u64 xcr0;
 	u64 tsc_offset;
 };
 
-/* What vcpu_init needs to know. root: the stage-2 table the vCPU starts with. */
+/*
+ * What vcpu_init needs to know. root: the stage-2 table the vCPU starts with.
+ *
+ * fetch: copies up to `len` bytes of guest code at a linear address, as the guest's own paging maps
+ * it now, and returns how many it could. For a back end on hardware that does not say which
+ * register or length an instruction had; called inside run(), so it takes no lock that a holder may
+ * wait for this CPU under. NULL: the back end assumes the shortest encoding.
+ */
 struct vcpu_setup {
 	struct hpa stage2_root;
 	u32 address_space_id; /* unique for each VM, never 0; the back end derives ASID or VPID */
+	unsigned (*fetch)(struct arch_vcpu *vcpu, struct gva linear, void *bytes, unsigned len);
 };
 
 /*
- * A guest's MSRs that the hardware may hand through without an exit, [0] ends the list. A back end builds its
- * permission map from it; every MSR not listed exits.
+ * A guest's MSRs that the hardware may hand through without an exit, [0] ends the list. A back end
+ * builds its permission map from it; every MSR not listed exits.
  */
 struct msr_passthrough {
 	u32 index;
@@ -82,49 +116,71 @@ struct msr_passthrough {
 	const char *why;
 };
 
+#define NO_DEADLINE (~0ull)
+
 struct virt_ops {
-	const char *name;		   /* "vmx", "svm" */
-	const char *feature;		   /* what was looked for: "VMX with EPT (CPUID.1:ECX.5)" */
+	const char *name;    /* "vmx", "svm" */
+	const char *feature; /* what was looked for: "VMX with EPT (CPUID.1:ECX.5)" */
 	const struct pgtable_format *stage2;
 
-	/* Does this CPU have it, with all that the back end needs? Else *why is a static sentence. */
+	/* Does this CPU have it, with all that the back end needs? Else *why is a static sentence.
+	 */
 	bool (*supported)(const char **why);
-	/* Turns it on, on this CPU. ERR_NO_MEMORY, ERR_UNSUPPORTED (disabled by firmware). Off again: cpu_disable. */
+	/* Turns it on, on this CPU. ERR_NO_MEMORY, ERR_UNSUPPORTED (disabled by firmware). Off
+	 * again: cpu_disable. */
 	int (*cpu_enable)(void);
 	void (*cpu_disable)(void);
 
-	/* vcpu_init: allocates; state as after RESET. ERR_NO_MEMORY. vcpu_fini undoes it and wants the vCPU unloaded. */
+	/* vcpu_init: allocates; state as after RESET. ERR_NO_MEMORY. vcpu_fini undoes it and wants
+	 * the vCPU unloaded. */
 	int (*vcpu_init)(struct arch_vcpu *vcpu, const struct vcpu_setup *setup);
 	void (*vcpu_fini)(struct arch_vcpu *vcpu);
-	/* Binds the vCPU to this CPU (current VMCS, FPU state, ASID) and unbinds it. Loads do not nest. */
+	/* Binds the vCPU to this CPU (current VMCS, FPU state, ASID) and unbinds it. Loads do not
+	 * nest. */
 	void (*vcpu_load)(struct arch_vcpu *vcpu);
 	void (*vcpu_put)(struct arch_vcpu *vcpu);
 
 	/*
-	 * Enters the guest until it exits; the vCPU is loaded. At most `slice` ticks, then HV_EXIT_TIMESLICE. Host
-	 * interrupts and NMIs that ended the run have been handled when it returns.
+	 * Enters the guest until it exits; the vCPU is loaded. Once arch_ticks() is past `deadline`
+	 * the exit is HV_EXIT_TIMESLICE; NO_DEADLINE never comes. A deadline, not a length: the
+	 * same value costs nothing at the next entry. Host interrupts and NMIs that ended the run
+	 * have been handled when it returns. An exit that interrupted the delivery of an event has
+	 * queued that event again: see can_inject.
 	 */
-	void (*run)(struct arch_vcpu *vcpu, u64 slice, struct hv_exit *exit);
+	void (*run)(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit);
 
-	/* The slow view. set_state: ERR_INVALID for a state no guest may have, and then nothing changed. */
+	/* The privilege level the guest exited at: who may make a hypercall. 0 in real mode, 3 in
+	 * virtual-8086 mode. */
+	unsigned (*cpl)(struct arch_vcpu *vcpu);
+
+	/* The slow view. set_state: ERR_INVALID for a state no guest may have, and then nothing
+	 * changed. */
 	void (*get_state)(struct arch_vcpu *vcpu, struct guest_state *state);
 	int (*set_state)(struct arch_vcpu *vcpu, const struct guest_state *state);
 
-	/* Event injection at the next entry. One at a time: check can_inject first. */
+	/*
+	 * Event injection at the next entry. can_inject: would the guest take such an event now
+	 * (nothing queued, not masked, not shadowed)? An exception injected over a queued event
+	 * replaces it, or becomes #DF or a shutdown, as the manual's table of double faults says;
+	 * so for an exception can_inject need not be asked.
+	 */
 	bool (*can_inject)(struct arch_vcpu *vcpu, enum guest_event_type type);
 	void (*inject)(struct arch_vcpu *vcpu, const struct guest_event *event);
 	void (*set_irq_window)(struct arch_vcpu *vcpu, bool wanted);
 	void (*set_nmi_window)(struct arch_vcpu *vcpu, bool wanted);
 	/* Skips the instruction that exited: RIP, interrupt shadow, and RF. */
 	void (*skip_insn)(struct arch_vcpu *vcpu, const struct hv_exit *exit);
-	/* A CR write that exited, checked and carried out as the manual says; ERR_INVALID: raise #GP(0). */
+	/* A CR write that exited, checked and carried out as the manual says; ERR_INVALID: raise
+	 * #GP(0). */
 	int (*write_cr)(struct arch_vcpu *vcpu, unsigned cr, u64 value);
 
 	/* Another stage-2 root (view switch) from the next entry on. */
 	void (*set_stage2)(struct arch_vcpu *vcpu, struct hpa root);
-	/* Before the next entry on this CPU, forget every translation made through the vCPU's stage 2. */
+	/* Before the next entry on this CPU, forget every translation made through the vCPU's
+	 * stage 2. */
 	void (*flush_stage2)(struct arch_vcpu *vcpu);
-	/* Hardware dirty log (PML) into one page of 512 gpa; NULL where the CPU has none. Drained by pml_drain. */
+	/* Hardware dirty log (PML) into one page of 512 gpa; NULL where the CPU has none. Drained
+	 * by pml_drain. */
 	int (*pml_enable)(struct arch_vcpu *vcpu, bool on);
 	unsigned (*pml_drain)(struct arch_vcpu *vcpu, struct gpa *out, unsigned max);
 	/* Everything the hardware keeps of the vCPU, to the log. */
@@ -137,8 +193,8 @@ extern const struct virt_ops vmx_ops, svm_ops;
 extern const struct virt_ops *virt;
 
 /*
- * Chooses the back end by CPUID and turns it on, on the boot CPU; the others call virt->cpu_enable as they come up.
- * ERR_UNSUPPORTED after a message that says what was looked for and how to get it.
+ * Chooses the back end by CPUID and turns it on, on the boot CPU; the others call virt->cpu_enable
+ * as they come up. ERR_UNSUPPORTED after a message that says what was looked for and how to get it.
  */
 int arch_virt_init(void) __must_check;
 
@@ -151,7 +207,8 @@ int arch_xsetbv(struct arch_vcpu *vcpu, u32 index, u64 value) __must_check;
 /* The XCR0 bits a guest may set; 0 where the CPU has no XSAVE. For the CPUID policy's leaf 0xD. */
 u64 arch_xcr0_allowed(void);
 
-/* The MSRs hv lets through, for the back end to build its permission map from. Defined by arch/x86/msr_policy.c. */
+/* The MSRs hv lets through, for the back end to build its permission map from. Defined by
+ * arch/x86/msr_policy.c. */
 extern const struct msr_passthrough msr_passthrough[];
 
 #endif
