@@ -97,8 +97,8 @@ struct arch_vcpu {
  *
  * fetch: copies up to `len` bytes of guest code at a linear address, as the guest's own paging maps
  * it now, and returns how many it could. For a back end on hardware that does not say which
- * register or length an instruction had; called inside run(), so it takes no lock that a holder may
- * wait for this CPU under. NULL: the back end assumes the shortest encoding.
+ * register or length an instruction had. Called by complete_exit and skip_insn only, never inside
+ * run(), so it may take locks. NULL: the back end assumes the shortest encoding.
  */
 struct vcpu_setup {
 	struct hpa stage2_root;
@@ -168,6 +168,11 @@ struct virt_ops {
 	void (*inject)(struct arch_vcpu *vcpu, const struct guest_event *event);
 	void (*set_irq_window)(struct arch_vcpu *vcpu, bool wanted);
 	void (*set_nmi_window)(struct arch_vcpu *vcpu, bool wanted);
+	/*
+	 * Fills in what run() could not know without reading guest code: hv calls it before it
+	 * looks at .cr or at a string .pio. NULL where the hardware always tells.
+	 */
+	void (*complete_exit)(struct arch_vcpu *vcpu, struct hv_exit *exit);
 	/* Skips the instruction that exited: RIP, interrupt shadow, and RF. */
 	void (*skip_insn)(struct arch_vcpu *vcpu, const struct hv_exit *exit);
 	/* A CR write that exited, checked and carried out as the manual says; ERR_INVALID: raise
