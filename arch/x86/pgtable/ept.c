@@ -7,9 +7,10 @@
  *     |   | ign. | SOFT | address| ign. | D | A | leaf | IPAT| type| X | W | R |
  *     +---+------+------+--------+------+---+---+------+-----+-----+---+---+---+
  *
- * Why a format of its own: there is no present bit. An entry is present when any of R, W, X is set, and write without
- * read is a misconfiguration (28.3.3.1). A and D are used when EPTP bit 6 says so, ignored otherwise. Execute-only
- * needs IA32_VMX_EPT_VPID_CAP bit 0: who asks for it has looked there.
+ * Why a format of its own: there is no present bit. An entry is present when any of R, W, X is set,
+ * and write without read is a misconfiguration (28.3.3.1). A and D are used when EPTP bit 6 says
+ * so, ignored otherwise. Execute-only needs IA32_VMX_EPT_VPID_CAP bit 0: who asks for it has looked
+ * there.
  */
 #include <arch/pgtable.h>
 
@@ -43,9 +44,11 @@ static pte_t ept_make_table(struct hpa table, unsigned level)
 static unsigned ept_attr(pte_t pte, unsigned level)
 {
 	(void)level;
-	return (pte & EPT_READ ? PT_READ : 0) | (pte & EPT_WRITE ? PT_WRITE : 0) | (pte & EPT_EXEC ? PT_EXEC : 0) |
-	       ((pte & EPT_TYPE) == EPT_TYPE_WB ? 0 : PT_UNCACHED) | (pte & EPT_ACCESSED ? PT_ACCESSED : 0) |
-	       (pte & EPT_DIRTY ? PT_DIRTY : 0) | (pte & EPT_SOFT ? PT_SOFT : 0);
+	return (pte & EPT_READ ? PT_READ : 0) | (pte & EPT_WRITE ? PT_WRITE : 0) |
+	       (pte & EPT_EXEC ? PT_EXEC : 0) |
+	       ((pte & EPT_TYPE) == EPT_TYPE_WB ? 0 : PT_UNCACHED) |
+	       (pte & EPT_ACCESSED ? PT_ACCESSED : 0) | (pte & EPT_DIRTY ? PT_DIRTY : 0) |
+	       (pte & EPT_SOFT ? PT_SOFT : 0);
 }
 
 static bool ept_valid_attr(unsigned attr)
@@ -55,10 +58,11 @@ static bool ept_valid_attr(unsigned attr)
 	return attr & PT_WRITE ? attr & PT_READ : attr & PT_RWX;
 }
 
-#define EPT_LEVEL(mask, value, shift)                                                                                  \
-	{                                                                                                              \
-		.present = EPT_RWX, .leaf_mask = (mask), .leaf_value = (value), .leaf_address = BITS(51, shift),       \
-		.table_address = EPT_ADDRESS, .accessed = EPT_ACCESSED, .dirty = EPT_DIRTY, .write = EPT_WRITE         \
+#define EPT_LEVEL(mask, value, shift)                                            \
+	{                                                                        \
+		.present = EPT_RWX, .leaf_mask = (mask), .leaf_value = (value),  \
+		.leaf_address = BITS(51, shift), .table_address = EPT_ADDRESS,   \
+		.accessed = EPT_ACCESSED, .dirty = EPT_DIRTY, .write = EPT_WRITE \
 	}
 
 const struct pgtable_format ept_format = {
@@ -66,12 +70,12 @@ const struct pgtable_format ept_format = {
 	.levels = 4,
 	.max_leaf_level = 2,
 	.address_bits = 48,
-	.level = {
-		EPT_LEVEL(0, 0, 12), /* always a leaf */
-		EPT_LEVEL(EPT_LEAF, EPT_LEAF, 21),
-		EPT_LEVEL(EPT_LEAF, EPT_LEAF, 30),
-		EPT_LEVEL(0, 1, 39), /* never a leaf */
-	},
+	.level =
+		{
+			EPT_LEVEL(0, 0, 12), /* always a leaf */
+			EPT_LEVEL(EPT_LEAF, EPT_LEAF, 21), EPT_LEVEL(EPT_LEAF, EPT_LEAF, 30),
+			EPT_LEVEL(0, 1, 39), /* never a leaf */
+		},
 	.make_leaf = ept_make_leaf,
 	.make_table = ept_make_table,
 	.attr = ept_attr,

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * host.c: the format of the hypervisor's own page tables: four-level long mode (SDM vol. 3A, 4.5; APM vol. 2, 5.3).
+ * host.c: the format of the hypervisor's own page tables: four-level long mode (SDM vol. 3A, 4.5;
+ * APM vol. 2, 5.3).
  *
- * Input addresses are canonical. A table entry is open (RW, U, no NX): the rights of a page are those of its leaf. The
- * picture of an entry is in x86_pte.h.
+ * Input addresses are canonical. A table entry is open (RW, U, no NX): the rights of a page are
+ * those of its leaf. The picture of an entry is in x86_pte.h.
  */
 #include <arch/pgtable.h>
 
 #include "x86_pte.h"
 
-#define HOST_EXPRESSES (PT_RWX | PT_USER | PT_GLOBAL | PT_ACCESSED | PT_DIRTY | PT_UNCACHED | PT_SOFT)
+#define HOST_EXPRESSES \
+	(PT_RWX | PT_USER | PT_GLOBAL | PT_ACCESSED | PT_DIRTY | PT_UNCACHED | PT_SOFT)
 
 static pte_t host_make_leaf(struct hpa addr, unsigned level, unsigned attr)
 {
@@ -26,7 +28,8 @@ static pte_t host_make_table(struct hpa table, unsigned level)
 static unsigned host_attr(pte_t pte, unsigned level)
 {
 	(void)level;
-	return x86_pte_attr(pte) | (pte & X86_PTE_USER ? PT_USER : 0) | (pte & X86_PTE_GLOBAL ? PT_GLOBAL : 0);
+	return x86_pte_attr(pte) | (pte & X86_PTE_USER ? PT_USER : 0) |
+	       (pte & X86_PTE_GLOBAL ? PT_GLOBAL : 0);
 }
 
 static bool host_valid_attr(unsigned attr)

@@ -2,8 +2,8 @@
 /*
  * npt.c: the format of AMD's nested page tables (APM vol. 2, 15.25.5).
  *
- * Why not the host's: the CPU walks nested tables as user accesses, so every entry has U set, and there is nothing
- * global. NX needs EFER.NXE in the host. The picture of an entry is in x86_pte.h.
+ * Why not the host's: the CPU walks nested tables as user accesses, so every entry has U set, and
+ * there is nothing global. NX needs EFER.NXE in the host. The picture of an entry is in x86_pte.h.
  */
 #include <arch/pgtable.h>
 
