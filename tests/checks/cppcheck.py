@@ -14,8 +14,10 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts"))
 import tree
 
-# A freestanding program: nobody calls its entry points, and structures are laid out for the hardware.
-SUPPRESS = ["missingIncludeSystem", "missingInclude", "unmatchedSuppression", "unusedStructMember", "unusedFunction"]
+# A freestanding program: nobody calls its entry points, and structures are laid out for the hardware,
+# and symbols of the linker script are the ends of one array.
+SUPPRESS = ["missingIncludeSystem", "missingInclude", "unmatchedSuppression", "unusedStructMember", "unusedFunction",
+            "comparePointers"]
 
 
 def main():

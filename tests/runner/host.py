@@ -4,8 +4,6 @@ host.py: the programs that run here (cmocka and libFuzzer, by way of ctest), the
 """
 import os
 import re
-import tempfile
-import tomllib
 
 from runner import builds, core
 
@@ -56,29 +54,16 @@ def checks():
     return found
 
 
-def run_model(row):
-    """Spin makes a verifier, gcc compiles it, and it must find an error just when the row says so."""
-    name = f"model/{row['name']}"
-    with tempfile.TemporaryDirectory(prefix="samepage-model-") as where:
-        defines = [f"-D{define}" for define in row.get("define", [])]
-        for step in (["spin", "-a", *defines, os.path.join(MODELS, row["file"])],
-                     ["gcc", "-O2", "-w", *row.get("gcc", ["-DSAFETY"]), "-o", "pan", "pan.c"]):
-            status, output = core.command(step, cwd=where)
-            if status:
-                return core.failed(name, output)
-        status, output = core.command(["./pan", *row.get("pan", ["-m200000"])], row.get("timeout", 300), cwd=where)
-    finished = "State-vector" in output and "max search depth too small" not in output
-    found = "errors: 0" not in output
-    if status < 0 or not finished:
-        return core.failed(name, f"the search did not end\n{output}")
-    if found != row.get("violation", False):
-        return core.failed(name, f"{'found an error' if found else 'found no error'}\n{output}")
-    return core.passed(name)
-
-
 def models():
-    table = os.path.join(MODELS, "models.toml")
-    if not os.path.exists(table):
-        return []
-    with open(table, "rb") as rows:
-        return [core.Test(f"model/{row['name']}", lambda r=row: run_model(r)) for row in tomllib.load(rows)["model"]]
+    """tests/model/check.py searches a model and all its mutants; one Test for each model."""
+    script = os.path.join(MODELS, "check.py")
+
+    def run(model):
+        name = f"model/{model}"
+        status, output = core.command(["python3", script, f"model {model}"], timeout=1800)
+        results = core.of_tap(name, output)
+        if status and not any(result.status == "failed" for result in results):
+            results += core.failed(name, f"status {status}\n{output}")
+        return results
+    names = sorted(file[:-4] for file in os.listdir(MODELS) if file.endswith(".pml"))
+    return [core.Test(f"model/{name}", lambda n=name: run(n)) for name in names]
