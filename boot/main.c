@@ -1,22 +1,147 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * main.c: the first C code: boot information in, the hypervisor started.
+ * main.c: the first C code: what the loader and the firmware say is read, checked and copied into
+ * `struct boot_info`, then the rooms are started in the order that <arch/init.h> tells.
+ *
+ * Everything is read before arch_init(), while the boot tables still map the first 4 GiB; nothing
+ * of the loader's memory is referred to later but the modules.
  */
-#include <lib/types.h>
+#include <arch/cpu.h>
+#include <arch/init.h>
+#include <asm/cpuid.h>
+#include <asm/image.h>
+#include <lib/error.h>
+#include <lib/log.h>
+#include "multiboot.h"
+#include "parse.h"
 
+#define LOG_THIS LOG_BOOT
+
+/* The boot tables map no more (asm/image.h). */
+#define BOOT_TABLES_END BIT(32)
+
+/* entry.S: magic is the loader's EAX, information its EBX. */
 void boot_main(u32 magic, u32 information) __noreturn;
 
-static void boot_write(const char *text)
+static struct boot_info boot_info;
+static struct boot_map boot_map;
+
+/* All below 4 GiB can be read but our own image: what points there is wrong, and was zeroed or
+ * never written. */
+static bool read_machine(void *context, u64 address, void *to, size_t length)
 {
-	for (; *text; text++)
-		__asm__ volatile("outb %0, %1" : : "a"(*text), "Nd"((u16)0x3f8));
+	const struct hpa_range *image = context;
+
+	if (length > BOOT_TABLES_END || address > BOOT_TABLES_END - length)
+		return false;
+	if (address < image->end.raw && image->start.raw < address + length)
+		return false;
+	__builtin_memcpy(to, arch_hpa_to_virt((struct hpa){address}), length);
+	return true;
+}
+
+static void parse_loader(const struct boot_reader *reader, u32 magic, u32 information,
+			 struct boot_info *info)
+{
+	int error;
+
+	if (magic == MB2_LOADER_MAGIC)
+		error = multiboot2_parse(reader, information, info, &boot_map);
+	else if (magic == MB1_LOADER_MAGIC)
+		error = multiboot1_parse(reader, information, info, &boot_map);
+	else
+		panic("boot: EAX is 0x%x: not started by a multiboot loader (0x%x, or 0x%x for "
+		      "multiboot 2)",
+		      magic, MB1_LOADER_MAGIC, MB2_LOADER_MAGIC);
+	if (error)
+		panic("boot: the multiboot information at 0x%x is of no use: %s", information,
+		      error_name(error));
+	log_info("loader '%s', multiboot %u, command line '%s'", info->loader,
+		 magic == MB2_LOADER_MAGIC ? 2 : 1, info->command_line);
+}
+
+static void apply_log_option(void)
+{
+	const char *bad;
+	size_t length;
+
+	if (log_set_levels(boot_option_text("log"), &bad, &length))
+		log_error("command line: log: '%.*s' is neither a level nor subsystem=level",
+			  (int)length, bad);
+}
+
+static void parse_memory(struct boot_info *info)
+{
+	u64 bytes = 0;
+
+	memory_sanitize(&boot_map, info);
+	memory_check_modules(info);
+	memory_find_usable(info);
+	memory_find_trampoline(info);
+	for (unsigned i = 0; i < info->memory_count; i++)
+		log_debug("memory 0x%012lx-0x%012lx type %u", info->memory[i].range.start.raw,
+			  info->memory[i].range.end.raw, info->memory[i].type);
+	for (unsigned i = 0; i < info->usable_count; i++)
+		bytes += info->usable[i].end.raw - info->usable[i].start.raw;
+	for (unsigned i = 0; i < info->module_count; i++)
+		log_info("module %u at 0x%lx, %lu bytes: '%s'", i, info->modules[i].range.start.raw,
+			 info->modules[i].range.end.raw - info->modules[i].range.start.raw,
+			 info->modules[i].command_line);
+	if (!bytes)
+		panic("boot: the memory map leaves no usable memory above 1 MiB");
+	log_info("memory: %lu MiB usable in %u pieces", bytes >> 20, info->usable_count);
+}
+
+/* The initial APIC ID of the CPU we run on: 32 bits from leaf 0xb where there is one, else 8 (SDM
+ * vol. 3A, 9.4.6). */
+static u32 boot_cpu_apic_id(void)
+{
+	if (cpuid_has_leaf(0xb) && cpuid(0xb, 0).ebx)
+		return cpuid(0xb, 0).edx;
+	return cpuid(1, 0).ebx >> 24;
+}
+
+/* Puts the boot CPU first, adds it if the firmware forgot it, and keeps no more CPUs than the
+ * command line allows. */
+static void choose_cpus(struct boot_info *info)
+{
+	struct boot_cpu boot = {.apic_id = boot_cpu_apic_id()};
+	unsigned found = 0, limit = (unsigned)boot_option_number("cpus");
+
+	while (found < info->cpu_count && info->cpus[found].apic_id != boot.apic_id)
+		found++;
+	if (found < info->cpu_count) {
+		boot = info->cpus[found];
+	} else {
+		if (info->cpu_count)
+			log_warn("acpi: the MADT does not list the boot CPU, APIC %u",
+				 boot.apic_id);
+		found = info->cpu_count = MIN(info->cpu_count + 1, BOOT_CPUS_MAX);
+		found--;
+	}
+	for (; found; found--)
+		info->cpus[found] = info->cpus[found - 1];
+	info->cpus[0] = boot;
+	if (!info->trampoline.raw)
+		limit = 1;
+	info->cpu_count = MIN(info->cpu_count, limit);
+	log_info("CPUs: %u to bring up, local APIC at 0x%lx, %u I/O APICs", info->cpu_count,
+		 info->local_apic.raw, info->ioapic_count);
 }
 
 void boot_main(u32 magic, u32 information)
 {
-	(void)magic;
-	(void)information;
-	boot_write("samepage: long mode\r\n");
-	for (;;)
-		__asm__ volatile("hlt");
+	struct boot_info *info = &boot_info;
+	struct boot_reader reader = {read_machine, &info->image};
+
+	arch_early_init();
+	info->image = (struct hpa_range){image_to_hpa(image_start), image_to_hpa(image_end)};
+	log_info("Samepage: image at 0x%lx-0x%lx", info->image.start.raw, info->image.end.raw);
+	parse_loader(&reader, magic, information, info);
+	options_parse(info->command_line);
+	apply_log_option();
+	parse_memory(info);
+	acpi_parse(&reader, info);
+	choose_cpus(info);
+	arch_machine_end(true);
 }

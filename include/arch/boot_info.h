@@ -18,6 +18,7 @@
 #define BOOT_MODULE_LINE_MAX   256
 #define BOOT_MEMORY_MAX	       256
 #define BOOT_MODULES_MAX       32
+#define BOOT_USABLE_MAX	       (BOOT_MEMORY_MAX + BOOT_MODULES_MAX + 1) /* a hole splits one range */
 #define BOOT_CPUS_MAX	       64
 #define BOOT_IOAPICS_MAX       8
 #define BOOT_IRQ_OVERRIDES_MAX 16
@@ -74,7 +75,7 @@ struct boot_info {
 	unsigned memory_count;
 	/* RAM that is ours to hand out: page aligned, sorted; without the image, modules, boot data
 	 * and the first MiB. */
-	struct hpa_range usable[BOOT_MEMORY_MAX];
+	struct hpa_range usable[BOOT_USABLE_MAX];
 	unsigned usable_count;
 	/* A page below 1 MiB for the AP trampoline; 0: there is none, and only CPU 0 runs. */
 	struct hpa trampoline;
@@ -88,7 +89,8 @@ struct boot_info {
 	u8 rsdp[36];
 	unsigned rsdp_length;
 
-	/* CPUs that can be started, the boot CPU among them wherever the firmware listed it. */
+	/* CPUs to bring up; the first is the boot CPU, wherever the firmware listed it. At least
+	 * one. */
 	struct boot_cpu cpus[BOOT_CPUS_MAX];
 	unsigned cpu_count;
 	struct hpa local_apic; /* 0xfee00000 unless the MADT says otherwise */
@@ -99,15 +101,14 @@ struct boot_info {
 };
 
 /*
- * Options of the hypervisor's command line, "name=value" words separated by blanks; a value with
- * blanks is quoted: log="info,vmx=debug". Valid from arch_init() on; any context. docs/boot.md
- * lists them.
+ * Options of the hypervisor's command line: name=value words separated by blanks, quoted as a shell
+ * would. docs/boot.md lists them, boot/options.c has the table. Valid from arch_init() on; any
+ * context.
  *
- * The value as given or as the table of options defaults it; never NULL. `name` must be in that
- * table.
+ * The value given, or the table's default. `name` must be in the table, and of that kind.
  */
-const char *boot_option(const char *name);
+const char *boot_option_text(const char *name);
 u64 boot_option_number(const char *name);
-bool boot_option_bool(const char *name);
+bool boot_option_flag(const char *name);
 
 #endif

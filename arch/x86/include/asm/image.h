@@ -20,8 +20,7 @@ extern char image_rodata_start[], image_rodata_end[];
 extern char image_data_start[], image_data_end[];
 
 /*
- * The stack CPU 0 enters boot_main on. The page below it is the guard: the final tables leave it
- * unmapped.
+ * The stack CPU 0 enters boot_main on. The final tables leave the page of the guard unmapped.
  */
 extern char boot_stack_guard[], boot_stack_bottom[], boot_stack_top[];
 

@@ -14,13 +14,15 @@
 #ifndef SAMEPAGE_ASM_TRAMPOLINE_H
 #define SAMEPAGE_ASM_TRAMPOLINE_H
 
-#ifdef __ASSEMBLER__
+/* Where struct trampoline_start lies in the page, and its members in it. */
+#define TRAMPOLINE_START    0x100
 #define TRAMPOLINE_EFER	    0
 #define TRAMPOLINE_CR3	    8
 #define TRAMPOLINE_STACK    16
 #define TRAMPOLINE_ENTRY    24
 #define TRAMPOLINE_ARGUMENT 32
-#else
+
+#ifndef __ASSEMBLER__
 #include <arch/addr.h>
 
 /*

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * options.c: the options of the hypervisor's command line.
+ *
+ * A word that is no option, or a value that its option cannot have, is named in the log; the option
+ * keeps its default and boot goes on: a typing mistake shall not cost a trip to the machine room.
+ */
+#include <lib/error.h>
+#include <lib/log.h>
+#include <lib/string.h>
+#include <lib/words.h>
+#include "parse.h"
+
+#define LOG_THIS LOG_BOOT
+
+enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_FLAG };
+
+/* A number's range is [min, max]; `text` and `number` are its default, then what the command line
+ * says. */
+static struct option {
+	const char *name;
+	enum option_kind kind;
+	u64 min, max;
+	u64 number; /* of a flag: 0 or 1 */
+	char text[WORD_MAX];
+} options[] = {
+	{.name = "log", .kind = OPTION_TEXT},
+	{.name = "cpus",
+	 .kind = OPTION_NUMBER,
+	 .min = 1,
+	 .max = BOOT_CPUS_MAX,
+	 .number = BOOT_CPUS_MAX},
+};
+
+static struct option *find_option(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		if (!strcmp(options[i].name, name))
+			return &options[i];
+	}
+	return NULL;
+}
+
+static void set_number(struct option *option, const char *value)
+{
+	u64 number;
+
+	if (!value || string_to_u64(value, strlen(value), &number) || number < option->min ||
+	    number > option->max)
+		log_error("command line: %s=%s: not a number from %lu to %lu; staying at %lu",
+			  option->name, value ? value : "", option->min, option->max,
+			  option->number);
+	else
+		option->number = number;
+}
+
+/* A plain `name` means on. */
+static void set_flag(struct option *option, const char *value)
+{
+	if (!value || !strcmp(value, "on"))
+		option->number = 1;
+	else if (!strcmp(value, "off"))
+		option->number = 0;
+	else
+		log_error("command line: %s=%s: neither on nor off; staying %s", option->name,
+			  value, option->number ? "on" : "off");
+}
+
+static void set_option(struct option *option, const char *value)
+{
+	switch (option->kind) {
+	case OPTION_TEXT:
+		string_copy(option->text, sizeof(option->text), value ? value : "");
+		break;
+	case OPTION_NUMBER:
+		set_number(option, value);
+		break;
+	case OPTION_FLAG:
+		set_flag(option, value);
+		break;
+	}
+}
+
+void options_parse(const char *line)
+{
+	struct word word;
+
+	for (bool first = true; word_next(&line, &word); first = false) {
+		struct option *option = find_option(word.text);
+
+		if (word.unclosed)
+			log_warn("command line: %s: its quote is never closed", word.text);
+		if (word.cut)
+			log_warn("command line: %s: longer than %u characters: cut", word.text,
+				 WORD_MAX - 1);
+		if (option)
+			set_option(option, word.value);
+		else if (!first || word.value) /* QEMU puts the image's name first */
+			log_warn("command line: %s: unknown option, ignored (docs/boot.md lists "
+				 "them)",
+				 word.text);
+	}
+}
+
+const char *boot_option_text(const char *name)
+{
+	const struct option *option = find_option(name);
+
+	CHECK(option && option->kind == OPTION_TEXT);
+	return option->text;
+}
+
+u64 boot_option_number(const char *name)
+{
+	const struct option *option = find_option(name);
+
+	CHECK(option && option->kind == OPTION_NUMBER);
+	return option->number;
+}
+
+bool boot_option_flag(const char *name)
+{
+	const struct option *option = find_option(name);
+
+	CHECK(option && option->kind == OPTION_FLAG);
+	return option->number;
+}
