@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * frame.h: machine frames: one record of at most 32 bytes each, a buddy allocator, per-CPU caches of single frames.
+ * frame.h: machine frames: one record of 32 bytes each, a buddy allocator, per-CPU caches of single
+ * frames.
  *
- * Running out is ERR_NO_MEMORY, never a panic. A frame freed by one VM is zeroed before another VM can see it:
- * FRAME_ZERO asks for it, and every path that hands a frame to a guest does.
+ * Running out is ERR_NO_MEMORY, never a panic. A frame freed by one VM is zeroed before another VM
+ * can see it: FRAME_ZERO asks for it, and every path that hands a frame to a guest does.
+ *
+ * A block of 2^n frames is nothing but its frames: each has a record of its own with kind and
+ * refcount, and a block may be freed in smaller naturally aligned pieces, in any order.
  */
 #ifndef SAMEPAGE_MM_FRAME_H
 #define SAMEPAGE_MM_FRAME_H
@@ -16,35 +20,109 @@
 enum frame_flags { FRAME_ZERO = 1 };
 
 enum frame_kind {
-	FRAME_RESERVED,	  /* not RAM, firmware's, or the hypervisor's image: never allocated */
+	FRAME_RESERVED, /* not RAM, firmware's, or the hypervisor's image and frame records: never
+			   allocated */
 	FRAME_FREE,
 	FRAME_HYPERVISOR, /* our own data: never mapped in a guest */
 	FRAME_TABLE,	  /* a page table */
 	FRAME_GUEST,	  /* backs at least one gfn */
+	FRAME_KINDS
 };
 
 /*
- * Machine memory as boot found it. The metadata (frame records) are carved out of the ranges given.
- * Called once on the boot CPU. ERR_NO_MEMORY when no range can hold the records.
+ * The record of one frame. What `owner`, `link` and `extra` mean depends on the kind:
+ *
+ *              owner               link                  extra
+ *  FREE        next in free list   previous in it        -           (heads of free blocks only)
+ *  GUEST       rmap's (mm/rmap.c): one (address space, gfn) inline, or a chain   merge's
+ *  others      their owner's: 0 after frame_alloc
+ *
+ * refs	 [a] references of primary PTEs
+ * kind	 [f] while free; constant between frame_alloc and frame_free
+ * order, state  [f] the allocator's
+ * ([a] atomic, [f] LOCK_FRAME or the CPU whose cache holds the frame)
  */
-struct frame_range { struct hpa start, end; };
+struct frame {
+	u64 owner;
+	u64 link;
+	u64 extra;
+	u32 refs;
+	u8 kind;
+	u8 order;
+	u8 state;
+	u8 spare;
+};
+_Static_assert(sizeof(struct frame) == 32, "a frame's record is 32 bytes");
+
+/*
+ * Records come in sections, so that a hole in the memory map costs one pointer: section i holds the
+ * records of the frames [i, i + 1) * FRAME_SECTION, or is NULL where there is no RAM. [I] after
+ * frame_init.
+ */
+#define FRAME_SECTION_SHIFT 15 /* 128 MiB of frames, 1 MiB of records */
+#define FRAME_SECTION	    (1ull << FRAME_SECTION_SHIFT)
+
+struct frame_map {
+	struct frame **section;
+	u64 sections;
+};
+extern struct frame_map frame_map;
+
+/* The record of a frame, or NULL for a number that is no RAM of ours. Any context; O(1). */
+static inline struct frame *frame_record(struct mfn mfn)
+{
+	u64 section = mfn.raw >> FRAME_SECTION_SHIFT;
+
+	if (unlikely(section >= frame_map.sections || !frame_map.section[section]))
+		return NULL;
+	return &frame_map.section[section][mfn.raw & (FRAME_SECTION - 1)];
+}
+
+/*
+ * Machine memory as boot found it. Ranges may be unsorted, unaligned and overlapping; they are
+ * rounded inwards. The frame records are carved out of them, and frame 0 is never used, so that 0
+ * can mean no frame. Called once on the boot CPU. ERR_NO_MEMORY when no range can hold the records;
+ * ERR_INVALID for more ranges than FRAME_RANGES_MAX.
+ */
+#define FRAME_RANGES_MAX 128
+struct frame_range {
+	struct hpa start, end;
+};
 int frame_init(const struct frame_range *usable, unsigned count) __must_check;
 
 /*
- * 2^order frames, naturally aligned, refcount 1 on the first. On ERR_NO_MEMORY *out is untouched.
- * Takes LOCK_FRAME unless the CPU's cache serves it (order 0). Any context but NMI.
+ * 2^order frames, naturally aligned, refcount 1 on each. Without FRAME_ZERO their content is
+ * anything. kind is one of HYPERVISOR, TABLE, GUEST. On ERR_NO_MEMORY *out is untouched.
+ * ERR_INVALID: order over FRAME_MAX_ORDER. Takes LOCK_FRAME unless the CPU's cache serves it (order
+ * 0). Any context but NMI.
  */
 int frame_alloc(unsigned order, enum frame_kind kind, unsigned flags, struct mfn *out) __must_check;
+
+/*
+ * Gives back 2^order frames: a whole block or an aligned piece of one. Panics on what only a bug of
+ * ours can cause: a frame that is free already, was never allocated, is of another kind than its
+ * neighbours, or is still referenced more than once. Context as frame_alloc.
+ */
 void frame_free(struct mfn mfn, unsigned order);
 
-/* References to a FRAME_GUEST frame: one for each primary PTE that names it. Atomic. put returns true at zero. */
+/* References to a FRAME_GUEST frame: one for each primary PTE that names it. Atomic. put returns
+ * true at zero. */
 void frame_get(struct mfn mfn);
 bool frame_put(struct mfn mfn);
 u32 frame_refs(struct mfn mfn);
+
+/* FRAME_RESERVED for a number that is no RAM of ours. Any context; O(1). */
 enum frame_kind frame_kind(struct mfn mfn);
 
-/* Every frame the machine has, and how many are free now (caches included). */
-struct frame_stats { u64 total, free, hypervisor, table, guest; };
+/*
+ * Every frame the allocator has (its records not counted), by what it is now; `free` includes
+ * `cached`, the ones in CPUs' caches. Exact while no other CPU allocates or frees. `largest` is the
+ * order of the largest free block, -1 without one.
+ */
+struct frame_stats {
+	u64 total, free, hypervisor, table, guest, cached;
+	int largest;
+};
 void frame_stats(struct frame_stats *out);
 
 #endif

@@ -6,10 +6,24 @@
  *     in ->  [47:39] ------------> [38:30] ---------> [29:21] ---------> [20:12] --> 4 KiB
  *                                  leaf: 1 GiB        leaf: 2 MiB
  *
- * Each store to a table is one atomic 8-byte store that makes the table read as before or as after, at every instant.
- * Invalid intermediate tables never become visible: a new table is filled, then linked.
+ * map, unmap, protect and the rest are small visitors over one walk. Each runs twice: first it
+ * counts the tables it will need and reserves them, which may fail and has changed nothing; then it
+ * changes, which cannot fail.
  *
- * Locking: the caller serializes changes to one table; lookups may run beside them.
+ * Invariants (docs/mm/walk.md names the tests that hold them):
+ *   WALK-1  every change of a linked table is one atomic 8-byte compare-and-swap
+ *   WALK-2  after each store every address reads as before the operation or as after it
+ *   WALK-3  split and collapse never change what an address reads as
+ *   WALK-4  a table is filled before it is linked
+ *   WALK-5  an operation that fails has stored nothing and keeps no table it allocated
+ *   WALK-6  A and D that the CPU sets while an operation runs are not lost: what leaves the table
+ * is handed to `dropped` as it was when it left; protect and split keep it; a joined writable leaf
+ * counts as dirty WALK-7  nothing outside [start, end) changes what it reads as WALK-8  `tables` is
+ * the number of tables allocated and not yet freed
+ *
+ * Locking: the caller serializes changes to one table; lookups may run beside them, and the CPU
+ * does. So a table that `free` is given is unlinked, but a CPU may still walk it until the next
+ * flush: who injects `free` holds it back.
  */
 #ifndef SAMEPAGE_MM_WALK_H
 #define SAMEPAGE_MM_WALK_H
@@ -17,12 +31,27 @@
 #include <arch/pgtable.h>
 #include <lib/types.h>
 
-/* Where tables come from and go to; injected, so that tests can fail the n-th allocation and record every store. */
+struct pgtable_visit;
+
+/*
+ * Where tables come from and go to; injected, so that tests can fail the n-th allocation and record
+ *every store.
+ *
+ * alloc	a zeroed page; ERR_NO_MEMORY
+ * free		takes a page back, see Locking above
+ * virt		where a table can be read
+ * store, swap	every store to a table not yet linked, and every compare-and-swap of one that may
+ *be; swap says whether *slot was `old`. NULL: the plain atomic instruction dropped	a leaf that
+ *was unmapped or replaced, its `pte` as it was when it left (so no D is lost). NULL: nobody wants
+ *to know. `slot` is not valid
+ */
 struct pgtable_memory {
-	int (*alloc)(void *context, struct hpa *table); /* zeroed; ERR_NO_MEMORY */
+	int (*alloc)(void *context, struct hpa *table);
 	void (*free)(void *context, struct hpa table);
 	void *(*virt)(void *context, struct hpa table);
-	void (*store)(void *context, pte_t *slot, pte_t value); /* NULL: a plain atomic store */
+	void (*store)(void *context, pte_t *slot, pte_t value);
+	bool (*swap)(void *context, pte_t *slot, pte_t old, pte_t value);
+	void (*dropped)(void *context, const struct pgtable_visit *leaf);
 	void *context;
 };
 
@@ -30,50 +59,113 @@ struct pgtable {
 	const struct pgtable_format *format; /* [I] */
 	const struct pgtable_memory *memory; /* [I] */
 	struct hpa root;		     /* [I] */
-	u64 tables;			     /* how many tables, the root included */
+	u64 tables; /* how many tables, the root included; the caller's lock */
 };
 
-/* ERR_NO_MEMORY. fini frees every table; leaves are not looked at. */
-int pgtable_init(struct pgtable *table, const struct pgtable_format *format, const struct pgtable_memory *memory)
-	__must_check;
+/* ERR_NO_MEMORY. fini frees every table; leaves are not looked at and not reported. */
+int pgtable_init(struct pgtable *table, const struct pgtable_format *format,
+		 const struct pgtable_memory *memory) __must_check;
 void pgtable_fini(struct pgtable *table);
 
-/* What a visitor is shown. `slot` may be stored to through pgtable_store() only. */
-struct pgtable_visit {
-	u64 address; /* first address the slot covers */
-	unsigned level;
-	pte_t pte;   /* as read */
-	pte_t *slot;
+enum visit_flags {
+	VISIT_LEAF = 1,
+	VISIT_ABSENT = 2,
+	VISIT_TABLE_BEFORE = 4,
+	VISIT_TABLE_AFTER = 8
 };
 
-enum visit_flags { VISIT_LEAF = 1, VISIT_ABSENT = 2, VISIT_TABLE_BEFORE = 4, VISIT_TABLE_AFTER = 8 };
-
-/* Returns 0 to go on, else the walk stops and returns it. */
-typedef int (*pgtable_visitor)(struct pgtable *table, const struct pgtable_visit *visit, void *argument);
-
-/* Visits the slots that cover [start, end) in address order. ERR_INVALID: unaligned, empty or out of the format's width. */
-int pgtable_walk(struct pgtable *table, u64 start, u64 end, unsigned flags, pgtable_visitor visitor, void *argument);
-
-/* The leaf that maps `address`, or the absent slot where the walk ended (visit->pte not present). */
-void pgtable_lookup(struct pgtable *table, u64 address, struct pgtable_visit *visit);
-
-/* Stores a PTE through the table's memory operations. */
-void pgtable_store(struct pgtable *table, pte_t *slot, pte_t value);
-/* Atomically swaps; false when *slot was not `old` (the CPU set A or D meanwhile) and then nothing changed. */
-bool pgtable_swap(struct pgtable *table, pte_t *slot, pte_t old, pte_t value);
+/*
+ * What a visitor is shown.
+ *
+ * address	first address that the slot covers
+ * start, end	the part of the slot's span that the walk was asked for
+ * pte		as read; the CPU may set A and D in *slot at any time after
+ * slot		may be stored to through pgtable_swap() and pgtable_exchange() only
+ */
+struct pgtable_visit {
+	u64 address, start, end;
+	pte_t pte;
+	pte_t *slot;
+	u8 level;
+	u8 kind; /* one of visit_flags */
+};
 
 /*
- * Maps [start, end) to `to` with the largest leaves up to max_level that alignment allows, replacing what is there.
- * All or nothing: ERR_NO_MEMORY and ERR_INVALID (unaligned, attr the format cannot express) change no leaf.
+ * Returns 0 to go on, VISIT_SKIP to go on without descending below this slot, or an error that ends
+ * the walk and is what it returns. The slot is read again after the visit, so a visitor may put a
+ * table there and be led into it.
  */
-int pgtable_map(struct pgtable *table, u64 start, u64 end, struct hpa to, unsigned attr, unsigned max_level) __must_check;
-/* Unmaps [start, end), freeing tables that became empty; a larger leaf at an edge is split first (ERR_NO_MEMORY). */
+#define VISIT_SKIP 1
+typedef int (*pgtable_visitor)(struct pgtable *table, const struct pgtable_visit *visit,
+			       void *argument);
+
+/* Visits the slots that cover [start, end) in address order. ERR_INVALID: unaligned, empty or out
+ * of the format's width. */
+int pgtable_walk(struct pgtable *table, u64 start, u64 end, unsigned flags, pgtable_visitor visitor,
+		 void *argument) __must_check;
+
+/*
+ * The leaf that maps `address`, or the absent slot where the walk ended (kind says which). An
+ * address out of the format's width has no slot: NULL, absent. Takes no lock.
+ */
+void pgtable_lookup(struct pgtable *table, u64 address, struct pgtable_visit *visit);
+/* As lookup, but goes no deeper than `level`, where it may find a table (VISIT_TABLE_BEFORE). */
+void pgtable_lookup_level(struct pgtable *table, u64 address, unsigned level,
+			  struct pgtable_visit *visit);
+
+/* Atomically swaps; false when *slot was not `old` (the CPU set A or D meanwhile) and then nothing
+ * changed. */
+bool pgtable_swap(struct pgtable *table, pte_t *slot, pte_t old, pte_t value);
+/* Swaps whatever is there, and returns it. */
+pte_t pgtable_exchange(struct pgtable *table, pte_t *slot, pte_t value);
+
+/*
+ * Maps [start, end) to `to` with the largest leaves up to max_level that alignment allows,
+ * replacing what is there. All or nothing: ERR_NO_MEMORY and ERR_INVALID (unaligned, attr the
+ * format cannot express) change nothing.
+ */
+int pgtable_map(struct pgtable *table, u64 start, u64 end, struct hpa to, unsigned attr,
+		unsigned max_level) __must_check;
+
+/*
+ * Unmaps [start, end). Tables that served this range only are freed; one that served more stays,
+ * even if it is empty now, because the next fault fills it again: pgtable_prune frees it. A larger
+ * leaf at an edge is split first (ERR_NO_MEMORY: nothing changed). ERR_INVALID as pgtable_walk.
+ */
 int pgtable_unmap(struct pgtable *table, u64 start, u64 end) __must_check;
-/* Gives the leaves of [start, end) the access rights of `attr` (PT_RWX bits only); splits at edges (ERR_NO_MEMORY). */
+
+/* Frees the empty tables that serve addresses in [start, end). ERR_INVALID as pgtable_walk. */
+int pgtable_prune(struct pgtable *table, u64 start, u64 end) __must_check;
+
+/*
+ * Gives the leaves of [start, end) the access rights of `attr` (PT_RWX bits only) and leaves all
+ * else as it is. Splits at edges (ERR_NO_MEMORY: nothing changed). ERR_INVALID also for rights the
+ * format cannot express.
+ */
 int pgtable_protect(struct pgtable *table, u64 start, u64 end, unsigned attr) __must_check;
-/* Splits the leaf at `address` until it is at most of `level`. The mapping reads the same at every instant. */
+
+/*
+ * Takes PT_ACCESSED, PT_DIRTY or both (`attr`) from the leaves of [start, end) and shows `found`,
+ * unless NULL, each leaf that had any of them, with the PTE as it was. `found` returns 0, or what
+ * the walk shall end with. Until the caller has flushed, a CPU may go on without setting them
+ * again.
+ */
+int pgtable_harvest(struct pgtable *table, u64 start, u64 end, unsigned attr, pgtable_visitor found,
+		    void *argument) __must_check;
+
+/*
+ * Splits the leaf at `address` until it is at most of `level`; attributes, A and D are inherited.
+ * The mapping reads the same at every instant. ERR_NOT_FOUND: nothing is mapped there.
+ * ERR_NO_MEMORY: nothing changed.
+ */
 int pgtable_split(struct pgtable *table, u64 address, unsigned level) __must_check;
-/* Joins the leaves under the slot of `level` at `address`: ERR_INVALID unless contiguous and alike (A and D are or-ed). */
+
+/*
+ * Joins the leaves under the slot of `level` at `address` into one. ERR_INVALID unless all of it is
+ * mapped, contiguous, aligned and alike but for A and D, which are or-ed; a writable one is dirty
+ * afterwards, for until the caller has flushed, a CPU may still set D in the tables just freed. A
+ * leaf of that level already: 0, nothing done.
+ */
 int pgtable_collapse(struct pgtable *table, u64 address, unsigned level) __must_check;
 
 #endif

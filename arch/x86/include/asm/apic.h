@@ -24,7 +24,9 @@ void apic_send_startup(u32 apic_id, struct hpa page);
 /*
  * One interrupt (VECTOR_TIMER) on this CPU once arch_ticks() is past `deadline`; then
  * percpu()->timer_fired is true. Arming again replaces the deadline and clears the flag. Disarming
- * too clears it; an interrupt may still be pending.
+ * too clears it; an interrupt may still be pending. percpu()->timer_deadline is what is armed now,
+ * 0 for nothing: whoever finds its own deadline there need not arm again, so an entry to a guest
+ * costs one compare. A deadline in the past interrupts at once.
  */
 void apic_timer_arm(u64 deadline);
 void apic_timer_disarm(void);

@@ -19,6 +19,7 @@ struct percpu {
 	u32 apic_id;	      /* [I] */
 	u32 in_guest;	      /* [a] between arch_guest_enter() and arch_guest_leave() */
 	u32 kicked;	      /* [a] a kick was sent and not yet taken */
+	u64 timer_deadline;   /* [c] what apic_timer_arm() was last told; 0: fired or disarmed */
 	bool timer_fired;     /* [c] the APIC timer has interrupted since apic_timer_arm() */
 	bool online;	      /* [a] */
 	void *stack_top;      /* [I] the stack C runs on */

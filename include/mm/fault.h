@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fault.h: what to do when a guest's access was not allowed by its stage 2.
+ */
+#ifndef SAMEPAGE_MM_FAULT_H
+#define SAMEPAGE_MM_FAULT_H
+
+#include <arch/addr.h>
+#include <lib/types.h>
+
+struct stage2;
+
+enum fault_outcome {
+	FAULT_MAPPED,	/* a translation was installed; enter again */
+	FAULT_SPURIOUS, /* there already was one that allows the access; enter again */
+	FAULT_RACED, /* an invalidation of this gfn came between; enter again and fault again (mode
+			`reenter`) */
+	FAULT_MMIO,  /* no slot here: a device's, or nobody's */
+	FAULT_READ_ONLY, /* a write to a ROM slot */
+	FAULT_NO_MEMORY, /* stop this vCPU; it may go on when memory is back */
+	FAULT_OUTCOMES
+};
+
+/* Who repeats the work when a fault raced with an invalidation of its own gfn. */
+enum retry_mode {
+	RETRY_REENTER, /* the guest: enter it again, and let it fault again if it must (as KVM does)
+			*/
+	RETRY_INPLACE, /* the handler, without a second exit */
+};
+
+/* A guest's access that stage 2 did not allow. access: HV_READ | HV_WRITE | HV_EXEC. Takes
+ * LOCK_MMU. */
+enum fault_outcome fault_handle(struct stage2 *s2, struct gpa gpa, unsigned access);
+
+const char *fault_outcome_name(enum fault_outcome outcome);
+
+#endif

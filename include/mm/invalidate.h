@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * invalidate.h: did an invalidation of this gfn come between my reading the primary and my
+ * installing what I read?
+ *
+ *     CPU 1: fault on gfn g                    CPU 2: changes a range
+ *     ---------------------                    ----------------------
+ *     word = invalidate_read()
+ *     resolve g in the primary                 lock; invalidate_begin(range); drop; unlock
+ *                                              change the primary
+ *     lock                                     lock; invalidate_end(range); unlock
+ *     invalidate_check(word, g)
+ *     CLEAN: install    RACED: retry
+ *     unlock
+ *
+ * Why exact: Linux keeps one lowest and one highest address for all running invalidations and one
+ * number for all that have ended, so a fault on one page retries because of another (kvm_main.c,
+ * mmu_invalidate_retry). Here one word answers the common case, "nothing happened"; when it moved,
+ * the ranges still running and a ring of those that ended last tell whether this gfn was meant.
+ * Only when the ring has wrapped since the word was read does the answer have to be a guess.
+ *
+ * Invariants:
+ * INVALIDATE-1  A range begun or noted before the check, and not ended before the read, that holds
+ * the gfn: never CLEAN. INVALIDATE-2  RACED only if such a range exists, or the ring has wrapped,
+ * or too many ranges run at once (both counted).
+ *
+ * Locking: everything but invalidate_read() wants the owner's lock (LOCK_MMU).
+ */
+#ifndef SAMEPAGE_MM_INVALIDATE_H
+#define SAMEPAGE_MM_INVALIDATE_H
+
+#include <arch/addr.h>
+#include <ck_pr.h>
+#include <lib/types.h>
+
+#define INVALIDATE_RUNNING 16 /* exact up to so many ranges at once */
+#define INVALIDATE_RING	   64
+
+struct invalidate_counters {
+	u64 checks;  /* fault paths that came to the check */
+	u64 raced;   /* their gfn was hit: a true retry */
+	u64 avoided; /* something else was hit: where one number for all would have retried falsely
+		      */
+	u64 guessed; /* the log could not tell: retried to be safe */
+};
+
+/*
+ * word		[a] number of the last begin, end or note << 8 | how many ranges run
+ * running	[m] the ranges between begin and end; `unlisted` more had no room
+ * ended	[m] ring of ranges ended or noted, each with the number at its end
+ */
+struct invalidate_log {
+	u64 word;
+	struct gfn_range running[INVALIDATE_RUNNING];
+	unsigned running_count, unlisted;
+	struct {
+		u64 number;
+		struct gfn_range range;
+	} ended[INVALIDATE_RING];
+	u64 ended_count;
+	struct invalidate_counters counters;
+};
+
+enum invalidate_verdict { INVALIDATE_CLEAN, INVALIDATE_RACED };
+
+/* Taken before the primary is read. No lock. */
+static inline u64 invalidate_read(const struct invalidate_log *log)
+{
+	u64 word = ck_pr_load_64(&log->word);
+
+	ck_pr_fence_load(); /* pairs with the stores of the primary that follow begin and note */
+	return word;
+}
+
+/* A range is being invalidated from now until invalidate_end() with the same range. */
+void invalidate_begin(struct invalidate_log *log, struct gfn_range range);
+void invalidate_end(struct invalidate_log *log, struct gfn_range range);
+/* Begin and end at once, for a change done wholly under the lock. */
+void invalidate_note(struct invalidate_log *log, struct gfn_range range);
+
+enum invalidate_verdict invalidate_check(struct invalidate_log *log, u64 word, struct gfn gfn);
+
+#endif

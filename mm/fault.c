@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fault.c: a guest's access that its stage 2 did not allow.
+ *
+ *     read the invalidate sequence -> resolve in the primary -> lock -> recheck the sequence for
+ * this gfn ^                        (no lock; populates,              |                    | |
+ * breaks sharing)                CLEAN: install       RACED
+ *             +------------------ mode `inplace`: unlock, again ----------------------------+
+ *                                 mode `reenter`: FAULT_RACED, the guest tries again
+ *
+ * Why the sequence and not one lock around all of it: resolving may allocate, zero, copy, and call
+ * every subscriber; none of that may happen under LOCK_MMU. What was resolved may be old by the
+ * time the lock is held; the sequence tells.
+ *
+ * Invariants:
+ * FAULT-1  What is installed was in the primary at one instant after the last invalidation of this
+ * gfn began. FAULT-2  Running out of memory changes nothing that was visible.
+ */
+#include <arch/exit.h>
+#include <lib/error.h>
+#include <lib/log.h>
+#include <mm/fault.h>
+#include "race.h"
+#include "stage2_private.h"
+
+const char *fault_outcome_name(enum fault_outcome outcome)
+{
+	static const char *const names[] = {
+		[FAULT_MAPPED] = "mapped",	 [FAULT_SPURIOUS] = "spurious",
+		[FAULT_RACED] = "raced",	 [FAULT_MMIO] = "mmio",
+		[FAULT_READ_ONLY] = "read-only", [FAULT_NO_MEMORY] = "no memory",
+	};
+
+	return (unsigned)outcome < ARRAY_SIZE(names) ? names[outcome] : "?";
+}
+
+static enum fault_outcome outcome_of(int err)
+{
+	switch (err) {
+	case ERR_RANGE:
+		return FAULT_MMIO;
+	case ERR_PERMISSION:
+		return FAULT_READ_ONLY;
+	default:
+		return FAULT_NO_MEMORY;
+	}
+}
+
+/* Brings the primary to where it allows `access`; *pte is what it says then. Outcome MAPPED: go on
+ * and install. */
+static enum fault_outcome resolve(struct addrspace *as, struct gfn gfn, unsigned access,
+				  ppte_t *pte)
+{
+	int err = 0;
+
+	if (unlikely(gfn.raw >> PRIMARY_GFN_BITS))
+		return FAULT_MMIO;
+	for (;;) {
+		*pte = primary_load(&as->primary, gfn);
+		if (ppte_state(*pte) == PPTE_ABSENT)
+			err = space_back(as, gfn);
+		else if ((access & HV_WRITE) && !(ppte_rights(*pte) & PT_WRITE))
+			err = space_make_writable(as, gfn);
+		else
+			return FAULT_MAPPED;
+		if (err)
+			return outcome_of(err);
+	}
+}
+
+/* One pass of the picture above. */
+static enum fault_outcome try_once(struct stage2 *s2, struct gfn gfn, unsigned access)
+{
+	u64 word = invalidate_read(&s2->log);
+	enum fault_outcome outcome;
+	ppte_t pte;
+
+	RACE_POINT("fault: sequence read");
+	outcome = resolve(s2->as, gfn, access, &pte);
+	if (outcome != FAULT_MAPPED)
+		return outcome;
+	RACE_POINT("fault: resolved");
+	spin_lock(&s2->as->lock);
+	if (invalidate_check(&s2->log, word, gfn) == INVALIDATE_CLEAN)
+		outcome = stage2_install(s2, gfn, pte, access);
+	else
+		outcome = FAULT_RACED;
+	spin_unlock(&s2->as->lock);
+	return outcome;
+}
+
+enum fault_outcome fault_handle(struct stage2 *s2, struct gpa gpa, unsigned access)
+{
+	struct gfn gfn = gpa_to_gfn(gpa);
+	enum fault_outcome outcome;
+
+	while ((outcome = try_once(s2, gfn, access)) == FAULT_RACED) {
+		if (s2->as->retry == RETRY_REENTER)
+			break;
+		ck_pr_inc_64(&s2->counters.retries);
+		arch_cpu_relax();
+	}
+	ck_pr_inc_64(&s2->counters.faults[outcome]);
+	return outcome;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * invalidate.c: the invalidate sequence. invalidate.h tells the protocol and why it is exact.
+ */
+#include <lib/log.h>
+#include <mm/invalidate.h>
+
+#define COUNT_BITS 8
+#define COUNT_MASK BITS(COUNT_BITS - 1, 0)
+#define NUMBER_ONE BIT(COUNT_BITS)
+
+static u64 number_of(u64 word)
+{
+	return word >> COUNT_BITS;
+}
+
+static void record_end(struct invalidate_log *log, struct gfn_range range)
+{
+	unsigned place = log->ended_count++ % INVALIDATE_RING;
+
+	log->ended[place].number = number_of(log->word);
+	log->ended[place].range = range;
+}
+
+void invalidate_begin(struct invalidate_log *log, struct gfn_range range)
+{
+	CHECK((log->word & COUNT_MASK) < COUNT_MASK);
+	ck_pr_store_64(&log->word, log->word + NUMBER_ONE + 1);
+	if (log->running_count < INVALIDATE_RUNNING)
+		log->running[log->running_count++] = range;
+	else
+		log->unlisted++;
+}
+
+/* Equal ranges are interchangeable, so which of them goes does not matter. */
+static void forget_running(struct invalidate_log *log, struct gfn_range range)
+{
+	for (unsigned i = 0; i < log->running_count; i++)
+		if (log->running[i].start.raw == range.start.raw &&
+		    log->running[i].end.raw == range.end.raw) {
+			log->running[i] = log->running[--log->running_count];
+			return;
+		}
+	CHECK(log->unlisted);
+	log->unlisted--;
+}
+
+void invalidate_end(struct invalidate_log *log, struct gfn_range range)
+{
+	forget_running(log, range);
+	ck_pr_store_64(&log->word, log->word + NUMBER_ONE - 1);
+	record_end(log, range);
+}
+
+void invalidate_note(struct invalidate_log *log, struct gfn_range range)
+{
+	ck_pr_store_64(&log->word, log->word + NUMBER_ONE);
+	record_end(log, range);
+}
+
+static bool hit_running(const struct invalidate_log *log, struct gfn gfn)
+{
+	for (unsigned i = 0; i < log->running_count; i++)
+		if (gfn_in_range(gfn, log->running[i]))
+			return true;
+	return false;
+}
+
+/* Newest first: was gfn in a range that ended after `number`? *lost: the ring no longer knows all
+ * of those. */
+static bool hit_ended(const struct invalidate_log *log, u64 number, struct gfn gfn, bool *lost)
+{
+	u64 oldest = log->ended_count > INVALIDATE_RING ? log->ended_count - INVALIDATE_RING : 0;
+
+	for (u64 i = log->ended_count; i > oldest; i--) {
+		unsigned place = (i - 1) % INVALIDATE_RING;
+
+		if (log->ended[place].number <= number)
+			return false;
+		if (gfn_in_range(gfn, log->ended[place].range))
+			return true;
+	}
+	*lost = oldest > 0;
+	return false;
+}
+
+static enum invalidate_verdict look_closely(struct invalidate_log *log, u64 word, struct gfn gfn)
+{
+	bool lost = false;
+
+	if (hit_running(log, gfn) || hit_ended(log, number_of(word), gfn, &lost)) {
+		log->counters.raced++;
+		return INVALIDATE_RACED;
+	}
+	if (lost || log->unlisted) {
+		log->counters.guessed++;
+		return INVALIDATE_RACED;
+	}
+	log->counters.avoided++;
+	return INVALIDATE_CLEAN;
+}
+
+enum invalidate_verdict invalidate_check(struct invalidate_log *log, u64 word, struct gfn gfn)
+{
+	log->counters.checks++;
+	if (IS_ENABLED(CONFIG_BREAK_SEQUENCE))
+		return INVALIDATE_CLEAN;
+	if (likely(log->word == word && !(word & COUNT_MASK)))
+		return INVALIDATE_CLEAN;
+	return look_closely(log, word, gfn);
+}

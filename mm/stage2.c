@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stage2.c: a secondary MMU: an EPT or NPT filled by faults.
+ *
+ * Invariants:
+ * STAGE2-1  A leaf names the frame that the primary names, and allows at most what ppte_rights()
+ *says, at every instant outside a running invalidation of its gfn. STAGE2-2  A table or frame that
+ *was reachable is freed only after a flush that began after it was unlinked. STAGE2-3  A large leaf
+ *covers only gfns whose primary PTEs are UNIFORM (PRIMARY-2).
+ */
+#include <arch/exit.h>
+#include <lib/error.h>
+#include <lib/log.h>
+#include <lib/string.h>
+#include <mm/frame.h>
+#include <mm/tlb.h>
+#include "pool.h"
+#include "stage2_private.h"
+
+static struct pool stage2s = POOL_INITIALIZER(sizeof(struct stage2), "stage2s");
+
+static int table_alloc(void *context, struct hpa *table)
+{
+	struct mfn mfn;
+	int err = frame_alloc(0, FRAME_TABLE, FRAME_ZERO, &mfn);
+
+	(void)context;
+	if (!err)
+		*table = mfn_to_hpa(mfn);
+	return err;
+}
+
+static void *table_virt(void *context, struct hpa table)
+{
+	(void)context;
+	return arch_hpa_to_virt(table);
+}
+
+/* A CPU may still walk it: it waits for the next flush. */
+static void table_doom(void *context, struct hpa table)
+{
+	struct stage2 *s2 = context;
+	u64 *page = arch_hpa_to_virt(table);
+
+	*page = (uintptr_t)s2->doomed;
+	s2->doomed = page;
+	s2->stale = true;
+}
+
+static void free_doomed(struct stage2 *s2)
+{
+	while (s2->doomed) {
+		u64 *page = s2->doomed;
+
+		s2->doomed = (u64 *)(uintptr_t)*page;
+		frame_free(hpa_to_mfn(arch_virt_to_hpa(page)), 0);
+	}
+}
+
+int stage2_create(struct addrspace *as, const struct pgtable_format *format, struct stage2 **out)
+{
+	struct stage2 *s2;
+	void *memory;
+	int err = pool_alloc(&stage2s, &memory);
+
+	if (err)
+		return err;
+	s2 = memory;
+	s2->as = as;
+	s2->generation = 1; /* so that each CPU's first entry flushes what an earlier owner of the
+			       root left */
+	s2->memory = (struct pgtable_memory){
+		.alloc = table_alloc, .free = table_doom, .virt = table_virt, .context = s2};
+	err = pgtable_init(&s2->table, format, &s2->memory);
+	if (err) {
+		pool_free(&stage2s, s2);
+		return err;
+	}
+	*out = s2;
+	return 0;
+}
+
+void stage2_destroy(struct stage2 *s2)
+{
+	pgtable_fini(&s2->table);
+	free_doomed(s2);
+	pool_free(&stage2s, s2);
+}
+
+struct hpa stage2_root(const struct stage2 *s2)
+{
+	return s2->table.root;
+}
+
+static unsigned access_rights(unsigned access)
+{
+	return (access & HV_READ ? PT_READ : 0) | (access & HV_WRITE ? PT_WRITE : 0) |
+	       (access & HV_EXEC ? PT_EXEC : 0);
+}
+
+/* The words of a leaf: A is set because an access is about to happen, D when it is a write. */
+static unsigned leaf_attr(ppte_t pte, unsigned access)
+{
+	unsigned attr = ppte_rights(pte) | PT_ACCESSED;
+
+	if (ppte_state(pte) == PPTE_MMIO)
+		attr |= PT_UNCACHED;
+	return access & HV_WRITE ? attr | PT_DIRTY : attr;
+}
+
+/* The block of `level` around gfn, through the walker, which makes the tables that are missing. */
+static int map_block(struct stage2 *s2, struct gfn gfn, ppte_t pte, unsigned attr, unsigned level)
+{
+	u64 inside = gfn.raw & (LEVEL_FRAMES(level) - 1);
+	u64 start = (gfn.raw - inside) << PAGE_SHIFT;
+	struct hpa to = mfn_to_hpa((struct mfn){ppte_mfn(pte).raw - inside});
+
+	return pgtable_map(&s2->table, start, start + LEVEL_SIZE(level), to, attr, level);
+}
+
+/* The common case: the table is there, its slot empty. The CPU does not touch an absent entry. */
+static void fill_slot(struct stage2 *s2, const struct pgtable_visit *visit, ppte_t pte,
+		      unsigned attr)
+{
+	pte_t leaf = s2->table.format->make_leaf(mfn_to_hpa(ppte_mfn(pte)), 0, attr);
+
+	pgtable_swap(&s2->table, visit->slot, visit->pte, leaf);
+}
+
+enum fault_outcome stage2_install(struct stage2 *s2, struct gfn gfn, ppte_t pte, unsigned access)
+{
+	const struct pgtable_format *format = s2->table.format;
+	unsigned attr = leaf_attr(pte, access), need = access_rights(access), level;
+	struct pgtable_visit visit;
+
+	pgtable_lookup(&s2->table, gfn_to_gpa(gfn).raw, &visit);
+	if (visit.kind == VISIT_LEAF && !(need & ~format->attr(visit.pte, visit.level)))
+		return FAULT_SPURIOUS;
+	if (visit.kind == VISIT_ABSENT && !visit.level) {
+		fill_slot(s2, &visit, pte, attr);
+		return FAULT_MAPPED;
+	}
+	level = primary_uniform(&s2->as->primary, gfn, MIN(visit.level, format->max_leaf_level));
+	if (map_block(s2, gfn, pte, attr, level))
+		return FAULT_NO_MEMORY;
+	return FAULT_MAPPED;
+}

@@ -1,0 +1,50 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# packages.sh: sees to it that Debian's packages for some purposes are there. Asks nothing. With root it installs what
+# lacks and says what; without, it prints the one command to give and fails.
+#
+# Usage: packages.sh PURPOSE...     base gcc clang bochs iso gdb bench test
+set -eu
+
+packages_for()
+{
+	case $1 in
+	base) echo python3 cmake ninja-build binutils kconfig-frontends-nox libck-dev libbsd-dev libxxhash-dev qemu-system-x86 ;;
+	gcc) echo gcc libc6-dev ;;
+	clang) echo clang llvm libclang-rt-14-dev ;;
+	bochs) echo bochs bochsbios vgabios grub-common grub-pc-bin xorriso mtools ;;
+	iso) echo grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools ovmf ;;
+	gdb) echo gdb ;;
+	bench) echo valgrind ;;
+	test) echo git clang-format cppcheck spin libcmocka-dev libzydis-dev ;;
+	*)
+		echo "packages.sh: $1: no such purpose" >&2
+		exit 2
+		;;
+	esac
+}
+
+wanted=$(for purpose in "$@"; do packages_for "$purpose"; done)
+if ! command -v dpkg-query >/dev/null; then
+	echo "samepage: this is no Debian; see to it that you have:" $wanted >&2
+	exit 0
+fi
+missing=
+for package in $wanted; do
+	status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+	case " $missing " in *" $package "*) continue ;; esac
+	[ "$status" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "samepage: some packages are missing. Give this command, then try again:" >&2
+	echo "    sudo apt-get install -y --no-install-recommends$missing" >&2
+	exit 1
+fi
+echo "samepage: installing$missing" >&2
+export DEBIAN_FRONTEND=noninteractive
+install="apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0"
+# The lists may be missing or stale, which shows as a failure: then they are fetched, once.
+$install $missing >/dev/null 2>&1 || { apt-get update -qq >&2 && $install $missing >/dev/null; }

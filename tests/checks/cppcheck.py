@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+cppcheck.py: cppcheck's warnings, portability and performance notes, on every C file of the build.
+
+It reads the build's own compile_commands.json, so that it sees the same macros as the compiler.
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts"))
+import tree
+
+# A freestanding program: nobody calls its entry points, and structures are laid out for the hardware,
+# and symbols of the linker script are the ends of one array.
+SUPPRESS = ["missingIncludeSystem", "missingInclude", "unmatchedSuppression", "unusedStructMember", "unusedFunction",
+            "comparePointers"]
+
+
+def main():
+    with open(os.path.join(tree.ROOT, "build", "compile_commands.json"), encoding="utf-8") as file:
+        commands = [row for row in json.load(file) if row["file"].endswith(".c")]
+    with tempfile.TemporaryDirectory(prefix="samepage-cppcheck-") as folder:
+        project = os.path.join(folder, "compile_commands.json")
+        with open(project, "w", encoding="utf-8") as out:
+            json.dump(commands, out)
+        done = subprocess.run(
+            ["cppcheck", f"--project={project}", "--enable=warning,portability,performance", "--inline-suppr", "--quiet",
+             "-j2", "--std=c11", "-D__attribute__(x)=", "--error-exitcode=1", "--template={file}:{line}: {severity}: {id}: {message}",
+             *[f"--suppress={name}" for name in SUPPRESS]],
+            capture_output=True, text=True, check=False)
+    sys.exit(tree.verdict((done.stderr or done.stdout).splitlines()) if done.returncode else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+builds.py: the builds all other tests stand on, and what a build must refuse.
+"""
+import os
+import re
+import tempfile
+
+from runner import core
+
+# Name: the preset, and what else cmake is told. A folder of the same name as ./run's is shared with it.
+BUILDS = {
+    "default": ("default", "build", []),
+    "debug": ("debug", "build-debug", []),
+    "clang": ("default", "build-clang", ["-DCMAKE_C_COMPILER=clang"]),
+    "host": ("asan", "build-host", []),
+}
+
+
+def folder(name):
+    return os.path.join(core.ROOT, BUILDS[name][1])
+
+
+def build(name):
+    """Configures and builds one of BUILDS; any warning of a compiler is an error there."""
+    preset, where, options = BUILDS[name]
+    title = f"build/{name}"
+    status, output = core.command(["cmake", "--preset", preset, "-B", where, *options])
+    if status:
+        return core.failed(title, output)
+    status, output = core.command(["cmake", "--build", where], timeout=1200)
+    return core.failed(title, output) if status else core.passed(title)
+
+
+def all_builds():
+    return {name: core.Test(f"build/{name}", lambda name=name: build(name)) for name in BUILDS}
+
+
+# What is asked for, and the words the refusal must contain.
+REFUSED = [
+    (["-DCONFIG_MAX_CPUS=65"], ["CONFIG_MAX_CPUS=65", "out of range", "1 to 64"]),
+    (["-DCONFIG_MAX_CPUS=0"], ["CONFIG_MAX_CPUS=0", "out of range"]),
+    (["-DCONFIG_MAX_CPUS=many"], ["CONFIG_MAX_CPUS=many", "not an int"]),
+    (["-DCONFIG_DEBUG=maybe"], ["CONFIG_DEBUG=maybe", "y or n"]),
+    (["-DCONFIG_NO_SUCH_THING=y"], ["CONFIG_NO_SUCH_THING", "no such symbol"]),
+    (["-DSAMEPAGE_DEFCONFIG=nowhere"], ["SAMEPAGE_DEFCONFIG=nowhere"]),
+]
+BAD_LINES = [
+    ("CONFIG_LOG_LEVEL=9", ["CONFIG_LOG_LEVEL=9", "out of range"]),
+    ("CONFIG_LOG_LEVLE=2", ["CONFIG_LOG_LEVLE", "no such symbol"]),
+    ("CONFIG_DEBUG=1", ["CONFIG_DEBUG=1", "y or n"]),
+    ("CONFIG_NOTIFIER_POLICY_LATE=y\nCONFIG_NOTIFIER_POLICY_EVENT=y", ["NOTIFIER_POLICY_EVENT"]),
+    ("LOG_LEVEL 3", ["neither", "LOG_LEVEL 3"]),
+]
+
+
+def judge_refusal(name, status, output, words):
+    flat = " ".join(output.split())
+    if status == 0:
+        return core.failed(name, "it was accepted")
+    missing = [word for word in words if word not in flat]
+    return core.failed(name, f"the message lacks {missing}:\n{output}") if missing else core.passed(name)
+
+
+def refused_option(options, words):
+    name = f"config/refused: {' '.join(options)}"
+    with tempfile.TemporaryDirectory(prefix="samepage-config-") as where:
+        status, output = core.command(["cmake", "--preset", "default", "-B", where, *options])
+    return judge_refusal(name, status, output, words)
+
+
+def refused_line(line, words):
+    """The same for a line in a .config that is already there."""
+    name = f"config/refused: .config with {' and '.join(line.splitlines())}"
+    with tempfile.TemporaryDirectory(prefix="samepage-config-") as where:
+        script = [os.path.join(core.ROOT, "scripts", "kconfig.py"), "--source", core.ROOT, "--work", where]
+        core.command([*script, "--defconfig", os.path.join(core.ROOT, "configs", "qemu_defconfig")])
+        with open(f"{where}/.config", "a", encoding="utf-8") as config:
+            config.write(line + "\n")
+        status, output = core.command([*script, "--keep"])
+    return judge_refusal(name, status, output, words)
+
+
+def defconfig_round_trip():
+    """Each defconfig configures, and what savedefconfig writes of it configures to the same."""
+    results = []
+    script = os.path.join(core.ROOT, "scripts", "kconfig.py")
+    for file in sorted(os.listdir(os.path.join(core.ROOT, "configs"))):
+        name = f"config/round trip: {file}"
+        with tempfile.TemporaryDirectory(prefix="samepage-config-") as where:
+            once = [script, "--source", core.ROOT, "--work", f"{where}/a"]
+            again = [script, "--source", core.ROOT, "--work", f"{where}/b", "--defconfig", f"{where}/saved"]
+            steps = [[*once, "--defconfig", os.path.join(core.ROOT, "configs", file)],
+                     [*once, "--save", f"{where}/saved"], again, ["cmp", f"{where}/a/.config", f"{where}/b/.config"]]
+            bad = next(((step, output) for step in steps for status, output in [core.command(step)] if status), None)
+        results += core.failed(name, f"{bad[0]}\n{bad[1]}") if bad else core.passed(name)
+    return results
+
+
+def toggling():
+    """An option rebuilds the objects whose sources name it, all of them and no other."""
+    name = "config/toggling CONFIG_LOCK_RANK rebuilds just what names it"
+    where = folder("debug")
+    marker = "include/config/lock/rank.h"
+    deps = core.command(["ninja", "-C", where, "-t", "deps"])[1]
+    naming = {block.split(":")[0] for block in deps.split("\n\n") if marker in block}
+    try:
+        status, output = core.command(["cmake", where, "-DCONFIG_LOCK_RANK=n"])
+        plan = core.command(["ninja", "-C", where, "-n", "-v"])[1]
+    finally:
+        core.command(["cmake", where, "-DSAMEPAGE_DEFCONFIG_USED="])
+        core.command(["cmake", "--build", where], timeout=1200)
+    if status:
+        return core.failed(name, output)
+    rebuilt = set(re.findall(r" -o (\S+\.o) -c ", plan))
+    rebuilt = {path for path in rebuilt if ".ksyms." not in path}
+    if rebuilt != naming or not naming:
+        return core.failed(name, f"rebuilt {sorted(rebuilt)}, but these name it: {sorted(naming)}")
+    return core.passed(name)
+
+
+def tests():
+    found = [core.Test(f"config/refused: {' '.join(options)}", lambda o=options, w=words: refused_option(o, w))
+             for options, words in REFUSED]
+    found += [core.Test(f"config/refused: .config with {line.splitlines()[0]}", lambda l=line, w=words: refused_line(l, w))
+              for line, words in BAD_LINES]
+    found.append(core.Test("config/round trip", defconfig_round_trip))
+    found.append(core.Test("config/toggling", toggling, ("debug",), alone=True))
+    return found

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+core.py: what a test is, running many of them, and the TAP text that comes out.
+
+A Test is a name and a function that returns a list of Results: a check returns one, a cmocka program one for each of
+its cases. Tests of the first phase (the builds) run one after the other, as each takes all CPUs; those of the second
+phase run two at a time. The last line printed is exactly "N passed, N failed, N skipped".
+"""
+import concurrent.futures
+import dataclasses
+import fnmatch
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+LOGS = os.path.join(ROOT, "build", "test-logs")
+sys.path.insert(0, os.path.join(ROOT, "scripts"))
+
+WORKERS = 2
+
+
+@dataclasses.dataclass
+class Result:
+    """One line of TAP. `detail` is printed below a failure; for a skip it is the reason."""
+    name: str
+    status: str		# passed, failed, skipped
+    detail: str = ""
+
+
+@dataclasses.dataclass
+class Test:
+    """Something that can be run by name. `builds`: the build folders it needs, made in the first phase."""
+    name: str
+    run: callable
+    builds: tuple = ()
+    alone: bool = False		# nothing else runs beside it: it changes a build folder
+    suite: str = ""
+
+    def __post_init__(self):
+        self.suite = self.name.split("/")[0]
+
+
+def passed(name, detail=""):
+    return [Result(name, "passed", detail)]
+
+
+def failed(name, detail):
+    return [Result(name, "failed", detail)]
+
+
+def skipped(name, why):
+    return [Result(name, "skipped", why)]
+
+
+def command(arguments, timeout=600, **options):
+    """Runs a program in the tree with its output captured; (status, output). A timeout is status -1."""
+    options.setdefault("cwd", ROOT)
+    try:
+        done = subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=timeout, text=True, errors="replace", check=False, **options)
+    except subprocess.TimeoutExpired as late:
+        text = late.stdout or b""
+        return -1, (text if isinstance(text, str) else text.decode("utf-8", "replace")) + f"\nstill running after {timeout} s"
+    except FileNotFoundError as missing:
+        return -2, f"{missing.filename}: not found"
+    return done.returncode, done.stdout
+
+
+def of_command(name, arguments, timeout=600, **options):
+    """A test that is one command: status 0 passes, 77 skips with the last line as the reason."""
+    status, output = command(arguments, timeout, **options)
+    if status == 77:
+        return skipped(name, output.strip().splitlines()[-1] if output.strip() else "")
+    return passed(name) if status == 0 else failed(name, f"status {status}\n{output}")
+
+
+def of_tap(name, output):
+    """The Results of a program that prints TAP, each named after the program and the case."""
+    results = []
+    notes = []
+    for line in output.splitlines():
+        case = re.match(r"\s*(not )?ok\b\s*\d*\s*(?:-\s*)?([^#]*)(#\s*SKIP\b.*)?", line)
+        if not case:
+            notes.append(line)
+            continue
+        status = "skipped" if case[3] else "failed" if case[1] else "passed"
+        results.append(Result(f"{name}: {case[2].strip()}", status, case[3] or "\n".join(notes[-30:])))
+        notes = []
+    return results
+
+
+def select(tests, patterns):
+    """The tests whose name contains a pattern or matches it as a glob; all without patterns."""
+    def wanted(test):
+        return any(pattern in test.name or fnmatch.fnmatch(test.name, pattern) for pattern in patterns)
+    return [test for test in tests if not patterns or wanted(test)]
+
+
+class Report:
+    """Prints TAP as results come and keeps the sums."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.sums = {}
+        self.number = 0
+        print("TAP version 13", flush=True)
+
+    def add(self, suite, results, seconds):
+        with self.lock:
+            for result in results:
+                self.number += 1
+                sums = self.sums.setdefault(suite, {"passed": 0, "failed": 0, "skipped": 0})
+                sums[result.status] += 1
+                self.line(result)
+            if seconds > 20:
+                print(f"# {results[0].name.split(':')[0] if results else suite}: {seconds:.0f} s")
+            sys.stdout.flush()
+
+    def line(self, result):
+        word = "not ok" if result.status == "failed" else "ok"
+        skip = f" # SKIP {result.detail}" if result.status == "skipped" else ""
+        print(f"{word} {self.number} - {result.name}{skip}")
+        if result.status == "failed":
+            for text in result.detail.strip().splitlines()[-60:]:
+                print(f"#   {text}")
+
+    def close(self):
+        """Prints the sums; returns the exit status."""
+        print(f"1..{self.number}")
+        for suite, sums in self.sums.items():
+            print(f"# {suite}: " + ", ".join(f"{count} {status}" for status, count in sums.items()))
+        total = {status: sum(sums[status] for sums in self.sums.values()) for status in ("passed", "failed", "skipped")}
+        print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped", flush=True)
+        return 1 if total["failed"] or not self.number else 0
+
+
+def run_one(test, report):
+    """Runs a test; an exception in it is a failure of it. Returns whether nothing failed."""
+    started = time.monotonic()
+    try:
+        results = test.run() or failed(test.name, "it ran nothing")
+    except Exception:
+        results = failed(test.name, traceback.format_exc())
+    report.add(test.suite, results, time.monotonic() - started)
+    return all(result.status != "failed" for result in results)
+
+
+def run_all(tests, builds, report):
+    """First the builds that the tests need, then the tests. Without its build a test counts as failed."""
+    needed = {name for test in tests for name in test.builds}
+    chosen = {test.name for test in tests}
+    broken = {name for name, build in builds.items()
+              if (name in needed or build.name in chosen) and not run_one(build, report)}
+    tests = [test for test in tests if test not in builds.values()]
+
+    def run_or_fail(test):
+        missing = broken.intersection(test.builds)
+        if missing:
+            report.add(test.suite, failed(test.name, f"needs the build {', '.join(sorted(missing))}"), 0)
+        else:
+            run_one(test, report)
+
+    for test in tests:
+        if test.alone:
+            run_or_fail(test)
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(run_or_fail, [test for test in tests if not test.alone]))

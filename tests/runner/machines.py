@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+machines.py: the runs on emulated machines, from the table tests/runs.toml.
+
+The oracle is the text on the serial console: the lines of `expect` in their order, none of `forbid`, and the way the
+run ended. A row for several machines is one test for each, named machine/ROW@MACHINE.
+"""
+import os
+import re
+import sys
+import tomllib
+
+from runner import builds, core
+
+sys.path.insert(0, os.path.join(core.ROOT, "scripts"))
+import machine
+
+TABLE = os.path.join(core.ROOT, "tests", "runs.toml")
+FORBID = [r"panic", r"CHECK failed", r"\| not ok\b"]
+KEYS = {"name", "machines", "boot", "protocol", "build", "cpus", "memory", "icount", "cmdline", "modules", "expect", "forbid",
+        "allow", "exit", "twice", "timeout", "extra", "image"}
+
+
+def setup_of(row, name):
+    """The Setup of a row on one machine."""
+    where = builds.folder(row.get("build", "default"))
+    modules = []
+    for text in row.get("modules", []):
+        file, _, cmdline = text.partition(" ")
+        near = os.path.join(core.ROOT, file)
+        modules.append((near if os.path.exists(near) else os.path.join(where, file), cmdline))
+    options = {key: row[key] for key in ("boot", "protocol", "cpus", "memory", "icount", "cmdline", "extra") if key in row}
+    if "image" in row:
+        options["image"] = os.path.join(where, row["image"])
+    if name.startswith("bochs"):
+        options.pop("icount", None)
+    return machine.Setup(machine=name, build=where, modules=modules, **options)
+
+
+def find_in_order(lines, patterns):
+    """The first pattern that no line matches after the line of the one before it, or None."""
+    at = 0
+    for pattern in patterns:
+        while at < len(lines) and not re.search(pattern, lines[at]):
+            at += 1
+        if at == len(lines):
+            return pattern
+        at += 1
+    return None
+
+
+def judge(row, text, ending):
+    """What is wrong with a run, or None."""
+    lines = text.split("\n")
+    allowed = row.get("allow", [])
+    for pattern in FORBID + row.get("forbid", []):
+        if pattern not in allowed:
+            bad = next((line for line in lines if re.search(pattern, line)), None)
+            if bad is not None:
+                return f"forbidden line: {bad}"
+    missing = find_in_order(lines, row.get("expect", []))
+    if missing is not None:
+        return f"no line (in this order) matches: {missing}"
+    if ending != row.get("exit", "ok"):
+        return f"ended with {ending}, not with {row.get('exit', 'ok')}"
+    return None
+
+
+def once(row, setup, log):
+    """Runs it once: (serial text, complaint or None). The text is kept in a file for a look afterwards."""
+    with machine.start(setup) as session:
+        ending = session.wait(row.get("timeout", 120))
+        text = session.serial()
+        complaint = judge(row, text, ending)
+        with open(log, "w", encoding="utf-8") as file:
+            file.write(text)
+        if complaint:
+            complaint += f"\n{' '.join(session.command)}\n--- the emulator said\n{session.output()}\n--- serial\n{text[-6000:]}"
+    return text, complaint
+
+
+def run_row(row, on):
+    """A row on one machine; `twice` wants the same text from a second run."""
+    name = f"machine/{row['name']}@{on}"
+    os.makedirs(core.LOGS, exist_ok=True)
+    log = os.path.join(core.LOGS, f"{row['name']}@{on}.serial")
+    if on == "qemu-kvm" and not machine.host_has_nested_kvm():
+        return core.skipped(name, "this host offers neither VMX nor SVM to guests of KVM")
+    text, complaint = once(row, setup_of(row, on), log)
+    if complaint:
+        return core.failed(name, complaint)
+    if row.get("twice"):
+        again, complaint = once(row, setup_of(row, on), log + ".again")
+        if again != text:
+            return core.failed(name, f"a second run printed something else: diff {log} {log}.again")
+    return core.passed(name)
+
+
+def rows():
+    """The table, checked: an unknown key is a mistake that would go unnoticed."""
+    with open(TABLE, "rb") as table:
+        found = tomllib.load(table).get("run", [])
+    for row in found:
+        if not set(row) <= KEYS:
+            raise ValueError(f"tests/runs.toml: {row.get('name')}: unknown {', '.join(set(row) - KEYS)}")
+    return found
+
+
+def tests():
+    return [core.Test(f"machine/{row['name']}@{on}", lambda r=row, m=on: run_row(r, m), (row.get("build", "default"),))
+            for row in rows() for on in row["machines"]]
