@@ -12,6 +12,7 @@ How a run ends, by the agreement of docs/testing.md:
 """
 import dataclasses
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -21,9 +22,9 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 EXIT_OK = 0x10		# what the hypervisor writes to isa-debug-exit when all VMs have ended
-EXIT_PANIC = 0x20	# and after a panic
-QEMU_ENDINGS = {2 * EXIT_OK + 1: "ok", 2 * EXIT_PANIC + 1: "panic", 0: "reset"}
-BOCHS_ENDINGS = {0: "ok", 1: "panic"}
+EXIT_FAILED = 0x11	# and after a panic or any other failure
+QEMU_ENDINGS = {2 * EXIT_OK + 1: "ok", 2 * EXIT_FAILED + 1: "failed", 0: "reset"}
+BOCHS_ENDINGS = {0: "ok", 1: "failed"}
 
 # PLATFORM: with these one TSC tick is one instruction and two runs print the same. ERMS would count a page clear as 4096.
 ICOUNT = ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01T00:00:00,clock=vm", "-seed", "1"]
@@ -73,6 +74,11 @@ def default_machine():
     return "qemu-kvm" if host_has_nested_kvm() else "qemu-tcg"
 
 
+def grub_words(text):
+    """A command line as GRUB's script language must have it: each word quoted."""
+    return " ".join(shlex.quote(word) for word in text.split())
+
+
 def make_iso(path, setup, image):
     """A GRUB ISO that boots the image with its modules at once, for BIOS, or for UEFI, whichever the setup asks."""
     grub = "x86_64-efi" if setup.boot == "iso-uefi" else "i386-pc"
@@ -83,10 +89,10 @@ def make_iso(path, setup, image):
         shutil.copy(image, f"{tree}/boot/samepage.elf")
         module = "module2" if setup.protocol == "multiboot2" else "module"
         lines = ["set timeout=0", "set default=0", f"insmod {setup.protocol}", 'menuentry "Samepage" {',
-                 f"\t{setup.protocol} /boot/samepage.elf {setup.cmdline}"]
+                 f"\t{setup.protocol} /boot/samepage.elf {grub_words(setup.cmdline)}"]
         for number, (file, cmdline) in enumerate(setup.modules):
             shutil.copy(file, f"{tree}/boot/module{number}")
-            lines.append(f"\t{module} /boot/module{number} {cmdline}")
+            lines.append(f"\t{module} /boot/module{number} {grub_words(cmdline)}")
         with open(f"{tree}/boot/grub/grub.cfg", "w", encoding="utf-8") as config:
             config.write("\n".join([*lines, "}", ""]))
         # The slim set of modules starts the kernel in half the time; UEFI needs its own drivers for the screen.
@@ -218,7 +224,7 @@ class Session:
         return self.process.poll() is None
 
     def ending(self):
-        """ok, panic, reset, or the emulator's own status as text. Only after the end."""
+        """ok, failed, reset, or the emulator's own status as text. Only after the end."""
         status = self.process.returncode
         return self.endings.get(status, f"status {status}")
 

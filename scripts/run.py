@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+run.py: builds the hypervisor and its guests and boots them on an emulated machine; the Python behind ./run.
+"""
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+import bench
+import machine
+
+RESULTS = os.path.join(machine.ROOT, "build", "results")
+
+# What ./run boots unless --guest says otherwise: a file of the build's guest/, and the VM it becomes.
+GUESTS = {
+    "hello": "hello.elf name=hello memory=16M",
+}
+
+
+class Stop(Exception):
+    """Ends ./run with a message and status 1."""
+
+
+def say(text):
+    print(f"samepage: {text}", flush=True)
+
+
+def need(*purposes):
+    """Installs, or names, the packages of a purpose; scripts/packages.sh tells the user itself."""
+    if subprocess.run([os.path.join(machine.ROOT, "scripts", "packages.sh"), *purposes], check=False).returncode:
+        sys.exit(1)
+
+
+def build(preset, targets=()):
+    """Configures when there is no build yet, and builds. The compiler's words are shown only when it fails."""
+    where = os.path.join(machine.ROOT, {"default": "build", "debug": "build-debug", "asan": "build-host"}[preset])
+    steps = [["cmake", "--build", where, *[word for target in targets for word in ("-t", target)]]]
+    if not os.path.exists(os.path.join(where, "build.ninja")):
+        steps.insert(0, ["cmake", "--preset", preset])
+    say(f"building in {os.path.relpath(where, machine.ROOT)}/ ...")
+    started = time.monotonic()
+    for step in steps:
+        done = subprocess.run(step, cwd=machine.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode:
+            raise Stop(f"{' '.join(step)} failed:\n{done.stdout}")
+    say(f"built in {time.monotonic() - started:.0f} s")
+    return where
+
+
+def modules_of(where, names):
+    """The boot modules for guests by name, or for FILE:COMMAND LINE."""
+    found = []
+    for name in names:
+        file, _, cmdline = name.partition(":")
+        if name in GUESTS:
+            file, _, cmdline = GUESTS[name].partition(" ")
+            file = os.path.join(where, "guest", file)
+        if not os.path.exists(file):
+            raise Stop(f"--guest {name}: there is no {file}; guests by name are {', '.join(GUESTS)}")
+        found.append((file, cmdline))
+    return found
+
+
+def follow(session):
+    """Copies the serial console to the terminal until the machine ends."""
+    shown = 0
+    while True:
+        running = session.running()
+        text = session.serial()
+        sys.stdout.write(text[shown:])
+        sys.stdout.flush()
+        shown = len(text)
+        if not running:
+            return text
+        time.sleep(0.05)
+
+
+def boot(options):
+    """The main job. Returns the exit status."""
+    name = options.machine or machine.default_machine()
+    how = f"iso-{options.iso}" if options.iso else "kernel"
+    if options.gdb and name in machine.BOCHS_MODELS:
+        raise Stop("--gdb works with QEMU; Bochs has a debugger of its own")
+    need(*(["bochs"] if name in machine.BOCHS_MODELS else []), *(["iso"] if options.iso else []),
+         *(["gdb"] if options.gdb else []))
+    where = build("debug" if options.debug else "default")
+    setup = machine.Setup(machine=name, boot=how, build=where, cpus=options.cpus, memory=options.memory,
+                          cmdline=options.cmdline, modules=modules_of(where, options.guest or GUESTS),
+                          gdb=options.gdb, icount=options.icount)
+    say(f"booting on {name}: {options.cpus} CPU(s), {options.memory} MiB, {len(setup.modules)} module(s)"
+        f"{', through GRUB' if options.iso or name in machine.BOCHS_MODELS else ''}")
+    if options.gdb:
+        say("the machine waits for gdb. In another terminal:")
+        say(f"    gdb -x scripts/gdb/samepage.gdb {os.path.relpath(where, machine.ROOT)}/samepage.elf")
+    started = time.monotonic()
+    with machine.start(setup) as session:
+        text = follow(session)
+        ending, output = session.ending(), session.output()
+    return report(setup, text, ending, output, time.monotonic() - started)
+
+
+def report(setup, text, ending, output, seconds):
+    """The closing lines, and the same as build/results/run.json."""
+    lines = text.splitlines()
+    guests = {}
+    for line in lines:
+        guest = re.match(r"([\w-]+)\| ", line)
+        if guest:
+            guests[guest[1]] = guests.get(guest[1], 0) + 1
+    problems = [line for line in lines if re.search(r": (error|warn): |panic|\| not ok\b", line)]
+    print()
+    say(f"report: {setup.machine}, ended with {ending} after {seconds:.1f} s")
+    for name, count in guests.items():
+        say(f"    {name}: {count} line(s) of output")
+    for line in problems[:20]:
+        say(f"    noted: {line}")
+    os.makedirs(RESULTS, exist_ok=True)
+    with open(os.path.join(RESULTS, "run.json"), "w", encoding="utf-8") as file:
+        json.dump({"machine": setup.machine, "ending": ending, "guests": guests, "noted": problems}, file, indent=1)
+    if ending != "ok" and not text:
+        print(output)
+    return 0 if ending == "ok" else 1
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        prog="./run", description="Builds Samepage, boots it with its guests on an emulated machine, and reports.",
+        epilog="./run bench exits | mm measures instead of booting, and writes build/results/NAME.json.")
+    parser.add_argument("job", nargs="?", choices=["boot", "bench"], default="boot", help="what to do; default: boot")
+    parser.add_argument("what", nargs="?", help=f"which bench: {', '.join(bench.BENCHES)}")
+    parser.add_argument("--machine", choices=machine.MACHINES,
+                        help="default: qemu-kvm where the host offers VMX or SVM to guests, else qemu-tcg")
+    parser.add_argument("--cpus", type=int, default=2, metavar="N", help="default: 2")
+    parser.add_argument("--memory", type=int, default=512, metavar="MIB", help="default: 512")
+    parser.add_argument("--cmdline", default="", metavar="TEXT", help='the hypervisor\'s own, e.g. "log=info,vmx=debug"')
+    parser.add_argument("--guest", action="append", metavar="NAME|FILE:CMDLINE",
+                        help=f"boot this guest instead of all of {', '.join(GUESTS)}; may be given again")
+    parser.add_argument("--iso", nargs="?", const="bios", choices=["bios", "uefi"],
+                        help="boot through GRUB from an ISO, by BIOS (default) or UEFI")
+    parser.add_argument("--icount", action="store_true", help="QEMU counts instructions: two runs print the same")
+    parser.add_argument("--gdb", action="store_true", help="wait for gdb before the first instruction")
+    parser.add_argument("--debug", action="store_true", help="the debug build: lock ranks, poisoned frames, all checks")
+    options = parser.parse_args()
+    if options.cpus < 1 or options.memory < 32:
+        parser.error("--cpus is at least 1, --memory at least 32")
+    if options.icount and options.cpus != 1:
+        parser.error("--icount counts one CPU: give --cpus 1 as well")
+    if (options.job == "bench") != (options.what in bench.BENCHES):
+        parser.error(f"a bench is one of: {', '.join(bench.BENCHES)}" if options.job == "bench" else
+                     f"{options.what}: nothing of that name can be booted")
+    return options
+
+
+def main():
+    options = arguments()
+    try:
+        if options.job == "bench":
+            return bench.BENCHES[options.what](options, need, build)
+        return boot(options)
+    except (Stop, machine.MachineError) as stop:
+        print(f"samepage: {stop}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nsamepage: interrupted; the machine has been ended")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
