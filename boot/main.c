@@ -11,6 +11,7 @@
 #include <asm/cpuid.h>
 #include <asm/image.h>
 #include <lib/error.h>
+#include <hv/main.h>
 #include <lib/log.h>
 #include "multiboot.h"
 #include "parse.h"
@@ -143,5 +144,7 @@ void boot_main(u32 magic, u32 information)
 	parse_memory(info);
 	acpi_parse(&reader, info);
 	choose_cpus(info);
-	arch_machine_end(true);
+	arch_init(info);
+	arch_smp_start();
+	hv_main(info);
 }

@@ -25,6 +25,8 @@ static struct option {
 	char text[WORD_MAX];
 } options[] = {
 	{.name = "log", .kind = OPTION_TEXT},
+	{.name = "apic", .kind = OPTION_TEXT, .text = "x2apic"},
+	{.name = "selftest", .kind = OPTION_TEXT},
 	{.name = "cpus",
 	 .kind = OPTION_NUMBER,
 	 .min = 1,

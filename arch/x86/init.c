@@ -2,17 +2,27 @@
 /*
  * init.c: the order in which the CPU layer comes to life; include/arch/init.h tells it from the
  * outside.
+ *
+ * Each step may use what the ones before it set up:
+ *
+ *     early   serial port, lib_env, descriptors and traps: from here on a fault is a readable panic
+ *     1       CR0, CR4, EFER: NX must be on before a table says NX
+ *     2       TSC: time stamps, delays
+ *     3       final tables, stacks, frames: boot's tables and the identity map are gone
+ *     4       local APIC (mapped by 3), its timer (measured by 2)
  */
-#define LOG_THIS LOG_CPU
-
 #include <arch/init.h>
+#include <asm/apic.h>
 #include <asm/console.h>
-#include <asm/msr.h>
+#include <asm/desc.h>
+#include <asm/features.h>
+#include <asm/paging.h>
 #include <asm/panic.h>
 #include <asm/percpu.h>
+#include <asm/selftest.h>
+#include <asm/smp.h>
 #include <asm/time.h>
 #include <lib/env.h>
-#include <lib/log.h>
 
 static const struct lib_env env = {
 	.cpu_id = arch_cpu_id,
@@ -25,8 +35,21 @@ void arch_early_init(void)
 {
 	struct percpu *cpu = &percpu_area[0];
 
-	cpu->self = cpu;
-	wrmsr(MSR_GS_BASE, (u64)cpu);
+	idt_init();
+	desc_use_early_stack(cpu);
+	desc_load(cpu);
 	serial_init();
 	lib_env_set(&env);
+}
+
+void arch_init(const struct boot_info *info)
+{
+	features_enable();
+	time_init();
+	features_log();
+	paging_init(info);
+	apic_enable();
+	apic_timer_init();
+	smp_init(info);
+	selftest_run(boot_option_text("selftest"));
 }

@@ -1,16 +1,172 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * panic.c: the end of the hypervisor, told as well as it can be.
+ *
+ *     panic on cpu 1: #PF page fault: write to 0xffffd00000100ff8: guard page of cpu 1's main stack
+ *       rip 0xffffffff80104b30 selftest_recurse+0x10
+ *       rax ... cr4 ...
+ *       backtrace:
+ *         0xffffffff80104b30 selftest_recurse+0x10
+ *
+ * The first CPU to panic tells; it stops the others by NMI, which reaches them with interrupts off
+ * and inside a guest. No lock is taken: the console's holder may be one of the stopped. A fault
+ * while telling is told in one line.
  */
+#include <ck_pr.h>
 #include <arch/cpu.h>
+#include <asm/apic.h>
+#include <asm/backtrace.h>
 #include <asm/console.h>
+#include <asm/insn.h>
+#include <asm/msr.h>
 #include <asm/panic.h>
-#include <lib/string.h>
+#include <asm/percpu.h>
+#include <asm/regs.h>
+#include <asm/stacks.h>
+#include <asm/symbols.h>
+#include <asm/traps.h>
+#include <lib/format.h>
+
+#define STOP_ROUNDS 10000000
+#define NOBODY	    0u
+
+/* [a] 1 + the number of the CPU that panicked */
+static unsigned panicking;
+/* [a] how many CPUs have stopped for it */
+static unsigned stopped;
+
+static void __printf(1, 2) say(const char *format, ...)
+{
+	char line[200];
+	va_list arguments;
+	size_t len;
+
+	va_start(arguments, format);
+	len = format_text_v(line, sizeof(line), format, arguments);
+	va_end(arguments);
+	serial_write(line, MIN(len, sizeof(line) - 1));
+}
+
+static void __noreturn stop(void)
+{
+	ck_pr_inc_uint(&stopped);
+	for (;;)
+		asm volatile("cli; hlt");
+}
+
+void panic_stop_here(void)
+{
+	if (ck_pr_load_uint(&panicking) != NOBODY)
+		stop();
+}
+
+/* Returns on one CPU only, once, with the others stopped or given up on. */
+static void become_the_one(void)
+{
+	unsigned me = 1 + percpu_id();
+
+	if (!ck_pr_cas_uint(&panicking, NOBODY, me)) {
+		if (ck_pr_load_uint(&panicking) != me)
+			stop();
+		say("\npanic while panicking on cpu%u\n", percpu_id());
+		arch_machine_end(false);
+	}
+	if (arch_cpu_count() == 1)
+		return;
+	apic_send_nmi_others();
+	for (unsigned i = 0; i < STOP_ROUNDS; i++) {
+		if (ck_pr_load_uint(&stopped) == arch_cpu_count() - 1)
+			break;
+		cpu_pause();
+	}
+}
+
+static void say_place(const char *prefix, u64 address)
+{
+	u64 offset;
+	const char *name = symbol_find(address, &offset);
+
+	if (name)
+		say("%s%#018lx %s+%#lx\n", prefix, address, name, offset);
+	else
+		say("%s%#018lx\n", prefix, address);
+}
+
+static void say_frame(u64 address)
+{
+	say_place("    ", address);
+}
+
+static void say_registers(const struct trap_frame *f)
+{
+	say("  rax %016lx  rbx %016lx  rcx %016lx  rdx %016lx\n", f->rax, f->rbx, f->rcx, f->rdx);
+	say("  rsi %016lx  rdi %016lx  rbp %016lx  rsp %016lx\n", f->rsi, f->rdi, f->rbp, f->rsp);
+	say("  r8  %016lx  r9  %016lx  r10 %016lx  r11 %016lx\n", f->r8, f->r9, f->r10, f->r11);
+	say("  r12 %016lx  r13 %016lx  r14 %016lx  r15 %016lx\n", f->r12, f->r13, f->r14, f->r15);
+	say("  cs %04lx  ss %04lx  rflags %08lx  efer %lx\n", f->cs, f->ss, f->rflags,
+	    rdmsr(MSR_EFER));
+	say("  cr0 %08lx  cr2 %016lx  cr3 %012lx  cr4 %08lx\n", read_cr0(), read_cr2(), read_cr3(),
+	    read_cr4());
+}
+
+static void __noreturn finish(const struct place *place)
+{
+	say("  backtrace:\n");
+	backtrace_walk(place, say_frame);
+	if (arch_cpu_count() > 1)
+		say("  other CPUs stopped: %u of %u\n", ck_pr_load_uint(&stopped),
+		    arch_cpu_count() - 1);
+	arch_machine_end(false);
+}
 
 void arch_panic(const char *message)
 {
-	serial_write("panic: ", 7);
-	serial_write(message, strlen(message));
-	serial_write("\n", 1);
-	arch_machine_end(false);
+	const u64 *frame = __builtin_frame_address(0);
+	struct place caller = {.rip = frame[1], .rsp = (u64)(frame + 2), .rbp = frame[0]};
+
+	become_the_one();
+	say("\npanic on cpu%u: %s\n", percpu_id(), message);
+	say("  rsp %016lx  cr0 %08lx  cr2 %016lx  cr3 %012lx  cr4 %08lx\n", caller.rsp, read_cr0(),
+	    read_cr2(), read_cr3(), read_cr4());
+	finish(&caller);
+}
+
+/* A #PF, in words (SDM vol. 3A, 4.7). */
+static void say_page_fault(u64 error_code)
+{
+	const char *access = error_code & BIT(4)   ? "fetch from"
+			     : error_code & BIT(1) ? "write to"
+						   : "read of";
+	const char *why = error_code & BIT(3)	? "reserved bit in a PTE"
+			  : error_code & BIT(0) ? "not permitted"
+						: "not mapped";
+
+	say(": %s %#lx: %s", access, read_cr2(), why);
+}
+
+static void say_guard(void)
+{
+	enum stack_kind kind;
+	unsigned cpu;
+
+	if (stack_guard_find(read_cr2(), &cpu, &kind))
+		say(": stack overflow: guard page of cpu%u's %s stack", cpu, stack_name(kind));
+	else if (read_cr2() < PAGE_SIZE)
+		say(": NULL pointer");
+}
+
+void panic_trap(const struct trap_frame *frame)
+{
+	become_the_one();
+	say("\npanic on cpu%u: %s", percpu_id(), trap_name(frame->vector));
+	if (frame->vector == VECTOR_PF)
+		say_page_fault(frame->error_code);
+	else
+		say(": error code %#lx", frame->error_code);
+	if (frame->vector == VECTOR_PF || frame->vector == VECTOR_DF)
+		say_guard();
+	say("\n");
+	say_place("  rip ", frame->rip);
+	say_registers(frame);
+	finish(&(struct place){frame->rip, frame->rsp, frame->rbp});
 }

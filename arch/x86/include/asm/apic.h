@@ -8,18 +8,20 @@
 #include <arch/addr.h>
 #include <lib/types.h>
 
-/* Turns on this CPU's APIC. The boot CPU's call chooses xAPIC or x2APIC for all. `base`: where MMIO
- * is mapped. */
+/* Turns on this CPU's APIC. CPU 0's call, the first one, chooses xAPIC or x2APIC for all. */
 void apic_enable(void);
 u32 apic_id(void);
 void apic_eoi(void);
 
-/* IPIs, by APIC ID. Each waits until the last one has left. */
+/* IPIs, by APIC ID. Each waits until the APIC has taken it. Any context. */
 void apic_send(u32 apic_id, unsigned vector);
 void apic_send_nmi(u32 apic_id);
 void apic_send_nmi_others(void);
 void apic_send_init(u32 apic_id);
 void apic_send_startup(u32 apic_id, struct hpa page);
+
+/* How fast the timer counts, where it has no TSC deadline. CPU 0, once, after time_init(). */
+void apic_timer_init(void);
 
 /*
  * One interrupt (VECTOR_TIMER) on this CPU once arch_ticks() is past `deadline`; then

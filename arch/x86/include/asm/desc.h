@@ -17,8 +17,7 @@
 #define IST_NMI	 1
 #define IST_DF	 2
 #define IST_MC	 3
-#define IST_PF	 4 /* #PF too: a hit guard page leaves no stack to stay on */
-#define ISTS	 4
+#define ISTS	 3
 
 #ifndef __ASSEMBLER__
 
@@ -60,8 +59,25 @@ static inline struct desc_pointer idtr_read(void)
 	return p;
 }
 
-/* Gives `cpu` (struct percpu) its GDT, TSS, IDT and GS base, on the CPU itself. */
 struct percpu;
+
+/* Fills the IDT, once. */
+void idt_init(void);
+extern struct idt_gate {
+	u16 offset_low;
+	u16 selector;
+	u8 ist;
+	u8 type;
+	u16 offset_middle;
+	u32 offset_high;
+	u32 reserved;
+} idt[];
+
+/* Where `cpu` takes NMI, #DF and #MC: on one early stack, or on those of <asm/stacks.h>. */
+void desc_use_early_stack(struct percpu *cpu);
+void desc_use_stacks(struct percpu *cpu);
+
+/* Loads GDT, TSS, IDT, segments and GS base, on the CPU itself. */
 void desc_load(struct percpu *cpu);
 
 #endif

@@ -7,8 +7,16 @@
 
 #include <lib/types.h>
 
-/* What panic() in lib/log.h comes to: says the message, then where we are, and ends the machine.
+struct trap_frame;
+
+/* What panic() in <lib/log.h> comes to: stops the other CPUs, says the message and where we are.
  * Any context. */
 void arch_panic(const char *message) __noreturn;
+
+/* The same for an exception of the hypervisor's own. */
+void panic_trap(const struct trap_frame *frame) __noreturn;
+
+/* Does not return when another CPU has panicked; called by the NMI handler. */
+void panic_stop_here(void);
 
 #endif

@@ -17,12 +17,10 @@ struct percpu {
 	struct percpu *self;  /* [I] gs:0 */
 	u32 id;		      /* [I] dense number, as arch_cpu_id() */
 	u32 apic_id;	      /* [I] */
-	u32 in_guest;	      /* [a] between arch_guest_enter() and arch_guest_leave() */
-	u32 kicked;	      /* [a] a kick was sent and not yet taken */
+	u32 needs_ipi;	      /* [a] in a guest or asleep: a kick must interrupt it (idle.c) */
+	u32 kicked;	      /* [a] a kick came since arch_idle() returned last */
 	u64 timer_deadline;   /* [c] what apic_timer_arm() was last told; 0: fired or disarmed */
 	bool timer_fired;     /* [c] the APIC timer has interrupted since apic_timer_arm() */
-	bool online;	      /* [a] */
-	void *stack_top;      /* [I] the stack C runs on */
 	u64 interrupts;	      /* [c] host interrupts taken */
 	u64 nmis;	      /* [c] */
 	u64 gdt[GDT_ENTRIES]; /* [I] */

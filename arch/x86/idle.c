@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * idle.c: sleeping, and waking others.
+ *
+ * A CPU outside a guest that does not sleep needs no interrupt: it will look before it enters or
+ * sleeps. So it says when it needs one, in percpu->needs_ipi, and both sides store before they
+ * look:
+ *
+ *     CPU c                                  kicker
+ *     -----                                  ------
+ *     needs_ipi = 1   (xchg: full barrier)   store what c shall find
+ *     look                                   kicked = 1      (xchg: full barrier)
+ *     enter the guest, or sti; hlt           if needs_ipi: send the IPI
+ *
+ * Either c sees what was stored, or the kicker sees needs_ipi. Interrupts are off from the look on
+ * until the guest runs or STI's shadow covers the HLT, so an IPI that comes between stays pending
+ * and ends either at once.
+ */
+#include <ck_pr.h>
+#include <arch/cpu.h>
+#include <asm/apic.h>
+#include <asm/irq.h>
+#include <asm/percpu.h>
+
+void arch_guest_enter(void)
+{
+	(void)ck_pr_fas_32(&percpu()->needs_ipi, 1);
+}
+
+void arch_guest_leave(void)
+{
+	ck_pr_store_32(&percpu()->needs_ipi, 0);
+}
+
+void arch_idle(void)
+{
+	struct percpu *cpu = percpu();
+
+	(void)ck_pr_fas_32(&cpu->needs_ipi, 1);
+	if (!ck_pr_load_32(&cpu->kicked))
+		asm volatile("sti; hlt; cli" : : : "memory");
+	ck_pr_store_32(&cpu->needs_ipi, 0);
+	/* A full barrier, too: the caller's next look comes after it, or a kick between the two
+	 * would be lost. */
+	(void)ck_pr_fas_32(&cpu->kicked, 0);
+}
+
+void arch_cpu_kick(unsigned id)
+{
+	struct percpu *cpu = &percpu_area[id];
+
+	(void)ck_pr_fas_32(&cpu->kicked, 1);
+	if (ck_pr_load_32(&cpu->needs_ipi))
+		apic_send(cpu->apic_id, VECTOR_KICK);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * backtrace.h: where the CPU is and who called it, by the frame pointers they saved.
+ */
+#ifndef SAMEPAGE_ASM_BACKTRACE_H
+#define SAMEPAGE_ASM_BACKTRACE_H
+
+#include <lib/types.h>
+
+struct place {
+	u64 rip, rsp, rbp;
+};
+
+/*
+ * Visits the place itself and its callers, innermost first. Reads stacks of this hypervisor only
+ * and ends at whatever is no frame, so it never faults. Any context.
+ */
+void backtrace_walk(const struct place *from, void (*visit)(u64 address));
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * features.h: how the hypervisor itself sets a CPU up.
+ */
+#ifndef SAMEPAGE_ASM_FEATURES_H
+#define SAMEPAGE_ASM_FEATURES_H
+
+#include <lib/types.h>
+
+/* Turns protections and paging features on, on this CPU. Every CPU, before it uses the final
+ * tables. */
+void features_enable(void);
+
+/* EFER as every CPU has it from its first instruction in long mode on (LMA apart). */
+u64 features_efer(void);
+
+/* Names what is on, and says what is missing. CPU 0, once. */
+void features_log(void);
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * selftest.c: faults on purpose.
+ *
+ * Why in the image: a guard page that is mapped, an IST stack that is not, or a text page that can
+ * be written shows only when it is needed most. Each test below provokes one of them the way a bug
+ * would; the panic that follows must name the fault, the place and the caller. The functions are
+ * kept out of line so that the backtrace has them.
+ */
+#define LOG_THIS LOG_TEST
+
+#include <arch/cpu.h>
+#include <asm/image.h>
+#include <asm/insn.h>
+#include <asm/layout.h>
+#include <asm/msr.h>
+#include <asm/regs.h>
+#include <asm/selftest.h>
+#include <lib/lock.h>
+#include <lib/log.h>
+#include <lib/string.h>
+
+#define NOT_CANONICAL 0x0123456789abcdefull
+#define NO_SUCH_MSR   0x4fffffff
+#define UNMAPPED      (DEVICE_BASE + (1ull << 40))
+
+/* Hides a value from the compiler, which would see the fault coming. */
+static u64 opaque(u64 value)
+{
+	asm volatile("" : "+r"(value));
+	return value;
+}
+
+static void test_read(void)
+{
+	(void)*(volatile u64 *)opaque(UNMAPPED);
+}
+
+static void test_null(void)
+{
+	*(volatile u64 *)opaque(0) = 1;
+}
+
+static void test_null_call(void)
+{
+	((void (*)(void))opaque(0))();
+}
+
+static void test_text_write(void)
+{
+	*(volatile u8 *)opaque((u64)image_text_start) = 0xc3;
+}
+
+/* The same bytes by their other address. */
+static void test_text_alias_write(void)
+{
+	*(volatile u8 *)opaque(DIRECT_MAP_BASE + image_to_hpa(image_text_start).raw) = 0xc3;
+}
+
+static void test_rodata_write(void)
+{
+	*(volatile u8 *)opaque((u64)image_rodata_start) = 0;
+}
+
+static void test_data_execute(void)
+{
+	static u8 code[] = {0xc3};
+
+	((void (*)(void))opaque((u64)code))();
+}
+
+static void test_direct_map_execute(void)
+{
+	((void (*)(void))opaque(DIRECT_MAP_BASE + image_to_hpa(image_text_start).raw))();
+}
+
+static void test_general_protection(void)
+{
+	(void)*(volatile u64 *)opaque(NOT_CANONICAL);
+}
+
+static void test_invalid_opcode(void)
+{
+	asm volatile("ud2");
+}
+
+static void test_check(void)
+{
+	CHECK(opaque(1) == 2);
+}
+
+static u64 recurse(u64 depth)
+{
+	volatile u64 room[32];
+
+	room[depth % 32] = depth;
+	return depth ? recurse(depth + 1) + room[depth % 32] : 0;
+}
+
+static void test_stack_overflow(void)
+{
+	(void)opaque(recurse(opaque(1)));
+}
+
+/* No stack at all: the push of the #GP's frame faults, too. */
+static void test_double_fault(void)
+{
+	asm volatile("movq %0, %%rsp\n\t"
+		     "pushq $0"
+		     :
+		     : "r"(opaque(UNMAPPED)));
+	__builtin_unreachable();
+}
+
+static void test_lock_rank(void)
+{
+	static struct spinlock frame, mmu;
+
+	spin_init(&frame, LOCK_FRAME, "selftest.frame");
+	spin_init(&mmu, LOCK_MMU, "selftest.mmu");
+	spin_lock(&frame);
+	spin_lock(&mmu);
+	spin_unlock(&mmu);
+	spin_unlock(&frame);
+	log_info("selftest: lock ranks are not checked in this build");
+}
+
+/* The one that survives: an MSR no CPU has, read by the variant that may fail. */
+static void test_msr(void)
+{
+	u64 value;
+
+	log_info("selftest: msr %s",
+		 rdmsr_safe(NO_SUCH_MSR, &value) ? "exists?" : "refused, as it should");
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} tests[] = {
+	{"page-fault", test_read},
+	{"null-write", test_null},
+	{"null-call", test_null_call},
+	{"text-write", test_text_write},
+	{"text-alias-write", test_text_alias_write},
+	{"rodata-write", test_rodata_write},
+	{"data-execute", test_data_execute},
+	{"direct-map-execute", test_direct_map_execute},
+	{"general-protection", test_general_protection},
+	{"invalid-opcode", test_invalid_opcode},
+	{"check", test_check},
+	{"stack-overflow", test_stack_overflow},
+	{"double-fault", test_double_fault},
+	{"lock-rank", test_lock_rank},
+	{"msr", test_msr},
+};
+
+void selftest_run(const char *name)
+{
+	if (!*name)
+		return;
+	for (unsigned i = 0; i < ARRAY_SIZE(tests); i++) {
+		if (strcmp(tests[i].name, name) != 0)
+			continue;
+		log_info("selftest: %s", name);
+		tests[i].run();
+		return;
+	}
+	log_error("command line: selftest=%s: there is no such test", name);
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * smp.c: the other CPUs, one after the other (SDM vol. 3A, 9.4.4).
+ *
+ *     CPU 0                                  CPU n
+ *     -----                                  -----
+ *     percpu_area[n], its stack, trampoline
+ *     INIT, 10 ms, SIPI (twice)              trampoline -> smp_entry on its own stack
+ *     waits for `arrived` == n               descriptors, CR4, APIC; arrived = n
+ *     count = n + 1                          waits for count > n, so that its number exists
+ *     the next one                           hv_ap_main()
+ *
+ * A CPU that does not come is put back to sleep by INIT, so that it cannot wake up in the middle of
+ * the next one's start, and named in the log; its number goes to the next.
+ */
+#define LOG_THIS LOG_CPU
+
+#include <ck_pr.h>
+#include <arch/cpu.h>
+#include <arch/init.h>
+#include <asm/apic.h>
+#include <asm/desc.h>
+#include <asm/features.h>
+#include <asm/insn.h>
+#include <asm/paging.h>
+#include <asm/percpu.h>
+#include <asm/smp.h>
+#include <asm/stacks.h>
+#include <asm/time.h>
+#include <asm/trampoline.h>
+#include <hv/main.h>
+#include <lib/log.h>
+
+#define INIT_DELAY_US	 10000
+#define STARTUP_DELAY_US 200
+#define ARRIVAL_US	 1000000
+
+static const struct boot_info *boot;
+
+/* [a] CPUs that are up: numbers below it exist */
+static unsigned count = 1;
+/* [a] the number of the last CPU that reached smp_entry() */
+static unsigned arrived;
+/* [a] the last reading of the TSC by the CPU that waits, to be compared with the next CPU's */
+static u64 last_ticks;
+
+unsigned arch_cpu_count(void)
+{
+	return ck_pr_load_uint(&count);
+}
+
+void smp_init(const struct boot_info *info)
+{
+	boot = info;
+	percpu_area[0].apic_id = apic_id();
+}
+
+/* The invariant TSCs of one machine start together; one that lags would let time run backwards. */
+static void check_clock(const struct percpu *cpu)
+{
+	u64 now = tsc_read(), last = ck_pr_load_64(&last_ticks);
+
+	if (now < last)
+		log_warn("TSC of APIC %u is %lu ticks behind: times on it are wrong", cpu->apic_id,
+			 last - now);
+}
+
+static void smp_entry(void *argument)
+{
+	struct percpu *cpu = argument;
+
+	features_enable();
+	desc_load(cpu);
+	apic_enable();
+	check_clock(cpu);
+	if (apic_id() != cpu->apic_id)
+		panic("the CPU started as APIC %u is APIC %u", cpu->apic_id, apic_id());
+	ck_pr_store_uint(&arrived, cpu->id);
+	while (arch_cpu_count() <= cpu->id)
+		cpu_pause();
+	hv_ap_main();
+}
+
+static bool wait_for_arrival(unsigned id, u64 microseconds)
+{
+	u64 end = tsc_read() + microseconds * (arch_ticks_per_second() / 1000000);
+
+	while (ck_pr_load_uint(&arrived) != id) {
+		u64 now = tsc_read();
+
+		if (now > end)
+			return false;
+		ck_pr_store_64(&last_ticks, now);
+		cpu_pause();
+	}
+	return true;
+}
+
+/* A second SIPI only where the first was not enough: a running CPU ignores it anyway. */
+static bool wake(u32 target, unsigned id)
+{
+	apic_send_init(target);
+	time_delay(INIT_DELAY_US);
+	apic_send_startup(target, boot->trampoline);
+	if (wait_for_arrival(id, STARTUP_DELAY_US))
+		return true;
+	apic_send_startup(target, boot->trampoline);
+	return wait_for_arrival(id, ARRIVAL_US);
+}
+
+static void start_cpu(u32 target)
+{
+	unsigned id = arch_cpu_count();
+	struct percpu *cpu = &percpu_area[id];
+	struct trampoline_start start = {
+		.efer = features_efer(),
+		.cr3 = paging_root().raw,
+		.stack = stack_of(id, STACK_MAIN).top,
+		.entry = smp_entry,
+		.argument = cpu,
+	};
+
+	*cpu = (struct percpu){.self = cpu, .id = id, .apic_id = target};
+	desc_use_stacks(cpu);
+	trampoline_prepare(boot->trampoline, &start);
+	if (!wake(target, id)) {
+		apic_send_init(target);
+		log_error("CPU with APIC ID %u did not start within %u ms: going on without it",
+			  target, ARRIVAL_US / 1000);
+		return;
+	}
+	ck_pr_store_uint(&count, id + 1);
+}
+
+void arch_smp_start(void)
+{
+	unsigned left = 0;
+
+	if (boot->cpu_count > 1 && !boot->trampoline.raw) {
+		log_error("no page below 1 MiB for the CPUs' first steps: only CPU 0 runs");
+		return;
+	}
+	for (unsigned i = 0; i < boot->cpu_count; i++) {
+		u32 target = boot->cpus[i].apic_id;
+
+		if (target == percpu_area[0].apic_id)
+			continue;
+		if (arch_cpu_count() == ARCH_CPUS_MAX)
+			left++;
+		else
+			start_cpu(target);
+	}
+	if (left)
+		log_warn("%u CPUs left alone: this image is built for %u (CONFIG_MAX_CPUS)", left,
+			 ARCH_CPUS_MAX);
+	log_info("%u of %u CPUs up", arch_cpu_count(), boot->cpu_count);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * timer.c: the local APIC's timer as an alarm clock (SDM vol. 3A, 11.5.4).
+ *
+ * With TSC deadline the alarm is one MSR write. Else the timer counts down at a rate of its own,
+ * measured against the TSC once, and an alarm further away than its 32 bits reach comes early;
+ * whoever armed it looks at the clock anyway.
+ */
+#define LOG_THIS LOG_CPU
+
+#include <arch/cpu.h>
+#include <asm/apic.h>
+#include <asm/apic_regs.h>
+#include <asm/cpuid.h>
+#include <asm/insn.h>
+#include <asm/irq.h>
+#include <asm/msr.h>
+#include <asm/percpu.h>
+#include <asm/time.h>
+#include <lib/log.h>
+
+#define DIVIDE_BY_1 0xb
+#define MEASURE_US  10000
+#define RATIO_SHIFT 32
+
+/* [I] after apic_timer_init() */
+static bool has_deadline;
+static u64 counts_per_tick; /* fixed point, RATIO_SHIFT binary places */
+
+void apic_timer_init(void)
+{
+	u64 start, ticks;
+	u32 counts;
+
+	has_deadline = cpuid_has(CPUID_TSC_DEADLINE);
+	if (has_deadline) {
+		log_info("timer: TSC deadline");
+		return;
+	}
+	apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
+	apic_write(APIC_TIMER_INITIAL, ~0u);
+	start = tsc_read();
+	time_delay(MEASURE_US);
+	counts = ~0u - apic_read(APIC_TIMER_CURRENT);
+	ticks = tsc_read() - start;
+	apic_write(APIC_TIMER_INITIAL, 0);
+	counts_per_tick = ((u64)counts << RATIO_SHIFT) / ticks;
+	log_info("timer: APIC at %lu.%03lu MHz", (unsigned long)counts / MEASURE_US,
+		 (unsigned long)counts % MEASURE_US / (MEASURE_US / 1000));
+}
+
+static void start_count(u64 deadline)
+{
+	u64 now = tsc_read();
+	u64 ticks = deadline > now ? deadline - now : 0;
+	u64 counts = MIN(ticks, (u64)UINT32_MAX) * counts_per_tick >> RATIO_SHIFT;
+
+	apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
+	apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
+	apic_write(APIC_TIMER_INITIAL, (u32)MAX(MIN(counts, (u64)UINT32_MAX), 1ull));
+}
+
+void apic_timer_arm(u64 deadline)
+{
+	struct percpu *cpu = percpu();
+
+	cpu->timer_deadline = deadline;
+	cpu->timer_fired = false;
+	if (!has_deadline) {
+		start_count(deadline);
+		return;
+	}
+	apic_write(APIC_LVT_TIMER, LVT_TSC_DEADLINE | VECTOR_TIMER);
+	/* The LVT write must reach the APIC before the deadline (SDM vol. 3A, 11.5.4.1). */
+	asm volatile("mfence" : : : "memory");
+	wrmsr(MSR_TSC_DEADLINE, deadline);
+}
+
+void apic_timer_disarm(void)
+{
+	struct percpu *cpu = percpu();
+
+	cpu->timer_deadline = 0;
+	cpu->timer_fired = false;
+	if (has_deadline)
+		wrmsr(MSR_TSC_DEADLINE, 0);
+	else
+		apic_write(APIC_TIMER_INITIAL, 0);
+}
+
+void arch_alarm(u64 deadline)
+{
+	apic_timer_arm(deadline);
+}

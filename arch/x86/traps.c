@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * traps.c: exceptions and interrupts of the hypervisor itself.
+ *
+ * Every exception is a bug of ours and ends in a panic, but for those the table in .extable expects
+ * (MSRs a CPU may not have). NMIs stop this CPU when another one panics; else they have done their
+ * work by arriving: a guest exited.
+ */
+#include <asm/apic.h>
+#include <asm/extable.h>
+#include <asm/irq.h>
+#include <asm/panic.h>
+#include <asm/percpu.h>
+#include <asm/regs.h>
+#include <asm/traps.h>
+
+#define EXCEPTIONS 32
+
+static const char *const names[EXCEPTIONS] = {
+	[VECTOR_DE] = "#DE divide error",
+	[VECTOR_DB] = "#DB debug",
+	[VECTOR_NMI] = "NMI",
+	[VECTOR_BP] = "#BP breakpoint",
+	[VECTOR_OF] = "#OF overflow",
+	[VECTOR_BR] = "#BR bound range",
+	[VECTOR_UD] = "#UD invalid opcode",
+	[VECTOR_NM] = "#NM no FPU",
+	[VECTOR_DF] = "#DF double fault",
+	[VECTOR_TS] = "#TS invalid TSS",
+	[VECTOR_NP] = "#NP segment not present",
+	[VECTOR_SS] = "#SS stack segment",
+	[VECTOR_GP] = "#GP general protection",
+	[VECTOR_PF] = "#PF page fault",
+	[VECTOR_MF] = "#MF x87 error",
+	[VECTOR_AC] = "#AC alignment check",
+	[VECTOR_MC] = "#MC machine check",
+	[VECTOR_XM] = "#XM SIMD error",
+	[VECTOR_VE] = "#VE virtualization",
+	[VECTOR_CP] = "#CP control protection",
+};
+
+const char *trap_name(u64 vector)
+{
+	if (vector >= EXCEPTIONS)
+		return "interrupt";
+	return names[vector] ? names[vector] : "reserved exception";
+}
+
+void nmi_dispatch(void)
+{
+	percpu()->nmis++;
+	panic_stop_here();
+}
+
+void irq_dispatch(unsigned vector)
+{
+	struct percpu *cpu = percpu();
+
+	cpu->interrupts++;
+	if (vector == VECTOR_SPURIOUS)
+		return; /* SDM vol. 3A, 11.9: no EOI */
+	if (vector == VECTOR_TIMER) {
+		cpu->timer_fired = true;
+		cpu->timer_deadline = 0;
+	}
+	apic_eoi();
+}
+
+void trap_handle(struct trap_frame *frame)
+{
+	u64 fixup;
+
+	if (frame->vector >= EXCEPTIONS) {
+		irq_dispatch((unsigned)frame->vector);
+		return;
+	}
+	if (frame->vector == VECTOR_NMI) {
+		nmi_dispatch();
+		return;
+	}
+	fixup = extable_fixup(frame->rip);
+	if (!fixup)
+		panic_trap(frame);
+	frame->rip = fixup;
+}
