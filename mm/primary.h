@@ -47,7 +47,7 @@ typedef u64 ppte_t;
 
 #define PPTE_STATE 7ull
 #define PPTE_WRITE BIT(3) /* the guest may write (a shared page: after breaking) */
-#define PPTE_GUARD                                                                               \
+#define PPTE_GUARD \
 	BIT(4) /* write-protected for our own sake (merging looks at it): a write fault lifts it \
 		*/
 #define PPTE_SOFT_DIRTY \

@@ -20,12 +20,24 @@
 #define LEVEL_SIZE(level)   (1ull << LEVEL_SHIFT(level))
 #define LEVEL_FRAMES(level) (1ull << (LEVEL_BITS * (level)))
 
-struct gva { u64 raw; };
-struct gpa { u64 raw; };
-struct hpa { u64 raw; };
-struct gfn { u64 raw; };
-struct mfn { u64 raw; };
-struct gfn_range { struct gfn start, end; };
+struct gva {
+	u64 raw;
+};
+struct gpa {
+	u64 raw;
+};
+struct hpa {
+	u64 raw;
+};
+struct gfn {
+	u64 raw;
+};
+struct mfn {
+	u64 raw;
+};
+struct gfn_range {
+	struct gfn start, end;
+};
 
 static inline struct gfn gpa_to_gfn(struct gpa a)
 {

@@ -12,29 +12,29 @@
 #include <lib/types.h>
 
 enum hv_exit_reason {
-	HV_EXIT_INTERRUPT,	/* a host interrupt or kick: already dealt with, nothing for hv but its entry check */
-	HV_EXIT_TIMESLICE,	/* the slice given to run() is over */
+	HV_EXIT_INTERRUPT, /* a host interrupt or kick: already dealt with, nothing for hv but its entry check */
+	HV_EXIT_TIMESLICE, /* the slice given to run() is over */
 	HV_EXIT_CPUID,
-	HV_EXIT_HYPERCALL,	/* VMCALL or VMMCALL, whichever the machine has; the other one raises #UD in the guest */
-	HV_EXIT_PIO,		/* .pio */
-	HV_EXIT_MSR_READ,	/* index in guest RCX */
+	HV_EXIT_HYPERCALL, /* VMCALL or VMMCALL, whichever the machine has; the other one raises #UD in the guest */
+	HV_EXIT_PIO,	  /* .pio */
+	HV_EXIT_MSR_READ, /* index in guest RCX */
 	HV_EXIT_MSR_WRITE,
-	HV_EXIT_STAGE2,		/* .stage2: EPT violation or #NPF */
-	HV_EXIT_STAGE2_BROKEN,	/* .stage2: EPT misconfiguration or reserved bit in an NPT entry: our own bug */
+	HV_EXIT_STAGE2, /* .stage2: EPT violation or #NPF */
+	HV_EXIT_STAGE2_BROKEN, /* .stage2: EPT misconfiguration or reserved bit in an NPT entry: our own bug */
 	HV_EXIT_HLT,
 	HV_EXIT_PAUSE,
-	HV_EXIT_CR,		/* .cr: a MOV to a CR bit that hv owns, CLTS, LMSW */
+	HV_EXIT_CR, /* .cr: a MOV to a CR bit that hv owns, CLTS, LMSW */
 	HV_EXIT_XSETBV,
-	HV_EXIT_CACHE,		/* INVD or WBINVD */
-	HV_EXIT_VIRT_INSN,	/* an instruction of VMX or SVM itself, or one the policy refuses: #UD */
-	HV_EXIT_EXCEPTION,	/* .exception: one that hv asked to see */
-	HV_EXIT_IRQ_WINDOW,	/* the guest can take an interrupt now, as asked for by set_irq_window() */
+	HV_EXIT_CACHE,	   /* INVD or WBINVD */
+	HV_EXIT_VIRT_INSN, /* an instruction of VMX or SVM itself, or one the policy refuses: #UD */
+	HV_EXIT_EXCEPTION, /* .exception: one that hv asked to see */
+	HV_EXIT_IRQ_WINDOW, /* the guest can take an interrupt now, as asked for by set_irq_window() */
 	HV_EXIT_NMI_WINDOW,
-	HV_EXIT_PML_FULL,	/* the page-modification log wants draining, SDM 28.3.6 */
-	HV_EXIT_SHUTDOWN,	/* triple fault */
+	HV_EXIT_PML_FULL, /* the page-modification log wants draining, SDM 28.3.6 */
+	HV_EXIT_SHUTDOWN, /* triple fault */
 	HV_EXIT_INIT_SIPI,
-	HV_EXIT_ENTRY_FAILED,	/* the CPU refused the guest state; .raw says how */
-	HV_EXIT_UNKNOWN,	/* .raw: a hardware reason outside the table */
+	HV_EXIT_ENTRY_FAILED, /* the CPU refused the guest state; .raw says how */
+	HV_EXIT_UNKNOWN,      /* .raw: a hardware reason outside the table */
 	HV_EXIT_REASONS
 };
 
@@ -45,9 +45,9 @@ enum hv_access { HV_READ = 1, HV_WRITE = 2, HV_EXEC = 4 };
 
 struct hv_exit_pio {
 	u16 port;
-	u8 size;	/* 1, 2, 4 bytes */
+	u8 size; /* 1, 2, 4 bytes */
 	bool in;
-	bool string;	/* INS, OUTS: `address` is the linear address; `rep`: RCX counts */
+	bool string; /* INS, OUTS: `address` is the linear address; `rep`: RCX counts */
 	bool rep;
 	struct gva address;
 };
@@ -55,16 +55,16 @@ struct hv_exit_pio {
 struct hv_exit_stage2 {
 	struct gpa gpa;
 	struct gva gva;
-	u8 access;	/* HV_READ | HV_WRITE | HV_EXEC of the failed access */
-	u8 allowed;	/* what the entry allowed; 0: not present */
-	bool gva_valid;	/* VMX tells the gva of most violations, SVM never does */
+	u8 access;	 /* HV_READ | HV_WRITE | HV_EXEC of the failed access */
+	u8 allowed;	 /* what the entry allowed; 0: not present */
+	bool gva_valid;	 /* VMX tells the gva of most violations, SVM never does */
 	bool table_walk; /* the access was the CPU's own, to the guest's page tables */
 };
 
 struct hv_exit_cr {
-	u8 cr;		/* 0, 3, 4, 8 */
+	u8 cr; /* 0, 3, 4, 8 */
 	bool write;
-	u8 gpr;		/* index into the guest's registers; for LMSW and CLTS the value is ready in `value` */
+	u8 gpr; /* index into the guest's registers; for LMSW and CLTS the value is ready in `value` */
 	bool has_value;
 	u64 value;
 };
@@ -73,7 +73,7 @@ struct hv_exit_exception {
 	u8 vector;
 	bool has_error_code;
 	u32 error_code;
-	u64 address;	/* #PF */
+	u64 address; /* #PF */
 };
 
 struct hv_exit_raw {

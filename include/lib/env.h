@@ -9,7 +9,7 @@
 #include <lib/types.h>
 
 struct lib_env {
-	unsigned (*cpu_id)(void); /* below CONFIG_MAX_CPUS */
+	unsigned (*cpu_id)(void);		       /* below CONFIG_MAX_CPUS */
 	u64 (*microseconds)(void);		       /* since boot, for log lines */
 	void (*write)(const char *text, size_t len);   /* the console; any context */
 	void (*panic)(const char *message) __noreturn; /* the end: registers, backtrace, halt */
