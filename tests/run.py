@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from runner import builds, core, host, machines
+from runner import builds, core, host, machines, mutants
 
 
 def all_tests(build_tests):
@@ -22,10 +22,12 @@ def all_tests(build_tests):
 def main():
     parser = argparse.ArgumentParser(prog="./test", description="Builds Samepage and runs its tests; prints TAP.")
     parser.add_argument("--list", action="store_true", help="print the names and run nothing")
+    parser.add_argument("--mutants", action="store_true",
+                        help="take out one safety mechanism at a time and show which tests go red")
     parser.add_argument("names", nargs="*", metavar="NAME", help="a part of a name, or a glob; default: all")
     options = parser.parse_args()
-    made = builds.all_builds()
-    tests = core.select(all_tests(list(made.values())), options.names)
+    made = {} if options.mutants else builds.all_builds()
+    tests = core.select(mutants.tests() if options.mutants else all_tests(list(made.values())), options.names)
     if options.list:
         print("\n".join(test.name for test in tests))
         return 0

@@ -16,19 +16,30 @@ BUILDS = {
     "host": ("asan", "build-host", []),
 }
 
+# The Kconfig switches of "Break it". A mutant builds in folders of its own, with just one of them on.
+SWITCHES = ["BREAK_FLUSH", "BREAK_REFCOUNT", "BREAK_WRITE_PROTECT", "BREAK_QUIESCE", "BREAK_SEQUENCE"]
+MUTANT = os.environ.get("SAMEPAGE_MUTANT")
+
 
 def folder(name):
-    return os.path.join(core.ROOT, BUILDS[name][1])
+    """Where a build is; the mutants' are kept apart from the healthy ones."""
+    return os.path.join(core.ROOT, "build-mutant" if MUTANT else "", BUILDS[name][1])
+
+
+def configure(name):
+    """Runs cmake for one of BUILDS; (status, output)."""
+    preset, _, options = BUILDS[name]
+    switches = [f"-DCONFIG_{switch}={'y' if switch == MUTANT else 'n'}" for switch in SWITCHES] if MUTANT else []
+    return core.command(["cmake", "--preset", preset, "-B", folder(name), *options, *switches])
 
 
 def build(name):
     """Configures and builds one of BUILDS; any warning of a compiler is an error there."""
-    preset, where, options = BUILDS[name]
     title = f"build/{name}"
-    status, output = core.command(["cmake", "--preset", preset, "-B", where, *options])
+    status, output = configure(name)
     if status:
         return core.failed(title, output)
-    status, output = core.command(["cmake", "--build", where], timeout=1200)
+    status, output = core.command(["cmake", "--build", folder(name)], timeout=1200)
     return core.failed(title, output) if status else core.passed(title)
 
 

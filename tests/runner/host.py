@@ -36,7 +36,7 @@ def run_program(name, arguments, timeout, where):
 def programs():
     """One Test for each registered program. Configures the host build, which tells their names."""
     where = builds.folder("host")
-    status, output = core.command(["cmake", "--preset", "asan", "-B", where])
+    status, output = builds.configure("host")
     if status:
         return [core.Test("unit/configure", lambda: core.failed("unit/configure", output))]
     return [core.Test(name, lambda n=name, a=arguments, t=timeout: run_program(n, a, t, where), ("host",))
