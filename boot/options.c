@@ -27,6 +27,7 @@ static struct option {
 	{.name = "log", .kind = OPTION_TEXT},
 	{.name = "apic", .kind = OPTION_TEXT, .text = "x2apic"},
 	{.name = "selftest", .kind = OPTION_TEXT},
+	{.name = "selftest-cpu", .kind = OPTION_NUMBER, .max = BOOT_CPUS_MAX - 1},
 	{.name = "cpus",
 	 .kind = OPTION_NUMBER,
 	 .min = 1,

@@ -14,6 +14,7 @@
 #include <asm/apic_regs.h>
 #include <asm/cpuid.h>
 #include <asm/insn.h>
+#include <asm/io.h>
 #include <asm/irq.h>
 #include <asm/layout.h>
 #include <asm/msr.h>
@@ -58,6 +59,24 @@ static bool choose_x2apic(void)
 	return cpuid_has(CPUID_X2APIC) && strcmp(boot_option_text("apic"), "xapic") != 0;
 }
 
+/*
+ * The 8259s would deliver the firmware's timer through LINT0. All their lines are masked, and a spurious one comes on a
+ * vector that is no exception's (8259A data sheet, ICW1-ICW4).
+ */
+static void pic_silence(void)
+{
+	static const u16 command[] = {0x20, 0xa0};
+	static const u8 cascade[] = {0x04, 0x02};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(command); i++) {
+		io_write8(command[i], 0x11);
+		io_write8(command[i] + 1, (u8)(VECTOR_PIC + 8 * i));
+		io_write8(command[i] + 1, cascade[i]);
+		io_write8(command[i] + 1, 0x01);
+		io_write8(command[i] + 1, 0xff);
+	}
+}
+
 void apic_enable(void)
 {
 	static bool chosen;
@@ -67,6 +86,7 @@ void apic_enable(void)
 		panic("this CPU has no local APIC (CPUID.1:EDX[9])");
 	if (!chosen) {
 		chosen = true;
+		pic_silence();
 		x2apic = choose_x2apic();
 		log_info("local APIC in %s mode", x2apic ? "x2APIC" : "xAPIC");
 	}

@@ -19,7 +19,6 @@
 #include <asm/paging.h>
 #include <asm/panic.h>
 #include <asm/percpu.h>
-#include <asm/selftest.h>
 #include <asm/smp.h>
 #include <asm/time.h>
 #include <lib/env.h>
@@ -51,5 +50,4 @@ void arch_init(const struct boot_info *info)
 	apic_enable();
 	apic_timer_init();
 	smp_init(info);
-	selftest_run(boot_option_text("selftest"));
 }

@@ -81,20 +81,20 @@ static void become_the_one(void)
 	}
 }
 
-static void say_place(const char *prefix, u64 address)
+static void say_place(const char *prefix, u64 address, bool returned)
 {
 	u64 offset;
-	const char *name = symbol_find(address, &offset);
+	const char *name = symbol_find(address - returned, &offset);
 
 	if (name)
-		say("%s%#018lx %s+%#lx\n", prefix, address, name, offset);
+		say("%s0x%016lx %s+0x%lx\n", prefix, address, name, offset + returned);
 	else
-		say("%s%#018lx\n", prefix, address);
+		say("%s0x%016lx\n", prefix, address);
 }
 
-static void say_frame(u64 address)
+static void say_frame(u64 address, bool returned)
 {
-	say_place("    ", address);
+	say_place("    ", address, returned);
 }
 
 static void say_registers(const struct trap_frame *f)
@@ -122,13 +122,13 @@ static void __noreturn finish(const struct place *place)
 void arch_panic(const char *message)
 {
 	const u64 *frame = __builtin_frame_address(0);
-	struct place caller = {.rip = frame[1], .rsp = (u64)(frame + 2), .rbp = frame[0]};
+	struct place here = {.rip = (u64)arch_panic, .rbp = (u64)frame};
 
 	become_the_one();
 	say("\npanic on cpu%u: %s\n", percpu_id(), message);
-	say("  rsp %016lx  cr0 %08lx  cr2 %016lx  cr3 %012lx  cr4 %08lx\n", caller.rsp, read_cr0(),
+	say("  rsp %016lx  cr0 %08lx  cr2 %016lx  cr3 %012lx  cr4 %08lx\n", (u64)frame, read_cr0(),
 	    read_cr2(), read_cr3(), read_cr4());
-	finish(&caller);
+	finish(&here);
 }
 
 /* A #PF, in words (SDM vol. 3A, 4.7). */
@@ -141,7 +141,7 @@ static void say_page_fault(u64 error_code)
 			  : error_code & BIT(0) ? "not permitted"
 						: "not mapped";
 
-	say(": %s %#lx: %s", access, read_cr2(), why);
+	say(": %s 0x%lx: %s", access, read_cr2(), why);
 }
 
 static void say_guard(void)
@@ -162,11 +162,11 @@ void panic_trap(const struct trap_frame *frame)
 	if (frame->vector == VECTOR_PF)
 		say_page_fault(frame->error_code);
 	else
-		say(": error code %#lx", frame->error_code);
+		say(": error code 0x%lx", frame->error_code);
 	if (frame->vector == VECTOR_PF || frame->vector == VECTOR_DF)
 		say_guard();
 	say("\n");
-	say_place("  rip ", frame->rip);
+	say_place("  rip ", frame->rip, false);
 	say_registers(frame);
 	finish(&(struct place){frame->rip, frame->rsp, frame->rbp});
 }

@@ -7,8 +7,9 @@
  *     percpu_area[n], its stack, trampoline
  *     INIT, 10 ms, SIPI (twice)              trampoline -> smp_entry on its own stack
  *     waits for `arrived` == n               descriptors, CR4, APIC; arrived = n
- *     count = n + 1                          waits for count > n, so that its number exists
- *     the next one                           hv_ap_main()
+ *     count = n + 1
+ *     the next one ...
+ *     all_up = 1                             waits for all_up; hv_ap_main()
  *
  * A CPU that does not come is put back to sleep by INIT, so that it cannot wake up in the middle of
  * the next one's start, and named in the log; its number goes to the next.
@@ -24,6 +25,7 @@
 #include <asm/insn.h>
 #include <asm/paging.h>
 #include <asm/percpu.h>
+#include <asm/selftest.h>
 #include <asm/smp.h>
 #include <asm/stacks.h>
 #include <asm/time.h>
@@ -41,6 +43,8 @@ static const struct boot_info *boot;
 static unsigned count = 1;
 /* [a] the number of the last CPU that reached smp_entry() */
 static unsigned arrived;
+/* [a] arch_cpu_count() is final */
+static unsigned all_up;
 /* [a] the last reading of the TSC by the CPU that waits, to be compared with the next CPU's */
 static u64 last_ticks;
 
@@ -76,8 +80,9 @@ static void smp_entry(void *argument)
 	if (apic_id() != cpu->apic_id)
 		panic("the CPU started as APIC %u is APIC %u", cpu->apic_id, apic_id());
 	ck_pr_store_uint(&arrived, cpu->id);
-	while (arch_cpu_count() <= cpu->id)
+	while (!ck_pr_load_uint(&all_up))
 		cpu_pause();
+	selftest_run();
 	hv_ap_main();
 }
 
@@ -136,10 +141,6 @@ void arch_smp_start(void)
 {
 	unsigned left = 0;
 
-	if (boot->cpu_count > 1 && !boot->trampoline.raw) {
-		log_error("no page below 1 MiB for the CPUs' first steps: only CPU 0 runs");
-		return;
-	}
 	for (unsigned i = 0; i < boot->cpu_count; i++) {
 		u32 target = boot->cpus[i].apic_id;
 
@@ -154,4 +155,6 @@ void arch_smp_start(void)
 		log_warn("%u CPUs left alone: this image is built for %u (CONFIG_MAX_CPUS)", left,
 			 ARCH_CPUS_MAX);
 	log_info("%u of %u CPUs up", arch_cpu_count(), boot->cpu_count);
+	ck_pr_store_uint(&all_up, 1);
+	selftest_run();
 }

@@ -57,7 +57,7 @@ void irq_dispatch(unsigned vector)
 	struct percpu *cpu = percpu();
 
 	cpu->interrupts++;
-	if (vector == VECTOR_SPURIOUS)
+	if (vector == VECTOR_SPURIOUS || (vector & 0xf0) == VECTOR_PIC)
 		return; /* SDM vol. 3A, 11.9: no EOI */
 	if (vector == VECTOR_TIMER) {
 		cpu->timer_fired = true;

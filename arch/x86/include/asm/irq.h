@@ -11,6 +11,7 @@
 
 #include <lib/types.h>
 
+#define VECTOR_PIC	0xe0 /* .. 0xef: spurious ones of the 8259s, which are masked */
 #define VECTOR_TIMER	0xf0
 #define VECTOR_KICK	0xf1
 #define VECTOR_SPURIOUS 0xff

@@ -6,9 +6,10 @@
 #define SAMEPAGE_ASM_SELFTEST_H
 
 /*
- * Runs the self-test `name` (command line: selftest=NAME). "" runs none; an unknown name is an
- * error in the log. Most end in the panic they are about; tests/boot checks what it says.
+ * Runs the self-test that the command line asks for (selftest=NAME), on the CPU it asks for
+ * (selftest-cpu=N) or on all, as the test needs. Every CPU calls it once all are up. Most tests end
+ * in the panic they are about; tests/boot checks what it says.
  */
-void selftest_run(const char *name);
+void selftest_run(void);
 
 #endif
