@@ -14,7 +14,8 @@
  *
  * Either c sees what was stored, or the kicker sees needs_ipi. Interrupts are off from the look on
  * until the guest runs or STI's shadow covers the HLT, so an IPI that comes between stays pending
- * and ends either at once.
+ * and ends either at once. A back end may ask for an NMI instead while its guest runs; then it sees
+ * to it that one which comes early is not lost either.
  */
 #include <ck_pr.h>
 #include <arch/cpu.h>
@@ -24,22 +25,24 @@
 
 void arch_guest_enter(void)
 {
-	(void)ck_pr_fas_32(&percpu()->needs_ipi, 1);
+	struct percpu *cpu = percpu();
+
+	(void)ck_pr_fas_32(&cpu->needs_ipi, cpu->on_nmi ? IPI_NMI : IPI_IRQ);
 }
 
 void arch_guest_leave(void)
 {
-	ck_pr_store_32(&percpu()->needs_ipi, 0);
+	ck_pr_store_32(&percpu()->needs_ipi, IPI_NONE);
 }
 
 void arch_idle(void)
 {
 	struct percpu *cpu = percpu();
 
-	(void)ck_pr_fas_32(&cpu->needs_ipi, 1);
+	(void)ck_pr_fas_32(&cpu->needs_ipi, IPI_IRQ);
 	if (!ck_pr_load_32(&cpu->kicked))
 		asm volatile("sti; hlt; cli" : : : "memory");
-	ck_pr_store_32(&cpu->needs_ipi, 0);
+	ck_pr_store_32(&cpu->needs_ipi, IPI_NONE);
 	/* A full barrier, too: the caller's next look comes after it, or a kick between the two
 	 * would be lost. */
 	(void)ck_pr_fas_32(&cpu->kicked, 0);
@@ -50,6 +53,12 @@ void arch_cpu_kick(unsigned id)
 	struct percpu *cpu = &percpu_area[id];
 
 	(void)ck_pr_fas_32(&cpu->kicked, 1);
-	if (ck_pr_load_32(&cpu->needs_ipi))
+	switch (ck_pr_load_32(&cpu->needs_ipi)) {
+	case IPI_IRQ:
 		apic_send(cpu->apic_id, VECTOR_KICK);
+		break;
+	case IPI_NMI:
+		apic_send_nmi(cpu->apic_id);
+		break;
+	}
 }

@@ -48,7 +48,11 @@ const char *trap_name(u64 vector)
 
 void nmi_dispatch(void)
 {
-	percpu()->nmis++;
+	struct percpu *cpu = percpu();
+
+	cpu->nmis++;
+	if (cpu->on_nmi)
+		cpu->on_nmi();
 	panic_stop_here();
 }
 

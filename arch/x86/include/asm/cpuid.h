@@ -40,6 +40,7 @@ enum cpuid_register { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
 #define CPUID_FEATURE(leaf, subleaf, reg, bit) \
 	((u64)(leaf) << 32 | (subleaf) << 16 | (reg) << 8 | (bit))
 
+#define CPUID_VMX	    CPUID_FEATURE(1, 0, CPUID_ECX, 5)
 #define CPUID_X2APIC	    CPUID_FEATURE(1, 0, CPUID_ECX, 21)
 #define CPUID_TSC_DEADLINE  CPUID_FEATURE(1, 0, CPUID_ECX, 24)
 #define CPUID_HYPERVISOR    CPUID_FEATURE(1, 0, CPUID_ECX, 31)
@@ -53,6 +54,7 @@ enum cpuid_register { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
 #define CPUID_UMIP	    CPUID_FEATURE(7, 0, CPUID_ECX, 2)
 #define CPUID_NX	    CPUID_FEATURE(0x80000001, 0, CPUID_EDX, 20)
 #define CPUID_PAGE_1G	    CPUID_FEATURE(0x80000001, 0, CPUID_EDX, 26)
+#define CPUID_RDTSCP	    CPUID_FEATURE(0x80000001, 0, CPUID_EDX, 27)
 #define CPUID_INVARIANT_TSC CPUID_FEATURE(0x80000007, 0, CPUID_EDX, 8)
 
 /* Does this CPU have the feature? False when it has not even the leaf. */

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check.h: may a guest have this state? The rules of VM entry, and of the registers themselves.
+ */
+#ifndef SAMEPAGE_VMX_CHECK_H
+#define SAMEPAGE_VMX_CHECK_H
+
+#include <arch/virt.h>
+#include <lib/types.h>
+
+struct vmx_limits {
+	u64 cr4_allowed;
+	unsigned physical_bits; /* width of a guest-physical address */
+};
+
+/* The name of the first rule that `s` breaks, NULL when it keeps them all. Pure. */
+const char *vmx_check_state(const struct guest_state *s, const struct vmx_limits *limits);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cr.c: control registers.
+ *
+ * Why so little: a guest owns every bit of CR0 and CR4 that cannot hurt the host, so CR0.PG, PE, TS,
+ * CR4.PAE and CR3 change without an exit and the CPU itself loads PDPTEs, sets EFER.LMA and flushes.
+ * An exit comes only when an owned bit (CR0_OWNED, CR4_OWNED, or one that guests may not have) would
+ * differ from the read shadow. Such a write is checked here and its owned bits are put into the
+ * shadow; then the guest runs the same instruction again, which does all the rest in hardware. So
+ * nobody reads PDPTEs from guest memory in software, and LMSW and CLTS never exit.
+ */
+#include "vmx.h"
+#include <asm/regs.h>
+#include <lib/error.h>
+
+/* SDM vol. 3A 2.5: what raises #GP(0), as far as the CPU cannot see it behind the mask. */
+static bool cr0_valid(u64 value)
+{
+	if (value >> 32)
+		return false;
+	if ((value & CR0_PG) && !(value & CR0_PE))
+		return false;
+	return (value & CR0_CD) || !(value & CR0_NW);
+}
+
+static bool cr4_valid(u64 value)
+{
+	return !(value & ~(CR4_GUEST & vmx_caps.cr4_fixed1));
+}
+
+int vmx_write_cr(struct arch_vcpu *vcpu, unsigned cr, u64 value)
+{
+	struct vmx_vcpu *v = vmx_of(vcpu), *before;
+
+	if (!(cr == 0 && cr0_valid(value)) && !(cr == 4 && cr4_valid(value)))
+		return ERR_INVALID;
+	before = vmx_borrow(v);
+	if (cr == 0)
+		vmcs_write(VMCS_CR0_READ_SHADOW, value & CR0_OWNED);
+	else
+		vmcs_write(VMCS_CR4_READ_SHADOW, value & CR4_OWNED);
+	vmx_return(v, before);
+	return 0;
+}
+
+/* CR8 is the priority of the real local APIC; the guest's is a plain register without effect. */
+void vmx_access_cr8(struct vmx_vcpu *v, const struct hv_exit *exit)
+{
+	static const struct guest_event gp = {
+		.type = GUEST_EVENT_EXCEPTION, .vector = VECTOR_GP, .has_error_code = true};
+	u64 *gpr = &v->vcpu->gpr[exit->cr.gpr];
+
+	if (exit->cr.write && *gpr > 0xf) {
+		vmx_inject(v->vcpu, &gp);
+		return;
+	}
+	if (exit->cr.write)
+		v->cr8 = *gpr;
+	else
+		*gpr = v->cr8;
+	vmx_skip_insn(v->vcpu, exit);
+}

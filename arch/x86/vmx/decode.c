@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * decode.c: exit qualifications, bit by bit.
+ */
+#include "decode.h"
+
+void vmx_decode_io(u64 qualification, struct hv_exit_pio *pio)
+{
+	pio->size = (qualification & BITS(2, 0)) + 1;
+	pio->in = qualification & BIT(3);
+	pio->string = qualification & BIT(4);
+	pio->rep = qualification & BIT(5);
+	pio->port = qualification >> 16;
+}
+
+/*
+ * Bits 0-2 are the access, 3-5 what the entries on the way allowed, 7 says that there is a gva, and 8 that the
+ * gpa is the gva's own translation and not a guest page table's. With A/D bits on, the CPU's walk of the
+ * guest's tables counts as a write too: the manual sets bits 0 and 1 then, Bochs 2.7 only bit 1.
+ */
+void vmx_decode_ept_violation(u64 qualification, struct hv_exit_stage2 *fault)
+{
+	fault->access = qualification & BITS(2, 0);
+	fault->allowed = qualification >> 3 & BITS(2, 0);
+	fault->gva_valid = qualification & BIT(7);
+	fault->table_walk = fault->gva_valid && !(qualification & BIT(8));
+	if (fault->table_walk)
+		fault->access |= HV_READ;
+}
+
+bool vmx_decode_cr(u64 qualification, struct hv_exit_cr *cr)
+{
+	unsigned type = qualification >> 4 & BITS(1, 0);
+
+	cr->cr = qualification & BITS(3, 0);
+	cr->write = type == 0;
+	cr->gpr = qualification >> 8 & BITS(3, 0);
+	cr->has_value = type == 0;
+	cr->value = 0;
+	return type == 0 ? cr->cr == 0 || cr->cr == 4 || cr->cr == 8 : type == 1 && cr->cr == 8;
+}
+
+/* B0-B3 say what hit this time; BD, BS and BT pile up until the guest clears them. */
+u64 vmx_debug_status(u64 dr6, u64 qualification)
+{
+	return (dr6 & ~BITS(3, 0)) | (qualification & (BITS(3, 0) | BITS(14, 13)));
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * event.c: events into the guest: injection, what an exit interrupted, windows, and skipping.
+ *
+ * One event waits in v->event, in the VMCS's own form, and run.c hands it to the CPU with the entry.
+ * An exit in the middle of a delivery puts it back (SDM 28.2.4), so none is lost.
+ */
+#include "vmx.h"
+#include <asm/regs.h>
+
+#define PENDING_DEBUG_BS BIT(14)
+#define EXT_SHADOWS	 (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)
+
+/* The vectors that push an error code, SDM vol. 3A table 6-1; #CP has none here: CET is off. */
+#define HAS_ERROR_CODE                                                                        \
+	(BIT(VECTOR_DF) | BIT(VECTOR_TS) | BIT(VECTOR_NP) | BIT(VECTOR_SS) | BIT(VECTOR_GP) | \
+	 BIT(VECTOR_PF) | BIT(VECTOR_AC))
+#define CONTRIBUTORY \
+	(BIT(VECTOR_DE) | BIT(VECTOR_TS) | BIT(VECTOR_NP) | BIT(VECTOR_SS) | BIT(VECTOR_GP))
+
+void vmx_queue_event(struct vmx_vcpu *v, u32 info, u32 error_code, u32 insn_len)
+{
+	v->event = (info & (EVENT_VECTOR | EVENT_TYPE | EVENT_HAS_ERROR)) | EVENT_VALID;
+	v->event_error = error_code;
+	v->event_insn_len = insn_len;
+}
+
+void vmx_requeue_event(struct vmx_vcpu *v)
+{
+	u32 info = vmcs_read(VMCS_IDT_VECTORING_INFO);
+	u32 shadow;
+
+	if (likely(!(info & EVENT_VALID)))
+		return;
+	vmx_queue_event(v, info,
+			info & EVENT_HAS_ERROR ? vmcs_read(VMCS_IDT_VECTORING_ERROR_CODE) : 0,
+			vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH));
+	if ((info & EVENT_TYPE) != EVENT_TYPE_NMI)
+		return;
+	/* The NMI was not taken after all, so it blocks no other one: 27.3.1.5 refuses it else. */
+	shadow = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
+	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~BLOCKED_BY_NMI);
+}
+
+static bool can_take(const struct vmx_vcpu *v, enum guest_event_type type)
+{
+	u32 shadow = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
+
+	if (type == GUEST_EVENT_IRQ)
+		return (v->vcpu->rflags & RFLAGS_IF) && !(shadow & EXT_SHADOWS);
+	return !(shadow & (EXT_SHADOWS | BLOCKED_BY_NMI));
+}
+
+bool vmx_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type)
+{
+	struct vmx_vcpu *v = vmx_of(vcpu), *before;
+	bool ok;
+
+	if (v->event || v->shutdown)
+		return false;
+	if (type == GUEST_EVENT_EXCEPTION)
+		return true;
+	before = vmx_borrow(v);
+	ok = can_take(v, type);
+	vmx_return(v, before);
+	return ok;
+}
+
+/* What two exceptions make, SDM vol. 3A table 6-5: the second one, #DF, or (0) a shutdown. */
+static unsigned merge_exceptions(u32 first, unsigned second)
+{
+	unsigned vector = first & EVENT_VECTOR;
+	bool second_bad = (CONTRIBUTORY >> second & 1) || second == VECTOR_PF;
+
+	if (!(first & EVENT_VALID) || (first & EVENT_TYPE) != EVENT_TYPE_HARD)
+		return second;
+	if (vector == VECTOR_DF && second_bad)
+		return 0;
+	if ((CONTRIBUTORY >> vector & 1) && (CONTRIBUTORY >> second & 1))
+		return VECTOR_DF;
+	if (vector == VECTOR_PF && second_bad)
+		return VECTOR_DF;
+	return second;
+}
+
+static void inject_exception(struct vmx_vcpu *v, const struct guest_event *event)
+{
+	unsigned vector = event->vector & 31;
+	unsigned merged = merge_exceptions(v->event, vector);
+	bool error = (HAS_ERROR_CODE >> merged & 1) && (vmcs_read(VMCS_GUEST_CR0) & CR0_PE);
+
+	if (vector == VECTOR_PF)
+		v->loaded ? write_cr2(event->address) : (void)(v->cr2 = event->address);
+	if (!merged && vector) {
+		v->shutdown = true;
+		return;
+	}
+	/* A fault's saved image has RF set, so that a breakpoint on it does not hit twice; not a trap's. */
+	if (merged != VECTOR_DB && merged != VECTOR_BP && merged != VECTOR_OF)
+		v->vcpu->rflags |= RFLAGS_RF;
+	vmx_queue_event(v, EVENT_TYPE_HARD | merged | (error ? EVENT_HAS_ERROR : 0),
+			merged == vector ? (u16)event->error_code : 0, 0);
+}
+
+void vmx_inject(struct arch_vcpu *vcpu, const struct guest_event *event)
+{
+	struct vmx_vcpu *v = vmx_of(vcpu), *before;
+
+	switch (event->type) {
+	case GUEST_EVENT_IRQ:
+		vmx_queue_event(v, EVENT_TYPE_IRQ | event->vector, 0, 0);
+		break;
+	case GUEST_EVENT_NMI:
+		vmx_queue_event(v, EVENT_TYPE_NMI | VECTOR_NMI, 0, 0);
+		break;
+	case GUEST_EVENT_EXCEPTION:
+		before = vmx_borrow(v);
+		inject_exception(v, event);
+		vmx_return(v, before);
+		break;
+	}
+}
+
+static void set_window(struct arch_vcpu *vcpu, u32 bit, bool wanted)
+{
+	struct vmx_vcpu *v = vmx_of(vcpu), *before;
+
+	if (wanted == !!(v->primary & bit))
+		return;
+	before = vmx_borrow(v);
+	v->primary ^= bit;
+	vmcs_write(VMCS_PRIMARY_CONTROLS, v->primary);
+	vmx_return(v, before);
+}
+
+void vmx_set_irq_window(struct arch_vcpu *vcpu, bool wanted)
+{
+	set_window(vcpu, PRIMARY_IRQ_WINDOW, wanted);
+}
+
+void vmx_set_nmi_window(struct arch_vcpu *vcpu, bool wanted)
+{
+	set_window(vcpu, PRIMARY_NMI_WINDOW, wanted);
+}
+
+bool vmx_in_64_bit_code(void)
+{
+	return (vmcs_read(VMCS_ENTRY_CONTROLS) & ON_ENTRY_GUEST_64) &&
+	       (vmcs_read(VMCS_GUEST_CS_ATTR) & BIT(13));
+}
+
+/*
+ * insn_len 0 is a CR write that the guest is to run again (cr.c). The shadow of STI and MOV SS ends with
+ * the instruction, RF too, and TF makes a #DB due after it (28.3.3 wants the two to agree).
+ */
+void vmx_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit)
+{
+	u64 next = vcpu->rip + exit->insn_len;
+	u32 shadow;
+
+	if (!exit->insn_len)
+		return;
+	if (unlikely((next ^ vcpu->rip) >> 32) && !vmx_in_64_bit_code())
+		next = (u32)next;
+	vcpu->rip = next;
+	vcpu->rflags &= ~RFLAGS_RF;
+	shadow = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
+	if (unlikely(shadow & EXT_SHADOWS))
+		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~EXT_SHADOWS);
+	if (unlikely(vcpu->rflags & RFLAGS_TF))
+		vmcs_write(VMCS_GUEST_PENDING_DEBUG,
+			   vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmx.h: what the files of the VMX back end share.
+ */
+#ifndef SAMEPAGE_VMX_VMX_H
+#define SAMEPAGE_VMX_VMX_H
+
+#include "caps.h"
+#include "vmcs.h"
+#include <arch/virt.h>
+#include <lib/types.h>
+
+/*
+ * CR0 bits whose value in hardware is not the guest's: NE because VMX wants it set, CD and NW because
+ * they would slow or break the caches for everybody. The guest sees its own in the read shadow.
+ */
+#define CR0_OWNED (CR0_NE | CR0_CD | CR0_NW)
+/* CR4: VMXE because VMX wants it set, MCE because a machine check must exit and not shut us down. */
+#define CR4_OWNED (CR4_VMXE | CR4_MCE)
+/* What a guest may set, as far as the CPU has it; everything else in CR4 is ours, and #GP. */
+#define CR4_GUEST                                                                                 \
+	(CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | \
+	 CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE |        \
+	 CR4_SMEP | CR4_SMAP)
+
+/* MSRs no VMX control switches; the hypervisor has no use for them, so load and put do it. */
+enum vmx_switched_msr {
+	SW_STAR,
+	SW_LSTAR,
+	SW_CSTAR,
+	SW_SFMASK,
+	SW_KERNEL_GS_BASE,
+	SW_TSC_AUX,
+	SW_MSRS
+};
+
+/* GUEST_INTERRUPTIBILITY, SDM 25.4.2. */
+#define BLOCKED_BY_STI	  BIT(0)
+#define BLOCKED_BY_MOV_SS BIT(1)
+#define BLOCKED_BY_SMI	  BIT(2)
+#define BLOCKED_BY_NMI	  BIT(3)
+
+/* The 32 bits that ENTRY_INTERRUPTION_INFO, EXIT_INTERRUPTION_INFO and IDT_VECTORING_INFO share. */
+#define EVENT_VECTOR	    BITS(7, 0)
+#define EVENT_TYPE	    BITS(10, 8)
+#define EVENT_TYPE_IRQ	    (0u << 8)
+#define EVENT_TYPE_NMI	    (2u << 8)
+#define EVENT_TYPE_HARD	    (3u << 8) /* hardware exception */
+#define EVENT_TYPE_SOFT_INT (4u << 8)
+#define EVENT_TYPE_ICEBP    (5u << 8)
+#define EVENT_TYPE_SOFT	    (6u << 8) /* INT3, INTO */
+#define EVENT_HAS_ERROR	    BIT(11)
+#define EVENT_NMI_UNBLOCKED BIT(12) /* exit info only: IRET had unblocked NMIs */
+#define EVENT_VALID	    BIT(31)
+
+/*
+ * struct vmx_vcpu: the back end's own part of a vCPU, in a page of its own.
+ *
+ * Shadows of VMCS fields spare a VMREAD or VMWRITE where the value is known. Field keys: [I]
+ * immutable after vcpu_init, [o] owned by whoever owns the vCPU.
+ */
+struct vmx_vcpu {
+	struct arch_vcpu *vcpu; /* [I] */
+	struct hpa vmcs;	/* [I] */
+	u16 vpid;		/* [I] */
+	bool loaded;		/* [o] current on this CPU, MSRs and FPU in the CPU */
+	bool launched;		/* [o] VMRESUME, not VMLAUNCH */
+	unsigned cpu;		/* [o] whose host state the VMCS holds; NO_CPU: nobody's */
+	u64 host_rsp;		/* [o] HOST_RSP as last written */
+	u64 rip, rsp, rflags;	/* [o] GUEST_ fields as last read or written */
+	u64 tsc_offset;		/* [o] TSC_OFFSET as last written */
+	u64 eptp;		/* [o] EPT_POINTER as last written */
+	u32 primary, secondary; /* [o] controls as last written */
+	u32 event;		/* [o] ENTRY_INTERRUPTION_INFO of the coming entry, or 0 */
+	u32 event_error;	/* [o] its error code */
+	u32 event_insn_len;	/* [o] its instruction's length, for software events */
+	bool shutdown;		/* [o] a third exception in a row: no more entries */
+	u64 cr2, dr[4], dr6;	/* [o] while not loaded; then the CPU has them */
+	u64 cr8;		/* [o] */
+	u64 msr[SW_MSRS];	/* [o] while not loaded */
+	struct hpa pml;		/* [o] the log's page, or 0 */
+};
+
+#define NO_CPU (~0u)
+
+static inline struct vmx_vcpu *vmx_of(struct arch_vcpu *vcpu)
+{
+	return vcpu->backend;
+}
+
+/* [I] after the first vmx_cpu_enable(). */
+extern struct vmx_caps vmx_caps;
+extern u8 vmx_msr_bitmap[4096], vmx_io_bitmap[2][4096];
+
+/* enable.c */
+bool vmx_supported(const char **why);
+int vmx_cpu_enable(void);
+void vmx_cpu_disable(void);
+/* The vCPU that this CPU's current VMCS belongs to, or NULL. */
+struct vmx_vcpu **vmx_current(void);
+
+/* bitmap.c: pure. `page` is all ones before. */
+void vmx_msr_bitmap_allow(u8 *page, u32 index, bool read, bool write);
+void vmx_msr_bitmap_build(u8 *page, const struct msr_passthrough *list);
+
+/* vcpu.c */
+int vmx_vcpu_init(struct arch_vcpu *vcpu, const struct vcpu_setup *setup);
+void vmx_vcpu_fini(struct arch_vcpu *vcpu);
+void vmx_vcpu_load(struct arch_vcpu *vcpu);
+void vmx_vcpu_put(struct arch_vcpu *vcpu);
+/* Makes the vCPU's VMCS current for a moment where it is not loaded; returns what was before. */
+struct vmx_vcpu *vmx_borrow(struct vmx_vcpu *v);
+void vmx_return(struct vmx_vcpu *v, struct vmx_vcpu *before);
+
+/* run.c, entry.S */
+void vmx_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit);
+/* Called by the NMI handler of a CPU that has VMX on: see run.c. */
+void vmx_nmi(void);
+/* 0: the guest ran and exited; else VMLAUNCH or VMRESUME failed. Guest registers by enum guest_gpr. */
+unsigned vmx_enter(u64 *gpr, u64 *host_rsp, bool launched);
+extern const char vmx_exit_point[];
+
+/* exit.c: fills *exit from the exit fields of the current VMCS. */
+void vmx_decode_exit(struct vmx_vcpu *v, u32 reason, struct hv_exit *exit);
+const char *vmx_exit_name(u32 reason);
+
+/* state.c */
+void vmx_get_state(struct arch_vcpu *vcpu, struct guest_state *state);
+int vmx_set_state(struct arch_vcpu *vcpu, const struct guest_state *state);
+void vmx_write_reset_state(struct vmx_vcpu *v);
+void vmx_explain_entry_failure(struct vmx_vcpu *v, const struct hv_exit *exit);
+void vmx_dump(struct arch_vcpu *vcpu);
+unsigned vmx_cpl(struct arch_vcpu *vcpu);
+
+/* cr.c */
+int vmx_write_cr(struct arch_vcpu *vcpu, unsigned cr, u64 value);
+/* A MOV to or from CR8, done here. */
+void vmx_access_cr8(struct vmx_vcpu *v, const struct hv_exit *exit);
+
+/* event.c */
+bool vmx_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type);
+void vmx_inject(struct arch_vcpu *vcpu, const struct guest_event *event);
+void vmx_set_irq_window(struct arch_vcpu *vcpu, bool wanted);
+void vmx_set_nmi_window(struct arch_vcpu *vcpu, bool wanted);
+void vmx_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit);
+/* Is the guest's code 64-bit? The VMCS is current. */
+bool vmx_in_64_bit_code(void);
+/* Queues the event that the exit interrupted, if there was one. */
+void vmx_requeue_event(struct vmx_vcpu *v);
+/* Queues an event in the form the three fields share; `insn_len` counts for software events. */
+void vmx_queue_event(struct vmx_vcpu *v, u32 info, u32 error_code, u32 insn_len);
+
+/* stage2.c */
+u64 vmx_eptp(struct hpa root);
+void vmx_set_stage2(struct arch_vcpu *vcpu, struct hpa root);
+void vmx_flush_stage2(struct arch_vcpu *vcpu);
+int vmx_pml_enable(struct arch_vcpu *vcpu, bool on);
+unsigned vmx_pml_drain(struct arch_vcpu *vcpu, struct gpa *out, unsigned max);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * xsave.c: switching the guest's FPU registers and XCR0 (SDM vol. 1, chapter 13).
+ *
+ * Why whole: an FPU state restored lazily, on the first use, leaks between guests by speculation
+ * (CVE-2018-3665), and saves little. So the registers move at load and at put, always and whole:
+ * XRSTOR and XSAVE name every component a guest may have, whatever its XCR0 shows at the moment,
+ * because a guest that narrows XCR0 keeps what it had in the hidden components.
+ *
+ *     load: XCR0 = all we offer, XRSTOR all, XCR0 = guest's      put: XCR0 = all, XSAVE all
+ *
+ * Invariants: XSAVE-1 a bit outside arch_xcr0_allowed() never reaches XSETBV. XSAVE-2 the area was
+ * written by XSAVE or by xsave_vcpu_init(), so XRSTOR cannot fault.
+ */
+#include <asm/cpuid.h>
+#include <asm/regs.h>
+#include <asm/xsave.h>
+#include <arch/cpu.h>
+#include <lib/error.h>
+#include <lib/log.h>
+#include <mm/frame.h>
+
+#define XCR0_AVX512 (BIT(5) | BIT(6) | BIT(7))
+/*
+ * No MPX: gone from new CPUs. No PKRU, no AMX: CR4.PKE and the tile data's size are not offered.
+ * What is left fits the one page of the save area: 2688 bytes with AVX-512.
+ */
+#define XCR0_OFFERED (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512)
+
+#define CPUID_1_ECX_XSAVE   BIT(26)
+#define FXSAVE_FCW	    0
+#define FXSAVE_MXCSR	    24
+#define FCW_INIT	    0x37f
+#define MXCSR_INIT	    0x1f80
+#define XSAVE_HEADER_XSTATE 512
+
+/* [I] after the boot CPU's xsave_cpu_enable(); 0: FXSAVE only. */
+static u64 xcr0_all;
+
+u64 arch_xcr0_allowed(void)
+{
+	return xcr0_all;
+}
+
+static u64 xcr0_offered(void)
+{
+	struct cpuid_regs r;
+	u64 bits;
+
+	if (!(cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE))
+		return 0;
+	r = cpuid(0xd, 0);
+	bits = ((u64)r.edx << 32 | r.eax) & XCR0_OFFERED;
+	/* AVX-512 comes whole or not at all, and on top of AVX. */
+	if ((bits & XCR0_AVX512) != XCR0_AVX512 || !(bits & XCR0_AVX))
+		bits &= ~XCR0_AVX512;
+	return bits;
+}
+
+void xsave_cpu_enable(void)
+{
+	u64 all = xcr0_offered();
+
+	write_cr0((read_cr0() & ~(CR0_EM | CR0_TS)) | CR0_MP | CR0_NE);
+	write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | (all ? CR4_OSXSAVE : 0));
+	if (arch_cpu_id() == 0)
+		xcr0_all = all;
+	CHECK(all == xcr0_all);
+	if (!all)
+		return;
+	xsetbv(0, all);
+	CHECK(cpuid(0xd, 0).ebx <= PAGE_SIZE);
+}
+
+int xsave_vcpu_init(struct arch_vcpu *vcpu)
+{
+	struct mfn frame;
+	u8 *area;
+	int err = frame_alloc(0, FRAME_HYPERVISOR, FRAME_ZERO, &frame);
+
+	if (err)
+		return err;
+	area = arch_hpa_to_virt(mfn_to_hpa(frame));
+	*(u16 *)(area + FXSAVE_FCW) = FCW_INIT;
+	*(u32 *)(area + FXSAVE_MXCSR) = MXCSR_INIT;
+	*(u64 *)(area + XSAVE_HEADER_XSTATE) = XCR0_X87 | XCR0_SSE;
+	vcpu->xsave = area;
+	vcpu->xcr0 = XCR0_X87;
+	return 0;
+}
+
+void xsave_vcpu_fini(struct arch_vcpu *vcpu)
+{
+	if (!vcpu->xsave)
+		return;
+	frame_free(hpa_to_mfn(arch_virt_to_hpa(vcpu->xsave)), 0);
+	vcpu->xsave = NULL;
+}
+
+void xsave_load(struct arch_vcpu *vcpu)
+{
+	if (!xcr0_all) {
+		asm volatile("fxrstor64 (%0)" : : "r"(vcpu->xsave) : "memory");
+		return;
+	}
+	xsetbv(0, xcr0_all);
+	asm volatile("xrstor64 (%0)"
+		     :
+		     : "r"(vcpu->xsave), "a"((u32)xcr0_all), "d"((u32)(xcr0_all >> 32))
+		     : "memory");
+	if (vcpu->xcr0 != xcr0_all)
+		xsetbv(0, vcpu->xcr0);
+}
+
+void xsave_put(struct arch_vcpu *vcpu)
+{
+	if (!xcr0_all) {
+		asm volatile("fxsave64 (%0)" : : "r"(vcpu->xsave) : "memory");
+		return;
+	}
+	if (vcpu->xcr0 != xcr0_all)
+		xsetbv(0, xcr0_all);
+	asm volatile("xsave64 (%0)"
+		     :
+		     : "r"(vcpu->xsave), "a"((u32)xcr0_all), "d"((u32)(xcr0_all >> 32))
+		     : "memory");
+}
+
+int arch_xsetbv(struct arch_vcpu *vcpu, u32 index, u64 value)
+{
+	if (index != 0 || (value & ~xcr0_all) || !(value & XCR0_X87))
+		return ERR_INVALID;
+	if ((value & XCR0_AVX) && !(value & XCR0_SSE))
+		return ERR_INVALID;
+	if ((value & XCR0_AVX512) && ((value & XCR0_AVX512) != XCR0_AVX512 || !(value & XCR0_AVX)))
+		return ERR_INVALID;
+	vcpu->xcr0 = value;
+	xsetbv(0, value);
+	return 0;
+}
