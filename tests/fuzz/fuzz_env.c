@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fuzz_env.c: lib's environment for a fuzzer: no console, and a panic is a finding.
+ */
+#include <lib/env.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "fuzz.h"
+
+static unsigned cpu_id(void)
+{
+	return 0;
+}
+
+static u64 microseconds(void)
+{
+	return 0;
+}
+
+static void drop(const char *text, size_t len)
+{
+	(void)text;
+	(void)len;
+}
+
+static void __noreturn die(const char *message)
+{
+	fprintf(stderr, "panic: %s\n", message);
+	abort();
+}
+
+static const struct lib_env environment = {cpu_id, microseconds, drop, die};
+
+void fuzz_init(void)
+{
+	lib_env_set(&environment);
+}
+
+void fuzz_check(bool holds, const char *what)
+{
+	if (!holds)
+		die(what);
+}
