@@ -5,7 +5,7 @@
  *     CPU 0                                  CPU n
  *     -----                                  -----
  *     percpu_area[n], its stack, trampoline
- *     INIT, 10 ms, SIPI (twice)              trampoline -> smp_entry on its own stack
+ *     INIT, a delay, SIPI                    trampoline -> smp_entry on its own stack
  *     waits for `arrived` == n               descriptors, CR4, APIC; arrived = n
  *     count = n + 1
  *     the next one ...
@@ -33,9 +33,9 @@
 #include <hv/main.h>
 #include <lib/log.h>
 
-#define INIT_DELAY_US	 10000
-#define STARTUP_DELAY_US 200
-#define ARRIVAL_US	 1000000
+#define SHORT_DELAY_US 100
+#define LONG_DELAY_US  10000
+#define ARRIVAL_US     1000000
 
 static const struct boot_info *boot;
 
@@ -101,14 +101,21 @@ static bool wait_for_arrival(unsigned id, u64 microseconds)
 	return true;
 }
 
-/* A second SIPI only where the first was not enough: a running CPU ignores it anyway. */
+/*
+ * The manual's sequence with its long delays is for the first CPUs with 64 bits; today's are ready at
+ * once. So the short one goes first. A CPU that runs already ignores a second SIPI.
+ */
 static bool wake(u32 target, unsigned id)
 {
 	apic_send_init(target);
-	time_delay(INIT_DELAY_US);
+	time_delay(SHORT_DELAY_US);
 	apic_send_startup(target, boot->trampoline);
-	if (wait_for_arrival(id, STARTUP_DELAY_US))
+	if (wait_for_arrival(id, LONG_DELAY_US))
 		return true;
+	apic_send_init(target);
+	time_delay(LONG_DELAY_US);
+	apic_send_startup(target, boot->trampoline);
+	time_delay(SHORT_DELAY_US);
 	apic_send_startup(target, boot->trampoline);
 	return wait_for_arrival(id, ARRIVAL_US);
 }
