@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * asid.h: address space identifiers: the TLB's tag that keeps translations of guests apart (AMD APM
+ * vol. 2, 15.16).
+ *
+ * Why a pool for each CPU: a TLB is a CPU's own, so an ASID means something on one CPU only. Why
+ * keyed by stage-2 root: the TLB holds gva -> hpa, made through guest tables and stage 2 together, and does not
+ * remember which nested CR3 it used; two roots under one ASID would mix. Why a root has one ASID on
+ * a CPU, not one for each vCPU: whoever flushes a stage 2 on a CPU must reach the translations of
+ * every vCPU that ran through it there, and this way they sit under one tag.
+ *
+ *     slot (hash of root):  root | serial of the last vCPU | asid | generation
+ *
+ * Another vCPU of the same root must not see its sibling's gva translations: a changed serial takes
+ * a new ASID. ASIDs are handed out in order; when they run out the generation ends, the next VMRUN
+ * flushes the whole TLB, and every slot of an older generation is empty.
+ *
+ * Invariants:
+ * ASID-1  An ASID is in 1 .. max; 0 is the host's.
+ * ASID-2  Within a generation an ASID is handed out once; a new generation sets flush_pending, and
+ *	   whoever enters a guest next on this CPU flushes the whole TLB.
+ * ASID-3  Two lookups give the same ASID only for the same root and serial. So a flush is a new
+ *	   serial: the old translations stay under an ASID nobody uses any more.
+ *
+ * Locking: none; a pool belongs to its CPU. Pure, so it is tested on the host.
+ */
+#ifndef SAMEPAGE_SVM_ASID_H
+#define SAMEPAGE_SVM_ASID_H
+
+#include <arch/addr.h>
+#include <lib/types.h>
+
+#define ASID_SLOTS 32
+
+struct asid_slot {
+	struct hpa root;
+	u64 serial;
+	u64 generation; /* 0: empty */
+	u32 asid;
+};
+
+struct asid_pool {
+	u32 max;
+	u32 last; /* handed out; == max: the next one starts a generation */
+	u64 generation;
+	bool flush_pending;
+	struct asid_slot slot[ASID_SLOTS];
+};
+
+/* `count`: as CPUID 8000_000A EBX says, 0 included, so at least 2. What a TLB holds is unknown. */
+void asid_init(struct asid_pool *pool, u32 count);
+
+/* The ASID to run with. */
+u32 asid_get(struct asid_pool *pool, struct hpa root, u64 serial);
+
+#endif

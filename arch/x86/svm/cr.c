@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cr.c: which control-register values a guest may have, and writes to them that exited (AMD APM
+ * vol. 2, 3.1, 15.5.1).
+ *
+ * The rules are the CPU's own, checked here because VMRUN answers a broken one with VMEXIT_INVALID,
+ * which ends the VM, where the guest should get a #GP(0). On top of them comes one of ours: CR4 may
+ * hold only features whose state a vCPU switch keeps apart, so no protection keys, CET or LA57.
+ */
+#include <asm/cpuid.h>
+#include <asm/regs.h>
+#include <lib/error.h>
+#include "svm.h"
+
+#define CR0_ALLOWED                                                                                \
+	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
+	 CR0_PG)
+#define CR4_ALWAYS                                                                         \
+	(CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE |    \
+	 CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
+#define EFER_ALLOWED (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_FFXSR)
+
+#define CR3_NO_FLUSH BIT(63)
+#define CR3_PCID     0xfffull
+#define ATTR_LONG    BIT(13) /* guest_segment_state.attr: L and D/B */
+#define ATTR_BIG     BIT(14)
+
+u64 svm_cr4_allowed(void)
+{
+	struct cpuid_regs leaf1 = cpuid(1, 0), leaf7 = {0};
+	u64 allowed = CR4_ALWAYS;
+
+	if (cpuid_has_leaf(7))
+		leaf7 = cpuid(7, 0);
+	allowed |= leaf1.ecx & BIT(17) ? CR4_PCIDE : 0;
+	allowed |= leaf1.ecx & BIT(26) ? CR4_OSXSAVE : 0;
+	allowed |= leaf7.ebx & BIT(0) ? CR4_FSGSBASE : 0;
+	allowed |= leaf7.ebx & BIT(7) ? CR4_SMEP : 0;
+	allowed |= leaf7.ebx & BIT(20) ? CR4_SMAP : 0;
+	allowed |= leaf7.ecx & BIT(2) ? CR4_UMIP : 0;
+	return allowed;
+}
+
+static u64 svm_address_mask(void)
+{
+	unsigned bits = cpuid_has_leaf(0x80000008) ? cpuid(0x80000008, 0).eax & 0xff : 36;
+
+	return BIT(bits) - 1;
+}
+
+static bool svm_long_mode_valid(const struct guest_state *s)
+{
+	u32 attr = s->seg[SEG_CS].attr;
+	bool paging = s->cr0 & CR0_PG, enabled = s->efer & EFER_LME;
+
+	if (!!(s->efer & EFER_LMA) != (paging && enabled))
+		return false;
+	if (s->efer & EFER_LMA)
+		return s->cr4 & CR4_PAE && !(attr & ATTR_LONG && attr & ATTR_BIG);
+	return !(s->cr4 & CR4_PCIDE);
+}
+
+bool svm_control_valid(const struct guest_state *s)
+{
+	if (s->cr0 & ~CR0_ALLOWED || (s->cr0 & CR0_PG && !(s->cr0 & CR0_PE)) ||
+	    (s->cr0 & CR0_NW && !(s->cr0 & CR0_CD)))
+		return false;
+	if (s->cr4 & ~svm_cr4_allowed() || s->efer & ~EFER_ALLOWED)
+		return false;
+	if (s->cr3 & ~svm_address_mask())
+		return false;
+	return svm_long_mode_valid(s);
+}
+
+/* Paging off means LMA off; on, it means LMA on where LME is (APM vol. 2, 14.6.1). */
+static int write_cr0(struct guest_state *s, u64 value)
+{
+	bool was_on = s->cr0 & CR0_PG, on = value & CR0_PG;
+
+	/* Reserved bits of the lower half are ignored, ET is always 1. */
+	s->cr0 = (value & (CR0_ALLOWED | BITS(63, 32))) | CR0_ET;
+	if (was_on && !on) {
+		if (s->seg[SEG_CS].attr & ATTR_LONG || s->cr4 & CR4_PCIDE)
+			return ERR_INVALID;
+		s->efer &= ~EFER_LMA;
+	}
+	if (!was_on && on && s->efer & EFER_LME) {
+		if (s->seg[SEG_CS].attr & ATTR_LONG)
+			return ERR_INVALID;
+		s->efer |= EFER_LMA;
+	}
+	return 0;
+}
+
+static int write_cr3(struct guest_state *s, u64 value)
+{
+	if (s->cr4 & CR4_PCIDE)
+		value &= ~CR3_NO_FLUSH;
+	s->cr3 = value;
+	return 0;
+}
+
+static int write_cr4(struct guest_state *s, u64 value)
+{
+	bool enables_pcid = value & CR4_PCIDE && !(s->cr4 & CR4_PCIDE);
+
+	if (enables_pcid && s->cr3 & CR3_PCID)
+		return ERR_INVALID;
+	s->cr4 = value;
+	return 0;
+}
+
+static int write_cr8(struct svm_vcpu *svm, u64 value)
+{
+	if (value > 15)
+		return ERR_INVALID;
+	svm->vmcb->control.virq = (svm->vmcb->control.virq & ~VIRQ_TPR_MASK) | value;
+	svm_dirty(svm, CLEAN_TPR);
+	return 0;
+}
+
+int svm_write_cr(struct arch_vcpu *vcpu, unsigned cr, u64 value)
+{
+	static int (*const writers[])(struct guest_state *, u64) = {
+		[0] = write_cr0, [3] = write_cr3, [4] = write_cr4};
+	struct svm_vcpu *svm = svm_of(vcpu);
+	struct guest_state state;
+
+	if (cr == 8)
+		return write_cr8(svm, value);
+	if (cr >= ARRAY_SIZE(writers) || !writers[cr])
+		return ERR_INVALID;
+	svm_get_state(vcpu, &state);
+	if (writers[cr](&state, value) || !svm_control_valid(&state))
+		return ERR_INVALID;
+	svm->vmcb->save.cr0 = state.cr0;
+	svm->vmcb->save.cr3 = state.cr3;
+	svm->vmcb->save.cr4 = state.cr4;
+	svm->vmcb->save.efer = state.efer | EFER_SVME;
+	svm_dirty(svm, CLEAN_CR);
+	svm_forget_translations(svm);
+	return 0;
+}

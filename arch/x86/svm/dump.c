@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dump.c: everything the hardware keeps of a guest CPU, each VMCB field by the manual's name.
+ *
+ * Fields that are zero are left out: a whole VMCB is a hundred lines, and what is not printed is 0.
+ */
+#include <lib/log.h>
+#include <lib/string.h>
+#include "svm.h"
+
+#define LOG_THIS LOG_SVM
+
+static const struct {
+	const char *name;
+	u16 offset;
+	u8 size;
+} fields[] = {
+#define FIELD(field, at) {#field, at, sizeof(((struct vmcb *)NULL)->field)},
+	VMCB_FIELDS(FIELD)
+#undef FIELD
+};
+
+static const struct {
+	const char *name;
+	u16 offset;
+} segments[] = {
+#define SEGMENT(segment, at) {#segment, at},
+	VMCB_SEGMENTS(SEGMENT)
+#undef SEGMENT
+};
+
+static void dump_fields(const struct vmcb *vmcb)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(fields); i++) {
+		u64 value = 0;
+
+		memcpy(&value, (const char *)vmcb + fields[i].offset, fields[i].size);
+		if (value)
+			log_error("  %-32s %0*llx", fields[i].name, fields[i].size * 2,
+				  (unsigned long long)value);
+	}
+}
+
+static void dump_segments(const struct vmcb *vmcb)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(segments); i++) {
+		struct vmcb_segment s;
+
+		memcpy(&s, (const char *)vmcb + segments[i].offset, sizeof(s));
+		log_error("  %-4s %04x attrib %04x limit %08x base %016llx", segments[i].name,
+			  s.selector, s.attrib, s.limit, (unsigned long long)s.base);
+	}
+}
+
+static void dump_registers(const struct arch_vcpu *vcpu)
+{
+	static const char *const names[GPRS] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp",
+						"rsi", "rdi", "r8",  "r9",  "r10", "r11",
+						"r12", "r13", "r14", "r15"};
+
+	log_error("  rip %016llx rflags %016llx xcr0 %llx", (unsigned long long)vcpu->rip,
+		  (unsigned long long)vcpu->rflags, (unsigned long long)vcpu->xcr0);
+	for (unsigned i = 0; i < GPRS; i += 4)
+		log_error("  %-3s %016llx %-3s %016llx %-3s %016llx %-3s %016llx", names[i],
+			  (unsigned long long)vcpu->gpr[i], names[i + 1],
+			  (unsigned long long)vcpu->gpr[i + 1], names[i + 2],
+			  (unsigned long long)vcpu->gpr[i + 2], names[i + 3],
+			  (unsigned long long)vcpu->gpr[i + 3]);
+}
+
+void svm_dump(struct arch_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	u64 code = svm->vmcb->control.exit_code;
+	const char *name = svm_exit_row(code)->name;
+
+	log_error("guest CPU, VMCB at %llx, last exit %llx (%s), NMI %s%s",
+		  (unsigned long long)svm->vmcb_pa.raw, (unsigned long long)code,
+		  name ? name : "no such code", svm->nmi_blocked ? "blocked" : "open",
+		  svm->shut_down ? ", shut down" : "");
+	dump_registers(vcpu);
+	dump_fields(svm->vmcb);
+	dump_segments(svm->vmcb);
+}

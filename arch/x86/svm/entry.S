@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * entry.S: into the guest and out of it; run.c says what happens here and why.
+ *
+ * RDI = struct arch_vcpu, whose first member is the sixteen general registers in encoding order;
+ * RAX = the guest's VMCB, RSI = the host's, as machine addresses. GIF is set and interrupts are off,
+ * on the way in and out. Keeps RBP and RSP only.
+ */
+	.macro guest_registers load
+	n = 1
+	.irp r, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15
+	.ifnc \r, rsp
+	.if \load
+	.ifnc \r, rdi
+	mov	n*8(%rdi), %\r
+	.endif
+	.else
+	mov	%\r, n*8(%rax)
+	.endif
+	.endif
+	n = n + 1
+	.endr
+	.endm
+
+	.section .text.svm_entry, "ax"
+	.globl	svm_entry
+	.type	svm_entry, @function
+svm_entry:
+	push	%rbp
+	push	%rsi
+	push	%rdi
+	clgi
+	sti
+	vmload	%rax
+	guest_registers 1
+	mov	7*8(%rdi), %rdi
+	vmrun	%rax
+	vmsave	%rax
+	mov	8(%rsp), %rax
+	vmload	%rax
+	pop	%rax
+	guest_registers 0
+	pop	%rsi
+	pop	%rbp
+	cli
+	stgi
+	ret
+	.size	svm_entry, . - svm_entry
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * event.c: interrupts, NMIs and exceptions for the guest, and the windows in which it takes them
+ * (AMD APM vol. 2, 15.20 to 15.22).
+ *
+ * An event waits in event_inj until the next VMRUN, which delivers it before the guest's first
+ * instruction. If delivery itself exits (a #NPF on the IDT, say), exit_int_info tells which event it
+ * was, and it is queued again.
+ *
+ * The NMI window: without virtual NMI the CPU does not know that the guest is in an NMI handler. So an injected NMI
+ * blocks further ones until its IRET, which is intercepted. The intercept comes before the IRET; an
+ * NMI injected there would find the handler's stack still in use. So, when one waits, the IRET is
+ * single-stepped and the window opens at the #DB after it:
+ *
+ *     inject NMI -> blocked, IRET intercepted -> IRET exit: not blocked, TF set -> #DB: window
+ *
+ * An IRET that faults instead of completing pushes the TF; the guest's handler then sees a TF it
+ * did not set, once. That is the one trace of this method, and only while two NMIs overlap.
+ */
+#include <asm/apic.h>
+#include <asm/irq.h>
+#include <asm/percpu.h>
+#include <asm/regs.h>
+#include "svm.h"
+
+#define IRET_INTERCEPT	(1u << 20) /* in misc 1 */
+#define VINTR_INTERCEPT (1u << 4)
+#define VMRUN_INTERCEPT (1u << 0) /* in misc 2 */
+
+#define DR6_BS BIT(14)
+
+static void svm_intercept(struct svm_vcpu *svm, u32 bit, bool on)
+{
+	u32 *word = &svm->vmcb->control.intercept[INTERCEPT_MISC1];
+
+	*word = on ? *word | bit : *word & ~bit;
+	svm_dirty(svm, CLEAN_INTERCEPTS);
+}
+
+static bool event_is_contributory(u64 event)
+{
+	u64 vectors = BIT(VECTOR_DE) | BITS(VECTOR_GP, VECTOR_TS) | BIT(VECTOR_CP);
+
+	return (event & EVENT_TYPE) == EVENT_EXCEPTION && (event & EVENT_VECTOR) < 32 &&
+	       vectors >> (event & EVENT_VECTOR) & 1;
+}
+
+static bool event_is(u64 event, unsigned vector)
+{
+	return (event & (EVENT_TYPE | EVENT_VECTOR)) == (EVENT_EXCEPTION | vector);
+}
+
+/*
+ * Double faults (APM vol. 2 8.2.9, SDM table 6-5): contributory on contributory, and contributory or
+ * #PF on #PF. Anything on #DF shuts down. In every other case the CPU handles the second first, and
+ * the first comes again when its instruction does, or is lost as on hardware.
+ */
+u64 svm_event_combine(u64 old, u64 new)
+{
+	bool bad = event_is_contributory(new) || event_is(new, VECTOR_PF);
+
+	if (!(old & EVENT_VALID) || !bad)
+		return new;
+	if (event_is(old, VECTOR_DF))
+		return 0;
+	if (event_is(old, VECTOR_PF) ||
+	    (event_is_contributory(old) && event_is_contributory(new)))
+		return EVENT_VALID | EVENT_EXCEPTION | EVENT_HAS_ERROR | VECTOR_DF;
+	return new;
+}
+
+bool svm_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	if (svm->vmcb->control.event_inj & EVENT_VALID)
+		return false;
+	if (type == GUEST_EVENT_EXCEPTION)
+		return true;
+	if (svm->vmcb->control.interrupt_shadow & 1)
+		return false;
+	if (type == GUEST_EVENT_NMI)
+		return !svm->nmi_blocked && !svm->nmi_step;
+	return vcpu->rflags & RFLAGS_IF;
+}
+
+/*
+ * A guest that triple-faulted may not run on. VMRUN refuses a VMCB that does not intercept VMRUN
+ * (APM 15.5.1), so the next entry ends at once and costs the others nothing; see
+ * decode_invalid() in exit.c.
+ */
+static void svm_shut_down(struct svm_vcpu *svm)
+{
+	svm->shut_down = true;
+	svm->vmcb->control.intercept[INTERCEPT_MISC2] &= ~VMRUN_INTERCEPT;
+	svm_dirty(svm, CLEAN_INTERCEPTS);
+}
+
+/* A fault's handler returns to the instruction, which must not hit the same breakpoint again. */
+static bool event_is_fault(u8 vector)
+{
+	return vector != VECTOR_DB && vector != VECTOR_BP && vector != VECTOR_OF &&
+	       vector != VECTOR_DF && vector != VECTOR_MC;
+}
+
+static void svm_inject_exception(struct svm_vcpu *svm, const struct guest_event *event)
+{
+	struct vmcb *vmcb = svm->vmcb;
+	u64 new = EVENT_VALID | EVENT_EXCEPTION | event->vector;
+
+	if (event->has_error_code)
+		new |= EVENT_HAS_ERROR | (u64)event->error_code << 32;
+	if (event->vector == VECTOR_PF) {
+		vmcb->save.cr2 = event->address;
+		svm_dirty(svm, CLEAN_CR2);
+	}
+	if (event_is_fault(event->vector))
+		svm->vcpu->rflags |= RFLAGS_RF;
+	vmcb->control.event_inj = svm_event_combine(vmcb->control.event_inj, new);
+	if (!vmcb->control.event_inj)
+		svm_shut_down(svm);
+}
+
+void svm_inject(struct arch_vcpu *vcpu, const struct guest_event *event)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	struct vmcb_control *control = &svm->vmcb->control;
+
+	switch (event->type) {
+	case GUEST_EVENT_IRQ:
+		control->event_inj = EVENT_VALID | EVENT_IRQ | event->vector;
+		break;
+	case GUEST_EVENT_NMI:
+		control->event_inj = EVENT_VALID | EVENT_NMI | VECTOR_NMI;
+		svm->nmi_blocked = true;
+		svm_intercept(svm, IRET_INTERCEPT, true);
+		break;
+	case GUEST_EVENT_EXCEPTION:
+		svm_inject_exception(svm, event);
+		break;
+	}
+}
+
+/*
+ * INT n, INT3 and INTO come again by themselves: RIP is still theirs, and without NRIPS the CPU
+ * could not push the address behind them.
+ */
+void svm_event_requeue(struct svm_vcpu *svm)
+{
+	u64 event = svm->vmcb->control.exit_int_info;
+
+	if ((event & EVENT_TYPE) == EVENT_SOFT_INT || event_is(event, VECTOR_BP) ||
+	    event_is(event, VECTOR_OF))
+		return;
+	if ((event & EVENT_TYPE) == EVENT_NMI)
+		svm->nmi_blocked = true;
+	svm->vmcb->control.event_inj = event;
+}
+
+/* A virtual interrupt that is never delivered: its intercept says that the guest could take one. */
+void svm_set_irq_window(struct arch_vcpu *vcpu, bool wanted)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	u64 *virq = &svm->vmcb->control.virq;
+
+	if (wanted)
+		*virq |= VIRQ_PENDING | VIRQ_PRIORITY_MAX | VIRQ_IGNORE_TPR;
+	else
+		*virq &= ~(VIRQ_PENDING | VIRQ_PRIORITY_MAX | VIRQ_IGNORE_TPR);
+	svm_dirty(svm, CLEAN_TPR);
+	svm_intercept(svm, VINTR_INTERCEPT, wanted);
+}
+
+void svm_exit_vintr(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	(void)exit;
+	svm_set_irq_window(svm->vcpu, false);
+}
+
+/*
+ * With no NMI handler running, only a queued event or an interrupt shadow keeps the NMI out, and
+ * both are over after one entry: an interrupt to ourselves makes that entry a short one.
+ */
+void svm_set_nmi_window(struct arch_vcpu *vcpu, bool wanted)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	svm->nmi_window = wanted;
+	if (wanted && !svm->nmi_blocked && !svm->nmi_step)
+		apic_send(percpu()->apic_id, VECTOR_KICK);
+}
+
+/* The IRET of an NMI handler is about to run. */
+void svm_exit_iret(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	(void)exit;
+	svm->nmi_blocked = false;
+	svm_intercept(svm, IRET_INTERCEPT, false);
+	if (svm->nmi_window) {
+		svm->nmi_step = true;
+		svm->nmi_step_tf = svm->vcpu->rflags & RFLAGS_TF;
+		svm->vcpu->rflags |= RFLAGS_TF | RFLAGS_RF;
+	}
+}
+
+/*
+ * Reflected, so that an endless chain of #DB passes through here and the time slice ends it. DR6
+ * and DR7 in the VMCB are already as the guest's handler shall see them (APM 15.12.2).
+ */
+void svm_exit_db(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	if (svm->nmi_step) {
+		svm->nmi_step = false;
+		svm->nmi_window = false;
+		exit->reason = HV_EXIT_NMI_WINDOW;
+		if (!svm->nmi_step_tf) {
+			svm->vmcb->save.dr6 &= ~DR6_BS;
+			svm_dirty(svm, CLEAN_DR);
+			return;
+		}
+	}
+	svm_inject(svm->vcpu, &(struct guest_event){.type = GUEST_EVENT_EXCEPTION,
+						    .vector = VECTOR_DB});
+}
+
+/* An instruction was skipped, rather than run, with TF set: the trap is ours to raise. */
+void svm_single_step(struct svm_vcpu *svm)
+{
+	if (svm->vmcb->control.event_inj & EVENT_VALID)
+		return;
+	svm->vmcb->save.dr6 |= DR6_BS;
+	svm_dirty(svm, CLEAN_DR);
+	svm_inject(svm->vcpu, &(struct guest_event){.type = GUEST_EVENT_EXCEPTION,
+						    .vector = VECTOR_DB});
+}
+
+void svm_exit_ac(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	(void)exit;
+	svm_inject(svm->vcpu, &(struct guest_event){.type = GUEST_EVENT_EXCEPTION,
+						    .vector = VECTOR_AC,
+						    .has_error_code = true});
+}
+
+/* The CPUID policy offers no counters, so every index is out of range. */
+void svm_exit_rdpmc(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	(void)exit;
+	svm_inject(svm->vcpu, &(struct guest_event){.type = GUEST_EVENT_EXCEPTION,
+						    .vector = VECTOR_GP,
+						    .has_error_code = true});
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * exit.c: the exit codes of AMD-V (AMD APM vol. 2, appendix C) as two tables, and what each means to
+ * hv.
+ *
+ * Why two: codes are 0 to a6h and from 400h. A code outside both, or in a hole, is
+ * HV_EXIT_UNKNOWN: the VM stops with a dump, the machine goes on.
+ */
+#include <asm/insn.h>
+#include <asm/percpu.h>
+#include <asm/regs.h>
+#include <lib/log.h>
+#include "svm.h"
+
+/*
+ * The host's own: leaving the guest and STGI let a pending NMI, SMI or INIT happen, the window lets
+ * interrupts in.
+ */
+static void decode_host_event(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	(void)svm;
+	cpu_irq_window();
+	if (percpu()->timer_fired)
+		exit->reason = HV_EXIT_TIMESLICE;
+}
+
+/* An intercepted #MC is not pending any more: raise it again where its handler is the host's. */
+static void decode_machine_check(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	(void)svm, (void)exit;
+	asm volatile("int $18" : : : "memory");
+}
+
+static void decode_exception(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	u8 vector = (u8)(exit->raw.reason - SVM_EXIT_EXCEPTION);
+
+	(void)svm;
+	exit->exception = (struct hv_exit_exception){
+		.vector = vector,
+		.has_error_code = BIT(vector) & (BIT(VECTOR_DF) | BITS(VECTOR_PF, VECTOR_TS) |
+						 BIT(VECTOR_AC) | BIT(VECTOR_CP)),
+		.error_code = (u32)exit->raw.info1,
+		.address = exit->raw.info2,
+	};
+}
+
+/* The linear address of INS and OUTS, short of a segment override: svm_complete_exit() knows that. */
+static void decode_string_io(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	exit->pio.rep = exit->raw.info1 & IOIO_REP;
+	exit->pio.address = (struct gva){0};
+	if (svm_features & SVM_FEATURE_DECODE_ASSIST)
+		svm_complete_exit(svm->vcpu, exit);
+}
+
+static void decode_pio(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	u64 info = exit->raw.info1;
+
+	exit->pio.port = IOIO_PORT(info);
+	exit->pio.size = IOIO_SIZE(info);
+	exit->pio.in = info & IOIO_IN;
+	exit->pio.string = info & IOIO_STRING;
+	exit->pio.rep = false;
+	exit->insn_len = (u8)(exit->raw.info2 - svm->vcpu->rip);
+	if (unlikely(exit->pio.string))
+		decode_string_io(svm, exit);
+}
+
+static void decode_msr(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	(void)svm;
+	if (exit->raw.info1 & 1)
+		exit->reason = HV_EXIT_MSR_WRITE;
+}
+
+static void decode_cr_write(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	(void)svm;
+	exit->cr.cr = (u8)(exit->raw.reason - SVM_EXIT_CR_WRITE);
+	exit->cr.write = true;
+	exit->cr.has_value = false;
+	exit->cr.gpr = (u8)(exit->raw.info1 & CR_EXIT_GPR);
+}
+
+/*
+ * A walk of guest page tables counts as a write at the nested level even when the guest only reads
+ * (APM 15.25.6), so the access is what info1 says, not what the guest meant.
+ */
+static void decode_npf(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	u64 info = exit->raw.info1;
+
+	(void)svm;
+	exit->stage2 = (struct hv_exit_stage2){
+		.gpa = {exit->raw.info2},
+		.access = info & NPF_EXEC ? HV_EXEC : info & NPF_WRITE ? HV_WRITE : HV_READ,
+		.allowed = info & NPF_PRESENT ? HV_READ : 0,
+		.table_walk = info & NPF_TABLE_WALK,
+	};
+	if (unlikely(info & NPF_RESERVED))
+		exit->reason = HV_EXIT_STAGE2_BROKEN;
+}
+
+/*
+ * Our own way to say that the guest shut down (event.c), or a state the CPU refuses. Whether it
+ * flushed the TLB before it refused is not written anywhere.
+ */
+static void decode_invalid(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	svm->cpu->asids.flush_pending = true;
+	if (svm->shut_down)
+		exit->reason = HV_EXIT_SHUTDOWN;
+}
+
+/* What is never intercepted has a name all the same: a dump should not say "unknown". */
+#define ROW(code, title, why, ...) [SVM_EXIT_##code] = {title, HV_EXIT_##why, ##__VA_ARGS__}
+#define NOT_ASKED(code, title)	   ROW(code, title, UNKNOWN)
+
+const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END] = {
+	[0 ... SVM_EXIT_LOW_END - 1] = {NULL, HV_EXIT_UNKNOWN},
+	[SVM_EXIT_CR_READ... SVM_EXIT_CR_READ + 15] = {"CR read", HV_EXIT_UNKNOWN},
+	[SVM_EXIT_CR_WRITE... SVM_EXIT_CR_WRITE + 15] = {"CR write", HV_EXIT_CR, 3,
+							 decode_cr_write},
+	[SVM_EXIT_DR_READ... SVM_EXIT_DR_READ + 15] = {"DR read", HV_EXIT_UNKNOWN},
+	[SVM_EXIT_DR_WRITE... SVM_EXIT_DR_WRITE + 15] = {"DR write", HV_EXIT_UNKNOWN},
+	[SVM_EXIT_EXCEPTION... SVM_EXIT_EXCEPTION + 31] = {"exception", HV_EXIT_EXCEPTION, 0,
+							   decode_exception},
+	[SVM_EXIT_EXCEPTION + VECTOR_DB] = {"#DB", HV_EXIT_INTERRUPT, 0, svm_exit_db},
+	[SVM_EXIT_EXCEPTION + VECTOR_AC] = {"#AC", HV_EXIT_INTERRUPT, 0, svm_exit_ac},
+	[SVM_EXIT_EXCEPTION + VECTOR_MC] = {"#MC", HV_EXIT_INTERRUPT, 0, decode_machine_check},
+	ROW(INTR, "INTR", INTERRUPT, 0, decode_host_event),
+	ROW(NMI, "NMI", INTERRUPT, 0, decode_host_event),
+	ROW(SMI, "SMI", INTERRUPT, 0, decode_host_event),
+	ROW(INIT, "INIT", INTERRUPT, 0, decode_host_event),
+	ROW(VINTR, "VINTR", IRQ_WINDOW, 0, svm_exit_vintr),
+	NOT_ASKED(CR0_SEL_WRITE, "CR0 selective write"),
+	NOT_ASKED(IDTR_READ, "IDTR read"),
+	NOT_ASKED(GDTR_READ, "GDTR read"),
+	NOT_ASKED(LDTR_READ, "LDTR read"),
+	NOT_ASKED(TR_READ, "TR read"),
+	NOT_ASKED(IDTR_WRITE, "IDTR write"),
+	NOT_ASKED(GDTR_WRITE, "GDTR write"),
+	NOT_ASKED(LDTR_WRITE, "LDTR write"),
+	NOT_ASKED(TR_WRITE, "TR write"),
+	NOT_ASKED(RDTSC, "RDTSC"),
+	ROW(RDPMC, "RDPMC", INTERRUPT, 0, svm_exit_rdpmc),
+	NOT_ASKED(PUSHF, "PUSHF"),
+	NOT_ASKED(POPF, "POPF"),
+	ROW(CPUID, "CPUID", CPUID, 2),
+	NOT_ASKED(RSM, "RSM"),
+	ROW(IRET, "IRET", INTERRUPT, 0, svm_exit_iret),
+	NOT_ASKED(SWINT, "INT n"),
+	ROW(INVD, "INVD", CACHE, 2),
+	ROW(PAUSE, "PAUSE", PAUSE, 2),
+	ROW(HLT, "HLT", HLT, 1),
+	NOT_ASKED(INVLPG, "INVLPG"),
+	ROW(INVLPGA, "INVLPGA", VIRT_INSN),
+	ROW(IOIO, "IOIO", PIO, 0, decode_pio),
+	ROW(MSR, "MSR", MSR_READ, 2, decode_msr),
+	NOT_ASKED(TASK_SWITCH, "task switch"),
+	NOT_ASKED(FERR_FREEZE, "FERR freeze"),
+	ROW(SHUTDOWN, "shutdown", SHUTDOWN),
+	ROW(VMRUN, "VMRUN", VIRT_INSN),
+	ROW(VMMCALL, "VMMCALL", HYPERCALL, 3),
+	ROW(VMLOAD, "VMLOAD", VIRT_INSN),
+	ROW(VMSAVE, "VMSAVE", VIRT_INSN),
+	ROW(STGI, "STGI", VIRT_INSN),
+	ROW(CLGI, "CLGI", VIRT_INSN),
+	ROW(SKINIT, "SKINIT", VIRT_INSN),
+	NOT_ASKED(RDTSCP, "RDTSCP"),
+	NOT_ASKED(ICEBP, "ICEBP"),
+	ROW(WBINVD, "WBINVD", CACHE, 2),
+	ROW(MONITOR, "MONITOR", VIRT_INSN),
+	ROW(MWAIT, "MWAIT", VIRT_INSN),
+	ROW(MWAIT_ARMED, "MWAIT armed", VIRT_INSN),
+	ROW(XSETBV, "XSETBV", XSETBV, 3),
+	ROW(RDPRU, "RDPRU", VIRT_INSN),
+	NOT_ASKED(EFER_WRITE_TRAP, "EFER write trap"),
+	[SVM_EXIT_CR_WRITE_TRAP... SVM_EXIT_CR_WRITE_TRAP + 15] = {"CR write trap",
+								   HV_EXIT_UNKNOWN},
+	NOT_ASKED(INVLPGB, "INVLPGB"),
+	NOT_ASKED(INVLPGB_ILLEGAL, "INVLPGB illegal"),
+	NOT_ASKED(INVPCID, "INVPCID"),
+	ROW(MCOMMIT, "MCOMMIT", VIRT_INSN),
+	NOT_ASKED(TLBSYNC, "TLBSYNC"),
+	NOT_ASKED(BUSLOCK, "bus lock"),
+	NOT_ASKED(IDLE_HLT, "idle HLT"),
+};
+
+#define HIGH(code) [SVM_EXIT_##code - SVM_EXIT_NPF]
+
+const struct svm_exit_row svm_exits_high[SVM_EXIT_HIGH_END - SVM_EXIT_NPF] = {
+	HIGH(NPF) = {"#NPF", HV_EXIT_STAGE2, 0, decode_npf},
+	HIGH(AVIC_INCOMPLETE_IPI) = {"AVIC incomplete IPI", HV_EXIT_UNKNOWN},
+	HIGH(AVIC_NOACCEL) = {"AVIC no acceleration", HV_EXIT_UNKNOWN},
+	HIGH(VMGEXIT) = {"VMGEXIT", HV_EXIT_UNKNOWN},
+};
+
+const struct svm_exit_row svm_exit_invalid = {"invalid guest state", HV_EXIT_ENTRY_FAILED, 0,
+						 decode_invalid};
+const struct svm_exit_row svm_exit_unknown = {"unknown", HV_EXIT_UNKNOWN};
+
+const struct svm_exit_row *svm_exit_row_slow(u64 code)
+{
+	if (code - SVM_EXIT_NPF < ARRAY_SIZE(svm_exits_high))
+		return &svm_exits_high[code - SVM_EXIT_NPF];
+	/* QEMU 7.2 writes 32 bits of the -1. */
+	if ((u32)code == SVM_EXIT_INVALID)
+		return &svm_exit_invalid;
+	return &svm_exit_unknown;
+}

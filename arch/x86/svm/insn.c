@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * insn.c: what the instruction that exited looked like, on CPUs that do not tell.
+ *
+ * Why: with NRIPS the VMCB holds the address of the next instruction, with decode assists the
+ * register of a MOV to CR and the segment of a string I/O. QEMU's TCG has neither. Most of what is intercepted
+ * has one length, but a redundant prefix makes it longer, and skipping too little would run the
+ * guest from the middle of an instruction. So the bytes are read through hv's fetch.
+ *
+ * Reading takes a walk of the guest's page tables, far more than the rest of an exit, and an
+ * instruction that exits once will exit again. So lengths are remembered by RIP and CR3. A guest that rewrites
+ * its code under the cache skips by the old length; that harms only itself.
+ */
+#include <arch/virt.h>
+#include <asm/regs.h>
+#include <lib/error.h>
+#include "svm.h"
+
+#define INSN_MAX 15
+
+enum { SEGMENT_NONE = SEGS };
+
+struct insn {
+	u8 bytes[INSN_MAX];
+	unsigned count;	  /* bytes that could be read */
+	unsigned opcode;  /* where the opcode is: after prefixes and REX */
+	unsigned segment; /* override, enum guest_segment, or SEGMENT_NONE */
+	u8 rex;
+	bool address_size;
+};
+
+static bool insn_in_long_mode(const struct svm_vcpu *svm)
+{
+	const struct vmcb_save *save = &svm->vmcb->save;
+
+	return save->efer & EFER_LMA && save->cs.attrib & VMCB_SEG_LONG;
+}
+
+/* A legacy prefix (APM vol. 3, 1.2); its effect goes to *insn. */
+static bool insn_prefix(struct insn *insn, u8 byte)
+{
+	switch (byte) {
+	case 0x26:
+		insn->segment = SEG_ES;
+		return true;
+	case 0x2e:
+		insn->segment = SEG_CS;
+		return true;
+	case 0x36:
+		insn->segment = SEG_SS;
+		return true;
+	case 0x3e:
+		insn->segment = SEG_DS;
+		return true;
+	case 0x64:
+		insn->segment = SEG_FS;
+		return true;
+	case 0x65:
+		insn->segment = SEG_GS;
+		return true;
+	case 0x67:
+		insn->address_size = true;
+		return true;
+	case 0x66:
+	case 0xf0:
+	case 0xf2:
+	case 0xf3:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void insn_read(struct svm_vcpu *svm, struct insn *insn)
+{
+	bool long_mode = insn_in_long_mode(svm);
+	u64 base = long_mode ? 0 : svm->vmcb->save.cs.base;
+	u64 linear = base + svm->vcpu->rip;
+	unsigned i = 0;
+
+	*insn = (struct insn){.segment = SEGMENT_NONE};
+	if (!long_mode)
+		linear = (u32)linear;
+	if (svm->fetch)
+		insn->count = svm->fetch(svm->vcpu, (struct gva){linear}, insn->bytes, INSN_MAX);
+	while (i < insn->count && insn_prefix(insn, insn->bytes[i]))
+		i++;
+	if (long_mode && i < insn->count && (insn->bytes[i] & 0xf0) == 0x40)
+		insn->rex = insn->bytes[i++];
+	insn->opcode = i;
+}
+
+/* `shortest` counts PAUSE's own F3, which insn_read() takes for a prefix. */
+static u64 insn_measure(struct svm_vcpu *svm, unsigned shortest, u64 exit_code)
+{
+	struct insn insn;
+	unsigned length;
+
+	insn_read(svm, &insn);
+	length = insn.opcode + (exit_code == SVM_EXIT_PAUSE ? 1 : shortest);
+	return insn.count == 0 || length > INSN_MAX ? shortest : length;
+}
+
+static unsigned insn_cached_len(struct svm_vcpu *svm, unsigned shortest, u64 exit_code)
+{
+	u64 rip = svm->vcpu->rip, cr3 = svm->vmcb->save.cr3;
+	struct insn_cache_entry *e = &svm->insn[(rip ^ rip >> 4) % INSN_CACHE];
+
+	if (unlikely(e->rip != rip || e->cr3 != cr3 || !e->length))
+		*e = (struct insn_cache_entry){rip, cr3, insn_measure(svm, shortest, exit_code)};
+	return (unsigned)e->length;
+}
+
+/* IN and OUT always tell their next RIP, so only the table's lengths are in doubt. */
+unsigned svm_insn_len(struct svm_vcpu *svm, const struct hv_exit *exit)
+{
+	if (svm->vmcb->control.next_rip)
+		return (unsigned)(svm->vmcb->control.next_rip - svm->vcpu->rip);
+	if (exit->reason == HV_EXIT_PIO || exit->insn_len == 0)
+		return exit->insn_len;
+	return insn_cached_len(svm, exit->insn_len, exit->raw.reason);
+}
+
+static const struct vmcb_segment *insn_segment(const struct vmcb_save *save, unsigned segment)
+{
+	const struct vmcb_segment *const segments[] = {
+		[SEG_ES] = &save->es, [SEG_CS] = &save->cs, [SEG_SS] = &save->ss,
+		[SEG_DS] = &save->ds, [SEG_FS] = &save->fs, [SEG_GS] = &save->gs,
+	};
+
+	return segments[segment < ARRAY_SIZE(segments) ? segment : SEG_DS];
+}
+
+/* The address size in bytes where EXITINFO1 does not tell it: the mode's, or the other by prefix. */
+static unsigned insn_address_bytes(const struct svm_vcpu *svm, const struct insn *insn)
+{
+	if (insn_in_long_mode(svm))
+		return insn->address_size ? 4 : 8;
+	if (svm->vmcb->save.cs.attrib & VMCB_SEG_BIG)
+		return insn->address_size ? 2 : 4;
+	return insn->address_size ? 4 : 2;
+}
+
+/* INS stores to ES:rDI; OUTS loads from rSI in DS or the override (APM vol. 3). */
+static void complete_string_io(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	u64 info = exit->raw.info1, offset = svm->vcpu->gpr[exit->pio.in ? GPR_RDI : GPR_RSI];
+	unsigned bytes = IOIO_ADDR(info) * 2, segment = SEG_ES;
+	struct insn insn = {.segment = SEGMENT_NONE};
+
+	if (!bytes || (!exit->pio.in && !(svm_features & SVM_FEATURE_DECODE_ASSIST)))
+		insn_read(svm, &insn);
+	if (!bytes)
+		bytes = insn_address_bytes(svm, &insn);
+	if (bytes < 8)
+		offset &= BIT(bytes * 8) - 1;
+	if (!exit->pio.in && svm_features & SVM_FEATURE_DECODE_ASSIST)
+		segment = IOIO_SEGMENT(info);
+	else if (!exit->pio.in)
+		segment = insn.segment == SEGMENT_NONE ? SEG_DS : insn.segment;
+	if (!insn_in_long_mode(svm) || segment == SEG_FS || segment == SEG_GS)
+		offset += insn_segment(&svm->vmcb->save, segment)->base;
+	exit->pio.address = (struct gva){insn_in_long_mode(svm) ? offset : (u32)offset};
+}
+
+/* MOV to CR is 0F 22 /r: the register is ModRM's r/m, with REX.B above it. */
+static void complete_cr(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	struct insn insn;
+
+	if (exit->raw.info1 & CR_EXIT_MOV)
+		return;
+	insn_read(svm, &insn);
+	if (insn.opcode + 2 < insn.count)
+		exit->cr.gpr = (u8)((insn.bytes[insn.opcode + 2] & 7) | (insn.rex & 1) << 3);
+}
+
+void svm_complete_exit(struct arch_vcpu *vcpu, struct hv_exit *exit)
+{
+	if (exit->reason == HV_EXIT_CR)
+		complete_cr(svm_of(vcpu), exit);
+	else if (exit->reason == HV_EXIT_PIO && exit->pio.string)
+		complete_string_io(svm_of(vcpu), exit);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run.c: one run of a guest: in, out, and past the instruction that exited.
+ *
+ * This is the path every exit takes, so it holds nothing that can be done at load or put. What one
+ * round trip has to do, and why not less:
+ *
+ *     - the general registers, which VMRUN does not switch, but for RAX and RSP (entry.S);
+ *     - VMLOAD and VMSAVE of the guest and VMLOAD of the host: the hypervisor needs its own GS
+ *	 (per-CPU data) and TR (stacks of NMI, #DF, #MC) before its next C line. The host's VMSAVE is
+ *	 spared: what it saves never changes;
+ *     - CLGI and STGI: between them no interrupt or NMI can find half-switched state. Interrupts are
+ *	 on (IF) inside, because with V_INTR_MASKING the host's IF decides whether one ends the guest
+ *	 (APM 15.21.1); they are off again before STGI;
+ *     - RIP, RFLAGS, RAX, RSP between the VMCB and struct arch_vcpu, where hv finds them.
+ *
+ * The FPU, DR0-3 and XCR0 stay the guest's until vcpu_put. The APIC timer is programmed when the
+ * deadline changes, not at each entry.
+ */
+#include <arch/cpu.h>
+#include <asm/apic.h>
+#include <asm/percpu.h>
+#include <asm/regs.h>
+#include <lib/log.h>
+#include "svm.h"
+
+/*
+ * Calls entry.S, which keeps RBP and RSP alone. Saying so here lets the compiler save what it needs
+ * once, in svm_run()'s own frame, instead of a second time around the guest.
+ */
+static __always_inline void svm_enter(struct arch_vcpu *vcpu, struct hpa guest, struct hpa host)
+{
+	asm volatile("call svm_entry"
+		     : "+D"(vcpu), "+a"(guest.raw), "+S"(host.raw)
+		     :
+		     : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+		       "memory", "cc");
+}
+
+static __cold void svm_arm(u64 deadline)
+{
+	if (deadline == NO_DEADLINE)
+		apic_timer_disarm();
+	else
+		apic_timer_arm(deadline);
+	percpu()->timer_deadline = deadline;
+}
+
+void svm_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	struct vmcb *vmcb = svm->vmcb;
+
+	if (unlikely(percpu()->timer_deadline != deadline))
+		svm_arm(deadline);
+	vmcb->save.rip = vcpu->rip;
+	vmcb->save.rflags = vcpu->rflags;
+	vmcb->save.rsp = vcpu->gpr[GPR_RSP];
+	vmcb->save.rax = vcpu->gpr[GPR_RAX];
+
+	svm_enter(vcpu, svm->vmcb_pa, svm->host_vmcb);
+
+	vcpu->rip = vmcb->save.rip;
+	vcpu->rflags = vmcb->save.rflags;
+	vcpu->gpr[GPR_RSP] = vmcb->save.rsp;
+	vcpu->gpr[GPR_RAX] = vmcb->save.rax;
+	vmcb->control.tlb_control = TLB_FLUSH_NONE;
+	vmcb->control.clean = svm->clean;
+	if (unlikely(vmcb->control.exit_int_info & EVENT_VALID))
+		svm_event_requeue(svm);
+	svm_exit_decode(svm, exit);
+}
+
+/* Outside 64-bit mode RIP has 32 bits. */
+static __cold u64 svm_wrap_rip(const struct svm_vcpu *svm, u64 rip)
+{
+	const struct vmcb_save *save = &svm->vmcb->save;
+
+	return save->efer & EFER_LMA && save->cs.attrib & VMCB_SEG_LONG ? rip : (u32)rip;
+}
+
+void svm_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	u64 rip = vcpu->rip + svm_insn_len(svm, exit);
+
+	if (unlikely((rip ^ vcpu->rip) >> 32))
+		rip = svm_wrap_rip(svm, rip);
+	vcpu->rip = rip;
+	svm->vmcb->control.interrupt_shadow = 0;
+	vcpu->rflags &= ~RFLAGS_RF;
+	if (unlikely(vcpu->rflags & RFLAGS_TF))
+		svm_single_step(svm);
+}

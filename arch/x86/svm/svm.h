@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * svm.h: what the files of the AMD-V back end share (AMD APM vol. 2, chapter 15).
+ *
+ *     svm.c      the ops table, turning SVM on       vcpu.c   birth, load and put of a vCPU
+ *     run.c      entry, exit, what ends a run        exit.c   exit code -> struct hv_exit
+ *     event.c    injection and windows               insn.c   lengths and operands without NRIPS
+ *     state.c    the slow view of a guest CPU        cr.c     writes to control registers
+ *     permmap.c  I/O and MSR permission maps         asid.c   which translations are whose
+ *     intercept.c  what ends a run, and why          dump.c   every VMCB field by name
+ *
+ * Field keys: [I] immutable after init, [o] the owner of the vCPU, [c] only the CPU itself.
+ */
+#ifndef SAMEPAGE_SVM_SVM_H
+#define SAMEPAGE_SVM_SVM_H
+
+#include <arch/cpu.h>
+#include <arch/virt.h>
+#include "asid.h"
+#include "vmcb.h"
+
+/*
+ * What a CPU has of its own for SVM.
+ *
+ * hsave	[I] where VMRUN puts the host's state (VM_HSAVE_PA)
+ * host_vmcb	[I] the host's FS, GS, TR, LDTR and syscall MSRs, saved once by VMSAVE: they do not
+ *		change after boot, so an exit only has to load them
+ * asids	[c] the ASIDs in use
+ */
+struct svm_cpu {
+	struct hpa hsave;
+	struct hpa host_vmcb;
+	struct asid_pool asids;
+};
+
+/* What CPUID 8000_000A EDX offers that this back end uses; the same on every CPU. [I] */
+extern u32 svm_features;
+
+/* Lengths of instructions with redundant prefixes, learned by reading them: insn.c. */
+#define INSN_CACHE 16
+struct insn_cache_entry {
+	u64 rip, cr3;
+	u64 length; /* 0: empty */
+};
+
+/*
+ * A guest CPU.
+ *
+ * clean	[I] what to tell the CPU after an exit: CLEAN_ALL, or 0 where it has no clean bits
+ * cpu		[o] the CPU it is loaded on, NULL when it is not
+ * last_cpu	[o] the CPU it was last loaded on: on another one no clean bit may be set
+ * serial	[o] names the translations made so far; a new one forgets them (asid.h)
+ * dr		[o] DR0 to DR3 while not loaded: VMRUN switches only DR6 and DR7
+ * nmi_blocked	[o] an NMI was injected and its IRET has not been seen
+ * nmi_step	[o] single-stepping over that IRET, because an NMI waits for its end
+ */
+struct svm_vcpu {
+	struct vmcb *vmcb;	/* [I] */
+	struct hpa vmcb_pa;	/* [I] */
+	struct hpa host_vmcb;	/* [o] of the CPU it is loaded on */
+	u32 clean;
+	struct svm_cpu *cpu;
+	struct svm_cpu *last_cpu;
+	struct arch_vcpu *vcpu; /* [I] */
+	u64 serial;
+	u64 dr[4];
+	bool shut_down; /* [o] by an exception that could not be delivered: event.c */
+	bool nmi_blocked;
+	bool nmi_step;
+	bool nmi_window;
+	bool nmi_step_tf; /* [o] the guest's own TF while nmi_step */
+	unsigned (*fetch)(struct arch_vcpu *vcpu, struct gva linear, void *bytes, unsigned len);
+	struct insn_cache_entry insn[INSN_CACHE];
+};
+
+static inline struct svm_vcpu *svm_of(struct arch_vcpu *vcpu)
+{
+	return vcpu->backend;
+}
+
+/* The CPU may no longer take these parts of the VMCB from its cache (CLEAN_...). */
+static inline void svm_dirty(struct svm_vcpu *svm, u32 parts)
+{
+	svm->vmcb->control.clean &= ~parts;
+}
+
+/* vcpu.c */
+int svm_vcpu_init(struct arch_vcpu *vcpu, const struct vcpu_setup *setup);
+void svm_vcpu_fini(struct arch_vcpu *vcpu);
+void svm_vcpu_load(struct arch_vcpu *vcpu);
+void svm_vcpu_put(struct arch_vcpu *vcpu);
+void svm_set_stage2(struct arch_vcpu *vcpu, struct hpa root);
+void svm_flush_stage2(struct arch_vcpu *vcpu);
+/* Forgets every translation of the vCPU, its own paging included. The vCPU may be unloaded. */
+void svm_forget_translations(struct svm_vcpu *svm);
+/* This CPU's record; CPU 0's exists before any other. */
+struct svm_cpu *svm_this_cpu(void);
+
+/* run.c */
+void svm_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit);
+void svm_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit);
+
+/* intercept.c */
+void svm_intercept_init(struct vmcb_control *control);
+
+/*
+ * exit.c: one row for each exit code. decode fills in what the reason's union member needs, or deals
+ * with the exit inside the back end and then changes the reason to HV_EXIT_INTERRUPT.
+ */
+struct svm_exit_row {
+	const char *name;
+	u8 reason;   /* enum hv_exit_reason */
+	u8 insn_len; /* of the shortest encoding; 0 where skipping makes no sense */
+	void (*decode)(struct svm_vcpu *svm, struct hv_exit *exit);
+};
+extern const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END];
+extern const struct svm_exit_row svm_exits_high[SVM_EXIT_HIGH_END - SVM_EXIT_NPF];
+extern const struct svm_exit_row svm_exit_invalid, svm_exit_unknown;
+const struct svm_exit_row *svm_exit_row_slow(u64 code);
+
+static inline const struct svm_exit_row *svm_exit_row(u64 code)
+{
+	if (likely(code < SVM_EXIT_LOW_END))
+		return &svm_exits_low[code];
+	return svm_exit_row_slow(code);
+}
+
+/* The exit that `svm`'s VMCB tells of, as hv wants it. Inlined in run(): it is the exit path. */
+static inline void svm_exit_decode(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	const struct vmcb_control *control = &svm->vmcb->control;
+	const struct svm_exit_row *row = svm_exit_row(control->exit_code);
+
+	exit->raw.reason = control->exit_code;
+	exit->raw.info1 = control->exit_info1;
+	exit->raw.info2 = control->exit_info2;
+	exit->reason = row->reason;
+	exit->insn_len = row->insn_len;
+	if (row->decode)
+		row->decode(svm, exit);
+}
+
+/* event.c */
+bool svm_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type);
+void svm_inject(struct arch_vcpu *vcpu, const struct guest_event *event);
+void svm_set_irq_window(struct arch_vcpu *vcpu, bool wanted);
+void svm_set_nmi_window(struct arch_vcpu *vcpu, bool wanted);
+/* What goes into event_inj when `new` shall be delivered while `old` is queued; 0: shutdown. */
+u64 svm_event_combine(u64 old, u64 new);
+/* The exit interrupted the delivery of an event: queue it again unless its instruction will. */
+void svm_event_requeue(struct svm_vcpu *svm);
+void svm_single_step(struct svm_vcpu *svm);
+void svm_exit_db(struct svm_vcpu *svm, struct hv_exit *exit);
+void svm_exit_ac(struct svm_vcpu *svm, struct hv_exit *exit);
+void svm_exit_iret(struct svm_vcpu *svm, struct hv_exit *exit);
+void svm_exit_rdpmc(struct svm_vcpu *svm, struct hv_exit *exit);
+void svm_exit_vintr(struct svm_vcpu *svm, struct hv_exit *exit);
+
+/* insn.c */
+unsigned svm_insn_len(struct svm_vcpu *svm, const struct hv_exit *exit);
+void svm_complete_exit(struct arch_vcpu *vcpu, struct hv_exit *exit);
+
+/* state.c, cr.c */
+void svm_get_state(struct arch_vcpu *vcpu, struct guest_state *state);
+int svm_set_state(struct arch_vcpu *vcpu, const struct guest_state *state);
+int svm_write_cr(struct arch_vcpu *vcpu, unsigned cr, u64 value);
+bool svm_control_valid(const struct guest_state *state);
+/* The CR4 bits this CPU has and the back end lets a guest set. */
+u64 svm_cr4_allowed(void);
+
+/* permmap.c: shared by all guests, built once. */
+void svm_permmap_init(void);
+struct hpa svm_iopm(void);
+struct hpa svm_msrpm(void);
+/* Clears the bits of one MSR in a map of MSRPM_SIZE bytes; false: the maps do not cover it. */
+#define MSRPM_SIZE 0x2000
+bool svm_msrpm_allow(u8 *map, u32 index, bool read, bool write);
+
+/* dump.c */
+void svm_dump(struct arch_vcpu *vcpu);
+
+#endif

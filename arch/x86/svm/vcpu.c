@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vcpu.c: a guest CPU's birth and end, and what is switched when a CPU changes from one to another.
+ *
+ * Load and put switch what no exit has to: FPU and XCR0 (xsave.c), DR0-3, the ASID. What VMLOAD and
+ * VMRUN switch stays in the VMCB.
+ */
+#include <arch/cpu.h>
+#include <asm/msr.h>
+#include <asm/percpu.h>
+#include <asm/regs.h>
+#include <asm/xsave.h>
+#include <ck_pr.h>
+#include <lib/error.h>
+#include <lib/log.h>
+#include <lib/string.h>
+#include <mm/frame.h>
+#include "svm.h"
+
+#define LOG_THIS LOG_SVM
+
+/* svm_vcpu and insn cache share one frame; the VMCB has its own. */
+_Static_assert(sizeof(struct svm_vcpu) <= PAGE_SIZE, "struct svm_vcpu outgrew its frame");
+
+static u64 last_serial;
+
+static u64 svm_new_serial(void)
+{
+	return ck_pr_faa_64(&last_serial, 1) + 1;
+}
+
+/*
+ * Takes the ASID under which the vCPU's translations may be used on this CPU. A flush of the TLB
+ * that the pool owes goes with the vCPU and comes back at put if it has not entered.
+ */
+static void svm_take_asid(struct svm_vcpu *svm)
+{
+	struct vmcb_control *control = &svm->vmcb->control;
+	struct asid_pool *pool = &svm->cpu->asids;
+
+	control->asid = asid_get(pool, (struct hpa){control->nested_cr3}, svm->serial);
+	if (pool->flush_pending)
+		control->tlb_control = TLB_FLUSH_ALL;
+	pool->flush_pending = false;
+	svm_dirty(svm, CLEAN_ASID);
+}
+
+void svm_forget_translations(struct svm_vcpu *svm)
+{
+	svm->serial = svm_new_serial();
+	if (svm->cpu)
+		svm_take_asid(svm);
+}
+
+/* The siblings' translations go too: they are under the slot's old serial (asid.h). */
+void svm_flush_stage2(struct arch_vcpu *vcpu)
+{
+	svm_forget_translations(svm_of(vcpu));
+}
+
+void svm_set_stage2(struct arch_vcpu *vcpu, struct hpa root)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	svm->vmcb->control.nested_cr3 = root.raw;
+	svm_dirty(svm, CLEAN_NP);
+	if (svm->cpu)
+		svm_take_asid(svm);
+}
+
+static struct vmcb_segment reset_segment(u16 attrib)
+{
+	return (struct vmcb_segment){.attrib = attrib, .limit = 0xffff};
+}
+
+/* APM vol. 2, 14.1.3, table 14-1. */
+static void svm_reset_save(struct vmcb_save *save)
+{
+	struct vmcb_segment data = reset_segment(0x93);
+
+	save->es = save->ss = save->ds = save->fs = save->gs = data;
+	save->cs = (struct vmcb_segment){0xf000, 0x9b, 0xffff, 0xffff0000};
+	save->gdtr = save->idtr = reset_segment(0);
+	save->ldtr = reset_segment(0x82);
+	save->tr = reset_segment(0x8b);
+	save->efer = EFER_SVME; /* VMRUN wants it; get_state() hides it */
+	save->cr0 = CR0_CD | CR0_NW | CR0_ET;
+	save->dr6 = DR6_RESET;
+	save->dr7 = DR7_RESET;
+	save->g_pat = PAT_RESET;
+}
+
+static void svm_reset_control(struct vmcb_control *control, const struct vcpu_setup *setup)
+{
+	svm_intercept_init(control);
+	control->iopm_pa = svm_iopm().raw;
+	control->msrpm_pa = svm_msrpm().raw;
+	control->virq = VIRQ_MASKING;
+	control->nested_ctl = NESTED_CTL_NP;
+	control->nested_cr3 = setup->stage2_root.raw;
+}
+
+static int svm_alloc_page(void **page)
+{
+	struct mfn mfn;
+	int error = frame_alloc(0, FRAME_HYPERVISOR, FRAME_ZERO, &mfn);
+
+	if (!error)
+		*page = arch_hpa_to_virt(mfn_to_hpa(mfn));
+	return error;
+}
+
+static void svm_free_page(const void *page)
+{
+	if (page)
+		frame_free(hpa_to_mfn(arch_virt_to_hpa(page)), 0);
+}
+
+static int svm_alloc(struct svm_vcpu **out)
+{
+	void *svm = NULL, *vmcb = NULL;
+	int error = svm_alloc_page(&svm);
+
+	if (!error)
+		error = svm_alloc_page(&vmcb);
+	if (error) {
+		svm_free_page(svm);
+		return error;
+	}
+	*out = svm;
+	(*out)->vmcb = vmcb;
+	return 0;
+}
+
+int svm_vcpu_init(struct arch_vcpu *vcpu, const struct vcpu_setup *setup)
+{
+	struct svm_vcpu *svm;
+	int error = svm_alloc(&svm);
+
+	if (error)
+		return error;
+	error = xsave_vcpu_init(vcpu);
+	if (error) {
+		svm_free_page(svm->vmcb);
+		svm_free_page(svm);
+		return error;
+	}
+	svm->vmcb_pa = arch_virt_to_hpa(svm->vmcb);
+	svm->vcpu = vcpu;
+	svm->serial = svm_new_serial();
+	svm->fetch = setup->fetch;
+	svm->clean = svm_features & SVM_FEATURE_CLEAN ? CLEAN_ALL : 0;
+	svm_reset_control(&svm->vmcb->control, setup);
+	svm_reset_save(&svm->vmcb->save);
+	memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
+	vcpu->rip = 0xfff0;
+	vcpu->rflags = RFLAGS_R1;
+	vcpu->backend = svm;
+	return 0;
+}
+
+void svm_vcpu_fini(struct arch_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	if (!svm)
+		return;
+	CHECK(!svm->cpu);
+	xsave_vcpu_fini(vcpu);
+	svm_free_page(svm->vmcb);
+	svm_free_page(svm);
+	vcpu->backend = NULL;
+}
+
+/*
+ * tsc_offset is hv's to change while the vCPU is not loaded. The clean bits speak of what this CPU
+ * cached at the last exit, so on another CPU none may be set (APM 15.15.2).
+ */
+void svm_vcpu_load(struct arch_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	struct svm_cpu *cpu = svm_this_cpu();
+
+	CHECK(!svm->cpu);
+	svm->cpu = cpu;
+	svm->host_vmcb = cpu->host_vmcb;
+	if (svm->last_cpu != cpu)
+		svm->vmcb->control.clean = 0;
+	svm->last_cpu = cpu;
+	svm->vmcb->control.tsc_offset = vcpu->tsc_offset;
+	svm_dirty(svm, CLEAN_INTERCEPTS);
+	svm_take_asid(svm);
+	xsave_load(vcpu);
+	write_dr0(svm->dr[0]);
+	write_dr1(svm->dr[1]);
+	write_dr2(svm->dr[2]);
+	write_dr3(svm->dr[3]);
+}
+
+void svm_vcpu_put(struct arch_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	CHECK(svm->cpu == svm_this_cpu());
+	svm->dr[0] = read_dr0();
+	svm->dr[1] = read_dr1();
+	svm->dr[2] = read_dr2();
+	svm->dr[3] = read_dr3();
+	xsave_put(vcpu);
+	if (svm->vmcb->control.tlb_control == TLB_FLUSH_ALL)
+		svm->cpu->asids.flush_pending = true;
+	svm->vmcb->control.tlb_control = TLB_FLUSH_NONE;
+	svm->cpu = NULL;
+}
