@@ -15,9 +15,9 @@
 #define CR0_ALLOWED                                                                                \
 	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
 	 CR0_PG)
-#define CR4_ALWAYS                                                                         \
-	(CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE |    \
-	 CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
+#define CR4_ALWAYS                                                                                \
+	(CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | \
+	 CR4_OSFXSR | CR4_OSXMMEXCPT)
 #define EFER_ALLOWED (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_FFXSR)
 
 #define CR3_NO_FLUSH BIT(63)
@@ -73,7 +73,7 @@ bool svm_control_valid(const struct guest_state *s)
 }
 
 /* Paging off means LMA off; on, it means LMA on where LME is (APM vol. 2, 14.6.1). */
-static int write_cr0(struct guest_state *s, u64 value)
+static int change_cr0(struct guest_state *s, u64 value)
 {
 	bool was_on = s->cr0 & CR0_PG, on = value & CR0_PG;
 
@@ -92,7 +92,7 @@ static int write_cr0(struct guest_state *s, u64 value)
 	return 0;
 }
 
-static int write_cr3(struct guest_state *s, u64 value)
+static int change_cr3(struct guest_state *s, u64 value)
 {
 	if (s->cr4 & CR4_PCIDE)
 		value &= ~CR3_NO_FLUSH;
@@ -100,7 +100,7 @@ static int write_cr3(struct guest_state *s, u64 value)
 	return 0;
 }
 
-static int write_cr4(struct guest_state *s, u64 value)
+static int change_cr4(struct guest_state *s, u64 value)
 {
 	bool enables_pcid = value & CR4_PCIDE && !(s->cr4 & CR4_PCIDE);
 
@@ -110,7 +110,7 @@ static int write_cr4(struct guest_state *s, u64 value)
 	return 0;
 }
 
-static int write_cr8(struct svm_vcpu *svm, u64 value)
+static int change_tpr(struct svm_vcpu *svm, u64 value)
 {
 	if (value > 15)
 		return ERR_INVALID;
@@ -121,13 +121,13 @@ static int write_cr8(struct svm_vcpu *svm, u64 value)
 
 int svm_write_cr(struct arch_vcpu *vcpu, unsigned cr, u64 value)
 {
-	static int (*const writers[])(struct guest_state *, u64) = {
-		[0] = write_cr0, [3] = write_cr3, [4] = write_cr4};
+	static int (*const writers[])(struct guest_state *,
+				      u64) = {[0] = change_cr0, [3] = change_cr3, [4] = change_cr4};
 	struct svm_vcpu *svm = svm_of(vcpu);
 	struct guest_state state;
 
 	if (cr == 8)
-		return write_cr8(svm, value);
+		return change_tpr(svm, value);
 	if (cr >= ARRAY_SIZE(writers) || !writers[cr])
 		return ERR_INVALID;
 	svm_get_state(vcpu, &state);

@@ -63,8 +63,7 @@ u64 svm_event_combine(u64 old, u64 new)
 		return new;
 	if (event_is(old, VECTOR_DF))
 		return 0;
-	if (event_is(old, VECTOR_PF) ||
-	    (event_is_contributory(old) && event_is_contributory(new)))
+	if (event_is(old, VECTOR_PF) || (event_is_contributory(old) && event_is_contributory(new)))
 		return EVENT_VALID | EVENT_EXCEPTION | EVENT_HAS_ERROR | VECTOR_DF;
 	return new;
 }
@@ -219,8 +218,8 @@ void svm_exit_db(struct svm_vcpu *svm, struct hv_exit *exit)
 			return;
 		}
 	}
-	svm_inject(svm->vcpu, &(struct guest_event){.type = GUEST_EVENT_EXCEPTION,
-						    .vector = VECTOR_DB});
+	svm_inject(svm->vcpu,
+		   &(struct guest_event){.type = GUEST_EVENT_EXCEPTION, .vector = VECTOR_DB});
 }
 
 /* An instruction was skipped, rather than run, with TF set: the trap is ours to raise. */
@@ -230,8 +229,8 @@ void svm_single_step(struct svm_vcpu *svm)
 		return;
 	svm->vmcb->save.dr6 |= DR6_BS;
 	svm_dirty(svm, CLEAN_DR);
-	svm_inject(svm->vcpu, &(struct guest_event){.type = GUEST_EVENT_EXCEPTION,
-						    .vector = VECTOR_DB});
+	svm_inject(svm->vcpu,
+		   &(struct guest_event){.type = GUEST_EVENT_EXCEPTION, .vector = VECTOR_DB});
 }
 
 void svm_exit_ac(struct svm_vcpu *svm, struct hv_exit *exit)

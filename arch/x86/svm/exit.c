@@ -95,7 +95,9 @@ static void decode_npf(struct svm_vcpu *svm, struct hv_exit *exit)
 	(void)svm;
 	exit->stage2 = (struct hv_exit_stage2){
 		.gpa = {exit->raw.info2},
-		.access = info & NPF_EXEC ? HV_EXEC : info & NPF_WRITE ? HV_WRITE : HV_READ,
+		.access = info & NPF_EXEC    ? HV_EXEC
+			  : info & NPF_WRITE ? HV_WRITE
+					     : HV_READ,
 		.allowed = info & NPF_PRESENT ? HV_READ : 0,
 		.table_walk = info & NPF_TABLE_WALK,
 	};
@@ -117,19 +119,24 @@ static void decode_invalid(struct svm_vcpu *svm, struct hv_exit *exit)
 /* What is never intercepted has a name all the same: a dump should not say "unknown". */
 #define ROW(code, title, why, ...) [SVM_EXIT_##code] = {title, HV_EXIT_##why, ##__VA_ARGS__}
 #define NOT_ASKED(code, title)	   ROW(code, title, UNKNOWN)
+#define EXCEPTION(vector, title, decoder) \
+	[SVM_EXIT_EXCEPTION + (vector)] = {title, HV_EXIT_INTERRUPT, 0, decoder}
+#define EXCEPTIONS(first, last)                  \
+	[(first) + SVM_EXIT_EXCEPTION...(last) + \
+		SVM_EXIT_EXCEPTION] = {"exception", HV_EXIT_EXCEPTION, 0, decode_exception}
 
 const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END] = {
-	[0 ... SVM_EXIT_LOW_END - 1] = {NULL, HV_EXIT_UNKNOWN},
 	[SVM_EXIT_CR_READ... SVM_EXIT_CR_READ + 15] = {"CR read", HV_EXIT_UNKNOWN},
 	[SVM_EXIT_CR_WRITE... SVM_EXIT_CR_WRITE + 15] = {"CR write", HV_EXIT_CR, 3,
 							 decode_cr_write},
 	[SVM_EXIT_DR_READ... SVM_EXIT_DR_READ + 15] = {"DR read", HV_EXIT_UNKNOWN},
 	[SVM_EXIT_DR_WRITE... SVM_EXIT_DR_WRITE + 15] = {"DR write", HV_EXIT_UNKNOWN},
-	[SVM_EXIT_EXCEPTION... SVM_EXIT_EXCEPTION + 31] = {"exception", HV_EXIT_EXCEPTION, 0,
-							   decode_exception},
-	[SVM_EXIT_EXCEPTION + VECTOR_DB] = {"#DB", HV_EXIT_INTERRUPT, 0, svm_exit_db},
-	[SVM_EXIT_EXCEPTION + VECTOR_AC] = {"#AC", HV_EXIT_INTERRUPT, 0, svm_exit_ac},
-	[SVM_EXIT_EXCEPTION + VECTOR_MC] = {"#MC", HV_EXIT_INTERRUPT, 0, decode_machine_check},
+	EXCEPTIONS(0, VECTOR_DB - 1),
+	EXCEPTION(VECTOR_DB, "#DB", svm_exit_db),
+	EXCEPTIONS(VECTOR_DB + 1, VECTOR_AC - 1),
+	EXCEPTION(VECTOR_AC, "#AC", svm_exit_ac),
+	EXCEPTION(VECTOR_MC, "#MC", decode_machine_check),
+	EXCEPTIONS(VECTOR_MC + 1, 31),
 	ROW(INTR, "INTR", INTERRUPT, 0, decode_host_event),
 	ROW(NMI, "NMI", INTERRUPT, 0, decode_host_event),
 	ROW(SMI, "SMI", INTERRUPT, 0, decode_host_event),
@@ -199,8 +206,8 @@ const struct svm_exit_row svm_exits_high[SVM_EXIT_HIGH_END - SVM_EXIT_NPF] = {
 };
 
 const struct svm_exit_row svm_exit_invalid = {"invalid guest state", HV_EXIT_ENTRY_FAILED, 0,
-						 decode_invalid};
-const struct svm_exit_row svm_exit_unknown = {"unknown", HV_EXIT_UNKNOWN};
+					      decode_invalid};
+const struct svm_exit_row svm_exit_unknown = {"unknown", HV_EXIT_UNKNOWN, 0, NULL};
 
 const struct svm_exit_row *svm_exit_row_slow(u64 code)
 {

@@ -58,9 +58,10 @@ static struct vmcb_segment segment_from_guest(const struct guest_segment_state *
 }
 
 /* The registers with one home in the VMCB and one in struct guest_state. */
-#define SAVE_REGISTERS(X)                                                                      \
-	X(cr0) X(cr2) X(cr3) X(cr4) X(dr6) X(dr7) X(star) X(lstar) X(cstar) X(sfmask)          \
-	X(kernel_gs_base) X(sysenter_cs) X(sysenter_esp) X(sysenter_eip)
+#define SAVE_REGISTERS(X)                                                                        \
+	X(cr0)                                                                                   \
+	X(cr2) X(cr3) X(cr4) X(dr6) X(dr7) X(star) X(lstar) X(cstar) X(sfmask) X(kernel_gs_base) \
+		X(sysenter_cs) X(sysenter_esp) X(sysenter_eip)
 
 void svm_get_state(struct arch_vcpu *vcpu, struct guest_state *state)
 {
@@ -91,10 +92,17 @@ static bool canonical(u64 address)
 
 static bool bases_valid(const struct guest_state *s)
 {
-	const u64 addresses[] = {s->seg[SEG_FS].base,	s->seg[SEG_GS].base, s->seg[SEG_LDTR].base,
-				 s->seg[SEG_TR].base,	s->gdtr.base,	     s->idtr.base,
-				 s->kernel_gs_base,	s->lstar,	     s->cstar,
-				 s->sysenter_esp,	s->sysenter_eip};
+	const u64 addresses[] = {s->seg[SEG_FS].base,
+				 s->seg[SEG_GS].base,
+				 s->seg[SEG_LDTR].base,
+				 s->seg[SEG_TR].base,
+				 s->gdtr.base,
+				 s->idtr.base,
+				 s->kernel_gs_base,
+				 s->lstar,
+				 s->cstar,
+				 s->sysenter_esp,
+				 s->sysenter_eip};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(addresses); i++) {
 		if (!canonical(addresses[i]))
@@ -172,7 +180,8 @@ int svm_set_state(struct arch_vcpu *vcpu, const struct guest_state *state)
 	save->cpl = state_cpl(state);
 	save->gdtr = (struct vmcb_segment){.base = state->gdtr.base, .limit = state->gdtr.limit};
 	save->idtr = (struct vmcb_segment){.base = state->idtr.base, .limit = state->idtr.limit};
-	svm->vmcb->control.interrupt_shadow = !!(state->interruptibility & (SHADOW_STI | SHADOW_SS));
+	svm->vmcb->control.interrupt_shadow =
+		!!(state->interruptibility & (SHADOW_STI | SHADOW_SS));
 	svm->nmi_blocked = state->interruptibility & SHADOW_NMI;
 	svm_dirty(svm, CLEAN_ALL);
 	svm_forget_translations(svm);

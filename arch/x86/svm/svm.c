@@ -33,8 +33,7 @@ static bool svm_supported(const char **why)
 		*why = "the CPU does not offer SVM (CPUID 8000_0001 ECX bit 2)";
 		return false;
 	}
-	if (!cpuid_has_leaf(CPUID_SVM_LEAF) ||
-	    !(cpuid(CPUID_SVM_LEAF, 0).edx & SVM_FEATURE_NP)) {
+	if (!cpuid_has_leaf(CPUID_SVM_LEAF) || !(cpuid(CPUID_SVM_LEAF, 0).edx & SVM_FEATURE_NP)) {
 		*why = "SVM without nested paging (CPUID 8000_000A EDX bit 0)";
 		return false;
 	}

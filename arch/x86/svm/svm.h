@@ -55,9 +55,9 @@ struct insn_cache_entry {
  * nmi_step	[o] single-stepping over that IRET, because an NMI waits for its end
  */
 struct svm_vcpu {
-	struct vmcb *vmcb;	/* [I] */
-	struct hpa vmcb_pa;	/* [I] */
-	struct hpa host_vmcb;	/* [o] of the CPU it is loaded on */
+	struct vmcb *vmcb;    /* [I] */
+	struct hpa vmcb_pa;   /* [I] */
+	struct hpa host_vmcb; /* [o] of the CPU it is loaded on */
 	u32 clean;
 	struct svm_cpu *cpu;
 	struct svm_cpu *last_cpu;

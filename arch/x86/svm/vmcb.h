@@ -76,76 +76,76 @@ struct vmcb_save {
 	u64 g_pat;
 	u64 dbgctl, br_from, br_to, lastexcp_from, lastexcp_to;
 	u8 reserved5[0xc00 - 0x298];
-} __packed;
+};
 
 struct vmcb {
 	struct vmcb_control control;
 	struct vmcb_save save;
 } __aligned(4096);
 
-#define VMCB_FIELDS(X)                        \
-	X(control.intercept[0], 0x000)        \
-	X(control.intercept[1], 0x004)        \
-	X(control.intercept[2], 0x008)        \
-	X(control.intercept[3], 0x00c)        \
-	X(control.intercept[4], 0x010)        \
-	X(control.intercept[5], 0x014)        \
+#define VMCB_FIELDS(X)                           \
+	X(control.intercept[0], 0x000)           \
+	X(control.intercept[1], 0x004)           \
+	X(control.intercept[2], 0x008)           \
+	X(control.intercept[3], 0x00c)           \
+	X(control.intercept[4], 0x010)           \
+	X(control.intercept[5], 0x014)           \
 	X(control.pause_filter_threshold, 0x03c) \
-	X(control.pause_filter_count, 0x03e)  \
-	X(control.iopm_pa, 0x040)             \
-	X(control.msrpm_pa, 0x048)            \
-	X(control.tsc_offset, 0x050)          \
-	X(control.asid, 0x058)                \
-	X(control.tlb_control, 0x05c)         \
-	X(control.virq, 0x060)                \
-	X(control.interrupt_shadow, 0x068)    \
-	X(control.exit_code, 0x070)           \
-	X(control.exit_info1, 0x078)          \
-	X(control.exit_info2, 0x080)          \
-	X(control.exit_int_info, 0x088)       \
-	X(control.nested_ctl, 0x090)          \
-	X(control.avic_bar, 0x098)            \
-	X(control.ghcb, 0x0a0)                \
-	X(control.event_inj, 0x0a8)           \
-	X(control.nested_cr3, 0x0b0)          \
-	X(control.virt_ext, 0x0b8)            \
-	X(control.clean, 0x0c0)               \
-	X(control.next_rip, 0x0c8)            \
-	X(control.insn_len, 0x0d0)            \
-	X(control.insn_bytes[0], 0x0d1)       \
-	X(control.insn_bytes[1], 0x0d2)       \
-	X(control.insn_bytes[2], 0x0d3)       \
-	X(control.avic_backing_page, 0x0e0)   \
-	X(control.avic_logical_table, 0x0f0)  \
-	X(control.avic_physical_table, 0x0f8) \
-	X(save.cpl, 0x4cb)                    \
-	X(save.efer, 0x4d0)                   \
-	X(save.cr4, 0x548)                    \
-	X(save.cr3, 0x550)                    \
-	X(save.cr0, 0x558)                    \
-	X(save.dr7, 0x560)                    \
-	X(save.dr6, 0x568)                    \
-	X(save.rflags, 0x570)                 \
-	X(save.rip, 0x578)                    \
-	X(save.rsp, 0x5d8)                    \
-	X(save.s_cet, 0x5e0)                  \
-	X(save.ssp, 0x5e8)                    \
-	X(save.isst_addr, 0x5f0)              \
-	X(save.rax, 0x5f8)                    \
-	X(save.star, 0x600)                   \
-	X(save.lstar, 0x608)                  \
-	X(save.cstar, 0x610)                  \
-	X(save.sfmask, 0x618)                 \
-	X(save.kernel_gs_base, 0x620)         \
-	X(save.sysenter_cs, 0x628)            \
-	X(save.sysenter_esp, 0x630)           \
-	X(save.sysenter_eip, 0x638)           \
-	X(save.cr2, 0x640)                    \
-	X(save.g_pat, 0x668)                  \
-	X(save.dbgctl, 0x670)                 \
-	X(save.br_from, 0x678)                \
-	X(save.br_to, 0x680)                  \
-	X(save.lastexcp_from, 0x688)          \
+	X(control.pause_filter_count, 0x03e)     \
+	X(control.iopm_pa, 0x040)                \
+	X(control.msrpm_pa, 0x048)               \
+	X(control.tsc_offset, 0x050)             \
+	X(control.asid, 0x058)                   \
+	X(control.tlb_control, 0x05c)            \
+	X(control.virq, 0x060)                   \
+	X(control.interrupt_shadow, 0x068)       \
+	X(control.exit_code, 0x070)              \
+	X(control.exit_info1, 0x078)             \
+	X(control.exit_info2, 0x080)             \
+	X(control.exit_int_info, 0x088)          \
+	X(control.nested_ctl, 0x090)             \
+	X(control.avic_bar, 0x098)               \
+	X(control.ghcb, 0x0a0)                   \
+	X(control.event_inj, 0x0a8)              \
+	X(control.nested_cr3, 0x0b0)             \
+	X(control.virt_ext, 0x0b8)               \
+	X(control.clean, 0x0c0)                  \
+	X(control.next_rip, 0x0c8)               \
+	X(control.insn_len, 0x0d0)               \
+	X(control.insn_bytes[0], 0x0d1)          \
+	X(control.insn_bytes[1], 0x0d2)          \
+	X(control.insn_bytes[2], 0x0d3)          \
+	X(control.avic_backing_page, 0x0e0)      \
+	X(control.avic_logical_table, 0x0f0)     \
+	X(control.avic_physical_table, 0x0f8)    \
+	X(save.cpl, 0x4cb)                       \
+	X(save.efer, 0x4d0)                      \
+	X(save.cr4, 0x548)                       \
+	X(save.cr3, 0x550)                       \
+	X(save.cr0, 0x558)                       \
+	X(save.dr7, 0x560)                       \
+	X(save.dr6, 0x568)                       \
+	X(save.rflags, 0x570)                    \
+	X(save.rip, 0x578)                       \
+	X(save.rsp, 0x5d8)                       \
+	X(save.s_cet, 0x5e0)                     \
+	X(save.ssp, 0x5e8)                       \
+	X(save.isst_addr, 0x5f0)                 \
+	X(save.rax, 0x5f8)                       \
+	X(save.star, 0x600)                      \
+	X(save.lstar, 0x608)                     \
+	X(save.cstar, 0x610)                     \
+	X(save.sfmask, 0x618)                    \
+	X(save.kernel_gs_base, 0x620)            \
+	X(save.sysenter_cs, 0x628)               \
+	X(save.sysenter_esp, 0x630)              \
+	X(save.sysenter_eip, 0x638)              \
+	X(save.cr2, 0x640)                       \
+	X(save.g_pat, 0x668)                     \
+	X(save.dbgctl, 0x670)                    \
+	X(save.br_from, 0x678)                   \
+	X(save.br_to, 0x680)                     \
+	X(save.lastexcp_from, 0x688)             \
 	X(save.lastexcp_to, 0x690)
 
 #define VMCB_SEGMENTS(X) \
