@@ -18,7 +18,7 @@ import machine
 TABLE = os.path.join(core.ROOT, "tests", "runs.toml")
 FORBID = [r"panic", r"CHECK failed", r"\| not ok\b"]
 KEYS = {"name", "machines", "boot", "protocol", "build", "cpus", "memory", "icount", "cmdline", "modules", "expect", "forbid",
-        "allow", "exit", "twice", "timeout", "extra", "image"}
+        "allow", "exit", "twice", "timeout", "extra", "image", "variants"}
 
 
 def setup_of(row, name):
@@ -97,13 +97,17 @@ def run_row(row, on):
 
 
 def rows():
-    """The table, checked: an unknown key is a mistake that would go unnoticed."""
+    """The table, its variants spread, and checked: an unknown key is a mistake that would go unnoticed."""
     with open(TABLE, "rb") as table:
         found = tomllib.load(table).get("run", [])
+    spread = []
     for row in found:
+        variants = row.pop("variants", [{}])
+        spread += [{**row, **more, "name": "-".join([row["name"], more["name"]] if more else [row["name"]])} for more in variants]
+    for row in spread:
         if not set(row) <= KEYS:
-            raise ValueError(f"tests/runs.toml: {row.get('name')}: unknown {', '.join(set(row) - KEYS)}")
-    return found
+            raise ValueError(f"tests/runs.toml: {row['name']}: unknown {', '.join(set(row) - KEYS)}")
+    return spread
 
 
 def tests():
