@@ -6,13 +6,14 @@
  *     -----                                  -----
  *     percpu_area[n], its stack, trampoline
  *     INIT, a delay, SIPI                    trampoline -> smp_entry on its own stack
- *     waits for `arrived` == n               descriptors, CR4, APIC; arrived = n
+ *     waits for `arrived`                    descriptors, CR4, APIC; arrived = its APIC ID
  *     count = n + 1
  *     the next one ...
  *     all_up = 1                             waits for all_up; hv_ap_main()
  *
  * A CPU that does not come is put back to sleep by INIT, so that it cannot wake up in the middle of
- * the next one's start, and named in the log; its number goes to the next.
+ * the next one's start, and named in the log; its number goes to the next. Should it come all the
+ * same, it finds that it is not the one who is called, and stops.
  */
 #define LOG_THIS LOG_CPU
 
@@ -33,16 +34,16 @@
 #include <hv/main.h>
 #include <lib/log.h>
 
-#define SHORT_DELAY_US 100
-#define LONG_DELAY_US  10000
-#define ARRIVAL_US     1000000
+#define INIT_DELAY_US  100
+#define SECOND_SIPI_US 10000
+#define ARRIVAL_US     5000000 /* an emulator on a busy computer takes its time */
 
 static const struct boot_info *boot;
 
 /* [a] CPUs that are up: numbers below it exist */
 static unsigned count = 1;
-/* [a] the number of the last CPU that reached smp_entry() */
-static unsigned arrived;
+/* [a] 1 + the APIC ID of the last CPU that reached smp_entry() */
+static u32 arrived;
 /* [a] arch_cpu_count() is final */
 static unsigned all_up;
 /* [a] the last reading of the TSC by the CPU that waits, to be compared with the next CPU's */
@@ -62,7 +63,8 @@ void smp_init(const struct boot_info *info)
 /* The invariant TSCs of one machine start together; one that lags would let time run backwards. */
 static void check_clock(const struct percpu *cpu)
 {
-	u64 now = tsc_read(), last = ck_pr_load_64(&last_ticks);
+	u64 last = ck_pr_load_64(&last_ticks);
+	u64 now = tsc_read();
 
 	if (now < last)
 		log_warn("TSC of APIC %u is %lu ticks behind: times on it are wrong", cpu->apic_id,
@@ -76,21 +78,21 @@ static void smp_entry(void *argument)
 	features_enable();
 	desc_load(cpu);
 	apic_enable();
+	while (apic_id() != cpu->apic_id)
+		asm volatile("cli; hlt");
 	check_clock(cpu);
-	if (apic_id() != cpu->apic_id)
-		panic("the CPU started as APIC %u is APIC %u", cpu->apic_id, apic_id());
-	ck_pr_store_uint(&arrived, cpu->id);
+	ck_pr_store_32(&arrived, 1 + cpu->apic_id);
 	while (!ck_pr_load_uint(&all_up))
 		cpu_pause();
 	selftest_run();
 	hv_ap_main();
 }
 
-static bool wait_for_arrival(unsigned id, u64 microseconds)
+static bool wait_for_arrival(u32 target, u64 microseconds)
 {
-	u64 end = tsc_read() + microseconds * (arch_ticks_per_second() / 1000000);
+	u64 end = tsc_read() + microseconds * arch_ticks_per_second() / 1000000;
 
-	while (ck_pr_load_uint(&arrived) != id) {
+	while (ck_pr_load_32(&arrived) != 1 + target) {
 		u64 now = tsc_read();
 
 		if (now > end)
@@ -102,22 +104,18 @@ static bool wait_for_arrival(unsigned id, u64 microseconds)
 }
 
 /*
- * The manual's sequence with its long delays is for the first CPUs with 64 bits; today's are ready at
- * once. So the short one goes first. A CPU that runs already ignores a second SIPI.
+ * The manual's 10 ms between INIT and SIPI are for the first CPUs with 64 bits; today's are ready at
+ * once. So the first SIPI comes early, and the second one, which a running CPU ignores, late.
  */
-static bool wake(u32 target, unsigned id)
+static bool wake(u32 target)
 {
 	apic_send_init(target);
-	time_delay(SHORT_DELAY_US);
+	time_delay(INIT_DELAY_US);
 	apic_send_startup(target, boot->trampoline);
-	if (wait_for_arrival(id, LONG_DELAY_US))
+	if (wait_for_arrival(target, SECOND_SIPI_US))
 		return true;
-	apic_send_init(target);
-	time_delay(LONG_DELAY_US);
 	apic_send_startup(target, boot->trampoline);
-	time_delay(SHORT_DELAY_US);
-	apic_send_startup(target, boot->trampoline);
-	return wait_for_arrival(id, ARRIVAL_US);
+	return wait_for_arrival(target, ARRIVAL_US);
 }
 
 static void start_cpu(u32 target)
@@ -135,10 +133,10 @@ static void start_cpu(u32 target)
 	*cpu = (struct percpu){.self = cpu, .id = id, .apic_id = target};
 	desc_use_stacks(cpu);
 	trampoline_prepare(boot->trampoline, &start);
-	if (!wake(target, id)) {
+	if (!wake(target)) {
 		apic_send_init(target);
-		log_error("CPU with APIC ID %u did not start within %u ms: going on without it",
-			  target, ARRIVAL_US / 1000);
+		log_error("CPU with APIC ID %u did not start within %u s: going on without it",
+			  target, ARRIVAL_US / 1000000);
 		return;
 	}
 	ck_pr_store_uint(&count, id + 1);
