@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_boot_multiboot.c: what both multiboot parsers make of good and of broken information (BOOT-1, BOOT-2, BOOT-3).
+ */
+#include "boot_world.h"
+
+#define BASE 0x10000
+#define SIZE 0x8000
+
+#define MB1_FLAGS (1 << 0 | 1 << 2 | 1 << 3 | 1 << 6 | 1 << 9)
+
+/* A complete Multiboot 1 information, and where its parts are, to break them. */
+struct mb1 {
+	struct boot_world *world;
+	u64 info, modules, map;
+	u32 map_length;
+};
+
+static void put_mb1_map_entry(struct boot_world *world, u32 size, u64 start, u64 length, u32 type)
+{
+	put32(world, size);
+	put64(world, start);
+	put64(world, length);
+	put32(world, type);
+}
+
+static void set_mb1(struct mb1 *mb, unsigned member, u32 value)
+{
+	poke32(mb->world, mb->info + 4 * member, value);
+}
+
+/* The members of the information, in 32-bit words (Multiboot 3.3). */
+enum {
+	FLAGS,
+	LOWER,
+	UPPER,
+	DEVICE,
+	LINE,
+	MODULE_COUNT,
+	MODULES,
+	MAP_LENGTH = 11,
+	MAP,
+	LOADER = 16
+};
+
+static struct mb1 good_mb1(void)
+{
+	struct mb1 mb = {.world = world_new(BASE, SIZE)};
+	struct boot_world *world = mb.world;
+	u64 line, loader, module_line;
+
+	mb.info = put(world, (u8[68]){0}, 68);
+	line = put_text(world, "log=debug cpus=2");
+	loader = put_text(world, "tester");
+	module_line = put_text(world, "name=hello memory=16M");
+	put_align(world, 4);
+	mb.modules = put32(world, 0x300000);
+	put32(world, 0x300800);
+	put32(world, (u32)module_line);
+	put32(world, 0);
+	mb.map = put32(world, 20);
+	world->end -= 4;
+	put_mb1_map_entry(world, 20, 0, 0x9fc00, 1);
+	put_mb1_map_entry(world, 24, 0x100000, 63 * MIB, 1);
+	put32(world, 0); /* a longer entry: four bytes to skip */
+	put_mb1_map_entry(world, 20, 0xfffc0000, 0x40000, 2);
+	mb.map_length = 24 + 28 + 24;
+	set_mb1(&mb, FLAGS, MB1_FLAGS);
+	set_mb1(&mb, LOWER, 639);
+	set_mb1(&mb, UPPER, 63 << 10);
+	set_mb1(&mb, LINE, (u32)line);
+	set_mb1(&mb, MODULE_COUNT, 1);
+	set_mb1(&mb, MODULES, (u32)mb.modules);
+	set_mb1(&mb, MAP_LENGTH, mb.map_length);
+	set_mb1(&mb, MAP, (u32)mb.map);
+	set_mb1(&mb, LOADER, (u32)loader);
+	return mb;
+}
+
+static int parse_mb1(struct mb1 *mb)
+{
+	int error = multiboot1_parse(&mb->world->reader, (u32)mb->info, &mb->world->info,
+				     &mb->world->map);
+
+	assert_sound(&mb->world->info, &mb->world->map);
+	finish_memory(mb->world);
+	return error;
+}
+
+static void multiboot1_tells_everything(void **state)
+{
+	struct mb1 mb = good_mb1();
+	struct boot_info *info = &mb.world->info;
+
+	(void)state;
+	assert_int_equal(parse_mb1(&mb), 0);
+	assert_string_equal(info->loader, "tester");
+	assert_string_equal(info->command_line, "log=debug cpus=2");
+	assert_int_equal(info->module_count, 1);
+	assert_int_equal(info->modules[0].range.start.raw, 0x300000);
+	assert_int_equal(info->modules[0].range.end.raw, 0x300800);
+	assert_string_equal(info->modules[0].command_line, "name=hello memory=16M");
+	assert_int_equal(mb.world->map.count, 3);
+	assert_int_equal(info->memory[1].range.end.raw, 64 * MIB);
+	assert_int_equal(info->memory[2].type, BOOT_MEMORY_RESERVED);
+	assert_string_equal(sim_console(), "");
+	world_free(mb.world);
+}
+
+static void multiboot1_that_cannot_be_read_is_refused(void **state)
+{
+	static const u32 places[] = {0, BASE - 1, BASE + SIZE - 67, 0xffffffff};
+	struct mb1 mb = good_mb1();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		mb.info = places[i];
+		assert_int_equal(parse_mb1(&mb), ERR_RANGE);
+	}
+	assert_said("cannot be read");
+	world_free(mb.world);
+}
+
+static void multiboot1_without_a_map_goes_by_the_sizes(void **state)
+{
+	struct mb1 mb = good_mb1();
+
+	(void)state;
+	set_mb1(&mb, FLAGS, MB1_FLAGS & ~(1 << 6));
+	assert_int_equal(parse_mb1(&mb), 0);
+	assert_said("going by its two sizes, 639 and 64512 KiB");
+	assert_int_equal(mb.world->info.memory[1].range.end.raw, 64 * MIB);
+	world_free(mb.world);
+}
+
+static void multiboot1_without_any_memory_is_an_error(void **state)
+{
+	struct mb1 mb = good_mb1();
+
+	(void)state;
+	set_mb1(&mb, FLAGS, 1 << 2);
+	assert_int_equal(parse_mb1(&mb), ERR_NOT_FOUND);
+	assert_said("does not say what memory there is (flags 0x4)");
+	world_free(mb.world);
+}
+
+static void multiboot1_map_that_lies_about_a_size_ends_there(void **state)
+{
+	static const u32 sizes[] = {0, 19, 53, 0xfffffffc, 0xffffffff};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct mb1 mb = good_mb1();
+
+		poke32(mb.world, mb.map + 24, sizes[i]);
+		assert_int_equal(parse_mb1(&mb), 0);
+		assert_int_equal(mb.world->map.count, 1);
+		assert_said("map ends here");
+		world_free(mb.world);
+	}
+}
+
+static void multiboot1_map_that_ends_early_keeps_what_is_whole(void **state)
+{
+	struct mb1 mb = good_mb1();
+
+	(void)state;
+	set_mb1(&mb, MAP_LENGTH, mb.map_length - 1);
+	assert_int_equal(parse_mb1(&mb), 0);
+	assert_int_equal(mb.world->map.count, 2);
+	assert_said("ends inside an entry (23 bytes left)");
+	world_free(mb.world);
+}
+
+static void multiboot1_map_in_no_memory_falls_back_to_sizes(void **state)
+{
+	struct mb1 mb = good_mb1();
+
+	(void)state;
+	set_mb1(&mb, MAP, 0xfffffff0);
+	assert_int_equal(parse_mb1(&mb), 0);
+	assert_said("entry at 0xfffffff0 cannot be read");
+	assert_said("going by its two sizes");
+	world_free(mb.world);
+}
+
+static void memory_that_wraps_is_left_out(void **state)
+{
+	struct mb1 mb = good_mb1();
+
+	(void)state;
+	poke32(mb.world, mb.map + 4 + 4, 0xffffffff); /* start 0xffffffff00000000 */
+	assert_int_equal(parse_mb1(&mb), 0);
+	assert_int_equal(mb.world->map.count, 2);
+	assert_said("reaches beyond 52 bits");
+	world_free(mb.world);
+}
+
+static void an_endless_map_stops_at_our_capacity(void **state)
+{
+	struct mb1 mb = good_mb1();
+
+	(void)state;
+	mb.map = mb.world->base + mb.world->end;
+	for (int i = 0; i < 1000; i++)
+		put_mb1_map_entry(mb.world, 20, (u64)i * MIB, MIB, 1);
+	set_mb1(&mb, MAP, (u32)mb.map);
+	set_mb1(&mb, MAP_LENGTH, 0xffffffff);
+	assert_int_equal(parse_mb1(&mb), 0);
+	assert_int_equal(mb.world->map.count, BOOT_MAP_MAX);
+	assert_said("more than 128 entries");
+	world_free(mb.world);
+}
+
+static void multiboot1_with_four_billion_modules_takes_what_is_there(void **state)
+{
+	struct mb1 mb = good_mb1();
+
+	(void)state;
+	set_mb1(&mb, MODULE_COUNT, 0xffffffff);
+	set_mb1(&mb, MODULES, BASE + SIZE - 33);
+	assert_int_equal(parse_mb1(&mb), 0);
+	assert_said("module 2 of 4294967295: its entry cannot be read");
+	world_free(mb.world);
+}
+
+static void multiboot1_modules_stop_at_our_capacity(void **state)
+{
+	struct mb1 mb = good_mb1();
+
+	(void)state;
+	set_mb1(&mb, MODULES, (u32)put(mb.world, (u8[64 * 16]){0}, 64 * 16));
+	set_mb1(&mb, MODULE_COUNT, 64);
+	assert_int_equal(parse_mb1(&mb), 0);
+	assert_said("modules: more than 32");
+	assert_int_equal(mb.world->info.module_count, 0);
+	world_free(mb.world);
+}
+
+static void a_text_that_never_ends_is_cut(void **state)
+{
+	struct mb1 mb = good_mb1();
+	u64 end = mb.world->base + mb.world->size;
+
+	(void)state;
+	memset(mb.world->bytes + mb.world->size - 2048, 'x', 2048);
+	set_mb1(&mb, LINE, (u32)(end - 2048));
+	set_mb1(&mb, LOADER, (u32)(end - 16));
+	assert_int_equal(parse_mb1(&mb), 0);
+	assert_int_equal(strlen(mb.world->info.command_line), BOOT_COMMAND_LINE_MAX - 1);
+	assert_string_equal(mb.world->info.loader, "xxxxxxxxxxxxxxxx");
+	assert_said("command line: longer than 1023 characters: cut");
+	assert_said("cannot be read to its end: cut");
+	world_free(mb.world);
+}
+
+static void a_text_with_control_characters_reads_as_question_marks(void **state)
+{
+	struct mb1 mb = good_mb1();
+
+	(void)state;
+	set_mb1(&mb, LINE, (u32)put_text(mb.world, "a\x1b[2Jb\xff"));
+	assert_int_equal(parse_mb1(&mb), 0);
+	assert_string_equal(mb.world->info.command_line, "a?[2Jb?");
+	assert_said("not printable");
+	world_free(mb.world);
+}
+
+/* --- Multiboot 2 --- */
+
+struct mb2 {
+	struct boot_world *world;
+	u64 info;
+	u64 tag[8]; /* line, loader, module, sizes, map, RSDP 1, end */
+};
+
+static u64 put_mb2_tag(struct boot_world *world, u32 type, u32 size)
+{
+	u64 at;
+
+	put_align(world, 8);
+	at = put32(world, type);
+	put32(world, size);
+	return at;
+}
+
+static void put_mb2_map_entry(struct boot_world *world, u64 start, u64 length, u32 type)
+{
+	put64(world, start);
+	put64(world, length);
+	put32(world, type);
+	put32(world, 0);
+}
+
+static struct mb2 good_mb2(void)
+{
+	struct mb2 mb = {.world = world_new(BASE, SIZE)};
+	struct boot_world *world = mb.world;
+
+	mb.info = put64(world, 0);
+	mb.tag[0] = put_mb2_tag(world, 1, 8 + 10);
+	put_text(world, "log=debug");
+	mb.tag[1] = put_mb2_tag(world, 2, 8 + 7);
+	put_text(world, "tester");
+	mb.tag[2] = put_mb2_tag(world, 3, 16 + 11);
+	put32(world, 0x300000);
+	put32(world, 0x300800);
+	put_text(world, "name=hello");
+	mb.tag[3] = put_mb2_tag(world, 4, 16);
+	put32(world, 639);
+	put32(world, 63 << 10);
+	mb.tag[4] = put_mb2_tag(world, 6, 16 + 2 * 24);
+	put32(world, 24);
+	put32(world, 0);
+	put_mb2_map_entry(world, 0, 0x9fc00, 1);
+	put_mb2_map_entry(world, 0x100000, 63 * MIB, 1);
+	mb.tag[5] = put_mb2_tag(world, 14, 8 + 20);
+	put(world, "RSD PTR 012345678901", 20);
+	mb.tag[6] = put_mb2_tag(world, 0, 8);
+	poke32(world, mb.info, (u32)world->end);
+	return mb;
+}
+
+static int parse_mb2(struct mb2 *mb)
+{
+	int error = multiboot2_parse(&mb->world->reader, (u32)mb->info, &mb->world->info,
+				     &mb->world->map);
+
+	assert_sound(&mb->world->info, &mb->world->map);
+	finish_memory(mb->world);
+	return error;
+}
+
+static void multiboot2_tells_everything(void **state)
+{
+	struct mb2 mb = good_mb2();
+	struct boot_info *info = &mb.world->info;
+
+	(void)state;
+	assert_int_equal(parse_mb2(&mb), 0);
+	assert_string_equal(info->loader, "tester");
+	assert_string_equal(info->command_line, "log=debug");
+	assert_int_equal(info->module_count, 1);
+	assert_int_equal(info->modules[0].range.end.raw, 0x300800);
+	assert_string_equal(info->modules[0].command_line, "name=hello");
+	assert_int_equal(info->memory_count, 2);
+	assert_int_equal(info->memory[1].range.end.raw, 64 * MIB);
+	assert_int_equal(info->rsdp_length, 20);
+	assert_string_equal(sim_console(), "");
+	world_free(mb.world);
+}
+
+static void multiboot2_of_an_impossible_size_is_refused(void **state)
+{
+	static const u32 sizes[] = {0, 8, 15, (1 << 20) + 1, 0xffffffff};
+	struct mb2 mb = good_mb2();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		poke32(mb.world, mb.info, sizes[i]);
+		assert_int_equal(parse_mb2(&mb), ERR_FORMAT);
+	}
+	assert_said("that cannot be");
+	world_free(mb.world);
+}
+
+static void multiboot2_off_its_alignment_is_refused(void **state)
+{
+	struct mb2 mb = good_mb2();
+
+	(void)state;
+	mb.info += 4;
+	assert_int_equal(parse_mb2(&mb), ERR_FORMAT);
+	mb.info = 0xfffffffc;
+	assert_int_equal(parse_mb2(&mb), ERR_RANGE);
+	world_free(mb.world);
+}
+
+static void a_tag_that_lies_about_its_size_ends_the_list(void **state)
+{
+	static const u32 sizes[] = {0, 7, 0x1000, 0xfffffff8, 0xffffffff};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct mb2 mb = good_mb2();
+
+		poke32(mb.world, mb.tag[5] + 4, sizes[i]);
+		assert_int_equal(parse_mb2(&mb), 0);
+		assert_int_equal(mb.world->info.rsdp_length, 0);
+		assert_said("list ends here");
+		world_free(mb.world);
+	}
+}
+
+static void a_tag_too_short_for_its_type_is_left_out(void **state)
+{
+	struct mb2 mb = good_mb2();
+
+	(void)state;
+	for (int i = 0; i < 6; i++)
+		poke32(mb.world, mb.tag[i] + 4, i == 3 ? 16 : 8);
+	/* 8 bytes on, each tag's content now reads as a tag of its own; none of them makes sense, nor does it matter. */
+	(void)parse_mb2(&mb);
+	assert_said("a tag of type 1 has 8 bytes, at least 9 needed");
+	assert_string_equal(mb.world->info.command_line, "");
+	world_free(mb.world);
+}
+
+static void a_list_without_an_end_is_said(void **state)
+{
+	struct mb2 mb = good_mb2();
+
+	(void)state;
+	poke32(mb.world, mb.info, (u32)(mb.tag[6] - mb.info));
+	assert_int_equal(parse_mb2(&mb), 0);
+	assert_said("no end tag");
+	assert_int_equal(mb.world->info.memory_count, 2);
+	world_free(mb.world);
+}
+
+static void map_entries_too_small_to_be_entries_are_refused(void **state)
+{
+	static const u32 sizes[] = {0, 8, 23};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct mb2 mb = good_mb2();
+
+		poke32(mb.world, mb.tag[4] + 8, sizes[i]);
+		assert_int_equal(parse_mb2(&mb), 0);
+		assert_said("map ignored");
+		assert_said("going by its two sizes");
+		world_free(mb.world);
+	}
+}
+
+static void a_map_that_ends_inside_an_entry_keeps_what_is_whole(void **state)
+{
+	struct mb2 mb = good_mb2();
+
+	(void)state;
+	poke32(mb.world, mb.tag[4] + 8, 40);
+	assert_int_equal(parse_mb2(&mb), 0);
+	assert_int_equal(mb.world->map.count, 1);
+	assert_said("ends inside an entry (8 bytes left)");
+	world_free(mb.world);
+}
+
+static void a_text_that_fills_its_tag_without_an_end_is_said(void **state)
+{
+	struct mb2 mb = good_mb2();
+
+	(void)state;
+	poke32(mb.world, mb.tag[0] + 4, 8 + 9);
+	assert_int_equal(parse_mb2(&mb), 0);
+	assert_string_equal(mb.world->info.command_line, "log=debug");
+	assert_said("does not end where its tag ends");
+	world_free(mb.world);
+}
+
+static void the_first_of_two_command_lines_counts(void **state)
+{
+	struct mb2 mb = good_mb2();
+
+	(void)state;
+	poke32(mb.world, mb.tag[1], 1);
+	assert_int_equal(parse_mb2(&mb), 0);
+	assert_string_equal(mb.world->info.command_line, "log=debug");
+	assert_said("a second command line: ignored");
+	world_free(mb.world);
+}
+
+static void multiboot2_without_any_memory_is_an_error(void **state)
+{
+	struct mb2 mb = good_mb2();
+
+	(void)state;
+	poke32(mb.world, mb.tag[3], 0x7fffffff);
+	poke32(mb.world, mb.tag[4], 0x7fffffff);
+	assert_int_equal(parse_mb2(&mb), ERR_NOT_FOUND);
+	assert_said("does not say what memory there is");
+	world_free(mb.world);
+}
+
+/* Memory that ends anywhere, and every single byte set to 0x00, 0x7f, 0x80, 0xff: nothing unsound ever comes out. */
+static void truncation_and_single_byte_damage_are_harmless(void **state)
+{
+	static const u8 damages[] = {0x00, 0x7f, 0x80, 0xff};
+
+	(void)state;
+	for (size_t at = 0; at < 400; at++) {
+		for (size_t d = 0; d <= ARRAY_SIZE(damages); d++) {
+			struct mb1 one = good_mb1();
+			struct mb2 two = good_mb2();
+
+			if (d == ARRAY_SIZE(damages))
+				one.world->size = two.world->size = at;
+			else
+				one.world->bytes[at] = two.world->bytes[at] = damages[d];
+			(void)parse_mb1(&one);
+			(void)parse_mb2(&two);
+			world_free(one.world);
+			world_free(two.world);
+		}
+	}
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(multiboot1_tells_everything),
+		cmocka_unit_test(multiboot1_that_cannot_be_read_is_refused),
+		cmocka_unit_test(multiboot1_without_a_map_goes_by_the_sizes),
+		cmocka_unit_test(multiboot1_without_any_memory_is_an_error),
+		cmocka_unit_test(multiboot1_map_that_lies_about_a_size_ends_there),
+		cmocka_unit_test(multiboot1_map_that_ends_early_keeps_what_is_whole),
+		cmocka_unit_test(multiboot1_map_in_no_memory_falls_back_to_sizes),
+		cmocka_unit_test(memory_that_wraps_is_left_out),
+		cmocka_unit_test(an_endless_map_stops_at_our_capacity),
+		cmocka_unit_test(multiboot1_with_four_billion_modules_takes_what_is_there),
+		cmocka_unit_test(multiboot1_modules_stop_at_our_capacity),
+		cmocka_unit_test(a_text_that_never_ends_is_cut),
+		cmocka_unit_test(a_text_with_control_characters_reads_as_question_marks),
+		cmocka_unit_test(multiboot2_tells_everything),
+		cmocka_unit_test(multiboot2_of_an_impossible_size_is_refused),
+		cmocka_unit_test(multiboot2_off_its_alignment_is_refused),
+		cmocka_unit_test(a_tag_that_lies_about_its_size_ends_the_list),
+		cmocka_unit_test(a_tag_too_short_for_its_type_is_left_out),
+		cmocka_unit_test(a_list_without_an_end_is_said),
+		cmocka_unit_test(map_entries_too_small_to_be_entries_are_refused),
+		cmocka_unit_test(a_map_that_ends_inside_an_entry_keeps_what_is_whole),
+		cmocka_unit_test(a_text_that_fills_its_tag_without_an_end_is_said),
+		cmocka_unit_test(the_first_of_two_command_lines_counts),
+		cmocka_unit_test(multiboot2_without_any_memory_is_an_error),
+		cmocka_unit_test(truncation_and_single_byte_damage_are_harmless),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
