@@ -147,8 +147,9 @@ int pgtable_protect(struct pgtable *table, u64 start, u64 end, unsigned attr) __
 /*
  * Takes PT_ACCESSED, PT_DIRTY or both (`attr`) from the leaves of [start, end) and shows `found`,
  * unless NULL, each leaf that had any of them, with the PTE as it was. `found` returns 0, or what
- * the walk shall end with. Until the caller has flushed, a CPU may go on without setting them
- * again.
+ * the walk shall end with. A and D belong to a leaf: one that sticks out of the range loses them
+ * for all it covers, LEVEL_SIZE(visit->level) from visit->address. Until the caller has flushed, a
+ * CPU may go on without setting them again.
  */
 int pgtable_harvest(struct pgtable *table, u64 start, u64 end, unsigned attr, pgtable_visitor found,
 		    void *argument) __must_check;
