@@ -114,7 +114,7 @@ static int change_tpr(struct svm_vcpu *svm, u64 value)
 {
 	if (value > 15)
 		return ERR_INVALID;
-	svm->vmcb->control.virq = (svm->vmcb->control.virq & ~VIRQ_TPR_MASK) | value;
+	svm->vmcb.control.virq = (svm->vmcb.control.virq & ~VIRQ_TPR_MASK) | value;
 	svm_dirty(svm, CLEAN_TPR);
 	return 0;
 }
@@ -133,10 +133,10 @@ int svm_write_cr(struct arch_vcpu *vcpu, unsigned cr, u64 value)
 	svm_get_state(vcpu, &state);
 	if (writers[cr](&state, value) || !svm_control_valid(&state))
 		return ERR_INVALID;
-	svm->vmcb->save.cr0 = state.cr0;
-	svm->vmcb->save.cr3 = state.cr3;
-	svm->vmcb->save.cr4 = state.cr4;
-	svm->vmcb->save.efer = state.efer | EFER_SVME;
+	svm->vmcb.save.cr0 = state.cr0;
+	svm->vmcb.save.cr3 = state.cr3;
+	svm->vmcb.save.cr4 = state.cr4;
+	svm->vmcb.save.efer = state.efer | EFER_SVME;
 	svm_dirty(svm, CLEAN_CR);
 	svm_forget_translations(svm);
 	return 0;

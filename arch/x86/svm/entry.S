@@ -2,9 +2,9 @@
 /*
  * entry.S: into the guest and out of it; run.c says what happens here and why.
  *
- * RDI = struct arch_vcpu, whose first member is the sixteen general registers in encoding order;
+ * RDI = struct arch_vcpu, which begins with the sixteen general registers in encoding order;
  * RAX = the guest's VMCB, RSI = the host's, as machine addresses. GIF is set and interrupts are off,
- * on the way in and out. Keeps RBP and RSP only.
+ * on the way in and out. Keeps RSP and RBP, returns the vCPU in RAX.
  */
 	.macro guest_registers load
 	n = 1
@@ -27,8 +27,8 @@
 	.type	svm_entry, @function
 svm_entry:
 	push	%rbp
-	push	%rsi
 	push	%rdi
+	push	%rsi
 	clgi
 	sti
 	vmload	%rax
@@ -36,11 +36,10 @@ svm_entry:
 	mov	7*8(%rdi), %rdi
 	vmrun	%rax
 	vmsave	%rax
-	mov	8(%rsp), %rax
+	pop	%rax
 	vmload	%rax
 	pop	%rax
 	guest_registers 0
-	pop	%rsi
 	pop	%rbp
 	cli
 	stgi

@@ -31,7 +31,7 @@
 
 static void svm_intercept(struct svm_vcpu *svm, u32 bit, bool on)
 {
-	u32 *word = &svm->vmcb->control.intercept[INTERCEPT_MISC1];
+	u32 *word = &svm->vmcb.control.intercept[INTERCEPT_MISC1];
 
 	*word = on ? *word | bit : *word & ~bit;
 	svm_dirty(svm, CLEAN_INTERCEPTS);
@@ -72,11 +72,11 @@ bool svm_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 
-	if (svm->vmcb->control.event_inj & EVENT_VALID)
+	if (svm->vmcb.control.event_inj & EVENT_VALID)
 		return false;
 	if (type == GUEST_EVENT_EXCEPTION)
 		return true;
-	if (svm->vmcb->control.interrupt_shadow & 1)
+	if (svm->vmcb.control.interrupt_shadow & 1)
 		return false;
 	if (type == GUEST_EVENT_NMI)
 		return !svm->nmi_blocked && !svm->nmi_step;
@@ -91,7 +91,7 @@ bool svm_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type)
 static void svm_shut_down(struct svm_vcpu *svm)
 {
 	svm->shut_down = true;
-	svm->vmcb->control.intercept[INTERCEPT_MISC2] &= ~VMRUN_INTERCEPT;
+	svm->vmcb.control.intercept[INTERCEPT_MISC2] &= ~VMRUN_INTERCEPT;
 	svm_dirty(svm, CLEAN_INTERCEPTS);
 }
 
@@ -104,7 +104,7 @@ static bool event_is_fault(u8 vector)
 
 static void svm_inject_exception(struct svm_vcpu *svm, const struct guest_event *event)
 {
-	struct vmcb *vmcb = svm->vmcb;
+	struct vmcb *vmcb = &svm->vmcb;
 	u64 new = EVENT_VALID | EVENT_EXCEPTION | event->vector;
 
 	if (event->has_error_code)
@@ -123,7 +123,7 @@ static void svm_inject_exception(struct svm_vcpu *svm, const struct guest_event 
 void svm_inject(struct arch_vcpu *vcpu, const struct guest_event *event)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
-	struct vmcb_control *control = &svm->vmcb->control;
+	struct vmcb_control *control = &svm->vmcb.control;
 
 	switch (event->type) {
 	case GUEST_EVENT_IRQ:
@@ -146,21 +146,21 @@ void svm_inject(struct arch_vcpu *vcpu, const struct guest_event *event)
  */
 void svm_event_requeue(struct svm_vcpu *svm)
 {
-	u64 event = svm->vmcb->control.exit_int_info;
+	u64 event = svm->vmcb.control.exit_int_info;
 
 	if ((event & EVENT_TYPE) == EVENT_SOFT_INT || event_is(event, VECTOR_BP) ||
 	    event_is(event, VECTOR_OF))
 		return;
 	if ((event & EVENT_TYPE) == EVENT_NMI)
 		svm->nmi_blocked = true;
-	svm->vmcb->control.event_inj = event;
+	svm->vmcb.control.event_inj = event;
 }
 
 /* A virtual interrupt that is never delivered: its intercept says that the guest could take one. */
 void svm_set_irq_window(struct arch_vcpu *vcpu, bool wanted)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
-	u64 *virq = &svm->vmcb->control.virq;
+	u64 *virq = &svm->vmcb.control.virq;
 
 	if (wanted)
 		*virq |= VIRQ_PENDING | VIRQ_PRIORITY_MAX | VIRQ_IGNORE_TPR;
@@ -213,7 +213,7 @@ void svm_exit_db(struct svm_vcpu *svm, struct hv_exit *exit)
 		svm->nmi_window = false;
 		exit->reason = HV_EXIT_NMI_WINDOW;
 		if (!svm->nmi_step_tf) {
-			svm->vmcb->save.dr6 &= ~DR6_BS;
+			svm->vmcb.save.dr6 &= ~DR6_BS;
 			svm_dirty(svm, CLEAN_DR);
 			return;
 		}
@@ -225,9 +225,9 @@ void svm_exit_db(struct svm_vcpu *svm, struct hv_exit *exit)
 /* An instruction was skipped, rather than run, with TF set: the trap is ours to raise. */
 void svm_single_step(struct svm_vcpu *svm)
 {
-	if (svm->vmcb->control.event_inj & EVENT_VALID)
+	if (svm->vmcb.control.event_inj & EVENT_VALID)
 		return;
-	svm->vmcb->save.dr6 |= DR6_BS;
+	svm->vmcb.save.dr6 |= DR6_BS;
 	svm_dirty(svm, CLEAN_DR);
 	svm_inject(svm->vcpu,
 		   &(struct guest_event){.type = GUEST_EVENT_EXCEPTION, .vector = VECTOR_DB});

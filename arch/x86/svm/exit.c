@@ -117,20 +117,21 @@ static void decode_invalid(struct svm_vcpu *svm, struct hv_exit *exit)
 }
 
 /* What is never intercepted has a name all the same: a dump should not say "unknown". */
-#define ROW(code, title, why, ...) [SVM_EXIT_##code] = {title, HV_EXIT_##why, ##__VA_ARGS__}
-#define NOT_ASKED(code, title)	   ROW(code, title, UNKNOWN)
+#define ROW(code, title, why, len, decoder) [SVM_EXIT_##code] = {HV_EXIT_##why, len, decoder, title}
+#define NOT_ASKED(code, title)		    ROW(code, title, UNKNOWN, 0, NULL)
+#define SIXTEEN(code, title, why, len, decoder) \
+	[SVM_EXIT_##code... SVM_EXIT_##code + 15] = {HV_EXIT_##why, len, decoder, title}
 #define EXCEPTION(vector, title, decoder) \
-	[SVM_EXIT_EXCEPTION + (vector)] = {title, HV_EXIT_INTERRUPT, 0, decoder}
-#define EXCEPTIONS(first, last)                  \
-	[(first) + SVM_EXIT_EXCEPTION...(last) + \
-		SVM_EXIT_EXCEPTION] = {"exception", HV_EXIT_EXCEPTION, 0, decode_exception}
+	[SVM_EXIT_EXCEPTION + (vector)] = {HV_EXIT_INTERRUPT, 0, decoder, title}
+#define EXCEPTIONS(first, last)                               \
+	[SVM_EXIT_EXCEPTION + (first)... SVM_EXIT_EXCEPTION + \
+		(last)] = {HV_EXIT_EXCEPTION, 0, decode_exception, "exception"}
 
 const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END] = {
-	[SVM_EXIT_CR_READ... SVM_EXIT_CR_READ + 15] = {"CR read", HV_EXIT_UNKNOWN},
-	[SVM_EXIT_CR_WRITE... SVM_EXIT_CR_WRITE + 15] = {"CR write", HV_EXIT_CR, 3,
-							 decode_cr_write},
-	[SVM_EXIT_DR_READ... SVM_EXIT_DR_READ + 15] = {"DR read", HV_EXIT_UNKNOWN},
-	[SVM_EXIT_DR_WRITE... SVM_EXIT_DR_WRITE + 15] = {"DR write", HV_EXIT_UNKNOWN},
+	SIXTEEN(CR_READ, "CR read", UNKNOWN, 0, NULL),
+	SIXTEEN(CR_WRITE, "CR write", CR, 3, decode_cr_write),
+	SIXTEEN(DR_READ, "DR read", UNKNOWN, 0, NULL),
+	SIXTEEN(DR_WRITE, "DR write", UNKNOWN, 0, NULL),
 	EXCEPTIONS(0, VECTOR_DB - 1),
 	EXCEPTION(VECTOR_DB, "#DB", svm_exit_db),
 	EXCEPTIONS(VECTOR_DB + 1, VECTOR_AC - 1),
@@ -155,59 +156,59 @@ const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END] = {
 	ROW(RDPMC, "RDPMC", INTERRUPT, 0, svm_exit_rdpmc),
 	NOT_ASKED(PUSHF, "PUSHF"),
 	NOT_ASKED(POPF, "POPF"),
-	ROW(CPUID, "CPUID", CPUID, 2),
+	ROW(CPUID, "CPUID", CPUID, 2, NULL),
 	NOT_ASKED(RSM, "RSM"),
 	ROW(IRET, "IRET", INTERRUPT, 0, svm_exit_iret),
 	NOT_ASKED(SWINT, "INT n"),
-	ROW(INVD, "INVD", CACHE, 2),
-	ROW(PAUSE, "PAUSE", PAUSE, 2),
-	ROW(HLT, "HLT", HLT, 1),
+	ROW(INVD, "INVD", CACHE, 2, NULL),
+	ROW(PAUSE, "PAUSE", PAUSE, 2, NULL),
+	ROW(HLT, "HLT", HLT, 1, NULL),
 	NOT_ASKED(INVLPG, "INVLPG"),
-	ROW(INVLPGA, "INVLPGA", VIRT_INSN),
+	ROW(INVLPGA, "INVLPGA", VIRT_INSN, 0, NULL),
 	ROW(IOIO, "IOIO", PIO, 0, decode_pio),
 	ROW(MSR, "MSR", MSR_READ, 2, decode_msr),
 	NOT_ASKED(TASK_SWITCH, "task switch"),
 	NOT_ASKED(FERR_FREEZE, "FERR freeze"),
-	ROW(SHUTDOWN, "shutdown", SHUTDOWN),
-	ROW(VMRUN, "VMRUN", VIRT_INSN),
-	ROW(VMMCALL, "VMMCALL", HYPERCALL, 3),
-	ROW(VMLOAD, "VMLOAD", VIRT_INSN),
-	ROW(VMSAVE, "VMSAVE", VIRT_INSN),
-	ROW(STGI, "STGI", VIRT_INSN),
-	ROW(CLGI, "CLGI", VIRT_INSN),
-	ROW(SKINIT, "SKINIT", VIRT_INSN),
+	ROW(SHUTDOWN, "shutdown", SHUTDOWN, 0, NULL),
+	ROW(VMRUN, "VMRUN", VIRT_INSN, 0, NULL),
+	ROW(VMMCALL, "VMMCALL", HYPERCALL, 3, NULL),
+	ROW(VMLOAD, "VMLOAD", VIRT_INSN, 0, NULL),
+	ROW(VMSAVE, "VMSAVE", VIRT_INSN, 0, NULL),
+	ROW(STGI, "STGI", VIRT_INSN, 0, NULL),
+	ROW(CLGI, "CLGI", VIRT_INSN, 0, NULL),
+	ROW(SKINIT, "SKINIT", VIRT_INSN, 0, NULL),
 	NOT_ASKED(RDTSCP, "RDTSCP"),
 	NOT_ASKED(ICEBP, "ICEBP"),
-	ROW(WBINVD, "WBINVD", CACHE, 2),
-	ROW(MONITOR, "MONITOR", VIRT_INSN),
-	ROW(MWAIT, "MWAIT", VIRT_INSN),
-	ROW(MWAIT_ARMED, "MWAIT armed", VIRT_INSN),
-	ROW(XSETBV, "XSETBV", XSETBV, 3),
-	ROW(RDPRU, "RDPRU", VIRT_INSN),
+	ROW(WBINVD, "WBINVD", CACHE, 2, NULL),
+	ROW(MONITOR, "MONITOR", VIRT_INSN, 0, NULL),
+	ROW(MWAIT, "MWAIT", VIRT_INSN, 0, NULL),
+	ROW(MWAIT_ARMED, "MWAIT armed", VIRT_INSN, 0, NULL),
+	ROW(XSETBV, "XSETBV", XSETBV, 3, NULL),
+	ROW(RDPRU, "RDPRU", VIRT_INSN, 0, NULL),
 	NOT_ASKED(EFER_WRITE_TRAP, "EFER write trap"),
-	[SVM_EXIT_CR_WRITE_TRAP... SVM_EXIT_CR_WRITE_TRAP + 15] = {"CR write trap",
-								   HV_EXIT_UNKNOWN},
+	SIXTEEN(CR_WRITE_TRAP, "CR write trap", UNKNOWN, 0, NULL),
 	NOT_ASKED(INVLPGB, "INVLPGB"),
 	NOT_ASKED(INVLPGB_ILLEGAL, "INVLPGB illegal"),
 	NOT_ASKED(INVPCID, "INVPCID"),
-	ROW(MCOMMIT, "MCOMMIT", VIRT_INSN),
+	ROW(MCOMMIT, "MCOMMIT", VIRT_INSN, 0, NULL),
 	NOT_ASKED(TLBSYNC, "TLBSYNC"),
 	NOT_ASKED(BUSLOCK, "bus lock"),
 	NOT_ASKED(IDLE_HLT, "idle HLT"),
 };
 
-#define HIGH(code) [SVM_EXIT_##code - SVM_EXIT_NPF]
+#define HIGH(code, title, why, decoder) \
+	[SVM_EXIT_##code - SVM_EXIT_NPF] = {HV_EXIT_##why, 0, decoder, title}
 
 const struct svm_exit_row svm_exits_high[SVM_EXIT_HIGH_END - SVM_EXIT_NPF] = {
-	HIGH(NPF) = {"#NPF", HV_EXIT_STAGE2, 0, decode_npf},
-	HIGH(AVIC_INCOMPLETE_IPI) = {"AVIC incomplete IPI", HV_EXIT_UNKNOWN},
-	HIGH(AVIC_NOACCEL) = {"AVIC no acceleration", HV_EXIT_UNKNOWN},
-	HIGH(VMGEXIT) = {"VMGEXIT", HV_EXIT_UNKNOWN},
+	HIGH(NPF, "#NPF", STAGE2, decode_npf),
+	HIGH(AVIC_INCOMPLETE_IPI, "AVIC incomplete IPI", UNKNOWN, NULL),
+	HIGH(AVIC_NOACCEL, "AVIC no acceleration", UNKNOWN, NULL),
+	HIGH(VMGEXIT, "VMGEXIT", UNKNOWN, NULL),
 };
 
-const struct svm_exit_row svm_exit_invalid = {"invalid guest state", HV_EXIT_ENTRY_FAILED, 0,
-					      decode_invalid};
-const struct svm_exit_row svm_exit_unknown = {"unknown", HV_EXIT_UNKNOWN, 0, NULL};
+const struct svm_exit_row svm_exit_invalid = {HV_EXIT_ENTRY_FAILED, 0, decode_invalid,
+					      "invalid guest state"};
+const struct svm_exit_row svm_exit_unknown = {HV_EXIT_UNKNOWN, 0, NULL, "no such code"};
 
 const struct svm_exit_row *svm_exit_row_slow(u64 code)
 {

@@ -8,8 +8,9 @@
  * guest from the middle of an instruction. So the bytes are read through hv's fetch.
  *
  * Reading takes a walk of the guest's page tables, far more than the rest of an exit, and an
- * instruction that exits once will exit again. So lengths are remembered by RIP and CR3. A guest that rewrites
- * its code under the cache skips by the old length; that harms only itself.
+ * instruction that exits once will exit again. So the number of prefixes is remembered by RIP and CR3. It is the
+ * number of prefixes, not the length: new code in an old place then goes wrong only if it, too, has
+ * redundant prefixes or follows one that had; and it harms only the guest itself.
  */
 #include <arch/virt.h>
 #include <asm/regs.h>
@@ -31,7 +32,7 @@ struct insn {
 
 static bool insn_in_long_mode(const struct svm_vcpu *svm)
 {
-	const struct vmcb_save *save = &svm->vmcb->save;
+	const struct vmcb_save *save = &svm->vmcb.save;
 
 	return save->efer & EFER_LMA && save->cs.attrib & VMCB_SEG_LONG;
 }
@@ -74,7 +75,7 @@ static bool insn_prefix(struct insn *insn, u8 byte)
 static void insn_read(struct svm_vcpu *svm, struct insn *insn)
 {
 	bool long_mode = insn_in_long_mode(svm);
-	u64 base = long_mode ? 0 : svm->vmcb->save.cs.base;
+	u64 base = long_mode ? 0 : svm->vmcb.save.cs.base;
 	u64 linear = base + svm->vcpu->rip;
 	unsigned i = 0;
 
@@ -90,35 +91,23 @@ static void insn_read(struct svm_vcpu *svm, struct insn *insn)
 	insn->opcode = i;
 }
 
-/* `shortest` counts PAUSE's own F3, which insn_read() takes for a prefix. */
-static u64 insn_measure(struct svm_vcpu *svm, unsigned shortest, u64 exit_code)
+void svm_insn_init(struct svm_vcpu *svm)
+{
+	for (unsigned i = 0; i < INSN_CACHE; i++)
+		svm->insn[i].rip = INSN_NOWHERE;
+}
+
+/* PAUSE's own F3 is in its length already. */
+void svm_insn_learn(struct svm_vcpu *svm, const struct hv_exit *exit, struct insn_prefixes *entry)
 {
 	struct insn insn;
-	unsigned length;
 
 	insn_read(svm, &insn);
-	length = insn.opcode + (exit_code == SVM_EXIT_PAUSE ? 1 : shortest);
-	return insn.count == 0 || length > INSN_MAX ? shortest : length;
-}
-
-static unsigned insn_cached_len(struct svm_vcpu *svm, unsigned shortest, u64 exit_code)
-{
-	u64 rip = svm->vcpu->rip, cr3 = svm->vmcb->save.cr3;
-	struct insn_cache_entry *e = &svm->insn[(rip ^ rip >> 4) % INSN_CACHE];
-
-	if (unlikely(e->rip != rip || e->cr3 != cr3 || !e->length))
-		*e = (struct insn_cache_entry){rip, cr3, insn_measure(svm, shortest, exit_code)};
-	return (unsigned)e->length;
-}
-
-/* IN and OUT always tell their next RIP, so only the table's lengths are in doubt. */
-unsigned svm_insn_len(struct svm_vcpu *svm, const struct hv_exit *exit)
-{
-	if (svm->vmcb->control.next_rip)
-		return (unsigned)(svm->vmcb->control.next_rip - svm->vcpu->rip);
-	if (exit->reason == HV_EXIT_PIO || exit->insn_len == 0)
-		return exit->insn_len;
-	return insn_cached_len(svm, exit->insn_len, exit->raw.reason);
+	if (exit->reason == HV_EXIT_PAUSE && insn.opcode > 0)
+		insn.opcode--;
+	if (insn.opcode + exit->insn_len > INSN_MAX)
+		insn.opcode = 0;
+	*entry = (struct insn_prefixes){svm->vcpu->rip, svm->vmcb.save.cr3, insn.opcode, 0};
 }
 
 static const struct vmcb_segment *insn_segment(const struct vmcb_save *save, unsigned segment)
@@ -136,7 +125,7 @@ static unsigned insn_address_bytes(const struct svm_vcpu *svm, const struct insn
 {
 	if (insn_in_long_mode(svm))
 		return insn->address_size ? 4 : 8;
-	if (svm->vmcb->save.cs.attrib & VMCB_SEG_BIG)
+	if (svm->vmcb.save.cs.attrib & VMCB_SEG_BIG)
 		return insn->address_size ? 2 : 4;
 	return insn->address_size ? 4 : 2;
 }
@@ -159,7 +148,7 @@ static void complete_string_io(struct svm_vcpu *svm, struct hv_exit *exit)
 	else if (!exit->pio.in)
 		segment = insn.segment == SEGMENT_NONE ? SEG_DS : insn.segment;
 	if (!insn_in_long_mode(svm) || segment == SEG_FS || segment == SEG_GS)
-		offset += insn_segment(&svm->vmcb->save, segment)->base;
+		offset += insn_segment(&svm->vmcb.save, segment)->base;
 	exit->pio.address = (struct gva){insn_in_long_mode(svm) ? offset : (u32)offset};
 }
 

@@ -25,16 +25,19 @@
 #include "svm.h"
 
 /*
- * Calls entry.S, which keeps RBP and RSP alone. Saying so here lets the compiler save what it needs
- * once, in svm_run()'s own frame, instead of a second time around the guest.
+ * Calls entry.S, which keeps RSP and RBP, changes every other register and hands the vCPU back.
+ * Saying so here lets the compiler save what it must once, in svm_run()'s own frame, instead of a
+ * second time around the guest.
  */
-static __always_inline void svm_enter(struct arch_vcpu *vcpu, struct hpa guest, struct hpa host)
+static __always_inline struct arch_vcpu *svm_enter(struct arch_vcpu *vcpu, struct hpa guest,
+						   struct hpa host)
 {
 	asm volatile("call svm_entry"
-		     : "+D"(vcpu), "+a"(guest.raw), "+S"(host.raw)
+		     : "+a"(guest.raw), "+D"(vcpu), "+S"(host.raw)
 		     :
 		     : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
 		       "memory", "cc");
+	return (struct arch_vcpu *)guest.raw;
 }
 
 static __cold void svm_arm(u64 deadline)
@@ -49,24 +52,24 @@ static __cold void svm_arm(u64 deadline)
 void svm_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
-	struct vmcb *vmcb = svm->vmcb;
 
-	if (unlikely(percpu()->timer_deadline != deadline))
+	if (unlikely(percpu_timer_deadline() != deadline))
 		svm_arm(deadline);
-	vmcb->save.rip = vcpu->rip;
-	vmcb->save.rflags = vcpu->rflags;
-	vmcb->save.rsp = vcpu->gpr[GPR_RSP];
-	vmcb->save.rax = vcpu->gpr[GPR_RAX];
+	svm->vmcb.save.rip = vcpu->rip;
+	svm->vmcb.save.rflags = vcpu->rflags;
+	svm->vmcb.save.rsp = vcpu->gpr[GPR_RSP];
+	svm->vmcb.save.rax = vcpu->gpr[GPR_RAX];
 
-	svm_enter(vcpu, svm->vmcb_pa, svm->host_vmcb);
+	vcpu = svm_enter(vcpu, svm->vmcb_pa, svm->host_vmcb);
 
-	vcpu->rip = vmcb->save.rip;
-	vcpu->rflags = vmcb->save.rflags;
-	vcpu->gpr[GPR_RSP] = vmcb->save.rsp;
-	vcpu->gpr[GPR_RAX] = vmcb->save.rax;
-	vmcb->control.tlb_control = TLB_FLUSH_NONE;
-	vmcb->control.clean = svm->clean;
-	if (unlikely(vmcb->control.exit_int_info & EVENT_VALID))
+	svm = svm_of(vcpu);
+	vcpu->rip = svm->vmcb.save.rip;
+	vcpu->rflags = svm->vmcb.save.rflags;
+	vcpu->gpr[GPR_RSP] = svm->vmcb.save.rsp;
+	vcpu->gpr[GPR_RAX] = svm->vmcb.save.rax;
+	svm->vmcb.control.tlb_control = TLB_FLUSH_NONE;
+	svm->vmcb.control.clean = CLEAN_ALL;
+	if (unlikely(svm->vmcb.control.exit_int_info & EVENT_VALID))
 		svm_event_requeue(svm);
 	svm_exit_decode(svm, exit);
 }
@@ -74,20 +77,38 @@ void svm_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
 /* Outside 64-bit mode RIP has 32 bits. */
 static __cold u64 svm_wrap_rip(const struct svm_vcpu *svm, u64 rip)
 {
-	const struct vmcb_save *save = &svm->vmcb->save;
+	const struct vmcb_save *save = &svm->vmcb.save;
 
 	return save->efer & EFER_LMA && save->cs.attrib & VMCB_SEG_LONG ? rip : (u32)rip;
+}
+
+/*
+ * How long the instruction was: the CPU says so (IN, OUT, and all with NRIPS), or it is the shortest
+ * encoding and the redundant prefixes that insn.c once saw there.
+ */
+static __always_inline u64 svm_insn_len(struct svm_vcpu *svm, const struct hv_exit *exit, u64 rip)
+{
+	struct insn_prefixes *entry = &svm->insn[rip % INSN_CACHE];
+	u64 next = svm->vmcb.control.next_rip;
+
+	if (next)
+		return next - rip;
+	if (exit->reason == HV_EXIT_PIO)
+		return exit->insn_len;
+	if (unlikely(entry->rip != rip || entry->cr3 != svm->vmcb.save.cr3))
+		svm_insn_learn(svm, exit, entry);
+	return exit->insn_len + entry->count;
 }
 
 void svm_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
-	u64 rip = vcpu->rip + svm_insn_len(svm, exit);
+	u64 length = svm_insn_len(svm, exit, vcpu->rip);
 
-	if (unlikely((rip ^ vcpu->rip) >> 32))
-		rip = svm_wrap_rip(svm, rip);
-	vcpu->rip = rip;
-	svm->vmcb->control.interrupt_shadow = 0;
+	vcpu->rip += length;
+	if (unlikely((u32)vcpu->rip < length))
+		vcpu->rip = svm_wrap_rip(svm, vcpu->rip);
+	svm->vmcb.control.interrupt_shadow = 0;
 	vcpu->rflags &= ~RFLAGS_RF;
 	if (unlikely(vcpu->rflags & RFLAGS_TF))
 		svm_single_step(svm);

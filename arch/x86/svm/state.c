@@ -58,15 +58,16 @@ static struct vmcb_segment segment_from_guest(const struct guest_segment_state *
 }
 
 /* The registers with one home in the VMCB and one in struct guest_state. */
-#define SAVE_REGISTERS(X)                                                                        \
-	X(cr0)                                                                                   \
-	X(cr2) X(cr3) X(cr4) X(dr6) X(dr7) X(star) X(lstar) X(cstar) X(sfmask) X(kernel_gs_base) \
+#define SAVE_REGISTERS(X)                                                                 \
+	X(cr0)                                                                            \
+	X(cr2)                                                                            \
+	X(cr3) X(cr4) X(dr6) X(dr7) X(star) X(lstar) X(cstar) X(sfmask) X(kernel_gs_base) \
 		X(sysenter_cs) X(sysenter_esp) X(sysenter_eip)
 
 void svm_get_state(struct arch_vcpu *vcpu, struct guest_state *state)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
-	struct vmcb_save *save = &svm->vmcb->save;
+	struct vmcb_save *save = &svm->vmcb.save;
 
 #define GET(name) state->name = save->name;
 	SAVE_REGISTERS(GET)
@@ -81,7 +82,7 @@ void svm_get_state(struct arch_vcpu *vcpu, struct guest_state *state)
 	state->gdtr.limit = save->gdtr.limit;
 	state->idtr.base = save->idtr.base;
 	state->idtr.limit = save->idtr.limit;
-	state->interruptibility = svm->vmcb->control.interrupt_shadow & 1 ? SHADOW_STI : 0;
+	state->interruptibility = svm->vmcb.control.interrupt_shadow & 1 ? SHADOW_STI : 0;
 	state->interruptibility |= svm->nmi_blocked ? SHADOW_NMI : 0;
 }
 
@@ -164,7 +165,7 @@ static u8 state_cpl(const struct guest_state *s)
 int svm_set_state(struct arch_vcpu *vcpu, const struct guest_state *state)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
-	struct vmcb_save *save = &svm->vmcb->save;
+	struct vmcb_save *save = &svm->vmcb.save;
 
 	if (!state_valid(state))
 		return ERR_INVALID;
@@ -180,8 +181,7 @@ int svm_set_state(struct arch_vcpu *vcpu, const struct guest_state *state)
 	save->cpl = state_cpl(state);
 	save->gdtr = (struct vmcb_segment){.base = state->gdtr.base, .limit = state->gdtr.limit};
 	save->idtr = (struct vmcb_segment){.base = state->idtr.base, .limit = state->idtr.limit};
-	svm->vmcb->control.interrupt_shadow =
-		!!(state->interruptibility & (SHADOW_STI | SHADOW_SS));
+	svm->vmcb.control.interrupt_shadow = !!(state->interruptibility & (SHADOW_STI | SHADOW_SS));
 	svm->nmi_blocked = state->interruptibility & SHADOW_NMI;
 	svm_dirty(svm, CLEAN_ALL);
 	svm_forget_translations(svm);

@@ -117,7 +117,7 @@ static void svm_cpu_disable(void)
 
 static unsigned svm_cpl(struct arch_vcpu *vcpu)
 {
-	return svm_of(vcpu)->vmcb->save.cpl;
+	return svm_of(vcpu)->vmcb.save.cpl;
 }
 
 const struct virt_ops svm_ops = {

@@ -36,42 +36,48 @@ struct svm_cpu {
 /* What CPUID 8000_000A EDX offers that this back end uses; the same on every CPU. [I] */
 extern u32 svm_features;
 
-/* Lengths of instructions with redundant prefixes, learned by reading them: insn.c. */
-#define INSN_CACHE 16
-struct insn_cache_entry {
+/* Redundant prefixes, learned by reading the code, for CPUs without NRIPS: insn.c. */
+#define INSN_CACHE   16
+#define INSN_NOWHERE (~0ull) /* no RIP: not canonical */
+struct insn_prefixes {
 	u64 rip, cr3;
-	u64 length; /* 0: empty */
+	u64 count;
+	u64 pad; /* makes the index a shift */
 };
 
 /*
- * A guest CPU.
+ * A guest CPU: two frames, the first of which is the VMCB.
  *
- * clean	[I] what to tell the CPU after an exit: CLEAN_ALL, or 0 where it has no clean bits
  * cpu		[o] the CPU it is loaded on, NULL when it is not
  * last_cpu	[o] the CPU it was last loaded on: on another one no clean bit may be set
  * serial	[o] names the translations made so far; a new one forgets them (asid.h)
  * dr		[o] DR0 to DR3 while not loaded: VMRUN switches only DR6 and DR7
+ * shut_down	[o] by an exception that could not be delivered: event.c
  * nmi_blocked	[o] an NMI was injected and its IRET has not been seen
- * nmi_step	[o] single-stepping over that IRET, because an NMI waits for its end
+ * nmi_window	[o] hv waits for the NMI window
+ * nmi_step	[o] single-stepping over the IRET, because an NMI waits for its end
+ * nmi_step_tf	[o] the guest's own TF while nmi_step
  */
 struct svm_vcpu {
-	struct vmcb *vmcb;    /* [I] */
-	struct hpa vmcb_pa;   /* [I] */
-	struct hpa host_vmcb; /* [o] of the CPU it is loaded on */
-	u32 clean;
+	struct vmcb vmcb;
+	struct hpa vmcb_pa;	/* [I] */
+	struct hpa host_vmcb;	/* [o] of the CPU it is loaded on */
+	struct arch_vcpu *vcpu; /* [I] */
 	struct svm_cpu *cpu;
 	struct svm_cpu *last_cpu;
-	struct arch_vcpu *vcpu; /* [I] */
 	u64 serial;
 	u64 dr[4];
-	bool shut_down; /* [o] by an exception that could not be delivered: event.c */
+	bool shut_down;
 	bool nmi_blocked;
-	bool nmi_step;
 	bool nmi_window;
-	bool nmi_step_tf; /* [o] the guest's own TF while nmi_step */
+	bool nmi_step;
+	bool nmi_step_tf;
 	unsigned (*fetch)(struct arch_vcpu *vcpu, struct gva linear, void *bytes, unsigned len);
-	struct insn_cache_entry insn[INSN_CACHE];
+	struct insn_prefixes insn[INSN_CACHE];
 };
+
+#define SVM_VCPU_ORDER 1
+_Static_assert(sizeof(struct svm_vcpu) <= PAGE_SIZE << SVM_VCPU_ORDER, "outgrew its frames");
 
 static inline struct svm_vcpu *svm_of(struct arch_vcpu *vcpu)
 {
@@ -81,7 +87,7 @@ static inline struct svm_vcpu *svm_of(struct arch_vcpu *vcpu)
 /* The CPU may no longer take these parts of the VMCB from its cache (CLEAN_...). */
 static inline void svm_dirty(struct svm_vcpu *svm, u32 parts)
 {
-	svm->vmcb->control.clean &= ~parts;
+	svm->vmcb.control.clean &= ~parts;
 }
 
 /* vcpu.c */
@@ -104,15 +110,23 @@ void svm_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit);
 void svm_intercept_init(struct vmcb_control *control);
 
 /*
- * exit.c: one row for each exit code. decode fills in what the reason's union member needs, or deals
- * with the exit inside the back end and then changes the reason to HV_EXIT_INTERRUPT.
+ * exit.c: one row for each exit code. reason and insn_len lie as in struct hv_exit, so that both are
+ * copied at once. decode fills in what the reason's union member needs, or deals with the exit
+ * inside the back end and then changes the reason.
  */
 struct svm_exit_row {
-	const char *name;
-	u8 reason;   /* enum hv_exit_reason */
+	enum hv_exit_reason reason;
 	u8 insn_len; /* of the shortest encoding; 0 where skipping makes no sense */
 	void (*decode)(struct svm_vcpu *svm, struct hv_exit *exit);
-};
+	const char *name;
+} __aligned(32);
+
+#define SVM_EXIT_HEAD offsetof(struct hv_exit, raw)
+_Static_assert(SVM_EXIT_HEAD == offsetof(struct svm_exit_row, decode) &&
+		       offsetof(struct hv_exit, insn_len) ==
+			       offsetof(struct svm_exit_row, insn_len),
+	       "a row begins like struct hv_exit");
+
 extern const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END];
 extern const struct svm_exit_row svm_exits_high[SVM_EXIT_HIGH_END - SVM_EXIT_NPF];
 extern const struct svm_exit_row svm_exit_invalid, svm_exit_unknown;
@@ -128,14 +142,13 @@ static inline const struct svm_exit_row *svm_exit_row(u64 code)
 /* The exit that `svm`'s VMCB tells of, as hv wants it. Inlined in run(): it is the exit path. */
 static inline void svm_exit_decode(struct svm_vcpu *svm, struct hv_exit *exit)
 {
-	const struct vmcb_control *control = &svm->vmcb->control;
+	const struct vmcb_control *control = &svm->vmcb.control;
 	const struct svm_exit_row *row = svm_exit_row(control->exit_code);
 
 	exit->raw.reason = control->exit_code;
 	exit->raw.info1 = control->exit_info1;
 	exit->raw.info2 = control->exit_info2;
-	exit->reason = row->reason;
-	exit->insn_len = row->insn_len;
+	__builtin_memcpy(exit, row, SVM_EXIT_HEAD);
 	if (row->decode)
 		row->decode(svm, exit);
 }
@@ -157,7 +170,8 @@ void svm_exit_rdpmc(struct svm_vcpu *svm, struct hv_exit *exit);
 void svm_exit_vintr(struct svm_vcpu *svm, struct hv_exit *exit);
 
 /* insn.c */
-unsigned svm_insn_len(struct svm_vcpu *svm, const struct hv_exit *exit);
+void svm_insn_init(struct svm_vcpu *svm);
+void svm_insn_learn(struct svm_vcpu *svm, const struct hv_exit *exit, struct insn_prefixes *entry);
 void svm_complete_exit(struct arch_vcpu *vcpu, struct hv_exit *exit);
 
 /* state.c, cr.c */

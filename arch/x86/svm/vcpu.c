@@ -19,9 +19,6 @@
 
 #define LOG_THIS LOG_SVM
 
-/* svm_vcpu and insn cache share one frame; the VMCB has its own. */
-_Static_assert(sizeof(struct svm_vcpu) <= PAGE_SIZE, "struct svm_vcpu outgrew its frame");
-
 static u64 last_serial;
 
 static u64 svm_new_serial(void)
@@ -35,7 +32,7 @@ static u64 svm_new_serial(void)
  */
 static void svm_take_asid(struct svm_vcpu *svm)
 {
-	struct vmcb_control *control = &svm->vmcb->control;
+	struct vmcb_control *control = &svm->vmcb.control;
 	struct asid_pool *pool = &svm->cpu->asids;
 
 	control->asid = asid_get(pool, (struct hpa){control->nested_cr3}, svm->serial);
@@ -62,7 +59,7 @@ void svm_set_stage2(struct arch_vcpu *vcpu, struct hpa root)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 
-	svm->vmcb->control.nested_cr3 = root.raw;
+	svm->vmcb.control.nested_cr3 = root.raw;
 	svm_dirty(svm, CLEAN_NP);
 	if (svm->cpu)
 		svm_take_asid(svm);
@@ -100,36 +97,19 @@ static void svm_reset_control(struct vmcb_control *control, const struct vcpu_se
 	control->nested_cr3 = setup->stage2_root.raw;
 }
 
-static int svm_alloc_page(void **page)
+static int svm_alloc(struct svm_vcpu **out)
 {
 	struct mfn mfn;
-	int error = frame_alloc(0, FRAME_HYPERVISOR, FRAME_ZERO, &mfn);
+	int error = frame_alloc(SVM_VCPU_ORDER, FRAME_HYPERVISOR, FRAME_ZERO, &mfn);
 
 	if (!error)
-		*page = arch_hpa_to_virt(mfn_to_hpa(mfn));
+		*out = arch_hpa_to_virt(mfn_to_hpa(mfn));
 	return error;
 }
 
-static void svm_free_page(const void *page)
+static void svm_free(const struct svm_vcpu *svm)
 {
-	if (page)
-		frame_free(hpa_to_mfn(arch_virt_to_hpa(page)), 0);
-}
-
-static int svm_alloc(struct svm_vcpu **out)
-{
-	void *svm = NULL, *vmcb = NULL;
-	int error = svm_alloc_page(&svm);
-
-	if (!error)
-		error = svm_alloc_page(&vmcb);
-	if (error) {
-		svm_free_page(svm);
-		return error;
-	}
-	*out = svm;
-	(*out)->vmcb = vmcb;
-	return 0;
+	frame_free(hpa_to_mfn(svm->vmcb_pa), SVM_VCPU_ORDER);
 }
 
 int svm_vcpu_init(struct arch_vcpu *vcpu, const struct vcpu_setup *setup)
@@ -139,19 +119,18 @@ int svm_vcpu_init(struct arch_vcpu *vcpu, const struct vcpu_setup *setup)
 
 	if (error)
 		return error;
+	svm->vmcb_pa = arch_virt_to_hpa(svm);
 	error = xsave_vcpu_init(vcpu);
 	if (error) {
-		svm_free_page(svm->vmcb);
-		svm_free_page(svm);
+		svm_free(svm);
 		return error;
 	}
-	svm->vmcb_pa = arch_virt_to_hpa(svm->vmcb);
 	svm->vcpu = vcpu;
 	svm->serial = svm_new_serial();
 	svm->fetch = setup->fetch;
-	svm->clean = svm_features & SVM_FEATURE_CLEAN ? CLEAN_ALL : 0;
-	svm_reset_control(&svm->vmcb->control, setup);
-	svm_reset_save(&svm->vmcb->save);
+	svm_insn_init(svm);
+	svm_reset_control(&svm->vmcb.control, setup);
+	svm_reset_save(&svm->vmcb.save);
 	memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
 	vcpu->rip = 0xfff0;
 	vcpu->rflags = RFLAGS_R1;
@@ -167,8 +146,7 @@ void svm_vcpu_fini(struct arch_vcpu *vcpu)
 		return;
 	CHECK(!svm->cpu);
 	xsave_vcpu_fini(vcpu);
-	svm_free_page(svm->vmcb);
-	svm_free_page(svm);
+	svm_free(svm);
 	vcpu->backend = NULL;
 }
 
@@ -185,9 +163,9 @@ void svm_vcpu_load(struct arch_vcpu *vcpu)
 	svm->cpu = cpu;
 	svm->host_vmcb = cpu->host_vmcb;
 	if (svm->last_cpu != cpu)
-		svm->vmcb->control.clean = 0;
+		svm->vmcb.control.clean = 0;
 	svm->last_cpu = cpu;
-	svm->vmcb->control.tsc_offset = vcpu->tsc_offset;
+	svm->vmcb.control.tsc_offset = vcpu->tsc_offset;
 	svm_dirty(svm, CLEAN_INTERCEPTS);
 	svm_take_asid(svm);
 	xsave_load(vcpu);
@@ -207,8 +185,8 @@ void svm_vcpu_put(struct arch_vcpu *vcpu)
 	svm->dr[2] = read_dr2();
 	svm->dr[3] = read_dr3();
 	xsave_put(vcpu);
-	if (svm->vmcb->control.tlb_control == TLB_FLUSH_ALL)
+	if (svm->vmcb.control.tlb_control == TLB_FLUSH_ALL)
 		svm->cpu->asids.flush_pending = true;
-	svm->vmcb->control.tlb_control = TLB_FLUSH_NONE;
+	svm->vmcb.control.tlb_control = TLB_FLUSH_NONE;
 	svm->cpu = NULL;
 }

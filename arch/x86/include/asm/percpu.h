@@ -51,4 +51,15 @@ static __always_inline unsigned percpu_id(void)
 	return id;
 }
 
+/* What this CPU's timer is armed for, in one instruction: asked at every entry to a guest. */
+static __always_inline u64 percpu_timer_deadline(void)
+{
+	u64 deadline;
+
+	asm volatile("movq %%gs:%c1, %0"
+		     : "=r"(deadline)
+		     : "i"(offsetof(struct percpu, timer_deadline)));
+	return deadline;
+}
+
 #endif
