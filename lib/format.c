@@ -63,7 +63,7 @@ static void put_number(struct sink *sink, const struct spec *spec, u64 value, un
 		       const char *prefix)
 {
 	const char *digits = spec->conversion == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
-	char body[24]; /* 64 bits are 22 octal digits */
+	char body[20]; /* 64 bits are 20 decimal digits */
 	size_t at = sizeof(body), len, zeroes = 0;
 
 	for (; value; value /= base)
@@ -95,9 +95,6 @@ static void put_unsigned(struct sink *sink, const struct spec *spec, u64 value)
 		break;
 	case 'X':
 		put_number(sink, spec, value, 16, spec->alternate && value ? "0X" : "");
-		break;
-	case 'o':
-		put_number(sink, spec, value, 8, spec->alternate && value ? "0" : "");
 		break;
 	default:
 		put_number(sink, spec, value, 10, "");
@@ -224,7 +221,6 @@ static bool convert(struct sink *sink, const struct spec *spec, struct arguments
 	case 'u':
 	case 'x':
 	case 'X':
-	case 'o':
 		put_unsigned(sink, spec, unsigned_argument(arguments, spec->size));
 		return true;
 	case 'p':

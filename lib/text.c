@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * text.c: numbers and options out of command lines.
+ * text.c: words and numbers out of command lines.
  *
  * A command line comes from outside: nothing here trusts it, and what it cannot mean is an error
  * code.
@@ -76,28 +76,4 @@ int string_to_u64(const char *text, size_t len, u64 *out)
 		return ERR_RANGE;
 	*out = value << shift;
 	return 0;
-}
-
-bool option_find(const char *line, const char *name, const char **value, size_t *len)
-{
-	size_t name_len = strlen(name);
-	bool found = false;
-
-	while (*line) {
-		size_t word = 0;
-
-		while (*line == ' ')
-			line++;
-		while (line[word] && line[word] != ' ')
-			word++;
-		if (word >= name_len && !memcmp(line, name, name_len)) {
-			if (word == name_len || line[name_len] == '=') {
-				*value = line + MIN(word, name_len + 1);
-				*len = word - (size_t)(*value - line);
-				found = true;
-			}
-		}
-		line += word;
-	}
-	return found;
 }

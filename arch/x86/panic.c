@@ -114,8 +114,8 @@ static void __noreturn finish(const struct place *place)
 	say("  backtrace:\n");
 	backtrace_walk(place, say_frame);
 	if (arch_cpu_count() > 1)
-		say("  other CPUs: %u up, %u stopped\n", arch_cpu_count() - 1,
-		    ck_pr_load_uint(&stopped));
+		say("  other CPUs stopped: %u of %u\n", ck_pr_load_uint(&stopped),
+		    arch_cpu_count() - 1);
 	arch_machine_end(false);
 }
 

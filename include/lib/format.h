@@ -3,7 +3,7 @@
  * format.h: formatted text.
  *
  * A subset of C's printf: flags - 0 + space #, width and precision (also *), sizes hh h l ll z t j,
- * conversions d i u x X o c s p %. No floating point, no %n. An unknown conversion is copied as it
+ * conversions d i u x X c s p %. No floating point, no %n. An unknown conversion is copied as it
  * stands.
  */
 #ifndef SAMEPAGE_LIB_FORMAT_H

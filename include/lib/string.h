@@ -25,11 +25,4 @@ bool string_is(const char *text, size_t len, const char *word);
  */
 int string_to_u64(const char *text, size_t len, u64 *out) __must_check;
 
-/*
- * Finds `name=value` (or plain `name`) among the space-separated words of a command line; the last
- * one wins. The value's place and length (0 for plain `name`) go to *value, *len. False, and both
- * untouched, when there is none.
- */
-bool option_find(const char *line, const char *name, const char **value, size_t *len);
-
 #endif
