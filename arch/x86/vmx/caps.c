@@ -17,189 +17,55 @@ struct vmx_control {
 	const char *refusal;
 };
 
-#define NEED(word, bit, name, reason) {word, bit, true, "VMX control missing: " name ": " reason},
+#define NEED(word, bit, name, reason)                                     \
+	{                                                                 \
+		word, bit, true, "VMX control missing: " name ": " reason \
+	}
 /* The reason of a wanted control is for the reader. */
-#define WANT(word, bit, reason) {word, bit, false, NULL},
+#define WANT(word, bit, reason)        \
+	{                              \
+		word, bit, false, NULL \
+	}
 
+/* clang-format off */
 static const struct vmx_control controls[] = {
 	NEED(PIN, PIN_EXTERNAL_INTERRUPT, "external-interrupt exiting",
-	     "a host interrupt must end the guest") NEED(PIN, PIN_NMI, "NMI exiting",
-							 "a host NMI is not the guest's, and a "
-							 "kick is an NMI") NEED(PIN,
-										PIN_VIRTUAL_NMI,
-										"virtual NMIs",
-										"the CPU tracks "
-										"when the guest "
-										"blocks its own "
-										"NMIs")
-		NEED(PIN, PIN_PREEMPTION_TIMER, "VMX-preemption timer", "it ends time slices") NEED(
-			PRIMARY, PRIMARY_TSC_OFFSET, "use TSC offsetting",
-			"each guest has a TSC of its own") NEED(PRIMARY, PRIMARY_HLT, "HLT exiting",
-								"an idle guest gives the CPU back")
-			NEED(PRIMARY, PRIMARY_MWAIT, "MWAIT exiting",
-			     "MWAIT would idle the CPU without an exit") NEED(PRIMARY,
-									      PRIMARY_MONITOR,
-									      "MONITOR exiting",
-									      "no guest is offered "
-									      "MONITOR")
-				NEED(PRIMARY, PRIMARY_RDPMC, "RDPMC exiting", "the counters are the host's") NEED(
-					PRIMARY,
-					PRIMARY_CR8_LOAD, "CR8-load exiting",
-					"CR8 is the real local APIC's "
-					"priority") NEED(PRIMARY, PRIMARY_CR8_STORE, "CR8-store exiting", "CR8 is the real local APIC's priority")
-					NEED(PRIMARY, PRIMARY_IO_BITMAPS, "use I/O bitmaps", "every port is emulated") NEED(
-						PRIMARY,
-						PRIMARY_MSR_BITMAPS,
-						"use MSR bitmaps",
-						"few MSRs may be reached "
-						"without an exit") NEED(PRIMARY, PRIMARY_SECONDARY_ON, "activate secondary controls", "EPT is among them")
-						NEED(SECONDARY, SECONDARY_EPT, "enable EPT",
-						     "guest memory is translated "
-						     "by it") NEED(SECONDARY, SECONDARY_VPID,
-								   "enable VPID",
-								   "else every exit flushes the "
-								   "TLB") NEED(SECONDARY,
-									       SECONDARY_UNRESTRICTED_GUEST, "unrestricted guest",
-									       "guests start in "
-									       "real mode")
-							WANT(SECONDARY, SECONDARY_WBINVD,
-							     "writing "
-							     "back all "
-							     "caches "
-							     "would slow "
-							     "every "
-							     "other "
-							     "guest") WANT(SECONDARY,
-									   SECONDARY_RDTSCP, "else RDTSCP is #UD though CPUID offers it")
-								WANT(
-									SECONDARY,
-									SECONDARY_INVPCID,
-									"else INVPCID is #UD "
-									"though CPUID "
-									"offers it") NEED(ON_EXIT,
-											  ON_EXIT_SAVE_DEBUG,
-											  "save "
-											  "debug "
-											  "control"
-											  "s",
-											  "DR7 is "
-											  "the "
-											  "guest's "
-											  "own")
-									NEED(ON_EXIT,
-									     ON_EXIT_HOST_64,
-									     "host address-space "
-									     "size",
-									     "the hypervisor is "
-									     "64-bit "
-									     "code") NEED(ON_EXIT,
-											  ON_EXIT_ACK_IRQ,
-											  "acknowle"
-											  "dge "
-											  "interrup"
-											  "t on "
-											  "exit",
-											  "the "
-											  "vector "
-											  "is "
-											  "dispatch"
-											  "ed "
-											  "without "
-											  "a "
-											  "second "
-											  "deliver"
-											  "y") NEED(ON_EXIT,
-												    ON_EXIT_SAVE_PAT,
-												    "save IA32_PAT",
-												    "the PAT is the "
-												    "guest's own")
-										NEED(ON_EXIT,
-										     ON_EXIT_LOAD_PAT,
-										     "l"
-										     "o"
-										     "a"
-										     "d"
-										     " "
-										     "I"
-										     "A"
-										     "3"
-										     "2"
-										     "_"
-										     "P"
-										     "A"
-										     "T",
-										     "t"
-										     "h"
-										     "e"
-										     " "
-										     "h"
-										     "o"
-										     "s"
-										     "t"
-										     " "
-										     "h"
-										     "a"
-										     "s"
-										     " "
-										     "i"
-										     "t"
-										     "s"
-										     " "
-										     "o"
-										     "w"
-										     "n"
-										     " "
-										     "P"
-										     "A"
-										     "T") NEED(ON_EXIT,
-											       ON_EXIT_SAVE_EFER,
-											       "sav"
-											       "e "
-											       "IA3"
-											       "2_"
-											       "EFE"
-											       "R",
-											       "gue"
-											       "sts"
-											       " wr"
-											       "ite"
-											       " "
-											       "EFE"
-											       "R "
-											       "wit"
-											       "hou"
-											       "t "
-											       "an "
-											       "exi"
-											       "t") NEED(ON_EXIT, ON_EXIT_LOAD_EFER,
-													 "load "
-													 "IA32_"
-													 "EFER",
-													 "the "
-													 "host "
-													 "has "
-													 "its "
-													 "own "
-													 "EFER")
-											NEED(ON_ENTRY,
-											     ON_ENTRY_LOAD_DEBUG,
-											     "load "
-											     "debug"
-											     " cont"
-											     "rols",
-											     "DR7 "
-											     "is "
-											     "the "
-											     "guest"
-											     "'s "
-											     "own") NEED(ON_ENTRY,
-													 ON_ENTRY_LOAD_PAT,
-													 "load IA32_PAT",
-													 "the PAT is the guest's own")
-												NEED(ON_ENTRY,
-												     ON_ENTRY_LOAD_EFER,
-												     "load IA32_EFER",
-												     "EFER is the guest's own")};
+	     "a host interrupt must end the guest"),
+	NEED(PIN, PIN_NMI, "NMI exiting", "a host NMI is not the guest's, and a kick is an NMI"),
+	NEED(PIN, PIN_VIRTUAL_NMI, "virtual NMIs", "the CPU tracks when the guest blocks its NMIs"),
+	NEED(PIN, PIN_PREEMPTION_TIMER, "VMX-preemption timer", "it ends time slices"),
+	NEED(PRIMARY, PRIMARY_TSC_OFFSET, "use TSC offsetting", "each guest has a TSC of its own"),
+	NEED(PRIMARY, PRIMARY_HLT, "HLT exiting", "an idle guest gives the CPU back"),
+	NEED(PRIMARY, PRIMARY_MWAIT, "MWAIT exiting", "MWAIT would idle the CPU without an exit"),
+	NEED(PRIMARY, PRIMARY_MONITOR, "MONITOR exiting", "no guest is offered MONITOR"),
+	NEED(PRIMARY, PRIMARY_RDPMC, "RDPMC exiting", "the counters are the host's"),
+	NEED(PRIMARY, PRIMARY_CR8_LOAD, "CR8-load exiting", "CR8 is the real local APIC's priority"),
+	NEED(PRIMARY, PRIMARY_CR8_STORE, "CR8-store exiting", "CR8 is the real local APIC's priority"),
+	NEED(PRIMARY, PRIMARY_IO_BITMAPS, "use I/O bitmaps", "every port is emulated"),
+	NEED(PRIMARY, PRIMARY_MSR_BITMAPS, "use MSR bitmaps", "few MSRs may go without an exit"),
+	NEED(PRIMARY, PRIMARY_SECONDARY_ON, "activate secondary controls", "EPT is among them"),
+	NEED(SECONDARY, SECONDARY_EPT, "enable EPT", "guest memory is translated by it"),
+	NEED(SECONDARY, SECONDARY_VPID, "enable VPID", "else every exit flushes the TLB"),
+	NEED(SECONDARY, SECONDARY_UNRESTRICTED_GUEST, "unrestricted guest",
+	     "guests start in real mode"),
+	WANT(SECONDARY, SECONDARY_WBINVD, "writing back all caches would slow every other guest"),
+	WANT(SECONDARY, SECONDARY_RDTSCP, "else RDTSCP is #UD though CPUID offers it"),
+	WANT(SECONDARY, SECONDARY_INVPCID, "else INVPCID is #UD though CPUID offers it"),
+	NEED(ON_EXIT, ON_EXIT_SAVE_DEBUG, "save debug controls", "DR7 is the guest's own"),
+	NEED(ON_EXIT, ON_EXIT_HOST_64, "host address-space size", "the hypervisor is 64-bit code"),
+	NEED(ON_EXIT, ON_EXIT_ACK_IRQ, "acknowledge interrupt on exit",
+	     "the vector is dispatched without a second delivery"),
+	NEED(ON_EXIT, ON_EXIT_SAVE_PAT, "save IA32_PAT", "the PAT is the guest's own"),
+	NEED(ON_EXIT, ON_EXIT_LOAD_PAT, "load IA32_PAT", "the host has its own PAT"),
+	NEED(ON_EXIT, ON_EXIT_SAVE_EFER, "save IA32_EFER", "guests write EFER without an exit"),
+	NEED(ON_EXIT, ON_EXIT_LOAD_EFER, "load IA32_EFER", "the host has its own EFER"),
+	NEED(ON_EXIT, ON_EXIT_SAVE_TIMER, "save VMX-preemption timer value",
+	     "a slice goes on through exits"),
+	NEED(ON_ENTRY, ON_ENTRY_LOAD_DEBUG, "load debug controls", "DR7 is the guest's own"),
+	NEED(ON_ENTRY, ON_ENTRY_LOAD_PAT, "load IA32_PAT", "the PAT is the guest's own"),
+	NEED(ON_ENTRY, ON_ENTRY_LOAD_EFER, "load IA32_EFER", "EFER is the guest's own"),
+};
+/* clang-format on */
 
 /*
  * The default1 class as the true capability MSRs still demand it (SDM A.2 to A.5): reserved bits that

@@ -52,6 +52,7 @@ enum vmx_word { PIN, PRIMARY, SECONDARY, ON_EXIT, ON_ENTRY, VMX_WORDS };
 #define ON_EXIT_LOAD_PAT   BIT(19)
 #define ON_EXIT_SAVE_EFER  BIT(20)
 #define ON_EXIT_LOAD_EFER  BIT(21)
+#define ON_EXIT_SAVE_TIMER BIT(22)
 
 /* Entry, 25.8.1. */
 #define ON_ENTRY_LOAD_DEBUG BIT(2)

@@ -56,7 +56,7 @@ bool vmx_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type)
 	struct vmx_vcpu *v = vmx_of(vcpu), *before;
 	bool ok;
 
-	if (v->event || v->shutdown)
+	if (v->event)
 		return false;
 	if (type == GUEST_EVENT_EXCEPTION)
 		return true;
@@ -87,12 +87,16 @@ static void inject_exception(struct vmx_vcpu *v, const struct guest_event *event
 {
 	unsigned vector = event->vector & 31;
 	unsigned merged = merge_exceptions(v->event, vector);
-	bool error = (HAS_ERROR_CODE >> merged & 1) && (vmcs_read(VMCS_GUEST_CR0) & CR0_PE);
+	bool error;
+
+	if (v->event == EVENT_SHUTDOWN)
+		return;
+	error = (HAS_ERROR_CODE >> merged & 1) && (vmcs_read(VMCS_GUEST_CR0) & CR0_PE);
 
 	if (vector == VECTOR_PF)
 		v->loaded ? write_cr2(event->address) : (void)(v->cr2 = event->address);
 	if (!merged && vector) {
-		v->shutdown = true;
+		v->event = EVENT_SHUTDOWN;
 		return;
 	}
 	/* A fault's saved image has RF set, so that a breakpoint on it does not hit twice; not a trap's. */

@@ -3,27 +3,20 @@
  * exit.c: from the exit fields of the VMCS to one struct hv_exit.
  *
  * A const table indexed by the basic exit reason (SDM appendix C) says what each reason is in hv's
- * words, whether the instruction's length is wanted, whether the exit can have interrupted the delivery of
- * an event, and who decodes the rest. What no table line names is HV_EXIT_UNKNOWN: hv stops that VM.
+ * words, whether the instruction's length is wanted, and who decodes the rest. A reason that no
+ * control of ours turns on is HV_EXIT_UNKNOWN: hv stops that VM.
  *
  * Exits that concern nobody but this back end (a host interrupt, an exception that only needs to be given
  * back to the guest, CR8) are dealt with here and come out as HV_EXIT_INTERRUPT.
  */
 #include "decode.h"
 #include "vmx.h"
+#include <asm/insn.h>
 #include <asm/irq.h>
 #include <asm/percpu.h>
 #include <asm/regs.h>
 
 #define DR7_GD BIT(13)
-
-struct vmx_exit_info {
-	const char *name;
-	enum hv_exit_reason reason;
-	bool insn;	/* skipping the instruction makes sense: read its length */
-	bool vectoring; /* may have interrupted the delivery of an event (28.2.4) */
-	void (*decode)(struct vmx_vcpu *v, struct hv_exit *exit);
-};
 
 static void on_external_interrupt(struct vmx_vcpu *v, struct hv_exit *exit)
 {
@@ -70,6 +63,7 @@ static void on_exception(struct vmx_vcpu *v, struct hv_exit *exit)
 	u32 info = vmcs_read(VMCS_EXIT_INTERRUPTION_INFO);
 
 	exit->raw.info1 = info;
+	vmx_requeue_event(v);
 	if ((info & EVENT_TYPE) == EVENT_TYPE_NMI) {
 		asm volatile("int %0" : : "i"(VECTOR_NMI) : "memory");
 		return;
@@ -101,6 +95,7 @@ static void on_ept_violation(struct vmx_vcpu *v, struct hv_exit *exit)
 {
 	u64 qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
 
+	vmx_requeue_event(v);
 	exit->raw.info1 = qualification;
 	exit->stage2.gpa.raw = vmcs_read(VMCS_GUEST_PHYSICAL_ADDRESS);
 	vmx_decode_ept_violation(qualification, &exit->stage2);
@@ -111,7 +106,7 @@ static void on_ept_violation(struct vmx_vcpu *v, struct hv_exit *exit)
 
 static void on_ept_misconfiguration(struct vmx_vcpu *v, struct hv_exit *exit)
 {
-	(void)v;
+	vmx_requeue_event(v);
 	exit->stage2 = (struct hv_exit_stage2){.gpa.raw = vmcs_read(VMCS_GUEST_PHYSICAL_ADDRESS)};
 	exit->raw.info1 = exit->stage2.gpa.raw;
 }
@@ -128,6 +123,7 @@ static void on_cr(struct vmx_vcpu *v, struct hv_exit *exit)
 	if (exit->cr.cr == 8) {
 		vmx_access_cr8(v, exit);
 		exit->reason = HV_EXIT_INTERRUPT;
+		exit->insn_len = 0;
 		return;
 	}
 	exit->cr.value = v->vcpu->gpr[exit->cr.gpr];
@@ -159,87 +155,117 @@ static void on_nmi_window(struct vmx_vcpu *v, struct hv_exit *exit)
 	vmx_set_nmi_window(v->vcpu, false);
 }
 
-static void on_qualified(struct vmx_vcpu *v, struct hv_exit *exit)
+/* Whatever else interrupted a delivery, or needs its qualification in a message. */
+static void on_other(struct vmx_vcpu *v, struct hv_exit *exit)
 {
-	(void)v;
+	vmx_requeue_event(v);
 	exit->raw.info1 = vmcs_read(VMCS_EXIT_QUALIFICATION);
 }
 
-#define INSN	  .insn = true
-#define VECTORING .vectoring = true
+/* A kick, or a deadline beyond what the timer can hold, is no end of a slice. */
+static void on_timer(struct vmx_vcpu *v, struct hv_exit *exit)
+{
+	if (tsc_read() < v->deadline)
+		exit->reason = HV_EXIT_INTERRUPT;
+	v->deadline = 0;
+}
 
-static const struct vmx_exit_info exits[] = {
-	[0] = {"exception or NMI", HV_EXIT_INTERRUPT, VECTORING, .decode = on_exception},
-	[1] = {"external interrupt", HV_EXIT_INTERRUPT, .decode = on_external_interrupt},
-	[2] = {"triple fault", HV_EXIT_SHUTDOWN},
-	[3] = {"INIT", HV_EXIT_INIT_SIPI},
-	[4] = {"SIPI", HV_EXIT_INIT_SIPI, .decode = on_qualified},
-	[7] = {"interrupt window", HV_EXIT_IRQ_WINDOW, .decode = on_irq_window},
-	[8] = {"NMI window", HV_EXIT_NMI_WINDOW, .decode = on_nmi_window},
-	[9] = {"task switch", HV_EXIT_UNKNOWN, VECTORING, .decode = on_qualified},
-	[10] = {"CPUID", HV_EXIT_CPUID, INSN},
-	[11] = {"GETSEC", HV_EXIT_VIRT_INSN, INSN},
-	[12] = {"HLT", HV_EXIT_HLT, INSN},
-	[13] = {"INVD", HV_EXIT_CACHE, INSN},
-	[15] = {"RDPMC", HV_EXIT_INTERRUPT, .decode = on_rdpmc},
-	[18] = {"VMCALL", HV_EXIT_HYPERCALL, INSN},
-	[19] = {"VMCLEAR", HV_EXIT_VIRT_INSN, INSN},
-	[20] = {"VMLAUNCH", HV_EXIT_VIRT_INSN, INSN},
-	[21] = {"VMPTRLD", HV_EXIT_VIRT_INSN, INSN},
-	[22] = {"VMPTRST", HV_EXIT_VIRT_INSN, INSN},
-	[23] = {"VMREAD", HV_EXIT_VIRT_INSN, INSN},
-	[24] = {"VMRESUME", HV_EXIT_VIRT_INSN, INSN},
-	[25] = {"VMWRITE", HV_EXIT_VIRT_INSN, INSN},
-	[26] = {"VMXOFF", HV_EXIT_VIRT_INSN, INSN},
-	[27] = {"VMXON", HV_EXIT_VIRT_INSN, INSN},
-	[28] = {"control-register access", HV_EXIT_CR, INSN, .decode = on_cr},
-	[30] = {"I/O instruction", HV_EXIT_PIO, INSN, .decode = on_io},
-	[31] = {"RDMSR", HV_EXIT_MSR_READ, INSN},
-	[32] = {"WRMSR", HV_EXIT_MSR_WRITE, INSN},
-	[33] = {"entry failure: guest state", HV_EXIT_ENTRY_FAILED, .decode = on_qualified},
-	[34] = {"entry failure: MSR loading", HV_EXIT_ENTRY_FAILED, .decode = on_qualified},
-	[36] = {"MWAIT", HV_EXIT_VIRT_INSN, INSN},
-	[39] = {"MONITOR", HV_EXIT_VIRT_INSN, INSN},
-	[40] = {"PAUSE", HV_EXIT_PAUSE, INSN},
-	[41] = {"entry failure: machine check", HV_EXIT_ENTRY_FAILED, .decode = on_qualified},
-	[48] = {"EPT violation", HV_EXIT_STAGE2, VECTORING, .decode = on_ept_violation},
-	[49] = {"EPT misconfiguration", HV_EXIT_STAGE2_BROKEN, VECTORING,
-		.decode = on_ept_misconfiguration},
-	[50] = {"INVEPT", HV_EXIT_VIRT_INSN, INSN},
-	[52] = {"preemption timer", HV_EXIT_TIMESLICE},
-	[53] = {"INVVPID", HV_EXIT_VIRT_INSN, INSN},
-	[54] = {"WBINVD", HV_EXIT_CACHE, INSN},
-	[55] = {"XSETBV", HV_EXIT_XSETBV, INSN},
-	[59] = {"VMFUNC", HV_EXIT_VIRT_INSN, INSN},
-	[62] = {"page-modification log full", HV_EXIT_PML_FULL, VECTORING},
+/* VMLAUNCH has not launched: the next try is one again. */
+static void on_entry_failure(struct vmx_vcpu *v, struct hv_exit *exit)
+{
+	vmx_vmclear(v->vmcs);
+	vmx_vmptrld(v->vmcs);
+	v->launched = false;
+	exit->raw.info1 = vmcs_read(VMCS_EXIT_QUALIFICATION);
+	if ((u16)exit->raw.reason == 41)
+		asm volatile("int %0" : : "i"(VECTOR_MC) : "memory");
+	vmx_explain_entry_failure(v, exit);
+}
+
+#define INSN(name_, reason_)                                   \
+	{                                                      \
+		.name = name_, .reason = reason_, .insn = true \
+	}
+#define INSN_WITH(name_, reason_, f)                                        \
+	{                                                                   \
+		.name = name_, .reason = reason_, .insn = true, .decode = f \
+	}
+#define PLAIN(name_, reason_, f)                              \
+	{                                                     \
+		.name = name_, .reason = reason_, .decode = f \
+	}
+#define OFF(name_)                                                           \
+	{                                                                    \
+		.name = name_, .reason = HV_EXIT_UNKNOWN, .decode = on_other \
+	}
+
+/* clang-format off */
+const struct vmx_exit_info vmx_exits[VMX_EXITS] = {
+	[0] = PLAIN("exception or NMI", HV_EXIT_INTERRUPT, on_exception),
+	[1] = PLAIN("external interrupt", HV_EXIT_INTERRUPT, on_external_interrupt),
+	[2] = PLAIN("triple fault", HV_EXIT_SHUTDOWN, NULL),
+	[3] = PLAIN("INIT signal", HV_EXIT_INIT_SIPI, NULL),
+	[4] = PLAIN("start-up IPI", HV_EXIT_INIT_SIPI, on_other),
+	[5] = OFF("I/O SMI"),
+	[6] = OFF("other SMI"),
+	[7] = PLAIN("interrupt window", HV_EXIT_IRQ_WINDOW, on_irq_window),
+	[8] = PLAIN("NMI window", HV_EXIT_NMI_WINDOW, on_nmi_window),
+	[9] = OFF("task switch"), /* no 64-bit system has one; none is emulated, the VM stops */
+	[10] = INSN("CPUID", HV_EXIT_CPUID),
+	[11] = INSN("GETSEC", HV_EXIT_VIRT_INSN),
+	[12] = INSN("HLT", HV_EXIT_HLT),
+	[13] = INSN("INVD", HV_EXIT_CACHE),
+	[14] = OFF("INVLPG"),
+	[15] = PLAIN("RDPMC", HV_EXIT_INTERRUPT, on_rdpmc),
+	[16] = OFF("RDTSC"),
+	[17] = OFF("RSM"),
+	[18] = INSN("VMCALL", HV_EXIT_HYPERCALL),
+	[19] = INSN("VMCLEAR", HV_EXIT_VIRT_INSN),
+	[20] = INSN("VMLAUNCH", HV_EXIT_VIRT_INSN),
+	[21] = INSN("VMPTRLD", HV_EXIT_VIRT_INSN),
+	[22] = INSN("VMPTRST", HV_EXIT_VIRT_INSN),
+	[23] = INSN("VMREAD", HV_EXIT_VIRT_INSN),
+	[24] = INSN("VMRESUME", HV_EXIT_VIRT_INSN),
+	[25] = INSN("VMWRITE", HV_EXIT_VIRT_INSN),
+	[26] = INSN("VMXOFF", HV_EXIT_VIRT_INSN),
+	[27] = INSN("VMXON", HV_EXIT_VIRT_INSN),
+	[28] = INSN_WITH("control-register access", HV_EXIT_CR, on_cr),
+	[29] = OFF("MOV DR"),
+	[30] = INSN_WITH("I/O instruction", HV_EXIT_PIO, on_io),
+	[31] = INSN("RDMSR", HV_EXIT_MSR_READ),
+	[32] = INSN("WRMSR", HV_EXIT_MSR_WRITE),
+	[33] = PLAIN("entry failure: guest state", HV_EXIT_ENTRY_FAILED, on_entry_failure),
+	[34] = PLAIN("entry failure: MSR loading", HV_EXIT_ENTRY_FAILED, on_entry_failure),
+	[35] = OFF("reason 35"),
+	[36] = INSN("MWAIT", HV_EXIT_VIRT_INSN),
+	[37] = OFF("monitor trap flag"),
+	[38] = OFF("reason 38"),
+	[39] = INSN("MONITOR", HV_EXIT_VIRT_INSN),
+	[40] = INSN("PAUSE", HV_EXIT_PAUSE),
+	[41] = PLAIN("entry failure: machine check", HV_EXIT_ENTRY_FAILED, on_entry_failure),
+	[42] = OFF("reason 42"),
+	[43] = OFF("TPR below threshold"),
+	[44] = OFF("APIC access"),
+	[45] = OFF("virtualized EOI"),
+	[46] = OFF("GDTR or IDTR access"),
+	[47] = OFF("LDTR or TR access"),
+	[48] = PLAIN("EPT violation", HV_EXIT_STAGE2, on_ept_violation),
+	[49] = PLAIN("EPT misconfiguration", HV_EXIT_STAGE2_BROKEN, on_ept_misconfiguration),
+	[50] = INSN("INVEPT", HV_EXIT_VIRT_INSN),
+	[51] = OFF("RDTSCP"),
+	[52] = PLAIN("preemption timer", HV_EXIT_TIMESLICE, on_timer),
+	[53] = INSN("INVVPID", HV_EXIT_VIRT_INSN),
+	[54] = INSN("WBINVD", HV_EXIT_CACHE),
+	[55] = INSN("XSETBV", HV_EXIT_XSETBV),
+	[56] = OFF("APIC write"),
+	[57] = OFF("RDRAND"),
+	[58] = OFF("INVPCID"),
+	[59] = INSN("VMFUNC", HV_EXIT_VIRT_INSN),
+	[60] = OFF("ENCLS"),
+	[61] = OFF("RDSEED"),
+	[62] = PLAIN("page-modification log full", HV_EXIT_PML_FULL, on_other),
+	[63] = OFF("XSAVES"),
 };
+/* clang-format on */
 
-static const struct vmx_exit_info unknown = {NULL, HV_EXIT_UNKNOWN, VECTORING,
-					     .decode = on_qualified};
-
-static const struct vmx_exit_info *exit_info(u32 reason)
-{
-	u16 basic = reason;
-
-	return basic < ARRAY_SIZE(exits) && exits[basic].name ? &exits[basic] : &unknown;
-}
-
-const char *vmx_exit_name(u32 reason)
-{
-	const char *name = exit_info(reason)->name;
-
-	return name ? name : "unknown";
-}
-
-void vmx_decode_exit(struct vmx_vcpu *v, u32 reason, struct hv_exit *exit)
-{
-	const struct vmx_exit_info *info = exit_info(reason);
-
-	exit->reason = info->reason;
-	exit->raw = (struct hv_exit_raw){reason, 0, 0};
-	exit->insn_len = info->insn ? vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH) : 0;
-	if (info->vectoring)
-		vmx_requeue_event(v);
-	if (info->decode)
-		info->decode(v, exit);
-}
+const struct vmx_exit_info vmx_exit_unknown = OFF("unknown");

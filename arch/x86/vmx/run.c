@@ -10,13 +10,17 @@
  *
  *     vmx_run                          vmx_nmi (any time)
  *     -------                          ------------------
- *     timer = what is left             kicked = true
+ *     arm the timer if need be         kicked = true
  *     if kicked: timer = 0             timer = 0
  *     enter ... exit, decode
  *     kicked = false
  *
  * An NMI before the test is seen by it; one after it has the last word on the timer; one after the exit leaves a
  * flag that costs the next run one early exit.
+ *
+ * Slices: the timer is armed when the deadline changes and then counts on through exits by itself ("save
+ * VMX-preemption timer value"), in guest time. Each entry compares the clock, so a guest that exits a lot
+ * stops in time; one that first exits a lot and then never is late by what its exits cost, once.
  */
 #define LOG_THIS LOG_VMX
 
@@ -32,46 +36,57 @@ _Static_assert(GPR_RAX == 0 && GPR_RCX == 1 && GPR_RDX == 2 && GPR_RBX == 3 && G
 		       GPR_RSI == 6 && GPR_RDI == 7 && GPR_R8 == 8 && GPR_R15 == 15,
 	       "entry.S has the registers in another order");
 
-#define REASON_ENTRY_FAILED BIT(31)
+/* One instruction each, because they are on the way of every exit; [c] and NMI-safe by that. */
+static inline bool kicked(void)
+{
+	bool set;
 
-/* [c] only the CPU itself, also in its NMI handler */
-static volatile bool kicked[ARCH_CPUS_MAX];
+	asm volatile("cmpb $0, %%gs:%c1"
+		     : "=@ccne"(set)
+		     : "i"(offsetof(struct percpu, nmi_kicked))
+		     : "memory");
+	return set;
+}
+
+static inline void set_kicked(bool to)
+{
+	asm volatile("movb %0, %%gs:%c1"
+		     :
+		     : "ir"((u8)to), "i"(offsetof(struct percpu, nmi_kicked))
+		     : "memory");
+}
 
 void vmx_nmi(void)
 {
-	kicked[percpu_id()] = true;
+	set_kicked(true);
 	vmcs_try_write(VMCS_PREEMPTION_TIMER, 0);
 }
 
-/* False when the deadline is over already. Rounded up, so that a timer exit is never early. */
-static bool arm_timer(u64 deadline)
+/* Rounded up, so that a timer exit is never early. */
+static void arm_timer(struct vmx_vcpu *v, u64 ticks, u64 deadline)
 {
-	u64 now = tsc_read(), ticks;
-
-	if (unlikely(now >= deadline))
-		return false;
-	ticks = ((deadline - now) >> vmx_caps.timer_shift) + 1;
+	ticks = (ticks >> vmx_caps.timer_shift) + 1;
 	vmcs_write(VMCS_PREEMPTION_TIMER, MIN(ticks, 0xffffffff));
-	if (unlikely(kicked[percpu_id()]))
-		vmcs_write(VMCS_PREEMPTION_TIMER, 0);
-	return true;
+	v->deadline = deadline;
 }
 
-static void write_event(struct vmx_vcpu *v)
+/* The event that waits; false for the one that ends it all. */
+static bool write_event(struct vmx_vcpu *v)
 {
+	if (v->event == EVENT_SHUTDOWN)
+		return false;
 	vmcs_write(VMCS_ENTRY_INTERRUPTION_INFO, v->event);
 	vmcs_write(VMCS_ENTRY_ERROR_CODE, v->event_error);
 	vmcs_write(VMCS_ENTRY_INSTRUCTION_LENGTH, v->event_insn_len);
+	v->event = 0;
+	return true;
 }
 
-/* What hv may have changed since the exit, and only that. */
-static void write_changes(struct vmx_vcpu *v)
+/* What hv may have changed since the exit. It nearly always did change RIP. */
+static void write_changes(struct vmx_vcpu *v, struct arch_vcpu *vcpu)
 {
-	struct arch_vcpu *vcpu = v->vcpu;
-
-	if (vcpu->rip != v->rip)
-		vmcs_write(VMCS_GUEST_RIP, vcpu->rip);
-	if (vcpu->rflags != v->rflags)
+	vmcs_write(VMCS_GUEST_RIP, vcpu->rip);
+	if (unlikely(vcpu->rflags != v->rflags))
 		vmcs_write(VMCS_GUEST_RFLAGS, vcpu->rflags);
 	if (unlikely(vcpu->gpr[GPR_RSP] != v->rsp))
 		vmcs_write(VMCS_GUEST_RSP, vcpu->gpr[GPR_RSP]);
@@ -79,20 +94,16 @@ static void write_changes(struct vmx_vcpu *v)
 		v->tsc_offset = vcpu->tsc_offset;
 		vmcs_write(VMCS_TSC_OFFSET, v->tsc_offset);
 	}
-	if (unlikely(v->event))
-		write_event(v);
 }
 
-static void read_back(struct vmx_vcpu *v)
+static void read_back(struct vmx_vcpu *v, struct arch_vcpu *vcpu)
 {
-	struct arch_vcpu *vcpu = v->vcpu;
-
-	vcpu->rip = v->rip = vmcs_read(VMCS_GUEST_RIP);
+	vcpu->rip = vmcs_read(VMCS_GUEST_RIP);
 	vcpu->rflags = v->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
 	vcpu->gpr[GPR_RSP] = v->rsp = vmcs_read(VMCS_GUEST_RSP);
 }
 
-/* VMLAUNCH or VMRESUME itself failed: controls or host state, our bug; the VM ends, the host goes on. */
+/* VMLAUNCH or VMRESUME itself failed: controls or host state, our bug. The VM ends, the host goes on. */
 static void refused(struct vmx_vcpu *v, struct hv_exit *exit)
 {
 	u64 error = vmcs_read(VMCS_INSTRUCTION_ERROR);
@@ -111,29 +122,39 @@ static void outside(struct hv_exit *exit, enum hv_exit_reason reason)
 	exit->raw = (struct hv_exit_raw){0, 0, 0};
 }
 
+static void decode(struct vmx_vcpu *v, struct hv_exit *exit)
+{
+	u32 reason = vmcs_read(VMCS_EXIT_REASON);
+	const struct vmx_exit_info *info = vmx_exit_info(reason);
+
+	exit->reason = info->reason;
+	exit->raw = (struct hv_exit_raw){reason, 0, 0};
+	exit->insn_len = info->insn ? vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH) : 0;
+	if (info->decode)
+		info->decode(v, exit);
+}
+
 void vmx_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
 {
 	struct vmx_vcpu *v = vmx_of(vcpu);
-	u32 reason;
+	u64 now = tsc_read();
 
-	if (unlikely(v->shutdown))
-		return outside(exit, HV_EXIT_SHUTDOWN);
-	if (unlikely(!arm_timer(deadline)))
+	if (unlikely(now >= deadline))
 		return outside(exit, HV_EXIT_TIMESLICE);
-	write_changes(v);
+	if (unlikely(v->event) && !write_event(v))
+		return outside(exit, HV_EXIT_SHUTDOWN);
+	if (unlikely(v->deadline != deadline))
+		arm_timer(v, deadline - now, deadline);
+	write_changes(v, vcpu);
+	if (unlikely(kicked()))
+		vmcs_write(VMCS_PREEMPTION_TIMER, 0);
 	if (unlikely(vmx_enter(vcpu->gpr, &v->host_rsp, v->launched)))
 		return refused(v, exit);
-	read_back(v);
-	reason = vmcs_read(VMCS_EXIT_REASON);
-	if (likely(!(reason & REASON_ENTRY_FAILED))) {
-		v->launched = true;
-		v->event = 0;
+	v->launched = true;
+	read_back(v, vcpu);
+	decode(v, exit);
+	if (unlikely(kicked())) {
+		set_kicked(false);
+		v->deadline = 0;
 	}
-	vmx_decode_exit(v, reason, exit);
-	kicked[percpu_id()] = false;
-	/* A kick, or a deadline beyond what the timer can hold. */
-	if (unlikely(exit->reason == HV_EXIT_TIMESLICE) && tsc_read() < deadline)
-		exit->reason = HV_EXIT_INTERRUPT;
-	if (unlikely(exit->reason == HV_EXIT_ENTRY_FAILED))
-		vmx_explain_entry_failure(v, exit);
 }

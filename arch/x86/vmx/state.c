@@ -220,7 +220,6 @@ void vmx_write_reset_state(struct vmx_vcpu *v)
 	for (unsigned i = 0; i < GPRS; i++)
 		v->vcpu->gpr[i] = 0;
 	write_state(v, &reset_state);
-	vmcs_write(VMCS_GUEST_RIP, v->rip = reset_state.rip);
 	vmcs_write(VMCS_GUEST_RFLAGS, v->rflags = reset_state.rflags);
 	vmcs_write(VMCS_GUEST_RSP, v->rsp = 0);
 }
@@ -241,7 +240,7 @@ void vmx_explain_entry_failure(struct vmx_vcpu *v, const struct hv_exit *exit)
 	struct guest_state state;
 	const char *broken;
 
-	log_error("VM entry failed: %s, qualification %llu", vmx_exit_name(exit->raw.reason),
+	log_error("VM entry failed: %s, qualification %llu", vmx_exit_info(exit->raw.reason)->name,
 		  (unsigned long long)exit->raw.info1);
 	current_limits(&limits);
 	vmx_get_state(v->vcpu, &state);
@@ -259,7 +258,8 @@ void vmx_dump(struct arch_vcpu *vcpu)
 			 (unsigned long long)r[i + 1], (unsigned long long)r[i + 2],
 			 (unsigned long long)r[i + 3]);
 	log_info("  rip %016llx rflags %016llx last exit: %s", (unsigned long long)vcpu->rip,
-		 (unsigned long long)vcpu->rflags, vmx_exit_name(vmcs_read(VMCS_EXIT_REASON)));
+		 (unsigned long long)vcpu->rflags,
+		 vmx_exit_info(vmcs_read(VMCS_EXIT_REASON))->name);
 	vmcs_dump();
 	vmx_return(v, before);
 }

@@ -52,6 +52,8 @@ enum vmx_switched_msr {
 #define EVENT_HAS_ERROR	    BIT(11)
 #define EVENT_NMI_UNBLOCKED BIT(12) /* exit info only: IRET had unblocked NMIs */
 #define EVENT_VALID	    BIT(31)
+/* Ours, in a reserved bit, never in a VMCS: a fault on top of #DF. The vCPU enters no more. */
+#define EVENT_SHUTDOWN BIT(30)
 
 /*
  * struct vmx_vcpu: the back end's own part of a vCPU, in a page of its own.
@@ -67,14 +69,14 @@ struct vmx_vcpu {
 	bool launched;		/* [o] VMRESUME, not VMLAUNCH */
 	unsigned cpu;		/* [o] whose host state the VMCS holds; NO_CPU: nobody's */
 	u64 host_rsp;		/* [o] HOST_RSP as last written */
-	u64 rip, rsp, rflags;	/* [o] GUEST_ fields as last read or written */
+	u64 rsp, rflags;	/* [o] GUEST_ fields as last read or written */
+	u64 deadline;		/* [o] what PREEMPTION_TIMER counts down to; 0: arm it again */
 	u64 tsc_offset;		/* [o] TSC_OFFSET as last written */
 	u64 eptp;		/* [o] EPT_POINTER as last written */
 	u32 primary, secondary; /* [o] controls as last written */
 	u32 event;		/* [o] ENTRY_INTERRUPTION_INFO of the coming entry, or 0 */
 	u32 event_error;	/* [o] its error code */
 	u32 event_insn_len;	/* [o] its instruction's length, for software events */
-	bool shutdown;		/* [o] a third exception in a row: no more entries */
 	u64 cr2, dr[4], dr6;	/* [o] while not loaded; then the CPU has them */
 	u64 cr8;		/* [o] */
 	u64 msr[SW_MSRS];	/* [o] while not loaded */
@@ -120,9 +122,29 @@ void vmx_nmi(void);
 unsigned vmx_enter(u64 *gpr, u64 *host_rsp, bool launched);
 extern const char vmx_exit_point[];
 
-/* exit.c: fills *exit from the exit fields of the current VMCS. */
-void vmx_decode_exit(struct vmx_vcpu *v, u32 reason, struct hv_exit *exit);
-const char *vmx_exit_name(u32 reason);
+/*
+ * exit.c: one line for each basic exit reason (SDM appendix C), all of them named.
+ *
+ * reason	in hv's words
+ * insn		skipping the instruction makes sense: read its length
+ * decode	fills in the rest, or deals with the exit altogether; may be NULL
+ */
+struct vmx_exit_info {
+	const char *name;
+	void (*decode)(struct vmx_vcpu *v, struct hv_exit *exit);
+	u8 reason;
+	bool insn;
+};
+
+#define VMX_EXITS 64
+extern const struct vmx_exit_info vmx_exits[VMX_EXITS], vmx_exit_unknown;
+
+static inline const struct vmx_exit_info *vmx_exit_info(u32 reason)
+{
+	u16 basic = reason;
+
+	return likely(basic < VMX_EXITS) ? &vmx_exits[basic] : &vmx_exit_unknown;
+}
 
 /* state.c */
 void vmx_get_state(struct arch_vcpu *vcpu, struct guest_state *state);

@@ -16,21 +16,23 @@
 /* What makes a CPU look again: nothing needed, an interrupt, or an NMI (arch/x86/vmx/run.c: why). */
 enum ipi_need { IPI_NONE, IPI_IRQ, IPI_NMI };
 
+/* clang-format off */
 struct percpu {
-	struct percpu *self; /* [I] gs:0 */
-	u32 id;		     /* [I] dense number, as arch_cpu_id() */
-	u32 apic_id;	     /* [I] */
-	u32 needs_ipi;	     /* [a] in a guest or asleep: a kick must interrupt it (idle.c) */
-	void (*on_nmi)(
-		void);	    /* [I] the back end's part of the NMI handler; it wants kicks by NMI */
-	u32 kicked;	    /* [a] a kick came since arch_idle() returned last */
-	u64 timer_deadline; /* [c] what apic_timer_arm() was last told; 0: fired or disarmed */
-	bool timer_fired;   /* [c] the APIC timer has interrupted since apic_timer_arm() */
-	u64 interrupts;	    /* [c] host interrupts taken */
-	u64 nmis;	    /* [c] */
-	u64 gdt[GDT_ENTRIES]; /* [I] */
-	struct tss tss;	      /* [I] */
+	struct percpu *self;	/* [I] gs:0 */
+	u32 id;			/* [I] dense number, as arch_cpu_id() */
+	u32 apic_id;		/* [I] */
+	u32 needs_ipi;		/* [a] in a guest or asleep: a kick must interrupt it (idle.c) */
+	u32 kicked;		/* [a] a kick came since arch_idle() returned last */
+	bool nmi_kicked;	/* [c] set and read by the back end, in on_nmi too */
+	void (*on_nmi)(void);	/* [I] the back end's part of an NMI; kicks then come as NMI */
+	u64 timer_deadline;	/* [c] what apic_timer_arm() was last told; 0: fired or disarmed */
+	bool timer_fired;	/* [c] the APIC timer has interrupted since apic_timer_arm() */
+	u64 interrupts;		/* [c] host interrupts taken */
+	u64 nmis;		/* [c] */
+	u64 gdt[GDT_ENTRIES];	/* [I] */
+	struct tss tss;		/* [I] */
 } __aligned(64);
+/* clang-format on */
 
 extern struct percpu percpu_area[ARCH_CPUS_MAX];
 
