@@ -10,7 +10,6 @@
 #include <arch/init.h>
 #include <asm/cpuid.h>
 #include <asm/image.h>
-#include <lib/error.h>
 #include <hv/main.h>
 #include <lib/log.h>
 #include "multiboot.h"
@@ -41,24 +40,29 @@ static bool read_machine(void *context, u64 address, void *to, size_t length)
 	return true;
 }
 
+/* For what a loader got wrong: no panic, since nothing of ours is broken. The reason is in the log. */
+static void __noreturn give_up(void)
+{
+	log_error("cannot start without that; stopping");
+	arch_machine_end(false);
+}
+
 static void parse_loader(const struct boot_reader *reader, u32 magic, u32 information,
 			 struct boot_info *info)
 {
-	int error;
+	unsigned protocol = magic == MB1_LOADER_MAGIC ? 1 : magic == MB2_LOADER_MAGIC ? 2 : 0;
 
-	if (magic == MB2_LOADER_MAGIC)
-		error = multiboot2_parse(reader, information, info, &boot_map);
-	else if (magic == MB1_LOADER_MAGIC)
-		error = multiboot1_parse(reader, information, info, &boot_map);
-	else
-		panic("boot: EAX is 0x%x: not started by a multiboot loader (0x%x, or 0x%x for "
-		      "multiboot 2)",
-		      magic, MB1_LOADER_MAGIC, MB2_LOADER_MAGIC);
-	if (error)
-		panic("boot: the multiboot information at 0x%x is of no use: %s", information,
-		      error_name(error));
-	log_info("loader '%s', multiboot %u, command line '%s'", info->loader,
-		 magic == MB2_LOADER_MAGIC ? 2 : 1, info->command_line);
+	if (!protocol) {
+		log_error("EAX is 0x%x: not started by a multiboot loader (0x%x, or 0x%x for "
+			  "multiboot 2)",
+			  magic, MB1_LOADER_MAGIC, MB2_LOADER_MAGIC);
+		give_up();
+	}
+	if (protocol == 1 ? multiboot1_parse(reader, information, info, &boot_map)
+			  : multiboot2_parse(reader, information, info, &boot_map))
+		give_up();
+	log_info("loader '%s', multiboot %u, command line '%s'", info->loader, protocol,
+		 info->command_line);
 }
 
 static void apply_log_option(void)
@@ -71,6 +75,12 @@ static void apply_log_option(void)
 			  (int)length, bad);
 }
 
+static const char *const type_names[] = {
+	[BOOT_MEMORY_USABLE] = "usable", [BOOT_MEMORY_RESERVED] = "reserved",
+	[BOOT_MEMORY_ACPI] = "ACPI",	 [BOOT_MEMORY_NVS] = "ACPI NVS",
+	[BOOT_MEMORY_BAD] = "bad",
+};
+
 static void parse_memory(struct boot_info *info)
 {
 	u64 bytes = 0;
@@ -80,16 +90,18 @@ static void parse_memory(struct boot_info *info)
 	memory_find_usable(info);
 	memory_find_trampoline(info);
 	for (unsigned i = 0; i < info->memory_count; i++)
-		log_debug("memory 0x%012lx-0x%012lx type %u", info->memory[i].range.start.raw,
-			  info->memory[i].range.end.raw, info->memory[i].type);
+		log_debug("memory 0x%012lx-0x%012lx %s", info->memory[i].range.start.raw,
+			  info->memory[i].range.end.raw, type_names[info->memory[i].type]);
 	for (unsigned i = 0; i < info->usable_count; i++)
 		bytes += info->usable[i].end.raw - info->usable[i].start.raw;
 	for (unsigned i = 0; i < info->module_count; i++)
 		log_info("module %u at 0x%lx, %lu bytes: '%s'", i, info->modules[i].range.start.raw,
 			 info->modules[i].range.end.raw - info->modules[i].range.start.raw,
 			 info->modules[i].command_line);
-	if (!bytes)
-		panic("boot: the memory map leaves no usable memory above 1 MiB");
+	if (!bytes) {
+		log_error("the memory map leaves no usable memory above 1 MiB");
+		give_up();
+	}
 	log_info("memory: %lu MiB usable in %u pieces", bytes >> 20, info->usable_count);
 }
 

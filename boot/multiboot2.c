@@ -212,7 +212,11 @@ int multiboot2_parse(const struct boot_reader *reader, u32 address, struct boot_
 		log_error("multiboot2: the information at 0x%x cannot be read", address);
 		return ERR_RANGE;
 	}
-	if (!IS_ALIGNED(address, 8) || total < 16 || total > MB2_SIZE_MAX) {
+	if (!IS_ALIGNED(address, 8)) {
+		log_error("multiboot2: the information at 0x%x is not aligned to 8 bytes", address);
+		return ERR_FORMAT;
+	}
+	if (total < 16 || total > MB2_SIZE_MAX) {
 		log_error(
 			"multiboot2: the information at 0x%x says it has %u bytes: that cannot be",
 			address, total);

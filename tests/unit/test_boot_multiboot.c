@@ -371,6 +371,7 @@ static void multiboot2_off_its_alignment_is_refused(void **state)
 	(void)state;
 	mb.info += 4;
 	assert_int_equal(parse_mb2(&mb), ERR_FORMAT);
+	assert_said("is not aligned to 8 bytes");
 	mb.info = 0xfffffffc;
 	assert_int_equal(parse_mb2(&mb), ERR_RANGE);
 	world_free(mb.world);
