@@ -3,6 +3,7 @@
  * cpu.c: the small answers of include/arch/cpu.h: who am I, where is memory, clear and copy a page.
  */
 #include <arch/cpu.h>
+#include <asm/cpuid.h>
 #include <asm/image.h>
 #include <asm/insn.h>
 #include <asm/layout.h>
@@ -14,6 +15,13 @@ struct percpu percpu_area[ARCH_CPUS_MAX];
 unsigned arch_cpu_id(void)
 {
 	return percpu_id();
+}
+
+struct arch_cpuid arch_cpuid(u32 leaf, u32 subleaf)
+{
+	struct cpuid_regs r = cpuid(leaf, subleaf);
+
+	return (struct arch_cpuid){r.eax, r.ebx, r.ecx, r.edx};
 }
 
 void arch_cpu_relax(void)

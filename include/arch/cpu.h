@@ -29,6 +29,12 @@ void arch_cpu_relax(void);
 u64 arch_ticks(void);
 u64 arch_ticks_per_second(void);
 
+/* What the CPU says about itself: the instruction CPUID, for the policy that guests are shown. */
+struct arch_cpuid {
+	u32 eax, ebx, ecx, edx;
+};
+struct arch_cpuid arch_cpuid(u32 leaf, u32 subleaf);
+
 /*
  * Makes `cpu` leave its guest, if it is in one, and pass the run loop's entry check again. Does not
  * wait and queues nothing: what the CPU shall find at its entry check was stored before the call.

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config.c: the parser of a boot module's command line.
+ *
+ * The line comes from a boot loader, so nothing in it is trusted. Words are a const table: a key and
+ * the function that checks its value and stores it.
+ *
+ * Invariants:
+ * CONFIG-1  whatever the line, parsing ends, reads nothing past its NUL and writes only *out.
+ * CONFIG-2  a config that is returned has a name, a size of whole pages, 1 to VM_VCPUS_MAX vCPUs and
+ *	     only CPUs that the machine has.
+ */
+#include <arch/addr.h>
+#include <hv/config.h>
+#include <lib/error.h>
+#include <lib/string.h>
+
+/* The value of the word at hand, and what the machine has. */
+struct value {
+	const char *text;
+	size_t len;
+	unsigned cpus;
+	const char *why;
+};
+
+static bool name_is_good(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		char c = text[i];
+		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+
+		if (!letter && !(c >= '0' && c <= '9') && c != '-' && c != '_')
+			return false;
+	}
+	return len > 0 && len < VM_NAME_MAX;
+}
+
+static int store_name(struct value *value, char *to)
+{
+	if (!name_is_good(value->text, value->len)) {
+		value->why = "a name is 1 to 23 letters, digits, - or _";
+		return ERR_INVALID;
+	}
+	memcpy(to, value->text, value->len);
+	to[value->len] = '\0';
+	return 0;
+}
+
+static int set_name(struct value *value, struct vm_config *out)
+{
+	return store_name(value, out->name);
+}
+
+static int set_module_of(struct value *value, struct vm_config *out)
+{
+	return store_name(value, out->module_of);
+}
+
+static int number_in(struct value *value, u64 low, u64 high, u64 *out)
+{
+	u64 number;
+
+	if (string_to_u64(value->text, value->len, &number) != 0)
+		return ERR_INVALID;
+	if (number < low || number > high)
+		return ERR_RANGE;
+	*out = number;
+	return 0;
+}
+
+static int set_memory(struct value *value, struct vm_config *out)
+{
+	value->why = "memory is 64K to 1024G in whole pages, as in 16M";
+	if (number_in(value, VM_MEMORY_MIN, VM_MEMORY_MAX, &out->memory) != 0)
+		return ERR_RANGE;
+	return IS_ALIGNED(out->memory, PAGE_SIZE) ? 0 : ERR_INVALID;
+}
+
+static int set_vcpus(struct value *value, struct vm_config *out)
+{
+	u64 number = 0;
+	int error = number_in(value, 1, VM_VCPUS_MAX, &number);
+
+	value->why = "vcpus is 1 to 16";
+	out->vcpus = (unsigned)number;
+	return error;
+}
+
+static int set_console(struct value *value, struct vm_config *out)
+{
+	value->why = "console is a number of bytes, 256 to 1G";
+	return number_in(value, VM_CONSOLE_MIN, 1ull << 30, &out->console);
+}
+
+static int set_type(struct value *value, struct vm_config *out)
+{
+	value->why = "type is multiboot or real";
+	if (string_is(value->text, value->len, "multiboot"))
+		out->type = VM_MULTIBOOT;
+	else if (string_is(value->text, value->len, "real"))
+		out->type = VM_REAL;
+	else
+		return ERR_INVALID;
+	return 0;
+}
+
+/* One CPU number at *at, which is moved behind it. */
+static int take_cpu(const struct value *value, size_t *at, u64 *out)
+{
+	size_t start = *at;
+
+	while (*at < value->len && value->text[*at] >= '0' && value->text[*at] <= '9')
+		(*at)++;
+	if (string_to_u64(value->text + start, *at - start, out) != 0)
+		return ERR_INVALID;
+	return *out < MIN(value->cpus, 64u) ? 0 : ERR_RANGE;
+}
+
+/* 0 or 1,3 or 2-5: a set of CPUs. */
+static int set_cpus(struct value *value, struct vm_config *out)
+{
+	u64 first, last, set = 0;
+	size_t at = 0;
+
+	value->why = "cpu is a list of this machine's CPUs, as in 0 or 0,2 or 1-3";
+	for (;;) {
+		if (take_cpu(value, &at, &first) != 0)
+			return ERR_RANGE;
+		last = first;
+		if (at < value->len && value->text[at] == '-') {
+			at++;
+			if (take_cpu(value, &at, &last) != 0 || last < first)
+				return ERR_RANGE;
+		}
+		set |= BITS(last, first);
+		if (at == value->len)
+			break;
+		if (value->text[at++] != ',')
+			return ERR_INVALID;
+	}
+	out->cpus = set;
+	return 0;
+}
+
+static const struct word {
+	const char *key;
+	int (*set)(struct value *value, struct vm_config *out);
+} words[] = {
+	{"name", set_name}, {"for", set_module_of}, {"memory", set_memory},   {"vcpus", set_vcpus},
+	{"cpu", set_cpus},  {"type", set_type},	    {"console", set_console},
+};
+
+static size_t word_length(const char *text)
+{
+	size_t len = 0;
+
+	while (text[len] && text[len] != ' ')
+		len++;
+	return len;
+}
+
+static int parse_word(const char *text, size_t len, unsigned cpus, struct vm_config *out,
+		      struct config_error *error)
+{
+	const char *equal = memchr(text, '=', len);
+	size_t key = equal ? (size_t)(equal - text) : len;
+
+	*error = (struct config_error){text, len, "there is no such word"};
+	for (size_t i = 0; equal && i < ARRAY_SIZE(words); i++) {
+		struct value value = {equal + 1, len - key - 1, cpus, NULL};
+		int result;
+
+		if (!string_is(text, key, words[i].key))
+			continue;
+		result = words[i].set(&value, out);
+		error->why = value.why;
+		return result;
+	}
+	return ERR_INVALID;
+}
+
+static int store_arg(const char *text, struct vm_config *out, struct config_error *error)
+{
+	while (*text == ' ')
+		text++;
+	if (string_copy(out->arg, sizeof(out->arg), text))
+		return 0;
+	*error = (struct config_error){text, strlen(text),
+				       "a guest's command line has 255 characters"};
+	return ERR_RANGE;
+}
+
+static int check_whole(const char *line, const struct vm_config *out, struct config_error *error)
+{
+	*error = (struct config_error){line, strlen(line), "a VM needs name=NAME"};
+	return out->name[0] || out->module_of[0] ? 0 : ERR_INVALID;
+}
+
+int vm_config_parse(const char *line, unsigned cpus, struct vm_config *out,
+		    struct config_error *error)
+{
+	const char *at = line;
+	bool first = true;
+
+	*out = (struct vm_config){.type = VM_MULTIBOOT,
+				  .memory = 16ull << 20,
+				  .vcpus = 1,
+				  .console = VM_CONSOLE_SIZE};
+	for (; *at; first = false) {
+		size_t len = word_length(at);
+		int result = 0;
+
+		if (len >= 4 && memcmp(at, "arg=", 4) == 0) {
+			result = store_arg(at + 4, out, error);
+			len = strlen(at);
+		} else if (len > 0 && !(first && !memchr(at, '=', len))) {
+			result = parse_word(at, len, cpus, out, error);
+		}
+		if (result != 0)
+			return result;
+		at += len;
+		if (out->module_of[0] && *at) {
+			result = store_arg(at, out, error);
+			return result;
+		}
+		at += *at == ' ';
+	}
+	return check_whole(line, out, error);
+}

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cpuid.c: the CPUID policy: one rule a leaf, each with its reason.
+ *
+ * A bit that no mask names is hidden: what we do not know, a guest shall not use. A leaf without a rule
+ * reads zero, on both vendors, also past the last leaf (there Intel repeats the last basic leaf, SDM vol. 2A; guests
+ * that ask for it are wrong on half of the machines).
+ *
+ * Invariants:
+ * CPUID-1  a guest never sees VMX, SVM, a local APIC, or a feature whose state is not switched with it.
+ * CPUID-2  EAX of leaves 0, 40000000h and 80000000h names the last leaf that has a rule in its range.
+ * CPUID-3  two VMs with the same configuration read the same on every CPU at any time.
+ */
+#include <abi/machine.h>
+#include <abi/hypercall.h>
+#include <hv/cpuid.h>
+#include <lib/string.h>
+
+#define ALL 0xffffffffu
+
+#define SUBLEAVES_MAX 4 /* of a rule for any subleaf: caches of one CPU */
+
+/* Leaf 1. */
+#define ECX1_PASS                                                                                \
+	(BIT(0) /* SSE3 */ | BIT(1) /* PCLMULQDQ */ | BIT(9) /* SSSE3 */ | BIT(12) /* FMA */ |   \
+	 BIT(13) /* CX16 */ | BIT(17) /* PCID */ | BIT(19) /* SSE4.1 */ | BIT(20) /* SSE4.2 */ | \
+	 BIT(22) /* MOVBE */ | BIT(23) /* POPCNT */ | BIT(25) /* AES */ | BIT(26) /* XSAVE */ |  \
+	 BIT(28) /* AVX */ | BIT(29) /* F16C */ | BIT(30) /* RDRAND */)
+#define ECX1_OSXSAVE	BIT(27)
+#define ECX1_XSAVE	BIT(26)
+#define ECX1_AVX	(BIT(12) | BIT(28) | BIT(29))
+#define ECX1_HYPERVISOR BIT(31)
+#define EDX1_PASS                                                                             \
+	(BITS(6, 0) /* FPU VME DE PSE TSC MSR PAE */ | BIT(8) /* CX8 */ | BIT(11) /* SEP */ | \
+	 BIT(13) /* PGE */ | BIT(15) /* CMOV */ | BITS(17, 16) /* PAT PSE36 */ |              \
+	 BIT(19) /* CLFLUSH */ | BITS(26, 23) /* MMX FXSR SSE SSE2 */)
+#define EDX1_HTT BIT(28)
+
+/* Leaf 7. */
+#define EBX7_PASS                                                                           \
+	(BIT(0) /* FSGSBASE */ | BIT(3) /* BMI1 */ | BIT(5) /* AVX2 */ | BIT(6) /* FDP */ | \
+	 BIT(7) /* SMEP */ | BIT(8) /* BMI2 */ | BIT(9) /* ERMS */ | BIT(13) /* no FCS */ | \
+	 BIT(18) /* RDSEED */ | BIT(19) /* ADX */ | BIT(20) /* SMAP */ |                    \
+	 BIT(23) /* CLFLUSHOPT */ | BIT(24) /* CLWB */ | BIT(29) /* SHA */)
+#define EBX7_AVX2 BIT(5)
+#define ECX7_PASS \
+	(BIT(2) /* UMIP */ | BIT(8) /* GFNI */ | BIT(9) /* VAES */ | BIT(10) /* VPCLMUL */)
+#define ECX7_AVX  (BIT(9) | BIT(10))
+#define EDX7_PASS BIT(4) /* FSRM */
+
+/* Leaf 80000001h. */
+#define ECX81_PASS                                                     \
+	(BIT(0) /* LAHF */ | BIT(5) /* LZCNT */ | BIT(6) /* SSE4A */ | \
+	 BIT(7) /* misaligned SSE */ | BIT(8) /* PREFETCHW */)
+#define EDX81_PASS                                                             \
+	((EDX1_PASS & 0x0183f3ff) | BIT(11) /* SYSCALL */ | BIT(20) /* NX */ | \
+	 BIT(22) /* MMXEXT */ | BIT(26) /* 1 GiB pages */ | BIT(29) /* long mode */)
+
+#define XCR0_AVX     BIT(2)
+#define CR4_OSXSAVE  BIT(18)
+#define XSAVE_LEGACY 576u /* bytes of the legacy area and the header, SDM vol. 1, 13.4 */
+
+/* For a mask that depends on the VM or on another leaf. */
+enum build {
+	BUILD_MASK,
+	BUILD_LAST_LEAF,
+	BUILD_FEATURES,
+	BUILD_FEATURES_7,
+	BUILD_CACHES,
+	BUILD_TOPOLOGY,
+	BUILD_XSAVE,
+	BUILD_XSAVE_AVX,
+	BUILD_SIGNATURE,
+	BUILD_HYPERCALLS
+};
+
+static const struct cpuid_rule {
+	u32 leaf, subleaf;
+	struct arch_cpuid pass; /* eax, ebx, ecx, edx */
+	u8 build, fill;
+	const char *why;
+} rules[] = {
+	{0x0,
+	 CPUID_SUBLEAF_ANY,
+	 {ALL, ALL, ALL, ALL},
+	 BUILD_LAST_LEAF,
+	 0,
+	 "the vendor is real: guests choose VMCALL or VMMCALL by it"},
+	{0x1,
+	 CPUID_SUBLEAF_ANY,
+	 {ALL, 0xff00, ECX1_PASS, EDX1_PASS},
+	 BUILD_FEATURES,
+	 CPUID_FILL_FEATURES,
+	 "no VMX, MONITOR, APIC, MTRR, MCA, PMU: hv has no model of them"},
+	{0x2, CPUID_SUBLEAF_ANY, {ALL, ALL, ALL, ALL}, 0, 0, "cache descriptors: harmless facts"},
+	{0x4,
+	 CPUID_SUBLEAF_ANY,
+	 {0x3ff, ALL, ALL, ALL},
+	 BUILD_CACHES,
+	 0,
+	 "caches as they are, shared with nobody: the fields that count CPUs are cleared"},
+	{0x7,
+	 0,
+	 {0, EBX7_PASS, ECX7_PASS, EDX7_PASS},
+	 BUILD_FEATURES_7,
+	 0,
+	 "no TSX, AVX-512, PKU, INVPCID, RDPID, TSC_ADJUST: not switched or not enabled"},
+	{0xb,
+	 0,
+	 {0, 0, 0, 0},
+	 BUILD_TOPOLOGY,
+	 CPUID_FILL_TOPOLOGY,
+	 "topology is the VM's: one thread a core"},
+	{0xb, 1, {0, 0, 0, 0}, BUILD_TOPOLOGY, CPUID_FILL_TOPOLOGY, "all vCPUs in one package"},
+	{0xd,
+	 0,
+	 {0, 0, 0, 0},
+	 BUILD_XSAVE,
+	 CPUID_FILL_XSAVE,
+	 "x87, SSE and AVX: what vcpu_load switches"},
+	{0xd, 1, {BIT(0), 0, 0, 0}, 0, 0, "XSAVEOPT; XSAVEC and XSAVES would need IA32_XSS"},
+	{0xd,
+	 2,
+	 {ALL, ALL, ALL, 0},
+	 BUILD_XSAVE_AVX,
+	 0,
+	 "where AVX state lies is the CPU's choice"},
+	{0x15, CPUID_SUBLEAF_ANY, {ALL, ALL, ALL, 0}, 0, 0, "TSC and crystal: the TSC is real"},
+	{0x16, CPUID_SUBLEAF_ANY, {0xffff, 0xffff, 0xffff, 0}, 0, 0, "frequencies in MHz"},
+
+	{0x40000000, CPUID_SUBLEAF_ANY, {0, 0, 0, 0}, BUILD_SIGNATURE, 0, "who we are"},
+	{0x40000001,
+	 CPUID_SUBLEAF_ANY,
+	 {0, 0, 0, 0},
+	 BUILD_HYPERCALLS,
+	 CPUID_FILL_VCPU,
+	 "the hypercall interface"},
+
+	{0x80000000, CPUID_SUBLEAF_ANY, {ALL, ALL, ALL, ALL}, BUILD_LAST_LEAF, 0, "as leaf 0"},
+	{0x80000001,
+	 CPUID_SUBLEAF_ANY,
+	 {ALL, 0, ECX81_PASS, EDX81_PASS},
+	 0,
+	 0,
+	 "no SVM, SKINIT, IBS, LWP, topology extensions, RDTSCP, FFXSR: no model, or not switched"},
+	{0x80000002, CPUID_SUBLEAF_ANY, {ALL, ALL, ALL, ALL}, 0, 0, "brand string"},
+	{0x80000003, CPUID_SUBLEAF_ANY, {ALL, ALL, ALL, ALL}, 0, 0, "brand string"},
+	{0x80000004, CPUID_SUBLEAF_ANY, {ALL, ALL, ALL, ALL}, 0, 0, "brand string"},
+	{0x80000005, CPUID_SUBLEAF_ANY, {ALL, ALL, ALL, ALL}, 0, 0, "L1 caches and TLBs: facts"},
+	{0x80000006, CPUID_SUBLEAF_ANY, {ALL, ALL, ALL, ALL}, 0, 0, "L2 and L3 caches: facts"},
+	{0x80000007,
+	 CPUID_SUBLEAF_ANY,
+	 {0, 0, 0, BIT(8)},
+	 0,
+	 0,
+	 "invariant TSC, no power management"},
+	{0x80000008,
+	 CPUID_SUBLEAF_ANY,
+	 {0xffff, 0, 0, 0},
+	 0,
+	 0,
+	 "address widths; core counts and speculation controls hidden: their MSRs are"},
+};
+
+static u32 range_of(u32 leaf)
+{
+	return leaf & 0xf0000000u;
+}
+
+static u32 last_leaf(u32 range, u32 machine_last)
+{
+	u32 last = range;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+		if (range_of(rules[i].leaf) == range && rules[i].leaf <= machine_last)
+			last = MAX(last, rules[i].leaf);
+	return last;
+}
+
+struct builder {
+	struct cpuid_table *table;
+	unsigned vcpus;
+	u64 xcr0;
+	struct arch_cpuid (*machine)(u32 leaf, u32 subleaf);
+};
+
+static struct arch_cpuid build_features(const struct builder *b, struct arch_cpuid v)
+{
+	v.ebx |= b->vcpus << 16;
+	v.edx |= b->vcpus > 1 ? EDX1_HTT : 0;
+	v.ecx |= ECX1_HYPERVISOR;
+	if (b->xcr0 == 0)
+		v.ecx &= ~ECX1_XSAVE;
+	if (!(b->xcr0 & XCR0_AVX))
+		v.ecx &= ~ECX1_AVX;
+	return v;
+}
+
+static struct arch_cpuid build_features_7(const struct builder *b, struct arch_cpuid v)
+{
+	if (!(b->xcr0 & XCR0_AVX)) {
+		v.ebx &= ~EBX7_AVX2;
+		v.ecx &= ~ECX7_AVX;
+	}
+	return v;
+}
+
+/* SDM vol. 2A, CPUID leaf 0BH. Level type 1 is SMT, 2 core. */
+static struct arch_cpuid build_topology(const struct builder *b, u32 level)
+{
+	u32 bits = b->vcpus > 1 ? 32 - (u32)__builtin_clz(b->vcpus - 1) : 0;
+
+	return (struct arch_cpuid){.eax = level ? bits : 0,
+				   .ebx = level ? b->vcpus : 1,
+				   .ecx = (level + 1) << 8 | level};
+}
+
+static struct arch_cpuid build_xsave(const struct builder *b)
+{
+	struct arch_cpuid avx = b->machine(0xd, 2), v = {.eax = (u32)b->xcr0};
+
+	if (b->xcr0 == 0)
+		return v;
+	v.ebx = XSAVE_LEGACY;
+	v.ecx = b->xcr0 & XCR0_AVX ? avx.ebx + avx.eax : XSAVE_LEGACY;
+	return v;
+}
+
+static struct arch_cpuid build_signature(void)
+{
+	struct arch_cpuid v = {.eax = MACHINE_CPUID_HYPERCALLS};
+
+	memcpy(&v.ebx, MACHINE_SIGNATURE, 4);
+	memcpy(&v.ecx, MACHINE_SIGNATURE + 4, 4);
+	memcpy(&v.edx, MACHINE_SIGNATURE + 8, 4);
+	return v;
+}
+
+static struct arch_cpuid masked(struct arch_cpuid v, struct arch_cpuid pass)
+{
+	return (struct arch_cpuid){v.eax & pass.eax, v.ebx & pass.ebx, v.ecx & pass.ecx,
+				   v.edx & pass.edx};
+}
+
+static struct arch_cpuid build_value(const struct builder *b, const struct cpuid_rule *rule,
+				     u32 subleaf)
+{
+	struct arch_cpuid machine = b->machine(rule->leaf, subleaf);
+	struct arch_cpuid v = masked(machine, rule->pass);
+
+	switch ((enum build)rule->build) {
+	case BUILD_LAST_LEAF:
+		v.eax = last_leaf(rule->leaf, machine.eax);
+		return v;
+	case BUILD_FEATURES:
+		return build_features(b, v);
+	case BUILD_FEATURES_7:
+		return build_features_7(b, v);
+	case BUILD_TOPOLOGY:
+		return build_topology(b, subleaf);
+	case BUILD_XSAVE:
+		return build_xsave(b);
+	case BUILD_XSAVE_AVX:
+		return b->xcr0 & XCR0_AVX ? v : (struct arch_cpuid){0};
+	case BUILD_SIGNATURE:
+		return build_signature();
+	case BUILD_HYPERCALLS:
+		return (struct arch_cpuid){MACHINE_VERSION, HYPERCALLS, 0, b->vcpus};
+	case BUILD_MASK:
+	case BUILD_CACHES:
+		break;
+	}
+	return v;
+}
+
+/* Where the index of a leaf is kept, or NULL for a leaf that no rule can have. */
+static u8 *slot_of(struct cpuid_table *table, u32 leaf)
+{
+	if (leaf < CPUID_RANGE)
+		return &table->basic[leaf];
+	if (leaf - CPUID_EXTENDED < CPUID_RANGE)
+		return &table->extended[leaf - CPUID_EXTENDED];
+	if (leaf - MACHINE_CPUID_SIGNATURE < ARRAY_SIZE(table->hypervisor))
+		return &table->hypervisor[leaf - MACHINE_CPUID_SIGNATURE];
+	return NULL;
+}
+
+static void add_entry(const struct builder *b, const struct cpuid_rule *rule, u32 subleaf, u32 ask)
+{
+	struct cpuid_table *table = b->table;
+	u8 *slot = slot_of(table, rule->leaf);
+
+	if (table->count == CPUID_ENTRIES)
+		return;
+	if (*slot == 0)
+		*slot = (u8)(table->count + 1);
+	else
+		table->entry[table->count - 1].more = true;
+	table->entry[table->count++] = (struct cpuid_entry){
+		.leaf = rule->leaf,
+		.subleaf = subleaf,
+		.value = build_value(b, rule, ask),
+		.fill = rule->fill,
+	};
+}
+
+static void add_rule(const struct builder *b, const struct cpuid_rule *rule)
+{
+	if (rule->build != BUILD_CACHES) {
+		add_entry(b, rule, rule->subleaf,
+			  rule->subleaf == CPUID_SUBLEAF_ANY ? 0 : rule->subleaf);
+		return;
+	}
+	/* Type 0 (EAX[4:0]) ends the list of caches; AMD has none here. */
+	for (u32 i = 0; i < SUBLEAVES_MAX && b->machine(rule->leaf, i).eax & 31; i++)
+		add_entry(b, rule, i, i);
+}
+
+void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, u64 xcr0,
+		       struct arch_cpuid (*machine)(u32 leaf, u32 subleaf))
+{
+	struct builder b = {table, vcpus, xcr0 & CPUID_XCR0, machine};
+
+	memset(table, 0, sizeof(*table));
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+		u32 range = range_of(rules[i].leaf);
+
+		if (range == MACHINE_CPUID_SIGNATURE || rules[i].leaf <= machine(range, 0).eax)
+			add_rule(&b, &rules[i]);
+	}
+}
+
+const struct cpuid_entry *cpuid_find(const struct cpuid_table *table, u32 leaf, u32 subleaf)
+{
+	const u8 *slot = slot_of((struct cpuid_table *)table, leaf);
+	const struct cpuid_entry *entry;
+
+	if (unlikely(!slot || *slot == 0))
+		return NULL;
+	entry = &table->entry[*slot - 1];
+	while (entry->subleaf != subleaf && entry->subleaf != CPUID_SUBLEAF_ANY) {
+		if (!entry->more)
+			return NULL;
+		entry++;
+	}
+	return entry;
+}
+
+struct arch_cpuid cpuid_fill(const struct cpuid_entry *entry, const struct cpuid_now *now)
+{
+	struct arch_cpuid v = entry->value;
+
+	switch ((enum cpuid_fill)entry->fill) {
+	case CPUID_FILL_FEATURES:
+		v.ebx |= now->vcpu << 24;
+		v.ecx |= (v.ecx & ECX1_XSAVE) && (now->cr4 & CR4_OSXSAVE) ? ECX1_OSXSAVE : 0;
+		break;
+	case CPUID_FILL_TOPOLOGY:
+		v.edx = now->vcpu;
+		break;
+	case CPUID_FILL_XSAVE:
+		if (now->xcr0 & XCR0_AVX)
+			v.ebx = v.ecx;
+		break;
+	case CPUID_FILL_VCPU:
+		v.ecx = now->vcpu;
+		break;
+	case CPUID_FILL_NONE:
+		break;
+	}
+	return v;
+}
+
+bool cpuid_policy_rule(unsigned i, u32 *leaf, u32 *subleaf, const char **why)
+{
+	if (i >= ARRAY_SIZE(rules))
+		return false;
+	*leaf = rules[i].leaf;
+	*subleaf = rules[i].subleaf;
+	*why = rules[i].why;
+	return true;
+}

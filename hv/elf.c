@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * elf.c: what of a guest's file goes where (System V ABI, chapters 4 and 5).
+ *
+ * 32 and 64-bit headers differ in widths and in order, so both are first read into one shape; all
+ * checks are on that shape. Loading is by physical address (p_paddr), the entry point as it stands.
+ *
+ * Invariants:
+ * LOAD-1  whatever the file, nothing outside [file, file + size) is read.
+ * LOAD-2  in a plan every segment lies in the VM's RAM and in the file, no two overlap, and the entry
+ *	   point lies in one of them.
+ */
+#include <abi/machine.h>
+#include <abi/multiboot.h>
+#include <hv/loader.h>
+#include <lib/error.h>
+#include <lib/string.h>
+
+enum {
+	ELF_CLASS_32 = 1,
+	ELF_CLASS_64 = 2,
+	ELF_LITTLE_ENDIAN = 1,
+	ELF_EXECUTABLE = 2,
+	ELF_MACHINE_386 = 3,
+	ELF_MACHINE_X86_64 = 62,
+	ELF_LOAD = 1,
+};
+
+struct elf_ident {
+	u8 magic[4];
+	u8 class, data, version, pad[9];
+	u16 type, machine;
+	u32 version2;
+};
+
+struct elf32_header {
+	struct elf_ident ident;
+	u32 entry, phoff, shoff, flags;
+	u16 ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
+};
+
+struct elf64_header {
+	struct elf_ident ident;
+	u64 entry, phoff, shoff;
+	u32 flags;
+	u16 ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
+};
+
+struct elf32_segment {
+	u32 type, offset, vaddr, paddr, filesz, memsz, flags, align;
+};
+
+struct elf64_segment {
+	u32 type, flags;
+	u64 offset, vaddr, paddr, filesz, memsz, align;
+};
+
+/* The file, and its header in one shape. */
+struct elf {
+	const u8 *file;
+	size_t size;
+	u64 memory;
+	bool wide;
+	u64 entry, table;
+	unsigned count, stride;
+};
+
+static int refuse(const char **why, const char *sentence)
+{
+	*why = sentence;
+	return ERR_FORMAT;
+}
+
+bool load_in_ram(u64 gpa, u64 size, u64 memory)
+{
+	u64 end = gpa + size;
+
+	if (end < gpa || end > memory)
+		return false;
+	return end <= MACHINE_HOLE_START || gpa >= MACHINE_HOLE_END;
+}
+
+static bool in_file(const struct elf *elf, u64 offset, u64 len)
+{
+	return offset <= elf->size && len <= elf->size - offset;
+}
+
+static int read_ident(struct elf *elf, const char **why)
+{
+	struct elf_ident ident;
+	bool good_machine;
+
+	if (!in_file(elf, 0, sizeof(ident)))
+		return refuse(why, "the file is too short for an ELF header");
+	memcpy(&ident, elf->file, sizeof(ident));
+	if (memcmp(ident.magic, "\177ELF", 4) != 0)
+		return refuse(why, "the file is not ELF");
+	if (ident.class != ELF_CLASS_32 && ident.class != ELF_CLASS_64)
+		return refuse(why, "the ELF class is neither 32 nor 64 bit");
+	elf->wide = ident.class == ELF_CLASS_64;
+	good_machine = ident.machine == (elf->wide ? ELF_MACHINE_X86_64 : ELF_MACHINE_386);
+	if (ident.data != ELF_LITTLE_ENDIAN || !good_machine)
+		return refuse(why, "the ELF file is not for x86");
+	if (ident.type != ELF_EXECUTABLE)
+		return refuse(why, "the ELF file is not an executable at fixed addresses");
+	return 0;
+}
+
+static int read_header(struct elf *elf, const char **why)
+{
+	struct elf32_header narrow;
+	struct elf64_header wide;
+
+	if (!in_file(elf, 0, elf->wide ? sizeof(wide) : sizeof(narrow)))
+		return refuse(why, "the file is too short for an ELF header");
+	if (elf->wide) {
+		memcpy(&wide, elf->file, sizeof(wide));
+		elf->entry = wide.entry;
+		elf->table = wide.phoff;
+		elf->count = wide.phnum;
+		elf->stride = wide.phentsize;
+	} else {
+		memcpy(&narrow, elf->file, sizeof(narrow));
+		elf->entry = narrow.entry;
+		elf->table = narrow.phoff;
+		elf->count = narrow.phnum;
+		elf->stride = narrow.phentsize;
+	}
+	if (elf->stride < (elf->wide ? sizeof(struct elf64_segment) : sizeof(struct elf32_segment)))
+		return refuse(why, "the ELF program header's entries are too short");
+	if (!in_file(elf, elf->table, (u64)elf->count * elf->stride))
+		return refuse(why, "the ELF program header lies outside the file");
+	return 0;
+}
+
+/* Program header `i`; false when it is not to be loaded. */
+static bool read_segment(const struct elf *elf, unsigned i, struct load_segment *out)
+{
+	const u8 *at = elf->file + elf->table + (u64)i * elf->stride;
+	struct elf32_segment narrow;
+	struct elf64_segment wide;
+
+	if (elf->wide) {
+		memcpy(&wide, at, sizeof(wide));
+		*out = (struct load_segment){wide.offset, wide.filesz, wide.paddr, wide.memsz};
+		return wide.type == ELF_LOAD && wide.memsz > 0;
+	}
+	memcpy(&narrow, at, sizeof(narrow));
+	*out = (struct load_segment){narrow.offset, narrow.filesz, narrow.paddr, narrow.memsz};
+	return narrow.type == ELF_LOAD && narrow.memsz > 0;
+}
+
+static bool overlaps(const struct load_plan *plan, const struct load_segment *segment)
+{
+	for (unsigned i = 0; i < plan->segments; i++) {
+		const struct load_segment *other = &plan->segment[i];
+
+		if (segment->gpa < other->gpa + other->size &&
+		    other->gpa < segment->gpa + segment->size)
+			return true;
+	}
+	return false;
+}
+
+static int add_segment(const struct elf *elf, const struct load_segment *segment,
+		       struct load_plan *plan, const char **why)
+{
+	if (plan->segments == LOAD_SEGMENTS_MAX)
+		return refuse(why, "the ELF file has more than 16 segments to load");
+	if (segment->file_size > segment->size)
+		return refuse(why, "an ELF segment is longer in the file than in memory");
+	if (!in_file(elf, segment->offset, segment->file_size))
+		return refuse(why, "an ELF segment lies outside the file");
+	if (!load_in_ram(segment->gpa, segment->size, elf->memory))
+		return refuse(why, "an ELF segment lies outside the VM's memory");
+	if (overlaps(plan, segment))
+		return refuse(why, "two ELF segments overlap");
+	plan->segment[plan->segments++] = *segment;
+	plan->end = MAX(plan->end, segment->gpa + segment->size);
+	return 0;
+}
+
+static bool holds_entry(const struct load_plan *plan)
+{
+	for (unsigned i = 0; i < plan->segments; i++) {
+		const struct load_segment *segment = &plan->segment[i];
+
+		if (plan->entry >= segment->gpa && plan->entry - segment->gpa < segment->file_size)
+			return true;
+	}
+	return false;
+}
+
+int load_plan_elf(const void *file, size_t size, u64 memory, struct load_plan *out,
+		  const char **why)
+{
+	struct elf elf = {.file = file, .size = size, .memory = memory};
+	int err = read_ident(&elf, why);
+
+	if (err == 0)
+		err = read_header(&elf, why);
+	if (err != 0)
+		return err;
+	*out = (struct load_plan){.entry = elf.entry};
+	for (unsigned i = 0; i < elf.count; i++) {
+		struct load_segment segment;
+
+		if (!read_segment(&elf, i, &segment))
+			continue;
+		err = add_segment(&elf, &segment, out, why);
+		if (err != 0)
+			return err;
+	}
+	if (!holds_entry(out) || out->end > 1ull << 32)
+		return refuse(why, "the ELF entry point lies in no segment below 4 GiB");
+	return 0;
+}
+
+/* Multiboot Specification 3.1.1: three words that sum to zero, at a multiple of four. */
+static bool find_header(const u8 *file, size_t size, struct multiboot_header *out)
+{
+	size_t limit = MIN(size, (size_t)MULTIBOOT_HEADER_SEARCH);
+
+	for (size_t at = 0; at + sizeof(*out) <= limit; at += 4) {
+		memcpy(out, file + at, sizeof(*out));
+		if (out->magic == MULTIBOOT_HEADER_MAGIC &&
+		    (u32)(out->magic + out->flags + out->checksum) == 0)
+			return true;
+	}
+	return false;
+}
+
+int load_plan_multiboot(const void *file, size_t size, u64 memory, struct load_plan *out,
+			const char **why)
+{
+	struct multiboot_header header;
+	u32 known = MULTIBOOT_PAGE_ALIGN | MULTIBOOT_MEMORY;
+
+	if (!find_header(file, size, &header))
+		return refuse(why, "there is no multiboot header in the first 8192 bytes");
+	if (header.flags & MULTIBOOT_REQUIRED & ~known)
+		return refuse(why, "the multiboot header requires what is not offered");
+	return load_plan_elf(file, size, memory, out, why);
+}
+
+int load_plan_real(const void *file, size_t size, u64 memory, struct load_plan *out,
+		   const char **why)
+{
+	(void)file;
+	if (size == 0 || size > MACHINE_HOLE_START - MACHINE_REAL_ENTRY)
+		return refuse(why, "a real-mode image has 1 to 623 KiB");
+	if (!load_in_ram(MACHINE_REAL_ENTRY, size, memory))
+		return refuse(why, "the real-mode image does not fit the VM's memory");
+	*out = (struct load_plan){
+		.segment = {{0, size, MACHINE_REAL_ENTRY, size}},
+		.segments = 1,
+		.entry = MACHINE_REAL_ENTRY,
+		.end = MACHINE_REAL_ENTRY + size,
+	};
+	return 0;
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * exits.c: the table of exit handlers and the short ones.
+ *
+ * Invariants:
+ * EXIT-1  every reason has a handler, and every handler either moves the guest on (skips the
+ *	   instruction, raises an exception, makes the access possible), puts the vCPU to sleep, or ends
+ *	   the VM. So no guest can make hv spin on one exit without using up its own time slice.
+ * EXIT-2  nothing a guest can do reaches CHECK() or panic().
+ */
+#include <arch/cpu.h>
+#include <hv/exits.h>
+#include <hv/msr.h>
+#include <hv/vcpu.h>
+#include <lib/error.h>
+#include <lib/log.h>
+
+#define LOG_THIS	 LOG_VM
+#define STARVING_SECONDS 2
+
+static enum exit_verdict next_insn(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	virt->skip_insn(&vcpu->arch, exit);
+	return EXIT_RESUME;
+}
+
+static enum exit_verdict refuse_gp(struct vcpu *vcpu)
+{
+	vcpu_raise_gp(vcpu);
+	return EXIT_RESUME;
+}
+
+enum exit_verdict exit_unhandled(struct vcpu *vcpu, const struct hv_exit *exit, const char *what)
+{
+	log_error("%s: %s (exit %s, reason %llx, info %llx %llx); the VM is stopped",
+		  vcpu->vm->config.name, what, hv_exit_name(exit->reason),
+		  (unsigned long long)exit->raw.reason, (unsigned long long)exit->raw.info1,
+		  (unsigned long long)exit->raw.info2);
+	vcpu_dump(vcpu);
+	vm_stop(vcpu->vm, VM_END_UNHANDLED, 0);
+	return EXIT_RESCHEDULE;
+}
+
+/* The back end has dealt with it; the entry check sees what it was for. */
+static enum exit_verdict exit_interrupt(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	(void)vcpu;
+	(void)exit;
+	return EXIT_RESUME;
+}
+
+static enum exit_verdict exit_timeslice(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	(void)vcpu;
+	(void)exit;
+	return EXIT_RESCHEDULE;
+}
+
+static struct arch_cpuid fill_cpuid(struct vcpu *vcpu, const struct cpuid_entry *entry)
+{
+	struct cpuid_now now = {.vcpu = vcpu->index, .xcr0 = vcpu->arch.xcr0};
+	struct guest_state state;
+
+	if (entry->fill == CPUID_FILL_FEATURES) {
+		virt->get_state(&vcpu->arch, &state);
+		now.cr4 = state.cr4;
+	}
+	return cpuid_fill(entry, &now);
+}
+
+static enum exit_verdict exit_cpuid(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	u64 *gpr = vcpu->arch.gpr;
+	const struct cpuid_entry *entry =
+		cpuid_find(&vcpu->vm->cpuid, (u32)gpr[GPR_RAX], (u32)gpr[GPR_RCX]);
+	struct arch_cpuid v = {0};
+
+	if (likely(entry))
+		v = unlikely(entry->fill) ? fill_cpuid(vcpu, entry) : entry->value;
+	gpr[GPR_RAX] = v.eax;
+	gpr[GPR_RBX] = v.ebx;
+	gpr[GPR_RCX] = v.ecx;
+	gpr[GPR_RDX] = v.edx;
+	return next_insn(vcpu, exit);
+}
+
+static enum exit_verdict exit_msr_read(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	u64 *gpr = vcpu->arch.gpr;
+	u64 value;
+
+	if (!msr_read(vcpu, (u32)gpr[GPR_RCX], &value))
+		return refuse_gp(vcpu);
+	gpr[GPR_RAX] = (u32)value;
+	gpr[GPR_RDX] = value >> 32;
+	return next_insn(vcpu, exit);
+}
+
+static enum exit_verdict exit_msr_write(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	const u64 *gpr = vcpu->arch.gpr;
+
+	if (!msr_write(vcpu, (u32)gpr[GPR_RCX], gpr[GPR_RDX] << 32 | (u32)gpr[GPR_RAX]))
+		return refuse_gp(vcpu);
+	return next_insn(vcpu, exit);
+}
+
+/*
+ * An access to where there is nothing. A bus would answer all ones; here the guest is told, by
+ * #GP(0), because a guest that does this is wrong. One that cannot take the #GP gets #DF, then a
+ * triple fault: the back end follows the manual's table of double faults.
+ */
+static enum exit_verdict access_to_nowhere(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	log_trace("%s: access %x to %llx, where there is nothing", vcpu->vm->config.name,
+		  exit->stage2.access, (unsigned long long)exit->stage2.gpa.raw);
+	vcpu->lost_accesses++;
+	return refuse_gp(vcpu);
+}
+
+/*
+ * The vCPU tries again when it is next its turn, which another VM's end or a merge may have made
+ * easier; after STARVING_SECONDS without a frame its VM is over.
+ */
+static enum exit_verdict out_of_memory(struct vcpu *vcpu)
+{
+	u64 now = arch_ticks();
+
+	if (vcpu->starving_since == 0) {
+		vcpu->starving_since = now;
+		log_warn("%s: vcpu %u waits for memory", vcpu->vm->config.name, vcpu->index);
+	} else if (now - vcpu->starving_since > STARVING_SECONDS * arch_ticks_per_second()) {
+		vm_stop(vcpu->vm, VM_END_NO_MEMORY, 0);
+	}
+	return EXIT_RESCHEDULE;
+}
+
+static enum exit_verdict exit_stage2(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	switch (fault_handle(vcpu->vm->stage2, exit->stage2.gpa, exit->stage2.access)) {
+	case FAULT_MMIO:
+	case FAULT_READ_ONLY:
+		return access_to_nowhere(vcpu, exit);
+	case FAULT_NO_MEMORY:
+		return out_of_memory(vcpu);
+	default:
+		vcpu->starving_since = 0;
+		return EXIT_RESUME;
+	}
+}
+
+static enum exit_verdict exit_stage2_broken(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	return exit_unhandled(vcpu, exit, "its second-level tables are damaged");
+}
+
+static enum exit_verdict exit_hlt(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	virt->skip_insn(&vcpu->arch, exit);
+	vcpu_halt(vcpu);
+	return EXIT_RESCHEDULE;
+}
+
+static enum exit_verdict exit_pause(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	virt->skip_insn(&vcpu->arch, exit);
+	return EXIT_RESCHEDULE;
+}
+
+/* There is no local APIC, so CR8, the task priority, reads zero and takes anything. */
+static enum exit_verdict task_priority(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	if (!exit->cr.write)
+		vcpu->arch.gpr[exit->cr.gpr] = 0;
+	return next_insn(vcpu, exit);
+}
+
+static enum exit_verdict exit_cr(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	struct hv_exit known = *exit;
+	u64 value;
+
+	if (virt->complete_exit)
+		virt->complete_exit(&vcpu->arch, &known);
+	if (known.cr.cr == 8)
+		return task_priority(vcpu, &known);
+	if (!known.cr.write)
+		return exit_unhandled(vcpu, &known, "it read a control register that exits");
+	value = known.cr.has_value ? known.cr.value : vcpu->arch.gpr[known.cr.gpr];
+	if (virt->write_cr(&vcpu->arch, known.cr.cr, value) != 0)
+		return refuse_gp(vcpu);
+	return next_insn(vcpu, &known);
+}
+
+static enum exit_verdict exit_xsetbv(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	const u64 *gpr = vcpu->arch.gpr;
+	u64 value = gpr[GPR_RDX] << 32 | (u32)gpr[GPR_RAX];
+
+	if (value & ~CPUID_XCR0 || virt->cpl(&vcpu->arch) != 0 ||
+	    arch_xsetbv(&vcpu->arch, (u32)gpr[GPR_RCX], value) != 0)
+		return refuse_gp(vcpu);
+	return next_insn(vcpu, exit);
+}
+
+/* Guest memory is coherent without it: there is no device that does not snoop. */
+static enum exit_verdict exit_cache(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	return next_insn(vcpu, exit);
+}
+
+static enum exit_verdict exit_virt_insn(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	(void)exit;
+	vcpu_raise_ud(vcpu);
+	return EXIT_RESUME;
+}
+
+/* None is asked for, but one that comes goes to the guest as it was. */
+static enum exit_verdict exit_exception(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	vcpu_raise(vcpu, exit->exception.vector, exit->exception.has_error_code,
+		   exit->exception.error_code, exit->exception.address);
+	return EXIT_RESUME;
+}
+
+static enum exit_verdict exit_irq_window(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	(void)exit;
+	virt->set_irq_window(&vcpu->arch, false);
+	vcpu_deliver_irqs(vcpu);
+	return EXIT_RESUME;
+}
+
+static enum exit_verdict exit_nmi_window(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	(void)exit;
+	virt->set_nmi_window(&vcpu->arch, false);
+	return EXIT_RESUME;
+}
+
+static enum exit_verdict exit_pml_full(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	struct gpa gpas[16];
+
+	(void)exit;
+	while (virt->pml_drain(&vcpu->arch, gpas, ARRAY_SIZE(gpas)) > 0)
+		;
+	return EXIT_RESUME;
+}
+
+static enum exit_verdict exit_shutdown(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	(void)exit;
+	log_info("%s: triple fault at %llx", vcpu->vm->config.name,
+		 (unsigned long long)vcpu->arch.rip);
+	vm_stop(vcpu->vm, VM_END_TRIPLE_FAULT, 0);
+	return EXIT_RESCHEDULE;
+}
+
+static enum exit_verdict exit_entry_failed(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	log_error("%s: the CPU refused the guest's state (reason %llx, info %llx %llx)",
+		  vcpu->vm->config.name, (unsigned long long)exit->raw.reason,
+		  (unsigned long long)exit->raw.info1, (unsigned long long)exit->raw.info2);
+	vcpu_dump(vcpu);
+	vm_stop(vcpu->vm, VM_END_ENTRY_FAILED, 0);
+	return EXIT_RESCHEDULE;
+}
+
+static enum exit_verdict exit_unknown(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	return exit_unhandled(vcpu, exit, "it did what is not handled");
+}
+
+const exit_handler exit_handlers[HV_EXIT_REASONS] = {
+	[HV_EXIT_INTERRUPT] = exit_interrupt,
+	[HV_EXIT_TIMESLICE] = exit_timeslice,
+	[HV_EXIT_CPUID] = exit_cpuid,
+	[HV_EXIT_HYPERCALL] = exit_hypercall,
+	[HV_EXIT_PIO] = exit_pio,
+	[HV_EXIT_MSR_READ] = exit_msr_read,
+	[HV_EXIT_MSR_WRITE] = exit_msr_write,
+	[HV_EXIT_STAGE2] = exit_stage2,
+	[HV_EXIT_STAGE2_BROKEN] = exit_stage2_broken,
+	[HV_EXIT_HLT] = exit_hlt,
+	[HV_EXIT_PAUSE] = exit_pause,
+	[HV_EXIT_CR] = exit_cr,
+	[HV_EXIT_XSETBV] = exit_xsetbv,
+	[HV_EXIT_CACHE] = exit_cache,
+	[HV_EXIT_VIRT_INSN] = exit_virt_insn,
+	[HV_EXIT_EXCEPTION] = exit_exception,
+	[HV_EXIT_IRQ_WINDOW] = exit_irq_window,
+	[HV_EXIT_NMI_WINDOW] = exit_nmi_window,
+	[HV_EXIT_PML_FULL] = exit_pml_full,
+	[HV_EXIT_SHUTDOWN] = exit_shutdown,
+	[HV_EXIT_INIT_SIPI] = exit_unknown,
+	[HV_EXIT_ENTRY_FAILED] = exit_entry_failed,
+	[HV_EXIT_UNKNOWN] = exit_unknown,
+};
+_Static_assert(ARRAY_SIZE(exit_handlers) == HV_EXIT_REASONS, "EXIT-1");

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gva.c: one walk for all paging modes of a guest; a mode is a row of data.
+ *
+ *     mode        levels  bits a level  entry   large pages
+ *     32-bit      2       10            4       4 MiB (CR4.PSE)
+ *     PAE         3       9 (top: 2)    8       2 MiB
+ *     long mode   4       9             8       2 MiB, 1 GiB
+ */
+#include <hv/gva.h>
+#include <hv/vm.h>
+#include <lib/error.h>
+
+#define CR0_PG	 BIT(31)
+#define CR4_PSE	 BIT(4)
+#define CR4_PAE	 BIT(5)
+#define EFER_LMA BIT(10)
+
+#define ENTRY_PRESENT BIT(0)
+#define ENTRY_WRITE   BIT(1)
+#define ENTRY_USER    BIT(2)
+#define ENTRY_LARGE   BIT(7)
+
+/* large: bit n: an entry of level n may map memory itself. address: the address bits of an entry. */
+struct paging_mode {
+	u8 levels, bits, entry_size, large;
+	u64 address;
+	bool top_has_no_rights; /* PAE's PDPTEs */
+};
+
+static const struct paging_mode mode_32 = {2, 10, 4, 0, BITS(31, 12), false};
+static const struct paging_mode mode_32_pse = {2, 10, 4, 1 << 1, BITS(31, 12), false};
+static const struct paging_mode mode_pae = {3, 9, 8, 1 << 1, BITS(51, 12), true};
+static const struct paging_mode mode_long = {4, 9, 8, 1 << 1 | 1 << 2, BITS(51, 12), false};
+
+static const struct paging_mode *mode_of(const struct guest_state *state)
+{
+	if (state->efer & EFER_LMA)
+		return &mode_long;
+	if (state->cr4 & CR4_PAE)
+		return &mode_pae;
+	return state->cr4 & CR4_PSE ? &mode_32_pse : &mode_32;
+}
+
+static unsigned rights_of(u64 entry)
+{
+	return HV_READ | (entry & ENTRY_WRITE ? HV_WRITE : 0) | (entry & ENTRY_USER ? GVA_USER : 0);
+}
+
+/* A 4 MiB entry keeps address bits 39:32 in its bits 20:13 (SDM vol. 3A, table 4-4). */
+static u64 leaf_base(const struct paging_mode *mode, u64 entry, unsigned shift)
+{
+	if (mode->entry_size == 4 && shift > PAGE_SHIFT)
+		return (entry & BITS(31, 22)) | (entry & BITS(20, 13)) << 19;
+	return entry & mode->address & ~(BIT(shift) - 1);
+}
+
+int gva_walk(const struct guest_state *state, gva_read read, void *context, struct gva gva,
+	     struct gpa *out, unsigned *allowed)
+{
+	const struct paging_mode *mode = mode_of(state);
+	u64 table = state->cr3 & (mode == &mode_pae ? BITS(31, 5) : mode->address);
+
+	*allowed = HV_READ | HV_WRITE | GVA_USER;
+	*out = (struct gpa){(u32)gva.raw};
+	if (!(state->cr0 & CR0_PG))
+		return 0;
+	for (unsigned level = mode->levels; level-- > 0;) {
+		unsigned shift = PAGE_SHIFT + mode->bits * level;
+		u64 index = gva.raw >> shift & (BIT(mode->bits) - 1), entry = 0;
+		int err = read(context, (struct gpa){table + index * mode->entry_size}, &entry,
+			       mode->entry_size);
+
+		if (err != 0)
+			return err;
+		if (!(entry & ENTRY_PRESENT))
+			return ERR_NOT_FOUND;
+		if (!(mode->top_has_no_rights && level == mode->levels - 1u))
+			*allowed &= rights_of(entry);
+		if (level == 0 || ((mode->large >> level & 1) && (entry & ENTRY_LARGE))) {
+			out->raw = leaf_base(mode, entry, shift) | (gva.raw & (BIT(shift) - 1));
+			return 0;
+		}
+		table = entry & mode->address;
+	}
+	return ERR_NOT_FOUND;
+}
+
+static int read_guest(void *vm, struct gpa from, void *to, size_t len)
+{
+	return addrspace_read(((struct vm *)vm)->memory, from, to, len);
+}
+
+unsigned vcpu_fetch(struct arch_vcpu *arch, struct gva linear, void *bytes, unsigned len)
+{
+	struct vcpu *vcpu = container_of(arch, struct vcpu, arch);
+	struct guest_state state;
+	unsigned done = 0;
+
+	virt->get_state(arch, &state);
+	while (done < len) {
+		struct gva at = {linear.raw + done};
+		unsigned chunk = MIN(len - done, (unsigned)(PAGE_SIZE - page_offset(at.raw)));
+		unsigned allowed;
+		struct gpa gpa;
+
+		if (gva_walk(&state, read_guest, vcpu->vm, at, &gpa, &allowed) != 0 ||
+		    addrspace_read(vcpu->vm->memory, gpa, (u8 *)bytes + done, chunk) != 0)
+			break;
+		done += chunk;
+	}
+	return done;
+}

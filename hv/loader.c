@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * loader.c: carries out a load plan and hands the guest what its boot protocol promises.
+ *
+ *     0          segments ...      end of the highest one          modules
+ *     |..........[kernel    ]......|info|map|list|strings|.........[mod 0][mod 1]
+ *                                   one page, then each module from a page of its own
+ */
+#include <abi/machine.h>
+#include <abi/multiboot.h>
+#include <hv/loader.h>
+#include <hv/vm.h>
+#include <lib/error.h>
+#include <lib/log.h>
+#include <lib/string.h>
+
+#define LOG_THIS LOG_HV
+
+#define MAP_ENTRY_SIZE (sizeof(struct multiboot_map_entry) - 4)
+#define MAP_ENTRIES    3
+#define LOADER_NAME    "Samepage"
+
+/* The page the guest is given, as it is laid out in memory at `gpa`. */
+struct info_page {
+	struct multiboot_info info;
+	struct multiboot_map_entry map[MAP_ENTRIES];
+	struct multiboot_module module[LOAD_MODULES_MAX];
+	char loader[sizeof(LOADER_NAME)];
+	char arg[VM_ARG_MAX];
+	char module_arg[LOAD_MODULES_MAX][VM_ARG_MAX];
+};
+_Static_assert(sizeof(struct info_page) <= PAGE_SIZE, "the guest's boot information is one page");
+
+#define FIELD(page, gpa, member) ((u32)((gpa) + offsetof(struct info_page, member)))
+
+static void add_range(struct info_page *page, u64 start, u64 end)
+{
+	struct multiboot_map_entry *entry = &page->map[page->info.map_length / sizeof(*entry)];
+
+	if (start >= end)
+		return;
+	*entry = (struct multiboot_map_entry){
+		.size = MAP_ENTRY_SIZE,
+		.base_low = (u32)start,
+		.base_high = (u32)(start >> 32),
+		.length_low = (u32)(end - start),
+		.length_high = (u32)((end - start) >> 32),
+		.type = 1,
+	};
+	page->info.map_length += sizeof(*entry);
+}
+
+static void fill_info(struct info_page *page, u64 gpa, const struct vm_config *config)
+{
+	struct multiboot_info *info = &page->info;
+	u64 upper = config->memory > MACHINE_HOLE_END ? config->memory - MACHINE_HOLE_END : 0;
+
+	info->flags = MULTIBOOT_INFO_MEMORY | MULTIBOOT_INFO_COMMAND_LINE | MULTIBOOT_INFO_MODULES |
+		      MULTIBOOT_INFO_MAP | MULTIBOOT_INFO_LOADER;
+	info->mem_lower = (u32)(MIN(config->memory, (u64)MACHINE_HOLE_START) >> 10);
+	info->mem_upper = (u32)MIN(upper >> 10, 0xffffffffull);
+	info->map = FIELD(page, gpa, map);
+	info->modules = FIELD(page, gpa, module);
+	info->loader_name = FIELD(page, gpa, loader);
+	info->command_line = FIELD(page, gpa, arg);
+	add_range(page, 0, MIN(config->memory, (u64)MACHINE_HOLE_START));
+	add_range(page, MACHINE_HOLE_END, config->memory);
+	memcpy(page->loader, LOADER_NAME, sizeof(LOADER_NAME));
+	memcpy(page->arg, config->arg, sizeof(page->arg));
+}
+
+static int write_module(struct vm *vm, struct info_page *page, u64 page_gpa, u64 at,
+			const struct load_module *module)
+{
+	unsigned i = page->info.module_count++;
+
+	if (!load_in_ram(at, module->size, vm->config.memory) || at + module->size > 1ull << 32) {
+		log_error("%s: a module of %zu bytes does not fit its memory", vm->config.name,
+			  module->size);
+		return ERR_RANGE;
+	}
+	(void)string_copy(page->module_arg[i], VM_ARG_MAX, module->arg);
+	page->module[i] = (struct multiboot_module){
+		.start = (u32)at,
+		.end = (u32)(at + module->size),
+		.command_line = FIELD(page, page_gpa, module_arg) + i * VM_ARG_MAX,
+	};
+	return addrspace_write(vm->memory, (struct gpa){at}, module->file, module->size);
+}
+
+/* The page goes behind the kernel; *gpa says where. */
+static int write_info(struct vm *vm, const struct load_plan *plan,
+		      const struct load_module *modules, unsigned count, u64 *gpa)
+{
+	u64 end = MAX(plan->end, (u64)MACHINE_HOLE_END);
+	u64 at = ALIGN_UP(end, PAGE_SIZE), next = at + PAGE_SIZE;
+	struct info_page page = {0};
+	int err;
+
+	if (!load_in_ram(at, PAGE_SIZE, vm->config.memory) || count > LOAD_MODULES_MAX) {
+		log_error("%s: no room for the boot information behind the kernel",
+			  vm->config.name);
+		return ERR_RANGE;
+	}
+	fill_info(&page, at, &vm->config);
+	for (unsigned i = 0; i < count; i++) {
+		err = write_module(vm, &page, at, next, &modules[i]);
+		if (err != 0)
+			return err;
+		next = ALIGN_UP(next + modules[i].size, PAGE_SIZE);
+	}
+	*gpa = at;
+	return addrspace_write(vm->memory, (struct gpa){at}, &page, sizeof(page));
+}
+
+/* Fresh memory reads zero, so only what the file holds is written. */
+static int write_segments(struct vm *vm, const struct load_plan *plan, const u8 *file)
+{
+	for (unsigned i = 0; i < plan->segments; i++) {
+		const struct load_segment *segment = &plan->segment[i];
+		int err = addrspace_write(vm->memory, (struct gpa){segment->gpa},
+					  file + segment->offset, segment->file_size);
+
+		if (err != 0)
+			return err;
+	}
+	return 0;
+}
+
+#define SEGMENT_CODE_32	   0xc09b /* present, code, accessed, 4 GiB, 32 bit */
+#define SEGMENT_DATA_32	   0xc093
+#define SEGMENT_BUSY_TSS   0x8b
+#define SEGMENT_LDT_UNUSED 0x10000
+#define CR0_PE		   BIT(0)
+#define CR0_ET		   BIT(4)
+
+/* Multiboot Specification 3.2: flat segments, protected mode, no paging. */
+static void state_multiboot(struct guest_state *state, const struct load_plan *plan)
+{
+	for (unsigned i = 0; i <= SEG_GS; i++)
+		state->seg[i] = (struct guest_segment_state){
+			.selector = i == SEG_CS ? 0x08 : 0x10,
+			.limit = 0xffffffff,
+			.attr = i == SEG_CS ? SEGMENT_CODE_32 : SEGMENT_DATA_32,
+		};
+	state->seg[SEG_LDTR].attr = SEGMENT_LDT_UNUSED;
+	state->seg[SEG_TR].attr = SEGMENT_BUSY_TSS;
+	state->cr0 = CR0_PE | CR0_ET;
+	state->rip = plan->entry;
+}
+
+/* As a PC's firmware enters a boot sector. */
+static void state_real(struct guest_state *state, const struct load_plan *plan)
+{
+	state->seg[SEG_CS].selector = 0;
+	state->seg[SEG_CS].base = 0;
+	state->rip = plan->entry;
+}
+
+static int set_entry(struct vm *vm, const struct load_plan *plan, u64 info)
+{
+	struct vcpu *vcpu = vm->vcpu[0];
+	struct guest_state state;
+	int err;
+
+	virt->vcpu_load(&vcpu->arch);
+	virt->get_state(&vcpu->arch, &state);
+	if (vm->config.type == VM_REAL)
+		state_real(&state, plan);
+	else
+		state_multiboot(&state, plan);
+	err = virt->set_state(&vcpu->arch, &state);
+	if (vm->config.type == VM_MULTIBOOT) {
+		vcpu->arch.gpr[GPR_RAX] = MULTIBOOT_LOADER_MAGIC;
+		vcpu->arch.gpr[GPR_RBX] = info;
+	} else {
+		vcpu->arch.gpr[GPR_RSP] = MACHINE_REAL_ENTRY;
+	}
+	virt->vcpu_put(&vcpu->arch);
+	return err;
+}
+
+/* A boot protocol: its parser. */
+static int (*const planners[])(const void *, size_t, u64, struct load_plan *, const char **) = {
+	[VM_MULTIBOOT] = load_plan_multiboot,
+	[VM_REAL] = load_plan_real,
+};
+
+int load_guest(struct vm *vm, const void *file, size_t size, const struct load_module *modules,
+	       unsigned module_count)
+{
+	struct load_plan plan;
+	const char *why = NULL;
+	u64 info = 0;
+	int err = planners[vm->config.type](file, size, vm->config.memory, &plan, &why);
+
+	if (err != 0) {
+		log_error("%s: %s", vm->config.name, why);
+		return err;
+	}
+	err = write_segments(vm, &plan, file);
+	if (err == 0 && vm->config.type == VM_MULTIBOOT)
+		err = write_info(vm, &plan, modules, module_count, &info);
+	if (err == 0)
+		err = set_entry(vm, &plan, info);
+	if (err != 0)
+		log_error("%s: not loaded: %s", vm->config.name, error_name(err));
+	return err;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c: from boot modules to running VMs, and the end of it all.
+ *
+ * A module that cannot be used costs its VM and a message, never the others: each is taken for itself.
+ */
+#include <arch/cpu.h>
+#include <arch/virt.h>
+#include <hv/loader.h>
+#include <hv/main.h>
+#include <hv/run.h>
+#include <hv/sched.h>
+#include <hv/summary.h>
+#include <hv/vm.h>
+#include <lib/error.h>
+#include <lib/log.h>
+#include <lib/string.h>
+#include <mm/frame.h>
+
+#define LOG_THIS LOG_HV
+
+/* [a] How far CPU 0 has come; the others wait for each step. */
+enum { PHASE_BOOT, PHASE_ENABLE, PHASE_RUN };
+static unsigned phase;
+/* [a] CPUs whose virtualization is on, and which have left it again. */
+static unsigned cpus_in, cpus_out;
+
+static bool parse_module(const struct boot_module *module, struct vm_config *config)
+{
+	struct config_error error;
+	int err = vm_config_parse(module->command_line, arch_cpu_count(), config, &error);
+
+	if (err == 0)
+		return true;
+	log_error("%s: \"%.*s\": %s; this VM is not started",
+		  config->name[0] ? config->name : "module", (int)MIN(error.len, 80ul), error.word,
+		  error.why);
+	return false;
+}
+
+static struct load_module as_load_module(const struct boot_module *module, const char *arg)
+{
+	return (struct load_module){
+		.file = arch_hpa_to_virt(module->range.start),
+		.size = module->range.end.raw - module->range.start.raw,
+		.arg = arg,
+	};
+}
+
+/* The modules that say for=NAME. Their arguments live in `configs`. */
+static unsigned find_modules(const struct boot_info *info, const char *name,
+			     struct vm_config *configs, struct load_module *out)
+{
+	struct config_error error;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < info->module_count && count < LOAD_MODULES_MAX; i++) {
+		const struct boot_module *module = &info->modules[i];
+		struct vm_config *config = &configs[count];
+
+		if (vm_config_parse(module->command_line, arch_cpu_count(), config, &error) == 0 &&
+		    strcmp(config->module_of, name) == 0)
+			out[count++] = as_load_module(module, config->arg);
+	}
+	return count;
+}
+
+static struct vm *make_vm(const struct boot_info *info, const struct boot_module *module,
+			  const struct vm_config *config)
+{
+	static struct vm_config configs[LOAD_MODULES_MAX]; /* too large for a stack */
+	struct load_module kernel = as_load_module(module, config->arg);
+	struct load_module modules[LOAD_MODULES_MAX];
+	unsigned count = find_modules(info, config->name, configs, modules);
+	struct vm *vm;
+	int err = vm_create(config, &vm);
+
+	if (err != 0) {
+		log_error("%s: not started: %s", config->name, error_name(err));
+		return NULL;
+	}
+	if (load_guest(vm, kernel.file, kernel.size, modules, count) != 0) {
+		log_error("%s: not started", config->name);
+		vm_discard(vm);
+		return NULL;
+	}
+	return vm;
+}
+
+static unsigned make_vms(const struct boot_info *info)
+{
+	unsigned made = 0;
+
+	for (unsigned i = 0; i < info->module_count; i++) {
+		struct vm_config config;
+
+		if (parse_module(&info->modules[i], &config) && !config.module_of[0])
+			made += make_vm(info, &info->modules[i], &config) != NULL;
+	}
+	return made;
+}
+
+static void start_vms(void)
+{
+	struct vm *vm;
+
+	for (unsigned i = 0; (vm = vm_get(i)); i++)
+		vm_start(vm);
+}
+
+static void wait_for(const unsigned *counter, unsigned value)
+{
+	while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) < value)
+		arch_cpu_relax();
+}
+
+void hv_main(const struct boot_info *info)
+{
+	struct frame_stats before;
+	bool good;
+
+	if (arch_virt_init() != 0)
+		arch_machine_end(false);
+	sched_init();
+	__atomic_store_n(&phase, PHASE_ENABLE, __ATOMIC_RELEASE);
+	wait_for(&cpus_in, arch_cpu_count() - 1);
+	frame_stats(&before);
+	if (make_vms(info) == 0)
+		log_error("no VM to run: a boot module makes one, with a line such as "
+			  "\"name=hello memory=16M\"");
+	good = vm_get(0) != NULL;
+	start_vms();
+	__atomic_store_n(&phase, PHASE_RUN, __ATOMIC_RELEASE);
+	run_cpu();
+	wait_for(&cpus_out, arch_cpu_count() - 1);
+	summary_vms();
+	vm_forget_all();
+	good = summary_frames(before.free) && good;
+	log_info("end");
+	arch_machine_end(good);
+}
+
+void hv_ap_main(void)
+{
+	wait_for(&phase, PHASE_ENABLE);
+	if (virt->cpu_enable() != 0)
+		panic("CPU %u has no usable %s, though CPU 0 has", arch_cpu_id(), virt->feature);
+	__atomic_add_fetch(&cpus_in, 1, __ATOMIC_RELEASE);
+	wait_for(&phase, PHASE_RUN);
+	run_cpu();
+	__atomic_add_fetch(&cpus_out, 1, __ATOMIC_RELEASE);
+	for (;;)
+		arch_idle();
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * msr_policy.c: the MSRs hv answers for, and the checks of what a guest may write. Pure, so that it
+ * is tested on the host; hv/msr.c carries it out.
+ *
+ * Invariants:
+ * MSR-1  the rules are sorted by index, each index once.
+ * MSR-2  no rule hands a guest an MSR of the hypervisor's own: VMX, SVM, APIC, speculation control.
+ */
+#include <abi/machine.h>
+#include <hv/msr.h>
+
+#define STATE(field) offsetof(struct guest_state, field)
+
+static const struct msr_rule rules[] = {
+	{0x00000010, MSR_TSC, false, 0, 0, "TSC: the machine's plus an offset of the vCPU's own"},
+	{0x00000017, MSR_READ_ONLY, false, 0, 0, "PLATFORM_ID: no platform"},
+	{0x0000008b, MSR_CONSTANT, false, 0, 0,
+	 "BIOS_SIGN_ID: no microcode; written before each read"},
+	{0x00000174, MSR_STATE, false, STATE(sysenter_cs), 0, "SYSENTER_CS"},
+	{0x00000175, MSR_STATE, true, STATE(sysenter_esp), 0, "SYSENTER_ESP"},
+	{0x00000176, MSR_STATE, true, STATE(sysenter_eip), 0, "SYSENTER_EIP"},
+	{0x000001a0, MSR_CONSTANT, false, 0, 1, "MISC_ENABLE: fast strings; the rest is not there"},
+	{0x000001d9, MSR_FIXED, false, 0, 0, "DEBUGCTL: no branch recording"},
+	{0x00000277, MSR_PAT, false, STATE(pat), 0, "PAT: memory types of the guest's own tables"},
+	{MACHINE_MSR_SCRATCH, MSR_SCRATCH, false, 0, 0, "ours: keeps what is written"},
+	{0xc0000080, MSR_EFER, false, 0, 0, "EFER: SCE, LME, NX; LMA is the CPU's, SVME is hidden"},
+	{0xc0000081, MSR_STATE, false, STATE(star), 0, "STAR"},
+	{0xc0000082, MSR_STATE, true, STATE(lstar), 0, "LSTAR"},
+	{0xc0000083, MSR_STATE, true, STATE(cstar), 0, "CSTAR"},
+	{0xc0000084, MSR_STATE, false, STATE(sfmask), 0, "SFMASK"},
+	{0xc0000100, MSR_SEGMENT, true, SEG_FS, 0, "FS_BASE"},
+	{0xc0000101, MSR_SEGMENT, true, SEG_GS, 0, "GS_BASE"},
+	{0xc0000102, MSR_STATE, true, STATE(kernel_gs_base), 0, "KERNEL_GS_BASE"},
+	{0xc0010010, MSR_CONSTANT, false, 0, 0, "SYSCFG: AMD's memory types; nothing to set"},
+	{0xc0010015, MSR_CONSTANT, false, 0, 0, "HWCR: AMD's; nothing to set"},
+	{0xc001001f, MSR_CONSTANT, false, 0, 0, "NB_CFG: AMD's; nothing to set"},
+};
+
+const struct msr_rule *msr_find(u32 index)
+{
+	size_t low = 0, high = ARRAY_SIZE(rules);
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (rules[middle].index == index)
+			return &rules[middle];
+		if (rules[middle].index < index)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+const struct msr_rule *msr_policy_rule(unsigned i)
+{
+	return i < ARRAY_SIZE(rules) ? &rules[i] : NULL;
+}
+
+bool msr_canonical(u64 address)
+{
+	s64 sign = (s64)address >> 47;
+
+	return sign == 0 || sign == -1;
+}
+
+#define EFER_SCE BIT(0)
+#define EFER_LME BIT(8)
+#define EFER_LMA BIT(10)
+#define EFER_NX	 BIT(11)
+#define CR0_PG	 BIT(31)
+
+bool msr_efer_valid(u64 old, u64 value, u64 cr0)
+{
+	if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX))
+		return false;
+	if ((cr0 & CR0_PG) && ((old ^ value) & EFER_LME))
+		return false;
+	return true;
+}
+
+bool msr_pat_valid(u64 value)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		u64 type = value >> (8 * i) & 0xff;
+
+		if (type > 7 || type == 2 || type == 3)
+			return false;
+	}
+	return true;
+}

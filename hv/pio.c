@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pio.c: the I/O bus of a VM: who answers at which port, and IN, OUT, INS, OUTS.
+ *
+ * A port where nobody answers reads all ones and swallows writes, as on a bus; each such access is
+ * counted. An access wider than a byte to a byte-wide device is that many accesses to neighbouring ports.
+ */
+#include <abi/machine.h>
+#include <hv/exits.h>
+#include <hv/gva.h>
+#include <hv/vcpu.h>
+#include <lib/error.h>
+#include <lib/log.h>
+
+#define LOG_THIS LOG_DEVICE
+
+/* read, write: one byte. A device that wants the width as well has `write_wide`. */
+struct device {
+	u16 first, count;
+	const char *name;
+	u8 (*read)(struct vm *vm, unsigned offset);
+	void (*write)(struct vm *vm, unsigned offset, u8 value);
+	void (*write_wide)(struct vm *vm, u32 value);
+};
+
+static u8 serial_read(struct vm *vm, unsigned offset)
+{
+	u8 value;
+
+	spin_lock(&vm->console.lock);
+	value = uart_read(&vm->uart, offset);
+	spin_unlock(&vm->console.lock);
+	return value;
+}
+
+static void serial_write(struct vm *vm, unsigned offset, u8 value)
+{
+	spin_lock(&vm->console.lock);
+	uart_write(&vm->uart, offset, value);
+	spin_unlock(&vm->console.lock);
+}
+
+static u8 debug_read(struct vm *vm, unsigned offset)
+{
+	(void)vm;
+	(void)offset;
+	return MACHINE_PORT_CONSOLE; /* by which a guest knows that it is there */
+}
+
+static void debug_write(struct vm *vm, unsigned offset, u8 value)
+{
+	(void)offset;
+	spin_lock(&vm->console.lock);
+	console_put(&vm->console, (char)value);
+	spin_unlock(&vm->console.lock);
+}
+
+static u8 post_read(struct vm *vm, unsigned offset)
+{
+	(void)vm;
+	(void)offset;
+	return 0;
+}
+
+static void post_write(struct vm *vm, unsigned offset, u8 value)
+{
+	(void)vm;
+	(void)offset;
+	(void)value;
+}
+
+static void exit_write(struct vm *vm, u32 value)
+{
+	vm_stop(vm, VM_END_SHUTDOWN, value);
+}
+
+static const struct device devices[] = {
+	{MACHINE_PORT_UART, UART_PORTS, "uart", serial_read, serial_write, NULL},
+	{MACHINE_PORT_CONSOLE, 1, "console", debug_read, debug_write, NULL},
+	{MACHINE_PORT_POST, 1, "post", post_read, post_write, NULL},
+	{MACHINE_PORT_EXIT, 1, "exit", NULL, NULL, exit_write},
+};
+
+static const struct device *find_device(unsigned port)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(devices); i++)
+		if (port - devices[i].first < devices[i].count)
+			return &devices[i];
+	return NULL;
+}
+
+static u8 read_byte(struct vm *vm, unsigned port)
+{
+	const struct device *device = find_device(port);
+
+	if (likely(device && device->read))
+		return device->read(vm, port - device->first);
+	__atomic_add_fetch(&vm->lost_ports, 1, __ATOMIC_RELAXED);
+	return 0xff;
+}
+
+static void write_byte(struct vm *vm, unsigned port, u8 value)
+{
+	const struct device *device = find_device(port);
+
+	if (likely(device && device->write))
+		device->write(vm, port - device->first, value);
+	else
+		__atomic_add_fetch(&vm->lost_ports, 1, __ATOMIC_RELAXED);
+}
+
+static u32 read_port(struct vm *vm, unsigned port, unsigned size)
+{
+	u32 value = 0;
+
+	for (unsigned i = 0; i < size; i++)
+		value |= (u32)read_byte(vm, (port + i) & 0xffff) << (8 * i);
+	return value;
+}
+
+static void write_port(struct vm *vm, unsigned port, unsigned size, u32 value)
+{
+	const struct device *device = find_device(port);
+
+	if (unlikely(device && device->write_wide)) {
+		device->write_wide(vm, value & (u32)BITS(8 * size - 1, 0));
+		return;
+	}
+	for (unsigned i = 0; i < size; i++)
+		write_byte(vm, (port + i) & 0xffff, (u8)(value >> (8 * i)));
+}
+
+/* The part of RAX that IN replaces; a 32-bit IN clears the upper half (SDM vol. 1, 3.4.1.1). */
+static u64 merge_rax(u64 rax, u32 value, unsigned size)
+{
+	if (size == 4)
+		return value;
+	return (rax & ~BITS(8 * size - 1, 0)) | value;
+}
+
+#define RFLAGS_DF  BIT(10)
+#define EFER_LMA   BIT(10)
+#define SEG_ATTR_L BIT(13)
+#define SEG_ATTR_D BIT(14)
+#define STRING_MAX 64 /* elements an exit; the guest executes the instruction again for more */
+
+struct string_io {
+	struct vcpu *vcpu;
+	struct guest_state state;
+	const struct hv_exit_pio *pio;
+	u64 mask; /* of the address size */
+	unsigned pointer;
+};
+
+static u64 address_mask(const struct guest_state *state)
+{
+	u32 attr = state->seg[SEG_CS].attr;
+
+	if ((state->efer & EFER_LMA) && (attr & SEG_ATTR_L))
+		return ~0ull;
+	return attr & SEG_ATTR_D ? 0xffffffff : 0xffff;
+}
+
+static int read_guest(void *vm, struct gpa from, void *to, size_t len)
+{
+	return addrspace_read(((struct vm *)vm)->memory, from, to, len);
+}
+
+/* Where an element lies; false after the exception a guest's own access would have had. */
+static bool locate(struct string_io *io, struct gva at, struct gpa *out)
+{
+	struct vcpu *vcpu = io->vcpu;
+	unsigned allowed, user = virt->cpl(&vcpu->arch) == 3;
+	unsigned wanted = (io->pio->in ? HV_WRITE : HV_READ) | (user ? GVA_USER : 0);
+	int err = gva_walk(&io->state, read_guest, vcpu->vm, at, out, &allowed);
+
+	if (err == 0 && (allowed & wanted) == wanted)
+		return true;
+	if (err == 0 || err == ERR_NOT_FOUND)
+		vcpu_raise(vcpu, VECTOR_PF, true,
+			   (err == 0) | (io->pio->in ? 2u : 0) | (user ? 4u : 0), at.raw);
+	else
+		vcpu_raise_gp(vcpu);
+	return false;
+}
+
+/* One element of at most four bytes, which may cross a page: then byte by byte. */
+static bool move_element(struct string_io *io, struct gva at)
+{
+	struct vm *vm = io->vcpu->vm;
+	unsigned size = io->pio->size;
+	u32 value = io->pio->in ? read_port(vm, io->pio->port, size) : 0;
+
+	for (unsigned i = 0; i < size; i++) {
+		u8 *byte = (u8 *)&value + i;
+		struct gpa gpa;
+
+		if (!locate(io, (struct gva){at.raw + i}, &gpa))
+			return false;
+		if ((io->pio->in ? addrspace_write(vm->memory, gpa, byte, 1)
+				 : addrspace_read(vm->memory, gpa, byte, 1)) != 0) {
+			vcpu_raise_gp(io->vcpu);
+			return false;
+		}
+	}
+	if (!io->pio->in)
+		write_port(vm, io->pio->port, size, value);
+	return true;
+}
+
+static void advance(struct string_io *io, s64 step)
+{
+	u64 *gpr = io->vcpu->arch.gpr;
+
+	gpr[io->pointer] =
+		(gpr[io->pointer] & ~io->mask) | ((gpr[io->pointer] + (u64)step) & io->mask);
+	if (io->pio->rep)
+		gpr[GPR_RCX] = (gpr[GPR_RCX] & ~io->mask) | ((gpr[GPR_RCX] - 1) & io->mask);
+}
+
+/* INS and OUTS (SDM vol. 2A and 2B). Ends early after STRING_MAX elements: then RIP stays. */
+static enum exit_verdict string_io(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	struct string_io io = {.vcpu = vcpu, .pio = &exit->pio};
+	s64 step = vcpu->arch.rflags & RFLAGS_DF ? -(s64)exit->pio.size : exit->pio.size;
+	struct gva at = exit->pio.address;
+
+	virt->get_state(&vcpu->arch, &io.state);
+	io.mask = address_mask(&io.state);
+	io.pointer = exit->pio.in ? GPR_RDI : GPR_RSI;
+	for (unsigned i = 0; i < STRING_MAX; i++) {
+		if (exit->pio.rep && (vcpu->arch.gpr[GPR_RCX] & io.mask) == 0)
+			break;
+		if (!move_element(&io, at))
+			return EXIT_RESUME;
+		at.raw += (u64)step;
+		advance(&io, step);
+		if (!exit->pio.rep)
+			break;
+	}
+	if (!exit->pio.rep || (vcpu->arch.gpr[GPR_RCX] & io.mask) == 0)
+		virt->skip_insn(&vcpu->arch, exit);
+	return EXIT_RESUME;
+}
+
+static enum exit_verdict string_exit(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	struct hv_exit known = *exit;
+
+	if (virt->complete_exit)
+		virt->complete_exit(&vcpu->arch, &known);
+	return string_io(vcpu, &known);
+}
+
+enum exit_verdict exit_pio(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	const struct hv_exit_pio *pio = &exit->pio;
+	u64 *rax = &vcpu->arch.gpr[GPR_RAX];
+
+	if (unlikely(pio->string))
+		return string_exit(vcpu, exit);
+	if (pio->in)
+		*rax = merge_rax(*rax, read_port(vcpu->vm, pio->port, pio->size), pio->size);
+	else
+		write_port(vcpu->vm, pio->port, pio->size, (u32)*rax);
+	virt->skip_insn(&vcpu->arch, exit);
+	return EXIT_RESUME;
+}

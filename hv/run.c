@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run.c: enter, exit, handle, again.
+ *
+ *     run_cpu     choose a vCPU --------------------------------------+<--------------------+
+ *                                                                     v                     |
+ *     run_vcpu    load, and for one slice:    entry check ---> guest ---> handler --RESUME--+ (to the check)
+ *                                                 |                          |
+ *                                             a request                  RESCHEDULE ---> back to run_cpu
+ *
+ * Everything between the guest and the handler is paid at every exit, so it is this and no more: the
+ * entry check is one load and two generations compared, and there is no lock.
+ *
+ * Invariants:
+ * RUN-1  a request stored before a kick is seen before the guest runs its next instruction: either the
+ *	  entry check reads it, or the kick arrives as a pending interrupt and ends the guest at once.
+ * RUN-2  between stage2_enter() and stage2_leave() no lock is taken (tlb.h).
+ * RUN-3  the vCPU that is loaded on a CPU is in that CPU's queue; it is unloaded before it is let go.
+ */
+#include <arch/cpu.h>
+#include <hv/exits.h>
+#include <hv/run.h>
+#include <hv/sched.h>
+#include <hv/vcpu.h>
+#include <lib/log.h>
+#include <mm/tlb.h>
+
+/* [c] The vCPU whose state is in the CPU now; it stays there until another one needs the CPU. */
+static struct vcpu *loaded_on[ARCH_CPUS_MAX];
+
+static void load(struct vcpu *vcpu)
+{
+	struct vcpu **loaded = &loaded_on[arch_cpu_id()];
+
+	if (*loaded == vcpu)
+		return;
+	if (*loaded)
+		virt->vcpu_put(&(*loaded)->arch);
+	if (vcpu)
+		virt->vcpu_load(&vcpu->arch);
+	*loaded = vcpu;
+}
+
+/* False: the vCPU may not go on now. */
+static bool handle_requests(struct vcpu *vcpu)
+{
+	u32 requests = __atomic_exchange_n(&vcpu->requests, 0, __ATOMIC_SEQ_CST);
+
+	if (requests & (REQUEST_STOP | REQUEST_RESCHEDULE))
+		return false;
+	if (requests & REQUEST_EVENT)
+		vcpu_deliver_irqs(vcpu);
+	return true;
+}
+
+static __always_inline void enter_guest(struct vcpu *vcpu, u64 deadline, struct hv_exit *exit)
+{
+	struct stage2 *stage2 = vcpu->vm->stage2;
+
+	if (unlikely(stage2_enter(stage2)))
+		virt->flush_stage2(&vcpu->arch);
+	virt->run(&vcpu->arch, deadline, exit);
+	stage2_leave(stage2);
+}
+
+static void run_vcpu(struct vcpu *vcpu)
+{
+	u64 start = arch_ticks();
+	u64 deadline = start + sched_slice();
+	enum exit_verdict verdict = EXIT_RESUME;
+	struct hv_exit exit;
+
+	load(vcpu);
+	while (verdict == EXIT_RESUME) {
+		arch_guest_enter();
+		if (unlikely(__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE))) {
+			arch_guest_leave();
+			if (!handle_requests(vcpu))
+				break;
+			continue;
+		}
+		enter_guest(vcpu, deadline, &exit);
+		arch_guest_leave();
+		vcpu->exits[exit.reason]++;
+		verdict = exit_handlers[exit.reason](vcpu, &exit);
+	}
+	sched_account(vcpu, arch_ticks() - start);
+}
+
+static void let_go_of_ended(void)
+{
+	struct vcpu *vcpu;
+
+	while ((vcpu = sched_pick_ended())) {
+		if (loaded_on[arch_cpu_id()] == vcpu)
+			load(NULL);
+		sched_remove(vcpu);
+		vm_release_vcpu(vcpu);
+	}
+}
+
+void run_cpu(void)
+{
+	while (vm_count_alive() > 0) {
+		struct vcpu *vcpu;
+
+		let_go_of_ended();
+		vcpu = sched_pick();
+		if (vcpu)
+			run_vcpu(vcpu);
+		else if (vm_count_alive() > 0)
+			arch_idle();
+	}
+	load(NULL);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * summary.c: how each VM ended and what it cost, in lines that a test can read.
+ *
+ *     summary: vm hello: shut down, status 0, 4 slices, 31 exits, 0 exceptions raised
+ *     summary: vm hello: exits: cpuid 3, hypercall 1, pio 20, stage2 7
+ *     summary: frames: 65012 free, as before the first VM
+ */
+#include <arch/exit.h>
+#include <hv/summary.h>
+#include <hv/vm.h>
+#include <lib/format.h>
+#include <lib/log.h>
+#include <mm/frame.h>
+
+#define LOG_THIS LOG_HV
+
+static u64 sum_of(const u64 *exits)
+{
+	u64 sum = 0;
+
+	for (unsigned i = 0; i < HV_EXIT_REASONS; i++)
+		sum += exits[i];
+	return sum;
+}
+
+static void list_exits(const struct vm *vm)
+{
+	char line[200];
+	size_t len = 0;
+
+	line[0] = '\0';
+	for (unsigned i = 0; i < HV_EXIT_REASONS; i++)
+		if (vm->exits[i] && len < sizeof(line))
+			len += format_text(line + len, sizeof(line) - len, "%s%s %llu",
+					   len ? ", " : "", hv_exit_name(i),
+					   (unsigned long long)vm->exits[i]);
+	log_info("summary: vm %s: exits: %s", vm->config.name, line);
+}
+
+static void list_vm(const struct vm *vm)
+{
+	char status[32] = "";
+
+	if (vm->end == VM_END_SHUTDOWN)
+		format_text(status, sizeof(status), ", status %llu",
+			    (unsigned long long)vm->status);
+	log_info("summary: vm %s: %s%s, %llu slices, %llu exits, %llu exceptions raised",
+		 vm->config.name, vm_end_name(vm->end), status, (unsigned long long)vm->slices,
+		 (unsigned long long)sum_of(vm->exits), (unsigned long long)vm->injected);
+	if (vm->lost_ports || vm->lost_accesses || vm->console.dropped)
+		log_info("summary: vm %s: %llu accesses to ports and %llu to memory that are not "
+			 "there, %llu bytes of console dropped",
+			 vm->config.name, (unsigned long long)vm->lost_ports,
+			 (unsigned long long)vm->lost_accesses,
+			 (unsigned long long)vm->console.dropped);
+	list_exits(vm);
+}
+
+void summary_vms(void)
+{
+	const struct vm *vm;
+
+	for (unsigned i = 0; (vm = vm_get(i)); i++)
+		list_vm(vm);
+}
+
+bool summary_frames(u64 free_before)
+{
+	struct frame_stats now;
+
+	frame_stats(&now);
+	if (now.free == free_before) {
+		log_info("summary: frames: %llu free, as before the first VM",
+			 (unsigned long long)now.free);
+		return true;
+	}
+	log_error("summary: frames: %llu free, %llu before the first VM; %llu guest, %llu table, "
+		  "%llu hypervisor",
+		  (unsigned long long)now.free, (unsigned long long)free_before,
+		  (unsigned long long)now.guest, (unsigned long long)now.table,
+		  (unsigned long long)now.hypervisor);
+	return false;
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vm.c: making VMs and taking them down.
+ *
+ * Why a VM takes itself down in steps: its vCPUs are on several CPUs, and each alone may touch its own. So
+ * vm_stop() only says that it is over; each CPU lets its vCPUs go when it next passes its run loop; and
+ * whichever CPU lets the last one go frees the rest.
+ *
+ * Invariants:
+ * VM-1  after vm_release_vcpu() of the last vCPU, every frame the VM ever had is free again.
+ * VM-2  the first vm_stop() decides the reason; later ones change nothing.
+ *
+ * Locking: vm_list_lock (LOCK_VM_LIST) guards the list; vm->lock (LOCK_VM) what vm.h marks [v].
+ */
+#include <arch/cpu.h>
+#include <abi/machine.h>
+#include <hv/gva.h>
+#include <hv/memory.h>
+#include <hv/sched.h>
+#include <hv/vcpu.h>
+#include <hv/vm.h>
+#include <lib/error.h>
+#include <lib/log.h>
+#include <lib/string.h>
+#include <mm/stage2.h>
+
+#define LOG_THIS LOG_VM
+#define VMS_MAX	 64
+
+static struct vm *vms[VMS_MAX];
+static unsigned vm_count;
+static unsigned vms_alive;
+static unsigned next_cpu; /* for VMs that do not say which CPU */
+
+static const char *const end_names[VM_ENDS] = {
+	[VM_END_SHUTDOWN] = "shut down",	[VM_END_HALTED] = "halted for good",
+	[VM_END_TRIPLE_FAULT] = "triple fault", [VM_END_NO_MEMORY] = "out of memory",
+	[VM_END_UNHANDLED] = "stopped",		[VM_END_ENTRY_FAILED] = "entry failed",
+};
+
+const char *vm_end_name(enum vm_end end)
+{
+	return end < VM_ENDS ? end_names[end] : "?";
+}
+
+struct vm *vm_get(unsigned number)
+{
+	return number < vm_count ? vms[number] : NULL;
+}
+
+struct vm *vm_find(const char *name)
+{
+	for (unsigned i = 0; i < vm_count; i++)
+		if (strcmp(vms[i]->config.name, name) == 0)
+			return vms[i];
+	return NULL;
+}
+
+unsigned vm_count_alive(void)
+{
+	return __atomic_load_n(&vms_alive, __ATOMIC_ACQUIRE);
+}
+
+/* The `i`-th CPU, in turn, of those the VM may use. */
+static unsigned choose_cpu(const struct vm_config *config, unsigned i)
+{
+	u64 set = config->cpus;
+
+	if (set == 0)
+		return next_cpu++ % arch_cpu_count();
+	for (unsigned skip = i % (unsigned)__builtin_popcountll(set); skip > 0; skip--)
+		set &= set - 1;
+	return (unsigned)__builtin_ctzll(set);
+}
+
+static int make_vcpu(struct vm *vm, unsigned index)
+{
+	struct vcpu_setup setup = {
+		.stage2_root = stage2_root(vm->stage2),
+		.address_space_id = vm->id,
+		.fetch = vcpu_fetch,
+	};
+	struct vcpu *vcpu = hv_alloc(sizeof(*vcpu));
+	int err;
+
+	if (!vcpu)
+		return ERR_NO_MEMORY;
+	vcpu->vm = vm;
+	vcpu->index = index;
+	vcpu->cpu = choose_cpu(&vm->config, index);
+	vcpu->state = VCPU_OFF;
+	err = virt->vcpu_init(&vcpu->arch, &setup);
+	if (err != 0) {
+		hv_free(vcpu, sizeof(*vcpu));
+		return err;
+	}
+	vm->vcpu[index] = vcpu;
+	return 0;
+}
+
+static int add_slots(struct vm *vm)
+{
+	u64 size = vm->config.memory;
+	int err = addrspace_add_slot(
+		vm->memory,
+		gfn_range((struct gfn){0}, MIN(size, (u64)MACHINE_HOLE_START) >> PAGE_SHIFT),
+		SLOT_RAM);
+
+	if (err == 0 && size > MACHINE_HOLE_END)
+		err = addrspace_add_slot(vm->memory,
+					 gfn_range((struct gfn){MACHINE_HOLE_END >> PAGE_SHIFT},
+						   (size - MACHINE_HOLE_END) >> PAGE_SHIFT),
+					 SLOT_RAM);
+	return err;
+}
+
+static int make_parts(struct vm *vm)
+{
+	int err = addrspace_create(vm->config.name, &vm->memory);
+
+	if (err == 0)
+		err = add_slots(vm);
+	if (err == 0)
+		err = stage2_create(vm->memory, virt->stage2, &vm->stage2);
+	for (unsigned i = 0; err == 0 && i < vm->config.vcpus; i++)
+		err = make_vcpu(vm, i);
+	return err;
+}
+
+static void take_apart(struct vm *vm)
+{
+	for (unsigned i = 0; i < VM_VCPUS_MAX; i++) {
+		struct vcpu *vcpu = vm->vcpu[i];
+
+		if (!vcpu)
+			continue;
+		virt->vcpu_fini(&vcpu->arch);
+		hv_free(vcpu, sizeof(*vcpu));
+		vm->vcpu[i] = NULL;
+	}
+	if (vm->stage2)
+		stage2_destroy(vm->stage2);
+	if (vm->memory)
+		addrspace_destroy(vm->memory);
+	vm->stage2 = NULL;
+	vm->memory = NULL;
+}
+
+static void send_to_console(void *console, char c)
+{
+	console_put(console, c);
+}
+
+int vm_create(const struct vm_config *config, struct vm **out)
+{
+	struct vm *vm;
+	int err;
+
+	if (vm_find(config->name))
+		return ERR_EXISTS;
+	if (vm_count == VMS_MAX)
+		return ERR_RANGE;
+	vm = hv_alloc(sizeof(*vm));
+	if (!vm)
+		return ERR_NO_MEMORY;
+	vm->config = *config;
+	vm->id = vm_count + 1;
+	vm->state = VM_CREATED;
+	spin_init(&vm->lock, LOCK_VM, "vm");
+	console_init(&vm->console, config->name, config->console);
+	uart_init(&vm->uart, send_to_console, &vm->console);
+	cpuid_table_build(&vm->cpuid, config->vcpus, arch_xcr0_allowed(), arch_cpuid);
+	err = make_parts(vm);
+	if (err != 0) {
+		take_apart(vm);
+		hv_free(vm, sizeof(*vm));
+		return err;
+	}
+	vms[vm_count++] = vm;
+	__atomic_add_fetch(&vms_alive, 1, __ATOMIC_RELEASE);
+	*out = vm;
+	return 0;
+}
+
+void vm_discard(struct vm *vm)
+{
+	CHECK(vm->state == VM_CREATED && vms[vm_count - 1] == vm);
+	vms[--vm_count] = NULL;
+	__atomic_sub_fetch(&vms_alive, 1, __ATOMIC_RELEASE);
+	take_apart(vm);
+	hv_free(vm, sizeof(*vm));
+}
+
+void vm_start(struct vm *vm)
+{
+	vm->state = VM_RUNNING;
+	vm->awake = 1;
+	vm->held = 1;
+	vm->vcpu[0]->state = VCPU_READY;
+	log_info("%s: started, %llu KiB, %u vCPU", vm->config.name,
+		 (unsigned long long)(vm->config.memory >> 10), vm->config.vcpus);
+	sched_add(vm->vcpu[0]);
+}
+
+void vm_stop(struct vm *vm, enum vm_end end, u64 status)
+{
+	bool first;
+
+	spin_lock(&vm->lock);
+	first = vm->state == VM_RUNNING;
+	if (first) {
+		vm->end = end;
+		vm->status = status;
+		__atomic_store_n(&vm->state, VM_STOPPING, __ATOMIC_RELEASE);
+	}
+	/* Under the lock: the last vCPU, and with it the array, cannot go before it is released. */
+	for (unsigned i = 0; first && i < vm->config.vcpus; i++)
+		vcpu_request(vm->vcpu[i], REQUEST_STOP);
+	spin_unlock(&vm->lock);
+}
+
+/* The console's last words come before the message, so that a log reads in order. */
+static void bury(struct vm *vm)
+{
+	console_flush(&vm->console);
+	if (vm->end == VM_END_SHUTDOWN)
+		log_info("%s: %s, status %llu", vm->config.name, vm_end_name(vm->end),
+			 (unsigned long long)vm->status);
+	else
+		log_info("%s: %s", vm->config.name, vm_end_name(vm->end));
+	take_apart(vm);
+	__atomic_store_n(&vm->state, VM_ENDED, __ATOMIC_RELEASE);
+	if (__atomic_sub_fetch(&vms_alive, 1, __ATOMIC_ACQ_REL) == 0)
+		for (unsigned i = 0; i < arch_cpu_count(); i++)
+			arch_cpu_kick(i);
+}
+
+void vm_release_vcpu(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	bool last;
+
+	spin_lock(&vm->lock);
+	vcpu->state = VCPU_GONE;
+	for (unsigned i = 0; i < HV_EXIT_REASONS; i++)
+		vm->exits[i] += vcpu->exits[i];
+	vm->slices += vcpu->slices;
+	vm->used += vcpu->used;
+	vm->injected += vcpu->injected;
+	vm->lost_accesses += vcpu->lost_accesses;
+	last = --vm->held == 0;
+	spin_unlock(&vm->lock);
+	if (last)
+		bury(vm);
+}
+
+void vm_forget_all(void)
+{
+	while (vm_count > 0) {
+		struct vm *vm = vms[--vm_count];
+
+		CHECK(vm->state == VM_ENDED);
+		hv_free(vm, sizeof(*vm));
+		vms[vm_count] = NULL;
+	}
+}

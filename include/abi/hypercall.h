@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hypercall.h: what a guest may ask of the hypervisor: numbers, registers, errors.
+ *
+ * Why: the one interface both sides must read alike, so it is one header with nothing else in it.
+ *
+ *      RAX            number            -> result: 0 or more, or one of enum hypercall_error
+ *      RDI RSI RDX R10  arguments 0 to 3   -> unchanged
+ *
+ * The instruction is VMCALL on Intel and VMMCALL on AMD: the CPUID vendor says which; the other one
+ * raises #UD. A 16 or 32-bit guest uses the low halves (R10 is then 0). Only ring 0 may call.
+ * Addresses are guest-physical; a range must lie in the guest's memory as a whole.
+ */
+#ifndef SAMEPAGE_ABI_HYPERCALL_H
+#define SAMEPAGE_ABI_HYPERCALL_H
+
+enum hypercall {
+	HYPERCALL_PING = 0,	/* () -> 0: does nothing, for measuring the way there and back */
+	HYPERCALL_CONSOLE = 1,	/* (address, length <= 4096) -> length: text to this VM's console */
+	HYPERCALL_SHUTDOWN = 2, /* (status): ends the VM; does not return */
+	HYPERCALL_YIELD = 3,	/* () -> 0: gives the rest of the time slice away */
+	HYPERCALL_TIME = 4,	/* () -> nanoseconds since the hypervisor started */
+	HYPERCALL_VCPU_START =
+		5, /* (vcpu, rip, rsp, rdi) -> 0: starts it in the caller's CPU mode */
+	HYPERCALL_VCPU_COUNT = 6, /* () -> vCPUs of this VM */
+	HYPERCALL_IPI = 7,	  /* (vcpu, vector 32-255) -> 0: an interrupt for that vCPU */
+	HYPERCALL_STATISTIC = 8,  /* (enum hypercall_statistic, index) -> the count */
+	HYPERCALL_PROTECT = 9, /* (gfn, frames, enum hypercall_access) -> 0: test hook, see below */
+	HYPERCALL_DISCARD = 10, /* (gfn, frames) -> 0: test hook: the content is gone, reads zero */
+	HYPERCALLS
+};
+
+enum hypercall_error {
+	HYPERCALL_ERROR_NUMBER = -1,  /* no such call */
+	HYPERCALL_ERROR_INVALID = -2, /* an argument is malformed: unaligned, empty, wrapping */
+	HYPERCALL_ERROR_RANGE = -3, /* well formed, but names memory or a vCPU that is not there */
+	HYPERCALL_ERROR_BUSY = -4,  /* that vCPU runs already */
+	HYPERCALL_ERROR_NO_MEMORY = -5,	  /* the hypervisor is out of frames */
+	HYPERCALL_ERROR_PERMISSION = -6,  /* called outside ring 0, or not allowed to this VM */
+	HYPERCALL_ERROR_UNSUPPORTED = -7, /* this build or machine lacks it */
+};
+
+/*
+ * HYPERCALL_PROTECT: what stage 2 shall allow from now on. A write to a READ range is then resolved
+ * by the hypervisor as any write fault is: the guest goes on, and the fault is counted.
+ */
+enum hypercall_access { HYPERCALL_ACCESS_READ = 1, HYPERCALL_ACCESS_WRITE = 3 };
+
+/* HYPERCALL_STATISTIC. `index` is a vCPU where the text says so, else 0. */
+enum hypercall_statistic {
+	HYPERCALL_STATISTIC_EXITS,  /* exits of vCPU `index`, all reasons */
+	HYPERCALL_STATISTIC_FAULTS, /* second-level faults of vCPU `index` */
+	HYPERCALL_STATISTIC_SLICES, /* times vCPU `index` was given a CPU */
+	HYPERCALL_STATISTIC_CPU,    /* the machine's CPU that vCPU `index` runs on */
+	HYPERCALL_STATISTICS
+};
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config.h: what a boot module's command line says about a VM.
+ *
+ *     name=hello memory=16M vcpus=2 cpu=0-1 type=multiboot console=64K arg=the rest is the guest's
+ *     for=hello the rest is the module's own command line
+ *
+ * Words are separated by blanks; a first word without '=' is the file's path and is skipped; `arg=`
+ * and what follows a `for=` word run to the end of the line. docs/exits.md has the table of words.
+ */
+#ifndef SAMEPAGE_HV_CONFIG_H
+#define SAMEPAGE_HV_CONFIG_H
+
+#include <lib/types.h>
+
+#define VM_NAME_MAX	24
+#define VM_ARG_MAX	256
+#define VM_VCPUS_MAX	16
+#define VM_MEMORY_MIN	(64ull << 10)
+#define VM_MEMORY_MAX	(1ull << 40)
+#define VM_CONSOLE_MIN	256ull
+#define VM_CONSOLE_SIZE (256ull << 10)
+
+enum vm_type { VM_MULTIBOOT, VM_REAL };
+
+/*
+ * memory	bytes of RAM, whole pages
+ * cpus		the machine's CPUs it may use, bit n for CPU n; 0: any. vCPU i gets the i-th, in turn
+ * console	bytes its console may print before the rest is dropped
+ * module_of	a file for the VM of this name, not a VM; then only `arg` is valid beside it
+ */
+struct vm_config {
+	char name[VM_NAME_MAX];
+	char module_of[VM_NAME_MAX];
+	char arg[VM_ARG_MAX];
+	enum vm_type type;
+	u64 memory;
+	unsigned vcpus;
+	u64 cpus;
+	u64 console;
+};
+
+/* Which word was wrong, in the line itself, and what it should have been: a static sentence. */
+struct config_error {
+	const char *word;
+	size_t len;
+	const char *why;
+};
+
+/*
+ * Pure: any context, the host too. `cpus` is how many CPUs the machine has. ERR_INVALID (unknown
+ * word, no name, wrong value) or ERR_RANGE, with *error filled in; then *out is not to be used.
+ */
+int vm_config_parse(const char *line, unsigned cpus, struct vm_config *out,
+		    struct config_error *error) __must_check;
+
+#endif

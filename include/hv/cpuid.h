@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cpuid.h: what a guest sees of the CPU.
+ *
+ * The policy is a table of rules in hv/cpuid.c: for each leaf the bits that are let through, the bits
+ * that are set, and why. When a VM is made, the rules are applied once to the machine's own CPUID, so
+ * that an exit is a lookup. What depends on the vCPU or on its mode is filled in at the exit.
+ */
+#ifndef SAMEPAGE_HV_CPUID_H
+#define SAMEPAGE_HV_CPUID_H
+
+#include <arch/cpu.h>
+#include <lib/types.h>
+
+#define CPUID_ENTRIES	  48
+#define CPUID_RANGE	  0x20 /* leaves of a range that can be in the table */
+#define CPUID_EXTENDED	  0x80000000u
+#define CPUID_SUBLEAF_ANY 0xffffffffu
+
+/* What is filled in when the guest asks. */
+enum cpuid_fill {
+	CPUID_FILL_NONE,
+	CPUID_FILL_FEATURES, /* leaf 1: APIC id, OSXSAVE */
+	CPUID_FILL_TOPOLOGY, /* leaf 0xB: x2APIC id */
+	CPUID_FILL_XSAVE,    /* leaf 0xD.0: size for the XCR0 of now */
+	CPUID_FILL_VCPU,     /* 40000001h: number of the vCPU */
+};
+
+/* The XCR0 bits leaf 0xD offers: x87, SSE, AVX. */
+#define CPUID_XCR0 7ull
+
+struct cpuid_entry {
+	u32 leaf, subleaf;
+	struct arch_cpuid value;
+	u8 fill;
+	bool more; /* the next entry is another subleaf of the same leaf */
+};
+
+/* first: index + 1 of a leaf's first entry in its range, 0: none, reads zero. */
+struct cpuid_table {
+	u8 basic[CPUID_RANGE], extended[CPUID_RANGE], hypervisor[2];
+	unsigned count;
+	struct cpuid_entry entry[CPUID_ENTRIES];
+};
+
+/* Applies the policy for a VM of `vcpus`. `machine` is arch_cpuid(), or a test's. xcr0: arch_xcr0_allowed(). Pure. */
+void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, u64 xcr0,
+		       struct arch_cpuid (*machine)(u32 leaf, u32 subleaf));
+
+/* The entry for a leaf and subleaf; NULL: the guest reads zeroes. Pure. */
+const struct cpuid_entry *cpuid_find(const struct cpuid_table *table, u32 leaf, u32 subleaf);
+
+/* What a vCPU is at this moment, for an entry with a `fill`. Pure. */
+struct cpuid_now {
+	u32 vcpu;
+	u64 cr4, xcr0;
+};
+struct arch_cpuid cpuid_fill(const struct cpuid_entry *entry, const struct cpuid_now *now);
+
+/* Walks the policy for a listing: rule `i`, its leaf, subleaf and reason; false past the end. */
+bool cpuid_policy_rule(unsigned i, u32 *leaf, u32 *subleaf, const char **why);
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run.h: the loop every CPU is in once VMs run.
+ */
+#ifndef SAMEPAGE_HV_RUN_H
+#define SAMEPAGE_HV_RUN_H
+
+/* Runs this CPU's vCPUs, sleeps when there are none, returns when no VM is left. Interrupts off. */
+void run_cpu(void);
+
+#endif

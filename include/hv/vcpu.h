@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vcpu.h: what may be done to a vCPU: start, wake, halt, raise an exception in it.
+ */
+#ifndef SAMEPAGE_HV_VCPU_H
+#define SAMEPAGE_HV_VCPU_H
+
+#include <hv/vm.h>
+
+/* Vectors of exceptions hv raises (SDM vol. 3A, table 6-1). */
+enum { VECTOR_DB = 1, VECTOR_UD = 6, VECTOR_GP = 13, VECTOR_PF = 14 };
+
+/* Any CPU. Stores the request, then makes the vCPU see it: wakes it, kicks its CPU. */
+void vcpu_request(struct vcpu *vcpu, enum vcpu_request request);
+
+/* Any CPU. An interrupt of `vector` for the vCPU, as an edge: one that is already waiting is not doubled. */
+void vcpu_raise_irq(struct vcpu *vcpu, u8 vector);
+
+/*
+ * From OFF to READY with the state of `like` but RIP, RSP and RDI (the first argument). Called on
+ * the CPU that owns `like`, with `like` loaded. ERR_BUSY: it is not OFF. ERR_INVALID: no state a
+ * guest may have (RIP not canonical); it stays OFF.
+ */
+int vcpu_start(struct vcpu *vcpu, struct vcpu *like, u64 rip, u64 rsp, u64 rdi) __must_check;
+
+/* Owner. Sleeps until an event; stops the VM when nothing can wake it any more. */
+void vcpu_halt(struct vcpu *vcpu);
+
+/* Owner, loaded. At the next entry the guest takes this exception instead of going on. */
+void vcpu_raise_ud(struct vcpu *vcpu);
+void vcpu_raise_gp(struct vcpu *vcpu);
+void vcpu_raise(struct vcpu *vcpu, u8 vector, bool has_error_code, u32 error_code, u64 address);
+
+/* Owner, loaded. Gives the guest a waiting interrupt, or asks for the window to do so. */
+void vcpu_deliver_irqs(struct vcpu *vcpu);
+
+/* Owner, loaded. The registers to the log: the slow view, then what the back end keeps. */
+void vcpu_dump(struct vcpu *vcpu);
+
+#endif
