@@ -8,6 +8,7 @@
  */
 #include <abi/hypercall.h>
 #include <hv/exits.h>
+#include <hv/sched.h>
 #include <hv/vcpu.h>
 #include <lib/error.h>
 #include <lib/log.h>
@@ -161,6 +162,8 @@ static s64 call_statistic(struct call *call)
 		return (s64)vcpu->slices;
 	case HYPERCALL_STATISTIC_CPU:
 		return vcpu->cpu;
+	case HYPERCALL_STATISTIC_TURNS:
+		return (s64)sched_turns(vcpu->cpu);
 	case HYPERCALL_STATISTICS:
 		break;
 	}
@@ -185,6 +188,7 @@ static const call_handler calls[HYPERCALLS] = {
 	[HYPERCALL_STATISTIC] = call_statistic,
 	[HYPERCALL_PROTECT] = call_none,
 	[HYPERCALL_DISCARD] = call_none,
+	[HYPERCALL_FORGET] = call_none,
 };
 
 static s64 dispatch(struct call *call)

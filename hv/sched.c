@@ -16,6 +16,7 @@ struct queue {
 	struct vcpu *first;
 	u64 now; /* run time of the vCPU that was picked last */
 	struct vcpu *current;
+	u64 turns; /* [a] times the CPU was given to a vCPU */
 } __aligned(64);
 
 static struct queue queues[ARCH_CPUS_MAX];
@@ -99,6 +100,7 @@ struct vcpu *sched_pick(void)
 	if (best) {
 		queue->now = MAX(queue->now, best->runtime);
 		best->slices++;
+		__atomic_store_n(&queue->turns, queue->turns + 1, __ATOMIC_RELAXED);
 	}
 	__atomic_store_n(&queue->current, best, __ATOMIC_RELAXED);
 	spin_unlock(&queue->lock);
@@ -120,4 +122,9 @@ void sched_woken(struct vcpu *vcpu)
 		__atomic_or_fetch(&queue->current->requests, REQUEST_RESCHEDULE, __ATOMIC_RELEASE);
 	spin_unlock(&queue->lock);
 	arch_cpu_kick(vcpu->cpu);
+}
+
+u64 sched_turns(unsigned cpu)
+{
+	return __atomic_load_n(&queues[cpu].turns, __ATOMIC_RELAXED);
 }

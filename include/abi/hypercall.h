@@ -27,6 +27,7 @@ enum hypercall {
 	HYPERCALL_STATISTIC = 8,  /* (enum hypercall_statistic, index) -> the count */
 	HYPERCALL_PROTECT = 9, /* (gfn, frames, enum hypercall_access) -> 0: test hook, see below */
 	HYPERCALL_DISCARD = 10, /* (gfn, frames) -> 0: test hook: the content is gone, reads zero */
+	HYPERCALL_FORGET = 11,	/* (gfn, frames) -> 0: test hook: stage 2 forgets what it mapped */
 	HYPERCALLS
 };
 
@@ -52,6 +53,7 @@ enum hypercall_statistic {
 	HYPERCALL_STATISTIC_FAULTS, /* second-level faults of vCPU `index` */
 	HYPERCALL_STATISTIC_SLICES, /* times vCPU `index` was given a CPU */
 	HYPERCALL_STATISTIC_CPU,    /* the machine's CPU that vCPU `index` runs on */
+	HYPERCALL_STATISTIC_TURNS,  /* times that CPU was given to any vCPU */
 	HYPERCALL_STATISTICS
 };
 

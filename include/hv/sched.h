@@ -33,6 +33,9 @@ void sched_account(struct vcpu *vcpu, u64 ticks);
 /* The slice a vCPU gets when others wait, in ticks. */
 u64 sched_slice(void);
 
+/* From any CPU: how often `cpu` was given to a vCPU. */
+u64 sched_turns(unsigned cpu);
+
 /* From any CPU: a vCPU of `cpu` became READY; it may be due before the one that runs. */
 void sched_woken(struct vcpu *vcpu);
 

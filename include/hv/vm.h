@@ -54,7 +54,7 @@ struct vcpu {
 	u64 injected;			     /* [o] exceptions we raised in it */
 	u64 lost_accesses;		     /* [o] to memory that is not there */
 	u64 starving_since; /* [o] tick of its first fault without a frame; 0: none */
-	u64 scratch;			     /* [o] MACHINE_MSR_SCRATCH */
+	u64 scratch;	    /* [o] MACHINE_MSR_SCRATCH */
 };
 
 enum vm_state { VM_CREATED, VM_RUNNING, VM_STOPPING, VM_ENDED };

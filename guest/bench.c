@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench.c: what a way to the hypervisor and back costs, in ticks of the TSC, which are instructions where
+ * the emulator counts them. The loop around the exit is part of it; an empty loop is shown for comparison.
+ */
+#include <guest.h>
+
+#define COUNT	   1000u
+#define TRIES	   5u
+#define PAGE	   4096ull
+#define FAULT_PAGE (16ull << 20)
+
+static void do_nothing(unsigned i)
+{
+	asm volatile("" : : "r"(i));
+}
+
+static void do_cpuid(unsigned i)
+{
+	(void)i;
+	cpuid(0, 0);
+}
+
+static void do_cpuid_features(unsigned i)
+{
+	(void)i;
+	cpuid(1, 0);
+}
+
+static void do_hypercall(unsigned i)
+{
+	(void)i;
+	hypercall(HYPERCALL_PING, 0, 0, 0, 0);
+}
+
+static void do_pio_read(unsigned i)
+{
+	(void)i;
+	in8(MACHINE_PORT_UART + 5);
+}
+
+static void do_pio_write(unsigned i)
+{
+	out8(MACHINE_PORT_UART + 7, (u8)i);
+}
+
+static void do_msr_read(unsigned i)
+{
+	(void)i;
+	rdmsr(MACHINE_MSR_SCRATCH);
+}
+
+static void do_msr_write(unsigned i)
+{
+	wrmsr(MACHINE_MSR_SCRATCH, i);
+}
+
+/* A page that has a frame but no second-level entry: `prepare` took the entry away. */
+static void do_fault(unsigned i)
+{
+	*(volatile u64 *)(FAULT_PAGE + i * PAGE);
+}
+
+static u64 measure(void (*operation)(unsigned), bool (*prepare)(void))
+{
+	u64 best = ~0ull;
+
+	for (unsigned try = 0; try < TRIES; try++) {
+		u64 start, ticks;
+
+		if (prepare && !prepare())
+			return 0;
+		start = rdtsc();
+		for (unsigned i = 0; i < COUNT; i++)
+			operation(i);
+		ticks = rdtsc() - start;
+		best = ticks < best ? ticks : best;
+	}
+	return best / COUNT;
+}
+
+static bool forget_mappings(void)
+{
+	return hypercall(HYPERCALL_FORGET, FAULT_PAGE / PAGE, COUNT, 0, 0) == 0;
+}
+
+static void touch_all(void)
+{
+	for (unsigned i = 0; i < COUNT; i++)
+		*(volatile u64 *)(FAULT_PAGE + i * PAGE) = i;
+}
+
+static const struct {
+	const char *name;
+	void (*operation)(unsigned);
+	bool (*prepare)(void);
+} rows[] = {
+	{"empty_loop", do_nothing, NULL},
+	{"cpuid", do_cpuid, NULL},
+	{"cpuid_features", do_cpuid_features, NULL},
+	{"hypercall", do_hypercall, NULL},
+	{"pio", do_pio_read, NULL},
+	{"pio_write", do_pio_write, NULL},
+	{"msr_read", do_msr_read, NULL},
+	{"msr_write", do_msr_write, NULL},
+	{"fault", do_fault, forget_mappings},
+};
+
+void guest_main(void)
+{
+	touch_all();
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		u64 ticks = measure(rows[i].operation, rows[i].prepare);
+
+		if (ticks)
+			print("bench: %s %lu instructions\n", rows[i].name, ticks);
+	}
+}

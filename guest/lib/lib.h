@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lib.h: what the library's own files share.
+ */
+#ifndef SAMEPAGE_GUEST_LIB_H
+#define SAMEPAGE_GUEST_LIB_H
+
+#include <guest.h>
+
+/* What each vCPU has of its own, at its GS base. */
+struct guest_cpu {
+	struct guest_cpu *self;
+	u64 number;
+	u64 catch_rsp; /* where to go back to; 0: no fault is expected */
+	struct guest_fault fault;
+	u64 irqs[64];
+};
+
+/* Makes this CPU the vCPU `number`: GS base, IDT, TSS. */
+void trap_init(unsigned number);
+
+/* start.S */
+extern char guest_trap_stubs[], guest_caught[];
+u64 guest_call_catching(void (*function)(void *), void *argument, u64 *saved_rsp);
+void guest_trap(struct guest_frame *frame);
+void guest_start(u32 magic, const struct multiboot_info *info) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * memory.c: every page of the VM keeps what is written to it, and what is not memory says so.
+ */
+#include <guest.h>
+
+#define PAGE	   4096ull
+#define LARGE	   (2ull << 20)
+#define TEST_START (4ull << 20)
+
+static u64 memory_size;
+
+/* All of RAM from `start` on as the boot information tells it. */
+static u64 end_of_memory(void)
+{
+	return 0x100000 + ((u64)guest_info->mem_upper << 10);
+}
+
+static volatile u64 *word(u64 address)
+{
+	return (volatile u64 *)address;
+}
+
+static u64 pattern(u64 address)
+{
+	return address * 0x9e3779b97f4a7c15 ^ 0x5a5a;
+}
+
+static void check_zero(void)
+{
+	u64 sum = 0;
+
+	for (u64 at = TEST_START; at < memory_size; at += PAGE)
+		sum |= *word(at) | *word(at + PAGE - 8);
+	check(sum == 0, "memory that nobody wrote reads zero");
+}
+
+static void check_patterns(void)
+{
+	u64 wrong = 0;
+
+	for (u64 at = TEST_START; at < memory_size; at += PAGE)
+		*word(at) = pattern(at);
+	for (u64 at = TEST_START; at < memory_size; at += PAGE)
+		wrong += *word(at) != pattern(at);
+	check(wrong == 0, "each of %lu pages keeps its own pattern",
+	      (memory_size - TEST_START) / PAGE);
+}
+
+static s64 faults(void)
+{
+	return hypercall(HYPERCALL_STATISTIC, HYPERCALL_STATISTIC_FAULTS, 0, 0, 0);
+}
+
+static void check_no_second_fault(void)
+{
+	s64 before = faults();
+	u64 sum = 0;
+
+	for (u64 at = TEST_START; at < memory_size; at += PAGE)
+		sum += *word(at);
+	check(faults() == before && sum, "a page that was touched faults no more");
+}
+
+static void touch(void *address)
+{
+	*(volatile u64 *)address;
+}
+
+static void store(void *address)
+{
+	*(volatile u64 *)address = 1;
+}
+
+static void jump(void *address)
+{
+	((void (*)(void))address)();
+}
+
+static void check_nowhere(void)
+{
+	void *hole = (void *)0xb8000ull, *past = (void *)memory_size;
+
+	check(catch_fault(touch, hole).vector == VECTOR_GP, "a read of the hole raises #GP");
+	check(catch_fault(store, hole).vector == VECTOR_GP, "a write to the hole raises #GP");
+	check(catch_fault(touch, past).vector == VECTOR_GP, "a read past memory raises #GP");
+	check(catch_fault(jump, past).vector == VECTOR_GP, "a jump past memory raises #GP");
+	check(catch_fault(touch, (void *)(memory_size - 8)).vector == VECTOR_NONE,
+	      "the last word of memory is there");
+}
+
+extern u64 guest_pd[];
+
+/* The guest's own paging, over the second level. */
+static void check_own_paging(void)
+{
+	static u64 table[512] __attribute__((aligned(4096)));
+	u64 slot = TEST_START / LARGE, saved = guest_pd[slot];
+	struct guest_fault fault;
+
+	for (u64 i = 0; i < 512; i++)
+		table[i] = (TEST_START + i * PAGE) | 3;
+	table[7] &= ~2ull;
+	table[8] = 0;
+	guest_pd[slot] = (u64)table | 3;
+	asm volatile("movq %%cr3, %%rax; movq %%rax, %%cr3" : : : "rax", "memory");
+	fault = catch_fault(store, (void *)(TEST_START + 7 * PAGE));
+	check(fault.vector == VECTOR_PF && fault.error_code == 3 &&
+		      fault.address == TEST_START + 7 * PAGE,
+	      "a write to the guest's own read-only page raises #PF(3)");
+	fault = catch_fault(touch, (void *)(TEST_START + 8 * PAGE));
+	check(fault.vector == VECTOR_PF && fault.error_code == 0,
+	      "a read of the guest's own absent page raises #PF(0)");
+	check(*word(TEST_START + 9 * PAGE) == pattern(TEST_START + 9 * PAGE),
+	      "small pages of the guest show the same memory");
+	check(table[9] & 0x20, "the CPU set the accessed bit in the guest's table");
+	guest_pd[slot] = saved;
+	asm volatile("movq %%cr3, %%rax; movq %%rax, %%cr3" : : : "rax", "memory");
+}
+
+static void check_protect(void)
+{
+	u64 gfn = TEST_START / PAGE;
+	s64 before;
+
+	if (hypercall(HYPERCALL_PROTECT, gfn, 16, HYPERCALL_ACCESS_READ, 0) ==
+	    HYPERCALL_ERROR_UNSUPPORTED)
+		return;
+	check(hypercall(HYPERCALL_PROTECT, gfn, 0, HYPERCALL_ACCESS_READ, 0) ==
+		      HYPERCALL_ERROR_INVALID,
+	      "protect refuses an empty range");
+	check(hypercall(HYPERCALL_PROTECT, ~0ull - 1, 4, HYPERCALL_ACCESS_READ, 0) ==
+		      HYPERCALL_ERROR_INVALID,
+	      "protect refuses a range that wraps");
+	check(hypercall(HYPERCALL_PROTECT, memory_size / PAGE, 1, HYPERCALL_ACCESS_READ, 0) ==
+		      HYPERCALL_ERROR_RANGE,
+	      "protect refuses a range outside memory");
+	before = faults();
+	check(*word(TEST_START) == pattern(TEST_START), "a write-protected page reads as before");
+	for (u64 i = 0; i < 16; i++)
+		*word(TEST_START + i * PAGE + 8) = i;
+	check(faults() - before >= 16, "a write to each of 16 write-protected pages faults");
+	before = faults();
+	for (u64 i = 0; i < 16; i++)
+		*word(TEST_START + i * PAGE + 8) = i + 1;
+	check(faults() == before, "the second write does not");
+	check(*word(TEST_START) == pattern(TEST_START), "the rest of the page is as it was");
+}
+
+static void check_discard(void)
+{
+	u64 at = TEST_START + 32 * PAGE;
+
+	if (hypercall(HYPERCALL_DISCARD, at / PAGE, 1, 0, 0) == HYPERCALL_ERROR_UNSUPPORTED)
+		return;
+	check(*word(at) == 0, "a discarded page reads zero");
+	check(*word(at + PAGE) == pattern(at + PAGE), "its neighbour is as it was");
+	*word(at) = 7;
+	check(*word(at) == 7, "a discarded page can be written again");
+}
+
+void guest_main(void)
+{
+	memory_size = end_of_memory();
+	print("%lu MiB\n", memory_size >> 20);
+	check_zero();
+	check_patterns();
+	check_no_second_fault();
+	check_nowhere();
+	check_own_paging();
+	check_protect();
+	check_discard();
+}

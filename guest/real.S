@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * real.S: a guest that never leaves real mode: prints, takes a software interrupt and a divide error,
+ * reaches over 1 MiB (A20 is on), reads a CPUID leaf, and ends its VM through the exit port.
+ */
+#include <abi/machine.h>
+
+#define VECTOR 0x40
+
+	.code16
+	.text
+	.globl real_entry
+real_entry:
+	cld
+	xorw %ax, %ax
+	movw %ax, %ds
+	movw %ax, %es
+	movw %ax, %ss
+	movw $0x7c00, %sp
+	movw $interrupt, VECTOR * 4
+	movw %ax, VECTOR * 4 + 2
+	movw $divide, 0
+	movw %ax, 2
+	movw $hello, %si
+	call puts
+
+	int $VECTOR
+	cmpw $1, taken
+	movw $int_text, %si
+	call report
+
+	movw $1, %ax
+	xorw %dx, %dx
+	xorw %cx, %cx
+	divw %cx			/* #DE: the handler skips it */
+	cmpw $2, taken
+	movw $divide_text, %si
+	call report
+
+	movb $0x55, 0x500
+	movw $0xffff, %ax
+	movw %ax, %es
+	movb $0xaa, %es:0x510		/* 100500h, or 500h if it wrapped */
+	cmpb $0x55, 0x500
+	movw $a20_text, %si
+	call report
+
+	movl $MACHINE_CPUID_SIGNATURE, %eax
+	cpuid
+	cmpl $0x656d6153, %ebx		/* "Same" */
+	movw $cpuid_text, %si
+	call report
+
+	movw failed, %ax
+	movw $MACHINE_PORT_EXIT, %dx
+	outw %ax, %dx
+1:	cli
+	hlt
+	jmp 1b
+
+interrupt:
+	incw taken
+	iretw
+
+divide:
+	incw taken
+	pushw %bp
+	movw %sp, %bp
+	addw $2, 2(%bp)			/* behind the DIV */
+	popw %bp
+	iretw
+
+/* ZF: it went well. %si: what. */
+report:
+	pushw %si
+	movw $ok_text, %si
+	je 1f
+	incw failed
+	movw $not_ok_text, %si
+1:	call puts
+	popw %si
+puts:
+	lodsb
+	testb %al, %al
+	je 2f
+	movw $MACHINE_PORT_UART, %dx
+	outb %al, %dx
+	jmp puts
+2:	ret
+
+hello:		.asciz "hello from real mode\n"
+ok_text:	.asciz "ok - "
+not_ok_text:	.asciz "not ok - "
+int_text:	.asciz "a software interrupt comes and returns\n"
+divide_text:	.asciz "a division by zero comes through vector 0\n"
+a20_text:	.asciz "addresses do not wrap at 1 MiB\n"
+cpuid_text:	.asciz "CPUID knows the hypervisor\n"
+	.balign 2
+taken:		.word 0
+failed:		.word 0
+	.section .note.GNU-stack, "", @progbits
