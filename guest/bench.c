@@ -7,8 +7,8 @@
 
 #define COUNT	   1000u
 #define TRIES	   5u
-#define PAGE	   4096ull
-#define FAULT_PAGE (16ull << 20)
+#define PAGE	   4096ul
+#define FAULT_PAGE (16ul << 20)
 
 static void do_nothing(unsigned i)
 {
@@ -63,7 +63,7 @@ static void do_fault(unsigned i)
 
 static u64 measure(void (*operation)(unsigned), bool (*prepare)(void))
 {
-	u64 best = ~0ull;
+	u64 best = ~0ul;
 
 	for (unsigned try = 0; try < TRIES; try++) {
 		u64 start, ticks;

@@ -72,14 +72,14 @@ static void check_hypercalls(void)
 
 	check(hypercall(HYPERCALL_PING, 0, 0, 0, 0) == 0, "ping");
 	check(hypercall(HYPERCALLS, 0, 0, 0, 0) == HYPERCALL_ERROR_NUMBER, "no such call");
-	check(hypercall(~0ull, 0, 0, 0, 0) == HYPERCALL_ERROR_NUMBER, "no such call, large");
+	check(hypercall(~0ul, 0, 0, 0, 0) == HYPERCALL_ERROR_NUMBER, "no such call, large");
 	check(hypercall(HYPERCALL_CONSOLE, (u64)text, sizeof(text) - 1, 0, 0) == sizeof(text) - 1,
 	      "console");
 	check(hypercall(HYPERCALL_CONSOLE, (u64)text, 4097, 0, 0) == HYPERCALL_ERROR_INVALID,
 	      "console refuses a long text");
-	check(hypercall(HYPERCALL_CONSOLE, 1ull << 52, 1, 0, 0) == HYPERCALL_ERROR_RANGE,
+	check(hypercall(HYPERCALL_CONSOLE, 1ul << 52, 1, 0, 0) == HYPERCALL_ERROR_RANGE,
 	      "console refuses an address where nothing is");
-	check(hypercall(HYPERCALL_CONSOLE, ~0ull, 2, 0, 0) == HYPERCALL_ERROR_INVALID,
+	check(hypercall(HYPERCALL_CONSOLE, ~0ul, 2, 0, 0) == HYPERCALL_ERROR_INVALID,
 	      "console refuses a range that wraps");
 	check(hypercall(HYPERCALL_VCPU_COUNT, 0, 0, 0, 0) == 1, "one vCPU");
 	check(hypercall(HYPERCALL_VCPU_START, 1, 0, 0, 0) == HYPERCALL_ERROR_RANGE,

@@ -124,7 +124,7 @@ static void all_control_registers(void)
 		if (bit != 20 && bit != 21) /* SMEP and SMAP: our pages are user pages */
 			attempt(flip_cr4, BIT(bit));
 		attempt(write_cr8, BIT(bit));
-		attempt(write_cr3_back, BIT(bit) & ~0x000ffffffffff000ull);
+		attempt(write_cr3_back, BIT(bit) & ~0x000ffffffffff000ul);
 	}
 	tell("cr");
 }
@@ -151,7 +151,7 @@ static void all_xcr0(void)
 		attempt(set_xcr0, BIT(bit) | 1);
 		attempt(set_xcr1, BIT(bit));
 	}
-	attempt(set_xcr0, ~0ull);
+	attempt(set_xcr0, ~0ul);
 	attempt(set_xcr0, 1);
 	tell("xcr0");
 }
@@ -205,7 +205,7 @@ static void wild_memory(void)
 {
 	u64 end = 0x100000 + ((u64)guest_info->mem_upper << 10);
 
-	for (u64 at = end; at < 1ull << 32; at += 0x01234000) {
+	for (u64 at = end; at < 1ul << 32; at += 0x01234000) {
 		attempt(touch, at);
 		attempt(store, at);
 		attempt(jump, at);
@@ -245,7 +245,7 @@ static void vmx_vmlaunch(void *operand)
 
 static void vmx_invept(void *operand)
 {
-	asm volatile("invept (%0), %1" : : "r"(operand), "r"(1ull) : "memory");
+	asm volatile("invept (%0), %1" : : "r"(operand), "r"(1ul) : "memory");
 }
 
 static void svm_vmrun(void *operand)
@@ -325,7 +325,7 @@ static void odd_ud2(void *operand)
 static void odd_debug(void *operand)
 {
 	asm volatile("movq %0, %%dr7" : : "r"(operand));
-	asm volatile("movq %0, %%dr7" : : "r"(0x400ull));
+	asm volatile("movq %0, %%dr7" : : "r"(0x400ul));
 }
 
 static void privileged_instructions(void)
@@ -345,7 +345,7 @@ static void privileged_instructions(void)
 
 static void wild_hypercalls(void)
 {
-	static const u64 values[] = {0, 1, 0xfff, 1ull << 31, 1ull << 47, 1ull << 63, ~0ull};
+	static const u64 values[] = {0, 1, 0xfff, 1ul << 31, 1ul << 47, 1ul << 63, ~0ul};
 
 	for (u64 number = 0; number < 64; number++)
 		for (unsigned i = 0; i < ARRAY_SIZE(values); i++)
@@ -398,7 +398,7 @@ static void end_idt(void)
 /* Page tables where no memory is: not even the next instruction can be fetched. */
 static void end_tables(void)
 {
-	asm volatile("movq %0, %%cr3" : : "r"(0xb0000ull) : "memory");
+	asm volatile("movq %0, %%cr3" : : "r"(0xb0000ul) : "memory");
 }
 
 static void end_halt(void)

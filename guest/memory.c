@@ -4,9 +4,9 @@
  */
 #include <guest.h>
 
-#define PAGE	   4096ull
-#define LARGE	   (2ull << 20)
-#define TEST_START (4ull << 20)
+#define PAGE	   4096ul
+#define LARGE	   (2ul << 20)
+#define TEST_START (4ul << 20)
 
 static u64 memory_size;
 
@@ -79,7 +79,7 @@ static void jump(void *address)
 
 static void check_nowhere(void)
 {
-	void *hole = (void *)0xb8000ull, *past = (void *)memory_size;
+	void *hole = (void *)0xb8000ul, *past = (void *)memory_size;
 
 	check(catch_fault(touch, hole).vector == VECTOR_GP, "a read of the hole raises #GP");
 	check(catch_fault(store, hole).vector == VECTOR_GP, "a write to the hole raises #GP");
@@ -100,7 +100,7 @@ static void check_own_paging(void)
 
 	for (u64 i = 0; i < 512; i++)
 		table[i] = (TEST_START + i * PAGE) | 3;
-	table[7] &= ~2ull;
+	table[7] &= ~2ul;
 	table[8] = 0;
 	guest_pd[slot] = (u64)table | 3;
 	asm volatile("movq %%cr3, %%rax; movq %%rax, %%cr3" : : : "rax", "memory");
@@ -129,7 +129,7 @@ static void check_protect(void)
 	check(hypercall(HYPERCALL_PROTECT, gfn, 0, HYPERCALL_ACCESS_READ, 0) ==
 		      HYPERCALL_ERROR_INVALID,
 	      "protect refuses an empty range");
-	check(hypercall(HYPERCALL_PROTECT, ~0ull - 1, 4, HYPERCALL_ACCESS_READ, 0) ==
+	check(hypercall(HYPERCALL_PROTECT, ~0ul - 1, 4, HYPERCALL_ACCESS_READ, 0) ==
 		      HYPERCALL_ERROR_INVALID,
 	      "protect refuses a range that wraps");
 	check(hypercall(HYPERCALL_PROTECT, memory_size / PAGE, 1, HYPERCALL_ACCESS_READ, 0) ==

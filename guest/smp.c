@@ -4,15 +4,15 @@
  */
 #include <guest.h>
 
-#define ROUNDS	   20000ull
-#define PINGS	   200ull
-#define IRQS	   50ull
+#define ROUNDS	   20000ul
+#define PINGS	   200ul
+#define IRQS	   50ul
 #define IRQ_WAKE   40
 #define PAGES_HELD 64
-#define PAGE	   4096ull
+#define PAGE	   4096ul
 
 static volatile u64 shared, plain[2], turn, woken, stop, ready;
-static volatile u8 *const pages = (volatile u8 *)(8ull << 20);
+static volatile u8 *const pages = (volatile u8 *)(8ul << 20);
 
 static void count(unsigned self)
 {
@@ -92,7 +92,7 @@ static void check_pages(void)
 void guest_main(void)
 {
 	check(hypercall(HYPERCALL_VCPU_COUNT, 0, 0, 0, 0) == 2, "the VM has two vCPUs");
-	check(hypercall(HYPERCALL_VCPU_START, 1, 1ull << 62, 0, 0) < 0,
+	check(hypercall(HYPERCALL_VCPU_START, 1, 1ul << 62, 0, 0) < 0,
 	      "a vCPU is not started at an address that is not canonical");
 	check(vcpu_run(1, second, 77) == 0, "vCPU 1 starts");
 	check(vcpu_run(1, second, 77) == HYPERCALL_ERROR_BUSY, "but not twice");

@@ -68,8 +68,11 @@ static unsigned choose_cpu(const struct vm_config *config, unsigned i)
 
 	if (set == 0)
 		return next_cpu++ % arch_cpu_count();
-	for (unsigned skip = i % (unsigned)__builtin_popcountll(set); skip > 0; skip--)
+	while (i-- > 0) {
 		set &= set - 1;
+		if (set == 0)
+			set = config->cpus;
+	}
 	return (unsigned)__builtin_ctzll(set);
 }
 

@@ -23,7 +23,7 @@ typedef int64_t s64;
 
 #define GUEST_VCPUS_MAX 16
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-#define BIT(n)		(1ull << (n))
+#define BIT(n)		(1ul << (n))
 
 /* The guest's own: what it does. Then the library ends the VM. */
 void guest_main(void);

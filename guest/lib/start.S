@@ -56,6 +56,7 @@ guest_entry:
 	jmp trap_common
 	.endm
 
+	.altmacro
 	.balign 16
 	.globl guest_trap_stubs
 guest_trap_stubs:
@@ -64,8 +65,8 @@ guest_trap_stubs:
 	trap_stub %vector
 	.set vector, vector + 1
 	.endr
+	.noaltmacro
 
-	.altmacro
 trap_common:
 	.irp reg, rax, rcx, rdx, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15
 	push %\reg
