@@ -10,36 +10,58 @@
 #include <lib/log.h>
 #include <lib/string.h>
 #include <mm/frame.h>
+#include <mm/rmap.h>
+#include "config.h"
 #include "pool.h"
-#include "space.h"
+#include "update.h"
 
-static struct pool spaces = POOL_INITIALIZER(sizeof(struct addrspace), "addrspaces");
-static u16 last_id; /* [a] */
+static struct addrspace *spaces[SPACES]; /* [a] by number; 0 stays empty */
+
+static unsigned space_order(void)
+{
+	unsigned order = 0;
+
+	while ((PAGE_SIZE << order) < sizeof(struct addrspace))
+		order++;
+	return order;
+}
+
+/* Puts `as` under a free number. */
+static int take_id(struct addrspace *as)
+{
+	for (unsigned id = 1; id < SPACES; id++)
+		if (!ck_pr_load_ptr(&spaces[id]) && ck_pr_cas_ptr(&spaces[id], NULL, as)) {
+			as->id = id;
+			return 0;
+		}
+	return ERR_NO_MEMORY;
+}
 
 int addrspace_create(const char *name, struct addrspace **out)
 {
 	struct addrspace *as;
 	void *memory;
-	int err = pool_alloc(&spaces, &memory);
+	int err = page_alloc(space_order(), &memory);
 
 	if (err)
 		return err;
 	as = memory;
 	err = primary_init(&as->primary);
+	if (!err) {
+		string_copy(as->name, sizeof(as->name), name);
+		as->retry = config_retry();
+		spin_init(&as->lock, LOCK_MMU, "mmu");
+		notifier_init(&as->notifier, config_policy(), &as->lock);
+		err = take_id(as);
+		if (err)
+			primary_fini(&as->primary);
+	}
 	if (err) {
-		pool_free(&spaces, as);
+		page_free(as, space_order());
 		return err;
 	}
-	string_copy(as->name, sizeof(as->name), name);
-	spin_init(&as->lock, LOCK_MMU, "mmu");
-	as->id = ck_pr_faa_16(&last_id, 1) + 1;
 	*out = as;
 	return 0;
-}
-
-const char *addrspace_name(const struct addrspace *as)
-{
-	return as->name;
 }
 
 static void free_backing(struct addrspace *as)
@@ -48,18 +70,72 @@ static void free_backing(struct addrspace *as)
 	ppte_t *slot;
 
 	for (; (slot = primary_next(&as->primary, &gfn, end)); gfn.raw++) {
-		ppte_t pte = *slot;
+		enum ppte_state state = ppte_state(*slot);
 
-		if (ppte_state(pte) == PPTE_PRIVATE && frame_put(ppte_mfn(pte)))
-			frame_free(ppte_mfn(pte), 0);
+		if (state != PPTE_PRIVATE && state != PPTE_SHARED)
+			continue;
+		rmap_remove(ppte_mfn(*slot), as->id, gfn);
+		if (frame_put(ppte_mfn(*slot)))
+			frame_free(ppte_mfn(*slot), 0);
 	}
 }
 
 void addrspace_destroy(struct addrspace *as)
 {
+	CHECK(!notifier_release(&as->notifier));
+	update_settle(as);
+	notifier_fini(&as->notifier);
 	free_backing(as);
+	if (as->zero_mfn)
+		frame_free((struct mfn){as->zero_mfn}, 0);
 	primary_fini(&as->primary);
-	pool_free(&spaces, as);
+	ck_pr_store_ptr(&spaces[as->id], NULL);
+	page_free(as, space_order());
+}
+
+const char *addrspace_name(const struct addrspace *as)
+{
+	return as->name;
+}
+
+u16 addrspace_id(const struct addrspace *as)
+{
+	return as->id;
+}
+
+struct addrspace *addrspace_by_id(u16 id)
+{
+	return id < SPACES ? ck_pr_load_ptr(&spaces[id]) : NULL;
+}
+
+struct notifier *addrspace_notifier(struct addrspace *as)
+{
+	return &as->notifier;
+}
+
+void addrspace_set_policy(struct addrspace *as, const struct notifier_policy *policy)
+{
+	notifier_set_policy(&as->notifier, policy);
+}
+
+const struct notifier_policy *addrspace_policy(const struct addrspace *as)
+{
+	return ck_pr_load_ptr(&as->notifier.policy);
+}
+
+void addrspace_set_retry(struct addrspace *as, enum retry_mode retry)
+{
+	ck_pr_store_32(&as->retry, retry);
+}
+
+enum retry_mode addrspace_retry(const struct addrspace *as)
+{
+	return ck_pr_load_32(&as->retry);
+}
+
+void addrspace_settle(struct addrspace *as)
+{
+	update_settle(as);
 }
 
 /* Where in the sorted slots a slot that starts at `start` belongs. */
@@ -103,6 +179,16 @@ int space_check_range(const struct addrspace *as, struct gfn_range range)
 	return err;
 }
 
+int space_check(struct addrspace *as, struct gfn_range range)
+{
+	int err;
+
+	spin_lock(&as->lock);
+	err = space_check_range(as, range);
+	spin_unlock(&as->lock);
+	return err;
+}
+
 static int insert_slot(struct addrspace *as, struct gfn_range range, enum slot_kind kind)
 {
 	unsigned place = slot_place(as, range.start);
@@ -128,5 +214,37 @@ int addrspace_add_slot(struct addrspace *as, struct gfn_range range, enum slot_k
 	spin_lock(&as->lock);
 	err = insert_slot(as, range, kind);
 	spin_unlock(&as->lock);
+	return err;
+}
+
+/* Forgets the slot first, so that no fault backs anew what is about to be taken away. */
+static int forget_slot(struct addrspace *as, struct gfn_range range)
+{
+	for (unsigned i = 0; i < as->slot_count; i++) {
+		struct gfn_range have = as->slots[i].range;
+
+		if (have.start.raw != range.start.raw || have.end.raw != range.end.raw)
+			continue;
+		memmove(&as->slots[i], &as->slots[i + 1],
+			(as->slot_count - i - 1) * sizeof(struct slot));
+		as->slot_count--;
+		return 0;
+	}
+	return ERR_NOT_FOUND;
+}
+
+int addrspace_remove_slot(struct addrspace *as, struct gfn_range range)
+{
+	struct update update;
+	int err = check_shape(range);
+
+	if (!err)
+		err = update_begin(&update, as, EVENT_UNMAP, range, 0);
+	if (err)
+		return err;
+	err = forget_slot(as, range);
+	if (!err)
+		update_clear(&update, range, true);
+	update_end(&update);
 	return err;
 }

@@ -41,6 +41,8 @@ static enum fault_outcome outcome_of(int err)
 		return FAULT_MMIO;
 	case ERR_PERMISSION:
 		return FAULT_READ_ONLY;
+	case ERR_BUSY:
+		return FAULT_RACED;
 	default:
 		return FAULT_NO_MEMORY;
 	}
@@ -95,7 +97,7 @@ enum fault_outcome fault_handle(struct stage2 *s2, struct gpa gpa, unsigned acce
 	enum fault_outcome outcome;
 
 	while ((outcome = try_once(s2, gfn, access)) == FAULT_RACED) {
-		if (s2->as->retry == RETRY_REENTER)
+		if (ck_pr_load_32(&s2->as->retry) == RETRY_REENTER)
 			break;
 		ck_pr_inc_64(&s2->counters.retries);
 		arch_cpu_relax();

@@ -77,7 +77,7 @@ static int copy_one(struct addrspace *as, struct copy *copy)
 		if (ready)
 			return 0;
 		err = prepare(as, gfn, pte);
-		if (err)
+		if (err && err != ERR_BUSY)
 			return err;
 	}
 }

@@ -25,7 +25,7 @@ struct pool {
 
 #define POOL_INITIALIZER(object_size, pool_name)                                \
 	{                                                                       \
-		.lock = {CK_SPINLOCK_TICKET_INITIALIZER, LOCK_POOL, pool_name}, \
+		.lock = SPINLOCK_INIT(LOCK_POOL, pool_name), \
 		.size = ALIGN_UP(object_size, sizeof(u64)),                     \
 	}
 

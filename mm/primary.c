@@ -9,6 +9,7 @@
 #define UNIFORM	   1ull
 #define ENTRIES	   512
 #define MAX_MARKED 2 /* 1 GiB: the largest leaf any format has */
+#define NO_MATTER  (PPTE_YOUNG | PPTE_PINNED | PPTE_LIFTS) /* what may differ in a uniform block */
 
 static u64 *entry_page(u64 entry)
 {
@@ -80,7 +81,7 @@ static u64 *directory_entry(const struct primary *primary, struct gfn gfn, unsig
 
 void primary_store(struct primary *primary, struct gfn gfn, ppte_t *slot, ppte_t value)
 {
-	if ((*slot ^ value) & ~(PPTE_YOUNG | PPTE_PINNED))
+	if ((*slot ^ value) & ~NO_MATTER)
 		for (unsigned level = MAX_MARKED; level; level--) {
 			u64 *entry = directory_entry(primary, gfn, level);
 
@@ -120,7 +121,7 @@ unsigned primary_uniform(const struct primary *primary, struct gfn gfn, unsigned
 
 static bool like_first(ppte_t first, ppte_t pte, u64 index)
 {
-	return ((pte ^ (first + (index << PAGE_SHIFT))) & ~(PPTE_YOUNG | PPTE_PINNED)) == 0;
+	return ((pte ^ (first + (index << PAGE_SHIFT))) & ~NO_MATTER) == 0;
 }
 
 static bool leaf_uniform(const u64 *leaf)

@@ -15,8 +15,8 @@
  *
  * A primary PTE:
  *
- *     63      52 51             12 11      8    7      6     5     4     3   2     0
- *     | 0       | mfn or token    | 0     | PIN | YNG | SDT | GRD | WRT | state |
+ *     63      52 51             12 11      9    8     7     6     5     4     3   2     0
+ *     | lifts   | mfn or token    | 0     | BSY | PIN | YNG | SDT | GRD | WRT | state |
  *
  * Invariants:
  * PRIMARY-1  A PTE changes only under LOCK_MMU, by one 8-byte store; a reader without the lock sees
@@ -54,7 +54,11 @@ typedef u64 ppte_t;
 	BIT(5) /* written since soft-dirty was cleared; clear: the next write must fault */
 #define PPTE_YOUNG  BIT(6) /* touched since last aged */
 #define PPTE_PINNED BIT(7) /* a device holds it: never moved, merged or reclaimed */
+#define PPTE_BUSY   BIT(8) /* being changed: writable for nobody yet, and a write fault waits */
 #define PPTE_MFN    BITS(51, 12)
+#define PPTE_LIFTS \
+	BITS(63, 52) /* how often a guard was lifted: tells a page from itself before a write */
+#define PPTE_LIFT BIT(52)
 
 static inline enum ppte_state ppte_state(ppte_t pte)
 {
@@ -71,6 +75,12 @@ static inline ppte_t ppte_make(enum ppte_state state, struct mfn mfn, u64 flags)
 	return (mfn.raw << PAGE_SHIFT) | flags | state;
 }
 
+/* The lift count after one more. */
+static inline u64 ppte_lifted(ppte_t pte)
+{
+	return (pte + PPTE_LIFT) & PPTE_LIFTS;
+}
+
 /* A frame, or a device, stands behind it. */
 static inline bool ppte_backed(ppte_t pte)
 {
@@ -80,13 +90,15 @@ static inline bool ppte_backed(ppte_t pte)
 /* What a secondary may allow: PT_RWX bits. */
 static inline unsigned ppte_rights(ppte_t pte)
 {
-	const u64 writable = PPTE_WRITE | PPTE_SOFT_DIRTY;
+	const u64 writable = PPTE_WRITE | PPTE_SOFT_DIRTY, protected = PPTE_GUARD | PPTE_BUSY;
 
 	if (!ppte_backed(pte))
 		return 0;
 	if (ppte_state(pte) == PPTE_MMIO)
 		return pte & PPTE_WRITE ? PT_READ | PT_WRITE : PT_READ;
-	if (ppte_state(pte) == PPTE_PRIVATE && (pte & (writable | PPTE_GUARD)) == writable)
+	if (IS_ENABLED(CONFIG_BREAK_WRITE_PROTECT) && ppte_state(pte) == PPTE_SHARED)
+		return PT_RWX;
+	if (ppte_state(pte) == PPTE_PRIVATE && (pte & (writable | protected)) == writable)
 		return PT_RWX;
 	return PT_READ | PT_EXEC;
 }
@@ -127,7 +139,7 @@ static inline ppte_t primary_load(const struct primary *primary, struct gfn gfn)
 /* As primary_find, but makes what is missing. ERR_NO_MEMORY. LOCK_MMU. */
 int primary_make(struct primary *primary, struct gfn gfn, ppte_t **slot) __must_check;
 
-/* Stores a PTE, and forgets UNIFORM above it when more than YOUNG and PINNED changes. LOCK_MMU. */
+/* Stores a PTE, and forgets UNIFORM above it when what that speaks of changes. LOCK_MMU. */
 void primary_store(struct primary *primary, struct gfn gfn, ppte_t *slot, ppte_t value);
 
 /*

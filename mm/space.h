@@ -7,10 +7,13 @@
 
 #include <lib/lock.h>
 #include <mm/addrspace.h>
+#include <mm/notifier.h>
 #include "primary.h"
 
 #define SPACE_SLOTS 32
 #define SPACE_NAME  32
+#define SPACE_LIMBO 64 /* frames that may await a put-off flush */
+#define SPACES	    1024
 
 struct slot {
 	struct gfn_range range;
@@ -21,18 +24,25 @@ struct slot {
  * struct addrspace: one guest-physical address space.
  *
  * id		[I] its number, for the rmap; unique among those alive, never 0
+ * retry	[a] what a fault does that raced
  * lock		LOCK_MMU: primary PTEs and every stage 2 derived from them
  * primary	[m] the PTEs; lookups take no lock
  * slots	[m] sorted by start, never overlapping
+ * zero_mfn	[a] its frame of zeroes, 0 until first used
+ * limbo	[m] frames that left PTEs in a merge; freed after the next notifier_sync()
  */
 struct addrspace {
 	u16 id;
 	char name[SPACE_NAME];
+	u32 retry;
 	struct spinlock lock;
 	struct primary primary;
 	struct slot slots[SPACE_SLOTS];
 	unsigned slot_count;
-	enum retry_mode retry; /* [a] */
+	unsigned limbo_count;
+	struct mfn limbo[SPACE_LIMBO];
+	u64 zero_mfn;
+	struct notifier notifier;
 };
 
 /* The slot around gfn, or NULL. */
@@ -42,6 +52,9 @@ const struct slot *space_slot(const struct addrspace *as, struct gfn gfn) LOCK_R
  * ERR_RANGE: no. */
 int space_check_range(const struct addrspace *as, struct gfn_range range) LOCK_REQUIRES(&as->lock);
 
+/* The same, taking the lock. */
+int space_check(struct addrspace *as, struct gfn_range range) __must_check;
+
 /*
  * Backs an absent gfn with a zeroed private frame, unless another CPU was faster. ERR_NO_MEMORY;
  * ERR_RANGE: no slot. Takes as->lock.
@@ -50,7 +63,7 @@ int space_back(struct addrspace *as, struct gfn gfn) __must_check;
 
 /*
  * Makes sure that a write to gfn is allowed by the primary: lifts the guard, notes soft-dirty,
- * breaks sharing. ERR_PERMISSION: the slot is read-only. ERR_NO_MEMORY. Takes as->lock.
+ * breaks sharing. ERR_PERMISSION: the slot is read-only. ERR_BUSY: being changed, try again. ERR_NO_MEMORY. Takes as->lock.
  */
 int space_make_writable(struct addrspace *as, struct gfn gfn) __must_check;
 

@@ -47,6 +47,16 @@ static void table_doom(void *context, struct hpa table)
 	s2->stale = true;
 }
 
+/* A leaf left the table: `leaf->pte` as the CPU left it. */
+static void leaf_dropped(void *context, const struct pgtable_visit *leaf)
+{
+	struct stage2 *s2 = context;
+
+	(void)leaf;
+	s2->stale = true;
+	s2->counters.drops++;
+}
+
 static void free_doomed(struct stage2 *s2)
 {
 	while (s2->doomed) {
@@ -55,6 +65,39 @@ static void free_doomed(struct stage2 *s2)
 		s2->doomed = (u64 *)(uintptr_t)*page;
 		frame_free(hpa_to_mfn(arch_virt_to_hpa(page)), 0);
 	}
+}
+
+void stage2_flush_stale(struct stage2 *s2)
+{
+	if (!s2->stale)
+		return;
+	s2->stale = false;
+	stage2_flush(s2);
+	free_doomed(s2);
+}
+
+static void init(struct stage2 *s2, struct addrspace *as)
+{
+	s2->as = as;
+	s2->generation =
+		1; /* so that each CPU's first entry flushes what an earlier owner of the root left */
+	s2->memory = (struct pgtable_memory){.alloc = table_alloc,
+					     .free = table_doom,
+					     .virt = table_virt,
+					     .dropped = leaf_dropped,
+					     .context = s2};
+	s2->sub.ops = &stage2_ops;
+	s2->sub.range.end.raw = BIT(PRIMARY_GFN_BITS);
+	s2->sub.want_drop = STAGE2_WANTS_DROP;
+	s2->sub.want_change = STAGE2_WANTS_CHANGE;
+	s2->sub.owner = s2;
+}
+
+static void free_tables(struct stage2 *s2)
+{
+	pgtable_fini(&s2->table);
+	free_doomed(s2);
+	pool_free(&stage2s, s2);
 }
 
 int stage2_create(struct addrspace *as, const struct pgtable_format *format, struct stage2 **out)
@@ -66,14 +109,15 @@ int stage2_create(struct addrspace *as, const struct pgtable_format *format, str
 	if (err)
 		return err;
 	s2 = memory;
-	s2->as = as;
-	s2->generation = 1; /* so that each CPU's first entry flushes what an earlier owner of the
-			       root left */
-	s2->memory = (struct pgtable_memory){
-		.alloc = table_alloc, .free = table_doom, .virt = table_virt, .context = s2};
+	init(s2, as);
 	err = pgtable_init(&s2->table, format, &s2->memory);
 	if (err) {
 		pool_free(&stage2s, s2);
+		return err;
+	}
+	err = notifier_subscribe(&as->notifier, &s2->sub);
+	if (err) {
+		free_tables(s2);
 		return err;
 	}
 	*out = s2;
@@ -82,9 +126,8 @@ int stage2_create(struct addrspace *as, const struct pgtable_format *format, str
 
 void stage2_destroy(struct stage2 *s2)
 {
-	pgtable_fini(&s2->table);
-	free_doomed(s2);
-	pool_free(&stage2s, s2);
+	CHECK(!notifier_unsubscribe(&s2->as->notifier, &s2->sub));
+	free_tables(s2);
 }
 
 struct hpa stage2_root(const struct stage2 *s2)
@@ -144,4 +187,16 @@ enum fault_outcome stage2_install(struct stage2 *s2, struct gfn gfn, ppte_t pte,
 	if (map_block(s2, gfn, pte, attr, level))
 		return FAULT_NO_MEMORY;
 	return FAULT_MAPPED;
+}
+
+bool stage2_establish(struct stage2 *s2, const struct pte_change *change)
+{
+	const struct pgtable_format *format = s2->table.format;
+	struct pgtable_visit visit;
+
+	pgtable_lookup(&s2->table, gfn_to_gpa(change->gfn).raw, &visit);
+	if (visit.level || visit.kind != VISIT_ABSENT || !change->rights)
+		return false;
+	return pgtable_swap(&s2->table, visit.slot, visit.pte,
+			    format->make_leaf(mfn_to_hpa(change->mfn), 0, change->rights));
 }

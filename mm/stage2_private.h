@@ -8,6 +8,7 @@
 #include <arch/cpu.h>
 #include <lib/lock.h>
 #include <mm/invalidate.h>
+#include <mm/notifier.h>
 #include <mm/stage2.h>
 #include <mm/walk.h>
 #include "space.h"
@@ -16,6 +17,11 @@
 struct stage2_counters {
 	u64 faults[FAULT_OUTCOMES];
 	u64 retries; /* passes repeated in the handler, mode `inplace` */
+	u64 drops;   /* leaves taken away */
+	u64 changed; /* leaves that change_pte gave a new frame or new rights */
+	u64 moot;    /* change_pte found no leaf */
+	u64 established;
+	u64 put_off; /* flushes left for later */
 	u64 flushes, kicks;
 };
 
@@ -23,6 +29,7 @@ struct stage2_counters {
  * struct stage2: one secondary MMU in the CPU's format.
  *
  * as		[I] what it is derived from; its lock guards all that is marked m
+ * sub		[I] its place on the chain of `as`
  * generation	[a] raised by each flush; seen[c] [a] is the generation up to which CPU c has
  *forgotten (tlb.h) table	[m] the EPT or NPT memory	[I] where its tables come from log
  *[m] which invalidations ran or ended last doomed	[m] tables unlinked but perhaps still in a
@@ -31,6 +38,7 @@ struct stage2_counters {
  */
 struct stage2 {
 	struct addrspace *as;
+	struct subscription sub;
 	u64 generation;
 	struct pgtable table;
 	struct pgtable_memory memory;
@@ -46,5 +54,28 @@ struct stage2 {
  * FAULT_NO_MEMORY. LOCK_MMU, and invalidate_check() said CLEAN.
  */
 enum fault_outcome stage2_install(struct stage2 *s2, struct gfn gfn, ppte_t pte, unsigned access);
+
+/* What stage 2 wants of the chain, and how it answers (stage2_notify.c). */
+extern const struct subscriber_ops stage2_ops;
+#define STAGE2_WANTS_CHANGE                                                           \
+	(BIT(EVENT_PROTECT_RANGE) | BIT(EVENT_PROTECT_PAGE) | BIT(EVENT_SOFT_DIRTY) | \
+	 BIT(EVENT_MIGRATE) | BIT(EVENT_MERGE) | BIT(EVENT_COW_BREAK))
+#define STAGE2_WANTS_DROP                                                                  \
+	(BIT(EVENT_UNMAP) | BIT(EVENT_CLEAR) | BIT(EVENT_EXCLUSIVE) | BIT(EVENT_RECLAIM) | \
+	 BIT(EVENT_BALLOON) | BIT(EVENT_SPLIT) | BIT(EVENT_COLLAPSE) | BIT(EVENT_AGE))
+
+static inline struct stage2 *stage2_of(struct subscription *sub)
+{
+	return container_of(sub, struct stage2, sub);
+}
+
+/* If PTEs were taken away since the last flush: flushes, and frees what waited for it. LOCK_MMU. */
+void stage2_flush_stale(struct stage2 *s2);
+
+/* Drops what is mapped in the range; needs no memory. LOCK_MMU. */
+void stage2_drop(struct stage2 *s2, struct gfn_range range);
+
+/* Puts a leaf for gfn where the table exists already; false: it does not. LOCK_MMU. */
+bool stage2_establish(struct stage2 *s2, const struct pte_change *change);
 
 #endif

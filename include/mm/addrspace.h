@@ -16,29 +16,94 @@
 #include <mm/stage2.h>
 
 struct addrspace;
+struct notifier;
+struct notifier_policy;
 
 enum slot_kind { SLOT_RAM, SLOT_ROM };
 
-/* One guest-physical address space. ERR_NO_MEMORY. `name` is copied. destroy frees all it backed.
+/*
+ * What all operations on a range have in common. ERR_INVALID: empty, wraps, or wider than a guest can be; ERR_RANGE: not
+ * wholly in slots; ERR_REENTRANT: called from a subscriber's callback; ERR_WOULD_BLOCK: ADDRSPACE_NOBLOCK was given and a
+ * subscriber would have had to wait. On any of them nothing has changed. They take LOCK_MMU and no lock of a lower rank
+ * may be missing below it; interrupts do not matter.
  */
+enum addrspace_flags { ADDRSPACE_NOBLOCK = 1 };
+
+/* One guest-physical address space. ERR_NO_MEMORY. `name` is copied. destroy frees all it backed. */
 int addrspace_create(const char *name, struct addrspace **out) __must_check;
-/* Wants every stage 2 and every other subscription of `as` gone, and no other CPU inside it. */
+/* Event RELEASE. Wants every stage 2 and every other subscription of `as` gone, and no other CPU inside it. */
 void addrspace_destroy(struct addrspace *as);
 const char *addrspace_name(const struct addrspace *as);
+/* Its number, as the rmap has it; and back, NULL when there is none. */
+u16 addrspace_id(const struct addrspace *as);
+struct addrspace *addrspace_by_id(u16 id);
 
-/* A memory slot; frames come lazily. ERR_INVALID (empty, wraps), ERR_EXISTS (overlaps),
- * ERR_NO_MEMORY: no change. */
-int addrspace_add_slot(struct addrspace *as, struct gfn_range range,
-		       enum slot_kind kind) __must_check;
-
-/* Backs every absent gfn of the range with a zeroed private frame now. ERR_RANGE, ERR_NO_MEMORY. */
-int addrspace_populate(struct addrspace *as, struct gfn_range range) __must_check;
+/* Its chain of subscribers, and how it is told and how its faults retry, changeable at any time. */
+struct notifier *addrspace_notifier(struct addrspace *as);
+void addrspace_set_policy(struct addrspace *as, const struct notifier_policy *policy);
+const struct notifier_policy *addrspace_policy(const struct addrspace *as);
+void addrspace_set_retry(struct addrspace *as, enum retry_mode retry);
+enum retry_mode addrspace_retry(const struct addrspace *as);
 
 /*
- * Copies to and from guest memory through the primary, populating and breaking sharing as a guest's
- * access would, page by page. write reaches ROM slots too: it is the hypervisor's own, a loader's.
- * ERR_RANGE (no slot): nothing is copied. ERR_NO_MEMORY: pages before the one that failed are
- * copied. Takes LOCK_MMU.
+ * Words of the command line: notifier=POLICY and fault_retry=reenter|inplace. They are the defaults of address spaces
+ * created later. ERR_FORMAT on a value that names nothing; a message says which.
+ */
+int addrspace_configure(const char *command_line) __must_check;
+
+/* A memory slot; frames come lazily. ERR_INVALID (empty, wraps), ERR_EXISTS (overlaps), ERR_NO_MEMORY: no change. */
+int addrspace_add_slot(struct addrspace *as, struct gfn_range range,
+		       enum slot_kind kind) __must_check;
+/* Takes away the slot that is exactly `range`. ERR_NOT_FOUND. Event UNMAP. */
+int addrspace_remove_slot(struct addrspace *as, struct gfn_range range) __must_check;
+
+/* Backs every absent gfn of the range with a zeroed private frame now, in blocks as large as can be. ERR_NO_MEMORY. */
+int addrspace_populate(struct addrspace *as, struct gfn_range range) __must_check;
+
+/* Takes the backing away; the next touch finds zeroes. Pinned pages stay. Event CLEAR. */
+int addrspace_clear(struct addrspace *as, struct gfn_range range, unsigned flags) __must_check;
+/* The same at the guest's own wish. Event BALLOON. */
+int addrspace_balloon(struct addrspace *as, struct gfn_range range, unsigned flags) __must_check;
+
+/* May the guest write? Fewer rights: event PROTECT_PAGE for one gfn, else PROTECT_RANGE; more: nobody is told. */
+int addrspace_protect(struct addrspace *as, struct gfn_range range, bool writable) __must_check;
+
+/* From now on the first write to each page is seen. Event SOFT_DIRTY. */
+int addrspace_clear_soft_dirty(struct addrspace *as, struct gfn_range range) __must_check;
+/* Was gfn written since? False for what is not backed. */
+bool addrspace_is_soft_dirty(const struct addrspace *as, struct gfn gfn);
+
+/*
+ * Moves a private page to a fresh frame. ERR_BUSY: not private, pinned, or written meanwhile; ERR_NO_MEMORY. Event MIGRATE,
+ * after PROTECT_PAGE.
+ */
+int addrspace_migrate(struct addrspace *as, struct gfn gfn) __must_check;
+
+/* Everybody but `owner` drops the page. Event EXCLUSIVE. */
+int addrspace_exclusive(struct addrspace *as, struct gfn gfn, const void *owner) __must_check;
+
+/*
+ * Moves the 512 private pages of the block around gfn together, so that secondaries can use one large leaf. ERR_BUSY: a page
+ * is not private, pinned, or was written meanwhile; ERR_NO_MEMORY. Already so: 0. Events PROTECT_RANGE, COLLAPSE.
+ */
+int addrspace_collapse(struct addrspace *as, struct gfn gfn) __must_check;
+/* Large leaves over the range must go; nothing moves. Event SPLIT. */
+int addrspace_split(struct addrspace *as, struct gfn_range range) __must_check;
+
+/* Was a page of the range touched since the last call? Event AGE. */
+int addrspace_age(struct addrspace *as, struct gfn_range range, bool *young) __must_check;
+
+/* A pinned page is never moved, shared or reclaimed. Populates, breaks sharing. ERR_NO_MEMORY, ERR_BUSY (being changed). */
+int addrspace_pin(struct addrspace *as, struct gfn gfn) __must_check;
+void addrspace_unpin(struct addrspace *as, struct gfn gfn);
+
+/* Frees the frames of merges whose flush was put off, after carrying it out. Takes LOCK_MMU. */
+void addrspace_settle(struct addrspace *as);
+
+/*
+ * Copies to and from guest memory through the primary, populating and breaking sharing as a guest's access would, page by
+ * page. write reaches ROM slots too: it is the hypervisor's own, a loader's. ERR_RANGE (no slot): nothing is copied.
+ * ERR_NO_MEMORY: pages before the one that failed are copied. Takes LOCK_MMU.
  */
 int addrspace_write(struct addrspace *as, struct gpa to, const void *from, size_t len) __must_check;
 int addrspace_read(struct addrspace *as, struct gpa from, void *to, size_t len) __must_check;

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rmap.h: from a frame to every (address space, gfn) whose primary PTE names it.
+ *
+ * Why: merging, migration and the auditor start from a frame. Nearly every frame has one user, so that one is kept inside
+ * the frame's record; more make a red-black tree, so that a page shared 10^5 times can lose a user quickly.
+ *
+ *     frame record: owner                        link
+ *       0                                        -          no user
+ *       space << 40 | gfn << 1 | 1               -          one
+ *       0                                        root ----> node (space, gfn) ...      more
+ *
+ * Invariants:
+ * RMAP-1  For each private or shared primary PTE there is exactly one entry at its frame, and no others. (The frame of
+ *	   zeroes is not in the rmap: nobody ever looks for its users.)
+ * RMAP-2  The number of entries of a frame is at most its reference count.
+ *
+ * Locking: LOCK_RMAP, one of a table hashed by frame. Callers that keep RMAP-1 true hold the LOCK_MMU of the space.
+ */
+#ifndef SAMEPAGE_MM_RMAP_H
+#define SAMEPAGE_MM_RMAP_H
+
+#include <arch/addr.h>
+#include <lib/types.h>
+
+struct rmap_entry {
+	u16 space; /* address space's number */
+	struct gfn gfn;
+};
+
+/* ERR_NO_MEMORY (never for a frame's first user): nothing changed. */
+int rmap_add(struct mfn mfn, u16 space, struct gfn gfn) __must_check;
+/* The entry is there. */
+void rmap_remove(struct mfn mfn, u16 space, struct gfn gfn);
+
+/* How many users are in the rmap. */
+u64 rmap_count(struct mfn mfn);
+
+/* The first `max` entries, in order, that come after `*from` (NULL: from the first); returns how many. */
+unsigned rmap_list(struct mfn mfn, const struct rmap_entry *from, struct rmap_entry *out,
+		   unsigned max);
+
+#endif

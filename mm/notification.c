@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * notification.c: telling the subscribers of one change, as the policy's rule says.
+ */
+#include <lib/error.h>
+#include <lib/log.h>
+#include "notification.h"
+#include "race.h"
+
+static void reader_enter(struct notifier *notifier)
+{
+	u64 *count = &notifier->reading[arch_cpu_id()].count;
+
+	DEBUG_CHECK(!(*count & 1));
+	ck_pr_store_64(count, *count + 1);
+	ck_pr_fence_memory(); /* pairs with the one in wait_for_readers */
+}
+
+static void reader_leave(struct notifier *notifier)
+{
+	u64 *count = &notifier->reading[arch_cpu_id()].count;
+
+	ck_pr_fence_release();
+	ck_pr_store_64(count, *count + 1);
+}
+
+static int found(struct subscription *sub, void *argument)
+{
+	(void)sub;
+	(void)argument;
+	return 1;
+}
+
+/* Picks the lists of this notification out of the view. */
+static void plan(struct notification *note)
+{
+	enum notify_event event = note->range.event;
+	const struct notify_rule *rule = policy_rule(note->policy, event);
+
+	note->rule = rule->flags;
+	note->start = view_list(note->view, rule->start, event);
+	note->change = view_list(note->view, rule->change, event);
+	note->after = view_list(note->view, rule->after, event);
+	if (note->rule & RULE_TAGGED)
+		note->range.flags |= NOTIFY_HANDED;
+	if (note->rule & RULE_UNLESS_UNANIMOUS) {
+		if (view_visit(&note->view->lacking, note->range.range, found, NULL))
+			note->rule &= ~(RULE_TWO_STEPS | RULE_LAZY);
+		else
+			note->start = NULL;
+	}
+}
+
+/* Of a start list: how many have been started, how many still have to be ended. */
+struct bracket {
+	const struct notification *note;
+	unsigned count;
+};
+
+static int start_one(struct subscription *sub, void *argument)
+{
+	struct bracket *bracket = argument;
+	const struct notify_range *range = &bracket->note->range;
+	int err = 0;
+
+	if ((bracket->note->rule & RULE_COMPANION) && sub->ops->change_start)
+		sub->ops->change_start(sub, range);
+	else if (sub->ops->start)
+		err = sub->ops->start(sub, range);
+	RACE_POINT("notifier: one started");
+	if (err) {
+		ck_pr_inc_64(&sub->counters[range->event].refused);
+		return err;
+	}
+	ck_pr_inc_64(&sub->counters[range->event].starts);
+	bracket->count++;
+	return 0;
+}
+
+static int end_one(struct subscription *sub, void *argument)
+{
+	struct bracket *bracket = argument;
+	const struct notify_range *range = &bracket->note->range;
+
+	if (!bracket->count--)
+		return 1;
+	if ((bracket->note->rule & RULE_COMPANION) && sub->ops->change_end)
+		sub->ops->change_end(sub, range);
+	else if (sub->ops->end)
+		sub->ops->end(sub, range);
+	return 0;
+}
+
+/* All or nobody: who was started before one refused is ended again (NOTIFIER-2). */
+static int start_list(struct notification *note, const struct notify_list *list)
+{
+	struct bracket bracket = {.note = note};
+	int err = view_visit(list, note->range.range, start_one, &bracket);
+
+	if (err)
+		view_visit(list, note->range.range, end_one, &bracket);
+	return err;
+}
+
+static void end_list(struct notification *note, const struct notify_list *list)
+{
+	struct bracket bracket = {.note = note, .count = ~0u};
+
+	view_visit(list, note->range.range, end_one, &bracket);
+}
+
+static struct notifier_counters *counters_of(const struct notification *note)
+{
+	return &note->notifier->counters[note->policy->index][note->range.event];
+}
+
+int notification_begin_wanted(struct notification *note)
+{
+	struct notifier *notifier = note->notifier;
+	int err = 0;
+
+	reader_enter(notifier);
+	note->view = ck_pr_load_ptr(&notifier->view);
+	note->policy = ck_pr_load_ptr(&notifier->policy);
+	plan(note);
+	ck_pr_inc_64(&counters_of(note)->notifications);
+	ck_pr_add_64(&counters_of(note)->gfns, gfn_range_frames(note->range.range));
+	if (note->start)
+		err = start_list(note, note->start);
+	if (err)
+		reader_leave(notifier);
+	return err;
+}
+
+static int change_one(struct subscription *sub, void *argument)
+{
+	const struct notify_change *change = argument;
+	struct subscription_counters *counters = &sub->counters[change->range->event];
+
+	sub->ops->change(sub, change);
+	ck_pr_inc_64(&counters->changes);
+	ck_pr_add_64(&counters->changed_gfns, change->count);
+	return 0;
+}
+
+void notification_change(struct notification *note, const struct pte_change *changes,
+			 unsigned count, unsigned flags)
+{
+	struct notify_change change = {&note->range, changes, count, flags};
+	struct gfn_range span;
+
+	if (!note->view || !note->change)
+		return;
+	if (note->rule & RULE_ESTABLISH)
+		change.flags |= CHANGE_ESTABLISH;
+	span = (struct gfn_range){changes[0].gfn, gfn_add(changes[count - 1].gfn, 1)};
+	view_visit(note->change, span, change_one, &change);
+}
+
+void notification_end(struct notification *note)
+{
+	if (note->view && note->start)
+		end_list(note, note->start);
+}
+
+/* The primary has changed already, so nobody may refuse any more: they may wait as long as they must. */
+void notification_after(struct notification *note)
+{
+	if (!note->view || !note->after)
+		return;
+	note->range.flags &= ~NOTIFY_NOBLOCK;
+	CHECK(!start_list(note, note->after));
+	end_list(note, note->after);
+}
+
+void notification_done(struct notification *note)
+{
+	struct notifier *notifier = note->notifier;
+
+	if (note->view)
+		reader_leave(notifier);
+	else
+		ck_pr_inc_64(&notifier->unwanted[note->range.event]);
+}
+
+static int sync_one(struct subscription *sub, void *argument)
+{
+	(void)argument;
+	if (sub->ops->sync)
+		sub->ops->sync(sub);
+	return 0;
+}
+
+static const struct gfn_range everything = {{0}, {~0ull}};
+
+/* Calls `visit` for all in the range, or, given an event, for those who wanted it. Callbacks may do what they may in start. */
+static void visit_all(struct notifier *notifier, struct gfn_range range, enum notify_event event,
+		      view_visitor visit, void *argument)
+{
+	const struct notifier_view *view;
+
+	reader_enter(notifier);
+	view = ck_pr_load_ptr(&notifier->view);
+	if (view && event < EVENTS && notifier->policy->masked)
+		view_visit(&view->drop[event], range, visit, argument);
+	else if (view)
+		view_visit(&view->all, range, visit, argument);
+	reader_leave(notifier);
+}
+
+void notifier_sync(struct notifier *notifier)
+{
+	visit_all(notifier, everything, EVENTS, sync_one, NULL);
+}
+
+struct question {
+	struct gfn_range range;
+	bool clear, young;
+};
+
+static int ask_young(struct subscription *sub, void *argument)
+{
+	struct question *question = argument;
+
+	if (sub->ops->young)
+		question->young |= sub->ops->young(sub, question->range, question->clear);
+	ck_pr_inc_64(&sub->counters[EVENT_AGE].starts);
+	return 0;
+}
+
+bool notifier_young(struct notifier *notifier, struct gfn_range range, bool clear)
+{
+	struct question question = {range, clear, false};
+
+	visit_all(notifier, range, EVENT_AGE, ask_young, &question);
+	return question.young;
+}
+
+static int release_one(struct subscription *sub, void *argument)
+{
+	(void)argument;
+	if (sub->ops->release)
+		sub->ops->release(sub);
+	ck_pr_inc_64(&sub->counters[EVENT_RELEASE].starts);
+	return 0;
+}
+
+int notifier_release(struct notifier *notifier)
+{
+	if (notification_inside(notifier))
+		return ERR_REENTRANT;
+	visit_all(notifier, everything, EVENTS, release_one, NULL);
+	return 0;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * notifier.c: subscribing and unsubscribing, and the wait that makes both safe.
+ *
+ *     CPU that notifies                          CPU that unsubscribes
+ *     -----------------                          ---------------------
+ *     reading[cpu]++  (odd)                      lock; build the next view in the spare
+ *     full barrier                               view = next; full barrier
+ *     v = view                                   each CPU: n = reading[cpu]; if odd, wait until it is not n
+ *     callbacks of v                             the old view is the spare now; unlock
+ *     reading[cpu]++  (even)                     the subscription's memory may go (NOTIFIER-1)
+ *
+ * A CPU that starts to read after the store sees the next view, so a stream of new notifications holds nobody up.
+ *
+ * A notification that nobody wants does not even say that it reads: it looks at `wanted` under LOCK_MMU, under which the
+ * primary then changes. So after publishing, subscribe takes and drops LOCK_MMU once: whoever looked before has
+ * finished, whoever looks later sees the new subscription.
+ */
+#include <lib/error.h>
+#include <lib/log.h>
+#include <lib/string.h>
+#include <ck_pr.h>
+#include "notifier_view.h"
+#include "notification.h"
+#include "pool.h"
+#include "race.h"
+
+const char *notify_event_name(enum notify_event event)
+{
+	static const char *const names[EVENTS] = {
+		"unmap",   "clear",   "protect_range", "protect_page", "soft_dirty",
+		"release", "migrate", "exclusive",     "merge",	       "cow_break",
+		"reclaim", "balloon", "split",	       "collapse",     "age",
+	};
+
+	return (unsigned)event < EVENTS ? names[event] : "?";
+}
+
+void notifier_init(struct notifier *notifier, const struct notifier_policy *policy,
+		   struct spinlock *mmu_lock)
+{
+	memset(notifier, 0, sizeof(*notifier));
+	notifier->policy = policy;
+	notifier->mmu_lock = mmu_lock;
+	spin_init(&notifier->lock, LOCK_NOTIFIER, "notifier");
+}
+
+void notifier_fini(struct notifier *notifier)
+{
+	CHECK(!notifier->count);
+	if (notifier->view)
+		page_free(notifier->view, notifier->order);
+	if (notifier->spare)
+		page_free(notifier->spare, notifier->order);
+	notifier->view = notifier->spare = NULL;
+}
+
+/* Waits until every CPU that was notifying at the call has finished that notification. */
+static void wait_for_readers(struct notifier *notifier)
+{
+	unsigned cpus = arch_cpu_count();
+
+	if (IS_ENABLED(CONFIG_BREAK_QUIESCE))
+		return;
+	ck_pr_fence_memory(); /* pairs with the one in notification_begin */
+	for (unsigned cpu = 0; cpu < cpus; cpu++) {
+		u64 count = ck_pr_load_64(&notifier->reading[cpu].count);
+
+		while ((count & 1) && ck_pr_load_64(&notifier->reading[cpu].count) == count)
+			arch_cpu_relax();
+	}
+}
+
+static void update_wanted(struct notifier *notifier)
+{
+	u32 wanted = notifier->policy->masked ? notifier->view->wanted : EVENTS_ALL;
+
+	ck_pr_store_32(&notifier->wanted, notifier->count ? wanted : 0);
+}
+
+/* Makes the spare, which holds `count` subscriptions, the view in force; nobody reads the old one when it returns. */
+static void publish(struct notifier *notifier, unsigned count)
+{
+	struct notifier_view *old = notifier->view;
+
+	notifier->count = count;
+	ck_pr_fence_store();
+	ck_pr_store_ptr(&notifier->view, notifier->spare);
+	update_wanted(notifier);
+	spin_lock(notifier->mmu_lock);
+	spin_unlock(notifier->mmu_lock);
+	wait_for_readers(notifier);
+	notifier->spare = old;
+}
+
+/* All subscriptions, sorted by start, in a list of the view that subscribe and unsubscribe read back. */
+static unsigned copy_subs(const struct notifier *notifier, struct subscription **out,
+			  const struct subscription *except)
+{
+	const struct notify_list *all = &notifier->view->all;
+	unsigned count = 0;
+
+	for (unsigned i = 0; notifier->count && i < all->whole_count; i++)
+		if (all->whole[i] != except)
+			out[count++] = all->whole[i];
+	for (unsigned i = 0; notifier->count && i < all->interval_count; i++)
+		if (all->intervals[i] != except)
+			out[count++] = all->intervals[i];
+	return count;
+}
+
+static unsigned insert_sorted(struct subscription **subs, unsigned count, struct subscription *sub)
+{
+	unsigned place = count;
+
+	for (; place && subs[place - 1]->range.start.raw > sub->range.start.raw; place--)
+		subs[place] = subs[place - 1];
+	subs[place] = sub;
+	return count + 1;
+}
+
+/* Two views of a larger order, holding what the old ones held. */
+static int grow(struct notifier *notifier)
+{
+	unsigned order = notifier->view ? notifier->order + 1 : 0, old_order = notifier->order;
+	struct notifier_view *old_view = notifier->view, *old_spare = notifier->spare;
+	void *view, *spare;
+	int err = page_alloc(order, &view);
+
+	if (err)
+		return err;
+	err = page_alloc(order, &spare);
+	if (err) {
+		page_free(view, order);
+		return err;
+	}
+	if (old_view) {
+		struct subscription **subs = (struct subscription **)spare;
+
+		view_build(view, subs, copy_subs(notifier, subs, NULL));
+	} else {
+		view_build(view, NULL, 0);
+	}
+	notifier->spare = view;
+	publish(notifier, notifier->count);
+	if (old_view) {
+		page_free(old_view, old_order);
+		page_free(old_spare, old_order);
+	}
+	notifier->spare = spare;
+	notifier->order = order;
+	notifier->capacity = view_capacity(order);
+	return 0;
+}
+
+static bool is_valid(const struct subscription *sub)
+{
+	u32 wants = sub->want_drop | sub->want_change;
+
+	return sub->ops && sub->range.start.raw < sub->range.end.raw && !(wants & ~EVENTS_ALL) &&
+	       !(sub->want_drop & sub->want_change) && (!sub->want_change || sub->ops->change);
+}
+
+/* The spare's tail serves as scratch for the sorted list; view_build() fills the spare from its front. */
+static struct subscription **scratch(struct notifier *notifier)
+{
+	char *end = (char *)notifier->spare + (PAGE_SIZE << notifier->order);
+
+	return (struct subscription **)end - notifier->capacity;
+}
+
+int notifier_subscribe(struct notifier *notifier, struct subscription *sub)
+{
+	int err = 0;
+
+	if (!is_valid(sub))
+		return ERR_INVALID;
+	if (notification_inside(notifier))
+		return ERR_REENTRANT;
+	spin_lock(&notifier->lock);
+	if (notifier->count == notifier->capacity)
+		err = grow(notifier);
+	if (!err) {
+		struct subscription **subs = scratch(notifier);
+		unsigned count = copy_subs(notifier, subs, NULL);
+
+		count = insert_sorted(subs, count, sub);
+		view_build(notifier->spare, subs, count);
+		publish(notifier, count);
+	}
+	spin_unlock(&notifier->lock);
+	return err;
+}
+
+int notifier_unsubscribe(struct notifier *notifier, struct subscription *sub)
+{
+	struct subscription **subs;
+	unsigned count;
+	int err = ERR_NOT_FOUND;
+
+	if (notification_inside(notifier))
+		return ERR_REENTRANT;
+	spin_lock(&notifier->lock);
+	if (notifier->count) {
+		subs = scratch(notifier);
+		count = copy_subs(notifier, subs, sub);
+		if (count < notifier->count) {
+			view_build(notifier->spare, subs, count);
+			publish(notifier, count);
+			err = 0;
+		}
+	}
+	spin_unlock(&notifier->lock);
+	RACE_POINT("unsubscribe: done");
+	return err;
+}
+
+void notifier_set_policy(struct notifier *notifier, const struct notifier_policy *policy)
+{
+	spin_lock(&notifier->lock);
+	ck_pr_store_ptr(&notifier->policy, policy);
+	if (notifier->view)
+		update_wanted(notifier);
+	spin_unlock(&notifier->lock);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rmap.c: users of a frame. rmap.h has the picture and the invariants.
+ */
+#include <lib/error.h>
+#include <lib/lock.h>
+#include <lib/log.h>
+#include <mm/frame.h>
+#include <mm/rmap.h>
+#include "pool.h"
+
+/* After ours, because it defines what is not defined yet. */
+#ifndef __unused
+#define __unused __attribute__((__unused__)) /* what tree.h marks its functions with */
+#endif
+#include <bsd/sys/tree.h>
+
+#define INLINE	   1ull
+#define GFN_BITS   36
+#define LOCKS	   16
+#define KEY(s, g)  ((u64)(s) << GFN_BITS | (g).raw)
+#define KEY_GFN(k) ((struct gfn){(k)&BITS(GFN_BITS - 1, 0)})
+
+struct rmap_node {
+	RB_ENTRY(rmap_node) entry;
+	u64 key; /* space << GFN_BITS | gfn */
+};
+
+/* How many users a chained frame has, and their tree. */
+struct rmap_chain {
+	RB_HEAD(rmap_tree, rmap_node)
+	tree;
+	u64 count;
+};
+
+static int compare(const struct rmap_node *a, const struct rmap_node *b)
+{
+	return a->key < b->key ? -1 : a->key > b->key;
+}
+
+RB_PROTOTYPE_STATIC(rmap_tree, rmap_node, entry, compare)
+RB_GENERATE_STATIC(rmap_tree, rmap_node, entry, compare)
+
+static struct pool nodes = POOL_INITIALIZER(sizeof(struct rmap_node), "rmap nodes");
+static struct pool chains = POOL_INITIALIZER(sizeof(struct rmap_chain), "rmap chains");
+
+/* Statically initialized, because there is no moment before the first frame to do it at. */
+#define LOCK_ONE  SPINLOCK_INIT(LOCK_RMAP, "rmap")
+#define LOCK_FOUR LOCK_ONE, LOCK_ONE, LOCK_ONE, LOCK_ONE
+static struct spinlock locks[LOCKS] = {LOCK_FOUR, LOCK_FOUR, LOCK_FOUR, LOCK_FOUR};
+
+static struct spinlock *lock_of(struct mfn mfn)
+{
+	return &locks[mfn.raw % LOCKS];
+}
+
+static struct rmap_chain *chain_of(const struct frame *frame)
+{
+	return (struct rmap_chain *)(uintptr_t)frame->link;
+}
+
+static int chain_insert(struct rmap_chain *chain, u64 key)
+{
+	struct rmap_node *node;
+	void *memory;
+	int err = pool_alloc(&nodes, &memory);
+
+	if (err)
+		return err;
+	node = memory;
+	node->key = key;
+	CHECK(!RB_INSERT(rmap_tree, &chain->tree, node));
+	chain->count++;
+	return 0;
+}
+
+static void chain_delete(struct rmap_chain *chain, struct rmap_node *node)
+{
+	RB_REMOVE(rmap_tree, &chain->tree, node);
+	chain->count--;
+	pool_free(&nodes, node);
+}
+
+/* The second user comes: the inline one moves into a chain. */
+static int make_chain(struct frame *frame, u64 key)
+{
+	struct rmap_chain *chain;
+	void *memory;
+	int err = pool_alloc(&chains, &memory);
+
+	if (err)
+		return err;
+	chain = memory;
+	RB_INIT(&chain->tree);
+	err = chain_insert(chain, frame->owner >> 1);
+	if (!err)
+		err = chain_insert(chain, key);
+	if (err) {
+		if (chain->count)
+			chain_delete(chain, RB_ROOT(&chain->tree));
+		pool_free(&chains, chain);
+		return err;
+	}
+	frame->link = (uintptr_t)chain;
+	frame->owner = 0;
+	return 0;
+}
+
+int rmap_add(struct mfn mfn, u16 space, struct gfn gfn)
+{
+	struct frame *frame = frame_record(mfn);
+	u64 key = KEY(space, gfn);
+	int err = 0;
+
+	spin_lock(lock_of(mfn));
+	if (frame->link)
+		err = chain_insert(chain_of(frame), key);
+	else if (frame->owner)
+		err = make_chain(frame, key);
+	else
+		frame->owner = key << 1 | INLINE;
+	spin_unlock(lock_of(mfn));
+	return err;
+}
+
+/* One user is left: back into the record. */
+static void unmake_chain(struct frame *frame)
+{
+	struct rmap_chain *chain = chain_of(frame);
+	struct rmap_node *last = RB_ROOT(&chain->tree);
+
+	frame->owner = last->key << 1 | INLINE;
+	frame->link = 0;
+	chain_delete(chain, last);
+	pool_free(&chains, chain);
+}
+
+void rmap_remove(struct mfn mfn, u16 space, struct gfn gfn)
+{
+	struct frame *frame = frame_record(mfn);
+	struct rmap_node want = {.key = KEY(space, gfn)}, *node;
+
+	spin_lock(lock_of(mfn));
+	if (frame->link) {
+		node = RB_FIND(rmap_tree, &chain_of(frame)->tree, &want);
+		CHECK(node);
+		chain_delete(chain_of(frame), node);
+		if (chain_of(frame)->count == 1)
+			unmake_chain(frame);
+	} else {
+		CHECK(frame->owner == (want.key << 1 | INLINE));
+		frame->owner = 0;
+	}
+	spin_unlock(lock_of(mfn));
+}
+
+u64 rmap_count(struct mfn mfn)
+{
+	struct frame *frame = frame_record(mfn);
+	u64 count;
+
+	spin_lock(lock_of(mfn));
+	count = frame->link ? chain_of(frame)->count : frame->owner != 0;
+	spin_unlock(lock_of(mfn));
+	return count;
+}
+
+static struct rmap_entry entry_of(u64 key)
+{
+	return (struct rmap_entry){.space = key >> GFN_BITS, .gfn = KEY_GFN(key)};
+}
+
+static unsigned list_chain(struct rmap_chain *chain, u64 least, struct rmap_entry *out,
+			   unsigned max)
+{
+	struct rmap_node want = {.key = least}, *node;
+	unsigned count = 0;
+
+	for (node = RB_NFIND(rmap_tree, &chain->tree, &want); node && count < max;
+	     node = RB_NEXT(rmap_tree, &chain->tree, node))
+		out[count++] = entry_of(node->key);
+	return count;
+}
+
+unsigned rmap_list(struct mfn mfn, const struct rmap_entry *from, struct rmap_entry *out,
+		   unsigned max)
+{
+	struct frame *frame = frame_record(mfn);
+	u64 least = from ? KEY(from->space, from->gfn) + 1 : 0;
+	unsigned count = 0;
+
+	spin_lock(lock_of(mfn));
+	if (frame->link) {
+		count = list_chain(chain_of(frame), least, out, max);
+	} else if (frame->owner && frame->owner >> 1 >= least && max) {
+		out[0] = entry_of(frame->owner >> 1);
+		count = 1;
+	}
+	spin_unlock(lock_of(mfn));
+	return count;
+}

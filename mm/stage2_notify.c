@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stage2_notify.c: how a stage 2 keeps right while its address space changes: its callbacks on the chain.
+ *
+ * start drops, change takes over, and both move the invalidate sequence, so that a fault that resolved before cannot
+ * install after. Whether a change finds a leaf to take over is the policy's doing: under `bracket` start has just
+ * dropped it, which is what the story of docs/mm/notifier.md is about.
+ */
+#include <lib/error.h>
+#include <lib/log.h>
+#include <mm/tlb.h>
+#include "race.h"
+#include "stage2_private.h"
+
+static u64 gpa_of(struct gfn gfn)
+{
+	return gfn_to_gpa(gfn).raw;
+}
+
+/* The range, grown to whole leaves at both ends, so that unmapping it splits nothing. */
+static void grow_to_leaves(struct stage2 *s2, u64 *start, u64 *end)
+{
+	struct pgtable_visit visit;
+
+	pgtable_lookup(&s2->table, *start, &visit);
+	*start = MIN(*start, visit.kind == VISIT_LEAF ? visit.address : *start);
+	pgtable_lookup(&s2->table, *end - PAGE_SIZE, &visit);
+	*end = MAX(*end, visit.kind == VISIT_LEAF ? visit.end : *end);
+}
+
+/* A stage 2 may always map less than the primary says, so without memory for a split the whole large leaf goes. */
+void stage2_drop(struct stage2 *s2, struct gfn_range range)
+{
+	u64 start = gpa_of(range.start), end = gpa_of(range.end);
+
+	if (!pgtable_unmap(&s2->table, start, end))
+		return;
+	grow_to_leaves(s2, &start, &end);
+	CHECK(!pgtable_unmap(&s2->table, start, end));
+}
+
+/* Large leaves at and between the ends of the range become small ones. */
+static void split_range(struct stage2 *s2, struct gfn_range range)
+{
+	u64 end = gpa_of(range.end);
+	struct pgtable_visit visit;
+
+	for (u64 at = gpa_of(range.start); at < end; at = visit.end) {
+		pgtable_lookup(&s2->table, at, &visit);
+		if (visit.kind != VISIT_LEAF || !visit.level)
+			continue;
+		if (pgtable_split(&s2->table, at, 0))
+			stage2_drop(s2, (struct gfn_range){{visit.address >> PAGE_SHIFT},
+							   {visit.end >> PAGE_SHIFT}});
+		else
+			s2->stale =
+				true; /* a CPU may hold the large translation, whose D would be lost */
+	}
+}
+
+/* Policy `event`: the new PTEs will come by change. Else: our own doing. */
+static bool ignores(const struct subscription *sub, const struct notify_range *range)
+{
+	return (range->flags & NOTIFY_HANDED) || (range->owner && range->owner == sub->owner);
+}
+
+static int stage2_start(struct subscription *sub, const struct notify_range *range)
+{
+	struct stage2 *s2 = stage2_of(sub);
+
+	if (ignores(sub, range))
+		return 0;
+	spin_lock(&s2->as->lock);
+	invalidate_begin(&s2->log, range->range);
+	if (range->event == EVENT_SPLIT)
+		split_range(s2, range->range);
+	else
+		stage2_drop(s2, range->range);
+	stage2_flush_stale(s2);
+	spin_unlock(&s2->as->lock);
+	return 0;
+}
+
+static void stage2_end(struct subscription *sub, const struct notify_range *range)
+{
+	struct stage2 *s2 = stage2_of(sub);
+
+	if (ignores(sub, range))
+		return;
+	spin_lock(&s2->as->lock);
+	invalidate_end(&s2->log, range->range);
+	spin_unlock(&s2->as->lock);
+}
+
+/* The leaf of exactly this gfn, split off a larger one if need be. False: none, or none any more for want of memory. */
+static bool find_small_leaf(struct stage2 *s2, struct gfn gfn, struct pgtable_visit *visit)
+{
+	pgtable_lookup(&s2->table, gpa_of(gfn), visit);
+	if (visit->kind != VISIT_LEAF)
+		return false;
+	if (!visit->level)
+		return true;
+	if (pgtable_split(&s2->table, gpa_of(gfn), 0)) {
+		stage2_drop(s2, gfn_range(gfn, 1));
+		return false;
+	}
+	pgtable_lookup(&s2->table, gpa_of(gfn), visit);
+	return true;
+}
+
+/* Gives a leaf its new frame and rights; A and D stay what they are, and a frame that was dirty stays so. */
+static void retarget(struct stage2 *s2, const struct pgtable_visit *visit,
+		     const struct pte_change *change)
+{
+	const struct pgtable_format *format = s2->table.format;
+	unsigned attr = format->attr(visit->pte, 0);
+	pte_t old, value;
+
+	do {
+		old = *(volatile pte_t *)visit->slot;
+		value = format->make_leaf(mfn_to_hpa(change->mfn), 0,
+					  (format->attr(old, 0) & ~PT_RWX) | change->rights);
+	} while (!pgtable_swap(&s2->table, visit->slot, old, value));
+	if (pte_addr(format, old, 0).raw != mfn_to_hpa(change->mfn).raw ||
+	    (attr & ~change->rights & PT_RWX))
+		s2->stale = true;
+	s2->counters.changed++;
+}
+
+static void change_one(struct stage2 *s2, const struct pte_change *change, unsigned flags)
+{
+	struct pgtable_visit visit;
+
+	if (!find_small_leaf(s2, change->gfn, &visit)) {
+		if ((flags & CHANGE_ESTABLISH) && stage2_establish(s2, change))
+			s2->counters.established++;
+		else
+			s2->counters.moot++;
+	} else if (change->rights) {
+		retarget(s2, &visit, change);
+	} else {
+		stage2_drop(s2, gfn_range(change->gfn, 1));
+	}
+}
+
+/* One note for each run of neighbouring gfns. */
+static void note_runs(struct stage2 *s2, const struct notify_change *change)
+{
+	struct gfn_range run = gfn_range(change->changes[0].gfn, 1);
+
+	for (unsigned i = 1; i < change->count; i++) {
+		struct gfn gfn = change->changes[i].gfn;
+
+		if (gfn.raw != run.end.raw) {
+			invalidate_note(&s2->log, run);
+			run.start = gfn;
+		}
+		run.end.raw = gfn.raw + 1;
+	}
+	invalidate_note(&s2->log, run);
+}
+
+static void stage2_change(struct subscription *sub, const struct notify_change *change)
+{
+	struct stage2 *s2 = stage2_of(sub);
+
+	note_runs(s2, change);
+	for (unsigned i = 0; i < change->count; i++)
+		change_one(s2, &change->changes[i], change->flags);
+	if (change->flags & CHANGE_FLUSH)
+		s2->stale = true;
+	if (!(change->flags & CHANGE_LAZY))
+		stage2_flush_stale(s2);
+	else if (s2->stale)
+		s2->counters.put_off++;
+}
+
+/* Policy `companion`: change brings all there is to know, so there is nothing to do around it. */
+static void stage2_change_bracket(struct subscription *sub, const struct notify_range *range)
+{
+	(void)sub;
+	(void)range;
+}
+
+static void stage2_sync(struct subscription *sub)
+{
+	stage2_flush_stale(stage2_of(sub));
+}
+
+static int stop_at_first(struct pgtable *table, const struct pgtable_visit *visit, void *argument)
+{
+	const struct pgtable_level *level = &table->format->level[visit->level];
+
+	(void)argument;
+	return visit->pte & level->accessed ? 1 : 0;
+}
+
+/* As Linux: clearing A flushes nothing; a CPU that holds the translation is merely seen later. */
+static bool stage2_young(struct subscription *sub, struct gfn_range range, bool clear)
+{
+	struct stage2 *s2 = stage2_of(sub);
+	u64 start = gpa_of(range.start), end = gpa_of(range.end);
+	int young = pgtable_walk(&s2->table, start, end, VISIT_LEAF, stop_at_first, NULL);
+
+	if (young && clear)
+		young = !pgtable_harvest(&s2->table, start, end, PT_ACCESSED, NULL, NULL);
+	return young != 0;
+}
+
+static void stage2_release(struct subscription *sub)
+{
+	struct stage2 *s2 = stage2_of(sub);
+
+	spin_lock(&s2->as->lock);
+	stage2_drop(s2, s2->sub.range);
+	stage2_flush_stale(s2);
+	spin_unlock(&s2->as->lock);
+}
+
+const struct subscriber_ops stage2_ops = {
+	.name = "stage2",
+	.start = stage2_start,
+	.end = stage2_end,
+	.change = stage2_change,
+	.change_start = stage2_change_bracket,
+	.change_end = stage2_change_bracket,
+	.sync = stage2_sync,
+	.young = stage2_young,
+	.release = stage2_release,
+};

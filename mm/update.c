@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * update.c: how a change of primary PTEs reaches everybody, and when the old frames go. update.h has the outline.
+ *
+ * Two steps: where subscribers are handed a writable frame in place of a shared one, they get it read-only first, and
+ * writable only when each of them has taken it and flushed. Else the first to be told could write to the new frame
+ * while the second still reads the old one: Eran's race, between two subscribers that both have change.
+ *
+ *     CPU 1: breaks sharing                CPU 2: writes             CPU 3: reads
+ *     ---------------------                ---------------           ------------
+ *     primary = new, BUSY
+ *     change(new, read-only), flush        write faults, waits       old or new: the same content
+ *     primary = new, writable
+ *     change(new, writable)                writes new                new only
+ *
+ * BUSY in the primary keeps a fault from making the page writable between the steps; under `late_wp` the lock is free
+ * there while the others drop.
+ */
+#include <lib/error.h>
+#include <lib/log.h>
+#include <mm/frame.h>
+#include <mm/rmap.h>
+#include "race.h"
+#include "update.h"
+
+/* The range, flags and owner are filled in. */
+static int begin(struct update *update, struct addrspace *as)
+{
+	struct notification *note = &update->note;
+	unsigned flags = note->range.flags;
+
+	update->as = as;
+	update->count = update->gone_count = 0;
+	update->moved = update->pending = false;
+	note->notifier = &as->notifier;
+	for (;;) {
+		int err = notification_begin(note);
+
+		if (err)
+			return err;
+		RACE_POINT("update: started");
+		spin_lock(&as->lock);
+		if (likely(notification_confirm(note)))
+			return 0;
+		spin_unlock(&as->lock);
+		note->range.flags = flags;
+	}
+}
+
+int update_begin(struct update *update, struct addrspace *as, enum notify_event event,
+		 struct gfn_range range, unsigned flags)
+{
+	update->note.range = (struct notify_range){.event = event, .range = range, .flags = flags};
+	return begin(update, as);
+}
+
+int update_begin_owned(struct update *update, struct addrspace *as, enum notify_event event,
+		       struct gfn_range range, const void *owner)
+{
+	update->note.range = (struct notify_range){.event = event, .range = range, .owner = owner};
+	return begin(update, as);
+}
+
+static bool counted(ppte_t pte)
+{
+	return ppte_state(pte) == PPTE_PRIVATE || ppte_state(pte) == PPTE_SHARED;
+}
+
+static void store_all(struct update *update, u64 also)
+{
+	for (unsigned i = 0; i < update->count; i++)
+		primary_store(&update->as->primary, update->change[i].gfn, update->entry[i].slot,
+			      update->entry[i].value | also);
+}
+
+/* Hands the batch over with the rights of entry | also. */
+static void hand_over(struct update *update, u64 also, unsigned flags)
+{
+	if (!update->note.view || !update->note.change)
+		return;
+	for (unsigned i = 0; i < update->count; i++)
+		update->change[i].rights = ppte_rights(update->entry[i].value | also);
+	notification_change(&update->note, update->change, update->count, flags);
+}
+
+static void put_frame(struct mfn mfn)
+{
+	if (frame_put(mfn))
+		frame_free(mfn, 0);
+}
+
+/* Nobody uses them any more. */
+static void put_gone(struct update *update)
+{
+	for (unsigned i = 0; i < update->gone_count; i++)
+		put_frame(update->gone[i]);
+	update->gone_count = 0;
+}
+
+static bool is_lazy(const struct update *update)
+{
+	return (update->note.rule & RULE_LAZY) && update->note.range.event == EVENT_MERGE;
+}
+
+/* Must the old frames stay until the operation ends? */
+static bool keeps_frames(const struct update *update)
+{
+	return update->note.view && (update->note.after || is_lazy(update));
+}
+
+static void flush_batch(struct update *update)
+{
+	bool two_steps = update->moved && update->note.view && update->note.change &&
+			 (update->note.rule & RULE_TWO_STEPS);
+
+	if (!update->count)
+		return;
+	store_all(update, two_steps ? PPTE_BUSY : 0);
+	hand_over(update, two_steps ? PPTE_BUSY : 0, is_lazy(update) ? CHANGE_LAZY : 0);
+	if (two_steps && (update->note.rule & RULE_WAIT_AFTER)) {
+		update->pending = true;
+		return;
+	}
+	if (two_steps) {
+		store_all(update, 0);
+		hand_over(update, 0, 0);
+	}
+	update->count = 0;
+	update->moved = false;
+	if (!keeps_frames(update))
+		put_gone(update);
+}
+
+void update_set(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t value)
+{
+	unsigned place;
+	bool moves = ppte_backed(*slot) && ppte_mfn(*slot).raw != ppte_mfn(value).raw;
+
+	if (update->count == UPDATE_BATCH || update->gone_count == UPDATE_BATCH)
+		flush_batch(update);
+	CHECK(update->count < UPDATE_BATCH && update->gone_count < UPDATE_BATCH);
+	place = update->count++;
+	update->entry[place].slot = slot;
+	update->entry[place].value = value;
+	update->change[place].gfn = gfn;
+	update->change[place].mfn = ppte_mfn(value);
+	if (moves && counted(*slot))
+		update->gone[update->gone_count++] = ppte_mfn(*slot);
+	if (moves && (ppte_rights(value) & PT_WRITE))
+		update->moved = true;
+}
+
+static void clear_one(struct update *update, struct gfn gfn, ppte_t *slot)
+{
+	if (counted(*slot))
+		rmap_remove(ppte_mfn(*slot), update->as->id, gfn);
+	update_set(update, gfn, slot, 0);
+}
+
+void update_clear(struct update *update, struct gfn_range range, bool pinned_too)
+{
+	struct addrspace *as = update->as;
+	struct gfn gfn = range.start;
+	ppte_t *slot;
+
+	for (; (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++) {
+		if (*slot && (pinned_too || !(*slot & PPTE_PINNED)))
+			clear_one(update, gfn, slot);
+		if (gfn.raw % UPDATE_PAUSE == UPDATE_PAUSE - 1)
+			update_pause(update);
+	}
+}
+
+void update_pause(struct update *update)
+{
+	flush_batch(update);
+	spin_unlock(&update->as->lock);
+	RACE_POINT("update: paused");
+	spin_lock(&update->as->lock);
+}
+
+/* late_wp's second step, for what is still as the first step left it. LOCK_MMU. */
+static void finish_pending(struct update *update)
+{
+	struct addrspace *as = update->as;
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < update->count; i++) {
+		ppte_t *slot = update->entry[i].slot, value = update->entry[i].value;
+
+		if ((*slot ^ (value | PPTE_BUSY)) & ~PPTE_YOUNG)
+			continue;
+		primary_store(&as->primary, update->change[i].gfn, slot, value);
+		update->change[kept] = update->change[i];
+		update->change[kept++].rights = ppte_rights(value);
+	}
+	if (kept)
+		notification_change(&update->note, update->change, kept, CHANGE_FLUSH);
+}
+
+/* A merge's old frames wait for a flush that comes for another reason, or for the limbo to be full. */
+static void keep_in_limbo(struct update *update)
+{
+	struct addrspace *as = update->as;
+	bool room;
+
+	spin_lock(&as->lock);
+	room = as->limbo_count + update->gone_count <= SPACE_LIMBO;
+	for (unsigned i = 0; room && i < update->gone_count; i++)
+		as->limbo[as->limbo_count++] = update->gone[i];
+	spin_unlock(&as->lock);
+	if (room)
+		return;
+	update_settle(as);
+	put_gone(update);
+}
+
+void update_end(struct update *update)
+{
+	struct addrspace *as = update->as;
+	bool lazy = update->note.view && is_lazy(update);
+
+	flush_batch(update);
+	spin_unlock(&as->lock);
+	RACE_POINT("update: changed");
+	notification_end(&update->note);
+	notification_after(&update->note);
+	if (update->pending) {
+		spin_lock(&as->lock);
+		finish_pending(update);
+		spin_unlock(&as->lock);
+	}
+	notification_done(&update->note);
+	if (lazy && update->gone_count)
+		keep_in_limbo(update);
+	else
+		put_gone(update);
+}
+
+void update_settle(struct addrspace *as)
+{
+	spin_lock(&as->lock);
+	if (as->limbo_count) {
+		notifier_sync(&as->notifier);
+		for (unsigned i = 0; i < as->limbo_count; i++)
+			put_frame(as->limbo[i]);
+		as->limbo_count = 0;
+	}
+	spin_unlock(&as->lock);
+}
