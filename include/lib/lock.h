@@ -37,7 +37,10 @@ enum lock_rank {
 #define LOCK_RELEASE(...)  __attribute__((release_capability(__VA_ARGS__)))
 #define LOCK_TRY(...)	   __attribute__((try_acquire_capability(__VA_ARGS__)))
 #define LOCK_REQUIRES(...) __attribute__((requires_capability(__VA_ARGS__)))
+/* For a function whose locking the analysis cannot follow; its comment says why it is right. */
+#define LOCK_UNCHECKED __attribute__((no_thread_safety_analysis))
 #else
+#define LOCK_UNCHECKED
 #define LOCK_CAPABILITY
 #define LOCK_ACQUIRE(...)
 #define LOCK_RELEASE(...)
