@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * decode.h: exit qualifications as pure functions (SDM 28.2.1).
+ * decode.h: exit qualifications as pure functions (SDM 28.2.1), and the rule of double faults.
  */
 #ifndef SAMEPAGE_VMX_DECODE_H
 #define SAMEPAGE_VMX_DECODE_H
@@ -19,5 +19,9 @@ bool vmx_decode_cr(u64 qualification, struct hv_exit_cr *cr);
 
 /* DR6 as #DB leaves it, from DR6 before and the qualification (table 28-1). */
 u64 vmx_debug_status(u64 dr6, u64 qualification);
+
+/* What a second exception makes of one whose delivery raised it, SDM vol. 3A table 6-5. */
+#define VMX_MERGED_TO_SHUTDOWN 32
+unsigned vmx_merge_exceptions(unsigned first, unsigned second);
 
 #endif

@@ -5,6 +5,7 @@
  * One event waits in v->event, in the VMCS's own form, and run.c hands it to the CPU with the entry.
  * An exit in the middle of a delivery puts it back (SDM 28.2.4), so none is lost.
  */
+#include "decode.h"
 #include "vmx.h"
 #include <asm/regs.h>
 
@@ -15,8 +16,6 @@
 #define HAS_ERROR_CODE                                                                        \
 	(BIT(VECTOR_DF) | BIT(VECTOR_TS) | BIT(VECTOR_NP) | BIT(VECTOR_SS) | BIT(VECTOR_GP) | \
 	 BIT(VECTOR_PF) | BIT(VECTOR_AC))
-#define CONTRIBUTORY \
-	(BIT(VECTOR_DE) | BIT(VECTOR_TS) | BIT(VECTOR_NP) | BIT(VECTOR_SS) | BIT(VECTOR_GP))
 
 void vmx_queue_event(struct vmx_vcpu *v, u32 info, u32 error_code, u32 insn_len)
 {
@@ -66,27 +65,11 @@ bool vmx_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type)
 	return ok;
 }
 
-/* What two exceptions make, SDM vol. 3A table 6-5: the second one, #DF, or (0) a shutdown. */
-static unsigned merge_exceptions(u32 first, unsigned second)
-{
-	unsigned vector = first & EVENT_VECTOR;
-	bool second_bad = (CONTRIBUTORY >> second & 1) || second == VECTOR_PF;
-
-	if (!(first & EVENT_VALID) || (first & EVENT_TYPE) != EVENT_TYPE_HARD)
-		return second;
-	if (vector == VECTOR_DF && second_bad)
-		return 0;
-	if ((CONTRIBUTORY >> vector & 1) && (CONTRIBUTORY >> second & 1))
-		return VECTOR_DF;
-	if (vector == VECTOR_PF && second_bad)
-		return VECTOR_DF;
-	return second;
-}
-
 static void inject_exception(struct vmx_vcpu *v, const struct guest_event *event)
 {
 	unsigned vector = event->vector & 31;
-	unsigned merged = merge_exceptions(v->event, vector);
+	bool second = (v->event & EVENT_VALID) && (v->event & EVENT_TYPE) == EVENT_TYPE_HARD;
+	unsigned merged = second ? vmx_merge_exceptions(v->event & EVENT_VECTOR, vector) : vector;
 	bool error;
 
 	if (v->event == EVENT_SHUTDOWN)
@@ -95,7 +78,7 @@ static void inject_exception(struct vmx_vcpu *v, const struct guest_event *event
 
 	if (vector == VECTOR_PF)
 		v->loaded ? write_cr2(event->address) : (void)(v->cr2 = event->address);
-	if (!merged && vector) {
+	if (merged == VMX_MERGED_TO_SHUTDOWN) {
 		v->event = EVENT_SHUTDOWN;
 		return;
 	}
