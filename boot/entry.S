@@ -10,10 +10,12 @@
 #include <asm/image.h>
 #include "boot.h"
 
-#define EFLAGS_ID  0x00200000
-#define CPUID_LM   0x20000000 /* CPUID.80000001H:EDX[29] */
-#define COM1	   0x3f8
-#define DEBUG_PORT 0xe9
+#define EFLAGS_ID    0x00200000
+#define CPUID_LM     0x20000000 /* CPUID.80000001H:EDX[29] */
+#define COM1	     0x3f8
+#define DEBUG_PORT   0xe9
+#define QEMU_EXIT    0xf4 /* as arch/x86/end.c */
+#define QEMU_FAILURE 0x11
 
 	.section .boot, "ax"
 	.code32
@@ -99,8 +101,10 @@ no_long_mode:
 	movb	%bl, %al
 	outb	%al, %dx
 	jmp	1b
-3:	hlt
-	jmp	3b
+3:	movb	$QEMU_FAILURE, %al
+	outb	%al, $QEMU_EXIT
+4:	hlt
+	jmp	4b
 no_long_mode_text:
 	.asciz	"samepage: this CPU has no 64-bit mode (CPUID.80000001H:EDX[29]); an x86-64 CPU is needed\r\n"
 

@@ -37,7 +37,7 @@ static struct start {
 
 static struct mb1_info info;
 static struct mb1_map_entry map[16];
-static struct module modules[8];
+static struct module modules[12];
 static u64 tags[512]; /* the multiboot 2 information */
 static u32 tags_size;
 static char endless[8 * PAGE];
@@ -97,6 +97,15 @@ static u32 *put_tag(u32 type, u32 size)
 	return put((u32[]){type, size}, 8);
 }
 
+static u32 length_of(const char *text)
+{
+	u32 length = 0;
+
+	while (text[length])
+		length++;
+	return length;
+}
+
 static u32 *map_tag, *end_tag;
 
 static void make_multiboot2(void)
@@ -106,6 +115,13 @@ static void make_multiboot2(void)
 	tags_size = 8;
 	put_tag(1, 8 + 9);
 	put("log=info", 9);
+	for (u32 i = 0; i < info.module_count; i++) {
+		const char *line = (const char *)modules[i].line;
+
+		put_tag(3, 16 + length_of(line) + 1);
+		put(&modules[i].start, 8);
+		put(line, length_of(line) + 1);
+	}
 	map_tag = put_tag(6, 16 + 24 * count);
 	put((u32[]){24, 0}, 8);
 	for (u32 i = 0; i < count; i++) {
@@ -133,9 +149,12 @@ static void add_map_entry(u64 start, u64 length, u32 type)
 	info.map_length += sizeof(map[0]);
 }
 
+/* A module in front of those that are there. */
 static void add_module(u32 from, u32 to)
 {
-	modules[info.module_count++] = (struct module){from, to, (u32) "name=bad", 0};
+	for (u32 i = info.module_count++; i; i--)
+		modules[i] = modules[i - 1];
+	modules[0] = (struct module){from, to, (u32) "name=bad", 0};
 	info.modules = (u32)modules;
 	info.flags |= 1 << 3;
 }
@@ -195,15 +214,16 @@ static void modules_absurd(void)
 	info.modules = 0xfffffff8;
 }
 
+/* Told in reverse: each goes in front. */
 static void modules_bad(void)
 {
-	add_module(0xfee00000, 0xfee01000);
-	add_module(MIB + PAGE, MIB + 2 * PAGE);
-	add_module(48 * MIB, 48 * MIB);
-	add_module(48 * MIB, 47 * MIB);
-	add_module(44 * MIB, 46 * MIB);
-	add_module(45 * MIB, 46 * MIB);
 	add_module(0xfffff000, 0xffffffff);
+	add_module(45 * MIB, 46 * MIB);
+	add_module(44 * MIB, 46 * MIB);
+	add_module(48 * MIB, 47 * MIB);
+	add_module(48 * MIB, 48 * MIB);
+	add_module(MIB + PAGE, MIB + 2 * PAGE);
+	add_module(0xfee00000, 0xfee01000);
 }
 
 static void text_endless(void)
@@ -394,7 +414,15 @@ static void (*find_case(const char *line))(void)
 	give_up("badinfo: no such case\r\n");
 }
 
-/* Keeps what the real loader said of memory; the map's entries become ours, each 20 bytes long. */
+/* Hands one of the loader's modules on. */
+static void pass_module(const struct module *module)
+{
+	modules[info.module_count++] = *module;
+	info.modules = (u32)modules;
+	info.flags |= 1 << 3;
+}
+
+/* Keeps what the real loader said of memory and of the modules after the first; the map's entries become ours, each 20 bytes long. */
 static void copy_given(const struct mb1_info *given)
 {
 	const u8 *at = (const u8 *)given->map;
@@ -404,6 +432,8 @@ static void copy_given(const struct mb1_info *given)
 	info.flags |= 1 << 2;
 	info.line = (u32) "log=info";
 	info.module_count = 0;
+	for (u32 i = 1; i < given->module_count && i < 3; i++)
+		pass_module(&((const struct module *)given->modules)[i]);
 	info.map = (u32)map;
 	info.map_length = 0;
 	while (at < (const u8 *)given->map + given->map_length) {
