@@ -97,9 +97,10 @@ void svm_insn_init(struct svm_vcpu *svm)
 		svm->insn[i].rip = INSN_NOWHERE;
 }
 
-/* PAUSE's own F3 is in its length already. */
-void svm_insn_learn(struct svm_vcpu *svm, const struct hv_exit *exit, struct insn_prefixes *entry)
+/* Returns the length. PAUSE's own F3 is in its shortest length already. */
+unsigned svm_insn_learn(struct svm_vcpu *svm, const struct hv_exit *exit)
 {
+	u64 rip = svm->vcpu->rip;
 	struct insn insn;
 
 	insn_read(svm, &insn);
@@ -107,7 +108,9 @@ void svm_insn_learn(struct svm_vcpu *svm, const struct hv_exit *exit, struct ins
 		insn.opcode--;
 	if (insn.opcode + exit->insn_len > INSN_MAX)
 		insn.opcode = 0;
-	*entry = (struct insn_prefixes){svm->vcpu->rip, svm->vmcb.save.cr3, insn.opcode, 0};
+	svm->insn[rip % INSN_CACHE] =
+		(struct insn_prefixes){rip, svm->vmcb.save.cr3, insn.opcode, 0};
+	return insn.opcode + exit->insn_len;
 }
 
 static const struct vmcb_segment *insn_segment(const struct vmcb_save *save, unsigned segment)

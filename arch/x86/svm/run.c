@@ -53,7 +53,7 @@ void svm_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 
-	if (unlikely(percpu_timer_deadline() != deadline))
+	if (unlikely(!percpu_timer_armed_for(deadline)))
 		svm_arm(deadline);
 	svm->vmcb.save.rip = vcpu->rip;
 	svm->vmcb.save.rflags = vcpu->rflags;
@@ -75,41 +75,54 @@ void svm_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
 }
 
 /* Outside 64-bit mode RIP has 32 bits. */
-static __cold u64 svm_wrap_rip(const struct svm_vcpu *svm, u64 rip)
+static u64 svm_wrap_rip(const struct svm_vcpu *svm, u64 rip)
 {
 	const struct vmcb_save *save = &svm->vmcb.save;
 
 	return save->efer & EFER_LMA && save->cs.attrib & VMCB_SEG_LONG ? rip : (u32)rip;
 }
 
-/*
- * How long the instruction was: the CPU says so (IN, OUT, and all with NRIPS), or it is the shortest
- * encoding and the redundant prefixes that insn.c once saw there.
- */
-static __always_inline u64 svm_insn_len(struct svm_vcpu *svm, const struct hv_exit *exit, u64 rip)
+/* The CPU says how long the instruction was (IN, OUT, and all with NRIPS), or insn.c has to look. */
+static u64 svm_insn_len(struct svm_vcpu *svm, const struct hv_exit *exit, u64 rip)
 {
-	struct insn_prefixes *entry = &svm->insn[rip % INSN_CACHE];
 	u64 next = svm->vmcb.control.next_rip;
 
 	if (next)
 		return next - rip;
-	if (exit->reason == HV_EXIT_PIO)
-		return exit->insn_len;
-	if (unlikely(entry->rip != rip || entry->cr3 != svm->vmcb.save.cr3))
-		svm_insn_learn(svm, exit, entry);
-	return exit->insn_len + entry->count;
+	return exit->reason == HV_EXIT_PIO ? exit->insn_len : svm_insn_learn(svm, exit);
 }
 
+static void svm_skip_slowly(struct arch_vcpu *vcpu, const struct hv_exit *exit)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	vcpu->rip = svm_wrap_rip(svm, vcpu->rip + svm_insn_len(svm, exit, vcpu->rip));
+	svm->vmcb.control.interrupt_shadow = 0;
+	vcpu->rflags &= ~RFLAGS_RF;
+	if (vcpu->rflags & RFLAGS_TF)
+		svm_single_step(svm);
+}
+
+/*
+ * The common case without a call: a known instruction, no tracing, no wrap of a 32-bit RIP. On a CPU
+ * without NRIPS "known" means that insn.c saw its prefixes at this RIP and CR3.
+ */
 void svm_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
-	u64 length = svm_insn_len(svm, exit, vcpu->rip);
+	u64 rip = vcpu->rip, next = svm->vmcb.control.next_rip;
+	const struct insn_prefixes *known = &svm->insn[rip % INSN_CACHE];
 
-	vcpu->rip += length;
-	if (unlikely((u32)vcpu->rip < length))
-		vcpu->rip = svm_wrap_rip(svm, vcpu->rip);
+	if (!next) {
+		next = rip + exit->insn_len;
+		if (exit->reason != HV_EXIT_PIO) {
+			next += known->count;
+			if (unlikely(known->rip != rip || known->cr3 != svm->vmcb.save.cr3))
+				return svm_skip_slowly(vcpu, exit);
+		}
+	}
+	if (unlikely((u32)next < (u32)rip || vcpu->rflags & (RFLAGS_TF | RFLAGS_RF)))
+		return svm_skip_slowly(vcpu, exit);
+	vcpu->rip = next;
 	svm->vmcb.control.interrupt_shadow = 0;
-	vcpu->rflags &= ~RFLAGS_RF;
-	if (unlikely(vcpu->rflags & RFLAGS_TF))
-		svm_single_step(svm);
 }

@@ -171,7 +171,7 @@ void svm_exit_vintr(struct svm_vcpu *svm, struct hv_exit *exit);
 
 /* insn.c */
 void svm_insn_init(struct svm_vcpu *svm);
-void svm_insn_learn(struct svm_vcpu *svm, const struct hv_exit *exit, struct insn_prefixes *entry);
+unsigned svm_insn_learn(struct svm_vcpu *svm, const struct hv_exit *exit);
 void svm_complete_exit(struct arch_vcpu *vcpu, struct hv_exit *exit);
 
 /* state.c, cr.c */

@@ -53,15 +53,15 @@ static __always_inline unsigned percpu_id(void)
 	return id;
 }
 
-/* What this CPU's timer is armed for, in one instruction: asked at every entry to a guest. */
-static __always_inline u64 percpu_timer_deadline(void)
+/* Is this CPU's timer armed for `deadline`? Asked at every entry to a guest: two instructions. */
+static __always_inline bool percpu_timer_armed_for(u64 deadline)
 {
-	u64 deadline;
+	bool equal;
 
-	asm volatile("movq %%gs:%c1, %0"
-		     : "=r"(deadline)
-		     : "i"(offsetof(struct percpu, timer_deadline)));
-	return deadline;
+	asm volatile("cmpq %2, %%gs:%c1"
+		     : "=@cce"(equal)
+		     : "i"(offsetof(struct percpu, timer_deadline)), "r"(deadline));
+	return equal;
 }
 
 #endif
