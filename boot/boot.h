@@ -9,7 +9,7 @@
 #define MSR_EFER_INDEX 0xc0000080
 #define EFER_LME_BIT   0x100
 #define CR4_PAE_BIT    0x20
-#define CR0_VALUE      0x80010031 /* PG, WP, NE, ET, PE; INIT leaves CD and NW set (SDM 9.1.1) */
+#define CR0_VALUE      0x80010031 /* PG, WP, NE, ET, PE; not CD and NW, which INIT leaves (SDM 9.1) */
 #define BOOT_CS	       0x08	  /* in boot_gdt */
 
 /* Present and writable, and a 2 MiB leaf beside (SDM vol. 3A, 4.5.4). */
