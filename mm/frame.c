@@ -2,21 +2,22 @@
 /*
  * frame.c: frames handed out and taken back; single ones through a cache of each CPU.
  *
- *     frame_alloc(0) <--- cache of this CPU <=== FRAME_BATCH at a time, under the lock ===> buddy
- * lists frame_alloc(n) <--------------------------------------------------------------------- buddy
- * lists
+ *     frame_alloc(0) <--- cache of this CPU <=== FRAME_BATCH at a time, locked ===> buddy lists
+ *     frame_alloc(n) <------------------------------------------------------------- buddy lists
  *
  * Why caches: faults take and give single frames on every CPU at once, and a cached frame needs no
  * lock. A cache is touched by its CPU only, with interrupts off, as they always are here.
  *
  * Invariants:
  *   FRAME-1  a frame is in exactly one place: a free list, one cache, or in use; only in use is its
- * kind not FRAME_FREE FRAME-2  what frame_alloc hands out overlaps nothing that is in use, has
- * refcount 1, and owner, link, extra 0 FRAME-3  total = free + hypervisor + table + guest, at every
- * moment at which no CPU is inside the allocator FRAME-4  a failed frame_alloc changes nothing that
- * a caller can see FRAME-5  a CPU that finds no block empties its own cache before it says
- * ERR_NO_MEMORY; other CPUs' caches, at most FRAME_CACHE frames each, stay out of its reach FRAME-6
- * freeing what is not in use, or is still shared, panics
+ *            kind not FRAME_FREE
+ *   FRAME-2  what frame_alloc hands out overlaps nothing that is in use, has refcount 1, and owner,
+ *            link, extra 0
+ *   FRAME-3  total = free + hypervisor + table + guest, whenever no CPU is inside the allocator
+ *   FRAME-4  a failed frame_alloc changes nothing that a caller can see
+ *   FRAME-5  a CPU that finds no block empties its own cache before it says ERR_NO_MEMORY; other
+ *            CPUs' caches, at most FRAME_CACHE frames each, stay out of its reach
+ *   FRAME-6  freeing what is not in use, or is still shared, panics
  *
  * Locking: LOCK_FRAME around the buddy lists. Refcounts are atomic.
  */
@@ -32,10 +33,10 @@
 
 /*
  * struct frame_cache: one CPU's frames. Written by its CPU only; others read `count` and `used` for
- *statistics.
+ * statistics.
  *
- * used	 how many frames of a kind this CPU handed out minus how many it took back: only the sum
- *over all CPUs says anything
+ * used	how many frames of a kind this CPU handed out minus how many it took back: only the sum over
+ *	all CPUs says anything
  */
 struct frame_cache {
 	u32 count;

@@ -8,9 +8,11 @@
  *
  * Invariants:
  *   BUDDY-1  a block in a list of order n starts at a multiple of 2^n; its first record, and no
- * other, is FRAME_IS_HEAD BUDDY-2  blocks in lists do not overlap, and all their frames are
- * FRAME_FREE BUDDY-3  no two buddies of one order are both in lists, short of the largest order
- * (they would have joined) BUDDY-4  `free` is the sum of all blocks in lists
+ *            other, is FRAME_IS_HEAD
+ *   BUDDY-2  blocks in lists do not overlap, and all their frames are FRAME_FREE
+ *   BUDDY-3  no two buddies of one order are both in lists, short of the largest order: they would
+ *            have joined
+ *   BUDDY-4  `free` is the sum of all blocks in lists
  *
  * Locking: frame_buddy.lock (LOCK_FRAME), which the caller holds.
  */

@@ -2,9 +2,9 @@
 /*
  * frame_init.c: from the memory map to the first free block.
  *
- *     given       [ low RAM )      [ RAM below the hole          )     hole     [ RAM above 4 GiB )
+ *     given    [ low RAM )     [ RAM below the hole          )    hole    [ RAM above 4 GiB )
  *     sorted, rounded inwards, overlaps joined
- *     carved      [ free    )      [ free              | records )              [ free )
+ *     carved   [ free    )     [ free              | records )            [ free            )
  *
  * The records of all sections, and the array that points to them, are cut off the end of the
  * largest range, so that low memory stays for those who need it there. The rest becomes free
@@ -12,8 +12,8 @@
  *
  * Invariants:
  *   INIT-1  a frame is FRAME_FREE afterwards if and only if it lies wholly inside a given range,
- * holds no record, and is not frame 0 INIT-2  every usable frame has a record; a section without
- * usable frames has none
+ *           holds no record, and is not frame 0
+ *   INIT-2  every usable frame has a record; a section without usable frames has none
  */
 #include <arch/cpu.h>
 #include <lib/error.h>
@@ -98,8 +98,7 @@ static void *spans_carve(u64 bytes)
 	return memory;
 }
 
-/* One section of records for each part of the machine that had RAM in `span`. Records start as
- * FRAME_RESERVED, 0. */
+/* The sections of records that `span` needs. Records start as 0, which is FRAME_RESERVED. */
 static int make_sections(struct span span)
 {
 	for (u64 i = span.start >> FRAME_SECTION_SHIFT; i <= (span.end - 1) >> FRAME_SECTION_SHIFT;

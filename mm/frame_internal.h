@@ -39,13 +39,11 @@ u64 buddy_take(unsigned order) LOCK_REQUIRES(&frame_buddy.lock);
 /* Puts a block of FRAME_FREE records back and joins it with its buddies. */
 void buddy_put(u64 mfn, unsigned order) LOCK_REQUIRES(&frame_buddy.lock);
 
-/* Fills a freed frame with the pattern; panics when a frame about to be handed out no longer shows
- * it. */
+/* Fills a freed frame with the pattern. Panics when one about to be handed out no longer shows it. */
 void frame_poison(u64 mfn);
 void frame_check_poison(u64 mfn);
 
-/* Empties every cache and counter, for frame_init. `total` frames are the allocator's from now on.
- */
+/* Empties every cache and counter, for frame_init. `total` frames are the allocator's from now on. */
 void frame_caches_init(u64 total);
 
 #endif

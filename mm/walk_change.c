@@ -17,8 +17,8 @@
 /*
  * One operation: its two visitors' argument.
  *
- * skew		map: output minus input address; alignment of both decides the size of leaves. 0 for
- * the others max_level	largest leaf that the operation may leave at an edge
+ * skew		map: output minus input address, as both must be aligned for a large leaf; 0 for others
+ * max_level	largest leaf that the operation may make
  */
 struct change {
 	u64 skew;
@@ -37,8 +37,7 @@ static bool leaf_fits(const struct change *change, unsigned level, u64 start, u6
 	       IS_ALIGNED(change->skew, size);
 }
 
-/* Tables needed below a slot of `level` that has none, so that leaves can cover exactly [start,
- * end) of its span. */
+/* Tables needed below a slot of `level` that has none, so that leaves cover just [start, end). */
 static u64 tables_below(const struct change *change, unsigned level, u64 start, u64 end)
 {
 	u64 size = LEVEL_SIZE(level - 1);

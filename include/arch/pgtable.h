@@ -13,10 +13,12 @@
  * Invariants, for every format:
  *   FORMAT-1  the PTE 0 is not present; make_leaf and make_table give present PTEs
  *   FORMAT-2  attr(make_leaf(a, l, w), l) == w for each w that valid_attr accepts, and pte_addr
- * gives back a FORMAT-3  an address stands in a PTE at its natural place: make_leaf(a + n, l, w) ==
- * make_leaf(a, l, w) + n FORMAT-4  a leaf of level l reads as a leaf at l, a table as a table, at
- * each level where both exist FORMAT-5  accessed, dirty and write name the very bits that
- * PT_ACCESSED, PT_DIRTY and PT_WRITE set
+ *             gives back a
+ *   FORMAT-3  an address stands in a PTE at its natural place:
+ *             make_leaf(a + n, l, w) == make_leaf(a, l, w) + n
+ *   FORMAT-4  a leaf reads as a leaf and a table as a table, at each level where both exist
+ *   FORMAT-5  accessed, dirty and write name the very bits that PT_ACCESSED, PT_DIRTY and PT_WRITE
+ *             set
  */
 #ifndef SAMEPAGE_ARCH_PGTABLE_H
 #define SAMEPAGE_ARCH_PGTABLE_H
@@ -29,15 +31,12 @@ typedef u64 pte_t;
 #define PGTABLE_MAX_LEVELS 4
 #define PGTABLE_ENTRIES	   (1u << LEVEL_BITS)
 
-/* What a mapping allows and is, in words of no particular format. A format refuses what it cannot
- * express. */
+/* What a mapping allows and is, in words of no format. A format refuses what it cannot express. */
 enum pt_attr {
 	PT_READ = 1 << 0,
 	PT_WRITE = 1 << 1,
 	PT_EXEC = 1 << 2,
-	PT_USER =
-		1
-		<< 3, /* host format only: ring 3 may use it. NPT always sets U (AMD APM 15.25.5) */
+	PT_USER = 1 << 3, /* host format only: ring 3 may use it. NPT always sets U (APM 15.25.5) */
 	PT_GLOBAL = 1 << 4, /* host format only */
 	PT_ACCESSED = 1 << 5,
 	PT_DIRTY = 1 << 6,
@@ -50,9 +49,11 @@ enum pt_attr {
  * struct pgtable_level: how to read an entry of one level.
  *
  * present		the CPU may use the entry when any of these bits is set
- * leaf_mask, leaf_value  a present entry maps memory when (pte & leaf_mask) == leaf_value, else it
- * names a table leaf_address, table_address  where the address of either stands accessed, dirty
- * a leaf's A and D bits; 0 where the format has none
+ * leaf_mask, _value	a present entry maps memory when (pte & leaf_mask) == leaf_value, else it names
+ *			a table
+ * leaf_address		where the address stands in a leaf
+ * table_address	and in an entry that names a table
+ * accessed, dirty	a leaf's A and D bits; 0 where the format has none
  * write		the bit whose absence makes a leaf read-only
  */
 struct pgtable_level {
@@ -71,11 +72,11 @@ struct pgtable_level {
  * address_bits		width of the input address
  * sign_extended	input addresses are canonical: the bits above the width repeat its top bit
  * level		how to read an entry, by level
- * make_leaf		a leaf PTE of a level. `addr` is aligned to the level; valid_attr(attr)
- * holds make_table		a PTE of a level that points to the next table, open for every
- * access (leaves decide) attr			what a present leaf allows and is, in pt_attr words
- * valid_attr		can a leaf carry these words? EPT: no write without read (SDM 28.3.3.1); NPT,
- * host: always read
+ * make_leaf		a leaf of a level; `addr` is aligned to the level, and valid_attr(attr) holds
+ * make_table		an entry that names the next table, open for every access (leaves decide)
+ * attr			what a present leaf allows and is, in pt_attr words
+ * valid_attr		can a leaf carry these words? EPT: no write without read (SDM 28.3.3.1); NPT and
+ *			host: always read
  */
 struct pgtable_format {
 	const char *name;

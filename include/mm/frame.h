@@ -20,8 +20,7 @@
 enum frame_flags { FRAME_ZERO = 1 };
 
 enum frame_kind {
-	FRAME_RESERVED, /* not RAM, firmware's, or the hypervisor's image and frame records: never
-			   allocated */
+	FRAME_RESERVED, /* not RAM, firmware's, our image, frame records: never allocated */
 	FRAME_FREE,
 	FRAME_HYPERVISOR, /* our own data: never mapped in a guest */
 	FRAME_TABLE,	  /* a page table */
@@ -105,8 +104,7 @@ int frame_alloc(unsigned order, enum frame_kind kind, unsigned flags, struct mfn
  */
 void frame_free(struct mfn mfn, unsigned order);
 
-/* References to a FRAME_GUEST frame: one for each primary PTE that names it. Atomic. put returns
- * true at zero. */
+/* References to a FRAME_GUEST frame: one for each primary PTE that names it. Atomic. put: true at zero. */
 void frame_get(struct mfn mfn);
 bool frame_put(struct mfn mfn);
 u32 frame_refs(struct mfn mfn);

@@ -16,10 +16,11 @@
  *   WALK-3  split and collapse never change what an address reads as
  *   WALK-4  a table is filled before it is linked
  *   WALK-5  an operation that fails has stored nothing and keeps no table it allocated
- *   WALK-6  A and D that the CPU sets while an operation runs are not lost: what leaves the table
- * is handed to `dropped` as it was when it left; protect and split keep it; a joined writable leaf
- * counts as dirty WALK-7  nothing outside [start, end) changes what it reads as WALK-8  `tables` is
- * the number of tables allocated and not yet freed
+ *   WALK-6  no D that the CPU sets while an operation runs is lost: what leaves the table is handed
+ *           to `dropped` as it was when it left; protect and split keep it; a joined writable leaf
+ *           counts as dirty
+ *   WALK-7  nothing outside [start, end) changes what it reads as
+ *   WALK-8  `tables` is the number of tables allocated and not yet freed
  *
  * Locking: the caller serializes changes to one table; lookups may run beside them, and the CPU
  * does. So a table that `free` is given is unlinked, but a CPU may still walk it until the next
@@ -35,15 +36,15 @@ struct pgtable_visit;
 
 /*
  * Where tables come from and go to; injected, so that tests can fail the n-th allocation and record
- *every store.
+ * every store.
  *
  * alloc	a zeroed page; ERR_NO_MEMORY
  * free		takes a page back, see Locking above
  * virt		where a table can be read
- * store, swap	every store to a table not yet linked, and every compare-and-swap of one that may
- *be; swap says whether *slot was `old`. NULL: the plain atomic instruction dropped	a leaf that
- *was unmapped or replaced, its `pte` as it was when it left (so no D is lost). NULL: nobody wants
- *to know. `slot` is not valid
+ * store	every store to a table that is not linked yet. NULL: a plain store
+ * swap		every compare-and-swap; says whether *slot was `old`. NULL: the atomic instruction
+ * dropped	a leaf that was unmapped or replaced, its `pte` as it was when it left (so no D is
+ *		lost); `slot` is not valid. NULL: nobody wants to know
  */
 struct pgtable_memory {
 	int (*alloc)(void *context, struct hpa *table);
@@ -55,11 +56,12 @@ struct pgtable_memory {
 	void *context;
 };
 
+/* [c]: the lock by which the caller serializes changes */
 struct pgtable {
 	const struct pgtable_format *format; /* [I] */
 	const struct pgtable_memory *memory; /* [I] */
 	struct hpa root;		     /* [I] */
-	u64 tables; /* how many tables, the root included; the caller's lock */
+	u64 tables;			     /* how many tables, the root included; [c] */
 };
 
 /* ERR_NO_MEMORY. fini frees every table; leaves are not looked at and not reported. */
@@ -99,8 +101,10 @@ struct pgtable_visit {
 typedef int (*pgtable_visitor)(struct pgtable *table, const struct pgtable_visit *visit,
 			       void *argument);
 
-/* Visits the slots that cover [start, end) in address order. ERR_INVALID: unaligned, empty or out
- * of the format's width. */
+/*
+ * Visits the slots that cover [start, end) in address order. ERR_INVALID: unaligned, empty, or out
+ * of the format's width.
+ */
 int pgtable_walk(struct pgtable *table, u64 start, u64 end, unsigned flags, pgtable_visitor visitor,
 		 void *argument) __must_check;
 
@@ -113,8 +117,7 @@ void pgtable_lookup(struct pgtable *table, u64 address, struct pgtable_visit *vi
 void pgtable_lookup_level(struct pgtable *table, u64 address, unsigned level,
 			  struct pgtable_visit *visit);
 
-/* Atomically swaps; false when *slot was not `old` (the CPU set A or D meanwhile) and then nothing
- * changed. */
+/* Atomically swaps; false, and nothing changed, when *slot was not `old`: the CPU set A or D. */
 bool pgtable_swap(struct pgtable *table, pte_t *slot, pte_t old, pte_t value);
 /* Swaps whatever is there, and returns it. */
 pte_t pgtable_exchange(struct pgtable *table, pte_t *slot, pte_t value);

@@ -94,8 +94,7 @@ u64 sim_size(struct sim_random *random, u64 limit);
  *     for (u64 n = 1; n <= limit; n++) {
  *             sim_fail_frame_alloc(n, 1);
  *             err = operation();
- *             if (sim_frame_allocs() < n) ... it made fewer calls: it succeeded, and all n are
- * tried
+ *             if (sim_frame_allocs() < n) ... it made fewer calls: all n are tried
  */
 void sim_fail_frame_alloc(u64 nth, u64 length);
 u64 sim_frame_allocs(void);
