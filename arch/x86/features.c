@@ -15,6 +15,8 @@
 #include <lib/log.h>
 #include <lib/format.h>
 
+#define PRED_CMD_IBPB BIT(0)
+
 static const struct {
 	u64 cr4;
 	u64 feature;
@@ -24,6 +26,9 @@ static const struct {
 	{CR4_OSXSAVE, CPUID_XSAVE, "XSAVE"}, {CR4_SMEP, CPUID_SMEP, "SMEP"},
 	{CR4_SMAP, CPUID_SMAP, "SMAP"},	     {CR4_UMIP, CPUID_UMIP, "UMIP"},
 };
+
+/* [I] set by CPU 0 before any other CPU runs */
+static bool has_ibpb;
 
 void features_enable(void)
 {
@@ -35,11 +40,20 @@ void features_enable(void)
 	write_cr0(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG);
 	write_cr4(cr4);
 	wrmsr(MSR_EFER, features_efer());
+	if (cpuid_has(CPUID_RDTSCP))
+		wrmsr(MSR_TSC_AUX, 0); /* a guest may be able to read it */
+	has_ibpb = cpuid_has(CPUID_IBPB) || cpuid_has(CPUID_IBPB_AMD);
 }
 
 u64 features_efer(void)
 {
 	return EFER_LME | EFER_LMA | (cpuid_has(CPUID_NX) ? EFER_NXE : 0);
+}
+
+void features_forget_branches(void)
+{
+	if (has_ibpb)
+		wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
 }
 
 void features_log(void)

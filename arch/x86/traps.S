@@ -2,11 +2,10 @@
 /*
  * traps.S: from an exception or interrupt to trap_handle(struct trap_frame *), and back.
  *
- * Each vector has a 16-byte stub that makes all stack frames alike: an error code (0 where the CPU pushes none) and the
- * vector. The layout below is struct trap_frame in <asm/traps.h>. RBP is handed on, so a backtrace goes through.
+ * Each vector has a 16-byte stub that makes all stack frames alike: an error code (0 where the CPU
+ * pushes none: all but 8, 10-14, 17, 21, 29 and 30; SDM vol. 3A table 6-1, APM vol. 2 8.2) and the
+ * vector. RBP is handed on, so a backtrace goes through.
  */
-
-/* Vectors whose error code the CPU pushes: 8, 10-14, 17, 21, 29, 30 (SDM vol. 3A, table 6-1; APM vol. 2, 8.2). */
 #define HAS_ERROR_CODE 0x60227d00
 
 	.text
@@ -27,39 +26,14 @@ trap_stubs:
 	.type	trap_common, @function
 trap_common:
 	cld
-	pushq	%rax
-	pushq	%rcx
-	pushq	%rdx
-	pushq	%rbx
-	pushq	%rbp
-	pushq	%rsi
-	pushq	%rdi
-	pushq	%r8
-	pushq	%r9
-	pushq	%r10
-	pushq	%r11
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
+	.irp	r, rax, rcx, rdx, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15
+	pushq	%\r
+	.endr
 	movq	%rsp, %rdi
 	call	trap_handle
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%r11
-	popq	%r10
-	popq	%r9
-	popq	%r8
-	popq	%rdi
-	popq	%rsi
-	popq	%rbp
-	popq	%rbx
-	popq	%rdx
-	popq	%rcx
-	popq	%rax
+	.irp	r, r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax
+	popq	%\r
+	.endr
 	addq	$16, %rsp
 	iretq
-
 	.section .note.GNU-stack, "", @progbits

@@ -7,6 +7,10 @@
  * XRSTOR and XSAVE name every component a guest may have, whatever its XCR0 shows at the moment,
  * because a guest that narrows XCR0 keeps what it had in the hidden components.
  *
+ * AMD's CPUs without XSaveErPtr neither save nor restore the x87 pointers (FIP, FDP, FOP) unless an
+ * exception is pending (APM vol. 3, FXSAVE), so the last guest's would show in the next one
+ * (CVE-2006-1056): there a load of a constant gives them the hypervisor's, which are no secret.
+ *
  *     load: XCR0 = all we offer, XRSTOR all, XCR0 = guest's      put: XCR0 = all, XSAVE all
  *
  * Invariants: XSAVE-1 a bit outside arch_xcr0_allowed() never reaches XSETBV. XSAVE-2 the area was
@@ -34,8 +38,9 @@
 #define MXCSR_INIT	    0x1f80
 #define XSAVE_HEADER_XSTATE 512
 
-/* [I] after the boot CPU's xsave_cpu_enable(); 0: FXSAVE only. */
+/* [I] after the boot CPU's xsave_cpu_enable(). xcr0_all 0: FXSAVE only. */
 static u64 xcr0_all;
+static bool pointers_stay;
 
 u64 arch_xcr0_allowed(void)
 {
@@ -57,14 +62,32 @@ static u64 xcr0_offered(void)
 	return bits;
 }
 
+static bool keeps_pointers(void)
+{
+	static const u32 amd[] = {0x68747541 /* "Auth" */, 0x6f677948 /* "Hygo" */};
+	u32 vendor = cpuid(0, 0).ebx;
+
+	return (vendor == amd[0] || vendor == amd[1]) &&
+	       !(cpuid_has_leaf(0x80000008) && cpuid(0x80000008, 0).ebx & BIT(2));
+}
+
+static void forget_pointers(void)
+{
+	static const u32 zero;
+
+	asm volatile("fnclex; emms; fildl %0" : : "m"(zero));
+}
+
 void xsave_cpu_enable(void)
 {
 	u64 all = xcr0_offered();
 
 	write_cr0((read_cr0() & ~(CR0_EM | CR0_TS)) | CR0_MP | CR0_NE);
 	write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | (all ? CR4_OSXSAVE : 0));
-	if (arch_cpu_id() == 0)
+	if (arch_cpu_id() == 0) {
 		xcr0_all = all;
+		pointers_stay = keeps_pointers();
+	}
 	CHECK(all == xcr0_all);
 	if (!all)
 		return;
@@ -99,6 +122,8 @@ void xsave_vcpu_fini(struct arch_vcpu *vcpu)
 
 void xsave_load(struct arch_vcpu *vcpu)
 {
+	if (pointers_stay)
+		forget_pointers();
 	if (!xcr0_all) {
 		asm volatile("fxrstor64 (%0)" : : "r"(vcpu->xsave) : "memory");
 		return;

@@ -6,6 +6,7 @@
  * VMRUN switch stays in the VMCB.
  */
 #include <arch/cpu.h>
+#include <asm/features.h>
 #include <asm/msr.h>
 #include <asm/percpu.h>
 #include <asm/regs.h>
@@ -168,6 +169,7 @@ void svm_vcpu_load(struct arch_vcpu *vcpu)
 	svm->vmcb.control.tsc_offset = vcpu->tsc_offset;
 	svm_dirty(svm, CLEAN_INTERCEPTS);
 	svm_take_asid(svm);
+	features_forget_branches();
 	xsave_load(vcpu);
 	write_dr0(svm->dr[0]);
 	write_dr1(svm->dr[1]);

@@ -20,6 +20,7 @@
 #include <arch/cpu.h>
 #include <asm/desc.h>
 #include <asm/cpuid.h>
+#include <asm/features.h>
 #include <asm/msr.h>
 #include <asm/percpu.h>
 #include <asm/regs.h>
@@ -259,6 +260,7 @@ void vmx_vcpu_load(struct arch_vcpu *vcpu)
 		vmx_invvpid(INV_SINGLE, v->vpid);
 		vmx_flush_stage2(vcpu);
 	}
+	features_forget_branches();
 	load_registers(v);
 	xsave_load(vcpu);
 }

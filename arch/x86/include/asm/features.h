@@ -14,6 +14,13 @@ void features_enable(void);
 /* EFER as every CPU has it from its first instruction in long mode on (LMA apart). */
 u64 features_efer(void);
 
+/*
+ * Makes the branch predictor forget what it learned (SDM vol. 4, IA32_PRED_CMD; AMD APM vol. 2, 3.2.9),
+ * so that one vCPU cannot steer what the next one on this CPU speculates. Back ends call it at load.
+ * Nothing where the CPU has no such barrier.
+ */
+void features_forget_branches(void);
+
 /* Names what is on, and says what is missing. CPU 0, once. */
 void features_log(void);
 
