@@ -231,8 +231,8 @@ static struct arch_cpuid build_signature(void)
 	struct arch_cpuid v = {.eax = MACHINE_CPUID_HYPERCALLS};
 
 	memcpy(&v.ebx, MACHINE_SIGNATURE, 4);
-	memcpy(&v.ecx, MACHINE_SIGNATURE + 4, 4);
-	memcpy(&v.edx, MACHINE_SIGNATURE + 8, 4);
+	memcpy(&v.ecx, &MACHINE_SIGNATURE[4], 4);
+	memcpy(&v.edx, &MACHINE_SIGNATURE[8], 4);
 	return v;
 }
 

@@ -149,7 +149,8 @@ static void take_apart(struct vm *vm)
 	vm->memory = NULL;
 }
 
-static void send_to_console(void *console, char c)
+/* The UART calls it with the console's lock held. */
+LOCK_UNCHECKED static void send_to_console(void *console, char c)
 {
 	console_put(console, c);
 }

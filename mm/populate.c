@@ -22,8 +22,9 @@ static ppte_t fresh_pte(const struct slot *slot, struct mfn mfn)
 	return ppte_make(PPTE_PRIVATE, mfn, flags);
 }
 
-/* Takes `mfn` over and sets *used when gfn was absent. */
-static int back_locked(struct addrspace *as, struct gfn gfn, struct mfn mfn, bool *used)
+/* Takes `mfn` over and sets *used when gfn was absent. as->lock is held. */
+LOCK_UNCHECKED static int back_locked(struct addrspace *as, struct gfn gfn, struct mfn mfn,
+				      bool *used)
 {
 	const struct slot *slot = space_slot(as, gfn);
 	ppte_t *place;

@@ -24,7 +24,7 @@
 #include "update.h"
 
 /* The range, flags and owner are filled in. */
-static int begin(struct update *update, struct addrspace *as)
+LOCK_UNCHECKED static int begin(struct update *update, struct addrspace *as)
 {
 	struct notification *note = &update->note;
 	unsigned flags = note->range.flags;
@@ -171,7 +171,7 @@ void update_clear(struct update *update, struct gfn_range range, bool pinned_too
 	}
 }
 
-void update_pause(struct update *update)
+LOCK_UNCHECKED void update_pause(struct update *update)
 {
 	flush_batch(update);
 	spin_unlock(&update->as->lock);
@@ -215,7 +215,7 @@ static void keep_in_limbo(struct update *update)
 	put_gone(update);
 }
 
-void update_end(struct update *update)
+LOCK_UNCHECKED void update_end(struct update *update)
 {
 	struct addrspace *as = update->as;
 	bool lazy = update->note.view && is_lazy(update);

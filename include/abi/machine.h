@@ -9,13 +9,13 @@
  * CPUID 40000000h: EAX the last leaf of the range, EBX ECX EDX the signature. 40000001h: EAX the
  * version of the hypercall interface, EBX the number of calls, ECX this vCPU, EDX vCPUs of the VM.
  */
-#define MACHINE_CPUID_SIGNATURE	 0x40000000u
+#define MACHINE_CPUID_SIGNATURE	 0x40000000
 #define MACHINE_CPUID_HYPERCALLS 0x40000001u
 #define MACHINE_SIGNATURE	 "SamepageHv\0\0"
 #define MACHINE_VERSION		 1u
 
 /* Keeps what a vCPU writes to it and does nothing else: for tests and for measuring an MSR exit. */
-#define MACHINE_MSR_SCRATCH 0x40000000u
+#define MACHINE_MSR_SCRATCH 0x40000000
 
 #define MACHINE_PORT_UART    0x3f8 /* a 16550A, eight ports: this VM's console */
 #define MACHINE_PORT_CONSOLE 0xe9  /* a byte written goes to the console too; reads 0xe9 */
