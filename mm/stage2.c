@@ -79,7 +79,7 @@ void stage2_flush_stale(struct stage2 *s2)
 static void init(struct stage2 *s2, struct addrspace *as)
 {
 	s2->as = as;
-	s2->generation =
+	s2->tlb.generation =
 		1; /* so that each CPU's first entry flushes what an earlier owner of the root left */
 	s2->memory = (struct pgtable_memory){.alloc = table_alloc,
 					     .free = table_doom,

@@ -10,6 +10,7 @@
 #include <mm/invalidate.h>
 #include <mm/notifier.h>
 #include <mm/stage2.h>
+#include <mm/tlb.h>
 #include <mm/walk.h>
 #include "space.h"
 
@@ -28,25 +29,26 @@ struct stage2_counters {
 /*
  * struct stage2: one secondary MMU in the CPU's format.
  *
+ * tlb		[a] its place in the flush protocol (tlb.h); comes first
  * as		[I] what it is derived from; its lock guards all that is marked m
  * sub		[I] its place on the chain of `as`
- * generation	[a] raised by each flush; seen[c] [a] is the generation up to which CPU c has
- *forgotten (tlb.h) table	[m] the EPT or NPT memory	[I] where its tables come from log
- *[m] which invalidations ran or ended last doomed	[m] tables unlinked but perhaps still in a
- *CPU's caches; freed after the next flush, chained through their first word
+ * table	[m] the EPT or NPT
+ * memory	[I] where its tables come from
+ * log		[m] which invalidations ran or ended last
+ * doomed	[m] tables unlinked but perhaps still in a CPU's caches; freed after the next flush,
+ *		chained through their first word
  * stale	[m] PTEs were taken away since the last flush
  */
 struct stage2 {
+	struct stage2_tlb tlb;
 	struct addrspace *as;
 	struct subscription sub;
-	u64 generation;
 	struct pgtable table;
 	struct pgtable_memory memory;
 	struct invalidate_log log;
 	u64 *doomed;
 	bool stale;
 	struct stage2_counters counters;
-	u64 seen[ARCH_CPUS_MAX];
 };
 
 /*

@@ -12,40 +12,14 @@
 #include <mm/tlb.h>
 #include "stage2_private.h"
 
-/* Which stage 2 each CPU is inside of; a cache line each, because each CPU writes its own at every
- * entry. */
-static struct inside {
-	struct stage2 *s2; /* [a] */
-} __aligned(64) inside[ARCH_CPUS_MAX];
+struct stage2_inside stage2_inside[ARCH_CPUS_MAX];
 
-bool stage2_enter(struct stage2 *s2)
-{
-	unsigned cpu = arch_cpu_id();
-	u64 generation;
-
-	ck_pr_store_ptr(&inside[cpu].s2, s2);
-	ck_pr_fence_memory(); /* pairs with the faa in stage2_flush */
-	generation = ck_pr_load_64(&s2->generation);
-	if (likely(s2->seen[cpu] == generation))
-		return false;
-	ck_pr_store_64(&s2->seen[cpu], generation);
-	return true;
-}
-
-void stage2_leave(struct stage2 *s2)
-{
-	unsigned cpu = arch_cpu_id();
-
-	DEBUG_CHECK(inside[cpu].s2 == s2);
-	(void)s2;
-	ck_pr_fence_release();
-	ck_pr_store_ptr(&inside[cpu].s2, NULL);
-}
+_Static_assert(offsetof(struct stage2, tlb) == 0, "stage2_enter() finds it there");
 
 /* Can `cpu` use a translation from before `generation`? */
 static bool lags(struct stage2 *s2, unsigned cpu, u64 generation)
 {
-	return ck_pr_load_ptr(&inside[cpu].s2) == s2 && ck_pr_load_64(&s2->seen[cpu]) < generation;
+	return ck_pr_load_ptr(&stage2_inside[cpu].s2) == s2 && ck_pr_load_64(&s2->tlb.seen[cpu]) < generation;
 }
 
 void stage2_flush(struct stage2 *s2)
@@ -56,7 +30,7 @@ void stage2_flush(struct stage2 *s2)
 	if (IS_ENABLED(CONFIG_BREAK_FLUSH))
 		return;
 	generation =
-		ck_pr_faa_64(&s2->generation, 1) + 1; /* a full barrier; pairs with stage2_enter */
+		ck_pr_faa_64(&s2->tlb.generation, 1) + 1; /* a full barrier; pairs with stage2_enter */
 	ck_pr_inc_64(&s2->counters.flushes);
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
 		if (lags(s2, cpu, generation)) {

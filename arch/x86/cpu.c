@@ -12,11 +12,6 @@
 
 struct percpu percpu_area[ARCH_CPUS_MAX];
 
-unsigned arch_cpu_id(void)
-{
-	return percpu_id();
-}
-
 struct arch_cpuid arch_cpuid(u32 leaf, u32 subleaf)
 {
 	struct cpuid_regs r = cpuid(leaf, subleaf);

@@ -23,18 +23,6 @@
 #include <asm/irq.h>
 #include <asm/percpu.h>
 
-void arch_guest_enter(void)
-{
-	struct percpu *cpu = percpu();
-
-	(void)ck_pr_fas_32(&cpu->needs_ipi, cpu->on_nmi ? IPI_NMI : IPI_IRQ);
-}
-
-void arch_guest_leave(void)
-{
-	ck_pr_store_32(&percpu()->needs_ipi, IPI_NONE);
-}
-
 void arch_idle(void)
 {
 	struct percpu *cpu = percpu();

@@ -58,6 +58,7 @@ void smp_init(const struct boot_info *info)
 {
 	boot = info;
 	percpu_area[0].apic_id = apic_id();
+	percpu_area[0].guest_ipi = IPI_IRQ;
 }
 
 /* The invariant TSCs of one machine start together; one that lags would let time run backwards. */
@@ -130,7 +131,7 @@ static void start_cpu(u32 target)
 		.argument = cpu,
 	};
 
-	*cpu = (struct percpu){.self = cpu, .id = id, .apic_id = target};
+	*cpu = (struct percpu){.self = cpu, .id = id, .apic_id = target, .guest_ipi = IPI_IRQ};
 	desc_use_stacks(cpu);
 	trampoline_prepare(boot->trampoline, &start);
 	if (!wake(target)) {

@@ -3,20 +3,24 @@
  * cpu.h: what the rooms above ask of the CPU they run on. arch/x86 fulfils it; tests/unit has a
  * second, simulated fulfilment for the host.
  *
+ * What is asked at every exit is inline, in the architecture's own <arch/inline.h>.
+ *
  * CPUs are numbered densely from 0 (the boot CPU) in the order in which they came up.
  */
 #ifndef SAMEPAGE_ARCH_CPU_H
 #define SAMEPAGE_ARCH_CPU_H
 
 #include <arch/addr.h>
+#include <arch/inline.h>
 #include <lib/types.h>
 
 /* arch_cpu_id() is below this. More CPUs are left alone, with a message. */
 #define ARCH_CPUS_MAX CONFIG_MAX_CPUS
 
-/* This CPU's number. Any context, including NMI. Stable, because the hypervisor never migrates its
- * own stack. */
-unsigned arch_cpu_id(void);
+/*
+ * unsigned arch_cpu_id(void): this CPU's number. Any context, including NMI. Stable, because the
+ * hypervisor never migrates its own stack. Inline.
+ */
 
 /* CPUs that are up. Grows during boot, constant after. Any context. */
 unsigned arch_cpu_count(void);
@@ -45,10 +49,8 @@ void arch_cpu_kick(unsigned cpu);
 /*
  * Bracket the entry check and the guest run: a kick reaches only a CPU between the two, and never
  * slips through between the check and the guest, because interrupts are off and stay pending.
- * arch_guest_enter() is a full barrier.
+ * arch_guest_enter() is a full barrier. Both take nothing, return nothing and are inline.
  */
-void arch_guest_enter(void);
-void arch_guest_leave(void);
 
 /*
  * Sleeps until an interrupt or a kick comes; returns at once when a kick came since the last

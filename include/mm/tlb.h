@@ -22,17 +22,59 @@
 #ifndef SAMEPAGE_MM_TLB_H
 #define SAMEPAGE_MM_TLB_H
 
+#include <arch/cpu.h>
+#include <ck_pr.h>
+#include <lib/log.h>
 #include <lib/types.h>
 
 struct stage2;
 
 /*
+ * What struct stage2 begins with: raised by each flush, and up to which value each CPU has
+ * forgotten. Both [a].
+ */
+struct stage2_tlb {
+	u64 generation;
+	u64 seen[ARCH_CPUS_MAX];
+};
+
+/* Which stage 2 each CPU is inside of; a cache line each, because each CPU writes its own at every
+ * entry. [a] */
+struct stage2_inside {
+	struct stage2 *s2;
+} __aligned(64);
+
+extern struct stage2_inside stage2_inside[ARCH_CPUS_MAX];
+
+/*
  * The run loop's entry check: true when the caller must have the back end flush this CPU's
  * translations of `s2` before it enters. Called with interrupts off; followed by stage2_leave()
- * after the exit, before any lock is taken.
+ * after the exit, before any lock is taken. Inline: every exit pays for them.
  */
-bool stage2_enter(struct stage2 *s2) __must_check;
-void stage2_leave(struct stage2 *s2);
+static __always_inline bool __must_check stage2_enter(struct stage2 *s2)
+{
+	struct stage2_tlb *tlb = (struct stage2_tlb *)s2;
+	unsigned cpu = arch_cpu_id();
+	u64 generation;
+
+	ck_pr_store_ptr(&stage2_inside[cpu].s2, s2);
+	ck_pr_fence_memory(); /* pairs with the faa in stage2_flush */
+	generation = ck_pr_load_64(&tlb->generation);
+	if (likely(tlb->seen[cpu] == generation))
+		return false;
+	ck_pr_store_64(&tlb->seen[cpu], generation);
+	return true;
+}
+
+static __always_inline void stage2_leave(struct stage2 *s2)
+{
+	unsigned cpu = arch_cpu_id();
+
+	DEBUG_CHECK(stage2_inside[cpu].s2 == s2);
+	(void)s2;
+	ck_pr_fence_release();
+	ck_pr_store_ptr(&stage2_inside[cpu].s2, NULL);
+}
 
 /* Makes every CPU forget s2's translations, as above; returns when none holds one. May be called
  * under LOCK_MMU. */

@@ -178,6 +178,7 @@ int vmx_cpu_enable(void)
 	}
 	cpu->on = true;
 	percpu()->on_nmi = vmx_nmi;
+	percpu()->guest_ipi = IPI_NMI;
 	/* Whatever ran here before us may have left translations under our tags. */
 	vmx_invept(INV_ALL, 0);
 	return 0;
@@ -191,6 +192,7 @@ void vmx_cpu_disable(void)
 		return;
 	cpu->on = false;
 	percpu()->on_nmi = NULL;
+	percpu()->guest_ipi = IPI_IRQ;
 	asm volatile("vmxoff" : : : "cc", "memory");
 	write_cr4(read_cr4() & ~CR4_VMXE);
 	frame_free(cpu->vmxon, 0);

@@ -22,6 +22,7 @@ struct percpu {
 	u32 id;			/* [I] dense number, as arch_cpu_id() */
 	u32 apic_id;		/* [I] */
 	u32 needs_ipi;		/* [a] in a guest or asleep: a kick must interrupt it (idle.c) */
+	u32 guest_ipi;		/* [I] what needs_ipi becomes in a guest: the back end's choice */
 	u32 kicked;		/* [a] a kick came since arch_idle() returned last */
 	bool nmi_kicked;	/* [c] set and read by the back end, in on_nmi too */
 	void (*on_nmi)(void);	/* [I] the back end's part of an NMI; kicks then come as NMI */
@@ -33,6 +34,11 @@ struct percpu {
 	struct tss tss;		/* [I] */
 } __aligned(64);
 /* clang-format on */
+
+_Static_assert(offsetof(struct percpu, id) == PERCPU_ID &&
+		       offsetof(struct percpu, needs_ipi) == PERCPU_NEEDS_IPI &&
+		       offsetof(struct percpu, guest_ipi) == PERCPU_GUEST_IPI,
+	       "<arch/inline.h> knows three offsets");
 
 extern struct percpu percpu_area[ARCH_CPUS_MAX];
 

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inline.h: those answers of <arch/cpu.h> that the way into a guest and out of it asks for every
+ * time, without a call. The contract is in <arch/cpu.h>.
+ *
+ * The offsets are those of struct percpu, which rooms above must not see; <asm/percpu.h> asserts
+ * them.
+ */
+#ifndef SAMEPAGE_ARCH_INLINE_H
+#define SAMEPAGE_ARCH_INLINE_H
+
+#include <lib/types.h>
+
+#define PERCPU_ID	 8
+#define PERCPU_NEEDS_IPI 16
+#define PERCPU_GUEST_IPI 20
+
+static __always_inline unsigned arch_cpu_id(void)
+{
+	unsigned id;
+
+	asm("movl %%gs:%c1, %0" : "=r"(id) : "i"(PERCPU_ID));
+	return id;
+}
+
+/* XCHG is a full barrier. */
+static __always_inline void arch_guest_enter(void)
+{
+	u32 ipi;
+
+	asm volatile("movl %%gs:%c1, %0\n\t"
+		     "xchgl %0, %%gs:%c2"
+		     : "=r"(ipi)
+		     : "i"(PERCPU_GUEST_IPI), "i"(PERCPU_NEEDS_IPI)
+		     : "memory");
+}
+
+static __always_inline void arch_guest_leave(void)
+{
+	asm volatile("movl $0, %%gs:%c0" : : "i"(PERCPU_NEEDS_IPI) : "memory");
+}
+
+#endif
