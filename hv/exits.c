@@ -58,13 +58,15 @@ static enum exit_verdict exit_timeslice(struct vcpu *vcpu, const struct hv_exit 
 
 static struct arch_cpuid fill_cpuid(struct vcpu *vcpu, const struct cpuid_entry *entry)
 {
-	struct cpuid_now now = {.vcpu = vcpu->index, .xcr0 = vcpu->arch.xcr0};
+	struct cpuid_now now = {.vcpu = vcpu->index};
 	struct guest_state state;
 
 	if (entry->fill == CPUID_FILL_FEATURES) {
 		virt->get_state(&vcpu->arch, &state);
 		now.cr4 = state.cr4;
 	}
+	if (entry->fill == CPUID_FILL_XSAVE)
+		now.xcr0 = arch_xcr0();
 	return cpuid_fill(entry, &now);
 }
 

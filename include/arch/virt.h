@@ -88,7 +88,7 @@ struct arch_vcpu {
 	u64 rip, rflags;
 	void *backend;
 	void *xsave; /* [I] guest FPU and XSAVE area, 64-byte aligned */
-	u64 xcr0;
+	u64 xcr0; /* while not loaded; see arch_xcr0() */
 	u64 tsc_offset;
 };
 
@@ -208,6 +208,12 @@ int arch_virt_init(void) __must_check;
  * vCPU is loaded. ERR_INVALID: raise #GP(0). The caller skips the instruction.
  */
 int arch_xsetbv(struct arch_vcpu *vcpu, u32 index, u64 value) __must_check;
+
+/*
+ * XCR0 of the vCPU that is loaded on this CPU; 0 where the CPU has no XSAVE. The CPU is asked: QEMU
+ * 7.2 lets a guest of SVM execute XSETBV without the exit that was asked for.
+ */
+u64 arch_xcr0(void);
 
 /* The XCR0 bits a guest may set; 0 where the CPU has no XSAVE. For the CPUID policy's leaf 0xD. */
 u64 arch_xcr0_allowed(void);
