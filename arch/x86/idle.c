@@ -23,6 +23,11 @@
 #include <asm/irq.h>
 #include <asm/percpu.h>
 
+_Static_assert(offsetof(struct percpu, id) == PERCPU_ID &&
+		       offsetof(struct percpu, needs_ipi) == PERCPU_NEEDS_IPI &&
+		       offsetof(struct percpu, guest_ipi) == PERCPU_GUEST_IPI,
+	       "<arch/inline.h> knows three offsets");
+
 void arch_idle(void)
 {
 	struct percpu *cpu = percpu();

@@ -35,11 +35,6 @@ struct percpu {
 } __aligned(64);
 /* clang-format on */
 
-_Static_assert(offsetof(struct percpu, id) == PERCPU_ID &&
-		       offsetof(struct percpu, needs_ipi) == PERCPU_NEEDS_IPI &&
-		       offsetof(struct percpu, guest_ipi) == PERCPU_GUEST_IPI,
-	       "<arch/inline.h> knows three offsets");
-
 extern struct percpu percpu_area[ARCH_CPUS_MAX];
 
 static __always_inline struct percpu *percpu(void)

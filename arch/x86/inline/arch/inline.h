@@ -3,8 +3,7 @@
  * inline.h: those answers of <arch/cpu.h> that the way into a guest and out of it asks for every
  * time, without a call. The contract is in <arch/cpu.h>.
  *
- * The offsets are those of struct percpu, which rooms above must not see; <asm/percpu.h> asserts
- * them.
+ * The offsets are those of struct percpu, which rooms above must not see; idle.c asserts them.
  */
 #ifndef SAMEPAGE_ARCH_INLINE_H
 #define SAMEPAGE_ARCH_INLINE_H
