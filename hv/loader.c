@@ -169,13 +169,13 @@ static int set_entry(struct vm *vm, const struct load_plan *plan, u64 info)
 		state_real(&state, plan);
 	else
 		state_multiboot(&state, plan);
-	err = virt->set_state(&vcpu->arch, &state);
 	if (vm->config.type == VM_MULTIBOOT) {
 		vcpu->arch.gpr[GPR_RAX] = MULTIBOOT_LOADER_MAGIC;
 		vcpu->arch.gpr[GPR_RBX] = info;
 	} else {
 		vcpu->arch.gpr[GPR_RSP] = MACHINE_REAL_ENTRY;
 	}
+	err = virt->set_state(&vcpu->arch, &state);
 	virt->vcpu_put(&vcpu->arch);
 	return err;
 }

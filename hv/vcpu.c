@@ -143,9 +143,9 @@ int vcpu_start(struct vcpu *vcpu, struct vcpu *like, u64 rip, u64 rsp, u64 rdi)
 	state.interruptibility = 0;
 	virt->vcpu_put(&like->arch);
 	virt->vcpu_load(&vcpu->arch);
-	err = virt->set_state(&vcpu->arch, &state);
 	vcpu->arch.gpr[GPR_RSP] = rsp;
 	vcpu->arch.gpr[GPR_RDI] = rdi;
+	err = virt->set_state(&vcpu->arch, &state);
 	virt->vcpu_put(&vcpu->arch);
 	virt->vcpu_load(&like->arch);
 	if (err == 0)

@@ -79,7 +79,8 @@ struct guest_event {
  * struct arch_vcpu: the part of a guest CPU that both back ends share and hv may touch while the
  * vCPU is not running.
  *
- * gpr		[o] all sixteen; RSP and RIP, RFLAGS are kept here between run() and the next run()
+ * gpr		[o] RSP only across get_state, which fills it in, and set_state, which takes it from here
+ * rip, rflags	[o] kept here between run() and the next run()
  * backend	[I] the back end's own state (VMCS, VMCB), NULL before vcpu_init
  * (o: owned by whoever owns the vCPU)
  */

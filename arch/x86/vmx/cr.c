@@ -48,7 +48,7 @@ void vmx_access_cr8(struct vmx_vcpu *v, const struct hv_exit *exit)
 {
 	static const struct guest_event gp = {
 		.type = GUEST_EVENT_EXCEPTION, .vector = VECTOR_GP, .has_error_code = true};
-	u64 *gpr = &v->vcpu->gpr[exit->cr.gpr];
+	u64 *gpr = vmx_gpr(v, exit->cr.gpr);
 
 	if (exit->cr.write && *gpr > 0xf) {
 		vmx_inject(v->vcpu, &gp);
@@ -58,5 +58,7 @@ void vmx_access_cr8(struct vmx_vcpu *v, const struct hv_exit *exit)
 		v->cr8 = *gpr;
 	else
 		*gpr = v->cr8;
+	if (exit->cr.gpr == GPR_RSP)
+		vmcs_write(VMCS_GUEST_RSP, *gpr);
 	vmx_skip_insn(v->vcpu, exit);
 }

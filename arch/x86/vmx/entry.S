@@ -2,78 +2,65 @@
 /*
  * entry.S: into the guest and back.
  *
- * unsigned vmx_enter(u64 *gpr, u64 *host_rsp, bool launched)
+ * In: RDI struct arch_vcpu *, RSI struct vmx_host *. Out: RDI, RDX, RBP as before; CF set when VMLAUNCH or
+ * VMRESUME failed. All other registers are lost.
  *
  * The CPU switches RIP, RSP, RFLAGS, segments and control registers by the VMCS; the other fifteen
- * general registers are switched here. gpr[] is indexed by enum guest_gpr, checked in run.c.
- * HOST_RSP is written only when it differs from what was written last: the run loop calls from one
- * depth. After an exit no register holds a guest's value when C goes on: less to speculate with.
+ * registers are switched here. run.c checks the layouts, and calls with all registers but RBP given up,
+ * so that its own prologue is the only one to save them. HOST_RSP differs from what was written last only
+ * after a load or from another depth of calls; then it is looked up whether the VMCS is launched.
  */
 #include "fields.h"
 
-#define RAX 0x00
-#define RCX 0x08
-#define RDX 0x10
-#define RBX 0x18
-#define RBP 0x28
-#define RSI 0x30
-#define RDI 0x38
-
 	.section .text.vmx_enter, "ax"
 	.globl	vmx_enter, vmx_exit_point
-	.type	vmx_enter, @function
 vmx_enter:
 	push	%rbp
-	mov	%rsp, %rbp
-	.irp	r, rbx, r12, r13, r14, r15, rdi
-	push	%\r
-	.endr
-	cmp	%rsp, (%rsi)
-	je	1f
-	mov	%rsp, (%rsi)
-	mov	$VMCS_HOST_RSP_ENCODING, %eax
-	vmwrite	%rsp, %rax
-	jbe	3f
-1:	test	%dl, %dl			/* ZF lives until the jump below: MOV keeps flags */
+	push	%rdx
+	push	%rdi
+	cmp	%rsp, (%rsi)			/* equal: CF is 0, and lives through the MOVs */
+	jne	5f
+1:	mov	0x00(%rdi), %rax
+	mov	0x08(%rdi), %rcx
+	mov	0x10(%rdi), %rdx
+	mov	0x18(%rdi), %rbx
+	mov	0x28(%rdi), %rbp
+	mov	0x30(%rdi), %rsi
 	.irp	r, 8, 9, 10, 11, 12, 13, 14, 15
 	mov	8*\r(%rdi), %r\r
 	.endr
-	mov	RAX(%rdi), %rax
-	mov	RCX(%rdi), %rcx
-	mov	RDX(%rdi), %rdx
-	mov	RBX(%rdi), %rbx
-	mov	RBP(%rdi), %rbp
-	mov	RSI(%rdi), %rsi
-	mov	RDI(%rdi), %rdi
-	jz	2f
+	mov	0x38(%rdi), %rdi
+	jc	2f
 	vmresume
 	jmp	3f
 2:	vmlaunch
-3:	pop	%rdi				/* only a failed instruction comes here */
-	mov	$1, %eax
+3:	stc					/* it failed: no guest ran */
 	jmp	4f
+5:	mov	%rsp, (%rsi)
+	mov	$VMCS_HOST_RSP_ENCODING, %eax
+	vmwrite	%rsp, %rax
+	jbe	3b
+	cmpb	$1, 8(%rsi)			/* CF: not launched */
+	movb	$1, 8(%rsi)
+	jmp	1b
 
-vmx_exit_point:					/* HOST_RIP; on the stack gpr[] */
+vmx_exit_point:					/* HOST_RIP; gpr[] is on the stack */
 	push	%rdi
 	mov	8(%rsp), %rdi
-	mov	%rax, RAX(%rdi)
-	mov	%rcx, RCX(%rdi)
-	mov	%rdx, RDX(%rdi)
-	mov	%rbx, RBX(%rdi)
-	mov	%rbp, RBP(%rdi)
-	mov	%rsi, RSI(%rdi)
+	mov	%rax, 0x00(%rdi)
+	mov	%rcx, 0x08(%rdi)
+	mov	%rdx, 0x10(%rdi)
+	mov	%rbx, 0x18(%rdi)
+	mov	%rbp, 0x28(%rdi)
+	mov	%rsi, 0x30(%rdi)
 	.irp	r, 8, 9, 10, 11, 12, 13, 14, 15
 	mov	%r\r, 8*\r(%rdi)
 	.endr
-	pop	%rax
-	mov	%rax, RDI(%rdi)
-	pop	%rdi
-	.irp	r, eax, ecx, edx, esi, edi, r8d, r9d, r10d, r11d
-	xor	%\r, %\r
+	pop	0x38(%rdi)
+	.irp	r, eax, ecx, esi, r8d, r9d, r10d, r11d
+	xor	%\r, %\r			/* nothing of the guest's to speculate with; CF is 0 */
 	.endr
-4:	.irp	r, r15, r14, r13, r12, rbx, rbp
-	pop	%\r
-	.endr
+4:	pop	%rdi
+	pop	%rdx
+	pop	%rbp
 	ret
-	.size	vmx_enter, . - vmx_enter
-	.section .note.GNU-stack, "", @progbits

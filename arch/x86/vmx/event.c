@@ -137,24 +137,23 @@ bool vmx_in_64_bit_code(void)
 }
 
 /*
- * insn_len 0 is a CR write that the guest is to run again (cr.c). The shadow of STI and MOV SS ends with
- * the instruction, RF too, and TF makes a #DB due after it (28.3.3 wants the two to agree).
+ * The shadow of STI and MOV SS ends with the instruction, RF too, and TF makes a #DB due after it (27.3.1.5
+ * wants the two to agree). insn_len 0 is a CR write that the guest is to run again (cr.c): no step is due.
  */
 void vmx_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit)
 {
 	u64 next = vcpu->rip + exit->insn_len;
-	u32 shadow;
+	u32 shadow = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
 
-	if (!exit->insn_len)
-		return;
 	if (unlikely((next ^ vcpu->rip) >> 32) && !vmx_in_64_bit_code())
 		next = (u32)next;
 	vcpu->rip = next;
-	vcpu->rflags &= ~RFLAGS_RF;
-	shadow = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
 	if (unlikely(shadow & EXT_SHADOWS))
 		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~EXT_SHADOWS);
-	if (unlikely(vcpu->rflags & RFLAGS_TF))
+	if (likely(!(vcpu->rflags & (RFLAGS_TF | RFLAGS_RF))) || !exit->insn_len)
+		return;
+	vcpu->rflags &= ~RFLAGS_RF;
+	if (vcpu->rflags & RFLAGS_TF)
 		vmcs_write(VMCS_GUEST_PENDING_DEBUG,
 			   vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
 }

@@ -66,6 +66,7 @@ static void on_exception(struct vmx_vcpu *v, struct hv_exit *exit)
 	vmx_requeue_event(v);
 	if ((info & EVENT_TYPE) == EVENT_TYPE_NMI) {
 		asm volatile("int %0" : : "i"(VECTOR_NMI) : "memory");
+		vmx_kick_taken(v);
 		return;
 	}
 	if ((info & EVENT_VECTOR) == VECTOR_MC) {
@@ -126,7 +127,7 @@ static void on_cr(struct vmx_vcpu *v, struct hv_exit *exit)
 		exit->insn_len = 0;
 		return;
 	}
-	exit->cr.value = v->vcpu->gpr[exit->cr.gpr];
+	exit->cr.value = *vmx_gpr(v, exit->cr.gpr);
 	if (!vmx_in_64_bit_code())
 		exit->cr.value = (u32)exit->cr.value;
 	exit->insn_len = 0; /* run again: cr.c */
@@ -162,10 +163,10 @@ static void on_other(struct vmx_vcpu *v, struct hv_exit *exit)
 	exit->raw.info1 = vmcs_read(VMCS_EXIT_QUALIFICATION);
 }
 
-/* A kick, or a deadline beyond what the timer can hold, is no end of a slice. */
+/* A kick (run.c: it may have cleared the deadline), or one beyond what the timer can hold, ends no slice. */
 static void on_timer(struct vmx_vcpu *v, struct hv_exit *exit)
 {
-	if (tsc_read() < v->deadline)
+	if (!v->deadline || tsc_read() < v->deadline)
 		exit->reason = HV_EXIT_INTERRUPT;
 	v->deadline = 0;
 }
@@ -173,9 +174,8 @@ static void on_timer(struct vmx_vcpu *v, struct hv_exit *exit)
 /* VMLAUNCH has not launched: the next try is one again. */
 static void on_entry_failure(struct vmx_vcpu *v, struct hv_exit *exit)
 {
-	vmx_vmclear(v->vmcs);
+	vmx_clear(v);
 	vmx_vmptrld(v->vmcs);
-	v->launched = false;
 	exit->raw.info1 = vmcs_read(VMCS_EXIT_QUALIFICATION);
 	if ((u16)exit->raw.reason == 41)
 		asm volatile("int %0" : : "i"(VECTOR_MC) : "memory");

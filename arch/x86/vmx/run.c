@@ -8,15 +8,15 @@
  * VMRESUME would be lost. Hence the NMI handler sets a flag and turns the preemption timer of the current
  * VMCS to 0, with which the guest exits before its first instruction:
  *
- *     vmx_run                          vmx_nmi (any time)
- *     -------                          ------------------
- *     arm the timer if need be         kicked = true
- *     if kicked: timer = 0             timer = 0
- *     enter ... exit, decode
- *     kicked = false
+ *     vmx_run                                       vmx_nmi (any time in the host)
+ *     -------                                       -------------------------------
+ *     arm the timer if need be                      kicked = true
+ *     if kicked: kicked = false, timer = 0          timer = 0
+ *     enter ... exit
+ *     if it was by NMI: handler, kicked = false
  *
- * An NMI before the test is seen by it; one after it has the last word on the timer; one after the exit leaves a
- * flag that costs the next run one early exit.
+ * An NMI before the test is seen by it; one after it has the last word on the timer, and leaves a flag that costs
+ * one more early exit. Either way the deadline is forgotten, so that the timer is armed again.
  *
  * Slices: the timer is armed when the deadline changes and then counts on through exits by itself ("save
  * VMX-preemption timer value"), in guest time. Each entry compares the clock, so a guest that exits a lot
@@ -35,6 +35,9 @@
 _Static_assert(GPR_RAX == 0 && GPR_RCX == 1 && GPR_RDX == 2 && GPR_RBX == 3 && GPR_RBP == 5 &&
 		       GPR_RSI == 6 && GPR_RDI == 7 && GPR_R8 == 8 && GPR_R15 == 15,
 	       "entry.S has the registers in another order");
+_Static_assert(offsetof(struct arch_vcpu, gpr) == 0 && offsetof(struct vmx_host, rsp) == 0 &&
+		       offsetof(struct vmx_host, launched) == 8,
+	       "entry.S has another layout");
 
 /* One instruction each, because they are on the way of every exit; [c] and NMI-safe by that. */
 static inline bool kicked(void)
@@ -60,6 +63,19 @@ void vmx_nmi(void)
 {
 	set_kicked(true);
 	vmcs_try_write(VMCS_PREEMPTION_TIMER, 0);
+}
+
+void vmx_kick_taken(struct vmx_vcpu *v)
+{
+	set_kicked(false);
+	v->deadline = 0;
+}
+
+/* A kick that came in the host after the entry check. */
+static void exit_at_once(struct vmx_vcpu *v)
+{
+	vmx_kick_taken(v);
+	vmcs_write(VMCS_PREEMPTION_TIMER, 0);
 }
 
 /* Rounded up, so that a timer exit is never early. */
@@ -88,28 +104,18 @@ static void write_changes(struct vmx_vcpu *v, struct arch_vcpu *vcpu)
 	vmcs_write(VMCS_GUEST_RIP, vcpu->rip);
 	if (unlikely(vcpu->rflags != v->rflags))
 		vmcs_write(VMCS_GUEST_RFLAGS, vcpu->rflags);
-	if (unlikely(vcpu->gpr[GPR_RSP] != v->rsp))
-		vmcs_write(VMCS_GUEST_RSP, vcpu->gpr[GPR_RSP]);
 	if (unlikely(vcpu->tsc_offset != v->tsc_offset)) {
 		v->tsc_offset = vcpu->tsc_offset;
 		vmcs_write(VMCS_TSC_OFFSET, v->tsc_offset);
 	}
 }
 
-static void read_back(struct vmx_vcpu *v, struct arch_vcpu *vcpu)
-{
-	vcpu->rip = vmcs_read(VMCS_GUEST_RIP);
-	vcpu->rflags = v->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
-	vcpu->gpr[GPR_RSP] = v->rsp = vmcs_read(VMCS_GUEST_RSP);
-}
-
 /* VMLAUNCH or VMRESUME itself failed: controls or host state, our bug. The VM ends, the host goes on. */
-static void refused(struct vmx_vcpu *v, struct hv_exit *exit)
+static void refused(struct hv_exit *exit)
 {
 	u64 error = vmcs_read(VMCS_INSTRUCTION_ERROR);
 
-	log_error("%s failed: %s", v->launched ? "VMRESUME" : "VMLAUNCH",
-		  vmx_instruction_error_name(error));
+	log_error("VM entry refused: %s", vmx_instruction_error_name(error));
 	exit->reason = HV_EXIT_ENTRY_FAILED;
 	exit->insn_len = 0;
 	exit->raw = (struct hv_exit_raw){~0ull, error, 0};
@@ -122,14 +128,34 @@ static void outside(struct hv_exit *exit, enum hv_exit_reason reason)
 	exit->raw = (struct hv_exit_raw){0, 0, 0};
 }
 
-static void decode(struct vmx_vcpu *v, struct hv_exit *exit)
+/*
+ * vmx_enter() gives back `vcpu` and `exit` in the registers it got them in, so nothing has to be kept in
+ * registers or on the stack around it; it saves RBP.
+ */
+static __always_inline bool enter_failed(struct arch_vcpu **vcpu, struct hv_exit **exit,
+					 struct vmx_host *host)
+{
+	bool failed;
+
+	asm volatile("call vmx_enter"
+		     : "=@ccc"(failed), "+D"(*vcpu), "+d"(*exit), "+S"(host)
+		     :
+		     : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+		       "memory");
+	return failed;
+}
+
+/* Most exits are an instruction that hv carries out: for these, as little as can be. */
+static __always_inline void decode(struct vmx_vcpu *v, struct hv_exit *exit)
 {
 	u32 reason = vmcs_read(VMCS_EXIT_REASON);
 	const struct vmx_exit_info *info = vmx_exit_info(reason);
 
 	exit->reason = info->reason;
 	exit->raw = (struct hv_exit_raw){reason, 0, 0};
-	exit->insn_len = info->insn ? vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH) : 0;
+	exit->insn_len = 0;
+	if (likely(info->insn))
+		exit->insn_len = vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH);
 	if (info->decode)
 		info->decode(v, exit);
 }
@@ -147,14 +173,11 @@ void vmx_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
 		arm_timer(v, deadline - now, deadline);
 	write_changes(v, vcpu);
 	if (unlikely(kicked()))
-		vmcs_write(VMCS_PREEMPTION_TIMER, 0);
-	if (unlikely(vmx_enter(vcpu->gpr, &v->host_rsp, v->launched)))
-		return refused(v, exit);
-	v->launched = true;
-	read_back(v, vcpu);
+		exit_at_once(v);
+	if (unlikely(enter_failed(&vcpu, &exit, &v->host)))
+		return refused(exit);
+	v = vmx_of(vcpu);
+	vcpu->rip = vmcs_read(VMCS_GUEST_RIP);
+	vcpu->rflags = v->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
 	decode(v, exit);
-	if (unlikely(kicked())) {
-		set_kicked(false);
-		v->deadline = 0;
-	}
 }

@@ -106,6 +106,7 @@ void vmx_get_state(struct arch_vcpu *vcpu, struct guest_state *s)
 {
 	struct vmx_vcpu *v = vmx_of(vcpu), *before = vmx_borrow(v);
 
+	vcpu->gpr[GPR_RSP] = vmcs_read(VMCS_GUEST_RSP);
 	s->rip = vcpu->rip;
 	s->rflags = vcpu->rflags;
 	for (unsigned i = 0; i < ARRAY_SIZE(plain); i++)
@@ -132,6 +133,7 @@ static void write_state(struct vmx_vcpu *v, const struct guest_state *s)
 
 	v->vcpu->rip = s->rip;
 	v->vcpu->rflags = s->rflags;
+	vmcs_write(VMCS_GUEST_RSP, v->vcpu->gpr[GPR_RSP]);
 	for (unsigned i = 0; i < ARRAY_SIZE(plain); i++)
 		vmcs_write(plain[i].field, value_at(s, plain[i].offset));
 	vmcs_write(VMCS_GUEST_GDTR_LIMIT, s->gdtr.limit);
@@ -221,7 +223,13 @@ void vmx_write_reset_state(struct vmx_vcpu *v)
 		v->vcpu->gpr[i] = 0;
 	write_state(v, &reset_state);
 	vmcs_write(VMCS_GUEST_RFLAGS, v->rflags = reset_state.rflags);
-	vmcs_write(VMCS_GUEST_RSP, v->rsp = 0);
+}
+
+u64 *vmx_gpr(struct vmx_vcpu *v, unsigned gpr)
+{
+	if (gpr == GPR_RSP)
+		v->vcpu->gpr[GPR_RSP] = vmcs_read(VMCS_GUEST_RSP);
+	return &v->vcpu->gpr[gpr];
 }
 
 unsigned vmx_cpl(struct arch_vcpu *vcpu)
@@ -253,6 +261,7 @@ void vmx_dump(struct arch_vcpu *vcpu)
 	struct vmx_vcpu *v = vmx_of(vcpu), *before = vmx_borrow(v);
 	const u64 *r = vcpu->gpr;
 
+	vcpu->gpr[GPR_RSP] = vmcs_read(VMCS_GUEST_RSP);
 	for (unsigned i = 0; i < GPRS; i += 4)
 		log_info("  gpr %2u.. %016llx %016llx %016llx %016llx", i, (unsigned long long)r[i],
 			 (unsigned long long)r[i + 1], (unsigned long long)r[i + 2],

@@ -133,6 +133,12 @@ static void write_host_state(void)
 	vmcs_write(VMCS_HOST_IDTR_BASE, idtr_read().base);
 }
 
+void vmx_clear(struct vmx_vcpu *v)
+{
+	vmx_vmclear(v->vmcs);
+	v->host = (struct vmx_host){0, false};
+}
+
 struct vmx_vcpu *vmx_borrow(struct vmx_vcpu *v)
 {
 	struct vmx_vcpu **current = vmx_current(), *before = *current;
@@ -148,8 +154,7 @@ void vmx_return(struct vmx_vcpu *v, struct vmx_vcpu *before)
 {
 	if (before == v)
 		return;
-	vmx_vmclear(v->vmcs);
-	v->launched = false;
+	vmx_clear(v);
 	*vmx_current() = before;
 	if (before)
 		vmx_vmptrld(before->vmcs);
@@ -272,8 +277,7 @@ void vmx_vcpu_put(struct arch_vcpu *vcpu)
 	CHECK(*vmx_current() == v);
 	xsave_put(vcpu);
 	save_registers(v);
-	vmx_vmclear(v->vmcs);
-	v->launched = false;
+	vmx_clear(v);
 	v->loaded = false;
 	*vmx_current() = NULL;
 }

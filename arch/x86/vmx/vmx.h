@@ -56,6 +56,15 @@ enum vmx_switched_msr {
 #define EVENT_SHUTDOWN BIT(30)
 
 /*
+ * What entry.S knows of the VMCS: HOST_RSP as last written, 0 after VMCLEAR; and whether it is launched,
+ * VMRESUME and not VMLAUNCH.
+ */
+struct vmx_host {
+	u64 rsp;
+	bool launched;
+};
+
+/*
  * struct vmx_vcpu: the back end's own part of a vCPU, in a page of its own.
  *
  * Shadows of VMCS fields spare a VMREAD or VMWRITE where the value is known. Field keys: [I]
@@ -66,10 +75,9 @@ struct vmx_vcpu {
 	struct hpa vmcs;	/* [I] */
 	u16 vpid;		/* [I] */
 	bool loaded;		/* [o] current on this CPU, MSRs and FPU in the CPU */
-	bool launched;		/* [o] VMRESUME, not VMLAUNCH */
 	unsigned cpu;		/* [o] whose host state the VMCS holds; NO_CPU: nobody's */
-	u64 host_rsp;		/* [o] HOST_RSP as last written */
-	u64 rsp, rflags;	/* [o] GUEST_ fields as last read or written */
+	struct vmx_host host;	/* [o] */
+	u64 rflags;		/* [o] GUEST_RFLAGS as last read or written */
 	u64 deadline;		/* [o] what PREEMPTION_TIMER counts down to; 0: arm it again */
 	u64 tsc_offset;		/* [o] TSC_OFFSET as last written */
 	u64 eptp;		/* [o] EPT_POINTER as last written */
@@ -110,6 +118,8 @@ int vmx_vcpu_init(struct arch_vcpu *vcpu, const struct vcpu_setup *setup);
 void vmx_vcpu_fini(struct arch_vcpu *vcpu);
 void vmx_vcpu_load(struct arch_vcpu *vcpu);
 void vmx_vcpu_put(struct arch_vcpu *vcpu);
+/* VMCLEAR, after which the VMCS is launched anew. */
+void vmx_clear(struct vmx_vcpu *v);
 /* Makes the vCPU's VMCS current for a moment where it is not loaded; returns what was before. */
 struct vmx_vcpu *vmx_borrow(struct vmx_vcpu *v);
 void vmx_return(struct vmx_vcpu *v, struct vmx_vcpu *before);
@@ -118,8 +128,8 @@ void vmx_return(struct vmx_vcpu *v, struct vmx_vcpu *before);
 void vmx_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit);
 /* Called by the NMI handler of a CPU that has VMX on: see run.c. */
 void vmx_nmi(void);
-/* 0: the guest ran and exited; else VMLAUNCH or VMRESUME failed. Guest registers by enum guest_gpr. */
-unsigned vmx_enter(u64 *gpr, u64 *host_rsp, bool launched);
+/* The guest has exited for the kick. */
+void vmx_kick_taken(struct vmx_vcpu *v);
 extern const char vmx_exit_point[];
 
 /*
@@ -141,9 +151,10 @@ extern const struct vmx_exit_info vmx_exits[VMX_EXITS], vmx_exit_unknown;
 
 static inline const struct vmx_exit_info *vmx_exit_info(u32 reason)
 {
-	u16 basic = reason;
-
-	return likely(basic < VMX_EXITS) ? &vmx_exits[basic] : &vmx_exit_unknown;
+	if (likely(reason < VMX_EXITS))
+		return &vmx_exits[reason];
+	/* The high half has flags, such as that the entry failed. */
+	return (u16)reason < VMX_EXITS ? &vmx_exits[(u16)reason] : &vmx_exit_unknown;
 }
 
 /* state.c */
@@ -151,6 +162,8 @@ void vmx_get_state(struct arch_vcpu *vcpu, struct guest_state *state);
 int vmx_set_state(struct arch_vcpu *vcpu, const struct guest_state *state);
 void vmx_write_reset_state(struct vmx_vcpu *v);
 void vmx_explain_entry_failure(struct vmx_vcpu *v, const struct hv_exit *exit);
+/* A general register, RSP too: the VMCS is current. */
+u64 *vmx_gpr(struct vmx_vcpu *v, unsigned gpr);
 void vmx_dump(struct arch_vcpu *vcpu);
 unsigned vmx_cpl(struct arch_vcpu *vcpu);
 
