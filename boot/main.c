@@ -10,6 +10,7 @@
 #include <arch/init.h>
 #include <asm/cpuid.h>
 #include <asm/image.h>
+#include <asm/layout.h>
 #include <hv/main.h>
 #include <lib/log.h>
 #include "multiboot.h"
@@ -47,6 +48,14 @@ static void __noreturn give_up(void)
 	arch_machine_end(false);
 }
 
+/* Machine addresses end where the CPU's do (SDM vol. 2A, CPUID leaf 80000008h), or the direct map. */
+static u64 address_limit(void)
+{
+	u32 bits = cpuid_has_leaf(0x80000008) ? cpuid(0x80000008, 0).eax & 0xff : 36;
+
+	return MIN(1ull << bits, DIRECT_MAP_END - DIRECT_MAP_BASE);
+}
+
 static void parse_loader(const struct boot_reader *reader, u32 magic, u32 information,
 			 struct boot_info *info)
 {
@@ -58,6 +67,7 @@ static void parse_loader(const struct boot_reader *reader, u32 magic, u32 inform
 			  magic, MB1_LOADER_MAGIC, MB2_LOADER_MAGIC);
 		give_up();
 	}
+	boot_map.limit = address_limit();
 	if (protocol == 1 ? multiboot1_parse(reader, information, info, &boot_map)
 			  : multiboot2_parse(reader, information, info, &boot_map))
 		give_up();

@@ -9,13 +9,23 @@
 
 void boot_map_add(struct boot_map *map, u64 start, u64 length, u32 type)
 {
+	u64 end;
+
 	if (!length)
 		return;
-	if (start >= BOOT_ADDRESS_LIMIT || length > BOOT_ADDRESS_LIMIT - start) {
-		log_warn("memory map: 0x%lx, 0x%lx bytes, reaches beyond 52 bits: ignored", start,
-			 length);
+	if (start + length < start) {
+		log_warn("memory map: 0x%lx, 0x%lx bytes, wraps: ignored", start, length);
 		return;
 	}
+	end = MIN(start + length, map->limit);
+	/* What is not memory is of no interest there: firmwares reserve a lot of it. */
+	if (end < start + length && type == BOOT_MEMORY_USABLE)
+		log_warn(
+			"memory map: 0x%lx, 0x%lx bytes: what lies beyond 0x%lx cannot be reached: "
+			"ignored",
+			start, length, map->limit);
+	if (start >= end)
+		return;
 	if (map->count == BOOT_MAP_MAX) {
 		if (!map->full)
 			log_warn("memory map: more than %u entries: the rest is ignored",
@@ -26,7 +36,7 @@ void boot_map_add(struct boot_map *map, u64 start, u64 length, u32 type)
 	if (type < BOOT_MEMORY_USABLE || type > BOOT_MEMORY_BAD)
 		type = BOOT_MEMORY_RESERVED;
 	map->entry[map->count++] = (struct boot_memory){
-		.range = {{start}, {start + length}},
+		.range = {{start}, {end}},
 		.type = (enum boot_memory_type)type,
 	};
 }

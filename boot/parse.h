@@ -31,7 +31,7 @@ static inline bool boot_read(const struct boot_reader *reader, u64 address, void
 	return reader->read(reader->context, address, to, length);
 }
 
-/* No x86 CPU has wider machine addresses (SDM vol. 3A, 4.1.4). */
+/* No x86 CPU has wider machine addresses (SDM vol. 3A, 4.1.4); this one may have fewer bits. */
 #define BOOT_ADDRESS_LIMIT BIT(52)
 
 /* The memory map as the loader gave it, in its order; ranges may overlap. None is empty or wraps.
@@ -41,6 +41,7 @@ struct boot_map {
 	struct boot_memory entry[BOOT_MAP_MAX];
 	unsigned count;
 	bool full; /* an entry was dropped, and that has been said */
+	u64 limit; /* [I] machine addresses that the CPU and the direct map can reach end here */
 };
 
 /* Adds a range, or says why not. */

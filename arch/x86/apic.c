@@ -31,6 +31,7 @@
 #define ICR_ROUNDS  1000000
 
 #define SPURIOUS_ENABLE BIT(8)
+#define XAPIC_BROADCAST 0xff /* an xAPIC's destinations have 8 bits */
 
 /* [I] after CPU 0's apic_enable() */
 static bool x2apic;
@@ -105,6 +106,11 @@ u32 apic_id(void)
 	u32 id = apic_read(APIC_ID);
 
 	return x2apic ? id : id >> 24;
+}
+
+bool apic_reaches(u32 id)
+{
+	return x2apic || id < XAPIC_BROADCAST;
 }
 
 void apic_eoi(void)

@@ -20,10 +20,12 @@
 
 #include <arch/cpu.h>
 #include <arch/pgtable.h>
+#include <asm/apic_regs.h>
 #include <asm/cpuid.h>
 #include <asm/desc.h>
 #include <asm/image.h>
 #include <asm/layout.h>
+#include <asm/msr.h>
 #include <asm/paging.h>
 #include <asm/percpu.h>
 #include <asm/regs.h>
@@ -161,10 +163,21 @@ static void map_stacks(unsigned cpus)
 				map_stack(stack_of(cpu, kind));
 }
 
+/* Where this CPU's APIC answers. The MADT may be wrong; what the CPU says is so by definition. */
+static struct hpa apic_page(const struct boot_info *info)
+{
+	struct hpa page = {rdmsr(MSR_APIC_BASE) & APIC_BASE_ADDRESS};
+
+	if (page.raw != info->local_apic.raw)
+		log_warn("the MADT has the local APIC at 0x%lx, the CPU at 0x%lx: going by the CPU",
+			 info->local_apic.raw, page.raw);
+	return page;
+}
+
 /* What is left of the usable ranges becomes frames. */
 static void hand_over(const struct boot_info *info)
 {
-	static struct frame_range ranges[BOOT_MEMORY_MAX];
+	static struct frame_range ranges[BOOT_USABLE_MAX];
 
 	for (unsigned i = 0; i < info->usable_count; i++) {
 		ranges[i].start = i == early.index ? early.next : info->usable[i].start;
@@ -182,7 +195,7 @@ void paging_init(const struct boot_info *info)
 	map_memory(info);
 	map_image();
 	map_stacks(info->cpu_count);
-	map(APIC_MMIO, APIC_MMIO + PAGE_SIZE, info->local_apic,
+	map(APIC_MMIO, APIC_MMIO + PAGE_SIZE, apic_page(info),
 	    PT_READ | PT_WRITE | PT_UNCACHED | PT_GLOBAL, "local APIC");
 	write_cr3(host_table.root.raw);
 	desc_use_stacks(cpu);

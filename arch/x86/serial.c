@@ -4,7 +4,7 @@
  *
  * Each character waits for THRE, or the emulators lose it. A machine without a UART reads all ones:
  * its scratch register does not keep what is written, and then nothing is sent there. The wait is
- * bounded all the same, so that a UART that dies cannot stop the hypervisor.
+ * bounded all the same, and a UART that dies is left alone from then on.
  */
 #include <arch/console.h>
 #include <asm/console.h>
@@ -58,6 +58,7 @@ static void wait_for(u8 status)
 			return;
 		cpu_pause();
 	}
+	has_uart = false;
 }
 
 static void put(u8 c)

@@ -154,6 +154,9 @@ void arch_smp_start(void)
 			continue;
 		if (arch_cpu_count() == ARCH_CPUS_MAX)
 			left++;
+		else if (!apic_reaches(target))
+			log_warn("CPU with APIC ID %u left alone: xAPIC mode cannot reach it",
+				 target);
 		else
 			start_cpu(target);
 	}

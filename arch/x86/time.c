@@ -2,8 +2,8 @@
 /*
  * time.c: the TSC's rate.
  *
- * CPUID leaf 15h says it exactly where the crystal's rate is given, leaf 16h in MHz; else it is
- * measured against the PIT, which every PC and emulator has at 1.193182 MHz. Under an emulator that
+ * CPUID leaf 15h says it exactly where the crystal's rate is given; else it is measured against the
+ * PIT, which every PC and emulator has at 1.193182 MHz. Under an emulator that
  * counts instructions as time the result is the same in every run.
  */
 #define LOG_THIS LOG_CPU
@@ -24,6 +24,7 @@
 #define GATE_OUT      0x20
 #define PIT_ONE_SHOT  0xb0 /* channel 2, low then high byte, mode 0 */
 #define MEASURE_TICKS (PIT_HZ / 100)
+#define PIT_ROUNDS    10000000
 
 /* [I] after time_init() */
 static u64 ticks_per_second, ticks_at_boot;
@@ -79,8 +80,10 @@ static u64 ticks_of_one_shot(void)
 	io_write8(PIT_CHANNEL2, MEASURE_TICKS >> 8);
 	io_write8(PIT_GATE, gate | GATE_ON);
 	start = tsc_read();
+	if (io_read8(PIT_GATE) & GATE_OUT)
+		return 0; /* it cannot be over yet: nobody is there */
 	for (unsigned i = 0; !(io_read8(PIT_GATE) & GATE_OUT); i++)
-		if (i > 100000000)
+		if (i > PIT_ROUNDS)
 			return 0;
 	return tsc_read() - start;
 }

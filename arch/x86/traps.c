@@ -70,6 +70,12 @@ void irq_dispatch(unsigned vector)
 	apic_eoi();
 }
 
+/* What an instruction itself can cause; a machine check may strike anywhere. */
+static bool may_be_expected(u64 vector)
+{
+	return vector == VECTOR_GP || vector == VECTOR_PF || vector == VECTOR_UD;
+}
+
 void trap_handle(struct trap_frame *frame)
 {
 	u64 fixup;
@@ -82,7 +88,7 @@ void trap_handle(struct trap_frame *frame)
 		nmi_dispatch();
 		return;
 	}
-	fixup = extable_fixup(frame->rip);
+	fixup = may_be_expected(frame->vector) ? extable_fixup(frame->rip) : 0;
 	if (!fixup)
 		panic_trap(frame);
 	frame->rip = fixup;

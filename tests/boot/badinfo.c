@@ -36,7 +36,7 @@ static struct start {
 } start_with;
 
 static struct mb1_info info;
-static struct mb1_map_entry map[16];
+static struct mb1_map_entry map[128];
 static struct module modules[12];
 static u64 tags[512]; /* the multiboot 2 information */
 static u32 tags_size;
@@ -196,8 +196,7 @@ static void map_size(void)
 static void map_wraps(void)
 {
 	add_map_entry(~0xfffull, 0x2000, 1);
-	add_map_entry(0xfffffffffffffull, 1, 1);
-	add_map_entry(1ull << 40, ~0ull, 1);
+	add_map_entry(MIB, ~0ull, 1);
 }
 
 static void map_overlaps(void)
@@ -205,6 +204,25 @@ static void map_overlaps(void)
 	add_map_entry(20 * MIB, 4 * MIB, 2);
 	add_map_entry(22 * MIB, 4 * MIB, 4);
 	add_map_entry(0, 64 * MIB, 1);
+}
+
+/* As if the hypervisor had been put where there is no memory. */
+static void image_reserved(void)
+{
+	add_map_entry(MIB, MIB, 2);
+}
+
+/* Beyond what the CPU, and what the direct map, can reach. */
+static void far_memory(void)
+{
+	add_map_entry(1ull << 45, 1ull << 30, 1);
+	add_map_entry(1ull << 51, 1ull << 30, 1);
+}
+
+static void fragments(void)
+{
+	for (u32 i = 0; i < 100; i++)
+		add_map_entry(16 * MIB + i * 16 * PAGE, PAGE, 2);
 }
 
 static void modules_absurd(void)
@@ -310,13 +328,15 @@ static u8 *put_table(u8 *at, const char *signature, const void *content, u32 len
 	return at + ALIGN_UP(36 + length, 16);
 }
 
-/* A MADT with one good CPU, then an entry of length 0. */
-static void madt_broken(void)
+/* A MADT with one good CPU, then an entry of length 0; its local APIC is at `local_apic`. */
+static void make_madt(u32 local_apic)
 {
 	static u8 tables[PAGE] __aligned(16);
-	static u8 content[] = {0, 0, 0xe0, 0xfe, 1,	  0, 0, 0, /* */ 0, 8, 1, 0,
-			       1, 0, 0,	   0,	 /* */ 0, 0, 2, 1, 1,	    0, 0, 0};
-	u8 *xsdt = put_table(tables, "APIC", content, sizeof(content));
+	struct {
+		u32 local_apic, flags;
+		u8 good[8], bad[8];
+	} content = {local_apic, 1, {0, 8, 1, 0, 1}, {0, 0, 2, 1, 1}};
+	u8 *xsdt = put_table(tables, "APIC", &content, sizeof(content));
 	u8 *rsdp;
 
 	put_table(xsdt, "XSDT", (u32[]){(u32)tables, 0}, 8);
@@ -328,6 +348,16 @@ static void madt_broken(void)
 	sum_up(rsdp, 20, rsdp + 8);
 	sum_up(rsdp, 36, rsdp + 32);
 	end_again();
+}
+
+static void madt_broken(void)
+{
+	make_madt(0xfee00000);
+}
+
+static void apic_elsewhere(void)
+{
+	make_madt(0x3000000);
 }
 
 static const struct {
@@ -343,6 +373,9 @@ static const struct {
 	{"map-size", map_size},
 	{"map-wraps", map_wraps},
 	{"map-overlaps", map_overlaps},
+	{"image-reserved", image_reserved},
+	{"far-memory", far_memory},
+	{"fragments", fragments},
 	{"modules-absurd", modules_absurd},
 	{"modules-bad", modules_bad},
 	{"text-endless", text_endless},
@@ -356,6 +389,7 @@ static const struct {
 	{"entry-size", entry_size},
 	{"rsdp-broken", rsdp_broken},
 	{"madt-broken", madt_broken},
+	{"apic-elsewhere", apic_elsewhere},
 };
 
 /* --- Loading and starting the hypervisor --- */

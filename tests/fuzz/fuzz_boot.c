@@ -76,6 +76,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	fuzz_init();
 	memset(&info, 0, sizeof(info));
 	memset(&map, 0, sizeof(map));
+	map.limit = 1ull << 46;
 	info.image = (struct hpa_range){{0x100000}, {0x180000}};
 	memcpy(&address, data + 1, sizeof(address));
 	error = data[0] % 2 ? multiboot1_parse(&reader, address, &info, &map)

@@ -26,6 +26,7 @@ struct boot_world *world_new(u64 base, size_t size)
 	world->bytes = calloc(1, size);
 	assert_non_null(world->bytes);
 	world->reader = (struct boot_reader){read_world, world};
+	world->map.limit = 1ull << 46;
 	world->info.image = (struct hpa_range){{0x100000}, {0x200000}};
 	return world;
 }

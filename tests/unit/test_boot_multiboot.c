@@ -189,11 +189,28 @@ static void memory_that_wraps_is_left_out(void **state)
 	struct mb1 mb = good_mb1();
 
 	(void)state;
-	poke32(mb.world, mb.map + 4 + 4, 0xffffffff); /* start 0xffffffff00000000 */
+	poke32(mb.world, mb.map + 8, 0xffffffff); /* start 0xffffffff00000000 */
+	poke32(mb.world, mb.map + 16, 2);	  /* length 0x20009fc00 */
 	assert_int_equal(parse_mb1(&mb), 0);
 	assert_int_equal(mb.world->map.count, 2);
-	assert_said("reaches beyond 52 bits");
+	assert_said("wraps: ignored");
 	world_free(mb.world);
+}
+
+static void memory_beyond_reach_is_left_out(void **state)
+{
+	struct boot_world *world = world_new(0, 1);
+
+	(void)state;
+	boot_map_add(&world->map, (1ull << 46) - PAGE_SIZE, PAGE_SIZE, BOOT_MEMORY_USABLE);
+	assert_string_equal(sim_console(), "");
+	boot_map_add(&world->map, 1ull << 46, PAGE_SIZE, BOOT_MEMORY_RESERVED);
+	assert_string_equal(sim_console(), "");
+	boot_map_add(&world->map, (1ull << 46) - 1, 2, BOOT_MEMORY_USABLE);
+	assert_said("what lies beyond 0x400000000000 cannot be reached: ignored");
+	assert_int_equal(world->map.count, 2);
+	assert_int_equal(world->map.entry[1].range.end.raw, 1ull << 46);
+	world_free(world);
 }
 
 static void an_endless_map_stops_at_our_capacity(void **state)
@@ -517,6 +534,7 @@ int main(void)
 		cmocka_unit_test(multiboot1_map_that_ends_early_keeps_what_is_whole),
 		cmocka_unit_test(multiboot1_map_in_no_memory_falls_back_to_sizes),
 		cmocka_unit_test(memory_that_wraps_is_left_out),
+		cmocka_unit_test(memory_beyond_reach_is_left_out),
 		cmocka_unit_test(an_endless_map_stops_at_our_capacity),
 		cmocka_unit_test(multiboot1_with_four_billion_modules_takes_what_is_there),
 		cmocka_unit_test(multiboot1_modules_stop_at_our_capacity),

@@ -11,6 +11,8 @@
 /* Turns on this CPU's APIC. CPU 0's call, the first one, chooses xAPIC or x2APIC for all. */
 void apic_enable(void);
 u32 apic_id(void);
+/* Can an IPI be sent to this APIC ID? In xAPIC mode not to those of 255 and more. */
+bool apic_reaches(u32 apic_id);
 void apic_eoi(void);
 
 /* IPIs, by APIC ID. Each waits until the APIC has taken it. Any context. */

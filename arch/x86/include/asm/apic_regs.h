@@ -24,8 +24,9 @@ enum apic_register {
 #define LVT_MASKED	 BIT(16)
 #define LVT_TSC_DEADLINE BIT(18)
 
-#define APIC_BASE_ENABLE BIT(11)
-#define APIC_BASE_X2APIC BIT(10)
+#define APIC_BASE_ENABLE  BIT(11)
+#define APIC_BASE_X2APIC  BIT(10)
+#define APIC_BASE_ADDRESS BITS(51, 12)
 
 u32 apic_read(unsigned offset);
 void apic_write(unsigned offset, u32 value);
