@@ -31,7 +31,8 @@ ICOUNT = ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01T00:00:00,cloc
 ICOUNT_CPU = "max,+svm,-rdrand,-rdseed,-erms"
 OVMF = "/usr/share/ovmf/OVMF.fd"
 BOCHS_MODELS = {"bochs": "tigerlake", "bochs-tigerlake": "tigerlake", "bochs-haswell": "corei7_haswell_4770",
-                "bochs-ryzen": "ryzen"}
+                "bochs-ryzen": "ryzen", "bochs-penryn": "core2_penryn_t9600",
+                "bochs-clawhammer": "athlon64_clawhammer"}
 MACHINES = ["qemu-tcg", "qemu-kvm", *BOCHS_MODELS]
 
 

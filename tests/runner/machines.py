@@ -16,8 +16,8 @@ sys.path.insert(0, os.path.join(core.ROOT, "scripts"))
 import machine
 
 TABLE = os.path.join(core.ROOT, "tests", "runs.toml")
-FORBID = [r"panic", r"CHECK failed", r"\| not ok\b"]
-KEYS = {"name", "machines", "boot", "protocol", "build", "cpus", "memory", "icount", "cmdline", "modules", "expect", "forbid",
+FORBID = [r"panic", r"CHECK failed", r"\| not ok\b", r"error: summary"]
+KEYS = {"name", "machines", "boot", "protocol", "build", "cpus", "memory", "icount", "cmdline", "modules", "expect", "anywhere", "forbid",
         "allow", "exit", "twice", "timeout", "extra", "image", "variants"}
 
 
@@ -61,6 +61,9 @@ def judge(row, text, ending):
     missing = find_in_order(lines, row.get("expect", []))
     if missing is not None:
         return f"no line (in this order) matches: {missing}"
+    absent = next((pattern for pattern in row.get("anywhere", []) if not any(re.search(pattern, line) for line in lines)), None)
+    if absent is not None:
+        return f"no line matches: {absent}"
     if ending != row.get("exit", "ok"):
         return f"ended with {ending}, not with {row.get('exit', 'ok')}"
     return None
