@@ -30,6 +30,13 @@ static int table_alloc(void *context, struct hpa *table)
 	return err;
 }
 
+/* Nobody has seen it. */
+static void table_cancel(void *context, struct hpa table)
+{
+	(void)context;
+	frame_free(hpa_to_mfn(table), 0);
+}
+
 static void *table_virt(void *context, struct hpa table)
 {
 	(void)context;
@@ -83,6 +90,7 @@ static void init(struct stage2 *s2, struct addrspace *as)
 		1; /* so that each CPU's first entry flushes what an earlier owner of the root left */
 	s2->memory = (struct pgtable_memory){.alloc = table_alloc,
 					     .free = table_doom,
+					     .cancel = table_cancel,
 					     .virt = table_virt,
 					     .dropped = leaf_dropped,
 					     .context = s2};

@@ -227,4 +227,5 @@ const struct subscriber_ops stage2_ops = {
 	.sync = stage2_sync,
 	.young = stage2_young,
 	.release = stage2_release,
+	.audit = stage2_audit,
 };

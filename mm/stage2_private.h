@@ -59,6 +59,7 @@ enum fault_outcome stage2_install(struct stage2 *s2, struct gfn gfn, ppte_t pte,
 
 /* What stage 2 wants of the chain, and how it answers (stage2_notify.c). */
 extern const struct subscriber_ops stage2_ops;
+void stage2_audit(struct subscription *sub, struct audit *audit);
 #define STAGE2_WANTS_CHANGE                                                           \
 	(BIT(EVENT_PROTECT_RANGE) | BIT(EVENT_PROTECT_PAGE) | BIT(EVENT_SOFT_DIRTY) | \
 	 BIT(EVENT_MIGRATE) | BIT(EVENT_MERGE) | BIT(EVENT_COW_BREAK))

@@ -29,6 +29,22 @@ struct hpa reserve_take(struct pgtable *table, struct pgtable_reserve *reserve)
 	return page;
 }
 
+/* Gives back what was allocated and not used. */
+static void reserve_cancel(struct pgtable *table, struct pgtable_reserve *reserve)
+{
+	const struct pgtable_memory *memory = table->memory;
+
+	while (reserve->count > 0) {
+		struct hpa page = reserve_take(table, reserve);
+
+		if (memory->cancel)
+			memory->cancel(memory->context, page);
+		else
+			memory->free(memory->context, page);
+		table->tables--;
+	}
+}
+
 int reserve_fill(struct pgtable *table, struct pgtable_reserve *reserve, u64 count)
 {
 	*reserve = (struct pgtable_reserve){{0}, 0};
@@ -37,8 +53,7 @@ int reserve_fill(struct pgtable *table, struct pgtable_reserve *reserve, u64 cou
 		int err = table->memory->alloc(table->memory->context, &page);
 
 		if (err) {
-			while (reserve->count > 0)
-				free_page(table, reserve_take(table, reserve));
+			reserve_cancel(table, reserve);
 			return err;
 		}
 		table_slots(table, page)[0] = reserve->first.raw;

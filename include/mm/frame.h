@@ -39,6 +39,7 @@ enum frame_kind {
  * refs	 [a] references of primary PTEs
  * kind	 [f] while free; constant between frame_alloc and frame_free
  * order, state  [f] the allocator's
+ * mark	 the auditor's, while it runs
  * ([a] atomic, [f] LOCK_FRAME or the CPU whose cache holds the frame)
  */
 struct frame {
@@ -49,7 +50,7 @@ struct frame {
 	u8 kind;
 	u8 order;
 	u8 state;
-	u8 spare;
+	u8 mark;
 };
 _Static_assert(sizeof(struct frame) == 32, "a frame's record is 32 bytes");
 

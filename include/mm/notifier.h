@@ -88,6 +88,7 @@ struct notify_change {
 };
 
 struct subscription;
+struct audit;
 
 /*
  * struct subscriber_ops: what a kind of subscriber can do; any may be NULL.
@@ -100,6 +101,7 @@ struct subscription;
  * sync		carries out put-off flushes, because old frames are about to be freed. LOCK_MMU held.
  * young	any gfn of the range touched since last asked? `clear` forgets it. LOCK_MMU held.
  * release	the address space ends; drop everything. No lock held.
+ * audit	shows the auditor every translation it keeps (mm/audit.h). LOCK_NOTIFIER, LOCK_MMU held.
  */
 struct subscriber_ops {
 	const char *name;
@@ -111,6 +113,7 @@ struct subscriber_ops {
 	void (*sync)(struct subscription *sub);
 	bool (*young)(struct subscription *sub, struct gfn_range range, bool clear);
 	void (*release)(struct subscription *sub);
+	void (*audit)(struct subscription *sub, struct audit *audit);
 };
 
 /* What a subscription was told, by event. */

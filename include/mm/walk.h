@@ -39,7 +39,8 @@ struct pgtable_visit;
  * every store.
  *
  * alloc	a zeroed page; ERR_NO_MEMORY
- * free		takes a page back, see Locking above
+ * free		takes a page back that was linked, see Locking above
+ * cancel	takes a page back that never was, so nobody can be in it. NULL: as `free`
  * virt		where a table can be read
  * store	every store to a table that is not linked yet. NULL: a plain store
  * swap		every compare-and-swap; says whether *slot was `old`. NULL: the atomic instruction
@@ -49,6 +50,7 @@ struct pgtable_visit;
 struct pgtable_memory {
 	int (*alloc)(void *context, struct hpa *table);
 	void (*free)(void *context, struct hpa table);
+	void (*cancel)(void *context, struct hpa table);
 	void *(*virt)(void *context, struct hpa table);
 	void (*store)(void *context, pte_t *slot, pte_t value);
 	bool (*swap)(void *context, pte_t *slot, pte_t old, pte_t value);

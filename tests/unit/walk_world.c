@@ -56,6 +56,14 @@ static void world_free(void *context, struct hpa table)
 	world->allocated--;
 }
 
+static void world_cancel(void *context, struct hpa table)
+{
+	struct world *world = context;
+
+	spare_page(world, (pte_t *)(uintptr_t)table.raw);
+	world->allocated--;
+}
+
 static void *world_virt(void *context, struct hpa table)
 {
 	(void)context;
@@ -101,6 +109,7 @@ void world_init(struct world *world, const struct pgtable_format *format, struct
 	world->memory = (struct pgtable_memory){
 		.alloc = world_alloc,
 		.free = world_free,
+		.cancel = world_cancel,
 		.virt = world_virt,
 		.store = world_store,
 		.swap = world_swap,
