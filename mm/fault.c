@@ -48,25 +48,22 @@ static enum fault_outcome outcome_of(int err)
 	}
 }
 
-/* Brings the primary to where it allows `access`; *pte is what it says then. Outcome MAPPED: go on
- * and install. */
-static enum fault_outcome resolve(struct addrspace *as, struct gfn gfn, unsigned access,
-				  ppte_t *pte)
+int space_resolve(struct addrspace *as, struct gfn gfn, unsigned access, ppte_t *pte)
 {
-	int err = 0;
-
 	if (unlikely(gfn.raw >> PRIMARY_GFN_BITS))
-		return FAULT_MMIO;
+		return ERR_RANGE;
 	for (;;) {
+		int err;
+
 		*pte = primary_load(&as->primary, gfn);
 		if (ppte_state(*pte) == PPTE_ABSENT)
 			err = space_back(as, gfn);
 		else if ((access & HV_WRITE) && !(ppte_rights(*pte) & PT_WRITE))
 			err = space_make_writable(as, gfn);
 		else
-			return FAULT_MAPPED;
+			return 0;
 		if (err)
-			return outcome_of(err);
+			return err;
 	}
 }
 
@@ -76,11 +73,12 @@ static enum fault_outcome try_once(struct stage2 *s2, struct gfn gfn, unsigned a
 	u64 word = invalidate_read(&s2->log);
 	enum fault_outcome outcome;
 	ppte_t pte;
+	int err;
 
 	RACE_POINT("fault: sequence read");
-	outcome = resolve(s2->as, gfn, access, &pte);
-	if (outcome != FAULT_MAPPED)
-		return outcome;
+	err = space_resolve(s2->as, gfn, access, &pte);
+	if (unlikely(err))
+		return outcome_of(err);
 	RACE_POINT("fault: resolved");
 	spin_lock(&s2->as->lock);
 	if (invalidate_check(&s2->log, word, gfn) == INVALIDATE_CLEAN)

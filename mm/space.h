@@ -67,4 +67,10 @@ int space_back(struct addrspace *as, struct gfn gfn) __must_check;
  */
 int space_make_writable(struct addrspace *as, struct gfn gfn) __must_check;
 
+/*
+ * Brings the primary to where it allows `access` (enum hv_access) to gfn, as a guest's access does; *pte is what it said
+ * then. ERR_RANGE: no slot; else as space_make_writable. Takes as->lock only if something has to change.
+ */
+int space_resolve(struct addrspace *as, struct gfn gfn, unsigned access, ppte_t *pte) __must_check;
+
 #endif

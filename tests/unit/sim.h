@@ -46,6 +46,9 @@ void sim_set_cpu(unsigned cpu);
 /* What happens at a kick, on the kicking CPU; NULL: nothing. */
 extern void (*sim_on_kick)(unsigned cpu);
 
+/* What happens in a loop that waits for another CPU; NULL: nothing. */
+extern void (*sim_on_relax)(void);
+
 /* What happens at a RACE_POINT(); NULL: nothing. */
 extern void (*sim_on_race_point)(const char *name);
 

@@ -20,6 +20,7 @@ static char console[CONSOLE_SIZE];
 static size_t console_length;
 
 void (*sim_on_kick)(unsigned cpu);
+void (*sim_on_relax)(void);
 void (*sim_on_race_point)(const char *name);
 u64 sim_ticks;
 jmp_buf *sim_panic_exit;
@@ -76,6 +77,7 @@ void sim_init(unsigned cpus)
 	console_length = 0;
 	console[0] = '\0';
 	sim_on_kick = NULL;
+	sim_on_relax = NULL;
 	sim_on_race_point = NULL;
 	sim_ticks = 0;
 	sim_fail_frame_alloc(0, 0);
@@ -127,6 +129,8 @@ unsigned arch_cpu_count(void)
 void arch_cpu_relax(void)
 {
 	__builtin_ia32_pause();
+	if (sim_on_relax)
+		sim_on_relax();
 }
 
 u64 arch_ticks(void)

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sched.h: runs a few simulated CPUs in every interleaving of their switch points.
+ *
+ * Each task is a coroutine on a CPU of its own. It runs alone until it comes to a RACE_POINT() of the
+ * code under test, to a loop that waits, to a lock that is held, or to sched_point(): there the
+ * explorer chooses who goes on. It goes through all choices depth first, with at most `preemptions`
+ * switches away from a task that could have gone on; a schedule is replayed from its start, so a
+ * scenario sets itself up anew each time.
+ *
+ * Waiting costs no preemption: a task that waits runs again when another one has moved, or when
+ * nobody else can run. If that goes on, the schedule is a deadlock and the test fails.
+ */
+#ifndef SAMEPAGE_TESTS_SCHED_H
+#define SAMEPAGE_TESTS_SCHED_H
+
+#include <lib/types.h>
+
+#define SCHED_TASKS 4
+
+/*
+ * setup		called before each schedule
+ * tasks	body of the task on CPU i
+ * check	called after each schedule, on CPU 0
+ */
+struct sched_scenario {
+	void (*setup)(void *world);
+	void (*task[SCHED_TASKS])(void *world);
+	void (*check)(void *world);
+	void *world;
+	unsigned preemptions;
+	u64 limit; /* of schedules; 0: none */
+};
+
+/* How many schedules it ran. */
+u64 sched_explore(const struct sched_scenario *scenario);
+
+/* A task's own switch point; a wait for something another task does. */
+void sched_point(const char *name);
+void sched_wait(void);
+
+/* Is a schedule being run? */
+bool sched_running(void);
+
+/* The points at which the current schedule switched, for messages. */
+const char *sched_trace(void);
+
+#endif
