@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bench.c: what a way to the hypervisor and back costs, in ticks of the TSC, which are instructions where
- * the emulator counts them. The loop around the exit is part of it; an empty loop is shown for comparison.
+ * the emulator counts them. The loop around the exit is part of it; an empty loop is shown for
+ * comparison.
+ *
+ *     count=N    round trips a measurement, at most 1000      tries=N    measurements; the best counts
  */
 #include <guest.h>
 
-#define COUNT	   1000u
-#define TRIES	   5u
+#define COUNT_MAX  1000u
 #define PAGE	   4096ul
 #define FAULT_PAGE (16ul << 20)
+
+static unsigned count, tries;
 
 static void do_nothing(unsigned i)
 {
@@ -65,28 +69,28 @@ static u64 measure(void (*operation)(unsigned), bool (*prepare)(void))
 {
 	u64 best = ~0ul;
 
-	for (unsigned try = 0; try < TRIES; try++) {
+	for (unsigned try = 0; try < tries; try++) {
 		u64 start, ticks;
 
 		if (prepare && !prepare())
 			return 0;
 		start = rdtsc();
-		for (unsigned i = 0; i < COUNT; i++)
+		for (unsigned i = 0; i < count; i++)
 			operation(i);
 		ticks = rdtsc() - start;
 		best = ticks < best ? ticks : best;
 	}
-	return best / COUNT;
+	return best / count;
 }
 
 static bool forget_mappings(void)
 {
-	return hypercall(HYPERCALL_FORGET, FAULT_PAGE / PAGE, COUNT, 0, 0) == 0;
+	return hypercall(HYPERCALL_FORGET, FAULT_PAGE / PAGE, count, 0, 0) == 0;
 }
 
 static void touch_all(void)
 {
-	for (unsigned i = 0; i < COUNT; i++)
+	for (unsigned i = 0; i < count; i++)
 		*(volatile u64 *)(FAULT_PAGE + i * PAGE) = i;
 }
 
@@ -108,6 +112,10 @@ static const struct {
 
 void guest_main(void)
 {
+	count = (unsigned)option_number("count", COUNT_MAX) % (COUNT_MAX + 1);
+	tries = (unsigned)option_number("tries", 5);
+	if (!check(count > 0, "count is 1 to %u", COUNT_MAX))
+		return;
 	touch_all();
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
 		u64 ticks = measure(rows[i].operation, rows[i].prepare);

@@ -3,7 +3,7 @@
  * hostile.c: a guest that does what it should not, everything it can think of, and must disturb nobody.
  *
  * Whatever raises a fault is caught and the next thing is tried. What it cannot survive is its last act,
- * chosen by the command line: triple, stack, idt, tables, halt, spin; else it shuts down.
+ * chosen by the command line: triple, stack, idt, tables, halt, cr3, spin; else it shuts down.
  */
 #include <guest.h>
 
@@ -124,7 +124,8 @@ static void all_control_registers(void)
 		if (bit != 20 && bit != 21) /* SMEP and SMAP: our pages are user pages */
 			attempt(flip_cr4, BIT(bit));
 		attempt(write_cr8, BIT(bit));
-		attempt(write_cr3_back, BIT(bit) & ~0x000ffffffffff000ul);
+		if (bit < 12)
+			attempt(write_cr3_back, BIT(bit));
 	}
 	tell("cr");
 }
@@ -354,7 +355,7 @@ static void wild_hypercalls(void)
 					continue;
 				if (number == HYPERCALL_CONSOLE && values[i] < 0x100000)
 					continue;
-				if (number == HYPERCALL_PROTECT || number == HYPERCALL_DISCARD)
+				if (number >= HYPERCALL_PROTECT && number <= HYPERCALL_FORGET)
 					hypercall(number, values[i] | 0x800, values[j], 7, 9);
 				else if (hypercall(number, values[i], values[j], 1, 2) < 0)
 					raised++;
@@ -401,6 +402,16 @@ static void end_tables(void)
 	asm volatile("movq %0, %%cr3" : : "r"(0xb0000ul) : "memory");
 }
 
+/* Bits of CR3 that must be zero: #GP on real hardware, a state the CPU refuses under QEMU. */
+static void end_cr3(void)
+{
+	u64 old;
+
+	asm volatile("movq %%cr3, %0" : "=r"(old));
+	asm volatile("movq %0, %%cr3" : : "r"(old | BIT(60)) : "memory");
+	cpuid(0, 0);
+}
+
 static void end_halt(void)
 {
 	asm volatile("cli; hlt");
@@ -419,8 +430,8 @@ static void end_spin(void)
 static const struct {
 	const char *name;
 	void (*act)(void);
-} ends[] = {{"triple", end_triple}, {"stack", end_stack}, {"idt", end_idt},
-	    {"tables", end_tables}, {"halt", end_halt},	  {"spin", end_spin}};
+} ends[] = {{"triple", end_triple}, {"stack", end_stack}, {"idt", end_idt}, {"tables", end_tables},
+	    {"halt", end_halt},	    {"spin", end_spin},	  {"cr3", end_cr3}};
 
 void guest_main(void)
 {

@@ -118,45 +118,78 @@ static void check_own_paging(void)
 	asm volatile("movq %%cr3, %%rax; movq %%rax, %%cr3" : : : "rax", "memory");
 }
 
+static void check_ranges(u64 call, u64 argument, const char *name)
+{
+	u64 gfn = TEST_START / PAGE, end = memory_size / PAGE;
+
+	check(hypercall(call, gfn, 0, argument, 0) == HYPERCALL_ERROR_INVALID,
+	      "%s refuses an empty range", name);
+	check(hypercall(call, ~0ul - 1, 4, argument, 0) == HYPERCALL_ERROR_INVALID,
+	      "%s refuses a range that wraps", name);
+	check(hypercall(call, end, 1, argument, 0) == HYPERCALL_ERROR_RANGE,
+	      "%s refuses a range outside memory", name);
+	check(hypercall(call, end - 1, 2, argument, 0) == HYPERCALL_ERROR_RANGE,
+	      "%s refuses a range that ends outside memory", name);
+}
+
 static void check_protect(void)
 {
-	u64 gfn = TEST_START / PAGE;
-	s64 before;
+	u64 at = TEST_START + 16 * PAGE, gfn = at / PAGE;
 
-	if (hypercall(HYPERCALL_PROTECT, gfn, 16, HYPERCALL_ACCESS_READ, 0) ==
-	    HYPERCALL_ERROR_UNSUPPORTED)
-		return;
-	check(hypercall(HYPERCALL_PROTECT, gfn, 0, HYPERCALL_ACCESS_READ, 0) ==
-		      HYPERCALL_ERROR_INVALID,
-	      "protect refuses an empty range");
-	check(hypercall(HYPERCALL_PROTECT, ~0ul - 1, 4, HYPERCALL_ACCESS_READ, 0) ==
-		      HYPERCALL_ERROR_INVALID,
-	      "protect refuses a range that wraps");
-	check(hypercall(HYPERCALL_PROTECT, memory_size / PAGE, 1, HYPERCALL_ACCESS_READ, 0) ==
-		      HYPERCALL_ERROR_RANGE,
-	      "protect refuses a range outside memory");
-	before = faults();
-	check(*word(TEST_START) == pattern(TEST_START), "a write-protected page reads as before");
-	for (u64 i = 0; i < 16; i++)
-		*word(TEST_START + i * PAGE + 8) = i;
-	check(faults() - before >= 16, "a write to each of 16 write-protected pages faults");
-	before = faults();
-	for (u64 i = 0; i < 16; i++)
-		*word(TEST_START + i * PAGE + 8) = i + 1;
-	check(faults() == before, "the second write does not");
-	check(*word(TEST_START) == pattern(TEST_START), "the rest of the page is as it was");
+	check_ranges(HYPERCALL_PROTECT, HYPERCALL_ACCESS_READ, "protect");
+	check(hypercall(HYPERCALL_PROTECT, gfn, 16, 2, 0) == HYPERCALL_ERROR_INVALID,
+	      "protect refuses an access that is none");
+	check(hypercall(HYPERCALL_PROTECT, gfn, 16, HYPERCALL_ACCESS_READ, 0) == 0, "protect");
+	check(*word(at) == pattern(at), "a protected page reads as before");
+	check(catch_fault(store, (void *)at).vector == VECTOR_GP, "a write to it raises #GP");
+	check(*word(at) == pattern(at), "and changes nothing");
+	check(hypercall(HYPERCALL_PROTECT, gfn, 16, HYPERCALL_ACCESS_WRITE, 0) == 0, "allow again");
+	check(catch_fault(store, (void *)at).vector == VECTOR_NONE && *word(at) == 1,
+	      "a write goes through again");
+}
+
+static s64 faults_of_writes(u64 from, u64 pages)
+{
+	s64 before = faults();
+
+	for (u64 i = 0; i < pages; i++)
+		*word(from + i * PAGE + 8) = i;
+	return faults() - before;
+}
+
+static void check_watch(void)
+{
+	u64 at = TEST_START + 48 * PAGE;
+
+	check_ranges(HYPERCALL_WATCH, 0, "watch");
+	check(hypercall(HYPERCALL_WATCH, at / PAGE, 16, 0, 0) == 0, "watch");
+	check(*word(at) == pattern(at), "a watched page reads as before");
+	check(faults_of_writes(at, 16) == 16, "the first write to each of 16 pages faults");
+	check(faults_of_writes(at, 16) == 0, "the second does not");
+	check(*word(at) == pattern(at), "the rest of the page is as it was");
+}
+
+static void check_forget(void)
+{
+	u64 at = TEST_START + 80 * PAGE;
+
+	check_ranges(HYPERCALL_FORGET, 0, "forget");
+	check(hypercall(HYPERCALL_FORGET, at / PAGE, 16, 0, 0) == 0, "forget");
+	check(faults_of_writes(at, 16) == 16, "each of 16 forgotten pages faults once");
+	check(faults_of_writes(at, 16) == 0, "and not twice");
+	check(*word(at) == pattern(at), "what they held is still there");
 }
 
 static void check_discard(void)
 {
-	u64 at = TEST_START + 32 * PAGE;
+	u64 at = TEST_START + 112 * PAGE;
 
-	if (hypercall(HYPERCALL_DISCARD, at / PAGE, 1, 0, 0) == HYPERCALL_ERROR_UNSUPPORTED)
-		return;
+	check_ranges(HYPERCALL_DISCARD, 0, "discard");
+	check(hypercall(HYPERCALL_DISCARD, at / PAGE, 1, 0, 0) == 0, "discard");
 	check(*word(at) == 0, "a discarded page reads zero");
 	check(*word(at + PAGE) == pattern(at + PAGE), "its neighbour is as it was");
 	*word(at) = 7;
-	check(*word(at) == 7, "a discarded page can be written again");
+	check(*word(at) == 7, "it can be written again");
 }
 
 void guest_main(void)
@@ -169,5 +202,7 @@ void guest_main(void)
 	check_nowhere();
 	check_own_paging();
 	check_protect();
+	check_watch();
+	check_forget();
 	check_discard();
 }

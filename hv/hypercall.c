@@ -15,6 +15,8 @@
 
 #define CONSOLE_MAX 4096
 #define COPY_CHUNK  128
+#define FORGET_MAX  4096
+#define MAX_GFN	    (1ull << 40) /* 52 address bits */
 
 struct call {
 	struct vcpu *vcpu;
@@ -72,7 +74,8 @@ static s64 call_console(struct call *call)
 		int err = addrspace_read(vm->memory, (struct gpa){from + done}, text, chunk);
 
 		if (err != 0)
-			return call_error(err);
+			return err == ERR_NO_MEMORY ? HYPERCALL_ERROR_NO_MEMORY
+						    : HYPERCALL_ERROR_RANGE;
 		print(&vm->console, text, chunk);
 	}
 	return (s64)len;
@@ -170,10 +173,57 @@ static s64 call_statistic(struct call *call)
 	return HYPERCALL_ERROR_INVALID;
 }
 
-static s64 call_none(struct call *call)
+/* Arguments 0 and 1 as a range of gfns. What lies outside memory, mm refuses. */
+static bool range_of(const struct call *call, struct gfn_range *out)
 {
-	(void)call;
-	return HYPERCALL_ERROR_UNSUPPORTED;
+	u64 first = call->arg[0], frames = call->arg[1];
+
+	if (frames == 0 || first + frames < first || first + frames > MAX_GFN)
+		return false;
+	*out = gfn_range((struct gfn){first}, frames);
+	return true;
+}
+
+static s64 call_protect(struct call *call)
+{
+	struct gfn_range range;
+	u64 access = call->arg[2];
+
+	if (!range_of(call, &range) ||
+	    (access != HYPERCALL_ACCESS_READ && access != HYPERCALL_ACCESS_WRITE))
+		return HYPERCALL_ERROR_INVALID;
+	return call_error(
+		addrspace_protect(call->vcpu->vm->memory, range, access == HYPERCALL_ACCESS_WRITE));
+}
+
+static s64 call_discard(struct call *call)
+{
+	struct gfn_range range;
+
+	if (!range_of(call, &range))
+		return HYPERCALL_ERROR_INVALID;
+	return call_error(addrspace_clear(call->vcpu->vm->memory, range, 0));
+}
+
+static s64 call_watch(struct call *call)
+{
+	struct gfn_range range;
+
+	if (!range_of(call, &range))
+		return HYPERCALL_ERROR_INVALID;
+	return call_error(addrspace_clear_soft_dirty(call->vcpu->vm->memory, range));
+}
+
+static s64 call_forget(struct call *call)
+{
+	struct gfn_range range;
+	int err = 0;
+
+	if (!range_of(call, &range) || gfn_range_frames(range) > FORGET_MAX)
+		return HYPERCALL_ERROR_INVALID;
+	for (u64 i = 0; err == 0 && i < gfn_range_frames(range); i++)
+		err = addrspace_exclusive(call->vcpu->vm->memory, gfn_add(range.start, i), NULL);
+	return call_error(err);
 }
 
 static const call_handler calls[HYPERCALLS] = {
@@ -186,9 +236,10 @@ static const call_handler calls[HYPERCALLS] = {
 	[HYPERCALL_VCPU_COUNT] = call_vcpu_count,
 	[HYPERCALL_IPI] = call_ipi,
 	[HYPERCALL_STATISTIC] = call_statistic,
-	[HYPERCALL_PROTECT] = call_none,
-	[HYPERCALL_DISCARD] = call_none,
-	[HYPERCALL_FORGET] = call_none,
+	[HYPERCALL_PROTECT] = call_protect,
+	[HYPERCALL_DISCARD] = call_discard,
+	[HYPERCALL_WATCH] = call_watch,
+	[HYPERCALL_FORGET] = call_forget,
 };
 
 static s64 dispatch(struct call *call)

@@ -11,6 +11,7 @@
 #define UART_FIFO_BYTES 16
 
 static unsigned failed;
+static bool busy;
 
 /* A 16550A takes 16 bytes once it says that it is empty. */
 static void send(char c)
@@ -78,25 +79,41 @@ static void print_list(const char *format, va_list list)
 	}
 }
 
+/* A line of one vCPU is not mixed with another's; the other one may be waiting for our CPU. */
+static void begin(void)
+{
+	while (__atomic_exchange_n(&busy, true, __ATOMIC_ACQUIRE))
+		hypercall(HYPERCALL_YIELD, 0, 0, 0, 0);
+}
+
+static void end(void)
+{
+	__atomic_store_n(&busy, false, __ATOMIC_RELEASE);
+}
+
 void print(const char *format, ...)
 {
 	va_list list;
 
+	begin();
 	va_start(list, format);
 	print_list(format, list);
 	va_end(list);
+	end();
 }
 
 bool check(bool good, const char *format, ...)
 {
 	va_list list;
 
+	begin();
 	failed += !good;
 	send_text(good ? "ok - " : "not ok - ");
 	va_start(list, format);
 	print_list(format, list);
 	va_end(list);
 	send('\n');
+	end();
 	return good;
 }
 

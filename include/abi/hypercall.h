@@ -25,9 +25,11 @@ enum hypercall {
 	HYPERCALL_VCPU_COUNT = 6, /* () -> vCPUs of this VM */
 	HYPERCALL_IPI = 7,	  /* (vcpu, vector 32-255) -> 0: an interrupt for that vCPU */
 	HYPERCALL_STATISTIC = 8,  /* (enum hypercall_statistic, index) -> the count */
-	HYPERCALL_PROTECT = 9, /* (gfn, frames, enum hypercall_access) -> 0: test hook, see below */
-	HYPERCALL_DISCARD = 10, /* (gfn, frames) -> 0: test hook: the content is gone, reads zero */
-	HYPERCALL_FORGET = 11,	/* (gfn, frames) -> 0: test hook: stage 2 forgets what it mapped */
+	HYPERCALL_PROTECT =
+		9, /* (gfn, frames, enum hypercall_access) -> 0: what the VM may do there */
+	HYPERCALL_DISCARD = 10, /* (gfn, frames) -> 0: the content is gone; reads zero */
+	HYPERCALL_WATCH = 11,	/* (gfn, frames) -> 0: the next write to each page is noticed */
+	HYPERCALL_FORGET = 12,	/* (gfn, frames <= 4096) -> 0: no second-level entry is left */
 	HYPERCALLS
 };
 
@@ -42,8 +44,9 @@ enum hypercall_error {
 };
 
 /*
- * HYPERCALL_PROTECT: what stage 2 shall allow from now on. A write to a READ range is then resolved
- * by the hypervisor as any write fault is: the guest goes on, and the fault is counted.
+ * 9 to 12 act on the caller's own memory, for tests and measurements. A write to a READ range raises
+ * #GP(0); a write to a watched page, or an access to a forgotten one, costs one second-level fault that the
+ * guest does not see but can count.
  */
 enum hypercall_access { HYPERCALL_ACCESS_READ = 1, HYPERCALL_ACCESS_WRITE = 3 };
 
