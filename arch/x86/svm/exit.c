@@ -84,6 +84,13 @@ static void decode_cr_write(struct svm_vcpu *svm, struct hv_exit *exit)
 	exit->cr.gpr = (u8)(exit->raw.info1 & CR_EXIT_GPR);
 }
 
+/* MOV to CR0 or LMSW: svm_complete_exit() tells which. */
+static void decode_cr0_write(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	decode_cr_write(svm, exit);
+	exit->cr.cr = 0;
+}
+
 /*
  * A walk of guest page tables counts as a write at the nested level even when the guest only reads
  * (APM 15.25.6), so the access is what info1 says, not what the guest meant.
@@ -143,7 +150,7 @@ const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END] = {
 	ROW(SMI, "SMI", INTERRUPT, 0, decode_host_event),
 	ROW(INIT, "INIT", INTERRUPT, 0, decode_host_event),
 	ROW(VINTR, "VINTR", IRQ_WINDOW, 0, svm_exit_vintr),
-	NOT_ASKED(CR0_SEL_WRITE, "CR0 selective write"),
+	ROW(CR0_SEL_WRITE, "CR0 selective write", CR, 3, decode_cr0_write),
 	NOT_ASKED(IDTR_READ, "IDTR read"),
 	NOT_ASKED(GDTR_READ, "GDTR read"),
 	NOT_ASKED(LDTR_READ, "LDTR read"),

@@ -17,7 +17,9 @@
 #include <lib/error.h>
 #include "svm.h"
 
-#define INSN_MAX 15
+#define INSN_MAX    15
+#define OPCODE_LMSW 0x01 /* after 0F */
+#define CR_NONE	    0xff
 
 enum { SEGMENT_NONE = SEGS };
 
@@ -155,6 +157,21 @@ static void complete_string_io(struct svm_vcpu *svm, struct hv_exit *exit)
 	exit->pio.address = (struct gva){insn_in_long_mode(svm) ? offset : (u32)offset};
 }
 
+/* LMSW, 0F 01 /6, changes PE, MP, EM and TS, and cannot clear PE (APM vol. 3). */
+static void complete_lmsw(struct svm_vcpu *svm, struct hv_exit *exit, const struct insn *insn)
+{
+	u8 modrm = insn->bytes[insn->opcode + 2];
+	u64 old = svm->vmcb.save.cr0, bits = CR0_PE | CR0_MP | CR0_EM | CR0_TS;
+	u64 source = svm->vcpu->gpr[(modrm & 7) | (insn->rex & 1) << 3];
+
+	if (modrm >> 6 != 3) {
+		exit->cr.cr = CR_NONE; /* from memory: nobody does; #GP(0) */
+		return;
+	}
+	exit->cr.has_value = true;
+	exit->cr.value = (old & ~bits) | (source & bits) | (old & CR0_PE);
+}
+
 /* MOV to CR is 0F 22 /r: the register is ModRM's r/m, with REX.B above it. */
 static void complete_cr(struct svm_vcpu *svm, struct hv_exit *exit)
 {
@@ -163,7 +180,11 @@ static void complete_cr(struct svm_vcpu *svm, struct hv_exit *exit)
 	if (exit->raw.info1 & CR_EXIT_MOV)
 		return;
 	insn_read(svm, &insn);
-	if (insn.opcode + 2 < insn.count)
+	if (insn.opcode + 2 >= insn.count)
+		return;
+	if (insn.bytes[insn.opcode + 1] == OPCODE_LMSW)
+		complete_lmsw(svm, exit, &insn);
+	else
 		exit->cr.gpr = (u8)((insn.bytes[insn.opcode + 2] & 7) | (insn.rex & 1) << 3);
 }
 

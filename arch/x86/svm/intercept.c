@@ -2,7 +2,7 @@
 /*
  * intercept.c: what makes a guest exit, and why (AMD APM vol. 2, 15.9 to 15.14).
  *
- * What is not here runs in the guest at full speed: with nested paging CR0, CR2, CR3, CR8 (its
+ * What is not here runs in the guest at full speed: with nested paging CR2, CR3, CR8 (its
  * V_TPR), DRs, INVLPG, INVPCID, task switches, interrupts of its own by INT n and its exceptions need nobody. The
  * two windows (event.c) add VINTR and IRET while they are open.
  */
@@ -21,6 +21,7 @@ static const struct {
 	{INTERCEPT_MISC1, 1, "NMI: the host's"},
 	{INTERCEPT_MISC1, 2, "SMI: taken by the host once GIF is set, not with guest state loaded"},
 	{INTERCEPT_MISC1, 3, "INIT: the host's"},
+	{INTERCEPT_MISC1, 5, "CR0, but for TS and MP: QEMU's TCG takes values that no CPU takes"},
 	{INTERCEPT_MISC1, 15, "RDPMC would read the host's counters"},
 	{INTERCEPT_MISC1, 18, "CPUID: the policy says what a guest sees"},
 	{INTERCEPT_MISC1, 22, "INVD would throw away everybody's dirty cache lines"},
