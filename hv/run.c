@@ -41,16 +41,17 @@ static void load(struct vcpu *vcpu)
 	*loaded = vcpu;
 }
 
-/* False: the vCPU may not go on now. */
+/*
+ * False: the vCPU may not go on now. All requests are taken at once, so each has to be carried out: an
+ * event that came together with a reschedule is queued before the vCPU steps aside.
+ */
 static bool handle_requests(struct vcpu *vcpu)
 {
 	u32 requests = __atomic_exchange_n(&vcpu->requests, 0, __ATOMIC_SEQ_CST);
 
-	if (requests & (REQUEST_STOP | REQUEST_RESCHEDULE))
-		return false;
 	if (requests & REQUEST_EVENT)
 		vcpu_deliver_irqs(vcpu);
-	return true;
+	return !(requests & (REQUEST_STOP | REQUEST_RESCHEDULE));
 }
 
 static __always_inline void enter_guest(struct vcpu *vcpu, u64 deadline, struct hv_exit *exit)
