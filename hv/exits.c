@@ -253,9 +253,11 @@ static enum exit_verdict exit_pml_full(struct vcpu *vcpu, const struct hv_exit *
 
 static enum exit_verdict exit_shutdown(struct vcpu *vcpu, const struct hv_exit *exit)
 {
+	struct guest_state state;
+
 	(void)exit;
-	log_info("%s: triple fault at %llx", vcpu->vm->config.name,
-		 (unsigned long long)vcpu->arch.rip);
+	virt->get_state(&vcpu->arch, &state);
+	log_info("%s: triple fault at %llx", vcpu->vm->config.name, (unsigned long long)state.rip);
 	vm_stop(vcpu->vm, VM_END_TRIPLE_FAULT, 0);
 	return EXIT_RESCHEDULE;
 }

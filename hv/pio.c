@@ -222,10 +222,11 @@ static void advance(struct string_io *io, s64 step)
 static enum exit_verdict string_io(struct vcpu *vcpu, const struct hv_exit *exit)
 {
 	struct string_io io = {.vcpu = vcpu, .pio = &exit->pio};
-	s64 step = vcpu->arch.rflags & RFLAGS_DF ? -(s64)exit->pio.size : exit->pio.size;
 	struct gva at = exit->pio.address;
+	s64 step;
 
 	virt->get_state(&vcpu->arch, &io.state);
+	step = io.state.rflags & RFLAGS_DF ? -(s64)exit->pio.size : exit->pio.size;
 	io.mask = address_mask(&io.state);
 	io.pointer = exit->pio.in ? GPR_RDI : GPR_RSI;
 	for (unsigned i = 0; i < STRING_MAX; i++) {

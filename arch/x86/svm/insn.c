@@ -78,7 +78,7 @@ static void insn_read(struct svm_vcpu *svm, struct insn *insn)
 {
 	bool long_mode = insn_in_long_mode(svm);
 	u64 base = long_mode ? 0 : svm->vmcb.save.cs.base;
-	u64 linear = base + svm->vcpu->rip;
+	u64 linear = base + svm->vmcb.save.rip;
 	unsigned i = 0;
 
 	*insn = (struct insn){.segment = SEGMENT_NONE};
@@ -102,7 +102,7 @@ void svm_insn_init(struct svm_vcpu *svm)
 /* Returns the length. PAUSE's own F3 is in its shortest length already. */
 unsigned svm_insn_learn(struct svm_vcpu *svm, const struct hv_exit *exit)
 {
-	u64 rip = svm->vcpu->rip;
+	u64 rip = svm->vmcb.save.rip;
 	struct insn insn;
 
 	insn_read(svm, &insn);

@@ -75,8 +75,9 @@ void svm_get_state(struct arch_vcpu *vcpu, struct guest_state *state)
 #undef GET
 	for (unsigned i = 0; i < SEGS; i++)
 		state->seg[segments[i].segment] = segment_to_guest(svm_segment(save, i));
-	state->rip = vcpu->rip;
-	state->rflags = vcpu->rflags;
+	state->rip = vcpu->rip = save->rip;
+	state->rflags = vcpu->rflags = save->rflags;
+	vcpu->gpr[GPR_RSP] = save->rsp;
 	state->efer = save->efer & ~EFER_SVME;
 	state->pat = save->g_pat;
 	state->gdtr.base = save->gdtr.base;
@@ -175,8 +176,9 @@ int svm_set_state(struct arch_vcpu *vcpu, const struct guest_state *state)
 #undef SET
 	for (unsigned i = 0; i < SEGS; i++)
 		*svm_segment(save, i) = segment_from_guest(&state->seg[segments[i].segment]);
-	vcpu->rip = state->rip;
-	vcpu->rflags = state->rflags;
+	save->rip = vcpu->rip = state->rip;
+	save->rflags = vcpu->rflags = state->rflags;
+	save->rsp = vcpu->gpr[GPR_RSP];
 	save->efer = state->efer | EFER_SVME;
 	save->g_pat = state->pat;
 	save->cpl = state_cpl(state);

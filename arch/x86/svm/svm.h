@@ -146,11 +146,12 @@ static inline void svm_exit_decode(struct svm_vcpu *svm, struct hv_exit *exit)
 	const struct svm_exit_row *row = svm_exit_row(control->exit_code);
 
 	exit->raw.reason = control->exit_code;
-	exit->raw.info1 = control->exit_info1;
-	exit->raw.info2 = control->exit_info2;
 	__builtin_memcpy(exit, row, SVM_EXIT_HEAD);
-	if (row->decode)
+	if (row->decode) {
+		exit->raw.info1 = control->exit_info1;
+		exit->raw.info2 = control->exit_info2;
 		row->decode(svm, exit);
+	}
 }
 
 /* event.c */
