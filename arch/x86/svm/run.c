@@ -40,13 +40,15 @@ static __always_inline struct arch_vcpu *svm_enter(struct arch_vcpu *vcpu, struc
 	return (struct arch_vcpu *)guest.raw;
 }
 
-static __cold void svm_arm(u64 deadline)
+/* Another deadline than last time. Interrupts are off, so it is armed when svm_run() looks again. */
+static __cold void svm_arm_and_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
 {
 	if (deadline == NO_DEADLINE)
 		apic_timer_disarm();
 	else
 		apic_timer_arm(deadline);
 	percpu()->timer_deadline = deadline;
+	svm_run(vcpu, deadline, exit);
 }
 
 void svm_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
@@ -54,7 +56,7 @@ void svm_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
 	struct svm_vcpu *svm = svm_of(vcpu);
 
 	if (unlikely(!percpu_timer_armed_for(deadline)))
-		svm_arm(deadline);
+		return svm_arm_and_run(vcpu, deadline, exit);
 	svm->vmcb.save.rax = vcpu->gpr[GPR_RAX];
 
 	vcpu = svm_enter(vcpu, svm->vmcb_pa, svm->host_vmcb);
