@@ -135,14 +135,15 @@ static void outside(struct hv_exit *exit, enum hv_exit_reason reason)
 static __always_inline bool enter_failed(struct arch_vcpu **vcpu, struct hv_exit **exit,
 					 struct vmx_host *host)
 {
-	bool failed;
-
-	asm volatile("call vmx_enter"
-		     : "=@ccc"(failed), "+D"(*vcpu), "+d"(*exit), "+S"(host)
-		     :
-		     : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-		       "memory");
-	return failed;
+	asm goto("call vmx_enter; jc %l[failed]"
+		 : "+D"(*vcpu), "+d"(*exit), "+S"(host)
+		 :
+		 : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+		   "memory"
+		 : failed);
+	return false;
+failed:
+	return true;
 }
 
 /* Most exits are an instruction that hv carries out: for these, as little as can be. */
