@@ -4,7 +4,8 @@
  *
  *     run_cpu     choose a vCPU --------------------------------------+<--------------------+
  *                                                                     v                     |
- *     run_vcpu    load, and for one slice:    entry check ---> guest ---> handler --RESUME--+ (to the check)
+ *     run_vcpu    load, and for one slice:    entry check ---> guest ---> handler --RESUME--+ (to the check,
+ *                                                 |                          |              NEXT_INSN: one further)
  *                                                 |                          |
  *                                             a request                  RESCHEDULE ---> back to run_cpu
  *
@@ -84,6 +85,10 @@ static void run_vcpu(struct vcpu *vcpu)
 		arch_guest_leave();
 		vcpu->exits[exit.reason]++;
 		verdict = exit_handlers[exit.reason](vcpu, &exit);
+		if (likely(verdict == EXIT_NEXT_INSN)) {
+			virt->skip_insn(&vcpu->arch, &exit);
+			verdict = EXIT_RESUME;
+		}
 	}
 	sched_account(vcpu, arch_ticks() - start);
 }
