@@ -91,7 +91,7 @@ struct arch_vcpu {
 	void *backend;
 	void *xsave; /* [I] guest FPU and XSAVE area, 64-byte aligned */
 	u64 xcr0; /* while not loaded; see arch_xcr0() */
-	u64 tsc_offset;
+	u64 tsc_offset; /* taken over at vcpu_load */
 };
 
 /*

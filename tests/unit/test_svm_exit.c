@@ -6,6 +6,7 @@
 #include "svm_world.h"
 
 #include <asm/regs.h>
+#include <lib/error.h>
 
 static void every_exit_code_has_a_name_and_a_reason(void **state)
 {
@@ -156,6 +157,41 @@ static void without_assists_the_register_is_read_from_the_code(void **state)
 	assert_int_equal(world.svm.vmcb.save.rip, 0x1004);
 }
 
+/* The code changed under the exit: nobody's register is written to CR4. */
+static void a_register_that_cannot_be_known_is_refused(void **state)
+{
+	struct hv_exit exit = svm_world_exit(SVM_EXIT_CR_WRITE + 4, 0, 0);
+
+	(void)state;
+	world.code_len = 2;
+	svm_complete_exit(&world.vcpu, &exit);
+	assert_int_equal(svm_write_cr(&world.vcpu, exit.cr.cr, 0), ERR_INVALID);
+	svm_world_code(0x0f, 0xa2, 0x90);
+	exit = svm_world_exit(SVM_EXIT_CR_WRITE + 4, 0, 0);
+	svm_complete_exit(&world.vcpu, &exit);
+	assert_int_equal(svm_write_cr(&world.vcpu, exit.cr.cr, 0), ERR_INVALID);
+}
+
+/* Selective CR0 intercept: MOV, and LMSW, which cannot clear PE. */
+static void lmsw_changes_four_bits_and_never_clears_pe(void **state)
+{
+	struct hv_exit exit = svm_world_exit(SVM_EXIT_CR0_SEL_WRITE, 0, 0);
+
+	(void)state;
+	world.svm.vmcb.save.cr0 = CR0_PE | CR0_ET | CR0_TS;
+	world.vcpu.gpr[GPR_RCX] = CR0_MP | CR0_WP;
+	svm_world_code(0x0f, 0x01, 0xf1);
+	svm_complete_exit(&world.vcpu, &exit);
+	assert_int_equal(exit.cr.cr, 0);
+	assert_true(exit.cr.has_value);
+	assert_int_equal(exit.cr.value, CR0_PE | CR0_ET | CR0_MP);
+	exit = svm_world_exit(SVM_EXIT_CR0_SEL_WRITE, 0, 0);
+	svm_world_code(0x0f, 0x22, 0xc2);
+	svm_complete_exit(&world.vcpu, &exit);
+	assert_false(exit.cr.has_value);
+	assert_int_equal(exit.cr.gpr, GPR_RDX);
+}
+
 static void redundant_prefixes_are_skipped_and_read_once(void **state)
 {
 	struct hv_exit exit = svm_world_exit(SVM_EXIT_CPUID, 0, 0);
@@ -272,6 +308,8 @@ int main(void)
 		TEST(string_io_has_a_linear_address),
 		TEST(decode_assists_spare_the_fetch),
 		TEST(without_assists_the_register_is_read_from_the_code),
+		TEST(a_register_that_cannot_be_known_is_refused),
+		TEST(lmsw_changes_four_bits_and_never_clears_pe),
 		TEST(redundant_prefixes_are_skipped_and_read_once),
 		TEST(unreadable_code_has_the_shortest_length),
 		TEST(next_rip_is_believed_where_there_is_one),

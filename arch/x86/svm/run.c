@@ -48,6 +48,7 @@ static __cold void svm_arm_and_run(struct arch_vcpu *vcpu, u64 deadline, struct 
 	else
 		apic_timer_arm(deadline);
 	percpu()->timer_deadline = deadline;
+	svm_of(vcpu)->cpu->deadline = deadline;
 	svm_run(vcpu, deadline, exit);
 }
 

@@ -26,11 +26,13 @@
  * host_vmcb	[I] the host's FS, GS, TR, LDTR and syscall MSRs, saved once by VMSAVE: they do not
  *		change after boot, so an exit only has to load them
  * asids	[c] the ASIDs in use
+ * deadline	[c] what run() armed the timer for last
  */
 struct svm_cpu {
 	struct hpa hsave;
 	struct hpa host_vmcb;
 	struct asid_pool asids;
+	u64 deadline;
 };
 
 /* What CPUID 8000_000A EDX offers that this back end uses; the same on every CPU. [I] */
