@@ -98,16 +98,10 @@ static bool write_event(struct vmx_vcpu *v)
 	return true;
 }
 
-/* What hv may have changed since the exit. It nearly always did change RIP. */
-static void write_changes(struct vmx_vcpu *v, struct arch_vcpu *vcpu)
+static void write_tsc_offset(struct vmx_vcpu *v, u64 offset)
 {
-	vmcs_write(VMCS_GUEST_RIP, vcpu->rip);
-	if (unlikely(vcpu->rflags != v->rflags))
-		vmcs_write(VMCS_GUEST_RFLAGS, vcpu->rflags);
-	if (unlikely(vcpu->tsc_offset != v->tsc_offset)) {
-		v->tsc_offset = vcpu->tsc_offset;
-		vmcs_write(VMCS_TSC_OFFSET, v->tsc_offset);
-	}
+	v->tsc_offset = offset;
+	vmcs_write(VMCS_TSC_OFFSET, offset);
 }
 
 /* VMLAUNCH or VMRESUME itself failed: controls or host state, our bug. The VM ends, the host goes on. */
@@ -153,7 +147,7 @@ static __always_inline void decode(struct vmx_vcpu *v, struct hv_exit *exit)
 	const struct vmx_exit_info *info = vmx_exit_info(reason);
 
 	exit->reason = info->reason;
-	exit->raw = (struct hv_exit_raw){reason, 0, 0};
+	exit->raw.reason = reason;
 	exit->insn_len = 0;
 	if (likely(info->insn))
 		exit->insn_len = vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH);
@@ -172,13 +166,12 @@ void vmx_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
 		return outside(exit, HV_EXIT_SHUTDOWN);
 	if (unlikely(v->deadline != deadline))
 		arm_timer(v, deadline - now, deadline);
-	write_changes(v, vcpu);
+	if (unlikely(vcpu->tsc_offset != v->tsc_offset))
+		write_tsc_offset(v, vcpu->tsc_offset);
 	if (unlikely(kicked()))
 		exit_at_once(v);
 	if (unlikely(enter_failed(&vcpu, &exit, &v->host)))
 		return refused(exit);
 	v = vmx_of(vcpu);
-	vcpu->rip = vmcs_read(VMCS_GUEST_RIP);
-	vcpu->rflags = v->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
 	decode(v, exit);
 }

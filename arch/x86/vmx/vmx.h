@@ -77,7 +77,6 @@ struct vmx_vcpu {
 	bool loaded;		/* [o] current on this CPU, MSRs and FPU in the CPU */
 	unsigned cpu;		/* [o] whose host state the VMCS holds; NO_CPU: nobody's */
 	struct vmx_host host;	/* [o] */
-	u64 rflags;		/* [o] GUEST_RFLAGS as last read or written */
 	u64 deadline;		/* [o] what PREEMPTION_TIMER counts down to; 0: arm it again */
 	u64 tsc_offset;		/* [o] TSC_OFFSET as last written */
 	u64 eptp;		/* [o] EPT_POINTER as last written */
