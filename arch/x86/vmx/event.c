@@ -41,7 +41,7 @@ void vmx_requeue_event(struct vmx_vcpu *v)
 	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~BLOCKED_BY_NMI);
 }
 
-static bool can_take(const struct vmx_vcpu *v, enum guest_event_type type)
+static bool can_take(enum guest_event_type type)
 {
 	u32 shadow = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
 
@@ -60,7 +60,7 @@ bool vmx_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type)
 	if (type == GUEST_EVENT_EXCEPTION)
 		return true;
 	before = vmx_borrow(v);
-	ok = can_take(v, type);
+	ok = can_take(type);
 	vmx_return(v, before);
 	return ok;
 }
