@@ -235,12 +235,9 @@ u64 *vmx_gpr(struct vmx_vcpu *v, unsigned gpr)
 
 unsigned vmx_cpl(struct arch_vcpu *vcpu)
 {
-	struct vmx_vcpu *v = vmx_of(vcpu), *before = vmx_borrow(v);
+	(void)vcpu;
 	/* SS.DPL is the CPL in every mode, also 0 in real and 3 in virtual-8086 mode (25.4.1). */
-	unsigned cpl = vmcs_read(VMCS_GUEST_SS_ATTR) >> 5 & 3;
-
-	vmx_return(v, before);
-	return cpl;
+	return vmcs_read(VMCS_GUEST_SS_ATTR) >> 5 & 3;
 }
 
 void vmx_explain_entry_failure(struct vmx_vcpu *v, const struct hv_exit *exit)

@@ -135,15 +135,17 @@ extern const char vmx_exit_point[];
  * exit.c: one line for each basic exit reason (SDM appendix C), all of them named.
  *
  * reason	in hv's words
- * insn		skipping the instruction makes sense: read its length
- * decode	fills in the rest, or deals with the exit altogether; may be NULL
+ * kind		an instruction that hv carries out: its length is all there is to tell; or another exit
+ * decode	of another exit: fills in the rest, or deals with it altogether; may be NULL
  */
 struct vmx_exit_info {
 	const char *name;
 	void (*decode)(struct vmx_vcpu *v, struct hv_exit *exit);
 	u8 reason;
-	bool insn;
+	u8 kind;
 };
+
+enum vmx_exit_kind { VMX_EXIT_OTHER, VMX_EXIT_INSN };
 
 #define VMX_EXITS 64
 extern const struct vmx_exit_info vmx_exits[VMX_EXITS], vmx_exit_unknown;
