@@ -8,3 +8,4 @@ endfunction()
 
 samepage_mm_test(mm_space)
 samepage_mm_test(mm_eran)
+samepage_mm_test(mm_model)
