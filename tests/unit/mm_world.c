@@ -3,7 +3,7 @@
  * mm_world.c: guests and address spaces for the tests of mm. mm_world.h has the idea.
  */
 #include "mm_world.h"
-#include "sched.h"
+#include "explore.h"
 
 #include "mm/stage2_private.h"
 
