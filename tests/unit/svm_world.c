@@ -5,7 +5,6 @@
 #include "svm_world.h"
 
 #include <asm/apic.h>
-#include <asm/features.h>
 #include <asm/percpu.h>
 #include <asm/regs.h>
 #include <asm/xsave.h>
@@ -34,10 +33,6 @@ void apic_timer_arm(u64 deadline)
 }
 
 void apic_timer_disarm(void)
-{
-}
-
-void features_forget_branches(void)
 {
 }
 
