@@ -273,27 +273,15 @@ static struct arch_cpuid build_value(const struct builder *b, const struct cpuid
 	return v;
 }
 
-/* Where the index of a leaf is kept, or NULL for a leaf that no rule can have. */
-static u8 *slot_of(struct cpuid_table *table, u32 leaf)
-{
-	if (leaf < CPUID_RANGE)
-		return &table->basic[leaf];
-	if (leaf - CPUID_EXTENDED < CPUID_RANGE)
-		return &table->extended[leaf - CPUID_EXTENDED];
-	if (leaf - MACHINE_CPUID_SIGNATURE < ARRAY_SIZE(table->hypervisor))
-		return &table->hypervisor[leaf - MACHINE_CPUID_SIGNATURE];
-	return NULL;
-}
-
 static void add_entry(const struct builder *b, const struct cpuid_rule *rule, u32 subleaf, u32 ask)
 {
 	struct cpuid_table *table = b->table;
-	u8 *slot = slot_of(table, rule->leaf);
+	u8 *slot = &table->index[cpuid_slot(rule->leaf)];
 
 	if (table->count == CPUID_ENTRIES)
 		return;
 	if (*slot == 0)
-		*slot = (u8)(table->count + 1);
+		*slot = (u8)table->count;
 	else
 		table->entry[table->count - 1].more = true;
 	table->entry[table->count++] = (struct cpuid_entry){
@@ -301,6 +289,7 @@ static void add_entry(const struct builder *b, const struct cpuid_rule *rule, u3
 		.subleaf = subleaf,
 		.value = build_value(b, rule, ask),
 		.fill = rule->fill,
+		.plain = subleaf == CPUID_SUBLEAF_ANY && rule->fill == CPUID_FILL_NONE,
 	};
 }
 
@@ -322,6 +311,8 @@ void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, u64 xcr0,
 	struct builder b = {table, vcpus, xcr0 & CPUID_XCR0, machine};
 
 	memset(table, 0, sizeof(*table));
+	table->entry[0] = (struct cpuid_entry){.leaf = ~0u, .plain = true};
+	table->count = 1;
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
 		u32 range = range_of(rules[i].leaf);
 
@@ -332,15 +323,13 @@ void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, u64 xcr0,
 
 const struct cpuid_entry *cpuid_find(const struct cpuid_table *table, u32 leaf, u32 subleaf)
 {
-	const u8 *slot = slot_of((struct cpuid_table *)table, leaf);
-	const struct cpuid_entry *entry;
+	const struct cpuid_entry *entry = cpuid_first(table, leaf);
 
-	if (unlikely(!slot || *slot == 0))
-		return NULL;
-	entry = &table->entry[*slot - 1];
+	if (entry->leaf != leaf)
+		return &table->entry[0];
 	while (entry->subleaf != subleaf && entry->subleaf != CPUID_SUBLEAF_ANY) {
 		if (!entry->more)
-			return NULL;
+			return &table->entry[0];
 		entry++;
 	}
 	return entry;

@@ -18,12 +18,6 @@
 #define LOG_THIS	 LOG_VM
 #define STARVING_SECONDS 2
 
-static enum exit_verdict next_insn(struct vcpu *vcpu, const struct hv_exit *exit)
-{
-	virt->skip_insn(&vcpu->arch, exit);
-	return EXIT_RESUME;
-}
-
 static enum exit_verdict refuse_gp(struct vcpu *vcpu)
 {
 	vcpu_raise_gp(vcpu);
@@ -56,10 +50,24 @@ static enum exit_verdict exit_timeslice(struct vcpu *vcpu, const struct hv_exit 
 	return EXIT_RESCHEDULE;
 }
 
-static struct arch_cpuid fill_cpuid(struct vcpu *vcpu, const struct cpuid_entry *entry)
+static __always_inline enum exit_verdict answer_cpuid(u64 *gpr, const struct arch_cpuid *value)
 {
+	gpr[GPR_RAX] = value->eax;
+	gpr[GPR_RBX] = value->ebx;
+	gpr[GPR_RCX] = value->ecx;
+	gpr[GPR_RDX] = value->edx;
+	return EXIT_NEXT_INSN;
+}
+
+/* An answer that depends on the subleaf, the vCPU or its mode. */
+static __cold enum exit_verdict slow_cpuid(struct vcpu *vcpu)
+{
+	u64 *gpr = vcpu->arch.gpr;
+	const struct cpuid_entry *entry =
+		cpuid_find(&vcpu->vm->cpuid, (u32)gpr[GPR_RAX], (u32)gpr[GPR_RCX]);
 	struct cpuid_now now = {.vcpu = vcpu->index};
 	struct guest_state state;
+	struct arch_cpuid value;
 
 	if (entry->fill == CPUID_FILL_FEATURES) {
 		virt->get_state(&vcpu->arch, &state);
@@ -67,23 +75,20 @@ static struct arch_cpuid fill_cpuid(struct vcpu *vcpu, const struct cpuid_entry 
 	}
 	if (entry->fill == CPUID_FILL_XSAVE)
 		now.xcr0 = arch_xcr0();
-	return cpuid_fill(entry, &now);
+	value = cpuid_fill(entry, &now);
+	return answer_cpuid(gpr, &value);
 }
 
 static enum exit_verdict exit_cpuid(struct vcpu *vcpu, const struct hv_exit *exit)
 {
 	u64 *gpr = vcpu->arch.gpr;
-	const struct cpuid_entry *entry =
-		cpuid_find(&vcpu->vm->cpuid, (u32)gpr[GPR_RAX], (u32)gpr[GPR_RCX]);
-	struct arch_cpuid v = {0};
+	u32 leaf = (u32)gpr[GPR_RAX];
+	const struct cpuid_entry *entry = cpuid_first(&vcpu->vm->cpuid, leaf);
 
-	if (likely(entry))
-		v = unlikely(entry->fill) ? fill_cpuid(vcpu, entry) : entry->value;
-	gpr[GPR_RAX] = v.eax;
-	gpr[GPR_RBX] = v.ebx;
-	gpr[GPR_RCX] = v.ecx;
-	gpr[GPR_RDX] = v.edx;
-	return next_insn(vcpu, exit);
+	(void)exit;
+	if (unlikely(entry->leaf != leaf || !entry->plain))
+		return slow_cpuid(vcpu);
+	return answer_cpuid(gpr, &entry->value);
 }
 
 static enum exit_verdict exit_msr_read(struct vcpu *vcpu, const struct hv_exit *exit)
@@ -91,20 +96,22 @@ static enum exit_verdict exit_msr_read(struct vcpu *vcpu, const struct hv_exit *
 	u64 *gpr = vcpu->arch.gpr;
 	u64 value;
 
+	(void)exit;
 	if (!msr_read(vcpu, (u32)gpr[GPR_RCX], &value))
 		return refuse_gp(vcpu);
 	gpr[GPR_RAX] = (u32)value;
 	gpr[GPR_RDX] = value >> 32;
-	return next_insn(vcpu, exit);
+	return EXIT_NEXT_INSN;
 }
 
 static enum exit_verdict exit_msr_write(struct vcpu *vcpu, const struct hv_exit *exit)
 {
 	const u64 *gpr = vcpu->arch.gpr;
 
+	(void)exit;
 	if (!msr_write(vcpu, (u32)gpr[GPR_RCX], gpr[GPR_RDX] << 32 | (u32)gpr[GPR_RAX]))
 		return refuse_gp(vcpu);
-	return next_insn(vcpu, exit);
+	return EXIT_NEXT_INSN;
 }
 
 /*
@@ -174,7 +181,7 @@ static enum exit_verdict task_priority(struct vcpu *vcpu, const struct hv_exit *
 {
 	if (!exit->cr.write)
 		vcpu->arch.gpr[exit->cr.gpr] = 0;
-	return next_insn(vcpu, exit);
+	return EXIT_NEXT_INSN;
 }
 
 static enum exit_verdict exit_cr(struct vcpu *vcpu, const struct hv_exit *exit)
@@ -191,7 +198,7 @@ static enum exit_verdict exit_cr(struct vcpu *vcpu, const struct hv_exit *exit)
 	value = known.cr.has_value ? known.cr.value : vcpu->arch.gpr[known.cr.gpr];
 	if (virt->write_cr(&vcpu->arch, known.cr.cr, value) != 0)
 		return refuse_gp(vcpu);
-	return next_insn(vcpu, &known);
+	return EXIT_NEXT_INSN;
 }
 
 static enum exit_verdict exit_xsetbv(struct vcpu *vcpu, const struct hv_exit *exit)
@@ -199,16 +206,19 @@ static enum exit_verdict exit_xsetbv(struct vcpu *vcpu, const struct hv_exit *ex
 	const u64 *gpr = vcpu->arch.gpr;
 	u64 value = gpr[GPR_RDX] << 32 | (u32)gpr[GPR_RAX];
 
+	(void)exit;
 	if (value & ~CPUID_XCR0 || virt->cpl(&vcpu->arch) != 0 ||
 	    arch_xsetbv(&vcpu->arch, (u32)gpr[GPR_RCX], value) != 0)
 		return refuse_gp(vcpu);
-	return next_insn(vcpu, exit);
+	return EXIT_NEXT_INSN;
 }
 
 /* Guest memory is coherent without it: there is no device that does not snoop. */
 static enum exit_verdict exit_cache(struct vcpu *vcpu, const struct hv_exit *exit)
 {
-	return next_insn(vcpu, exit);
+	(void)vcpu;
+	(void)exit;
+	return EXIT_NEXT_INSN;
 }
 
 static enum exit_verdict exit_virt_insn(struct vcpu *vcpu, const struct hv_exit *exit)
@@ -253,9 +263,11 @@ static enum exit_verdict exit_pml_full(struct vcpu *vcpu, const struct hv_exit *
 
 static enum exit_verdict exit_shutdown(struct vcpu *vcpu, const struct hv_exit *exit)
 {
+	struct guest_state state;
+
 	(void)exit;
-	log_info("%s: triple fault at %llx", vcpu->vm->config.name,
-		 (unsigned long long)vcpu->arch.rip);
+	virt->get_state(&vcpu->arch, &state);
+	log_info("%s: triple fault at %llx", vcpu->vm->config.name, (unsigned long long)state.rip);
 	vm_stop(vcpu->vm, VM_END_TRIPLE_FAULT, 0);
 	return EXIT_RESCHEDULE;
 }

@@ -18,13 +18,15 @@
 #define FORGET_MAX  4096
 #define MAX_GFN	    (1ull << 40) /* 52 address bits */
 
-struct call {
-	struct vcpu *vcpu;
-	u64 arg[4];
-	enum exit_verdict verdict; /* EXIT_RESUME unless the call says otherwise */
-};
+/* Arguments are in the vCPU's registers; what a call means for the run loop, it says as a request. */
+typedef s64 (*call_handler)(struct vcpu *vcpu);
 
-typedef s64 (*call_handler)(struct call *call);
+static u64 argument(const struct vcpu *vcpu, unsigned i)
+{
+	static const u8 registers[] = {GPR_RDI, GPR_RSI, GPR_RDX, GPR_R10};
+
+	return vcpu->arch.gpr[registers[i]];
+}
 
 static s64 call_error(int err)
 {
@@ -47,9 +49,9 @@ static s64 call_error(int err)
 	}
 }
 
-static s64 call_ping(struct call *call)
+static s64 call_ping(struct vcpu *vcpu)
 {
-	(void)call;
+	(void)vcpu;
 	return 0;
 }
 
@@ -61,10 +63,10 @@ static void print(struct console *console, const char *text, size_t len)
 	spin_unlock(&console->lock);
 }
 
-static s64 call_console(struct call *call)
+static s64 call_console(struct vcpu *vcpu)
 {
-	struct vm *vm = call->vcpu->vm;
-	u64 from = call->arg[0], len = call->arg[1];
+	struct vm *vm = vcpu->vm;
+	u64 from = argument(vcpu, 0), len = argument(vcpu, 1);
 	char text[COPY_CHUNK];
 
 	if (len > CONSOLE_MAX || from + len < from)
@@ -81,61 +83,61 @@ static s64 call_console(struct call *call)
 	return (s64)len;
 }
 
-static s64 call_shutdown(struct call *call)
+static s64 call_shutdown(struct vcpu *vcpu)
 {
-	vm_stop(call->vcpu->vm, VM_END_SHUTDOWN, call->arg[0]);
-	call->verdict = EXIT_RESCHEDULE;
+	vm_stop(vcpu->vm, VM_END_SHUTDOWN, argument(vcpu, 0));
 	return 0;
 }
 
-static s64 call_yield(struct call *call)
+static s64 call_yield(struct vcpu *vcpu)
 {
-	call->verdict = EXIT_RESCHEDULE;
+	vcpu_request(vcpu, REQUEST_RESCHEDULE);
 	return 0;
 }
 
-static s64 call_time(struct call *call)
+static s64 call_time(struct vcpu *vcpu)
 {
 	u64 ticks = arch_ticks(), rate = arch_ticks_per_second();
 
-	(void)call;
+	(void)vcpu;
 	return (s64)(ticks / rate * 1000000000 + ticks % rate * 1000000000 / rate);
 }
 
-static struct vcpu *vcpu_named(const struct call *call, u64 index)
+static struct vcpu *vcpu_named(const struct vcpu *caller, u64 index)
 {
-	struct vm *vm = call->vcpu->vm;
+	struct vm *vm = caller->vm;
 
 	return index < vm->config.vcpus ? vm->vcpu[index] : NULL;
 }
 
-static s64 call_vcpu_start(struct call *call)
+static s64 call_vcpu_start(struct vcpu *vcpu)
 {
-	struct vcpu *vcpu = vcpu_named(call, call->arg[0]);
+	struct vcpu *target = vcpu_named(vcpu, argument(vcpu, 0));
 
-	if (!vcpu)
+	if (!target)
 		return HYPERCALL_ERROR_RANGE;
-	return call_error(vcpu_start(vcpu, call->vcpu, call->arg[1], call->arg[2], call->arg[3]));
+	return call_error(
+		vcpu_start(target, vcpu, argument(vcpu, 1), argument(vcpu, 2), argument(vcpu, 3)));
 }
 
-static s64 call_vcpu_count(struct call *call)
+static s64 call_vcpu_count(struct vcpu *vcpu)
 {
-	return call->vcpu->vm->config.vcpus;
+	return vcpu->vm->config.vcpus;
 }
 
-static s64 call_ipi(struct call *call)
+static s64 call_ipi(struct vcpu *vcpu)
 {
-	struct vcpu *vcpu = vcpu_named(call, call->arg[0]);
+	struct vcpu *target = vcpu_named(vcpu, argument(vcpu, 0));
 	u32 state;
 
-	if (!vcpu)
+	if (!target)
 		return HYPERCALL_ERROR_RANGE;
-	if (call->arg[1] < 32 || call->arg[1] >= VCPU_VECTORS)
+	if (argument(vcpu, 1) < 32 || argument(vcpu, 1) >= VCPU_VECTORS)
 		return HYPERCALL_ERROR_INVALID;
-	state = __atomic_load_n(&vcpu->state, __ATOMIC_ACQUIRE);
+	state = __atomic_load_n(&target->state, __ATOMIC_ACQUIRE);
 	if (state == VCPU_OFF || state == VCPU_GONE)
 		return HYPERCALL_ERROR_BUSY;
-	vcpu_raise_irq(vcpu, (u8)call->arg[1]);
+	vcpu_raise_irq(target, (u8)argument(vcpu, 1));
 	return 0;
 }
 
@@ -148,25 +150,25 @@ static s64 total_exits(const struct vcpu *vcpu)
 	return (s64)sum;
 }
 
-static s64 call_statistic(struct call *call)
+static s64 call_statistic(struct vcpu *vcpu)
 {
-	struct vcpu *vcpu = vcpu_named(call, call->arg[1]);
+	struct vcpu *target = vcpu_named(vcpu, argument(vcpu, 1));
 
-	if (call->arg[0] >= HYPERCALL_STATISTICS)
+	if (argument(vcpu, 0) >= HYPERCALL_STATISTICS)
 		return HYPERCALL_ERROR_INVALID;
-	if (!vcpu)
+	if (!target)
 		return HYPERCALL_ERROR_RANGE;
-	switch ((enum hypercall_statistic)call->arg[0]) {
+	switch ((enum hypercall_statistic)argument(vcpu, 0)) {
 	case HYPERCALL_STATISTIC_EXITS:
-		return total_exits(vcpu);
+		return total_exits(target);
 	case HYPERCALL_STATISTIC_FAULTS:
-		return (s64)vcpu->exits[HV_EXIT_STAGE2];
+		return (s64)target->exits[HV_EXIT_STAGE2];
 	case HYPERCALL_STATISTIC_SLICES:
-		return (s64)vcpu->slices;
+		return (s64)target->slices;
 	case HYPERCALL_STATISTIC_CPU:
-		return vcpu->cpu;
+		return target->cpu;
 	case HYPERCALL_STATISTIC_TURNS:
-		return (s64)sched_turns(vcpu->cpu);
+		return (s64)sched_turns(target->cpu);
 	case HYPERCALL_STATISTICS:
 		break;
 	}
@@ -174,9 +176,9 @@ static s64 call_statistic(struct call *call)
 }
 
 /* Arguments 0 and 1 as a range of gfns. What lies outside memory, mm refuses. */
-static bool range_of(const struct call *call, struct gfn_range *out)
+static bool range_of(const struct vcpu *vcpu, struct gfn_range *out)
 {
-	u64 first = call->arg[0], frames = call->arg[1];
+	u64 first = argument(vcpu, 0), frames = argument(vcpu, 1);
 
 	if (frames == 0 || first + frames < first || first + frames > MAX_GFN)
 		return false;
@@ -184,45 +186,45 @@ static bool range_of(const struct call *call, struct gfn_range *out)
 	return true;
 }
 
-static s64 call_protect(struct call *call)
+static s64 call_protect(struct vcpu *vcpu)
 {
 	struct gfn_range range;
-	u64 access = call->arg[2];
+	u64 access = argument(vcpu, 2);
 
-	if (!range_of(call, &range) ||
+	if (!range_of(vcpu, &range) ||
 	    (access != HYPERCALL_ACCESS_READ && access != HYPERCALL_ACCESS_WRITE))
 		return HYPERCALL_ERROR_INVALID;
 	return call_error(
-		addrspace_protect(call->vcpu->vm->memory, range, access == HYPERCALL_ACCESS_WRITE));
+		addrspace_protect(vcpu->vm->memory, range, access == HYPERCALL_ACCESS_WRITE));
 }
 
-static s64 call_discard(struct call *call)
+static s64 call_discard(struct vcpu *vcpu)
 {
 	struct gfn_range range;
 
-	if (!range_of(call, &range))
+	if (!range_of(vcpu, &range))
 		return HYPERCALL_ERROR_INVALID;
-	return call_error(addrspace_clear(call->vcpu->vm->memory, range, 0));
+	return call_error(addrspace_clear(vcpu->vm->memory, range, 0));
 }
 
-static s64 call_watch(struct call *call)
+static s64 call_watch(struct vcpu *vcpu)
 {
 	struct gfn_range range;
 
-	if (!range_of(call, &range))
+	if (!range_of(vcpu, &range))
 		return HYPERCALL_ERROR_INVALID;
-	return call_error(addrspace_clear_soft_dirty(call->vcpu->vm->memory, range));
+	return call_error(addrspace_clear_soft_dirty(vcpu->vm->memory, range));
 }
 
-static s64 call_forget(struct call *call)
+static s64 call_forget(struct vcpu *vcpu)
 {
 	struct gfn_range range;
 	int err = 0;
 
-	if (!range_of(call, &range) || gfn_range_frames(range) > FORGET_MAX)
+	if (!range_of(vcpu, &range) || gfn_range_frames(range) > FORGET_MAX)
 		return HYPERCALL_ERROR_INVALID;
 	for (u64 i = 0; err == 0 && i < gfn_range_frames(range); i++)
-		err = addrspace_exclusive(call->vcpu->vm->memory, gfn_add(range.start, i), NULL);
+		err = addrspace_exclusive(vcpu->vm->memory, gfn_add(range.start, i), NULL);
 	return call_error(err);
 }
 
@@ -242,27 +244,20 @@ static const call_handler calls[HYPERCALLS] = {
 	[HYPERCALL_FORGET] = call_forget,
 };
 
-static s64 dispatch(struct call *call)
+static s64 dispatch(struct vcpu *vcpu)
 {
-	u64 number = call->vcpu->arch.gpr[GPR_RAX];
+	u64 number = vcpu->arch.gpr[GPR_RAX];
 
-	if (unlikely(virt->cpl(&call->vcpu->arch) != 0))
+	if (unlikely(virt->cpl(&vcpu->arch) != 0))
 		return HYPERCALL_ERROR_PERMISSION;
 	if (unlikely(number >= HYPERCALLS))
 		return HYPERCALL_ERROR_NUMBER;
-	return calls[number](call);
+	return calls[number](vcpu);
 }
 
 enum exit_verdict exit_hypercall(struct vcpu *vcpu, const struct hv_exit *exit)
 {
-	u64 *gpr = vcpu->arch.gpr;
-	struct call call = {
-		.vcpu = vcpu,
-		.arg = {gpr[GPR_RDI], gpr[GPR_RSI], gpr[GPR_RDX], gpr[GPR_R10]},
-		.verdict = EXIT_RESUME,
-	};
-
-	virt->skip_insn(&vcpu->arch, exit);
-	gpr[GPR_RAX] = (u64)dispatch(&call);
-	return call.verdict;
+	(void)exit;
+	vcpu->arch.gpr[GPR_RAX] = (u64)dispatch(vcpu);
+	return EXIT_NEXT_INSN;
 }

@@ -105,11 +105,13 @@ static void write_byte(struct vm *vm, unsigned port, u8 value)
 
 	if (likely(device && device->write))
 		device->write(vm, port - device->first, value);
+	else if (device && device->write_wide)
+		device->write_wide(vm, value);
 	else
 		__atomic_add_fetch(&vm->lost_ports, 1, __ATOMIC_RELAXED);
 }
 
-static u32 read_port(struct vm *vm, unsigned port, unsigned size)
+static __cold u32 read_wide(struct vm *vm, unsigned port, unsigned size)
 {
 	u32 value = 0;
 
@@ -118,11 +120,11 @@ static u32 read_port(struct vm *vm, unsigned port, unsigned size)
 	return value;
 }
 
-static void write_port(struct vm *vm, unsigned port, unsigned size, u32 value)
+static __cold void write_wide(struct vm *vm, unsigned port, unsigned size, u32 value)
 {
 	const struct device *device = find_device(port);
 
-	if (unlikely(device && device->write_wide)) {
+	if (device && device->write_wide) {
 		device->write_wide(vm, value & (u32)BITS(8 * size - 1, 0));
 		return;
 	}
@@ -189,7 +191,7 @@ static bool move_element(struct string_io *io, struct gva at)
 {
 	struct vm *vm = io->vcpu->vm;
 	unsigned size = io->pio->size;
-	u32 value = io->pio->in ? read_port(vm, io->pio->port, size) : 0;
+	u32 value = io->pio->in ? read_wide(vm, io->pio->port, size) : 0;
 
 	for (unsigned i = 0; i < size; i++) {
 		u8 *byte = (u8 *)&value + i;
@@ -204,7 +206,7 @@ static bool move_element(struct string_io *io, struct gva at)
 		}
 	}
 	if (!io->pio->in)
-		write_port(vm, io->pio->port, size, value);
+		write_wide(vm, io->pio->port, size, value);
 	return true;
 }
 
@@ -222,10 +224,11 @@ static void advance(struct string_io *io, s64 step)
 static enum exit_verdict string_io(struct vcpu *vcpu, const struct hv_exit *exit)
 {
 	struct string_io io = {.vcpu = vcpu, .pio = &exit->pio};
-	s64 step = vcpu->arch.rflags & RFLAGS_DF ? -(s64)exit->pio.size : exit->pio.size;
 	struct gva at = exit->pio.address;
+	s64 step;
 
 	virt->get_state(&vcpu->arch, &io.state);
+	step = io.state.rflags & RFLAGS_DF ? -(s64)exit->pio.size : exit->pio.size;
 	io.mask = address_mask(&io.state);
 	io.pointer = exit->pio.in ? GPR_RDI : GPR_RSI;
 	for (unsigned i = 0; i < STRING_MAX; i++) {
@@ -239,11 +242,11 @@ static enum exit_verdict string_io(struct vcpu *vcpu, const struct hv_exit *exit
 			break;
 	}
 	if (!exit->pio.rep || (vcpu->arch.gpr[GPR_RCX] & io.mask) == 0)
-		virt->skip_insn(&vcpu->arch, exit);
+		return EXIT_NEXT_INSN;
 	return EXIT_RESUME;
 }
 
-static enum exit_verdict string_exit(struct vcpu *vcpu, const struct hv_exit *exit)
+static __cold enum exit_verdict string_exit(struct vcpu *vcpu, const struct hv_exit *exit)
 {
 	struct hv_exit known = *exit;
 
@@ -252,6 +255,18 @@ static enum exit_verdict string_exit(struct vcpu *vcpu, const struct hv_exit *ex
 	return string_io(vcpu, &known);
 }
 
+static __cold enum exit_verdict wide_exit(struct vcpu *vcpu, const struct hv_exit_pio *pio)
+{
+	u64 *rax = &vcpu->arch.gpr[GPR_RAX];
+
+	if (pio->in)
+		*rax = merge_rax(*rax, read_wide(vcpu->vm, pio->port, pio->size), pio->size);
+	else
+		write_wide(vcpu->vm, pio->port, pio->size, (u32)*rax);
+	return EXIT_NEXT_INSN;
+}
+
+/* Most are of one byte, and those take the straight way. */
 enum exit_verdict exit_pio(struct vcpu *vcpu, const struct hv_exit *exit)
 {
 	const struct hv_exit_pio *pio = &exit->pio;
@@ -259,10 +274,11 @@ enum exit_verdict exit_pio(struct vcpu *vcpu, const struct hv_exit *exit)
 
 	if (unlikely(pio->string))
 		return string_exit(vcpu, exit);
+	if (unlikely(pio->size != 1))
+		return wide_exit(vcpu, pio);
 	if (pio->in)
-		*rax = merge_rax(*rax, read_port(vcpu->vm, pio->port, pio->size), pio->size);
+		*rax = (*rax & ~0xffull) | read_byte(vcpu->vm, pio->port);
 	else
-		write_port(vcpu->vm, pio->port, pio->size, (u32)*rax);
-	virt->skip_insn(&vcpu->arch, exit);
-	return EXIT_RESUME;
+		write_byte(vcpu->vm, pio->port, (u8)*rax);
+	return EXIT_NEXT_INSN;
 }

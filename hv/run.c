@@ -4,7 +4,8 @@
  *
  *     run_cpu     choose a vCPU --------------------------------------+<--------------------+
  *                                                                     v                     |
- *     run_vcpu    load, and for one slice:    entry check ---> guest ---> handler --RESUME--+ (to the check)
+ *     run_vcpu    load, and for one slice:    entry check ---> guest ---> handler --RESUME--+ (to the check,
+ *                                                 |                          |              NEXT_INSN: one further)
  *                                                 |                          |
  *                                             a request                  RESCHEDULE ---> back to run_cpu
  *
@@ -54,25 +55,17 @@ static bool handle_requests(struct vcpu *vcpu)
 	return !(requests & (REQUEST_STOP | REQUEST_RESCHEDULE));
 }
 
-static __always_inline void enter_guest(struct vcpu *vcpu, u64 deadline, struct hv_exit *exit)
-{
-	struct stage2 *stage2 = vcpu->vm->stage2;
-
-	if (unlikely(stage2_enter(stage2)))
-		virt->flush_stage2(&vcpu->arch);
-	virt->run(&vcpu->arch, deadline, exit);
-	stage2_leave(stage2);
-}
-
+/* What does not change while the vCPU is loaded is read once, before the loop. */
 static void run_vcpu(struct vcpu *vcpu)
 {
-	u64 start = arch_ticks();
-	u64 deadline = start + sched_slice();
-	enum exit_verdict verdict = EXIT_RESUME;
+	const struct virt_ops *ops = virt;
+	struct stage2 *stage2 = vcpu->vm->stage2;
+	u64 start = arch_ticks(), deadline = start + sched_slice();
+	enum exit_verdict verdict;
 	struct hv_exit exit;
 
 	load(vcpu);
-	while (verdict == EXIT_RESUME) {
+	for (;;) {
 		arch_guest_enter();
 		if (unlikely(__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE))) {
 			arch_guest_leave();
@@ -80,10 +73,17 @@ static void run_vcpu(struct vcpu *vcpu)
 				break;
 			continue;
 		}
-		enter_guest(vcpu, deadline, &exit);
+		if (unlikely(stage2_enter(stage2)))
+			ops->flush_stage2(&vcpu->arch);
+		ops->run(&vcpu->arch, deadline, &exit);
+		stage2_leave(stage2);
 		arch_guest_leave();
 		vcpu->exits[exit.reason]++;
 		verdict = exit_handlers[exit.reason](vcpu, &exit);
+		if (likely(verdict == EXIT_NEXT_INSN))
+			ops->skip_insn(&vcpu->arch, &exit);
+		else if (verdict == EXIT_RESCHEDULE)
+			break;
 	}
 	sched_account(vcpu, arch_ticks() - start);
 }

@@ -93,7 +93,7 @@ void vcpu_halt(struct vcpu *vcpu)
 
 	spin_lock(&vm->lock);
 	__atomic_store_n(&vcpu->state, VCPU_HALTED, __ATOMIC_SEQ_CST);
-	if ((vcpu->arch.rflags & RFLAGS_IF) && highest_irq(vcpu) >= 0)
+	if (virt->can_inject(&vcpu->arch, GUEST_EVENT_IRQ) && highest_irq(vcpu) >= 0)
 		__atomic_store_n(&vcpu->state, VCPU_READY, __ATOMIC_SEQ_CST);
 	else
 		dead = --vm->awake == 0;

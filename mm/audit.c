@@ -104,6 +104,7 @@ static void check_counted(struct audit *audit, struct gfn gfn, ppte_t pte)
 }
 
 static void check_pte(struct audit *audit, struct gfn gfn, ppte_t pte)
+	LOCK_REQUIRES(&audit->as->lock)
 {
 	struct mfn mfn = ppte_mfn(pte);
 
@@ -120,7 +121,7 @@ static void check_pte(struct audit *audit, struct gfn gfn, ppte_t pte)
 		audit_found(audit, AUDIT_PTE_FRAME, gfn, mfn);
 }
 
-static void check_primary(struct audit *audit)
+static void check_primary(struct audit *audit) LOCK_REQUIRES(&audit->as->lock)
 {
 	struct gfn gfn = {0}, end = {BIT(PRIMARY_GFN_BITS)};
 	ppte_t *slot;
@@ -219,14 +220,14 @@ static void check_space(struct audit *audit, struct addrspace *as)
 	audit->as = as;
 	audit->report->spaces++;
 	spin_lock(&as->notifier.lock);
-	spin_lock(&as->lock);
+	spin_lock(&audit->as->lock);
 	check_zero_frame(audit);
 	for (unsigned i = 0; i < as->limbo_count; i++)
 		mark_own(audit, as->limbo[i]);
 	check_primary(audit);
 	if (as->notifier.view)
 		view_visit(&as->notifier.view->all, all, check_subscriber, audit);
-	spin_unlock(&as->lock);
+	spin_unlock(&audit->as->lock);
 	spin_unlock(&as->notifier.lock);
 	audit->as = NULL;
 }

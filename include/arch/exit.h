@@ -82,7 +82,8 @@ struct hv_exit_raw {
 
 /*
  * insn_len: length of the instruction that exited, where skipping it makes sense; the back end knows it even where the
- * hardware does not tell (no NRIPS). `raw` is always valid.
+ * hardware does not tell (no NRIPS). raw.reason is always valid, the infos where the hardware had
+ * something to tell.
  */
 struct hv_exit {
 	enum hv_exit_reason reason;

@@ -79,8 +79,9 @@ struct guest_event {
  * struct arch_vcpu: the part of a guest CPU that both back ends share and hv may touch while the
  * vCPU is not running.
  *
- * gpr		[o] RSP only across get_state, which fills it in, and set_state, which takes it from here
- * rip, rflags	[o] kept here between run() and the next run()
+ * gpr		[o] fifteen of them always; RSP as rip below
+ * rip, rflags	[o] brought here by get_state; only set_state changes them, and takes RSP from gpr.
+ *		Else they stay where the hardware keeps them: no exit pays for moving them
  * backend	[I] the back end's own state (VMCS, VMCB), NULL before vcpu_init
  * (o: owned by whoever owns the vCPU)
  */
@@ -90,7 +91,7 @@ struct arch_vcpu {
 	void *backend;
 	void *xsave; /* [I] guest FPU and XSAVE area, 64-byte aligned */
 	u64 xcr0; /* while not loaded; see arch_xcr0() */
-	u64 tsc_offset;
+	u64 tsc_offset; /* taken over at vcpu_load */
 };
 
 /*

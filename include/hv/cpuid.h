@@ -13,8 +13,7 @@
 #include <lib/types.h>
 
 #define CPUID_ENTRIES	  48
-#define CPUID_RANGE	  0x20 /* leaves of a range that can be in the table */
-#define CPUID_EXTENDED	  0x80000000u
+#define CPUID_INDEX	  128
 #define CPUID_SUBLEAF_ANY 0xffffffffu
 
 /* What is filled in when the guest asks. */
@@ -33,21 +32,36 @@ struct cpuid_entry {
 	u32 leaf, subleaf;
 	struct arch_cpuid value;
 	u8 fill;
-	bool more; /* the next entry is another subleaf of the same leaf */
-};
+	bool more;  /* the next entry is another subleaf of the same leaf */
+	bool plain; /* `value` is the answer, whatever the subleaf and whoever asks */
+} __aligned(32);
 
-/* first: index + 1 of a leaf's first entry in its range, 0: none, reads zero. */
+/*
+ * index: where a leaf's first entry is, by the two top bits and the five lowest of its number, which
+ * tell the leaves of all ranges apart. Entry 0 is for what is not there: all zero, leaf FFFFFFFFh.
+ */
 struct cpuid_table {
-	u8 basic[CPUID_RANGE], extended[CPUID_RANGE], hypervisor[2];
+	u8 index[CPUID_INDEX];
 	unsigned count;
 	struct cpuid_entry entry[CPUID_ENTRIES];
 };
+
+static inline unsigned cpuid_slot(u32 leaf)
+{
+	return leaf >> 30 << 5 | (leaf & 31);
+}
+
+/* The first entry of a leaf, if the entry's `leaf` is the one that was asked for. Pure. */
+static inline const struct cpuid_entry *cpuid_first(const struct cpuid_table *table, u32 leaf)
+{
+	return &table->entry[table->index[cpuid_slot(leaf)]];
+}
 
 /* Applies the policy for a VM of `vcpus`. `machine` is arch_cpuid(), or a test's. xcr0: arch_xcr0_allowed(). Pure. */
 void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, u64 xcr0,
 		       struct arch_cpuid (*machine)(u32 leaf, u32 subleaf));
 
-/* The entry for a leaf and subleaf; NULL: the guest reads zeroes. Pure. */
+/* The entry for a leaf and subleaf; entry 0, all zero, where the policy has none. Pure. */
 const struct cpuid_entry *cpuid_find(const struct cpuid_table *table, u32 leaf, u32 subleaf);
 
 /* What a vCPU is at this moment, for an entry with a `fill`. Pure. */

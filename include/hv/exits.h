@@ -10,7 +10,8 @@
 
 /* What the run loop does next. */
 enum exit_verdict {
-	EXIT_RESUME,	 /* enter the guest again */
+	EXIT_RESUME,	 /* enter the guest again, where it was or where an event takes it */
+	EXIT_NEXT_INSN,	 /* the same, behind the instruction that exited */
 	EXIT_RESCHEDULE, /* choose a vCPU afresh */
 };
 

@@ -5,6 +5,7 @@
 #include "svm_world.h"
 
 #include <asm/apic.h>
+#include <asm/features.h>
 #include <asm/percpu.h>
 #include <asm/regs.h>
 #include <asm/xsave.h>
@@ -33,6 +34,10 @@ void apic_timer_arm(u64 deadline)
 }
 
 void apic_timer_disarm(void)
+{
+}
+
+void features_forget_branches(void)
 {
 }
 

@@ -41,7 +41,7 @@ static void an_exception_waits_in_event_inj(void **state)
 	(void)state;
 	raise(VECTOR_UD, false, 0);
 	assert_int_equal(control->event_inj, 0x80000306);
-	assert_true(world.vcpu.rflags & RFLAGS_RF);
+	assert_true(world.svm.vmcb.save.rflags & RFLAGS_RF);
 	control->event_inj = 0;
 	raise(VECTOR_PF, true, 6);
 	assert_int_equal(control->event_inj, 0x600000b0e | EVENT_VALID);
@@ -94,7 +94,7 @@ static void an_interrupt_needs_if_and_no_shadow(void **state)
 {
 	(void)state;
 	assert_false(svm_can_inject(&world.vcpu, GUEST_EVENT_IRQ));
-	world.vcpu.rflags |= RFLAGS_IF;
+	world.svm.vmcb.save.rflags |= RFLAGS_IF;
 	assert_true(svm_can_inject(&world.vcpu, GUEST_EVENT_IRQ));
 	control->interrupt_shadow = 1;
 	assert_false(svm_can_inject(&world.vcpu, GUEST_EVENT_IRQ));
@@ -159,9 +159,9 @@ static void the_nmi_window_opens_behind_the_iret(void **state)
 	exit = svm_world_exit(SVM_EXIT_IRET, 0, 0);
 	assert_int_equal(exit.reason, HV_EXIT_INTERRUPT);
 	assert_false(control->intercept[INTERCEPT_MISC1] & IRET_BIT);
-	assert_true(world.vcpu.rflags & RFLAGS_TF);
+	assert_true(world.svm.vmcb.save.rflags & RFLAGS_TF);
 	assert_false(svm_can_inject(&world.vcpu, GUEST_EVENT_NMI));
-	world.vcpu.rflags &= ~RFLAGS_TF; /* popped by the IRET */
+	world.svm.vmcb.save.rflags &= ~RFLAGS_TF; /* popped by the IRET */
 	exit = svm_world_exit(SVM_EXIT_EXCEPTION + VECTOR_DB, 0, 0);
 	assert_int_equal(exit.reason, HV_EXIT_NMI_WINDOW);
 	assert_int_equal(control->event_inj, 0);
@@ -174,7 +174,7 @@ static void without_a_waiting_nmi_the_iret_runs_on(void **state)
 	svm_inject(&world.vcpu, &(struct guest_event){.type = GUEST_EVENT_NMI});
 	control->event_inj = 0;
 	svm_world_exit(SVM_EXIT_IRET, 0, 0);
-	assert_false(world.vcpu.rflags & RFLAGS_TF);
+	assert_false(world.svm.vmcb.save.rflags & RFLAGS_TF);
 	assert_true(svm_can_inject(&world.vcpu, GUEST_EVENT_NMI));
 }
 
@@ -186,7 +186,7 @@ static void debug_and_alignment_faults_go_back_to_the_guest(void **state)
 	(void)state;
 	assert_int_equal(exit.reason, HV_EXIT_INTERRUPT);
 	assert_int_equal(control->event_inj, exception(VECTOR_DB));
-	assert_false(world.vcpu.rflags & RFLAGS_RF);
+	assert_false(world.svm.vmcb.save.rflags & RFLAGS_RF);
 	control->event_inj = 0;
 	exit = svm_world_exit(SVM_EXIT_EXCEPTION + VECTOR_AC, 0, 0);
 	assert_int_equal(exit.reason, HV_EXIT_INTERRUPT);

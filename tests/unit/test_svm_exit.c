@@ -6,6 +6,7 @@
 #include "svm_world.h"
 
 #include <asm/regs.h>
+#include <lib/error.h>
 
 static void every_exit_code_has_a_name_and_a_reason(void **state)
 {
@@ -91,7 +92,7 @@ static void port_io_is_decoded(void **state)
 	assert_int_equal(exit.pio.size, 4);
 	assert_false(exit.pio.in);
 	svm_skip_insn(&world.vcpu, &exit);
-	assert_int_equal(world.vcpu.rip, 0x1001);
+	assert_int_equal(world.svm.vmcb.save.rip, 0x1001);
 	assert_int_equal(world.fetches, 0);
 }
 
@@ -153,7 +154,42 @@ static void without_assists_the_register_is_read_from_the_code(void **state)
 	svm_complete_exit(&world.vcpu, &exit);
 	assert_int_equal(exit.cr.gpr, GPR_R11);
 	svm_skip_insn(&world.vcpu, &exit);
-	assert_int_equal(world.vcpu.rip, 0x1004);
+	assert_int_equal(world.svm.vmcb.save.rip, 0x1004);
+}
+
+/* The code changed under the exit: nobody's register is written to CR4. */
+static void a_register_that_cannot_be_known_is_refused(void **state)
+{
+	struct hv_exit exit = svm_world_exit(SVM_EXIT_CR_WRITE + 4, 0, 0);
+
+	(void)state;
+	world.code_len = 2;
+	svm_complete_exit(&world.vcpu, &exit);
+	assert_int_equal(svm_write_cr(&world.vcpu, exit.cr.cr, 0), ERR_INVALID);
+	svm_world_code(0x0f, 0xa2, 0x90);
+	exit = svm_world_exit(SVM_EXIT_CR_WRITE + 4, 0, 0);
+	svm_complete_exit(&world.vcpu, &exit);
+	assert_int_equal(svm_write_cr(&world.vcpu, exit.cr.cr, 0), ERR_INVALID);
+}
+
+/* Selective CR0 intercept: MOV, and LMSW, which cannot clear PE. */
+static void lmsw_changes_four_bits_and_never_clears_pe(void **state)
+{
+	struct hv_exit exit = svm_world_exit(SVM_EXIT_CR0_SEL_WRITE, 0, 0);
+
+	(void)state;
+	world.svm.vmcb.save.cr0 = CR0_PE | CR0_ET | CR0_TS;
+	world.vcpu.gpr[GPR_RCX] = CR0_MP | CR0_WP;
+	svm_world_code(0x0f, 0x01, 0xf1);
+	svm_complete_exit(&world.vcpu, &exit);
+	assert_int_equal(exit.cr.cr, 0);
+	assert_true(exit.cr.has_value);
+	assert_int_equal(exit.cr.value, CR0_PE | CR0_ET | CR0_MP);
+	exit = svm_world_exit(SVM_EXIT_CR0_SEL_WRITE, 0, 0);
+	svm_world_code(0x0f, 0x22, 0xc2);
+	svm_complete_exit(&world.vcpu, &exit);
+	assert_false(exit.cr.has_value);
+	assert_int_equal(exit.cr.gpr, GPR_RDX);
 }
 
 static void redundant_prefixes_are_skipped_and_read_once(void **state)
@@ -163,20 +199,20 @@ static void redundant_prefixes_are_skipped_and_read_once(void **state)
 	(void)state;
 	svm_world_code(0x66, 0x67, 0x0f, 0xa2);
 	for (unsigned i = 0; i < 3; i++) {
-		world.vcpu.rip = 0x1000;
+		world.svm.vmcb.save.rip = 0x1000;
 		svm_skip_insn(&world.vcpu, &exit);
-		assert_int_equal(world.vcpu.rip, 0x1004);
+		assert_int_equal(world.svm.vmcb.save.rip, 0x1004);
 	}
 	assert_int_equal(world.fetches, 1);
 	world.svm.vmcb.save.cr3 = 0x5000;
-	world.vcpu.rip = 0x1000;
+	world.svm.vmcb.save.rip = 0x1000;
 	svm_skip_insn(&world.vcpu, &exit);
 	assert_int_equal(world.fetches, 2);
 	exit = svm_world_exit(SVM_EXIT_PAUSE, 0, 0);
 	svm_world_code(0xf3, 0x90);
-	world.vcpu.rip = 0x2001;
+	world.svm.vmcb.save.rip = 0x2001;
 	svm_skip_insn(&world.vcpu, &exit);
-	assert_int_equal(world.vcpu.rip, 0x2003);
+	assert_int_equal(world.svm.vmcb.save.rip, 0x2003);
 }
 
 static void unreadable_code_has_the_shortest_length(void **state)
@@ -186,12 +222,12 @@ static void unreadable_code_has_the_shortest_length(void **state)
 	(void)state;
 	world.code_len = 0;
 	svm_skip_insn(&world.vcpu, &exit);
-	assert_int_equal(world.vcpu.rip, 0x1003);
+	assert_int_equal(world.svm.vmcb.save.rip, 0x1003);
 	svm_world_code(0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
 		       0x66, 0x66);
-	world.vcpu.rip = 0x3000;
+	world.svm.vmcb.save.rip = 0x3000;
 	svm_skip_insn(&world.vcpu, &exit);
-	assert_int_equal(world.vcpu.rip, 0x3003);
+	assert_int_equal(world.svm.vmcb.save.rip, 0x3003);
 }
 
 static void next_rip_is_believed_where_there_is_one(void **state)
@@ -201,7 +237,7 @@ static void next_rip_is_believed_where_there_is_one(void **state)
 	(void)state;
 	world.svm.vmcb.control.next_rip = 0x1005;
 	svm_skip_insn(&world.vcpu, &exit);
-	assert_int_equal(world.vcpu.rip, 0x1005);
+	assert_int_equal(world.svm.vmcb.save.rip, 0x1005);
 	assert_int_equal(world.fetches, 0);
 }
 
@@ -210,16 +246,16 @@ static void a_32_bit_rip_wraps_and_a_64_bit_one_does_not(void **state)
 	struct hv_exit exit = svm_world_exit(SVM_EXIT_CPUID, 0, 0);
 
 	(void)state;
-	world.vcpu.rip = 0xfffffffe;
+	world.svm.vmcb.save.rip = 0xfffffffe;
 	svm_skip_insn(&world.vcpu, &exit);
-	assert_int_equal(world.vcpu.rip, 0);
+	assert_int_equal(world.svm.vmcb.save.rip, 0);
 	svm_world_long_mode();
-	world.vcpu.rip = 0xfffffffe;
+	world.svm.vmcb.save.rip = 0xfffffffe;
 	svm_skip_insn(&world.vcpu, &exit);
-	assert_int_equal(world.vcpu.rip, 0x100000000);
-	world.vcpu.rip = 0xffffffff80000ffe;
+	assert_int_equal(world.svm.vmcb.save.rip, 0x100000000);
+	world.svm.vmcb.save.rip = 0xffffffff80000ffe;
 	svm_skip_insn(&world.vcpu, &exit);
-	assert_int_equal(world.vcpu.rip, 0xffffffff80001000);
+	assert_int_equal(world.svm.vmcb.save.rip, 0xffffffff80001000);
 }
 
 /* RF and the interrupt shadow end with the instruction, and TF traps behind it. */
@@ -229,12 +265,12 @@ static void skipping_ends_what_lasts_one_instruction(void **state)
 
 	(void)state;
 	world.svm.vmcb.control.interrupt_shadow = 1;
-	world.vcpu.rflags |= RFLAGS_RF;
+	world.svm.vmcb.save.rflags |= RFLAGS_RF;
 	svm_skip_insn(&world.vcpu, &exit);
 	assert_int_equal(world.svm.vmcb.control.interrupt_shadow, 0);
-	assert_false(world.vcpu.rflags & RFLAGS_RF);
+	assert_false(world.svm.vmcb.save.rflags & RFLAGS_RF);
 	assert_int_equal(world.svm.vmcb.control.event_inj, 0);
-	world.vcpu.rflags |= RFLAGS_TF;
+	world.svm.vmcb.save.rflags |= RFLAGS_TF;
 	svm_skip_insn(&world.vcpu, &exit);
 	assert_int_equal(world.svm.vmcb.control.event_inj, 0x80000301);
 	assert_true(world.svm.vmcb.save.dr6 & BIT(14));
@@ -272,6 +308,8 @@ int main(void)
 		TEST(string_io_has_a_linear_address),
 		TEST(decode_assists_spare_the_fetch),
 		TEST(without_assists_the_register_is_read_from_the_code),
+		TEST(a_register_that_cannot_be_known_is_refused),
+		TEST(lmsw_changes_four_bits_and_never_clears_pe),
 		TEST(redundant_prefixes_are_skipped_and_read_once),
 		TEST(unreadable_code_has_the_shortest_length),
 		TEST(next_rip_is_believed_where_there_is_one),

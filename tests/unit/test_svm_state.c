@@ -176,6 +176,23 @@ static void a_control_register_write_forgets_translations(void **state)
 	assert_false(world.svm.vmcb.control.clean & (CLEAN_CR | CLEAN_ASID));
 }
 
+static void a_state_with_the_same_paging_keeps_translations(void **state)
+{
+	struct guest_state s;
+	u32 asid;
+
+	(void)state;
+	svm_forget_translations(&world.svm);
+	asid = world.svm.vmcb.control.asid;
+	svm_get_state(&world.vcpu, &s);
+	s.lstar = 0x1000;
+	assert_int_equal(svm_set_state(&world.vcpu, &s), 0);
+	assert_int_equal(world.svm.vmcb.control.asid, asid);
+	s.cr3 = 0x7000;
+	assert_int_equal(svm_set_state(&world.vcpu, &s), 0);
+	assert_int_not_equal(world.svm.vmcb.control.asid, asid);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, svm_world_setup)
 
 int main(void)
@@ -188,6 +205,7 @@ int main(void)
 		TEST(paging_switches_long_mode_on_and_off),
 		TEST(bad_control_register_writes_are_refused),
 		TEST(a_control_register_write_forgets_translations),
+		TEST(a_state_with_the_same_paging_keeps_translations),
 	};
 
 	return cmocka_run_group_tests_name("svm_state", tests, NULL, NULL);

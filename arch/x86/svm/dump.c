@@ -58,8 +58,7 @@ static void dump_registers(const struct arch_vcpu *vcpu)
 						"rsi", "rdi", "r8",  "r9",  "r10", "r11",
 						"r12", "r13", "r14", "r15"};
 
-	log_error("  rip %016llx rflags %016llx xcr0 %llx", (unsigned long long)vcpu->rip,
-		  (unsigned long long)vcpu->rflags, (unsigned long long)vcpu->xcr0);
+	log_error("  xcr0 %llx", (unsigned long long)vcpu->xcr0);
 	for (unsigned i = 0; i < GPRS; i += 4)
 		log_error("  %-3s %016llx %-3s %016llx %-3s %016llx %-3s %016llx", names[i],
 			  (unsigned long long)vcpu->gpr[i], names[i + 1],

@@ -80,7 +80,7 @@ bool svm_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type)
 		return false;
 	if (type == GUEST_EVENT_NMI)
 		return !svm->nmi_blocked && !svm->nmi_step;
-	return vcpu->rflags & RFLAGS_IF;
+	return svm->vmcb.save.rflags & RFLAGS_IF;
 }
 
 /*
@@ -114,7 +114,7 @@ static void svm_inject_exception(struct svm_vcpu *svm, const struct guest_event 
 		svm_dirty(svm, CLEAN_CR2);
 	}
 	if (event_is_fault(event->vector))
-		svm->vcpu->rflags |= RFLAGS_RF;
+		svm->vmcb.save.rflags |= RFLAGS_RF;
 	vmcb->control.event_inj = svm_event_combine(vmcb->control.event_inj, new);
 	if (!vmcb->control.event_inj)
 		svm_shut_down(svm);
@@ -197,8 +197,8 @@ void svm_exit_iret(struct svm_vcpu *svm, struct hv_exit *exit)
 	svm_intercept(svm, IRET_INTERCEPT, false);
 	if (svm->nmi_window) {
 		svm->nmi_step = true;
-		svm->nmi_step_tf = svm->vcpu->rflags & RFLAGS_TF;
-		svm->vcpu->rflags |= RFLAGS_TF | RFLAGS_RF;
+		svm->nmi_step_tf = svm->vmcb.save.rflags & RFLAGS_TF;
+		svm->vmcb.save.rflags |= RFLAGS_TF | RFLAGS_RF;
 	}
 }
 

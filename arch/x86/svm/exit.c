@@ -6,6 +6,7 @@
  * Why two: codes are 0 to a6h and from 400h. A code outside both, or in a hole, is
  * HV_EXIT_UNKNOWN: the VM stops with a dump, the machine goes on.
  */
+#include <arch/cpu.h>
 #include <asm/insn.h>
 #include <asm/percpu.h>
 #include <asm/regs.h>
@@ -14,13 +15,13 @@
 
 /*
  * The host's own: leaving the guest and STGI let a pending NMI, SMI or INIT happen, the window lets
- * interrupts in.
+ * interrupts in. A timer interrupt may be early: armed for an older deadline, or for one further away
+ * than the timer counts. Then the next run() arms it again.
  */
 static void decode_host_event(struct svm_vcpu *svm, struct hv_exit *exit)
 {
-	(void)svm;
 	cpu_irq_window();
-	if (percpu()->timer_fired)
+	if (percpu()->timer_fired && arch_ticks() >= svm->cpu->deadline)
 		exit->reason = HV_EXIT_TIMESLICE;
 }
 
@@ -63,7 +64,7 @@ static void decode_pio(struct svm_vcpu *svm, struct hv_exit *exit)
 	exit->pio.in = info & IOIO_IN;
 	exit->pio.string = info & IOIO_STRING;
 	exit->pio.rep = false;
-	exit->insn_len = (u8)(exit->raw.info2 - svm->vcpu->rip);
+	exit->insn_len = (u8)(exit->raw.info2 - svm->vmcb.save.rip);
 	if (unlikely(exit->pio.string))
 		decode_string_io(svm, exit);
 }
@@ -123,9 +124,15 @@ static void decode_invalid(struct svm_vcpu *svm, struct hv_exit *exit)
 		exit->reason = HV_EXIT_SHUTDOWN;
 }
 
+/* Nothing to add to the raw values, which only an exit with a decoder carries. */
+static void decode_unknown(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	(void)svm, (void)exit;
+}
+
 /* What is never intercepted has a name all the same: a dump should not say "unknown". */
 #define ROW(code, title, why, len, decoder) [SVM_EXIT_##code] = {HV_EXIT_##why, len, decoder, title}
-#define NOT_ASKED(code, title)		    ROW(code, title, UNKNOWN, 0, NULL)
+#define NOT_ASKED(code, title)		    ROW(code, title, UNKNOWN, 0, decode_unknown)
 #define SIXTEEN(code, title, why, len, decoder) \
 	[SVM_EXIT_##code... SVM_EXIT_##code + 15] = {HV_EXIT_##why, len, decoder, title}
 #define EXCEPTION(vector, title, decoder) \
@@ -135,10 +142,10 @@ static void decode_invalid(struct svm_vcpu *svm, struct hv_exit *exit)
 		(last)] = {HV_EXIT_EXCEPTION, 0, decode_exception, "exception"}
 
 const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END] = {
-	SIXTEEN(CR_READ, "CR read", UNKNOWN, 0, NULL),
+	SIXTEEN(CR_READ, "CR read", UNKNOWN, 0, decode_unknown),
 	SIXTEEN(CR_WRITE, "CR write", CR, 3, decode_cr_write),
-	SIXTEEN(DR_READ, "DR read", UNKNOWN, 0, NULL),
-	SIXTEEN(DR_WRITE, "DR write", UNKNOWN, 0, NULL),
+	SIXTEEN(DR_READ, "DR read", UNKNOWN, 0, decode_unknown),
+	SIXTEEN(DR_WRITE, "DR write", UNKNOWN, 0, decode_unknown),
 	EXCEPTIONS(0, VECTOR_DB - 1),
 	EXCEPTION(VECTOR_DB, "#DB", svm_exit_db),
 	EXCEPTIONS(VECTOR_DB + 1, VECTOR_AC - 1),
@@ -193,7 +200,7 @@ const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END] = {
 	ROW(XSETBV, "XSETBV", XSETBV, 3, NULL),
 	ROW(RDPRU, "RDPRU", VIRT_INSN, 0, NULL),
 	NOT_ASKED(EFER_WRITE_TRAP, "EFER write trap"),
-	SIXTEEN(CR_WRITE_TRAP, "CR write trap", UNKNOWN, 0, NULL),
+	SIXTEEN(CR_WRITE_TRAP, "CR write trap", UNKNOWN, 0, decode_unknown),
 	NOT_ASKED(INVLPGB, "INVLPGB"),
 	NOT_ASKED(INVLPGB_ILLEGAL, "INVLPGB illegal"),
 	NOT_ASKED(INVPCID, "INVPCID"),
@@ -208,14 +215,14 @@ const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END] = {
 
 const struct svm_exit_row svm_exits_high[SVM_EXIT_HIGH_END - SVM_EXIT_NPF] = {
 	HIGH(NPF, "#NPF", STAGE2, decode_npf),
-	HIGH(AVIC_INCOMPLETE_IPI, "AVIC incomplete IPI", UNKNOWN, NULL),
-	HIGH(AVIC_NOACCEL, "AVIC no acceleration", UNKNOWN, NULL),
-	HIGH(VMGEXIT, "VMGEXIT", UNKNOWN, NULL),
+	HIGH(AVIC_INCOMPLETE_IPI, "AVIC incomplete IPI", UNKNOWN, decode_unknown),
+	HIGH(AVIC_NOACCEL, "AVIC no acceleration", UNKNOWN, decode_unknown),
+	HIGH(VMGEXIT, "VMGEXIT", UNKNOWN, decode_unknown),
 };
 
 const struct svm_exit_row svm_exit_invalid = {HV_EXIT_ENTRY_FAILED, 0, decode_invalid,
 					      "invalid guest state"};
-const struct svm_exit_row svm_exit_unknown = {HV_EXIT_UNKNOWN, 0, NULL, "no such code"};
+const struct svm_exit_row svm_exit_unknown = {HV_EXIT_UNKNOWN, 0, decode_unknown, "no such code"};
 
 const struct svm_exit_row *svm_exit_row_slow(u64 code)
 {

@@ -18,8 +18,11 @@
 #include "svm.h"
 
 #define INSN_MAX    15
-#define OPCODE_LMSW 0x01 /* after 0F */
-#define CR_NONE	    0xff
+#define CR_NONE	    0xff /* no such register: write_cr() refuses it */
+
+#define OPCODE_TWO_BYTES 0x0f
+#define OPCODE_LMSW	 0x01 /* after 0F */
+#define OPCODE_MOV_TO_CR 0x22
 
 enum { SEGMENT_NONE = SEGS };
 
@@ -78,7 +81,7 @@ static void insn_read(struct svm_vcpu *svm, struct insn *insn)
 {
 	bool long_mode = insn_in_long_mode(svm);
 	u64 base = long_mode ? 0 : svm->vmcb.save.cs.base;
-	u64 linear = base + svm->vcpu->rip;
+	u64 linear = base + svm->vmcb.save.rip;
 	unsigned i = 0;
 
 	*insn = (struct insn){.segment = SEGMENT_NONE};
@@ -102,7 +105,7 @@ void svm_insn_init(struct svm_vcpu *svm)
 /* Returns the length. PAUSE's own F3 is in its shortest length already. */
 unsigned svm_insn_learn(struct svm_vcpu *svm, const struct hv_exit *exit)
 {
-	u64 rip = svm->vcpu->rip;
+	u64 rip = svm->vmcb.save.rip;
 	struct insn insn;
 
 	insn_read(svm, &insn);
@@ -172,7 +175,10 @@ static void complete_lmsw(struct svm_vcpu *svm, struct hv_exit *exit, const stru
 	exit->cr.value = (old & ~bits) | (source & bits) | (old & CR0_PE);
 }
 
-/* MOV to CR is 0F 22 /r: the register is ModRM's r/m, with REX.B above it. */
+/*
+ * MOV to CR is 0F 22 /r: the register is ModRM's r/m, with REX.B above it. Code that another vCPU has
+ * taken away or rewritten in the meantime gets a #GP(0).
+ */
 static void complete_cr(struct svm_vcpu *svm, struct hv_exit *exit)
 {
 	struct insn insn;
@@ -180,12 +186,14 @@ static void complete_cr(struct svm_vcpu *svm, struct hv_exit *exit)
 	if (exit->raw.info1 & CR_EXIT_MOV)
 		return;
 	insn_read(svm, &insn);
-	if (insn.opcode + 2 >= insn.count)
-		return;
-	if (insn.bytes[insn.opcode + 1] == OPCODE_LMSW)
+	if (insn.opcode + 2 >= insn.count || insn.bytes[insn.opcode] != OPCODE_TWO_BYTES)
+		exit->cr.cr = CR_NONE;
+	else if (insn.bytes[insn.opcode + 1] == OPCODE_MOV_TO_CR)
+		exit->cr.gpr = (u8)((insn.bytes[insn.opcode + 2] & 7) | (insn.rex & 1) << 3);
+	else if (insn.bytes[insn.opcode + 1] == OPCODE_LMSW)
 		complete_lmsw(svm, exit, &insn);
 	else
-		exit->cr.gpr = (u8)((insn.bytes[insn.opcode + 2] & 7) | (insn.rex & 1) << 3);
+		exit->cr.cr = CR_NONE;
 }
 
 void svm_complete_exit(struct arch_vcpu *vcpu, struct hv_exit *exit)

@@ -5,8 +5,12 @@
  * A set bit intercepts. All guests share both maps: the I/O map is constant (every port exits), the
  * MSR map is built once from msr_passthrough[] and never written again. An MSR has two bits, read below write, in
  * one of three ranges; one outside the ranges always exits.
+ *
+ * PAT exits although the VMCB holds it: QEMU 7.2 ignores G_PAT, so that a guest would write the
+ * host's PAT and the next guest read it.
  */
 #include <arch/virt.h>
+#include <asm/msr.h>
 #include "svm.h"
 
 /* One bit a port, and three more for an access that runs past port 0xffff. */
@@ -44,8 +48,10 @@ void svm_permmap_init(void)
 {
 	for (unsigned i = 0; i < MSRPM_SIZE; i++)
 		msrpm[i] = 0xff;
-	for (const struct msr_passthrough *m = msr_passthrough; m->index; m++)
-		(void)svm_msrpm_allow(msrpm, m->index, m->read, m->write);
+	for (const struct msr_passthrough *m = msr_passthrough; m->index; m++) {
+		if (m->index != MSR_PAT)
+			(void)svm_msrpm_allow(msrpm, m->index, m->read, m->write);
+	}
 }
 
 struct hpa svm_iopm(void)

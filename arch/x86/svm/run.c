@@ -12,7 +12,7 @@
  *     - CLGI and STGI: between them no interrupt or NMI can find half-switched state. Interrupts are
  *	 on (IF) inside, because with V_INTR_MASKING the host's IF decides whether one ends the guest
  *	 (APM 15.21.1); they are off again before STGI;
- *     - RIP, RFLAGS, RAX, RSP between the VMCB and struct arch_vcpu, where hv finds them.
+ *     - RAX between the VMCB and struct arch_vcpu. RIP, RSP and RFLAGS stay in the VMCB.
  *
  * The FPU, DR0-3 and XCR0 stay the guest's until vcpu_put. The APIC timer is programmed when the
  * deadline changes, not at each entry.
@@ -40,13 +40,16 @@ static __always_inline struct arch_vcpu *svm_enter(struct arch_vcpu *vcpu, struc
 	return (struct arch_vcpu *)guest.raw;
 }
 
-static __cold void svm_arm(u64 deadline)
+/* Another deadline than last time. Interrupts are off, so it is armed when svm_run() looks again. */
+static __cold void svm_arm_and_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
 {
 	if (deadline == NO_DEADLINE)
 		apic_timer_disarm();
 	else
 		apic_timer_arm(deadline);
 	percpu()->timer_deadline = deadline;
+	svm_of(vcpu)->cpu->deadline = deadline;
+	svm_run(vcpu, deadline, exit);
 }
 
 void svm_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
@@ -54,18 +57,12 @@ void svm_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
 	struct svm_vcpu *svm = svm_of(vcpu);
 
 	if (unlikely(!percpu_timer_armed_for(deadline)))
-		svm_arm(deadline);
-	svm->vmcb.save.rip = vcpu->rip;
-	svm->vmcb.save.rflags = vcpu->rflags;
-	svm->vmcb.save.rsp = vcpu->gpr[GPR_RSP];
+		return svm_arm_and_run(vcpu, deadline, exit);
 	svm->vmcb.save.rax = vcpu->gpr[GPR_RAX];
 
 	vcpu = svm_enter(vcpu, svm->vmcb_pa, svm->host_vmcb);
 
 	svm = svm_of(vcpu);
-	vcpu->rip = svm->vmcb.save.rip;
-	vcpu->rflags = svm->vmcb.save.rflags;
-	vcpu->gpr[GPR_RSP] = svm->vmcb.save.rsp;
 	vcpu->gpr[GPR_RAX] = svm->vmcb.save.rax;
 	svm->vmcb.control.tlb_control = TLB_FLUSH_NONE;
 	svm->vmcb.control.clean = CLEAN_ALL;
@@ -92,14 +89,14 @@ static u64 svm_insn_len(struct svm_vcpu *svm, const struct hv_exit *exit, u64 ri
 	return exit->reason == HV_EXIT_PIO ? exit->insn_len : svm_insn_learn(svm, exit);
 }
 
-static void svm_skip_slowly(struct arch_vcpu *vcpu, const struct hv_exit *exit)
+static void svm_skip_slowly(struct svm_vcpu *svm, const struct hv_exit *exit)
 {
-	struct svm_vcpu *svm = svm_of(vcpu);
+	struct vmcb_save *save = &svm->vmcb.save;
 
-	vcpu->rip = svm_wrap_rip(svm, vcpu->rip + svm_insn_len(svm, exit, vcpu->rip));
+	save->rip = svm_wrap_rip(svm, save->rip + svm_insn_len(svm, exit, save->rip));
 	svm->vmcb.control.interrupt_shadow = 0;
-	vcpu->rflags &= ~RFLAGS_RF;
-	if (vcpu->rflags & RFLAGS_TF)
+	save->rflags &= ~RFLAGS_RF;
+	if (save->rflags & RFLAGS_TF)
 		svm_single_step(svm);
 }
 
@@ -110,7 +107,7 @@ static void svm_skip_slowly(struct arch_vcpu *vcpu, const struct hv_exit *exit)
 void svm_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
-	u64 rip = vcpu->rip, next = svm->vmcb.control.next_rip;
+	u64 rip = svm->vmcb.save.rip, next = svm->vmcb.control.next_rip;
 	const struct insn_prefixes *known = &svm->insn[rip % INSN_CACHE];
 
 	if (!next) {
@@ -118,11 +115,11 @@ void svm_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit)
 		if (exit->reason != HV_EXIT_PIO) {
 			next += known->count;
 			if (unlikely(known->rip != rip || known->cr3 != svm->vmcb.save.cr3))
-				return svm_skip_slowly(vcpu, exit);
+				return svm_skip_slowly(svm, exit);
 		}
 	}
-	if (unlikely((u32)next < (u32)rip || vcpu->rflags & (RFLAGS_TF | RFLAGS_RF)))
-		return svm_skip_slowly(vcpu, exit);
-	vcpu->rip = next;
+	if (unlikely((u32)next < (u32)rip || svm->vmcb.save.rflags & (RFLAGS_TF | RFLAGS_RF)))
+		return svm_skip_slowly(svm, exit);
+	svm->vmcb.save.rip = next;
 	svm->vmcb.control.interrupt_shadow = 0;
 }

@@ -75,8 +75,9 @@ void svm_get_state(struct arch_vcpu *vcpu, struct guest_state *state)
 #undef GET
 	for (unsigned i = 0; i < SEGS; i++)
 		state->seg[segments[i].segment] = segment_to_guest(svm_segment(save, i));
-	state->rip = vcpu->rip;
-	state->rflags = vcpu->rflags;
+	state->rip = vcpu->rip = save->rip;
+	state->rflags = vcpu->rflags = save->rflags;
+	vcpu->gpr[GPR_RSP] = save->rsp;
 	state->efer = save->efer & ~EFER_SVME;
 	state->pat = save->g_pat;
 	state->gdtr.base = save->gdtr.base;
@@ -163,6 +164,13 @@ static u8 state_cpl(const struct guest_state *s)
 	return s->rflags & RFLAGS_VM ? 3 : (u8)ATTR_DPL(s->seg[SEG_SS].attr);
 }
 
+/* Do translations made under the old registers still hold? */
+static bool same_translation(const struct vmcb_save *save, const struct guest_state *s)
+{
+	return save->cr0 == s->cr0 && save->cr3 == s->cr3 && save->cr4 == s->cr4 &&
+	       save->efer == (s->efer | EFER_SVME);
+}
+
 int svm_set_state(struct arch_vcpu *vcpu, const struct guest_state *state)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
@@ -170,13 +178,16 @@ int svm_set_state(struct arch_vcpu *vcpu, const struct guest_state *state)
 
 	if (!state_valid(state))
 		return ERR_INVALID;
+	if (!same_translation(save, state))
+		svm_forget_translations(svm);
 #define SET(name) save->name = state->name;
 	SAVE_REGISTERS(SET)
 #undef SET
 	for (unsigned i = 0; i < SEGS; i++)
 		*svm_segment(save, i) = segment_from_guest(&state->seg[segments[i].segment]);
-	vcpu->rip = state->rip;
-	vcpu->rflags = state->rflags;
+	save->rip = vcpu->rip = state->rip;
+	save->rflags = vcpu->rflags = state->rflags;
+	save->rsp = vcpu->gpr[GPR_RSP];
 	save->efer = state->efer | EFER_SVME;
 	save->g_pat = state->pat;
 	save->cpl = state_cpl(state);
@@ -185,6 +196,5 @@ int svm_set_state(struct arch_vcpu *vcpu, const struct guest_state *state)
 	svm->vmcb.control.interrupt_shadow = !!(state->interruptibility & (SHADOW_STI | SHADOW_SS));
 	svm->nmi_blocked = state->interruptibility & SHADOW_NMI;
 	svm_dirty(svm, CLEAN_ALL);
-	svm_forget_translations(svm);
 	return 0;
 }

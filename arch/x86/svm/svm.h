@@ -26,11 +26,13 @@
  * host_vmcb	[I] the host's FS, GS, TR, LDTR and syscall MSRs, saved once by VMSAVE: they do not
  *		change after boot, so an exit only has to load them
  * asids	[c] the ASIDs in use
+ * deadline	[c] what run() armed the timer for last
  */
 struct svm_cpu {
 	struct hpa hsave;
 	struct hpa host_vmcb;
 	struct asid_pool asids;
+	u64 deadline;
 };
 
 /* What CPUID 8000_000A EDX offers that this back end uses; the same on every CPU. [I] */
@@ -146,11 +148,12 @@ static inline void svm_exit_decode(struct svm_vcpu *svm, struct hv_exit *exit)
 	const struct svm_exit_row *row = svm_exit_row(control->exit_code);
 
 	exit->raw.reason = control->exit_code;
-	exit->raw.info1 = control->exit_info1;
-	exit->raw.info2 = control->exit_info2;
 	__builtin_memcpy(exit, row, SVM_EXIT_HEAD);
-	if (row->decode)
+	if (row->decode) {
+		exit->raw.info1 = control->exit_info1;
+		exit->raw.info2 = control->exit_info2;
 		row->decode(svm, exit);
+	}
 }
 
 /* event.c */

@@ -81,6 +81,8 @@ static void svm_reset_save(struct vmcb_save *save)
 	save->gdtr = save->idtr = reset_segment(0);
 	save->ldtr = reset_segment(0x82);
 	save->tr = reset_segment(0x8b);
+	save->rip = 0xfff0;
+	save->rflags = RFLAGS_R1;
 	save->efer = EFER_SVME; /* VMRUN wants it; get_state() hides it */
 	save->cr0 = CR0_CD | CR0_NW | CR0_ET;
 	save->dr6 = DR6_RESET;
@@ -133,8 +135,6 @@ int svm_vcpu_init(struct arch_vcpu *vcpu, const struct vcpu_setup *setup)
 	svm_reset_control(&svm->vmcb.control, setup);
 	svm_reset_save(&svm->vmcb.save);
 	memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
-	vcpu->rip = 0xfff0;
-	vcpu->rflags = RFLAGS_R1;
 	vcpu->backend = svm;
 	return 0;
 }
