@@ -165,6 +165,14 @@ static void on_other(struct vmx_vcpu *v, struct hv_exit *exit)
 	exit->raw.info1 = vmcs_read(VMCS_EXIT_QUALIFICATION);
 }
 
+static void on_pml_full(struct vmx_vcpu *v, struct hv_exit *exit)
+{
+	exit->raw.info1 = vmcs_read(VMCS_EXIT_QUALIFICATION);
+	vmx_requeue_event(v);
+	if ((exit->raw.info1 & EVENT_NMI_UNBLOCKED) && !v->event)
+		block_nmi_again();
+}
+
 /* A kick (run.c: it may have cleared the deadline), or one beyond what the timer can hold, ends no slice. */
 static void on_timer(struct vmx_vcpu *v, struct hv_exit *exit)
 {
@@ -261,7 +269,7 @@ const struct vmx_exit_info vmx_exits[VMX_EXITS] = {
 	[59] = INSN("VMFUNC", HV_EXIT_VIRT_INSN),
 	[60] = OFF("ENCLS"),
 	[61] = OFF("RDSEED"),
-	[62] = PLAIN("page-modification log full", HV_EXIT_PML_FULL, on_other),
+	[62] = PLAIN("page-modification log full", HV_EXIT_PML_FULL, on_pml_full),
 	[63] = OFF("XSAVES"),
 };
 /* clang-format on */

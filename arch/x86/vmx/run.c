@@ -143,7 +143,7 @@ failed:
 /* Most exits are an instruction that hv carries out: for these, as little as can be. */
 static __always_inline void decode(struct vmx_vcpu *v, struct hv_exit *exit)
 {
-	u32 reason = vmcs_read(VMCS_EXIT_REASON);
+	u64 reason = vmcs_read(VMCS_EXIT_REASON);
 	const struct vmx_exit_info *info = vmx_exit_info(reason);
 
 	exit->reason = info->reason;

@@ -191,8 +191,11 @@ int vmx_set_state(struct arch_vcpu *vcpu, const struct guest_state *state)
 	before = vmx_borrow(v);
 	write_state(v, state);
 	vmx_return(v, before);
-	/* CR3 or CR0 may have changed under translations that are tagged with our VPID. */
-	vmx_invvpid(INV_SINGLE, v->vpid);
+	/* CR3 or CR0 may have changed under translations with our VPID, here or where it ran last. */
+	if (v->loaded)
+		vmx_invvpid(INV_SINGLE, v->vpid);
+	else
+		v->cpu = NO_CPU;
 	return 0;
 }
 

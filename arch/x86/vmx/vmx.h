@@ -150,7 +150,7 @@ enum vmx_exit_kind { VMX_EXIT_OTHER, VMX_EXIT_INSN };
 #define VMX_EXITS 64
 extern const struct vmx_exit_info vmx_exits[VMX_EXITS], vmx_exit_unknown;
 
-static inline const struct vmx_exit_info *vmx_exit_info(u32 reason)
+static inline const struct vmx_exit_info *vmx_exit_info(u64 reason)
 {
 	if (likely(reason < VMX_EXITS))
 		return &vmx_exits[reason];
