@@ -68,9 +68,9 @@ static bool may_run(unsigned task)
 
 static void switch_to(unsigned next)
 {
-	unsigned from = explore.current;
+	unsigned from = sched.current;
 
-	explore.current = next;
+	sched.current = next;
 	sched.task[next].state = TASK_READY;
 	sim_set_cpu(next);
 	if (from != next)
@@ -84,11 +84,11 @@ static unsigned choose(unsigned limit)
 
 	assert_true(at < CHOICES);
 	if (at >= sched.length) {
-		explore.choice[at].choice = 0;
+		sched.choice[at].choice = 0;
 		sched.length = at + 1;
 	}
-	explore.choice[at].limit = limit;
-	return explore.choice[at].choice;
+	sched.choice[at].limit = limit;
+	return sched.choice[at].choice;
 }
 
 /* The tasks that may run, the others after the current one if that may. */
@@ -96,10 +96,10 @@ static unsigned candidates(unsigned *out)
 {
 	unsigned count = 0;
 
-	if (may_run(explore.current))
-		out[count++] = explore.current;
+	if (may_run(sched.current))
+		out[count++] = sched.current;
 	for (unsigned i = 0; i < SCHED_TASKS; i++)
-		if (i != explore.current && may_run(i))
+		if (i != sched.current && may_run(i))
 			out[count++] = i;
 	return count;
 }
@@ -125,11 +125,11 @@ void sched_point(const char *name)
 /* All wait, but perhaps one of them for nothing but another try: each in turn. */
 static unsigned next_waiting(void)
 {
-	unsigned next = explore.current;
+	unsigned next = sched.current;
 
 	do
 		next = (next + 1) % SCHED_TASKS;
-	while (sched.task[next].state != TASK_WAITING && next != explore.current);
+	while (sched.task[next].state != TASK_WAITING && next != sched.current);
 	return next;
 }
 
@@ -153,10 +153,10 @@ void sched_wait(void)
 {
 	if (!sched.running)
 		return;
-	sched.task[explore.current].state = TASK_WAITING;
-	sched.task[explore.current].waits_since = sched.progress;
+	sched.task[sched.current].state = TASK_WAITING;
+	sched.task[sched.current].waits_since = sched.progress;
 	give_way("wait");
-	sched.task[explore.current].state = TASK_READY;
+	sched.task[sched.current].state = TASK_READY;
 }
 
 void __wrap_spin_lock(struct spinlock *lock);
@@ -170,7 +170,7 @@ void __wrap_spin_lock(struct spinlock *lock)
 
 static void task_main(void)
 {
-	unsigned me = explore.current;
+	unsigned me = sched.current;
 	bool left = false;
 
 	sched.scenario->task[me](sched.scenario->world);
@@ -213,7 +213,7 @@ static void run_schedule(const struct sched_scenario *scenario)
 	sim_on_race_point = sched_point;
 	for (unsigned i = 0; i < SCHED_TASKS; i++)
 		start_task(i);
-	explore.current = 0;
+	sched.current = 0;
 	sched.running = true;
 	swapcontext(&sched.main, &sched.task[0].context);
 	sched.running = false;
@@ -230,8 +230,8 @@ static bool next_schedule(void)
 	while (sched.length) {
 		unsigned last = sched.length - 1;
 
-		if (explore.choice[last].choice + 1u < explore.choice[last].limit) {
-			explore.choice[last].choice++;
+		if (sched.choice[last].choice + 1u < sched.choice[last].limit) {
+			sched.choice[last].choice++;
 			return true;
 		}
 		sched.length--;
