@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lapic.c: a guest CPU's local APIC. lapic.h tells the contract.
+ *
+ *      accept(v) --> IRR --pending(): class above PPR?--> acknowledge: ISR --EOI--> done
+ *
+ * LAPIC-1 A vector is pending only if its priority class is above that of PPR = max(TPR, highest in service).
+ * LAPIC-2 An EOI ends the highest vector in service, and names it when it was level-triggered.
+ * LAPIC-3 In x2APIC mode a reserved register or bit is #GP; in xAPIC mode it reads 0 and writes are lost.
+ */
+#include <ck_pr.h>
+#include <hv/lapic.h>
+
+enum lvt { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR };
+
+#define LVT_MASKED	    BIT(16)
+#define LVT_MODE(lvt)	    ((lvt) >> 17 & 3)
+#define SVR_ENABLED	    BIT(8)
+#define ESR_RECEIVE_ILLEGAL BIT(6)
+#define ESR_SEND_ILLEGAL    BIT(5)
+#define ESR_ILLEGAL_REG	    BIT(7)
+#define BASE_BSP	    BIT(8)
+#define BASE_X2APIC	    BIT(10)
+#define BASE_ENABLED	    BIT(11)
+#define VERSION		    (0x14 | (LAPIC_LVTS - 1) << 16)
+
+enum timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE };
+
+void lapic_reset(struct lapic *apic)
+{
+	u32 id = apic->id;
+	u64 base = apic->base;
+
+	*apic = (struct lapic){.id = id, .base = base, .dfr = ~0u, .svr = 0xff};
+	apic->timer_deadline = LAPIC_NEVER;
+	for (unsigned i = 0; i < LAPIC_LVTS; i++)
+		apic->lvt[i] = LVT_MASKED;
+	if (lapic_is_x2apic(apic))
+		apic->ldr = (id >> 4) << 16 | BIT(id & 15);
+}
+
+void lapic_init(struct lapic *apic, u32 id, bool boot_cpu)
+{
+	apic->id = id;
+	apic->base = LAPIC_BASE | BASE_ENABLED | (boot_cpu ? BASE_BSP : 0);
+	lapic_reset(apic);
+	/* Virtual wire, as the BIOS leaves it: the 8259 reaches the boot CPU through LINT0. */
+	if (boot_cpu) {
+		apic->lvt[LVT_LINT0] = LAPIC_EXTINT << 8;
+		apic->lvt[LVT_LINT1] = LAPIC_NMI << 8;
+	}
+}
+
+bool lapic_write_base(struct lapic *apic, u64 value)
+{
+	bool enable = value & BASE_ENABLED, x2apic = value & BASE_X2APIC;
+	bool was_x2apic = lapic_is_x2apic(apic);
+
+	/* The page stays where it is: moving it is #GP, which no guest we know of tries. */
+	if ((value & ~(BASE_BSP | BASE_X2APIC | BASE_ENABLED)) != LAPIC_BASE || (x2apic && !enable))
+		return false;
+	if ((was_x2apic && enable && !x2apic) || (!lapic_is_enabled(apic) && x2apic))
+		return false; /* SDM figure 11-27 has no such arrow */
+	apic->base = (value & ~BASE_BSP) | (apic->base & BASE_BSP);
+	if (!enable || x2apic != was_x2apic)
+		lapic_reset(apic);
+	return true;
+}
+
+static int highest(const u32 bits[8])
+{
+	for (int i = 7; i >= 0; i--) {
+		u32 word = ck_pr_load_32(&bits[i]);
+
+		if (word)
+			return i * 32 + 31 - __builtin_clz(word);
+	}
+	return LAPIC_NONE;
+}
+
+static u32 processor_priority(const struct lapic *apic)
+{
+	int in_service = highest(apic->isr);
+	u32 service_class = in_service < 0 ? 0 : in_service & 0xf0;
+
+	return (apic->tpr & 0xf0) >= service_class ? apic->tpr : service_class;
+}
+
+int lapic_pending(const struct lapic *apic)
+{
+	int vector = highest(apic->irr);
+
+	if (vector < 0 || (u32)(vector & 0xf0) <= (processor_priority(apic) & 0xf0))
+		return LAPIC_NONE;
+	return vector;
+}
+
+void lapic_acknowledge(struct lapic *apic, u8 vector)
+{
+	ck_pr_and_32(&apic->irr[vector / 32], ~(1u << vector % 32));
+	apic->isr[vector / 32] |= 1u << vector % 32;
+}
+
+void lapic_accept(struct lapic *apic, u8 vector, bool level)
+{
+	u32 bit = 1u << vector % 32;
+
+	if (vector < 16) {
+		ck_pr_or_32(&apic->esr_pending, ESR_RECEIVE_ILLEGAL);
+		return;
+	}
+	if (!(ck_pr_load_32(&apic->svr) & SVR_ENABLED))
+		return;
+	if (level)
+		ck_pr_or_32(&apic->tmr[vector / 32], bit);
+	else
+		ck_pr_and_32(&apic->tmr[vector / 32], ~bit);
+	ck_pr_or_32(&apic->irr[vector / 32], bit);
+}
+
+static void end_of_interrupt(struct lapic *apic, struct lapic_action *action)
+{
+	int vector = highest(apic->isr);
+
+	if (vector < 0)
+		return;
+	apic->isr[vector / 32] &= ~(1u << vector % 32);
+	if (apic->tmr[vector / 32] & 1u << vector % 32) {
+		action->effect = LAPIC_END_OF_INTERRUPT;
+		action->vector = vector;
+	}
+}
+
+/* Decodes the interrupt command register (SDM figure 11-12, x2APIC: 11-28). */
+static void send(struct lapic *apic, struct lapic_action *action)
+{
+	struct lapic_ipi *ipi = &action->ipi;
+
+	ipi->vector = apic->icr;
+	ipi->delivery = apic->icr >> 8 & 7;
+	ipi->level_deassert = ipi->delivery == LAPIC_INIT && !(apic->icr & BIT(14));
+	ipi->to.logical = apic->icr & BIT(11);
+	ipi->to.shorthand = apic->icr >> 18 & 3;
+	ipi->to.id = apic->icr >> (lapic_is_x2apic(apic) ? 32 : 56);
+	if (ipi->delivery <= LAPIC_LOWEST && ipi->vector < 16)
+		apic->esr_pending |= ESR_SEND_ILLEGAL;
+	else
+		action->effect = LAPIC_SEND;
+}
+
+static unsigned timer_shift(const struct lapic *apic)
+{
+	unsigned code = (apic->divide & 3) | (apic->divide >> 1 & 4);
+
+	return (code + 1) & 7; /* 000 is 2, 110 is 128, 111 is 1 (SDM figure 11-10) */
+}
+
+static u64 timer_period(const struct lapic *apic)
+{
+	return (u64)apic->initial << timer_shift(apic);
+}
+
+static unsigned timer_mode(const struct lapic *apic)
+{
+	return LVT_MODE(apic->lvt[LVT_TIMER]);
+}
+
+static void start_timer(struct lapic *apic, u64 now)
+{
+	if (timer_mode(apic) == TIMER_DEADLINE)
+		return;
+	apic->timer_start = now;
+	apic->timer_deadline = apic->initial ? now + timer_period(apic) : LAPIC_NEVER;
+}
+
+static u32 timer_count(const struct lapic *apic, u64 now)
+{
+	if (apic->timer_deadline == LAPIC_NEVER || timer_mode(apic) == TIMER_DEADLINE ||
+	    now >= apic->timer_deadline)
+		return 0;
+	return (apic->timer_deadline - now) >> timer_shift(apic);
+}
+
+u64 lapic_timer_due(const struct lapic *apic)
+{
+	return apic->timer_deadline;
+}
+
+bool lapic_timer_expire(struct lapic *apic, u64 now)
+{
+	u32 lvt = apic->lvt[LVT_TIMER];
+
+	if (now < apic->timer_deadline)
+		return false;
+	if (timer_mode(apic) == TIMER_PERIODIC) {
+		u64 missed = (now - apic->timer_deadline) / timer_period(apic);
+
+		apic->timer_deadline += (missed + 1) * timer_period(apic);
+	} else {
+		apic->timer_deadline = LAPIC_NEVER;
+	}
+	if (lvt & LVT_MASKED)
+		return false;
+	lapic_accept(apic, lvt, false);
+	return true;
+}
+
+u64 lapic_read_deadline(const struct lapic *apic)
+{
+	if (timer_mode(apic) != TIMER_DEADLINE || apic->timer_deadline == LAPIC_NEVER)
+		return 0;
+	return apic->timer_deadline;
+}
+
+void lapic_write_deadline(struct lapic *apic, u64 value)
+{
+	if (timer_mode(apic) == TIMER_DEADLINE)
+		apic->timer_deadline = value ? value : LAPIC_NEVER;
+}
+
+/* Local vector table entries: what a guest may set in each (SDM figure 11-8). */
+static void write_lvt(struct lapic *apic, enum lvt which, u32 value)
+{
+	static const u32 writable[LAPIC_LVTS] = {
+		[LVT_TIMER] = 0x700ff, [LVT_THERMAL] = 0x107ff, [LVT_PERF] = 0x107ff,
+		[LVT_LINT0] = 0x1a7ff, [LVT_LINT1] = 0x1a7ff,	[LVT_ERROR] = 0x100ff,
+	};
+	bool was_deadline = timer_mode(apic) == TIMER_DEADLINE;
+
+	value &= writable[which];
+	if (!(apic->svr & SVR_ENABLED))
+		value |= LVT_MASKED;
+	apic->lvt[which] = value;
+	/* Changing to or from deadline mode disarms the timer (SDM 11.5.4.1). */
+	if (which == LVT_TIMER && (timer_mode(apic) == TIMER_DEADLINE) != was_deadline)
+		apic->timer_deadline = LAPIC_NEVER;
+}
+
+static void write_svr(struct lapic *apic, u32 value)
+{
+	apic->svr = value & 0x1ff;
+	if (value & SVR_ENABLED)
+		return;
+	for (unsigned i = 0; i < LAPIC_LVTS; i++)
+		apic->lvt[i] |= LVT_MASKED; /* SDM 11.4.7.2 */
+}
+
+static void write_icr(struct lapic *apic, u64 value, struct lapic_action *action)
+{
+	apic->icr = lapic_is_x2apic(apic) ? value & ~BIT(12)
+					  : (u64)apic->icr_high << 32 | ((u32)value & ~BIT(12));
+	send(apic, action);
+}
+
+/* Registers that only one of the modes has, and LDR, which only xAPIC may write. */
+static bool exists(const struct lapic *apic, unsigned reg, bool write)
+{
+	if (lapic_is_x2apic(apic))
+		return reg != LAPIC_DFR && reg != LAPIC_ICR2 && reg != LAPIC_APR &&
+		       !(write && (reg == LAPIC_LDR || reg == LAPIC_ID));
+	return reg != LAPIC_SELF_IPI;
+}
+
+static void write_register(struct lapic *apic, unsigned reg, u32 value, u64 now,
+			   struct lapic_action *action)
+{
+	switch (reg) {
+	case LAPIC_TPR:
+		apic->tpr = value & 0xff;
+		break;
+	case LAPIC_EOI:
+		end_of_interrupt(apic, action);
+		break;
+	case LAPIC_LDR:
+		apic->ldr = value & 0xff000000;
+		break;
+	case LAPIC_DFR:
+		apic->dfr = value | 0x0fffffff;
+		break;
+	case LAPIC_SVR:
+		write_svr(apic, value);
+		break;
+	case LAPIC_ESR:
+		apic->esr = ck_pr_fas_32(&apic->esr_pending, 0);
+		break;
+	case LAPIC_ICR2:
+		apic->icr_high = value & 0xff000000;
+		break;
+	case LAPIC_TIMER_INITIAL:
+		apic->initial = value;
+		start_timer(apic, now);
+		break;
+	case LAPIC_TIMER_DIVIDE:
+		apic->divide = value & 0xb;
+		break;
+	case LAPIC_SELF_IPI:
+		lapic_accept(apic, value, false);
+		break;
+	default:
+		ck_pr_or_32(&apic->esr_pending, ESR_ILLEGAL_REG);
+		action->effect = lapic_is_x2apic(apic) ? LAPIC_GP : LAPIC_DONE;
+		break;
+	}
+}
+
+void lapic_write(struct lapic *apic, unsigned reg, u64 value, u64 now, struct lapic_action *action)
+{
+	bool x2apic = lapic_is_x2apic(apic);
+
+	action->effect = LAPIC_DONE;
+	if (!exists(apic, reg, true) || (x2apic && reg != LAPIC_ICR && value >> 32) ||
+	    (x2apic && (reg == LAPIC_EOI || reg == LAPIC_ESR) && value))
+		action->effect = x2apic ? LAPIC_GP : LAPIC_DONE;
+	else if (reg == LAPIC_ICR)
+		write_icr(apic, value, action);
+	else if (reg >= LAPIC_LVT_TIMER && reg <= LAPIC_LVT_ERROR)
+		write_lvt(apic, reg - LAPIC_LVT_TIMER, value);
+	else
+		write_register(apic, reg, value, now, action);
+}
+
+static bool read_register(const struct lapic *apic, unsigned reg, u64 now, u64 *value)
+{
+	switch (reg) {
+	case LAPIC_ID:
+		*value = lapic_is_x2apic(apic) ? apic->id : apic->id << 24;
+		return true;
+	case LAPIC_VERSION:
+		*value = VERSION;
+		return true;
+	case LAPIC_TPR:
+		*value = apic->tpr;
+		return true;
+	case LAPIC_PPR:
+		*value = processor_priority(apic);
+		return true;
+	case LAPIC_LDR:
+		*value = apic->ldr;
+		return true;
+	case LAPIC_DFR:
+		*value = apic->dfr;
+		return true;
+	case LAPIC_SVR:
+		*value = apic->svr;
+		return true;
+	case LAPIC_ESR:
+		*value = apic->esr;
+		return true;
+	case LAPIC_ICR:
+		*value = lapic_is_x2apic(apic) ? apic->icr : (u32)apic->icr;
+		return true;
+	case LAPIC_ICR2:
+		*value = apic->icr_high;
+		return true;
+	case LAPIC_TIMER_INITIAL:
+		*value = apic->initial;
+		return true;
+	case LAPIC_TIMER_CURRENT:
+		*value = timer_count(apic, now);
+		return true;
+	case LAPIC_TIMER_DIVIDE:
+		*value = apic->divide;
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool lapic_read(struct lapic *apic, unsigned reg, u64 now, u64 *value)
+{
+	*value = 0;
+	if (!exists(apic, reg, false))
+		return !lapic_is_x2apic(apic);
+	if (reg >= LAPIC_ISR && reg < LAPIC_ISR + 8)
+		*value = apic->isr[reg - LAPIC_ISR];
+	else if (reg >= LAPIC_TMR && reg < LAPIC_TMR + 8)
+		*value = ck_pr_load_32(&apic->tmr[reg - LAPIC_TMR]);
+	else if (reg >= LAPIC_IRR && reg < LAPIC_IRR + 8)
+		*value = ck_pr_load_32(&apic->irr[reg - LAPIC_IRR]);
+	else if (reg >= LAPIC_LVT_TIMER && reg <= LAPIC_LVT_ERROR)
+		*value = apic->lvt[reg - LAPIC_LVT_TIMER];
+	else if (!read_register(apic, reg, now, value))
+		return !lapic_is_x2apic(apic);
+	return true;
+}
+
+static bool matches_logical(const struct lapic *apic, u32 mda)
+{
+	if (lapic_is_x2apic(apic))
+		return mda >> 16 == apic->ldr >> 16 && mda & apic->ldr & 0xffff;
+	if (apic->dfr >> 28 == 0xf)
+		return mda & apic->ldr >> 24; /* flat */
+	return mda >> 4 == apic->ldr >> 28 && mda & apic->ldr >> 24 & 15;
+}
+
+bool lapic_matches(const struct lapic *apic, const struct lapic_destination *to,
+		   const struct lapic *source)
+{
+	u32 broadcast = lapic_is_x2apic(apic) ? ~0u : 0xff;
+
+	switch (to->shorthand) {
+	case 1:
+		return apic == source;
+	case 2:
+		return true;
+	case 3:
+		return apic != source;
+	default:
+		return to->id == broadcast ||
+		       (to->logical ? matches_logical(apic, to->id) : apic->id == to->id);
+	}
+}
+
+bool lapic_takes_extint(const struct lapic *apic)
+{
+	u32 lvt = apic->lvt[LVT_LINT0];
+
+	return !lapic_is_enabled(apic) || (!(lvt & LVT_MASKED) && (lvt >> 8 & 7) == LAPIC_EXTINT);
+}

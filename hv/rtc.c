@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rtc.c: the MC146818A clock. rtc.h tells the contract.
+ *
+ * The time registers are computed at each read, so that nothing runs in between. No interrupt line is connected: Linux
+ * reads the time once at boot and keeps its own; register C reports the flags to whoever polls.
+ *
+ * RTC-1 While the guest holds register B's SET bit the time registers are plain RAM; clearing it sets the clock.
+ */
+#include <hv/rtc.h>
+
+enum rtc_reg {
+	SECONDS,
+	SECONDS_ALARM,
+	MINUTES,
+	MINUTES_ALARM,
+	HOURS,
+	HOURS_ALARM,
+	WEEKDAY,
+	DAY,
+	MONTH,
+	YEAR,
+	REG_A,
+	REG_B,
+	REG_C,
+	REG_D,
+	CENTURY = 0x32
+};
+
+#define A_UPDATE      0x80
+#define A_DIVIDER     0x26 /* 32.768 kHz, 1024 Hz: what a BIOS leaves */
+#define B_SET	      0x80
+#define B_BINARY      0x04
+#define B_24_HOURS    0x02
+#define C_UPDATE      0x10
+#define D_VALID	      0x80
+#define SECOND	      1000000ull
+#define UPDATE_LENGTH 244ull /* microseconds before the second in which the flag is up */
+
+struct date {
+	unsigned year, month, day, hours, minutes, seconds, weekday;
+};
+
+void rtc_init(struct rtc *rtc)
+{
+	*rtc = (struct rtc){0};
+	rtc->ram[REG_A] = A_DIVIDER;
+	rtc->ram[REG_B] = B_24_HOURS;
+	rtc->ram[REG_D] = D_VALID;
+}
+
+/* Days since 1970-01-01 to a date and back, by eras of 400 years that begin in March. */
+static void date_of(u64 seconds, struct date *date)
+{
+	u64 days = seconds / 86400 + 719468, era = days / 146097, in_era = days % 146097;
+	u64 year = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
+	u64 in_year = in_era - (365 * year + year / 4 - year / 100),
+	    march = (5 * in_year + 2) / 153;
+
+	date->day = in_year - (153 * march + 2) / 5 + 1;
+	date->month = march < 10 ? march + 3 : march - 9;
+	date->year = year + era * 400 + (date->month <= 2);
+	date->hours = seconds / 3600 % 24;
+	date->minutes = seconds / 60 % 60;
+	date->seconds = seconds % 60;
+	date->weekday = (seconds / 86400 + 4) % 7 + 1;
+}
+
+static u64 seconds_of(const struct date *date)
+{
+	u64 year = date->year - (date->month <= 2), era = year / 400, in_era = year % 400;
+	u64 march = date->month > 2 ? date->month - 3 : date->month + 9;
+	u64 in_year = (153 * march + 2) / 5 + date->day - 1;
+	u64 days = era * 146097 + in_era * 365 + in_era / 4 - in_era / 100 + in_year - 719468;
+
+	return days * 86400 + date->hours * 3600 + date->minutes * 60 + date->seconds;
+}
+
+static u8 encode(const struct rtc *rtc, unsigned n)
+{
+	return rtc->ram[REG_B] & B_BINARY ? n : n / 10 << 4 | n % 10;
+}
+
+static unsigned decode(const struct rtc *rtc, u8 value)
+{
+	return rtc->ram[REG_B] & B_BINARY ? value : (value >> 4) * 10u + (value & 15);
+}
+
+static u8 encode_hours(const struct rtc *rtc, unsigned hours)
+{
+	if (rtc->ram[REG_B] & B_24_HOURS)
+		return encode(rtc, hours);
+	return encode(rtc, hours % 12 ? hours % 12 : 12) | (hours >= 12 ? 0x80 : 0);
+}
+
+static unsigned decode_hours(const struct rtc *rtc, u8 value)
+{
+	if (rtc->ram[REG_B] & B_24_HOURS)
+		return decode(rtc, value);
+	return decode(rtc, value & 0x7f) % 12 + (value & 0x80 ? 12 : 0);
+}
+
+/* Copies the running time into the registers. */
+static void latch_time(struct rtc *rtc, u64 now)
+{
+	struct date date;
+
+	date_of(now / SECOND + rtc->offset, &date);
+	rtc->ram[SECONDS] = encode(rtc, date.seconds);
+	rtc->ram[MINUTES] = encode(rtc, date.minutes);
+	rtc->ram[HOURS] = encode_hours(rtc, date.hours);
+	rtc->ram[WEEKDAY] = date.weekday;
+	rtc->ram[DAY] = encode(rtc, date.day);
+	rtc->ram[MONTH] = encode(rtc, date.month);
+	rtc->ram[YEAR] = encode(rtc, date.year % 100);
+	rtc->ram[CENTURY] = encode(rtc, date.year / 100);
+}
+
+/* The registers become the running time. */
+static void set_time(struct rtc *rtc, u64 now)
+{
+	struct date date = {
+		.year = decode(rtc, rtc->ram[CENTURY]) * 100 + decode(rtc, rtc->ram[YEAR]),
+		.month = decode(rtc, rtc->ram[MONTH]),
+		.day = decode(rtc, rtc->ram[DAY]),
+		.hours = decode_hours(rtc, rtc->ram[HOURS]),
+		.minutes = decode(rtc, rtc->ram[MINUTES]),
+		.seconds = decode(rtc, rtc->ram[SECONDS]),
+	};
+
+	if (date.year < 1970 || date.month < 1 || date.month > 12 || date.day < 1 || date.day > 31)
+		return; /* no date: the clock goes on as it was */
+	rtc->offset = (s64)(seconds_of(&date) - now / SECOND);
+}
+
+static bool is_time(unsigned reg)
+{
+	return reg == CENTURY ||
+	       (reg <= YEAR && reg != SECONDS_ALARM && reg != MINUTES_ALARM && reg != HOURS_ALARM);
+}
+
+static u8 read_flags(struct rtc *rtc, u64 now)
+{
+	bool updated = now / SECOND != rtc->last_flags / SECOND;
+
+	rtc->last_flags = now;
+	return updated ? C_UPDATE : 0;
+}
+
+u8 rtc_read(struct rtc *rtc, u16 port, u64 now)
+{
+	bool running = !(rtc->ram[REG_B] & B_SET);
+
+	if (port == 0x70)
+		return 0xff;
+	if (is_time(rtc->index) && running)
+		latch_time(rtc, now);
+	if (rtc->index == REG_A)
+		return rtc->ram[REG_A] |
+		       (running && now % SECOND >= SECOND - UPDATE_LENGTH ? A_UPDATE : 0);
+	if (rtc->index == REG_C)
+		return read_flags(rtc, now);
+	return rtc->ram[rtc->index];
+}
+
+void rtc_write(struct rtc *rtc, u16 port, u8 value, u64 now)
+{
+	bool was_set = rtc->ram[REG_B] & B_SET;
+
+	if (port == 0x70) {
+		rtc->index = value & (RTC_RAM - 1);
+		return;
+	}
+	if (rtc->index == REG_C || rtc->index == REG_D)
+		return;
+	if (is_time(rtc->index) && !was_set)
+		latch_time(rtc, now);
+	if (rtc->index == REG_B && value & B_SET && !was_set)
+		latch_time(rtc, now);
+	rtc->ram[rtc->index] = rtc->index == REG_A ? value & ~A_UPDATE : value;
+	if (rtc->index == REG_B ? was_set && !(value & B_SET) : is_time(rtc->index) && !was_set)
+		set_time(rtc, now);
+}
