@@ -11,7 +11,9 @@
  *	     only CPUs that the machine has.
  */
 #include <arch/addr.h>
+#include <abi/machine.h>
 #include <hv/config.h>
+#include <hv/pc.h>
 #include <lib/error.h>
 #include <lib/string.h>
 
@@ -94,14 +96,23 @@ static int set_console(struct value *value, struct vm_config *out)
 
 static int set_type(struct value *value, struct vm_config *out)
 {
-	value->why = "type is multiboot or real";
+	value->why = "type is multiboot, real or linux";
 	if (string_is(value->text, value->len, "multiboot"))
 		out->type = VM_MULTIBOOT;
 	else if (string_is(value->text, value->len, "real"))
 		out->type = VM_REAL;
+	else if (string_is(value->text, value->len, "linux"))
+		out->type = VM_LINUX;
 	else
 		return ERR_INVALID;
 	return 0;
+}
+
+static int set_board(struct value *value, struct vm_config *out)
+{
+	value->why = "board is pc or none";
+	out->board = string_is(value->text, value->len, "pc");
+	return out->board || string_is(value->text, value->len, "none") ? 0 : ERR_INVALID;
 }
 
 /* One CPU number at *at, which is moved behind it. */
@@ -147,7 +158,7 @@ static const struct word {
 	int (*set)(struct value *value, struct vm_config *out);
 } words[] = {
 	{"name", set_name}, {"for", set_module_of}, {"memory", set_memory},   {"vcpus", set_vcpus},
-	{"cpu", set_cpus},  {"type", set_type},	    {"console", set_console},
+	{"cpu", set_cpus},  {"type", set_type},	    {"console", set_console}, {"board", set_board},
 };
 
 static size_t word_length(const char *text)
@@ -190,10 +201,16 @@ static int store_arg(const char *text, struct vm_config *out, struct config_erro
 	return ERR_RANGE;
 }
 
-static int check_whole(const char *line, const struct vm_config *out, struct config_error *error)
+static int check_whole(const char *line, struct vm_config *out, struct config_error *error)
 {
+	out->board |= out->type == VM_LINUX;
 	*error = (struct config_error){line, strlen(line), "a VM needs name=NAME"};
-	return out->name[0] || out->module_of[0] ? 0 : ERR_INVALID;
+	if (!out->name[0] && !out->module_of[0])
+		return ERR_INVALID;
+	error->why = "a VM with a board has 1M to 3G of memory";
+	if (out->board && (out->memory <= MACHINE_HOLE_END || out->memory > PC_MEMORY_MAX))
+		return ERR_RANGE;
+	return 0;
 }
 
 int vm_config_parse(const char *line, unsigned cpus, struct vm_config *out,

@@ -7,7 +7,7 @@
  * that ask for it are wrong on half of the machines).
  *
  * Invariants:
- * CPUID-1  a guest never sees VMX, SVM, a local APIC, or a feature whose state is not switched with it.
+ * CPUID-1  a guest never sees VMX, SVM, a local APIC where its VM has no board, or a feature whose state is not switched with it.
  * CPUID-2  EAX of leaves 0, 40000000h and 80000000h names the last leaf that has a rule in its range.
  * CPUID-3  two VMs with the same configuration read the same on every CPU at any time.
  */
@@ -26,6 +26,8 @@
 	 BIT(13) /* CX16 */ | BIT(17) /* PCID */ | BIT(19) /* SSE4.1 */ | BIT(20) /* SSE4.2 */ | \
 	 BIT(22) /* MOVBE */ | BIT(23) /* POPCNT */ | BIT(25) /* AES */ | BIT(26) /* XSAVE */ |  \
 	 BIT(28) /* AVX */ | BIT(29) /* F16C */ | BIT(30) /* RDRAND */)
+#define ECX1_X2APIC	BIT(21)
+#define ECX1_DEADLINE	BIT(24)
 #define ECX1_OSXSAVE	BIT(27)
 #define ECX1_XSAVE	BIT(26)
 #define ECX1_AVX	(BIT(12) | BIT(28) | BIT(29))
@@ -34,7 +36,10 @@
 	(BITS(6, 0) /* FPU VME DE PSE TSC MSR PAE */ | BIT(8) /* CX8 */ | BIT(11) /* SEP */ | \
 	 BIT(13) /* PGE */ | BIT(15) /* CMOV */ | BITS(17, 16) /* PAT PSE36 */ |              \
 	 BIT(19) /* CLFLUSH */ | BITS(26, 23) /* MMX FXSR SSE SSE2 */)
-#define EDX1_HTT BIT(28)
+#define EDX1_APIC BIT(9)
+#define EDX1_HTT  BIT(28)
+
+#define EAX6_ARAT BIT(2)
 
 /* Leaf 7. */
 #define EBX7_PASS                                                                           \
@@ -65,6 +70,7 @@ enum build {
 	BUILD_MASK,
 	BUILD_LAST_LEAF,
 	BUILD_FEATURES,
+	BUILD_POWER,
 	BUILD_FEATURES_7,
 	BUILD_CACHES,
 	BUILD_TOPOLOGY,
@@ -91,7 +97,7 @@ static const struct cpuid_rule {
 	 {ALL, 0xff00, ECX1_PASS, EDX1_PASS},
 	 BUILD_FEATURES,
 	 CPUID_FILL_FEATURES,
-	 "no VMX, MONITOR, APIC, MTRR, MCA, PMU: hv has no model of them"},
+	 "no VMX, MONITOR, MTRR, MCA, PMU: hv has no model of them; APIC with a board"},
 	{0x2, CPUID_SUBLEAF_ANY, {ALL, ALL, ALL, ALL}, 0, 0, "cache descriptors: harmless facts"},
 	{0x4,
 	 CPUID_SUBLEAF_ANY,
@@ -99,6 +105,12 @@ static const struct cpuid_rule {
 	 BUILD_CACHES,
 	 0,
 	 "caches as they are, shared with nobody: the fields that count CPUs are cleared"},
+	{0x6,
+	 CPUID_SUBLEAF_ANY,
+	 {0, 0, 0, 0},
+	 BUILD_POWER,
+	 0,
+	 "the local APIC's timer never stops, where there is one"},
 	{0x7,
 	 0,
 	 {0, EBX7_PASS, ECX7_PASS, EDX7_PASS},
@@ -180,6 +192,7 @@ static u32 last_leaf(u32 range, u32 machine_last)
 struct builder {
 	struct cpuid_table *table;
 	unsigned vcpus;
+	bool board;
 	u64 xcr0;
 	struct arch_cpuid (*machine)(u32 leaf, u32 subleaf);
 };
@@ -189,6 +202,10 @@ static struct arch_cpuid build_features(const struct builder *b, struct arch_cpu
 	v.ebx |= b->vcpus << 16;
 	v.edx |= b->vcpus > 1 ? EDX1_HTT : 0;
 	v.ecx |= ECX1_HYPERVISOR;
+	if (b->board) {
+		v.edx |= EDX1_APIC;
+		v.ecx |= ECX1_X2APIC | ECX1_DEADLINE;
+	}
 	if (b->xcr0 == 0)
 		v.ecx &= ~ECX1_XSAVE;
 	if (!(b->xcr0 & XCR0_AVX))
@@ -254,6 +271,8 @@ static struct arch_cpuid build_value(const struct builder *b, const struct cpuid
 		return v;
 	case BUILD_FEATURES:
 		return build_features(b, v);
+	case BUILD_POWER:
+		return (struct arch_cpuid){.eax = b->board ? EAX6_ARAT : 0};
 	case BUILD_FEATURES_7:
 		return build_features_7(b, v);
 	case BUILD_TOPOLOGY:
@@ -305,10 +324,10 @@ static void add_rule(const struct builder *b, const struct cpuid_rule *rule)
 		add_entry(b, rule, i, i);
 }
 
-void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, u64 xcr0,
+void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, bool board, u64 xcr0,
 		       struct arch_cpuid (*machine)(u32 leaf, u32 subleaf))
 {
-	struct builder b = {table, vcpus, xcr0 & CPUID_XCR0, machine};
+	struct builder b = {table, vcpus, board, xcr0 & CPUID_XCR0, machine};
 
 	memset(table, 0, sizeof(*table));
 	table->entry[0] = (struct cpuid_entry){.leaf = ~0u, .plain = true};

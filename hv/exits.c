@@ -10,7 +10,9 @@
  */
 #include <arch/cpu.h>
 #include <hv/exits.h>
+#include <hv/mmio.h>
 #include <hv/msr.h>
+#include <hv/sched.h>
 #include <hv/vcpu.h>
 #include <lib/error.h>
 #include <lib/log.h>
@@ -43,11 +45,15 @@ static enum exit_verdict exit_interrupt(struct vcpu *vcpu, const struct hv_exit 
 	return EXIT_RESUME;
 }
 
+/* Its turn is over, or a timer of its own is due, or one of a vCPU that sleeps on this CPU. */
 static enum exit_verdict exit_timeslice(struct vcpu *vcpu, const struct hv_exit *exit)
 {
-	(void)vcpu;
+	u64 now = arch_ticks();
+
 	(void)exit;
-	return EXIT_RESCHEDULE;
+	if (vcpu_alarm(vcpu) <= now)
+		vcpu_recheck(vcpu);
+	return now < vcpu->slice_end && sched_alarm() > now ? EXIT_RESUME : EXIT_RESCHEDULE;
 }
 
 static __always_inline enum exit_verdict answer_cpuid(u64 *gpr, const struct arch_cpuid *value)
@@ -121,6 +127,8 @@ static enum exit_verdict exit_msr_write(struct vcpu *vcpu, const struct hv_exit 
  */
 static enum exit_verdict access_to_nowhere(struct vcpu *vcpu, const struct hv_exit *exit)
 {
+	if (vcpu->vm->pc)
+		return mmio_access(vcpu, exit);
 	log_trace("%s: access %x to %llx, where there is nothing", vcpu->vm->config.name,
 		  exit->stage2.access, (unsigned long long)exit->stage2.gpa.raw);
 	vcpu->lost_accesses++;
@@ -248,6 +256,7 @@ static enum exit_verdict exit_nmi_window(struct vcpu *vcpu, const struct hv_exit
 {
 	(void)exit;
 	virt->set_nmi_window(&vcpu->arch, false);
+	vcpu_deliver_irqs(vcpu);
 	return EXIT_RESUME;
 }
 

@@ -8,6 +8,9 @@
  */
 #include <abi/machine.h>
 #include <abi/multiboot.h>
+#include <hv/acpi.h>
+#include <hv/bzimage.h>
+#include <hv/linux.h>
 #include <hv/loader.h>
 #include <hv/vm.h>
 #include <lib/error.h>
@@ -63,7 +66,8 @@ static void fill_info(struct info_page *page, u64 gpa, const struct vm_config *c
 	info->modules = FIELD(page, gpa, module);
 	info->loader_name = FIELD(page, gpa, loader);
 	info->command_line = FIELD(page, gpa, arg);
-	add_range(page, 0, MIN(config->memory, (u64)MACHINE_HOLE_START));
+	add_range(page, 0,
+		  MIN(config->memory, config->board ? ACPI_TABLES_GPA : (u64)MACHINE_HOLE_START));
 	add_range(page, MACHINE_HOLE_END, config->memory);
 	memcpy(page->loader, LOADER_NAME, sizeof(LOADER_NAME));
 	memcpy(page->arg, config->arg, sizeof(page->arg));
@@ -113,6 +117,23 @@ static int write_info(struct vm *vm, const struct load_plan *plan,
 	return addrspace_write(vm->memory, (struct gpa){at}, &page, sizeof(page));
 }
 
+/* The firmware's tables, and the pointer by which an old-fashioned search finds them. */
+static int write_acpi(struct vm *vm)
+{
+	static u8 tables[ACPI_TABLES_SIZE]; /* too large for a stack; boot is on one CPU */
+	const u16 segment = ACPI_TABLES_GPA >> 4;
+	size_t used;
+	int err = acpi_build(vm->config.vcpus, tables, sizeof(tables),
+			     (struct gpa){ACPI_TABLES_GPA}, &used);
+
+	if (err == 0)
+		err = addrspace_write(vm->memory, (struct gpa){ACPI_TABLES_GPA}, tables, used);
+	if (err == 0)
+		err = addrspace_write(vm->memory, (struct gpa){ACPI_EBDA_POINTER}, &segment,
+				      sizeof(segment));
+	return err;
+}
+
 /* Fresh memory reads zero, so only what the file holds is written. */
 static int write_segments(struct vm *vm, const struct load_plan *plan, const u8 *file)
 {
@@ -157,6 +178,12 @@ static void state_real(struct guest_state *state, const struct load_plan *plan)
 	state->rip = plan->entry;
 }
 
+static void (*const state_makers[])(struct guest_state *, const struct load_plan *) = {
+	[VM_MULTIBOOT] = state_multiboot,
+	[VM_REAL] = state_real,
+	[VM_LINUX] = linux_state,
+};
+
 static int set_entry(struct vm *vm, const struct load_plan *plan, u64 info)
 {
 	struct vcpu *vcpu = vm->vcpu[0];
@@ -165,13 +192,12 @@ static int set_entry(struct vm *vm, const struct load_plan *plan, u64 info)
 
 	virt->vcpu_load(&vcpu->arch);
 	virt->get_state(&vcpu->arch, &state);
-	if (vm->config.type == VM_REAL)
-		state_real(&state, plan);
-	else
-		state_multiboot(&state, plan);
+	state_makers[vm->config.type](&state, plan);
 	if (vm->config.type == VM_MULTIBOOT) {
 		vcpu->arch.gpr[GPR_RAX] = MULTIBOOT_LOADER_MAGIC;
 		vcpu->arch.gpr[GPR_RBX] = info;
+	} else if (vm->config.type == VM_LINUX) {
+		vcpu->arch.gpr[GPR_RSI] = LINUX_PARAMS_GPA;
 	} else {
 		vcpu->arch.gpr[GPR_RSP] = MACHINE_REAL_ENTRY;
 	}
@@ -184,6 +210,7 @@ static int set_entry(struct vm *vm, const struct load_plan *plan, u64 info)
 static int (*const planners[])(const void *, size_t, u64, struct load_plan *, const char **) = {
 	[VM_MULTIBOOT] = load_plan_multiboot,
 	[VM_REAL] = load_plan_real,
+	[VM_LINUX] = load_plan_linux,
 };
 
 int load_guest(struct vm *vm, const void *file, size_t size, const struct load_module *modules,
@@ -199,8 +226,12 @@ int load_guest(struct vm *vm, const void *file, size_t size, const struct load_m
 		return err;
 	}
 	err = write_segments(vm, &plan, file);
+	if (err == 0 && vm->config.board)
+		err = write_acpi(vm);
 	if (err == 0 && vm->config.type == VM_MULTIBOOT)
 		err = write_info(vm, &plan, modules, module_count, &info);
+	if (err == 0 && vm->config.type == VM_LINUX)
+		err = linux_write(vm, &plan, file, modules, module_count);
 	if (err == 0)
 		err = set_entry(vm, &plan, info);
 	if (err != 0)

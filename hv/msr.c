@@ -6,6 +6,7 @@
  * cannot, and then by the slow view, which is right everywhere.
  */
 #include <hv/msr.h>
+#include <hv/pc.h>
 #include <hv/vm.h>
 
 #define EFER_LMA BIT(10)
@@ -32,7 +33,7 @@ bool msr_read(struct vcpu *vcpu, u32 index, u64 *value)
 	const struct msr_rule *rule = msr_find(index);
 
 	if (!rule)
-		return false;
+		return vcpu->vm->pc && pc_msr_read(vcpu, index, value);
 	switch ((enum msr_kind)rule->kind) {
 	case MSR_SCRATCH:
 		*value = vcpu->scratch;
@@ -91,7 +92,7 @@ bool msr_write(struct vcpu *vcpu, u32 index, u64 value)
 	const struct msr_rule *rule = msr_find(index);
 
 	if (!rule)
-		return false;
+		return vcpu->vm->pc && pc_msr_write(vcpu, index, value);
 	switch ((enum msr_kind)rule->kind) {
 	case MSR_SCRATCH:
 		vcpu->scratch = value;

@@ -35,6 +35,8 @@ static const struct msr_rule rules[] = {
 	{0xc0010010, MSR_CONSTANT, false, 0, 0, "SYSCFG: AMD's memory types; nothing to set"},
 	{0xc0010015, MSR_CONSTANT, false, 0, 0, "HWCR: AMD's; nothing to set"},
 	{0xc001001f, MSR_CONSTANT, false, 0, 0, "NB_CFG: AMD's; nothing to set"},
+	{0xc0010055, MSR_CONSTANT, false, 0, 0,
+	 "INT_PENDING: AMD's; no C1E, which Linux asks it for"},
 };
 
 const struct msr_rule *msr_find(u32 index)

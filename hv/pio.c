@@ -8,6 +8,7 @@
 #include <abi/machine.h>
 #include <hv/exits.h>
 #include <hv/gva.h>
+#include <hv/pc.h>
 #include <hv/vcpu.h>
 #include <lib/error.h>
 #include <lib/log.h>
@@ -25,19 +26,28 @@ struct device {
 
 static u8 serial_read(struct vm *vm, unsigned offset)
 {
+	bool level;
 	u8 value;
 
 	spin_lock(&vm->console.lock);
 	value = uart_read(&vm->uart, offset);
+	level = uart_irq(&vm->uart);
 	spin_unlock(&vm->console.lock);
+	if (vm->pc)
+		pc_set_irq(vm->pc, PC_IRQ_UART, level);
 	return value;
 }
 
 static void serial_write(struct vm *vm, unsigned offset, u8 value)
 {
+	bool level;
+
 	spin_lock(&vm->console.lock);
 	uart_write(&vm->uart, offset, value);
+	level = uart_irq(&vm->uart);
 	spin_unlock(&vm->console.lock);
+	if (vm->pc)
+		pc_set_irq(vm->pc, PC_IRQ_UART, level);
 }
 
 static u8 debug_read(struct vm *vm, unsigned offset)
@@ -92,9 +102,12 @@ static const struct device *find_device(unsigned port)
 static u8 read_byte(struct vm *vm, unsigned port)
 {
 	const struct device *device = find_device(port);
+	u8 value;
 
 	if (likely(device && device->read))
 		return device->read(vm, port - device->first);
+	if (vm->pc && pc_port_read(vm->pc, (u16)port, &value))
+		return value;
 	__atomic_add_fetch(&vm->lost_ports, 1, __ATOMIC_RELAXED);
 	return 0xff;
 }
@@ -107,7 +120,7 @@ static void write_byte(struct vm *vm, unsigned port, u8 value)
 		device->write(vm, port - device->first, value);
 	else if (device && device->write_wide)
 		device->write_wide(vm, value);
-	else
+	else if (!vm->pc || !pc_port_write(vm->pc, (u16)port, value))
 		__atomic_add_fetch(&vm->lost_ports, 1, __ATOMIC_RELAXED);
 }
 

@@ -55,22 +55,31 @@ static bool handle_requests(struct vcpu *vcpu)
 	return !(requests & (REQUEST_STOP | REQUEST_RESCHEDULE));
 }
 
+/* Until when the guest may run: its turn, its own timer, the timer of one that sleeps on this CPU. */
+static u64 run_until(const struct vcpu *vcpu)
+{
+	return MIN(vcpu->slice_end, MIN(vcpu_alarm(vcpu), sched_alarm()));
+}
+
 /* What does not change while the vCPU is loaded is read once, before the loop. */
 static void run_vcpu(struct vcpu *vcpu)
 {
 	const struct virt_ops *ops = virt;
 	struct stage2 *stage2 = vcpu->vm->stage2;
-	u64 start = arch_ticks(), deadline = start + sched_slice();
+	u64 start = arch_ticks(), deadline;
 	enum exit_verdict verdict;
 	struct hv_exit exit;
 
 	load(vcpu);
+	vcpu->slice_end = start + sched_slice();
+	deadline = run_until(vcpu);
 	for (;;) {
 		arch_guest_enter();
 		if (unlikely(__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE))) {
 			arch_guest_leave();
 			if (!handle_requests(vcpu))
 				break;
+			deadline = run_until(vcpu);
 			continue;
 		}
 		if (unlikely(stage2_enter(stage2)))
@@ -100,17 +109,36 @@ static void let_go_of_ended(void)
 	}
 }
 
+/* Sleepers whose timer is due are woken by their owner, which is this CPU. */
+static void wake_sleepers(void)
+{
+	struct vcpu *vcpu;
+
+	while ((vcpu = sched_pick_due(arch_ticks())))
+		vcpu_notify(vcpu);
+}
+
+static void idle(void)
+{
+	u64 alarm = sched_alarm();
+
+	if (alarm != LAPIC_NEVER)
+		arch_alarm(alarm);
+	arch_idle();
+}
+
 void run_cpu(void)
 {
 	while (vm_count_alive() > 0) {
 		struct vcpu *vcpu;
 
 		let_go_of_ended();
+		wake_sleepers();
 		vcpu = sched_pick();
 		if (vcpu)
 			run_vcpu(vcpu);
 		else if (vm_count_alive() > 0)
-			arch_idle();
+			idle();
 	}
 	load(NULL);
 }

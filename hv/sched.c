@@ -107,6 +107,38 @@ struct vcpu *sched_pick(void)
 	return best;
 }
 
+static bool sleeps(const struct vcpu *vcpu)
+{
+	return __atomic_load_n(&vcpu->state, __ATOMIC_ACQUIRE) == VCPU_HALTED;
+}
+
+struct vcpu *sched_pick_due(u64 now)
+{
+	struct queue *queue = &queues[arch_cpu_id()];
+	struct vcpu *vcpu;
+
+	spin_lock(&queue->lock);
+	for (vcpu = queue->first; vcpu && !(sleeps(vcpu) && vcpu_alarm(vcpu) <= now);
+	     vcpu = vcpu->next)
+		;
+	spin_unlock(&queue->lock);
+	return vcpu;
+}
+
+u64 sched_alarm(void)
+{
+	struct queue *queue = &queues[arch_cpu_id()];
+	u64 alarm = ~0ull;
+
+	spin_lock(&queue->lock);
+	for (struct vcpu *vcpu = queue->first; vcpu; vcpu = vcpu->next) {
+		if (sleeps(vcpu))
+			alarm = MIN(alarm, vcpu_alarm(vcpu));
+	}
+	spin_unlock(&queue->lock);
+	return alarm;
+}
+
 void sched_account(struct vcpu *vcpu, u64 ticks)
 {
 	vcpu->runtime += ticks;

@@ -15,6 +15,7 @@
  * Either the owner sees the event or the other CPU sees HALTED: both stores come before both loads.
  */
 #include <arch/cpu.h>
+#include <hv/pc.h>
 #include <hv/sched.h>
 #include <hv/vcpu.h>
 #include <lib/error.h>
@@ -25,15 +26,24 @@
 #define RFLAGS_RESERVED BIT(1)
 #define RFLAGS_IF	BIT(9)
 
+/* With interrupts off only an NMI ends a HLT (SDM vol. 2A, HLT). Without a board a hypercall is what
+ * raises interrupts, and it wakes whoever it names. */
+static bool can_wake(const struct vcpu *vcpu)
+{
+	return !vcpu->vm->pc || !vcpu->hopeless ||
+	       __atomic_load_n(&vcpu->nmi_pending, __ATOMIC_SEQ_CST);
+}
+
 static void wake(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 	bool woken = false;
 
 	spin_lock(&vm->lock);
-	if (vcpu->state == VCPU_HALTED) {
+	if (vcpu->state == VCPU_HALTED && can_wake(vcpu)) {
 		__atomic_store_n(&vcpu->state, VCPU_READY, __ATOMIC_RELEASE);
-		vm->awake++;
+		vm->awake += vcpu->hopeless;
+		vcpu->hopeless = false;
 		woken = true;
 	}
 	spin_unlock(&vm->lock);
@@ -50,11 +60,26 @@ void vcpu_request(struct vcpu *vcpu, enum vcpu_request request)
 void vcpu_raise_irq(struct vcpu *vcpu, u8 vector)
 {
 	__atomic_or_fetch(&vcpu->pending_irqs[vector / 64], BIT(vector % 64), __ATOMIC_SEQ_CST);
+	vcpu_notify(vcpu);
+}
+
+void vcpu_notify(struct vcpu *vcpu)
+{
 	__atomic_or_fetch(&vcpu->requests, REQUEST_EVENT, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&vcpu->state, __ATOMIC_SEQ_CST) == VCPU_HALTED)
 		wake(vcpu);
 	else
 		arch_cpu_kick(vcpu->cpu);
+}
+
+void vcpu_recheck(struct vcpu *vcpu)
+{
+	__atomic_or_fetch(&vcpu->requests, REQUEST_EVENT, __ATOMIC_RELAXED);
+}
+
+u64 vcpu_alarm(const struct vcpu *vcpu)
+{
+	return vcpu->vm->pc && !vcpu->hopeless ? pc_alarm(vcpu) : LAPIC_NEVER;
 }
 
 /* The highest vector goes first, as a local APIC has it (SDM vol. 3A, 11.8.3). -1: none. */
@@ -69,34 +94,70 @@ static int highest_irq(const struct vcpu *vcpu)
 	return -1;
 }
 
-void vcpu_deliver_irqs(struct vcpu *vcpu)
+static bool irq_pending(struct vcpu *vcpu)
 {
-	int vector = highest_irq(vcpu);
+	return vcpu->vm->pc ? pc_irq_pending(vcpu) : highest_irq(vcpu) >= 0;
+}
 
-	if (vector < 0)
-		return;
-	if (!virt->can_inject(&vcpu->arch, GUEST_EVENT_IRQ)) {
-		virt->set_irq_window(&vcpu->arch, true);
+/* irq_pending() said that there is one. */
+static u8 take_irq(struct vcpu *vcpu)
+{
+	int vector;
+
+	if (vcpu->vm->pc)
+		return pc_irq_take(vcpu);
+	vector = highest_irq(vcpu);
+	__atomic_and_fetch(&vcpu->pending_irqs[vector / 64], ~BIT(vector % 64), __ATOMIC_SEQ_CST);
+	return (u8)vector;
+}
+
+static void deliver_nmi(struct vcpu *vcpu)
+{
+	if (!virt->can_inject(&vcpu->arch, GUEST_EVENT_NMI)) {
+		virt->set_nmi_window(&vcpu->arch, true);
 		return;
 	}
-	__atomic_and_fetch(&vcpu->pending_irqs[vector / 64], ~BIT(vector % 64), __ATOMIC_SEQ_CST);
-	virt->inject(&vcpu->arch,
-		     &(struct guest_event){.type = GUEST_EVENT_IRQ, .vector = (u8)vector});
-	if (highest_irq(vcpu) >= 0)
+	__atomic_store_n(&vcpu->nmi_pending, false, __ATOMIC_SEQ_CST);
+	virt->inject(&vcpu->arch, &(struct guest_event){.type = GUEST_EVENT_NMI, .vector = 2});
+}
+
+void vcpu_deliver_irqs(struct vcpu *vcpu)
+{
+	if (vcpu->vm->pc)
+		pc_run_timers(vcpu);
+	if (__atomic_load_n(&vcpu->nmi_pending, __ATOMIC_SEQ_CST))
+		deliver_nmi(vcpu);
+	if (!irq_pending(vcpu))
+		return;
+	if (virt->can_inject(&vcpu->arch, GUEST_EVENT_IRQ))
+		virt->inject(&vcpu->arch, &(struct guest_event){.type = GUEST_EVENT_IRQ,
+								.vector = take_irq(vcpu)});
+	if (irq_pending(vcpu))
 		virt->set_irq_window(&vcpu->arch, true);
+}
+
+/* An interrupt came between the guest's HLT and now. */
+static bool may_go_on(struct vcpu *vcpu)
+{
+	return __atomic_load_n(&vcpu->nmi_pending, __ATOMIC_SEQ_CST) ||
+	       (virt->can_inject(&vcpu->arch, GUEST_EVENT_IRQ) && irq_pending(vcpu));
 }
 
 void vcpu_halt(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
+	struct guest_state state;
 	bool dead = false;
 
+	virt->get_state(&vcpu->arch, &state);
 	spin_lock(&vm->lock);
 	__atomic_store_n(&vcpu->state, VCPU_HALTED, __ATOMIC_SEQ_CST);
-	if (virt->can_inject(&vcpu->arch, GUEST_EVENT_IRQ) && highest_irq(vcpu) >= 0)
+	if (may_go_on(vcpu)) {
 		__atomic_store_n(&vcpu->state, VCPU_READY, __ATOMIC_SEQ_CST);
-	else
+	} else if (!vm->pc || !(state.rflags & RFLAGS_IF)) {
+		vcpu->hopeless = true;
 		dead = --vm->awake == 0;
+	}
 	spin_unlock(&vm->lock);
 	if (dead)
 		vm_stop(vm, VM_END_HALTED, 0);
@@ -130,6 +191,26 @@ static void unclaim(struct vcpu *vcpu)
 	spin_unlock(&vm->lock);
 }
 
+/* The claimed vCPU gets its state, on the CPU that has `like` loaded, and goes to its own. */
+static int launch(struct vcpu *vcpu, struct vcpu *like, const struct guest_state *state, u64 rsp,
+		  u64 rdi)
+{
+	int err;
+
+	virt->vcpu_put(&like->arch);
+	virt->vcpu_load(&vcpu->arch);
+	err = virt->set_state(&vcpu->arch, state);
+	vcpu->arch.gpr[GPR_RSP] = rsp;
+	vcpu->arch.gpr[GPR_RDI] = rdi;
+	virt->vcpu_put(&vcpu->arch);
+	virt->vcpu_load(&like->arch);
+	if (err == 0)
+		sched_add(vcpu);
+	else
+		unclaim(vcpu);
+	return err;
+}
+
 int vcpu_start(struct vcpu *vcpu, struct vcpu *like, u64 rip, u64 rsp, u64 rdi)
 {
 	struct guest_state state;
@@ -141,18 +222,20 @@ int vcpu_start(struct vcpu *vcpu, struct vcpu *like, u64 rip, u64 rsp, u64 rdi)
 	state.rip = rip;
 	state.rflags = RFLAGS_RESERVED;
 	state.interruptibility = 0;
-	virt->vcpu_put(&like->arch);
-	virt->vcpu_load(&vcpu->arch);
-	vcpu->arch.gpr[GPR_RSP] = rsp;
-	vcpu->arch.gpr[GPR_RDI] = rdi;
-	err = virt->set_state(&vcpu->arch, &state);
-	virt->vcpu_put(&vcpu->arch);
-	virt->vcpu_load(&like->arch);
-	if (err == 0)
-		sched_add(vcpu);
-	else
-		unclaim(vcpu);
-	return err;
+	return launch(vcpu, like, &state, rsp, rdi);
+}
+
+int vcpu_start_real(struct vcpu *vcpu, struct vcpu *sender, u8 vector)
+{
+	struct guest_state state = vcpu->vm->reset;
+	int err = claim(vcpu);
+
+	if (err != 0)
+		return err;
+	state.seg[SEG_CS].selector = (u16)(vector << 8);
+	state.seg[SEG_CS].base = (u64)vector << PAGE_SHIFT;
+	state.rip = 0;
+	return launch(vcpu, sender, &state, 0, 0);
 }
 
 void vcpu_raise(struct vcpu *vcpu, u8 vector, bool has_error_code, u32 error_code, u64 address)

@@ -16,6 +16,7 @@
 #include <abi/machine.h>
 #include <hv/gva.h>
 #include <hv/memory.h>
+#include <hv/pc.h>
 #include <hv/sched.h>
 #include <hv/vcpu.h>
 #include <hv/vm.h>
@@ -33,9 +34,10 @@ static unsigned vms_alive;
 static unsigned next_cpu; /* for VMs that do not say which CPU */
 
 static const char *const end_names[VM_ENDS] = {
-	[VM_END_SHUTDOWN] = "shut down",	[VM_END_HALTED] = "halted for good",
-	[VM_END_TRIPLE_FAULT] = "triple fault", [VM_END_NO_MEMORY] = "out of memory",
-	[VM_END_UNHANDLED] = "stopped",		[VM_END_ENTRY_FAILED] = "entry failed",
+	[VM_END_SHUTDOWN] = "shut down",	[VM_END_REBOOT] = "asked for a restart",
+	[VM_END_HALTED] = "halted for good",	[VM_END_TRIPLE_FAULT] = "triple fault",
+	[VM_END_NO_MEMORY] = "out of memory",	[VM_END_UNHANDLED] = "stopped",
+	[VM_END_ENTRY_FAILED] = "entry failed",
 };
 
 const char *vm_end_name(enum vm_end end)
@@ -114,7 +116,22 @@ static int add_slots(struct vm *vm)
 					 gfn_range((struct gfn){MACHINE_HOLE_END >> PAGE_SHIFT},
 						   (size - MACHINE_HOLE_END) >> PAGE_SHIFT),
 					 SLOT_RAM);
+	if (err == 0 && vm->config.board)
+		err = addrspace_add_slot(vm->memory,
+					 gfn_range((struct gfn){PC_ROM_START >> PAGE_SHIFT},
+						   (MACHINE_HOLE_END - PC_ROM_START) >> PAGE_SHIFT),
+					 SLOT_ROM);
 	return err;
+}
+
+static int make_board(struct vm *vm)
+{
+	struct arch_vcpu *arch = &vm->vcpu[0]->arch;
+
+	virt->vcpu_load(arch);
+	virt->get_state(arch, &vm->reset);
+	virt->vcpu_put(arch);
+	return pc_create(vm);
 }
 
 static int make_parts(struct vm *vm)
@@ -127,11 +144,14 @@ static int make_parts(struct vm *vm)
 		err = stage2_create(vm->memory, virt->stage2, &vm->stage2);
 	for (unsigned i = 0; err == 0 && i < vm->config.vcpus; i++)
 		err = make_vcpu(vm, i);
+	if (err == 0 && vm->config.board)
+		err = make_board(vm);
 	return err;
 }
 
 static void take_apart(struct vm *vm)
 {
+	pc_destroy(vm);
 	for (unsigned i = 0; i < VM_VCPUS_MAX; i++) {
 		struct vcpu *vcpu = vm->vcpu[i];
 
@@ -173,7 +193,8 @@ int vm_create(const struct vm_config *config, struct vm **out)
 	spin_init(&vm->lock, LOCK_VM, "vm");
 	console_init(&vm->console, config->name, config->console);
 	uart_init(&vm->uart, send_to_console, &vm->console);
-	cpuid_table_build(&vm->cpuid, config->vcpus, arch_xcr0_allowed(), arch_cpuid);
+	cpuid_table_build(&vm->cpuid, config->vcpus, config->board, arch_xcr0_allowed(),
+			  arch_cpuid);
 	err = make_parts(vm);
 	if (err != 0) {
 		take_apart(vm);

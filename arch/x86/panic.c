@@ -37,7 +37,7 @@ static unsigned stopped;
 
 static void __printf(1, 2) say(const char *format, ...)
 {
-	char line[320];
+	char line[200];
 	va_list arguments;
 	size_t len;
 

@@ -63,8 +63,10 @@ void irq_dispatch(unsigned vector)
 	cpu->interrupts++;
 	if (vector == VECTOR_SPURIOUS || (vector & 0xf0) == VECTOR_PIC)
 		return; /* SDM vol. 3A, 11.9: no EOI */
-	if (vector == VECTOR_TIMER)
-		apic_timer_interrupt();
+	if (vector == VECTOR_TIMER) {
+		cpu->timer_fired = true;
+		cpu->timer_deadline = 0;
+	}
 	apic_eoi();
 }
 

@@ -82,8 +82,8 @@ struct hv_exit_raw {
 
 /*
  * insn_len: length of the instruction that exited, where skipping it makes sense; the back end knows it even where the
- * hardware does not tell (no NRIPS). raw.reason is always valid, the infos where the hardware had
- * something to tell.
+ * hardware does not tell (no NRIPS). Of a HV_EXIT_STAGE2 it is not known: who carries the access out sets it, prefixes
+ * included. raw.reason is always valid, the infos where the hardware had something to tell.
  */
 struct hv_exit {
 	enum hv_exit_reason reason;

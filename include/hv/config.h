@@ -21,11 +21,12 @@
 #define VM_CONSOLE_MIN	256ull
 #define VM_CONSOLE_SIZE (256ull << 10)
 
-enum vm_type { VM_MULTIBOOT, VM_REAL };
+enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
 
 /*
  * memory	bytes of RAM, whole pages
  * cpus		the machine's CPUs it may use, bit n for CPU n; 0: any. vCPU i gets the i-th, in turn
+ * board	a virtual PC around the CPUs (pc.h): always for Linux, on request for others
  * console	bytes its console may print before the rest is dropped
  * module_of	a file for the VM of this name, not a VM; then only `arg` is valid beside it
  */
@@ -34,6 +35,7 @@ struct vm_config {
 	char module_of[VM_NAME_MAX];
 	char arg[VM_ARG_MAX];
 	enum vm_type type;
+	bool board;
 	u64 memory;
 	unsigned vcpus;
 	u64 cpus;

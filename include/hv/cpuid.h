@@ -57,8 +57,11 @@ static inline const struct cpuid_entry *cpuid_first(const struct cpuid_table *ta
 	return &table->entry[table->index[cpuid_slot(leaf)]];
 }
 
-/* Applies the policy for a VM of `vcpus`. `machine` is arch_cpuid(), or a test's. xcr0: arch_xcr0_allowed(). Pure. */
-void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, u64 xcr0,
+/*
+ * Applies the policy for a VM of `vcpus`, with a board or without. `machine` is arch_cpuid(), or a test's. xcr0:
+ * arch_xcr0_allowed(). Pure.
+ */
+void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, bool board, u64 xcr0,
 		       struct arch_cpuid (*machine)(u32 leaf, u32 subleaf));
 
 /* The entry for a leaf and subleaf; entry 0, all zero, where the policy has none. Pure. */

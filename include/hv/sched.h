@@ -27,6 +27,10 @@ void sched_remove(struct vcpu *vcpu);
 struct vcpu *sched_pick(void);
 struct vcpu *sched_pick_ended(void);
 
+/* On its own CPU: one that sleeps and whose timer is due by `now`, or NULL; when the next one is due, ~0: none is. */
+struct vcpu *sched_pick_due(u64 now);
+u64 sched_alarm(void);
+
 /* On its own CPU: the vCPU has run for `ticks`. */
 void sched_account(struct vcpu *vcpu, u64 ticks);
 

@@ -23,6 +23,18 @@ void vcpu_raise_irq(struct vcpu *vcpu, u8 vector);
  */
 int vcpu_start(struct vcpu *vcpu, struct vcpu *like, u64 rip, u64 rsp, u64 rdi) __must_check;
 
+/* Any CPU. An interrupt, an NMI or a timer of the vCPU has changed: wakes it, or makes it look. */
+void vcpu_notify(struct vcpu *vcpu);
+
+/* Owner: as vcpu_notify() for oneself: before the next entry, look at interrupts and timers. */
+void vcpu_recheck(struct vcpu *vcpu);
+
+/* From OFF to READY as a SIPI of `vector` does it. As vcpu_start() otherwise. */
+int vcpu_start_real(struct vcpu *vcpu, struct vcpu *sender, u8 vector) __must_check;
+
+/* Owner. The tick at which a timer of the vCPU is due, ~0 for none. */
+u64 vcpu_alarm(const struct vcpu *vcpu);
+
 /* Owner. Sleeps until an event; stops the VM when nothing can wake it any more. */
 void vcpu_halt(struct vcpu *vcpu);
 

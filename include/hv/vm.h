@@ -20,19 +20,21 @@
 #include <hv/config.h>
 #include <hv/console.h>
 #include <hv/cpuid.h>
+#include <hv/lapic.h>
 #include <hv/uart.h>
 #include <lib/lock.h>
 #include <lib/types.h>
 #include <mm/addrspace.h>
 
 struct vm;
+struct pc;
 
 enum vcpu_state { VCPU_OFF, VCPU_READY, VCPU_HALTED, VCPU_GONE };
 
 /* What another CPU, or a handler, asks of a vCPU; looked at before each entry. */
 enum vcpu_request {
 	REQUEST_STOP = 1,	/* the VM is over: leave the run loop */
-	REQUEST_EVENT = 2,	/* something waits in `pending_irqs` */
+	REQUEST_EVENT = 2,	/* an interrupt, an NMI or a timer wants a look */
 	REQUEST_RESCHEDULE = 4, /* let another vCPU have this CPU */
 };
 
@@ -46,7 +48,11 @@ struct vcpu {
 	unsigned cpu;			     /* [I] the CPU that owns it */
 	u32 requests;			     /* [a] enum vcpu_request */
 	u32 state;			     /* [a] enum vcpu_state; READY <-> HALTED under [v] */
-	u64 pending_irqs[VCPU_VECTORS / 64]; /* [a] */
+	u64 pending_irqs[VCPU_VECTORS / 64]; /* [a] without a board */
+	struct lapic lapic;		     /* with one: [o], but what lapic.h says */
+	bool nmi_pending;		     /* [a] */
+	bool hopeless;			     /* [v] HALTED, and no interrupt can wake it */
+	u64 slice_end;			     /* [o] tick at which its turn is over */
 	u64 exits[HV_EXIT_REASONS];	     /* [o] */
 	u64 runtime;			     /* [q] what the scheduler compares, in ticks */
 	u64 used;			     /* [o] ticks it has had a CPU */
@@ -63,6 +69,7 @@ enum vm_state { VM_CREATED, VM_RUNNING, VM_STOPPING, VM_ENDED };
 enum vm_end {
 	VM_END_SHUTDOWN, /* it asked to, with a status */
 	VM_END_HALTED,	 /* all its vCPUs sleep and nothing can wake them */
+	VM_END_REBOOT,	 /* it asked for a restart, which is an end here */
 	VM_END_TRIPLE_FAULT,
 	VM_END_NO_MEMORY,    /* the machine has no frame left for it */
 	VM_END_UNHANDLED,    /* it did what hv does not handle; its state was dumped */
@@ -80,11 +87,13 @@ struct vm {
 	enum vm_state state;			   /* [a] changed under [v] */
 	enum vm_end end;			   /* [v] valid from STOPPING on */
 	u64 status;				   /* [v] of VM_END_SHUTDOWN */
-	unsigned awake;				   /* [v] vCPUs that are READY */
+	unsigned awake;				   /* [v] vCPUs that run or may run again */
 	unsigned held;				   /* [a] vCPUs not yet GONE */
 	struct cpuid_table cpuid;		   /* [I] */
 	struct console console;			   /* its own lock */
 	struct uart uart;			   /* console.lock */
+	struct pc *pc;				   /* [I] the board, or NULL */
+	struct guest_state reset;		   /* [I] of a vCPU; with a board */
 	u64 lost_ports;				   /* [a] accesses to ports where nothing is */
 	u64 exits[HV_EXIT_REASONS];		   /* [v] sums of vCPUs that are GONE */
 	u64 slices, used, injected, lost_accesses; /* [v] likewise */

@@ -3,14 +3,13 @@
  * mm_world.c: guests and address spaces for the tests of mm. mm_world.h has the idea.
  */
 #include "mm_world.h"
-#include "explore.h"
+#include "sched.h"
 
 #include "mm/stage2_private.h"
 
 #define TLB_SIZE 16
 
 struct translation {
-	struct stage2 *s2; /* TLBs are tagged by root */
 	u64 gfn, mfn;
 	unsigned attr;
 	bool valid;
@@ -113,9 +112,7 @@ static void enter(struct guest_cpu *cpu, struct stage2 *s2)
 	cpu->kicked = false;
 	if (stage2_enter(s2)) {
 		guest_counters.flushes++;
-		for (unsigned i = 0; i < TLB_SIZE; i++)
-			if (cpu->tlb[i].s2 == s2)
-				cpu->tlb[i].valid = false;
+		memset(cpu->tlb, 0, sizeof(cpu->tlb));
 	}
 	cpu->s2 = s2;
 }
@@ -150,7 +147,6 @@ static struct translation *walk(struct guest_cpu *cpu, struct stage2 *s2, u64 gp
 	pgtable_exchange(&s2->table, visit.slot,
 			 format->make_leaf(pte_addr(format, visit.pte, visit.level), visit.level,
 					   attr | set));
-	entry->s2 = s2;
 	entry->gfn = gpa >> PAGE_SHIFT;
 	entry->mfn = (pte_addr(format, visit.pte, visit.level).raw + (gpa - visit.address)) >>
 		     PAGE_SHIFT;
@@ -164,8 +160,7 @@ static struct translation *translate(struct guest_cpu *cpu, struct stage2 *s2, u
 {
 	struct translation *entry = &cpu->tlb[(gpa >> PAGE_SHIFT) % TLB_SIZE];
 
-	if (!entry->valid || entry->s2 != s2 || entry->gfn != gpa >> PAGE_SHIFT ||
-	    (need & ~entry->attr))
+	if (!entry->valid || entry->gfn != gpa >> PAGE_SHIFT || (need & ~entry->attr))
 		return walk(cpu, s2, gpa, need);
 	return entry;
 }

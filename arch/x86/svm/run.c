@@ -79,6 +79,12 @@ static u64 svm_wrap_rip(const struct svm_vcpu *svm, u64 rip)
 	return save->efer & EFER_LMA && save->cs.attrib & VMCB_SEG_LONG ? rip : (u32)rip;
 }
 
+/* IN and OUT tell their length, and who carried a memory access out has decoded it. */
+static __always_inline bool length_is_exact(const struct hv_exit *exit)
+{
+	return exit->reason == HV_EXIT_PIO || exit->reason == HV_EXIT_STAGE2;
+}
+
 /* The CPU says how long the instruction was (IN, OUT, and all with NRIPS), or insn.c has to look. */
 static u64 svm_insn_len(struct svm_vcpu *svm, const struct hv_exit *exit, u64 rip)
 {
@@ -86,7 +92,7 @@ static u64 svm_insn_len(struct svm_vcpu *svm, const struct hv_exit *exit, u64 ri
 
 	if (next)
 		return next - rip;
-	return exit->reason == HV_EXIT_PIO ? exit->insn_len : svm_insn_learn(svm, exit);
+	return length_is_exact(exit) ? exit->insn_len : svm_insn_learn(svm, exit);
 }
 
 static void svm_skip_slowly(struct svm_vcpu *svm, const struct hv_exit *exit)
@@ -112,7 +118,7 @@ void svm_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit)
 
 	if (!next) {
 		next = rip + exit->insn_len;
-		if (exit->reason != HV_EXIT_PIO) {
+		if (!length_is_exact(exit)) {
 			next += known->count;
 			if (unlikely(known->rip != rip || known->cr3 != svm->vmcb.save.cr3))
 				return svm_skip_slowly(svm, exit);

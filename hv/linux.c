@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * linux.c: the 64-bit boot protocol carried out (Linux, Documentation/x86/boot.rst, "64-bit Boot Protocol").
+ */
+#include <hv/acpi.h>
+#include <hv/bzimage.h>
+#include <hv/linux.h>
+#include <hv/memory.h>
+#include <hv/vm.h>
+#include <lib/error.h>
+#include <lib/log.h>
+#include <lib/string.h>
+
+#define LOG_THIS LOG_HV
+
+#define CR0_PE	 BIT(0)
+#define CR0_ET	 BIT(4)
+#define CR0_NE	 BIT(5)
+#define CR0_PG	 BIT(31)
+#define CR4_PAE	 BIT(5)
+#define EFER_LME BIT(8)
+#define EFER_LMA BIT(10)
+
+#define SEGMENT_CODE_64	   0xa09b /* present, code, accessed, long, 4 GiB */
+#define SEGMENT_DATA	   0xc093
+#define SEGMENT_BUSY_TSS   0x8b
+#define SEGMENT_LDT_UNUSED 0x10000
+
+static int write_initrd(struct vm *vm, const struct load_plan *plan, const void *file,
+			const struct load_module *initrd, struct linux_boot *boot)
+{
+	int err =
+		linux_place_initrd(file, plan, vm->config.memory, initrd->size, &boot->initrd_gpa);
+
+	if (err) {
+		log_error("%s: an initial RAM disk of %zu bytes does not fit its memory",
+			  vm->config.name, initrd->size);
+		return err;
+	}
+	boot->initrd_size = initrd->size;
+	return addrspace_write(vm->memory, (struct gpa){boot->initrd_gpa}, initrd->file,
+			       initrd->size);
+}
+
+/* Parameters, page tables and descriptors, through a buffer of our own. */
+static int write_tables(struct vm *vm, const void *file, const struct linux_boot *boot,
+			void *buffer)
+{
+	u64 gdt[4];
+	int err;
+
+	linux_fill_params(file, boot, buffer);
+	err = addrspace_write(vm->memory, (struct gpa){LINUX_PARAMS_GPA}, buffer,
+			      LINUX_PARAMS_SIZE);
+	if (err)
+		return err;
+	linux_fill_tables(buffer);
+	err = addrspace_write(vm->memory, (struct gpa){LINUX_TABLES_GPA}, buffer,
+			      LINUX_TABLES_PAGES * PAGE_SIZE);
+	if (err)
+		return err;
+	linux_fill_gdt(gdt);
+	return addrspace_write(vm->memory, (struct gpa){LINUX_GDT_GPA}, gdt, sizeof(gdt));
+}
+
+int linux_write(struct vm *vm, const struct load_plan *plan, const void *file,
+		const struct load_module *modules, unsigned count)
+{
+	struct linux_boot boot = {
+		.memory = vm->config.memory,
+		.command_line_gpa = LINUX_COMMAND_GPA,
+		.rsdp_gpa = ACPI_TABLES_GPA,
+	};
+	void *buffer;
+	int err = 0;
+
+	if (count > 1)
+		log_warn("%s: a Linux guest has one module, its initial RAM disk; %u more are "
+			 "ignored",
+			 vm->config.name, count - 1);
+	if (count > 0)
+		err = write_initrd(vm, plan, file, &modules[0], &boot);
+	if (err == 0)
+		err = addrspace_write(vm->memory, (struct gpa){LINUX_COMMAND_GPA}, vm->config.arg,
+				      strlen(vm->config.arg) + 1);
+	if (err)
+		return err;
+	buffer = hv_alloc(LINUX_TABLES_PAGES * PAGE_SIZE);
+	if (!buffer)
+		return ERR_NO_MEMORY;
+	err = write_tables(vm, file, &boot, buffer);
+	hv_free(buffer, LINUX_TABLES_PAGES * PAGE_SIZE);
+	return err;
+}
+
+void linux_state(struct guest_state *state, const struct load_plan *plan)
+{
+	for (unsigned i = 0; i <= SEG_GS; i++)
+		state->seg[i] = (struct guest_segment_state){
+			.selector = i == SEG_CS ? LINUX_BOOT_CS : LINUX_BOOT_DS,
+			.limit = 0xffffffff,
+			.attr = i == SEG_CS ? SEGMENT_CODE_64 : SEGMENT_DATA,
+		};
+	state->seg[SEG_LDTR].attr = SEGMENT_LDT_UNUSED;
+	state->seg[SEG_TR].attr = SEGMENT_BUSY_TSS;
+	state->gdtr.base = LINUX_GDT_GPA;
+	state->gdtr.limit = 4 * 8 - 1;
+	state->cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
+	state->cr3 = LINUX_TABLES_GPA;
+	state->cr4 = CR4_PAE;
+	state->efer = EFER_LME | EFER_LMA;
+	state->rip = plan->entry;
+}

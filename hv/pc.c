@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pc.c: the board: wires, the lock, and time. pc.h has the picture.
+ *
+ * Invariants:
+ * PC-1  a chip's time is a fixed function of arch_ticks(): every CPU computes the same, and it never goes back.
+ * PC-2  a vCPU with an interrupt to take is told after the wire that raised it was set: it passes its entry check again.
+ */
+#include <arch/cpu.h>
+#include <hv/memory.h>
+#include <hv/pc.h>
+#include <hv/vcpu.h>
+#include <lib/error.h>
+#include <lib/log.h>
+#include "pc_private.h"
+
+#define LOG_THIS LOG_DEVICE
+
+/* `ticks` of the machine's clock as clocks of `hz`: a 32.32 fixed-point product, exact to 1 in 2^20 over years. */
+static u64 to_clocks(u64 ticks, u64 hz)
+{
+	u64 scale = (hz << 32) / arch_ticks_per_second();
+
+	return (u64)((unsigned __int128)ticks * scale >> 32);
+}
+
+/* The first tick at which to_clocks() is at least `clocks`. */
+static u64 to_ticks(u64 clocks, u64 hz)
+{
+	u64 scale = (hz << 32) / arch_ticks_per_second();
+	u64 inverse = ~0ull / scale; /* 2^64 / scale: 32 fraction bits more than needed */
+	u64 ticks = (u64)((unsigned __int128)clocks * inverse >> 32);
+
+	while (to_clocks(ticks, hz) < clocks)
+		ticks++;
+	return ticks;
+}
+
+static u64 pit_now(const struct pc *pc)
+{
+	return to_clocks(arch_ticks() - pc->start, PIT_HZ);
+}
+
+u64 pc_clock(const struct pc *pc, u64 hz)
+{
+	return to_clocks(arch_ticks() - pc->start, hz);
+}
+
+/* Releases the lock, then tells the vCPUs that a wire has reached meanwhile. */
+void pc_unlock(struct pc *pc)
+{
+	u32 tell = pc->tell;
+
+	pc->tell = 0;
+	spin_unlock(&pc->lock);
+	for (unsigned i = 0; tell; i++, tell >>= 1) {
+		if (tell & 1)
+			vcpu_notify(pc->vm->vcpu[i]);
+	}
+}
+
+/* The INTR wire of the PIC ends at vCPU 0. */
+static void follow_pic(struct pc *pc)
+{
+	if (pic_pending(&pc->pic))
+		pc->tell |= BIT(0);
+}
+
+static void set_line(struct pc *pc, unsigned irq, bool level)
+{
+	pic_set_line(&pc->pic, irq, level);
+	ioapic_set_line(&pc->ioapic, irq == PC_IRQ_TIMER ? 2 : irq, level);
+	follow_pic(pc);
+}
+
+void pc_set_irq(struct pc *pc, enum pc_irq irq, bool level)
+{
+	spin_lock(&pc->lock);
+	set_line(pc, irq, level);
+	pc_unlock(pc);
+}
+
+static bool deliver_to(struct vcpu *vcpu, const struct lapic_ipi *message, bool level)
+{
+	switch (message->delivery) {
+	case LAPIC_FIXED:
+	case LAPIC_LOWEST:
+		lapic_accept(&vcpu->lapic, message->vector, level);
+		return true;
+	case LAPIC_NMI:
+		__atomic_store_n(&vcpu->nmi_pending, true, __ATOMIC_SEQ_CST);
+		return true;
+	default:
+		return false; /* SMI, INIT from an I/O APIC: nobody needs it */
+	}
+}
+
+/* From the I/O APIC to the local APICs it names; lowest priority goes to the first of them. */
+static bool deliver(void *context, const struct lapic_ipi *message, bool level)
+{
+	struct pc *pc = context;
+	bool taken = false;
+
+	if (message->delivery == LAPIC_EXTINT) {
+		pc->tell |= BIT(0); /* the PIC, by another way */
+		return true;
+	}
+	for (unsigned i = 0; i < pc->vm->config.vcpus; i++) {
+		struct vcpu *vcpu = pc->vm->vcpu[i];
+
+		if (!lapic_matches(&vcpu->lapic, &message->to, NULL) ||
+		    !deliver_to(vcpu, message, level))
+			continue;
+		pc->tell |= BIT(i);
+		taken = true;
+		if (message->delivery == LAPIC_LOWEST)
+			break;
+	}
+	return taken;
+}
+
+int pc_create(struct vm *vm)
+{
+	struct pc *pc = hv_alloc(sizeof(*pc));
+
+	if (!pc)
+		return ERR_NO_MEMORY;
+	spin_init(&pc->lock, LOCK_DEVICE, "pc");
+	pc->vm = vm;
+	pc->start = arch_ticks();
+	pc->pit_due = LAPIC_NEVER;
+	pic_init(&pc->pic);
+	pit_init(&pc->pit);
+	rtc_init(&pc->rtc);
+	ioapic_init(&pc->ioapic, deliver, pc);
+	for (unsigned i = 0; i < vm->config.vcpus; i++)
+		lapic_init(&vm->vcpu[i]->lapic, i, i == 0);
+	vm->pc = pc;
+	return 0;
+}
+
+void pc_destroy(struct vm *vm)
+{
+	if (vm->pc)
+		hv_free(vm->pc, sizeof(*vm->pc));
+	vm->pc = NULL;
+}
+
+static bool takes_pic(const struct vcpu *vcpu)
+{
+	return vcpu->index == 0 && lapic_takes_extint(&vcpu->lapic) &&
+	       pic_pending(&vcpu->vm->pc->pic);
+}
+
+bool pc_irq_pending(struct vcpu *vcpu)
+{
+	return lapic_pending(&vcpu->lapic) != LAPIC_NONE || takes_pic(vcpu);
+}
+
+u8 pc_irq_take(struct vcpu *vcpu)
+{
+	struct pc *pc = vcpu->vm->pc;
+	int vector = lapic_pending(&vcpu->lapic);
+
+	if (vector != LAPIC_NONE) {
+		lapic_acknowledge(&vcpu->lapic, (u8)vector);
+		return (u8)vector;
+	}
+	spin_lock(&pc->lock);
+	vector = pic_acknowledge(&pc->pic);
+	pc_unlock(pc);
+	return (u8)vector;
+}
+
+/* Recomputes when the PIT is due; vCPU 0, whose CPU keeps the alarm, is told. */
+void pc_plan_pit(struct pc *pc)
+{
+	u64 rise = pit_next_rise(&pc->pit, pit_now(pc));
+	u64 due = rise == PIT_NEVER ? LAPIC_NEVER : pc->start + to_ticks(rise, PIT_HZ);
+
+	__atomic_store_n(&pc->pit_due, due, __ATOMIC_RELEASE);
+	pc->tell |= BIT(0);
+}
+
+static u64 lapic_alarm(const struct vcpu *vcpu)
+{
+	u64 due = lapic_timer_due(&vcpu->lapic);
+
+	if (due == LAPIC_NEVER)
+		return due;
+	return due > vcpu->arch.tsc_offset ? due - vcpu->arch.tsc_offset : 0;
+}
+
+u64 pc_alarm(const struct vcpu *vcpu)
+{
+	u64 alarm = lapic_alarm(vcpu);
+
+	if (vcpu->index == 0)
+		alarm = MIN(alarm, __atomic_load_n(&vcpu->vm->pc->pit_due, __ATOMIC_ACQUIRE));
+	return alarm;
+}
+
+/* A pulse on IRQ 0: an edge is all that the controllers look for. */
+static void run_pit(struct pc *pc)
+{
+	spin_lock(&pc->lock);
+	if (pc->pit_due <= arch_ticks()) {
+		set_line(pc, PC_IRQ_TIMER, false);
+		set_line(pc, PC_IRQ_TIMER, true);
+		pc_plan_pit(pc);
+	}
+	pc_unlock(pc);
+}
+
+void pc_run_timers(struct vcpu *vcpu)
+{
+	struct pc *pc = vcpu->vm->pc;
+
+	if (lapic_alarm(vcpu) <= arch_ticks())
+		(void)lapic_timer_expire(&vcpu->lapic, arch_ticks() + vcpu->arch.tsc_offset);
+	if (vcpu->index == 0 && __atomic_load_n(&pc->pit_due, __ATOMIC_ACQUIRE) <= arch_ticks())
+		run_pit(pc);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pc_apic.c: the local APICs' surroundings: their MSRs and memory, and the messages between them.
+ *
+ * INIT and SIPI (SDM vol. 3A, 9.4): a vCPU that is OFF waits for a SIPI, which starts it in real mode at vector * 4 KiB.
+ * An INIT for one that runs is ignored with a message: no guest we know of restarts a CPU that way while it runs.
+ */
+#include <arch/cpu.h>
+#include <hv/pc.h>
+#include "pc_private.h"
+#include <hv/vcpu.h>
+#include <lib/error.h>
+#include <lib/log.h>
+
+#define LOG_THIS LOG_VM
+
+enum apic_msr { MSR_APIC_BASE = 0x1b, MSR_TSC_DEADLINE = 0x6e0 };
+
+static u64 guest_now(const struct vcpu *vcpu)
+{
+	return arch_ticks() + vcpu->arch.tsc_offset;
+}
+
+static void start_up(struct vcpu *target, struct vcpu *sender, const struct lapic_ipi *ipi)
+{
+	if (__atomic_load_n(&target->state, __ATOMIC_ACQUIRE) != VCPU_OFF)
+		return; /* the second SIPI of the usual pair */
+	lapic_reset(&target->lapic);
+	if (vcpu_start_real(target, sender, ipi->vector) != 0)
+		log_error("%s: vcpu %u does not start at %02x000", target->vm->config.name,
+			  target->index, ipi->vector);
+}
+
+static void send_to(struct vcpu *target, struct vcpu *sender, const struct lapic_ipi *ipi)
+{
+	switch (ipi->delivery) {
+	case LAPIC_FIXED:
+	case LAPIC_LOWEST:
+		lapic_accept(&target->lapic, ipi->vector, false);
+		vcpu_notify(target);
+		break;
+	case LAPIC_NMI:
+		__atomic_store_n(&target->nmi_pending, true, __ATOMIC_SEQ_CST);
+		vcpu_notify(target);
+		break;
+	case LAPIC_INIT:
+		if (!ipi->level_deassert &&
+		    __atomic_load_n(&target->state, __ATOMIC_ACQUIRE) != VCPU_OFF)
+			log_debug("%s: INIT for vcpu %u, which runs: ignored",
+				  target->vm->config.name, target->index);
+		break;
+	case LAPIC_SIPI:
+		start_up(target, sender, ipi);
+		break;
+	default:
+		break;
+	}
+}
+
+static void send(struct vcpu *sender, const struct lapic_ipi *ipi)
+{
+	struct vm *vm = sender->vm;
+
+	for (unsigned i = 0; i < vm->config.vcpus; i++) {
+		if (!lapic_matches(&vm->vcpu[i]->lapic, &ipi->to, &sender->lapic))
+			continue;
+		send_to(vm->vcpu[i], sender, ipi);
+		if (ipi->delivery == LAPIC_LOWEST)
+			break;
+	}
+}
+
+/* A register write and what it asks for. False: #GP. */
+static bool write_register(struct vcpu *vcpu, unsigned reg, u64 value)
+{
+	struct pc *pc = vcpu->vm->pc;
+	struct lapic_action action;
+
+	lapic_write(&vcpu->lapic, reg, value, guest_now(vcpu), &action);
+	switch (action.effect) {
+	case LAPIC_SEND:
+		send(vcpu, &action.ipi);
+		break;
+	case LAPIC_END_OF_INTERRUPT:
+		spin_lock(&pc->lock);
+		ioapic_end_of_interrupt(&pc->ioapic, action.vector);
+		pc_unlock(pc);
+		break;
+	case LAPIC_GP:
+		return false;
+	case LAPIC_DONE:
+		break;
+	}
+	vcpu_recheck(vcpu); /* a priority, a timer, a mask may have changed */
+	return true;
+}
+
+bool pc_msr_read(struct vcpu *vcpu, u32 index, u64 *value)
+{
+	if (index == MSR_APIC_BASE) {
+		*value = vcpu->lapic.base;
+		return true;
+	}
+	if (index == MSR_TSC_DEADLINE) {
+		*value = lapic_read_deadline(&vcpu->lapic);
+		return true;
+	}
+	if (index - LAPIC_X2APIC_MSR >= LAPIC_REGS || !lapic_is_x2apic(&vcpu->lapic))
+		return false;
+	return lapic_read(&vcpu->lapic, index - LAPIC_X2APIC_MSR, guest_now(vcpu), value);
+}
+
+bool pc_msr_write(struct vcpu *vcpu, u32 index, u64 value)
+{
+	if (index == MSR_TSC_DEADLINE) {
+		lapic_write_deadline(&vcpu->lapic, value);
+		vcpu_recheck(vcpu);
+		return true;
+	}
+	if (index == MSR_APIC_BASE)
+		return lapic_write_base(&vcpu->lapic, value);
+	if (index - LAPIC_X2APIC_MSR >= LAPIC_REGS || !lapic_is_x2apic(&vcpu->lapic))
+		return false;
+	return write_register(vcpu, index - LAPIC_X2APIC_MSR, value);
+}
+
+static bool in_page(struct gpa gpa, u64 base)
+{
+	return gpa.raw - base < PAGE_SIZE;
+}
+
+static bool in_lapic(const struct vcpu *vcpu, struct gpa gpa)
+{
+	return in_page(gpa, LAPIC_BASE) && lapic_is_enabled(&vcpu->lapic) &&
+	       !lapic_is_x2apic(&vcpu->lapic);
+}
+
+u32 pc_mmio_read(struct vcpu *vcpu, struct gpa gpa)
+{
+	struct pc *pc = vcpu->vm->pc;
+	u64 value = ~0ull;
+
+	if (in_lapic(vcpu, gpa)) {
+		if (!lapic_read(&vcpu->lapic, page_offset(gpa.raw) >> 4, guest_now(vcpu), &value))
+			value = 0;
+	} else if (in_page(gpa, IOAPIC_BASE)) {
+		spin_lock(&pc->lock);
+		value = ioapic_read(&pc->ioapic, (u32)page_offset(gpa.raw));
+		pc_unlock(pc);
+	} else {
+		vcpu->lost_accesses++;
+	}
+	return (u32)value;
+}
+
+void pc_mmio_write(struct vcpu *vcpu, struct gpa gpa, u32 value)
+{
+	struct pc *pc = vcpu->vm->pc;
+
+	if (in_lapic(vcpu, gpa)) {
+		(void)write_register(vcpu, page_offset(gpa.raw) >> 4, value);
+	} else if (in_page(gpa, IOAPIC_BASE)) {
+		spin_lock(&pc->lock);
+		ioapic_write(&pc->ioapic, (u32)page_offset(gpa.raw), value);
+		pc_unlock(pc);
+	} else {
+		vcpu->lost_accesses++;
+	}
+}

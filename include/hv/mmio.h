@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mmio.h: carrying out a guest's instruction on a device's memory.
+ */
+#ifndef SAMEPAGE_HV_MMIO_H
+#define SAMEPAGE_HV_MMIO_H
+
+#include <hv/exits.h>
+#include <hv/insn.h>
+
+/*
+ * What `insn` makes of the operands. *memory is what was read from the device (and, after, what is to be written if the
+ * result is true); *other is the register or immediate (and, after, the register's new value). flags are RFLAGS, changed
+ * as the manual says. Pure; Intel SDM vol. 2, each instruction's Operation and Flags Affected.
+ */
+bool mmio_compute(const struct insn *insn, u64 *memory, u64 *other, u64 *flags);
+
+/* An access that stage 2 did not map because a device of the board is there, or nothing. Owner, loaded. */
+enum exit_verdict mmio_access(struct vcpu *vcpu, const struct hv_exit *exit);
+
+#endif

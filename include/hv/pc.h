@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pc.h: the virtual PC around a VM's CPUs: interrupt controllers, timers, clock, ACPI hardware.
+ *
+ *     UART --IRQ 4--+--> PIC --INTR--> LINT0 --+
+ *     PIT  --IRQ 0--+                          +--> local APIC of each vCPU --> the vCPU
+ *                   +--> I/O APIC -------------+
+ *
+ * Why a board: the chips (pic.h, pit.h, rtc.h, ioapic.h, lapic.h) are models without surroundings. The board is the wires
+ * between them, the one lock over them, and time.
+ *
+ * Locking: pc->lock, rank LOCK_DEVICE, guards all chips but the local APICs, which belong to their vCPU. A wire that
+ * reaches a vCPU is noted under the lock and the vCPU is told after it is released, because waking takes LOCK_VM.
+ */
+#ifndef SAMEPAGE_HV_PC_H
+#define SAMEPAGE_HV_PC_H
+
+#include <arch/exit.h>
+#include <hv/ioapic.h>
+#include <hv/lapic.h>
+#include <hv/pic.h>
+#include <hv/pit.h>
+#include <hv/rtc.h>
+#include <lib/lock.h>
+#include <lib/types.h>
+
+struct vm;
+struct vcpu;
+
+#define PC_ROM_START \
+	0xc0000ull /* where firmware would be: reads zero, so that searches end quickly */
+#define PC_MEMORY_MAX (3ull << 30) /* above it the local and I/O APICs and the empty PCI hole */
+
+enum pc_irq { PC_IRQ_TIMER = 0, PC_IRQ_UART = 4 };
+
+struct pc {
+	struct spinlock lock;
+	struct vm *vm; /* [I] */
+	u64 start;     /* [I] tick of power-on */
+	struct pic pic;
+	struct pit pit;
+	struct rtc rtc;
+	struct ioapic ioapic;
+	u64 pit_due;  /* [a] tick of the PIT's next interrupt, LAPIC_NEVER for none */
+	u32 tell;     /* vCPUs to be told when the lock is released, a bit each */
+	u32 pm_timer; /* as latched by the read of its first byte */
+	u32 pci_address;
+	u16 pm1_status, pm1_enable, pm1_control;
+	u16 fw_item, fw_at;
+};
+
+/* The board of a VM, before it runs. ERR_NO_MEMORY. */
+int pc_create(struct vm *vm) __must_check;
+void pc_destroy(struct vm *vm);
+
+/* The level of an interrupt line. Any CPU, any context that may take LOCK_VM. */
+void pc_set_irq(struct pc *pc, enum pc_irq irq, bool level);
+
+/* The ports of the board: true when one of its chips answered. */
+bool pc_port_read(struct pc *pc, u16 port, u8 *value);
+bool pc_port_write(struct pc *pc, u16 port, u8 value);
+
+/* Owner. What interrupts wait for the vCPU: is there one it would take now; which (and it is taken). */
+bool pc_irq_pending(struct vcpu *vcpu);
+u8 pc_irq_take(struct vcpu *vcpu);
+
+/* Owner. The tick at which the vCPU wants to be looked at next; does what is due by now. */
+u64 pc_alarm(const struct vcpu *vcpu);
+void pc_run_timers(struct vcpu *vcpu);
+
+/* Owner, loaded. MSRs of the local APIC; false means #GP. */
+bool pc_msr_read(struct vcpu *vcpu, u32 index, u64 *value);
+bool pc_msr_write(struct vcpu *vcpu, u32 index, u64 value);
+
+/* Owner, loaded. A register of the memory-mapped APICs; an address where nothing is reads all ones. */
+u32 pc_mmio_read(struct vcpu *vcpu, struct gpa gpa);
+void pc_mmio_write(struct vcpu *vcpu, struct gpa gpa, u32 value);
+
+#endif
