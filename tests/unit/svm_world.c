@@ -106,6 +106,7 @@ int svm_world_setup(void **state)
 	world.vcpu.backend = &world.svm;
 	asid_init(&world.cpu.asids, 16);
 	svm_insn_init(&world.svm);
+	svm_cr_init();
 	svm_intercept_init(&world.svm.vmcb.control);
 	reset_state(&s);
 	assert_int_equal(svm_set_state(&world.vcpu, &s), 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_svm_asid.c: ASIDs (ASID-1 to ASID-3 of arch/x86/svm/asid.h), and the flushes they owe.
+ * test_svm_asid.c: ASIDs (ASID-1 to ASID-4 of arch/x86/svm/asid.h), and the flushes they owe.
  */
 #include "svm_world.h"
 
@@ -109,6 +109,47 @@ static void a_new_generation_flushes_the_whole_tlb_once(void **state)
 	assert_int_equal(control->tlb_control, TLB_FLUSH_ALL);
 }
 
+/*
+ * ASID-4: the vCPU was here, went to another CPU where the guest may have changed its page tables,
+ * and came back. A vCPU that stays keeps its ASID.
+ */
+static void a_vcpu_that_was_elsewhere_takes_a_new_asid(void **state)
+{
+	static struct svm_cpu other;
+	u32 asid;
+
+	(void)state;
+	asid_init(&other.asids, 16);
+	svm_bind(&world.svm, &world.cpu);
+	asid = world.svm.vmcb.control.asid;
+	svm_unbind(&world.svm);
+	svm_bind(&world.svm, &world.cpu);
+	assert_int_equal(world.svm.vmcb.control.asid, asid);
+	world.svm.vmcb.control.clean = CLEAN_ALL;
+	svm_unbind(&world.svm);
+	svm_bind(&world.svm, &other);
+	assert_int_equal(world.svm.vmcb.control.clean, 0);
+	svm_unbind(&world.svm);
+	svm_bind(&world.svm, &world.cpu);
+	assert_int_not_equal(world.svm.vmcb.control.asid, asid);
+}
+
+/* ASID-2: a vCPU that is put before it entered leaves the flush to the next one. */
+static void an_owed_flush_is_not_lost_at_put(void **state)
+{
+	(void)state;
+	svm_bind(&world.svm, &world.cpu);
+	assert_int_equal(world.svm.vmcb.control.tlb_control, TLB_FLUSH_ALL);
+	svm_unbind(&world.svm);
+	assert_int_equal(world.svm.vmcb.control.tlb_control, TLB_FLUSH_NONE);
+	assert_true(world.cpu.asids.flush_pending);
+	svm_bind(&world.svm, &world.cpu);
+	assert_int_equal(world.svm.vmcb.control.tlb_control, TLB_FLUSH_ALL);
+	world.svm.vmcb.control.tlb_control = TLB_FLUSH_NONE; /* entered */
+	svm_unbind(&world.svm);
+	assert_false(world.cpu.asids.flush_pending);
+}
+
 static void another_stage2_root_is_another_asid(void **state)
 {
 	u32 first, second;
@@ -134,6 +175,8 @@ int main(void)
 		cmocka_unit_test_setup(a_flush_takes_a_new_asid, svm_world_setup),
 		cmocka_unit_test_setup(a_new_generation_flushes_the_whole_tlb_once,
 				       svm_world_setup),
+		cmocka_unit_test_setup(a_vcpu_that_was_elsewhere_takes_a_new_asid, svm_world_setup),
+		cmocka_unit_test_setup(an_owed_flush_is_not_lost_at_put, svm_world_setup),
 		cmocka_unit_test_setup(another_stage2_root_is_another_asid, svm_world_setup),
 	};
 

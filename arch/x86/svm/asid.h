@@ -21,6 +21,8 @@
  *	   whoever enters a guest next on this CPU flushes the whole TLB.
  * ASID-3  Two lookups give the same ASID only for the same root and serial. So a flush is a new
  *	   serial: the old translations stay under an ASID nobody uses any more.
+ * ASID-4  A vCPU that comes from another CPU has a new serial: what it left here was made before the
+ *	   guest changed its page tables there (svm_bind() in vcpu.c).
  *
  * Locking: none; a pool belongs to its CPU. Pure, so it is tested on the host.
  */

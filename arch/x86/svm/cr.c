@@ -25,27 +25,24 @@
 #define ATTR_LONG    BIT(13) /* guest_segment_state.attr: L and D/B */
 #define ATTR_BIG     BIT(14)
 
-u64 svm_cr4_allowed(void)
+/* [I] after svm_cr_init(). */
+static u64 cr4_allowed, address_mask;
+
+void svm_cr_init(void)
 {
 	struct cpuid_regs leaf1 = cpuid(1, 0), leaf7 = {0};
-	u64 allowed = CR4_ALWAYS;
+	unsigned bits = cpuid_has_leaf(0x80000008) ? cpuid(0x80000008, 0).eax & 0xff : 36;
 
 	if (cpuid_has_leaf(7))
 		leaf7 = cpuid(7, 0);
-	allowed |= leaf1.ecx & BIT(17) ? CR4_PCIDE : 0;
-	allowed |= leaf1.ecx & BIT(26) ? CR4_OSXSAVE : 0;
-	allowed |= leaf7.ebx & BIT(0) ? CR4_FSGSBASE : 0;
-	allowed |= leaf7.ebx & BIT(7) ? CR4_SMEP : 0;
-	allowed |= leaf7.ebx & BIT(20) ? CR4_SMAP : 0;
-	allowed |= leaf7.ecx & BIT(2) ? CR4_UMIP : 0;
-	return allowed;
-}
-
-static u64 svm_address_mask(void)
-{
-	unsigned bits = cpuid_has_leaf(0x80000008) ? cpuid(0x80000008, 0).eax & 0xff : 36;
-
-	return BIT(bits) - 1;
+	address_mask = BIT(bits) - 1;
+	cr4_allowed = CR4_ALWAYS;
+	cr4_allowed |= leaf1.ecx & BIT(17) ? CR4_PCIDE : 0;
+	cr4_allowed |= leaf1.ecx & BIT(26) ? CR4_OSXSAVE : 0;
+	cr4_allowed |= leaf7.ebx & BIT(0) ? CR4_FSGSBASE : 0;
+	cr4_allowed |= leaf7.ebx & BIT(7) ? CR4_SMEP : 0;
+	cr4_allowed |= leaf7.ebx & BIT(20) ? CR4_SMAP : 0;
+	cr4_allowed |= leaf7.ecx & BIT(2) ? CR4_UMIP : 0;
 }
 
 static bool svm_long_mode_valid(const struct guest_state *s)
@@ -65,9 +62,9 @@ bool svm_control_valid(const struct guest_state *s)
 	if (s->cr0 & ~CR0_ALLOWED || (s->cr0 & CR0_PG && !(s->cr0 & CR0_PE)) ||
 	    (s->cr0 & CR0_NW && !(s->cr0 & CR0_CD)))
 		return false;
-	if (s->cr4 & ~svm_cr4_allowed() || s->efer & ~EFER_ALLOWED)
+	if (s->cr4 & ~cr4_allowed || s->efer & ~EFER_ALLOWED)
 		return false;
-	if (s->cr3 & ~svm_address_mask())
+	if (s->cr3 & ~address_mask)
 		return false;
 	return svm_long_mode_valid(s);
 }

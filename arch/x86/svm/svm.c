@@ -78,6 +78,7 @@ static void svm_first_cpu(void)
 {
 	svm_features = cpuid(CPUID_SVM_LEAF, 0).edx;
 	svm_permmap_init();
+	svm_cr_init();
 	log_info("nested paging, %u ASIDs, next RIP %s, decode assists %s, clean bits %s",
 		 cpuid(CPUID_SVM_LEAF, 0).ebx, svm_features & SVM_FEATURE_NRIPS ? "yes" : "no",
 		 svm_features & SVM_FEATURE_DECODE_ASSIST ? "yes" : "no",

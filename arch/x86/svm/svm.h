@@ -99,6 +99,9 @@ void svm_vcpu_load(struct arch_vcpu *vcpu);
 void svm_vcpu_put(struct arch_vcpu *vcpu);
 void svm_set_stage2(struct arch_vcpu *vcpu, struct hpa root);
 void svm_flush_stage2(struct arch_vcpu *vcpu);
+/* The part of load and put that needs no CPU: which CPU it is on, and under which ASID. */
+void svm_bind(struct svm_vcpu *svm, struct svm_cpu *cpu);
+void svm_unbind(struct svm_vcpu *svm);
 /* Forgets every translation of the vCPU, its own paging included. The vCPU may be unloaded. */
 void svm_forget_translations(struct svm_vcpu *svm);
 /* This CPU's record; CPU 0's exists before any other. */
@@ -182,8 +185,8 @@ void svm_get_state(struct arch_vcpu *vcpu, struct guest_state *state);
 int svm_set_state(struct arch_vcpu *vcpu, const struct guest_state *state);
 int svm_write_cr(struct arch_vcpu *vcpu, unsigned cr, u64 value);
 bool svm_control_valid(const struct guest_state *state);
-/* The CR4 bits this CPU has and the back end lets a guest set. */
-u64 svm_cr4_allowed(void);
+/* Asks CPUID once what svm_control_valid() needs. Before any vCPU. */
+void svm_cr_init(void);
 
 /* permmap.c: shared by all guests, built once. */
 void svm_permmap_init(void);

@@ -152,23 +152,38 @@ void svm_vcpu_fini(struct arch_vcpu *vcpu)
 }
 
 /*
- * tsc_offset is hv's to change while the vCPU is not loaded. The clean bits speak of what this CPU
- * cached at the last exit, so on another CPU none may be set (APM 15.15.2).
+ * Another CPU than last time: its TLB may hold what the vCPU left there before it changed its page
+ * tables elsewhere, and its cache of VMCBs an older copy (APM 15.15.2, 15.16.1).
  */
+void svm_bind(struct svm_vcpu *svm, struct svm_cpu *cpu)
+{
+	svm->cpu = cpu;
+	svm->host_vmcb = cpu->host_vmcb;
+	if (svm->last_cpu != cpu) {
+		svm->vmcb.control.clean = 0;
+		svm->serial = svm_new_serial();
+	}
+	svm->last_cpu = cpu;
+	svm_take_asid(svm);
+}
+
+/* A flush of the whole TLB that did not happen is owed by the next vCPU that enters. */
+void svm_unbind(struct svm_vcpu *svm)
+{
+	if (svm->vmcb.control.tlb_control == TLB_FLUSH_ALL)
+		svm->cpu->asids.flush_pending = true;
+	svm->vmcb.control.tlb_control = TLB_FLUSH_NONE;
+	svm->cpu = NULL;
+}
+
 void svm_vcpu_load(struct arch_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
-	struct svm_cpu *cpu = svm_this_cpu();
 
 	CHECK(!svm->cpu);
-	svm->cpu = cpu;
-	svm->host_vmcb = cpu->host_vmcb;
-	if (svm->last_cpu != cpu)
-		svm->vmcb.control.clean = 0;
-	svm->last_cpu = cpu;
+	svm_bind(svm, svm_this_cpu());
 	svm->vmcb.control.tsc_offset = vcpu->tsc_offset;
 	svm_dirty(svm, CLEAN_INTERCEPTS);
-	svm_take_asid(svm);
 	features_forget_branches();
 	xsave_load(vcpu);
 	write_dr0(svm->dr[0]);
@@ -187,8 +202,5 @@ void svm_vcpu_put(struct arch_vcpu *vcpu)
 	svm->dr[2] = read_dr2();
 	svm->dr[3] = read_dr3();
 	xsave_put(vcpu);
-	if (svm->vmcb.control.tlb_control == TLB_FLUSH_ALL)
-		svm->cpu->asids.flush_pending = true;
-	svm->vmcb.control.tlb_control = TLB_FLUSH_NONE;
-	svm->cpu = NULL;
+	svm_unbind(svm);
 }
