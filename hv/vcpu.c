@@ -199,9 +199,9 @@ static int launch(struct vcpu *vcpu, struct vcpu *like, const struct guest_state
 
 	virt->vcpu_put(&like->arch);
 	virt->vcpu_load(&vcpu->arch);
-	err = virt->set_state(&vcpu->arch, state);
-	vcpu->arch.gpr[GPR_RSP] = rsp;
+	vcpu->arch.gpr[GPR_RSP] = rsp; /* set_state takes it from there */
 	vcpu->arch.gpr[GPR_RDI] = rdi;
+	err = virt->set_state(&vcpu->arch, state);
 	virt->vcpu_put(&vcpu->arch);
 	virt->vcpu_load(&like->arch);
 	if (err == 0)
