@@ -30,6 +30,7 @@ BOCHS_ENDINGS = {0: "ok", 1: "failed"}
 ICOUNT = ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01T00:00:00,clock=vm", "-seed", "1"]
 ICOUNT_CPU = "max,+svm,-rdrand,-rdseed,-erms"
 OVMF = "/usr/share/ovmf/OVMF.fd"
+GRUBS = {"iso-bios": ["i386-pc"], "iso-uefi": ["x86_64-efi"], "iso": ["i386-pc", "x86_64-efi"]}
 BOCHS_MODELS = {"bochs": "tigerlake", "bochs-tigerlake": "tigerlake", "bochs-haswell": "corei7_haswell_4770",
                 "bochs-ryzen": "ryzen", "bochs-penryn": "core2_penryn_t9600",
                 "bochs-clawhammer": "athlon64_clawhammer"}
@@ -45,6 +46,7 @@ class Setup:
     """What to boot, and on what."""
     machine: str = "qemu-tcg"
     boot: str = "kernel"		# kernel (the emulator loads it), iso-bios, iso-uefi; Bochs always takes iso-bios
+					# (make_iso alone: iso, for both)
     protocol: str = "multiboot2"	# which one GRUB speaks when there is an ISO: multiboot or multiboot2
     build: str = os.path.join(ROOT, "build")
     image: str = ""			# an image other than the build's samepage.elf
@@ -81,10 +83,10 @@ def grub_words(text):
 
 
 def make_iso(path, setup, image):
-    """A GRUB ISO that boots the image with its modules at once, for BIOS, or for UEFI, whichever the setup asks."""
-    grub = "x86_64-efi" if setup.boot == "iso-uefi" else "i386-pc"
-    if not os.path.isdir(f"/usr/lib/grub/{grub}"):
-        raise MachineError(f"/usr/lib/grub/{grub} is missing: apt-get install grub-pc-bin grub-efi-amd64-bin")
+    """A GRUB ISO that boots the image with its modules at once, for the firmwares that the setup asks for."""
+    for grub in GRUBS[setup.boot]:
+        if not os.path.isdir(f"/usr/lib/grub/{grub}"):
+            raise MachineError(f"/usr/lib/grub/{grub} is missing: apt-get install grub-pc-bin grub-efi-amd64-bin")
     with tempfile.TemporaryDirectory(prefix="samepage-iso-") as tree:
         os.makedirs(f"{tree}/boot/grub")
         shutil.copy(image, f"{tree}/boot/samepage.elf")
@@ -96,11 +98,12 @@ def make_iso(path, setup, image):
             lines.append(f"\t{module} /boot/module{number} {grub_words(cmdline)}")
         with open(f"{tree}/boot/grub/grub.cfg", "w", encoding="utf-8") as config:
             config.write("\n".join([*lines, "}", ""]))
-        # The slim set of modules starts the kernel in half the time; UEFI needs its own drivers for the screen.
-        slim = [f"--install-modules={setup.protocol} normal iso9660" +
-                (" biosdisk" if grub == "i386-pc" else " all_video"), "--fonts=", "--themes=", "--locales="]
-        done = subprocess.run(["grub-mkrescue", "-d", f"/usr/lib/grub/{grub}", *slim, "-o", path, tree],
-                              capture_output=True, text=True, check=False)
+        # The slim set of modules starts the kernel in half the time; UEFI needs its own drivers for the screen. An
+        # ISO for both, which a real machine may boot from anything, has them all.
+        slim = [] if setup.boot == "iso" else [
+            f"--install-modules={setup.protocol} normal iso9660" + (" biosdisk" if grub == "i386-pc" else " all_video"),
+            "--fonts=", "--themes=", "--locales=", "-d", f"/usr/lib/grub/{grub}"]
+        done = subprocess.run(["grub-mkrescue", *slim, "-o", path, tree], capture_output=True, text=True, check=False)
         if done.returncode:
             raise MachineError(f"grub-mkrescue failed:\n{done.stderr.strip()}")
 
