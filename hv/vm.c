@@ -10,7 +10,7 @@
  * VM-1  after vm_release_vcpu() of the last vCPU, every frame the VM ever had is free again.
  * VM-2  the first vm_stop() decides the reason; later ones change nothing.
  *
- * Locking: vm_list_lock (LOCK_VM_LIST) guards the list; vm->lock (LOCK_VM) what vm.h marks [v].
+ * Locking: vm->lock (LOCK_VM) guards what vm.h marks [v].
  */
 #include <arch/cpu.h>
 #include <abi/machine.h>

@@ -15,12 +15,10 @@
 #include <ck_spinlock.h>
 #include <lib/types.h>
 
-/* The order of all locks, outermost first; docs/locking has a paragraph for each. */
+/* The order of all locks, outermost first; docs/locking.md has a line for each. */
 enum lock_rank {
-	LOCK_VM_LIST,
 	LOCK_VM,
 	LOCK_SCHED,
-	LOCK_MERGE,
 	LOCK_NOTIFIER,
 	LOCK_MMU, /* struct addrspace: primary PTEs and every stage 2 derived from them */
 	LOCK_RMAP,
