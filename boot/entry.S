@@ -116,15 +116,9 @@ boot_high:
 	movl	%esi, %esi
 	movq	$boot_main, %rdx
 
-	/* Calls the C function RDX(RDI, RSI) on this stack; no segment needs the boot GDT any more. */
+	/* Calls RDX(RDI, RSI) on this stack. Its first act is desc_load(), which loads all segments. */
 	.globl	enter_c
 enter_c:
-	xorl	%eax, %eax
-	movl	%eax, %ds
-	movl	%eax, %es
-	movl	%eax, %fs
-	movl	%eax, %gs
-	movl	%eax, %ss
 	xorl	%ebp, %ebp
 	call	*%rdx
 	ud2

@@ -9,11 +9,10 @@
  *                            [- reserved -]   [--- NVS ---]
  *     sanitized    [- usable ][- reserved -][u][--- NVS ---]  [- usable -]
  *     holes                [ image ]                          [ module ]
- *     usable       [-------]                [u]                         (first MiB and parts of
- * pages left out)
+ *     usable       [-----]                                              (whole pages from 1 MiB on)
  *
- * BOOT-4: usable ranges are page aligned, sorted, disjoint, and touch no hole and nothing that is
- * not usable memory.
+ * BOOT-4 usable ranges are page aligned, sorted, disjoint, and touch no hole and nothing that is not
+ *	  usable memory
  */
 #include <lib/log.h>
 #include <lib/types.h>

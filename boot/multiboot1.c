@@ -2,8 +2,9 @@
 /*
  * multiboot1.c: the information structure of Multiboot 0.6.96, section 3.3.
  *
- *     flags  bit 0 mem_lower, mem_upper   bit 2 command line   bit 3 modules   bit 6 memory map bit
- * 9 loader's name
+ *     flags   bit 0  mem_lower and mem_upper     bit 6  memory map
+ *             bit 2  command line                bit 9  loader's name
+ *             bit 3  modules
  */
 #include <lib/error.h>
 #include <lib/log.h>

@@ -8,10 +8,12 @@
  * they build on the host, where tests/unit gives them every malformation we could think of and
  * tests/fuzz those we could not.
  *
- * BOOT-1: no pointer, length or count from outside is used before it is checked; no addition of two
- * of them may wrap. BOOT-2: every loop over outside data is bounded by a capacity of ours, not by a
- * count of theirs. BOOT-3: what is malformed is named in a log line and left out; only a machine
- * without memory is an error.
+ * BOOT-1 no pointer, length or count from outside is used before it is checked; no addition of two
+ *	  of them may wrap
+ * BOOT-2 every loop over outside data is bounded by a capacity of ours, not by a count of theirs
+ * BOOT-3 what is malformed is named in a log line and left out; only a machine without memory, or
+ *	  information that is none, is an error
+ * (BOOT-4 is in memory.c)
  */
 #ifndef SAMEPAGE_BOOT_PARSE_H
 #define SAMEPAGE_BOOT_PARSE_H
@@ -34,8 +36,7 @@ static inline bool boot_read(const struct boot_reader *reader, u64 address, void
 /* No x86 CPU has wider machine addresses (SDM vol. 3A, 4.1.4); this one may have fewer bits. */
 #define BOOT_ADDRESS_LIMIT BIT(52)
 
-/* The memory map as the loader gave it, in its order; ranges may overlap. None is empty or wraps.
- */
+/* The memory map as the loader gave it, in its order; ranges may overlap. None is empty or wraps. */
 #define BOOT_MAP_MAX 128
 struct boot_map {
 	struct boot_memory entry[BOOT_MAP_MAX];

@@ -14,8 +14,6 @@
 	.code16
 	.globl	trampoline_code, trampoline_code_end
 trampoline_code:
-	cli
-	cld
 	movw	%cs, %ax
 	movw	%ax, %ds
 	movzwl	%ax, %ebx

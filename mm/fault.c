@@ -28,7 +28,8 @@ const char *fault_outcome_name(enum fault_outcome outcome)
 	static const char *const names[] = {
 		[FAULT_MAPPED] = "mapped",	 [FAULT_SPURIOUS] = "spurious",
 		[FAULT_RACED] = "raced",	 [FAULT_MMIO] = "mmio",
-		[FAULT_READ_ONLY] = "read-only", [FAULT_NO_MEMORY] = "no memory",
+		[FAULT_READ_ONLY] = "read-only", [FAULT_DENIED] = "denied",
+		[FAULT_NO_MEMORY] = "no memory",
 	};
 
 	return (unsigned)outcome < ARRAY_SIZE(names) ? names[outcome] : "?";

@@ -213,6 +213,35 @@ void notifier_sync(struct notifier *notifier)
 	visit_all(notifier, everything, EVENTS, sync_one, NULL);
 }
 
+struct dirty_request {
+	struct gfn_range range;
+	bool forget;
+};
+
+static int dirty_one(struct subscription *sub, void *argument)
+{
+	struct dirty_request *request = argument;
+
+	if (sub->ops->dirty)
+		sub->ops->dirty(sub, request->range, request->forget);
+	return 0;
+}
+
+void notifier_dirty(struct notifier *notifier, struct gfn_range range, bool forget)
+{
+	struct dirty_request request = {range, forget};
+
+	visit_all(notifier, range, EVENTS, dirty_one, &request);
+}
+
+void notification_dirty(struct notification *note)
+{
+	struct dirty_request request = {note->range.range, false};
+
+	if (note->view)
+		view_visit(&note->view->all, request.range, dirty_one, &request);
+}
+
 struct question {
 	struct gfn_range range;
 	bool clear, young;

@@ -70,6 +70,10 @@ void notification_done(struct notification *note);
 
 /* Has put-off flushes carried out. LOCK_MMU. */
 void notifier_sync(struct notifier *notifier);
+/* Has all tell the primary what was written through them. LOCK_MMU, no notification on its way on this CPU. */
+void notifier_dirty(struct notifier *notifier, struct gfn_range range, bool forget);
+/* The same inside a notification. LOCK_MMU. */
+void notification_dirty(struct notification *note);
 /* Asks all whether a gfn of the range was touched. LOCK_MMU. */
 bool notifier_young(struct notifier *notifier, struct gfn_range range, bool clear);
 /* The address space ends. ERR_REENTRANT. */

@@ -7,6 +7,7 @@
 
 #include <lib/lock.h>
 #include <mm/addrspace.h>
+#include <mm/dirty_log.h>
 #include <mm/notifier.h>
 #include "primary.h"
 
@@ -29,6 +30,7 @@ struct slot {
  * primary	[m] the PTEs; lookups take no lock
  * slots	[m] sorted by start, never overlapping
  * zero_mfn	[a] its frame of zeroes, 0 until first used
+ * dirty_mode	[m] how a first write to a page is noticed
  * limbo	[m] frames that left PTEs in a merge; freed after the next notifier_sync()
  */
 struct addrspace {
@@ -42,6 +44,7 @@ struct addrspace {
 	unsigned limbo_count;
 	struct mfn limbo[SPACE_LIMBO];
 	u64 zero_mfn;
+	enum dirty_mode dirty_mode;
 	struct notifier notifier;
 };
 
@@ -72,5 +75,8 @@ int space_make_writable(struct addrspace *as, struct gfn gfn) __must_check;
  * then. ERR_RANGE: no slot; else as space_make_writable. Takes as->lock only if something has to change.
  */
 int space_resolve(struct addrspace *as, struct gfn gfn, unsigned access, ppte_t *pte) __must_check;
+
+/* Somebody wrote to these gfns: sets soft-dirty where they are backed. */
+void space_mark_dirty(struct addrspace *as, struct gfn gfn, u64 frames) LOCK_REQUIRES(&as->lock);
 
 #endif

@@ -59,7 +59,9 @@ static void leaf_dropped(void *context, const struct pgtable_visit *leaf)
 {
 	struct stage2 *s2 = context;
 
-	(void)leaf;
+	if (leaf->pte & s2->table.format->level[leaf->level].dirty)
+		space_mark_dirty(s2->as, gpa_to_gfn((struct gpa){leaf->address}),
+				 LEVEL_FRAMES(leaf->level));
 	s2->stale = true;
 	s2->counters.drops++;
 }
@@ -149,10 +151,18 @@ static unsigned access_rights(unsigned access)
 	       (access & HV_EXEC ? PT_EXEC : 0);
 }
 
-/* The words of a leaf: A is set because an access is about to happen, D when it is a write. */
-static unsigned leaf_attr(ppte_t pte, unsigned access)
+/* With D bits or PML a clean page may be written to: the CPU takes note. */
+static unsigned stage2_rights(const struct stage2 *s2, struct gfn gfn, ppte_t pte)
 {
-	unsigned attr = ppte_rights(pte) | PT_ACCESSED;
+	if (s2->as->dirty_mode != DIRTY_WRITE_PROTECT)
+		pte |= PPTE_SOFT_DIRTY;
+	return ppte_rights(pte) & stage2_limit(s2, gfn);
+}
+
+/* The words of a leaf: A is set because an access is about to happen, D when it is a write. */
+static unsigned leaf_attr(struct stage2 *s2, struct gfn gfn, ppte_t pte, unsigned access)
+{
+	unsigned attr = stage2_rights(s2, gfn, pte) | PT_ACCESSED;
 
 	if (ppte_state(pte) == PPTE_MMIO)
 		attr |= PT_UNCACHED;
@@ -181,9 +191,11 @@ static void fill_slot(struct stage2 *s2, const struct pgtable_visit *visit, ppte
 enum fault_outcome stage2_install(struct stage2 *s2, struct gfn gfn, ppte_t pte, unsigned access)
 {
 	const struct pgtable_format *format = s2->table.format;
-	unsigned attr = leaf_attr(pte, access), need = access_rights(access), level;
+	unsigned attr = leaf_attr(s2, gfn, pte, access), need = access_rights(access), level;
 	struct pgtable_visit visit;
 
+	if (unlikely(need & ~attr))
+		return FAULT_DENIED;
 	pgtable_lookup(&s2->table, gfn_to_gpa(gfn).raw, &visit);
 	if (visit.kind == VISIT_LEAF && !(need & ~format->attr(visit.pte, visit.level)))
 		return FAULT_SPURIOUS;
@@ -192,6 +204,7 @@ enum fault_outcome stage2_install(struct stage2 *s2, struct gfn gfn, ppte_t pte,
 		return FAULT_MAPPED;
 	}
 	level = primary_uniform(&s2->as->primary, gfn, MIN(visit.level, format->max_leaf_level));
+	level = stage2_view_level(s2, gfn, level);
 	if (map_block(s2, gfn, pte, attr, level))
 		return FAULT_NO_MEMORY;
 	return FAULT_MAPPED;
@@ -203,8 +216,10 @@ bool stage2_establish(struct stage2 *s2, const struct pte_change *change)
 	struct pgtable_visit visit;
 
 	pgtable_lookup(&s2->table, gfn_to_gpa(change->gfn).raw, &visit);
-	if (visit.level || visit.kind != VISIT_ABSENT || !change->rights)
+	if (visit.level || visit.kind != VISIT_ABSENT ||
+	    !(change->rights & stage2_limit(s2, change->gfn)))
 		return false;
 	return pgtable_swap(&s2->table, visit.slot, visit.pte,
-			    format->make_leaf(mfn_to_hpa(change->mfn), 0, change->rights));
+			    format->make_leaf(mfn_to_hpa(change->mfn), 0,
+					      change->rights & stage2_limit(s2, change->gfn)));
 }

@@ -110,7 +110,7 @@ static bool find_small_leaf(struct stage2 *s2, struct gfn gfn, struct pgtable_vi
 
 /* Gives a leaf its new frame and rights; A and D stay what they are, and a frame that was dirty stays so. */
 static void retarget(struct stage2 *s2, const struct pgtable_visit *visit,
-		     const struct pte_change *change)
+		     const struct pte_change *change, unsigned rights)
 {
 	const struct pgtable_format *format = s2->table.format;
 	unsigned attr = format->attr(visit->pte, 0);
@@ -119,25 +119,40 @@ static void retarget(struct stage2 *s2, const struct pgtable_visit *visit,
 	do {
 		old = *(volatile pte_t *)visit->slot;
 		value = format->make_leaf(mfn_to_hpa(change->mfn), 0,
-					  (format->attr(old, 0) & ~PT_RWX) | change->rights);
+					  (format->attr(old, 0) & ~PT_RWX) | rights);
 	} while (!pgtable_swap(&s2->table, visit->slot, old, value));
 	if (pte_addr(format, old, 0).raw != mfn_to_hpa(change->mfn).raw ||
-	    (attr & ~change->rights & PT_RWX))
+	    (attr & ~rights & PT_RWX))
 		s2->stale = true;
 	s2->counters.changed++;
 }
 
-static void change_one(struct stage2 *s2, const struct pte_change *change, unsigned flags)
+/* SOFT_DIRTY where the CPU notes writes: the right to write stays, D goes. */
+static void clear_dirty(struct stage2 *s2, const struct pgtable_visit *visit)
 {
+	pte_t dirty = s2->table.format->level[0].dirty, old = visit->pte;
+
+	while (!pgtable_swap(&s2->table, visit->slot, old, old & ~dirty))
+		old = *(volatile pte_t *)visit->slot;
+	s2->stale |= (old & dirty) != 0;
+}
+
+static void change_one(struct stage2 *s2, const struct notify_change *all,
+		       const struct pte_change *change)
+{
+	unsigned rights = change->rights & stage2_limit(s2, change->gfn);
 	struct pgtable_visit visit;
 
 	if (!find_small_leaf(s2, change->gfn, &visit)) {
-		if ((flags & CHANGE_ESTABLISH) && stage2_establish(s2, change))
+		if ((all->flags & CHANGE_ESTABLISH) && stage2_establish(s2, change))
 			s2->counters.established++;
 		else
 			s2->counters.moot++;
-	} else if (change->rights) {
-		retarget(s2, &visit, change);
+	} else if (all->range->event == EVENT_SOFT_DIRTY &&
+		   s2->as->dirty_mode != DIRTY_WRITE_PROTECT) {
+		clear_dirty(s2, &visit);
+	} else if (rights) {
+		retarget(s2, &visit, change, rights);
 	} else {
 		stage2_drop(s2, gfn_range(change->gfn, 1));
 	}
@@ -166,7 +181,7 @@ static void stage2_change(struct subscription *sub, const struct notify_change *
 
 	note_runs(s2, change);
 	for (unsigned i = 0; i < change->count; i++)
-		change_one(s2, &change->changes[i], change->flags);
+		change_one(s2, change, &change->changes[i]);
 	if (change->flags & CHANGE_FLUSH)
 		s2->stale = true;
 	if (!(change->flags & CHANGE_LAZY))
@@ -207,6 +222,30 @@ static bool stage2_young(struct subscription *sub, struct gfn_range range, bool 
 	return young != 0;
 }
 
+/* D bits become soft-dirty. With PML, D says nothing that the list did not. */
+static int gather(struct pgtable *table, const struct pgtable_visit *visit, void *argument)
+{
+	struct stage2 *s2 = argument;
+
+	if (visit->pte & table->format->level[visit->level].dirty)
+		space_mark_dirty(s2->as, gpa_to_gfn((struct gpa){visit->start}),
+				 (visit->end - visit->start) >> PAGE_SHIFT);
+	return 0;
+}
+
+static void stage2_dirty(struct subscription *sub, struct gfn_range range, bool forget)
+{
+	struct stage2 *s2 = stage2_of(sub);
+
+	if (s2->as->dirty_mode == DIRTY_BITS)
+		CHECK(!pgtable_walk(&s2->table, gpa_of(range.start), gpa_of(range.end), VISIT_LEAF,
+				    gather, s2));
+	if (forget) {
+		stage2_drop(s2, range);
+		stage2_flush_stale(s2);
+	}
+}
+
 static void stage2_release(struct subscription *sub)
 {
 	struct stage2 *s2 = stage2_of(sub);
@@ -226,6 +265,7 @@ const struct subscriber_ops stage2_ops = {
 	.change_end = stage2_change_bracket,
 	.sync = stage2_sync,
 	.young = stage2_young,
+	.dirty = stage2_dirty,
 	.release = stage2_release,
 	.audit = stage2_audit,
 };

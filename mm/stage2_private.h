@@ -14,6 +14,13 @@
 #include <mm/walk.h>
 #include "space.h"
 
+#define STAGE2_LIMITS 8
+
+struct stage2_limit {
+	struct gfn_range range;
+	unsigned rights; /* PT_RWX bits */
+};
+
 /* What happened to a stage 2, for the report. All [m]. */
 struct stage2_counters {
 	u64 faults[FAULT_OUTCOMES];
@@ -38,6 +45,7 @@ struct stage2_counters {
  * doomed	[m] tables unlinked but perhaps still in a CPU's caches; freed after the next flush,
  *		chained through their first word
  * stale	[m] PTEs were taken away since the last flush
+ * limit	[m] what this view allows at most, by range (stage2_view.c)
  */
 struct stage2 {
 	struct stage2_tlb tlb;
@@ -48,6 +56,8 @@ struct stage2 {
 	struct invalidate_log log;
 	u64 *doomed;
 	bool stale;
+	unsigned limit_count;
+	struct stage2_limit limit[STAGE2_LIMITS];
 	struct stage2_counters counters;
 };
 
@@ -71,6 +81,16 @@ static inline struct stage2 *stage2_of(struct subscription *sub)
 {
 	return container_of(sub, struct stage2, sub);
 }
+
+/* What this view allows for gfn at most. LOCK_MMU. */
+unsigned stage2_view_limit(const struct stage2 *s2, struct gfn gfn);
+static inline unsigned stage2_limit(const struct stage2 *s2, struct gfn gfn)
+{
+	return unlikely(s2->limit_count) ? stage2_view_limit(s2, gfn) : PT_RWX;
+}
+
+/* The largest level, up to `level`, whose block around gfn no limit cuts. LOCK_MMU. */
+unsigned stage2_view_level(const struct stage2 *s2, struct gfn gfn, unsigned level);
 
 /* If PTEs were taken away since the last flush: flushes, and frees what waited for it. LOCK_MMU. */
 void stage2_flush_stale(struct stage2 *s2);

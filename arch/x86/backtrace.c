@@ -5,13 +5,15 @@
  *     rbp -> | caller's rbp | return address |
  *
  * A function that needs no stack gets no frame from gcc, and a call through a bad pointer has not
- * saved anything yet: then the return address is still on top of the stack.
+ * saved anything yet: then the return address is still on top of the stack. What an interrupt
+ * interrupted stands in the frame that traps.S made.
  */
 #include <arch/cpu.h>
 #include <asm/backtrace.h>
 #include <asm/image.h>
 #include <asm/stacks.h>
 #include <asm/symbols.h>
+#include <asm/traps.h>
 #include <lib/string.h>
 
 #define FRAMES_MAX 32
@@ -59,6 +61,8 @@ void backtrace_walk(const struct place *from, void (*visit)(u64 address, bool re
 		if (!in_text(frame[1]))
 			return;
 		visit(frame[1], true);
+		if (frame[1] == (u64)trap_return)
+			visit(((const struct trap_frame *)(frame + 2))->rip, false);
 		rbp = frame[0];
 	}
 }

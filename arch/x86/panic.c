@@ -37,7 +37,7 @@ static unsigned stopped;
 
 static void __printf(1, 2) say(const char *format, ...)
 {
-	char line[200];
+	char line[320];
 	va_list arguments;
 	size_t len;
 

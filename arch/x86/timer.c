@@ -3,8 +3,9 @@
  * timer.c: the local APIC's timer as an alarm clock (SDM vol. 3A, 11.5.4).
  *
  * With TSC deadline the alarm is one MSR write. Else the timer counts down at a rate of its own,
- * measured against the TSC once, and an alarm further away than its 32 bits reach comes early;
- * whoever armed it looks at the clock anyway.
+ * measured against the TSC once; what comes early, by that rate's error or because its 32 bits reach
+ * no further, is armed again for the rest. An interrupt that was pending when another deadline was
+ * armed is told by the clock, too.
  */
 #define LOG_THIS LOG_CPU
 
@@ -20,17 +21,37 @@
 #include <lib/log.h>
 
 #define DIVIDE_BY_1 0xb
-#define MEASURE_US  10000
+#define MEASURE	    1000000 /* counts: 1 ms at 1 GHz, 40 ms at 25 MHz */
+#define ROUNDS	    100000000
 #define RATIO_SHIFT 32
 
 /* [I] after apic_timer_init() */
 static bool has_deadline;
 static u64 counts_per_tick; /* fixed point, RATIO_SHIFT binary places */
 
+static struct time_bounds count_down(void)
+{
+	u64 before, started, last;
+
+	before = tsc_read();
+	apic_write(APIC_TIMER_INITIAL, MEASURE);
+	last = started = tsc_read();
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		u64 now = tsc_read();
+		bool over = apic_read(APIC_TIMER_CURRENT) == 0;
+
+		if (over && i)
+			return (struct time_bounds){last - started, tsc_read() - before};
+		if (over)
+			break;
+		last = now; /* read before it was found running: it was running then */
+	}
+	return TIME_UNKNOWN;
+}
+
 void apic_timer_init(void)
 {
-	u64 start, ticks;
-	u32 counts;
+	u64 ticks;
 
 	has_deadline = cpuid_has(CPUID_TSC_DEADLINE);
 	if (has_deadline) {
@@ -38,15 +59,11 @@ void apic_timer_init(void)
 		return;
 	}
 	apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
-	apic_write(APIC_TIMER_INITIAL, ~0u);
-	start = tsc_read();
-	time_delay(MEASURE_US);
-	counts = ~0u - apic_read(APIC_TIMER_CURRENT);
-	ticks = tsc_read() - start;
-	apic_write(APIC_TIMER_INITIAL, 0);
-	counts_per_tick = ((u64)counts << RATIO_SHIFT) / ticks;
-	log_info("timer: APIC at %lu.%03lu MHz", (unsigned long)counts / MEASURE_US,
-		 (unsigned long)counts % MEASURE_US / (MEASURE_US / 1000));
+	ticks = time_measure(count_down);
+	if (!ticks)
+		panic("the local APIC's timer does not count");
+	counts_per_tick = ((u64)MEASURE << RATIO_SHIFT) / ticks;
+	log_info("timer: APIC at %lu MHz", arch_ticks_per_second() / ticks * MEASURE / 1000000);
 }
 
 static void start_count(u64 deadline)
@@ -58,6 +75,18 @@ static void start_count(u64 deadline)
 	apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
 	apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
 	apic_write(APIC_TIMER_INITIAL, (u32)MAX(MIN(counts, (u64)UINT32_MAX), 1ull));
+}
+
+void apic_timer_interrupt(void)
+{
+	struct percpu *cpu = percpu();
+
+	if (tsc_read() >= cpu->timer_deadline) {
+		cpu->timer_fired = cpu->timer_deadline != 0;
+		cpu->timer_deadline = 0;
+	} else if (!has_deadline) {
+		start_count(cpu->timer_deadline);
+	}
 }
 
 void apic_timer_arm(u64 deadline)

@@ -23,6 +23,7 @@ trap_stubs:
 	vector = vector + 1
 	.endr
 
+	.globl	trap_return
 	.type	trap_common, @function
 trap_common:
 	cld
@@ -31,6 +32,7 @@ trap_common:
 	.endr
 	movq	%rsp, %rdi
 	call	trap_handle
+trap_return:
 	.irp	r, r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax
 	popq	%\r
 	.endr

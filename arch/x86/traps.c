@@ -63,10 +63,8 @@ void irq_dispatch(unsigned vector)
 	cpu->interrupts++;
 	if (vector == VECTOR_SPURIOUS || (vector & 0xf0) == VECTOR_PIC)
 		return; /* SDM vol. 3A, 11.9: no EOI */
-	if (vector == VECTOR_TIMER) {
-		cpu->timer_fired = true;
-		cpu->timer_deadline = 0;
-	}
+	if (vector == VECTOR_TIMER)
+		apic_timer_interrupt();
 	apic_eoi();
 }
 

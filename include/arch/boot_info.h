@@ -41,8 +41,7 @@ struct boot_memory {
 	enum boot_memory_type type;
 };
 
-/* A file the boot loader put in memory. Its frames are in no usable range: they stay as they are.
- */
+/* A file the boot loader put in memory. Its frames are in no usable range: they stay as they are. */
 struct boot_module {
 	struct hpa_range range;
 	char command_line[BOOT_MODULE_LINE_MAX];
@@ -73,8 +72,7 @@ struct boot_info {
 	/* The firmware's map: sorted, no overlaps, byte exact. */
 	struct boot_memory memory[BOOT_MEMORY_MAX];
 	unsigned memory_count;
-	/* RAM that is ours to hand out: page aligned, sorted; without the image, modules, boot data
-	 * and the first MiB. */
+	/* RAM that is ours to hand out: page aligned, sorted; without image, modules, first MiB. */
 	struct hpa_range usable[BOOT_USABLE_MAX];
 	unsigned usable_count;
 	/* A page below 1 MiB for the AP trampoline; 0: there is none, and only CPU 0 runs. */
@@ -84,13 +82,11 @@ struct boot_info {
 	struct boot_module modules[BOOT_MODULES_MAX];
 	unsigned module_count;
 
-	/* The RSDP as found; rsdp_length 0: there is none. Then the machine has one CPU and the
-	 * defaults below. */
+	/* The RSDP as found; rsdp_length 0: there is none, and the machine has one CPU. */
 	u8 rsdp[36];
 	unsigned rsdp_length;
 
-	/* CPUs to bring up; the first is the boot CPU, wherever the firmware listed it. At least
-	 * one. */
+	/* CPUs to bring up, at least one; the first is the boot CPU, wherever it was listed. */
 	struct boot_cpu cpus[BOOT_CPUS_MAX];
 	unsigned cpu_count;
 	struct hpa local_apic; /* 0xfee00000 unless the MADT says otherwise */

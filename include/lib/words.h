@@ -17,9 +17,9 @@
 
 /*
  * text		the word without its quotes; with a value, the name alone
- * value	what follows the first unquoted-or-quoted '=', inside `text`'s storage; NULL where
- * there is no '=' cut		longer than WORD_MAX - 1: the rest is dropped unclosed	a quote was
- * never closed: it ends with the line
+ * value	what follows the first '=', quoted or not, in `text`'s storage; NULL where there is none
+ * cut		longer than WORD_MAX - 1: the rest is dropped
+ * unclosed	a quote was never closed: it ends with the line
  */
 struct word {
 	char text[WORD_MAX];

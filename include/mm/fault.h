@@ -17,6 +17,7 @@ enum fault_outcome {
 			`reenter`) */
 	FAULT_MMIO,  /* no slot here: a device's, or nobody's */
 	FAULT_READ_ONLY, /* a write to a ROM slot */
+	FAULT_DENIED, /* the view forbids it (stage2_view_restrict); the address space would not */
 	FAULT_NO_MEMORY, /* stop this vCPU; it may go on when memory is back */
 	FAULT_OUTCOMES
 };

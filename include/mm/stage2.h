@@ -19,4 +19,23 @@ int stage2_create(struct addrspace *as, const struct pgtable_format *format,
 void stage2_destroy(struct stage2 *s2);
 struct hpa stage2_root(const struct stage2 *s2);
 
+/*
+ * An address space may have several stage 2s, its views: same frames, different rights. In this one the range allows at
+ * most `rights` (PT_RWX bits; PT_RWX lifts the limit of exactly that range); a fault beyond is FAULT_DENIED, and hv may
+ * switch the vCPU to another view. What is mapped is dropped and comes back by faults. ERR_INVALID: empty, wraps, overlaps
+ * another limit, or rights the format cannot express; ERR_NO_MEMORY: more than 8. Takes LOCK_MMU.
+ */
+int stage2_view_restrict(struct stage2 *s2, struct gfn_range range, unsigned rights) __must_check;
+
+/* What happened to it so far. */
+struct stage2_stats {
+	u64 faults, retries_reentered, retries_inplace;
+	u64 drops, changed, moot, established;
+	u64 flushes, kicks, flushes_put_off;
+	u64 checks_avoided,
+		checks_guessed; /* false retries that one number for all would have made; guesses */
+	u64 tables;
+};
+void stage2_stats(struct stage2 *s2, struct stage2_stats *out);
+
 #endif

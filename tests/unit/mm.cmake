@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Address spaces, stage 2, faults, the notifier, sharing. Interleavings: spin_lock goes through sched.c.
+# Address spaces, stage 2, faults, the notifier, sharing. Interleavings: spin_lock goes through explore.c.
 function(samepage_mm_test name)
-  samepage_unit_test(${name} test_${name}.c mm_world.c sched.c ${ARGN})
+  samepage_unit_test(${name} test_${name}.c mm_world.c explore.c ${ARGN})
   target_link_options(test_${name} PRIVATE -Wl,--wrap=spin_lock)
 endfunction()
 
 samepage_mm_test(mm_space)
 samepage_mm_test(mm_eran)
+samepage_mm_test(mm_model)
+samepage_mm_test(mm_policy)
+samepage_mm_test(mm_notifier)

@@ -3,13 +3,14 @@
  * mm_world.c: guests and address spaces for the tests of mm. mm_world.h has the idea.
  */
 #include "mm_world.h"
-#include "sched.h"
+#include "explore.h"
 
 #include "mm/stage2_private.h"
 
 #define TLB_SIZE 16
 
 struct translation {
+	struct stage2 *s2; /* TLBs are tagged by root */
 	u64 gfn, mfn;
 	unsigned attr;
 	bool valid;
@@ -112,7 +113,9 @@ static void enter(struct guest_cpu *cpu, struct stage2 *s2)
 	cpu->kicked = false;
 	if (stage2_enter(s2)) {
 		guest_counters.flushes++;
-		memset(cpu->tlb, 0, sizeof(cpu->tlb));
+		for (unsigned i = 0; i < TLB_SIZE; i++)
+			if (cpu->tlb[i].s2 == s2)
+				cpu->tlb[i].valid = false;
 	}
 	cpu->s2 = s2;
 }
@@ -147,6 +150,7 @@ static struct translation *walk(struct guest_cpu *cpu, struct stage2 *s2, u64 gp
 	pgtable_exchange(&s2->table, visit.slot,
 			 format->make_leaf(pte_addr(format, visit.pte, visit.level), visit.level,
 					   attr | set));
+	entry->s2 = s2;
 	entry->gfn = gpa >> PAGE_SHIFT;
 	entry->mfn = (pte_addr(format, visit.pte, visit.level).raw + (gpa - visit.address)) >>
 		     PAGE_SHIFT;
@@ -160,7 +164,8 @@ static struct translation *translate(struct guest_cpu *cpu, struct stage2 *s2, u
 {
 	struct translation *entry = &cpu->tlb[(gpa >> PAGE_SHIFT) % TLB_SIZE];
 
-	if (!entry->valid || entry->gfn != gpa >> PAGE_SHIFT || (need & ~entry->attr))
+	if (!entry->valid || entry->s2 != s2 || entry->gfn != gpa >> PAGE_SHIFT ||
+	    (need & ~entry->attr))
 		return walk(cpu, s2, gpa, need);
 	return entry;
 }

@@ -64,6 +64,12 @@ static const struct lib_env environment = {
 	.panic = sim_panic,
 };
 
+/* Before main(), so that a panic ends also a test that needs no machine. */
+static void __attribute__((__constructor__)) sim_environment(void)
+{
+	lib_env_set(&environment);
+}
+
 void sim_init(unsigned cpus)
 {
 	assert_true(cpus >= 1 && cpus <= ARCH_CPUS_MAX);

@@ -12,7 +12,7 @@
  * NOTIFIER-5: the reader never sees the old content after it knows of the write; under `late` it does.
  */
 #include "mm_world.h"
-#include "sched.h"
+#include "explore.h"
 
 #include <mm/guest_cache.h>
 

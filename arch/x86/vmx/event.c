@@ -41,12 +41,12 @@ void vmx_requeue_event(struct vmx_vcpu *v)
 	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~BLOCKED_BY_NMI);
 }
 
-static bool can_take(const struct vmx_vcpu *v, enum guest_event_type type)
+static bool can_take(enum guest_event_type type)
 {
 	u32 shadow = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
 
 	if (type == GUEST_EVENT_IRQ)
-		return (v->vcpu->rflags & RFLAGS_IF) && !(shadow & EXT_SHADOWS);
+		return (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF) && !(shadow & EXT_SHADOWS);
 	return !(shadow & (EXT_SHADOWS | BLOCKED_BY_NMI));
 }
 
@@ -60,7 +60,7 @@ bool vmx_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type)
 	if (type == GUEST_EVENT_EXCEPTION)
 		return true;
 	before = vmx_borrow(v);
-	ok = can_take(v, type);
+	ok = can_take(type);
 	vmx_return(v, before);
 	return ok;
 }
@@ -84,7 +84,7 @@ static void inject_exception(struct vmx_vcpu *v, const struct guest_event *event
 	}
 	/* A fault's saved image has RF set, so that a breakpoint on it does not hit twice; not a trap's. */
 	if (merged != VECTOR_DB && merged != VECTOR_BP && merged != VECTOR_OF)
-		v->vcpu->rflags |= RFLAGS_RF;
+		vmcs_write(VMCS_GUEST_RFLAGS, vmcs_read(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
 	vmx_queue_event(v, EVENT_TYPE_HARD | merged | (error ? EVENT_HAS_ERROR : 0),
 			merged == vector ? (u16)event->error_code : 0, 0);
 }
@@ -142,18 +142,20 @@ bool vmx_in_64_bit_code(void)
  */
 void vmx_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit)
 {
-	u64 next = vcpu->rip + exit->insn_len;
+	u64 rip = vmcs_read(VMCS_GUEST_RIP), next = rip + exit->insn_len;
+	u64 rflags = vmcs_read(VMCS_GUEST_RFLAGS);
 	u32 shadow = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
 
-	if (unlikely((next ^ vcpu->rip) >> 32) && !vmx_in_64_bit_code())
+	(void)vcpu;
+	if (unlikely((next ^ rip) >> 32) && !vmx_in_64_bit_code())
 		next = (u32)next;
-	vcpu->rip = next;
+	vmcs_write(VMCS_GUEST_RIP, next);
 	if (unlikely(shadow & EXT_SHADOWS))
 		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~EXT_SHADOWS);
-	if (likely(!(vcpu->rflags & (RFLAGS_TF | RFLAGS_RF))) || !exit->insn_len)
+	if (likely(!(rflags & (RFLAGS_TF | RFLAGS_RF))) || !exit->insn_len)
 		return;
-	vcpu->rflags &= ~RFLAGS_RF;
-	if (vcpu->rflags & RFLAGS_TF)
+	vmcs_write(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
+	if (rflags & RFLAGS_TF)
 		vmcs_write(VMCS_GUEST_PENDING_DEBUG,
 			   vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
 }

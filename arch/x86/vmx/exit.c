@@ -87,6 +87,7 @@ static void on_io(struct vmx_vcpu *v, struct hv_exit *exit)
 
 	(void)v;
 	exit->raw.info1 = qualification;
+	exit->insn_len = vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH);
 	vmx_decode_io(qualification, &exit->pio);
 	if (exit->pio.string)
 		exit->pio.address.raw = vmcs_read(VMCS_GUEST_LINEAR_ADDRESS);
@@ -122,6 +123,7 @@ static void on_cr(struct vmx_vcpu *v, struct hv_exit *exit)
 		return;
 	}
 	if (exit->cr.cr == 8) {
+		exit->insn_len = vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH);
 		vmx_access_cr8(v, exit);
 		exit->reason = HV_EXIT_INTERRUPT;
 		exit->insn_len = 0;
@@ -130,7 +132,7 @@ static void on_cr(struct vmx_vcpu *v, struct hv_exit *exit)
 	exit->cr.value = *vmx_gpr(v, exit->cr.gpr);
 	if (!vmx_in_64_bit_code())
 		exit->cr.value = (u32)exit->cr.value;
-	exit->insn_len = 0; /* run again: cr.c */
+	/* insn_len stays 0, it is run again: cr.c */
 }
 
 /* No counter is offered, so every index is a wrong one: #GP(0), SDM vol. 2B. */
@@ -163,6 +165,14 @@ static void on_other(struct vmx_vcpu *v, struct hv_exit *exit)
 	exit->raw.info1 = vmcs_read(VMCS_EXIT_QUALIFICATION);
 }
 
+static void on_pml_full(struct vmx_vcpu *v, struct hv_exit *exit)
+{
+	exit->raw.info1 = vmcs_read(VMCS_EXIT_QUALIFICATION);
+	vmx_requeue_event(v);
+	if ((exit->raw.info1 & EVENT_NMI_UNBLOCKED) && !v->event)
+		block_nmi_again();
+}
+
 /* A kick (run.c: it may have cleared the deadline), or one beyond what the timer can hold, ends no slice. */
 static void on_timer(struct vmx_vcpu *v, struct hv_exit *exit)
 {
@@ -182,13 +192,9 @@ static void on_entry_failure(struct vmx_vcpu *v, struct hv_exit *exit)
 	vmx_explain_entry_failure(v, exit);
 }
 
-#define INSN(name_, reason_)                                   \
-	{                                                      \
-		.name = name_, .reason = reason_, .insn = true \
-	}
-#define INSN_WITH(name_, reason_, f)                                        \
-	{                                                                   \
-		.name = name_, .reason = reason_, .insn = true, .decode = f \
+#define INSN(name_, reason_)                                            \
+	{                                                               \
+		.name = name_, .reason = reason_, .kind = VMX_EXIT_INSN \
 	}
 #define PLAIN(name_, reason_, f)                              \
 	{                                                     \
@@ -229,9 +235,9 @@ const struct vmx_exit_info vmx_exits[VMX_EXITS] = {
 	[25] = INSN("VMWRITE", HV_EXIT_VIRT_INSN),
 	[26] = INSN("VMXOFF", HV_EXIT_VIRT_INSN),
 	[27] = INSN("VMXON", HV_EXIT_VIRT_INSN),
-	[28] = INSN_WITH("control-register access", HV_EXIT_CR, on_cr),
+	[28] = PLAIN("control-register access", HV_EXIT_CR, on_cr),
 	[29] = OFF("MOV DR"),
-	[30] = INSN_WITH("I/O instruction", HV_EXIT_PIO, on_io),
+	[30] = PLAIN("I/O instruction", HV_EXIT_PIO, on_io),
 	[31] = INSN("RDMSR", HV_EXIT_MSR_READ),
 	[32] = INSN("WRMSR", HV_EXIT_MSR_WRITE),
 	[33] = PLAIN("entry failure: guest state", HV_EXIT_ENTRY_FAILED, on_entry_failure),
@@ -263,7 +269,7 @@ const struct vmx_exit_info vmx_exits[VMX_EXITS] = {
 	[59] = INSN("VMFUNC", HV_EXIT_VIRT_INSN),
 	[60] = OFF("ENCLS"),
 	[61] = OFF("RDSEED"),
-	[62] = PLAIN("page-modification log full", HV_EXIT_PML_FULL, on_other),
+	[62] = PLAIN("page-modification log full", HV_EXIT_PML_FULL, on_pml_full),
 	[63] = OFF("XSAVES"),
 };
 /* clang-format on */

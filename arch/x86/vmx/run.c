@@ -72,14 +72,14 @@ void vmx_kick_taken(struct vmx_vcpu *v)
 }
 
 /* A kick that came in the host after the entry check. */
-static void exit_at_once(struct vmx_vcpu *v)
+static __cold void exit_at_once(struct vmx_vcpu *v)
 {
 	vmx_kick_taken(v);
 	vmcs_write(VMCS_PREEMPTION_TIMER, 0);
 }
 
 /* Rounded up, so that a timer exit is never early. */
-static void arm_timer(struct vmx_vcpu *v, u64 ticks, u64 deadline)
+static __cold void arm_timer(struct vmx_vcpu *v, u64 ticks, u64 deadline)
 {
 	ticks = (ticks >> vmx_caps.timer_shift) + 1;
 	vmcs_write(VMCS_PREEMPTION_TIMER, MIN(ticks, 0xffffffff));
@@ -87,7 +87,7 @@ static void arm_timer(struct vmx_vcpu *v, u64 ticks, u64 deadline)
 }
 
 /* The event that waits; false for the one that ends it all. */
-static bool write_event(struct vmx_vcpu *v)
+static __cold bool write_event(struct vmx_vcpu *v)
 {
 	if (v->event == EVENT_SHUTDOWN)
 		return false;
@@ -98,20 +98,14 @@ static bool write_event(struct vmx_vcpu *v)
 	return true;
 }
 
-/* What hv may have changed since the exit. It nearly always did change RIP. */
-static void write_changes(struct vmx_vcpu *v, struct arch_vcpu *vcpu)
+static __cold void write_tsc_offset(struct vmx_vcpu *v, u64 offset)
 {
-	vmcs_write(VMCS_GUEST_RIP, vcpu->rip);
-	if (unlikely(vcpu->rflags != v->rflags))
-		vmcs_write(VMCS_GUEST_RFLAGS, vcpu->rflags);
-	if (unlikely(vcpu->tsc_offset != v->tsc_offset)) {
-		v->tsc_offset = vcpu->tsc_offset;
-		vmcs_write(VMCS_TSC_OFFSET, v->tsc_offset);
-	}
+	v->tsc_offset = offset;
+	vmcs_write(VMCS_TSC_OFFSET, offset);
 }
 
 /* VMLAUNCH or VMRESUME itself failed: controls or host state, our bug. The VM ends, the host goes on. */
-static void refused(struct hv_exit *exit)
+static __cold void refused(struct hv_exit *exit)
 {
 	u64 error = vmcs_read(VMCS_INSTRUCTION_ERROR);
 
@@ -121,7 +115,7 @@ static void refused(struct hv_exit *exit)
 	exit->raw = (struct hv_exit_raw){~0ull, error, 0};
 }
 
-static void outside(struct hv_exit *exit, enum hv_exit_reason reason)
+static __cold void outside(struct hv_exit *exit, enum hv_exit_reason reason)
 {
 	exit->reason = reason;
 	exit->insn_len = 0;
@@ -149,14 +143,16 @@ failed:
 /* Most exits are an instruction that hv carries out: for these, as little as can be. */
 static __always_inline void decode(struct vmx_vcpu *v, struct hv_exit *exit)
 {
-	u32 reason = vmcs_read(VMCS_EXIT_REASON);
+	u64 reason = vmcs_read(VMCS_EXIT_REASON);
 	const struct vmx_exit_info *info = vmx_exit_info(reason);
 
 	exit->reason = info->reason;
-	exit->raw = (struct hv_exit_raw){reason, 0, 0};
-	exit->insn_len = 0;
-	if (likely(info->insn))
+	exit->raw.reason = reason;
+	if (likely(info->kind == VMX_EXIT_INSN)) {
 		exit->insn_len = vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH);
+		return;
+	}
+	exit->insn_len = 0;
 	if (info->decode)
 		info->decode(v, exit);
 }
@@ -172,13 +168,12 @@ void vmx_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
 		return outside(exit, HV_EXIT_SHUTDOWN);
 	if (unlikely(v->deadline != deadline))
 		arm_timer(v, deadline - now, deadline);
-	write_changes(v, vcpu);
+	if (unlikely(vcpu->tsc_offset != v->tsc_offset))
+		write_tsc_offset(v, vcpu->tsc_offset);
 	if (unlikely(kicked()))
 		exit_at_once(v);
 	if (unlikely(enter_failed(&vcpu, &exit, &v->host)))
 		return refused(exit);
 	v = vmx_of(vcpu);
-	vcpu->rip = vmcs_read(VMCS_GUEST_RIP);
-	vcpu->rflags = v->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
 	decode(v, exit);
 }

@@ -20,6 +20,8 @@ static const struct {
 	u16 offset;
 	u16 field;
 } plain[] = {
+	{offsetof(struct guest_state, rip), VMCS_GUEST_RIP},
+	{offsetof(struct guest_state, rflags), VMCS_GUEST_RFLAGS},
 	{offsetof(struct guest_state, cr3), VMCS_GUEST_CR3},
 	{offsetof(struct guest_state, efer), VMCS_GUEST_EFER},
 	{offsetof(struct guest_state, dr7), VMCS_GUEST_DR7},
@@ -106,9 +108,6 @@ void vmx_get_state(struct arch_vcpu *vcpu, struct guest_state *s)
 {
 	struct vmx_vcpu *v = vmx_of(vcpu), *before = vmx_borrow(v);
 
-	vcpu->gpr[GPR_RSP] = vmcs_read(VMCS_GUEST_RSP);
-	s->rip = vcpu->rip;
-	s->rflags = vcpu->rflags;
 	for (unsigned i = 0; i < ARRAY_SIZE(plain); i++)
 		*at(s, plain[i].offset) = vmcs_read(plain[i].field);
 	s->gdtr.limit = vmcs_read(VMCS_GUEST_GDTR_LIMIT);
@@ -121,6 +120,9 @@ void vmx_get_state(struct arch_vcpu *vcpu, struct guest_state *s)
 		read_segment(i, &s->seg[i]);
 	s->interruptibility = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
 	read_unswitched(v, s);
+	vcpu->gpr[GPR_RSP] = vmcs_read(VMCS_GUEST_RSP);
+	vcpu->rip = s->rip;
+	vcpu->rflags = s->rflags;
 	vmx_return(v, before);
 }
 
@@ -189,8 +191,11 @@ int vmx_set_state(struct arch_vcpu *vcpu, const struct guest_state *state)
 	before = vmx_borrow(v);
 	write_state(v, state);
 	vmx_return(v, before);
-	/* CR3 or CR0 may have changed under translations that are tagged with our VPID. */
-	vmx_invvpid(INV_SINGLE, v->vpid);
+	/* CR3 or CR0 may have changed under translations with our VPID, here or where it ran last. */
+	if (v->loaded)
+		vmx_invvpid(INV_SINGLE, v->vpid);
+	else
+		v->cpu = NO_CPU;
 	return 0;
 }
 
@@ -222,7 +227,6 @@ void vmx_write_reset_state(struct vmx_vcpu *v)
 	for (unsigned i = 0; i < GPRS; i++)
 		v->vcpu->gpr[i] = 0;
 	write_state(v, &reset_state);
-	vmcs_write(VMCS_GUEST_RFLAGS, v->rflags = reset_state.rflags);
 }
 
 u64 *vmx_gpr(struct vmx_vcpu *v, unsigned gpr)
@@ -234,12 +238,9 @@ u64 *vmx_gpr(struct vmx_vcpu *v, unsigned gpr)
 
 unsigned vmx_cpl(struct arch_vcpu *vcpu)
 {
-	struct vmx_vcpu *v = vmx_of(vcpu), *before = vmx_borrow(v);
+	(void)vcpu;
 	/* SS.DPL is the CPL in every mode, also 0 in real and 3 in virtual-8086 mode (25.4.1). */
-	unsigned cpl = vmcs_read(VMCS_GUEST_SS_ATTR) >> 5 & 3;
-
-	vmx_return(v, before);
-	return cpl;
+	return vmcs_read(VMCS_GUEST_SS_ATTR) >> 5 & 3;
 }
 
 void vmx_explain_entry_failure(struct vmx_vcpu *v, const struct hv_exit *exit)
@@ -266,9 +267,7 @@ void vmx_dump(struct arch_vcpu *vcpu)
 		log_info("  gpr %2u.. %016llx %016llx %016llx %016llx", i, (unsigned long long)r[i],
 			 (unsigned long long)r[i + 1], (unsigned long long)r[i + 2],
 			 (unsigned long long)r[i + 3]);
-	log_info("  rip %016llx rflags %016llx last exit: %s", (unsigned long long)vcpu->rip,
-		 (unsigned long long)vcpu->rflags,
-		 vmx_exit_info(vmcs_read(VMCS_EXIT_REASON))->name);
+	log_info("  last exit: %s", vmx_exit_info(vmcs_read(VMCS_EXIT_REASON))->name);
 	vmcs_dump();
 	vmx_return(v, before);
 }

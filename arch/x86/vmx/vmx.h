@@ -77,7 +77,6 @@ struct vmx_vcpu {
 	bool loaded;		/* [o] current on this CPU, MSRs and FPU in the CPU */
 	unsigned cpu;		/* [o] whose host state the VMCS holds; NO_CPU: nobody's */
 	struct vmx_host host;	/* [o] */
-	u64 rflags;		/* [o] GUEST_RFLAGS as last read or written */
 	u64 deadline;		/* [o] what PREEMPTION_TIMER counts down to; 0: arm it again */
 	u64 tsc_offset;		/* [o] TSC_OFFSET as last written */
 	u64 eptp;		/* [o] EPT_POINTER as last written */
@@ -136,20 +135,22 @@ extern const char vmx_exit_point[];
  * exit.c: one line for each basic exit reason (SDM appendix C), all of them named.
  *
  * reason	in hv's words
- * insn		skipping the instruction makes sense: read its length
- * decode	fills in the rest, or deals with the exit altogether; may be NULL
+ * kind		an instruction that hv carries out: its length is all there is to tell; or another exit
+ * decode	of another exit: fills in the rest, or deals with it altogether; may be NULL
  */
 struct vmx_exit_info {
 	const char *name;
 	void (*decode)(struct vmx_vcpu *v, struct hv_exit *exit);
 	u8 reason;
-	bool insn;
+	u8 kind;
 };
+
+enum vmx_exit_kind { VMX_EXIT_OTHER, VMX_EXIT_INSN };
 
 #define VMX_EXITS 64
 extern const struct vmx_exit_info vmx_exits[VMX_EXITS], vmx_exit_unknown;
 
-static inline const struct vmx_exit_info *vmx_exit_info(u32 reason)
+static inline const struct vmx_exit_info *vmx_exit_info(u64 reason)
 {
 	if (likely(reason < VMX_EXITS))
 		return &vmx_exits[reason];

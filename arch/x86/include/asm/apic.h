@@ -35,4 +35,7 @@ void apic_timer_init(void);
 void apic_timer_arm(u64 deadline);
 void apic_timer_disarm(void);
 
+/* Its interrupt, which may be early or stale: see timer.c. */
+void apic_timer_interrupt(void);
+
 #endif

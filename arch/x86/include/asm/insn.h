@@ -27,10 +27,10 @@ static inline void cpu_pause(void)
 
 static inline u64 tsc_read(void)
 {
-	u32 low, high;
+	u64 low, high; /* RDTSC clears the high halves of both */
 
 	asm volatile("rdtsc" : "=a"(low), "=d"(high));
-	return (u64)high << 32 | low;
+	return high << 32 | low;
 }
 
 static inline void tlb_flush_page(u64 address)

@@ -4,9 +4,8 @@
  * function.
  *
  *     trampoline_prepare(info->trampoline, &start);     copies the code and `start` to the page
- *     INIT, SIPI with vector page >> 12                 the CPU: 16 bit -> 64 bit on boot_pml4 ->
- * start.cr3 start.entry(start.argument)                       on start.stack, in the high mapping,
- * interrupts off
+ *     INIT, SIPI with vector page >> 12                 the CPU: 16 bit, 64 bit on boot_pml4, start.cr3
+ *     start.entry(start.argument)                       on start.stack, interrupts off
  *
  * One CPU at a time: the page holds one `start`, and may be prepared again once the entry function
  * runs.
@@ -26,10 +25,12 @@
 #include <arch/addr.h>
 
 /*
- * efer		loaded before paging is on; LME is added, LMA masked. NXE must be in it if the
- * tables use NX cr3		the tables the CPU goes on with; they map the image at IMAGE_BASE
- * and the stack. Any address stack	its top; 16-byte aligned entry	called with `argument`; CR0
- * is PE|WP|PG|NE|ET, CR4 PAE, the GDT boot_gdt. Must not return
+ * efer		loaded before paging is on; LME is added, LMA masked. NXE must be in it if the tables
+ *		use NX
+ * cr3		the tables the CPU goes on with; they map the image and the stack. Any address
+ * stack	its top; 16-byte aligned
+ * entry	called with `argument`; CR0 is PE|WP|PG|NE|ET, CR4 PAE, segments are stale and there is
+ *		no GDT: it loads descriptors before anything else. Must not return
  */
 struct trampoline_start {
 	u64 efer;

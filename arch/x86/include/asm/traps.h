@@ -22,6 +22,9 @@ extern const char trap_stubs[];
 
 void trap_handle(struct trap_frame *frame);
 
+/* Where trap_handle() returns to; its frame lies just above that address on the stack. */
+extern const char trap_return[];
+
 /* "#PF page fault" for 14; "interrupt" where the manual names no exception. */
 const char *trap_name(u64 vector);
 

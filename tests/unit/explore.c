@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sched.c: the explorer of interleavings. sched.h says what it does.
+ * explore.c: the explorer of interleavings. explore.h says what it does.
  *
  * The choices of a schedule are a list of numbers: at each switch point, which of the tasks that may
  * go on does, 0 being the one that runs now. The next schedule is the last one with its last choice
  * that has an alternative moved on by one, and everything after it 0 again.
  */
-#include "sched.h"
+#include "explore.h"
 #include "sim.h"
 
 #include <lib/lock.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sched.h: runs a few simulated CPUs in every interleaving of their switch points.
+ * explore.h: runs a few simulated CPUs in every interleaving of their switch points.
  *
  * Each task is a coroutine on a CPU of its own. It runs alone until it comes to a RACE_POINT() of the
  * code under test, to a loop that waits, to a lock that is held, or to sched_point(): there the
@@ -11,8 +11,8 @@
  * Waiting costs no preemption: a task that waits runs again when another one has moved, or when
  * nobody else can run. If that goes on, the schedule is a deadlock and the test fails.
  */
-#ifndef SAMEPAGE_TESTS_SCHED_H
-#define SAMEPAGE_TESTS_SCHED_H
+#ifndef SAMEPAGE_TESTS_EXPLORE_H
+#define SAMEPAGE_TESTS_EXPLORE_H
 
 #include <lib/types.h>
 

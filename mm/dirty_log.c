@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dirty_log.c: collecting what was written, and starting anew. dirty_log.h has the modes.
+ *
+ *     collect                                     a vCPU
+ *     -------                                     ------
+ *     start list of SOFT_DIRTY (drops)
+ *     lock
+ *     D bits -> soft-dirty of the primary
+ *     soft-dirty -> bitmap, cleared               its write sets D, or faults and waits for the lock
+ *     change: W or D taken away; flush            from here on a write sets soft-dirty again
+ *     unlock
+ *
+ * A write through a translation that is older than the flush is in this answer or the next: its D or its W is looked at
+ * after the flush of whoever took them away.
+ */
+#include <lib/error.h>
+#include <lib/log.h>
+#include <lib/string.h>
+#include <mm/dirty_log.h>
+#include "stage2_private.h"
+#include "update.h"
+
+#define WORD_BITS 64
+
+/* Clears soft-dirty in the range; what was set goes into `bitmap`, unless NULL. */
+static void take_dirty(struct update *update, struct gfn_range range, u64 *bitmap)
+{
+	struct addrspace *as = update->as;
+	struct gfn gfn = range.start;
+	ppte_t *slot;
+
+	for (; (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++) {
+		u64 bit = gfn.raw - range.start.raw;
+
+		if (!ppte_backed(*slot) || !(*slot & PPTE_SOFT_DIRTY))
+			continue;
+		if (bitmap)
+			bitmap[bit / WORD_BITS] |= BIT(bit % WORD_BITS);
+		update_set(update, gfn, slot, *slot & ~PPTE_SOFT_DIRTY);
+	}
+}
+
+static int collect(struct addrspace *as, struct gfn_range range, u64 *bitmap)
+{
+	struct update update;
+	int err = space_check(as, range);
+
+	if (!err)
+		err = update_begin(&update, as, EVENT_SOFT_DIRTY, range, 0);
+	if (err)
+		return err;
+	if (bitmap)
+		memset(bitmap, 0, ALIGN_UP(gfn_range_frames(range), WORD_BITS) / 8);
+	notification_dirty(&update.note);
+	take_dirty(&update, range, bitmap);
+	update_end(&update);
+	return 0;
+}
+
+static void set_mode(struct addrspace *as, enum dirty_mode mode)
+{
+	spin_lock(&as->lock);
+	as->dirty_mode = mode;
+	spin_unlock(&as->lock);
+}
+
+int dirty_log_start(struct addrspace *as, struct gfn_range range, enum dirty_mode mode)
+{
+	enum dirty_mode before = as->dirty_mode;
+	int err;
+
+	if (mode > DIRTY_PML)
+		return ERR_INVALID;
+	set_mode(as, mode);
+	err = collect(as, range, NULL);
+	if (err)
+		set_mode(as, before);
+	return err;
+}
+
+/* Leaves may be writable though their page is clean: what they know is gathered a last time, and they go. */
+void dirty_log_stop(struct addrspace *as)
+{
+	const struct gfn_range all = {{0}, {BIT(PRIMARY_GFN_BITS)}};
+
+	spin_lock(&as->lock);
+	as->dirty_mode = DIRTY_WRITE_PROTECT;
+	notifier_dirty(&as->notifier, all, true);
+	spin_unlock(&as->lock);
+}
+
+int dirty_log_collect(struct addrspace *as, struct gfn_range range, u64 *bitmap)
+{
+	return collect(as, range, bitmap);
+}
+
+void space_mark_dirty(struct addrspace *as, struct gfn gfn, u64 frames)
+{
+	struct gfn end = gfn_add(gfn, frames);
+	ppte_t *slot;
+
+	for (; (slot = primary_next(&as->primary, &gfn, end)); gfn.raw++)
+		if (ppte_backed(*slot) && !(*slot & PPTE_SOFT_DIRTY))
+			primary_store(&as->primary, gfn, slot, *slot | PPTE_SOFT_DIRTY);
+}
+
+void dirty_log_pml(struct stage2 *s2, const struct gpa *written, unsigned count)
+{
+	spin_lock(&s2->as->lock);
+	for (unsigned i = 0; i < count; i++)
+		if (!(written[i].raw >> (PRIMARY_GFN_BITS + PAGE_SHIFT)))
+			space_mark_dirty(s2->as, gpa_to_gfn(written[i]), 1);
+	spin_unlock(&s2->as->lock);
+}
