@@ -95,14 +95,14 @@ int dirty_log_collect(struct addrspace *as, struct gfn_range range, u64 *bitmap)
 	return collect(as, range, bitmap);
 }
 
-void space_mark_dirty(struct addrspace *as, struct gfn gfn, u64 frames)
+void space_mark(struct addrspace *as, struct gfn gfn, u64 frames, u64 flags)
 {
 	struct gfn end = gfn_add(gfn, frames);
 	ppte_t *slot;
 
 	for (; (slot = primary_next(&as->primary, &gfn, end)); gfn.raw++)
-		if (ppte_backed(*slot) && !(*slot & PPTE_SOFT_DIRTY))
-			primary_store(&as->primary, gfn, slot, *slot | PPTE_SOFT_DIRTY);
+		if (ppte_backed(*slot) && (*slot & flags) != flags)
+			primary_store(&as->primary, gfn, slot, *slot | flags);
 }
 
 void dirty_log_pml(struct stage2 *s2, const struct gpa *written, unsigned count)
@@ -110,6 +110,6 @@ void dirty_log_pml(struct stage2 *s2, const struct gpa *written, unsigned count)
 	spin_lock(&s2->as->lock);
 	for (unsigned i = 0; i < count; i++)
 		if (!(written[i].raw >> (PRIMARY_GFN_BITS + PAGE_SHIFT)))
-			space_mark_dirty(s2->as, gpa_to_gfn(written[i]), 1);
+			space_mark(s2->as, gpa_to_gfn(written[i]), 1, PPTE_SOFT_DIRTY);
 	spin_unlock(&s2->as->lock);
 }

@@ -29,7 +29,7 @@ struct cache_entry {
 	struct gfn gfn;
 	struct mfn mfn;
 	unsigned users;
-	bool valid, writable;
+	bool valid, writable, young;
 };
 
 /*
@@ -103,6 +103,25 @@ static void cache_end(struct subscription *sub, const struct notify_range *range
 	spin_unlock(&cache->lock);
 }
 
+/* Pages that a device model used since last asked. */
+static bool cache_young(struct subscription *sub, struct gfn_range range, bool clear)
+{
+	struct guest_cache *cache = cache_of(sub);
+	bool young = false;
+
+	spin_lock(&cache->lock);
+	for (unsigned i = 0; i < ENTRIES; i++) {
+		struct cache_entry *entry = &cache->entry[i];
+
+		if (!gfn_in_range(entry->gfn, range))
+			continue;
+		young |= entry->young;
+		entry->young &= !clear;
+	}
+	spin_unlock(&cache->lock);
+	return young;
+}
+
 static void cache_release(struct subscription *sub)
 {
 	struct guest_cache *cache = cache_of(sub);
@@ -116,6 +135,7 @@ static const struct subscriber_ops cache_ops = {
 	.name = "guest_cache",
 	.start = cache_start,
 	.end = cache_end,
+	.young = cache_young,
 	.release = cache_release,
 };
 
@@ -132,7 +152,7 @@ int guest_cache_create(struct addrspace *as, struct guest_cache **out)
 	spin_init(&cache->lock, LOCK_DEVICE, "guest_cache");
 	cache->sub.ops = &cache_ops;
 	cache->sub.range.end.raw = BIT(PRIMARY_GFN_BITS);
-	cache->sub.want_drop = EVENTS_ALL & ~(BIT(EVENT_AGE) | BIT(EVENT_SPLIT));
+	cache->sub.want_drop = EVENTS_ALL & ~BIT(EVENT_SPLIT);
 	err = notifier_subscribe(&as->notifier, &cache->sub);
 	if (err) {
 		pool_free(&caches, cache);
@@ -166,6 +186,7 @@ static bool get_hit(struct guest_cache *cache, struct gfn gfn, bool write, struc
 	if (hit) {
 		cache->counters.hits++;
 		entry->users++;
+		entry->young = true;
 		*mfn = entry->mfn;
 	}
 	spin_unlock(&cache->lock);

@@ -71,8 +71,10 @@ static int copy_one(struct addrspace *as, struct copy *copy)
 		spin_lock(&as->lock);
 		pte = primary_load(&as->primary, gfn);
 		ready = piece_ready(copy, pte);
-		if (ready)
+		if (ready) {
 			copy_piece(copy, pte);
+			space_mark(as, gfn, 1, PPTE_YOUNG);
+		}
 		spin_unlock(&as->lock);
 		if (ready)
 			return 0;

@@ -23,10 +23,10 @@ struct pool {
 	u64 live;
 };
 
-#define POOL_INITIALIZER(object_size, pool_name)                                \
-	{                                                                       \
+#define POOL_INITIALIZER(object_size, pool_name)             \
+	{                                                    \
 		.lock = SPINLOCK_INIT(LOCK_POOL, pool_name), \
-		.size = ALIGN_UP(object_size, sizeof(u64)),                     \
+		.size = ALIGN_UP(object_size, sizeof(u64)),  \
 	}
 
 /* One object, zeroed. ERR_NO_MEMORY leaves *out alone. Takes LOCK_POOL, then LOCK_FRAME. Any

@@ -76,7 +76,8 @@ int space_make_writable(struct addrspace *as, struct gfn gfn) __must_check;
  */
 int space_resolve(struct addrspace *as, struct gfn gfn, unsigned access, ppte_t *pte) __must_check;
 
-/* Somebody wrote to these gfns: sets soft-dirty where they are backed. */
-void space_mark_dirty(struct addrspace *as, struct gfn gfn, u64 frames) LOCK_REQUIRES(&as->lock);
+/* Sets PPTE_YOUNG, PPTE_SOFT_DIRTY or both where these gfns are backed: somebody touched them, or wrote to them. */
+void space_mark(struct addrspace *as, struct gfn gfn, u64 frames, u64 flags)
+	LOCK_REQUIRES(&as->lock);
 
 #endif

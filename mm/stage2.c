@@ -54,14 +54,17 @@ static void table_doom(void *context, struct hpa table)
 	s2->stale = true;
 }
 
-/* A leaf left the table: `leaf->pte` as the CPU left it. */
+/* A leaf left the table, `leaf->pte` as the CPU left it: what its A and D say goes into the primary. */
 static void leaf_dropped(void *context, const struct pgtable_visit *leaf)
 {
 	struct stage2 *s2 = context;
+	const struct pgtable_level *level = &s2->table.format->level[leaf->level];
+	u64 flags = (leaf->pte & level->accessed ? PPTE_YOUNG : 0) |
+		    (leaf->pte & level->dirty ? PPTE_SOFT_DIRTY : 0);
 
-	if (leaf->pte & s2->table.format->level[leaf->level].dirty)
-		space_mark_dirty(s2->as, gpa_to_gfn((struct gpa){leaf->address}),
-				 LEVEL_FRAMES(leaf->level));
+	if (flags)
+		space_mark(s2->as, gpa_to_gfn((struct gpa){leaf->address}),
+			   LEVEL_FRAMES(leaf->level), flags);
 	s2->stale = true;
 	s2->counters.drops++;
 }

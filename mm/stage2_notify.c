@@ -207,7 +207,7 @@ static int stop_at_first(struct pgtable *table, const struct pgtable_visit *visi
 	const struct pgtable_level *level = &table->format->level[visit->level];
 
 	(void)argument;
-	return visit->pte & level->accessed ? 1 : 0;
+	return visit->pte & level->accessed ? ERR_EXISTS : 0;
 }
 
 /* As Linux: clearing A flushes nothing; a CPU that holds the translation is merely seen later. */
@@ -228,8 +228,8 @@ static int gather(struct pgtable *table, const struct pgtable_visit *visit, void
 	struct stage2 *s2 = argument;
 
 	if (visit->pte & table->format->level[visit->level].dirty)
-		space_mark_dirty(s2->as, gpa_to_gfn((struct gpa){visit->start}),
-				 (visit->end - visit->start) >> PAGE_SHIFT);
+		space_mark(s2->as, gpa_to_gfn((struct gpa){visit->start}),
+			   (visit->end - visit->start) >> PAGE_SHIFT, PPTE_SOFT_DIRTY);
 	return 0;
 }
 

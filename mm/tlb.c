@@ -19,7 +19,8 @@ _Static_assert(offsetof(struct stage2, tlb) == 0, "stage2_enter() finds it there
 /* Can `cpu` use a translation from before `generation`? */
 static bool lags(struct stage2 *s2, unsigned cpu, u64 generation)
 {
-	return ck_pr_load_ptr(&stage2_inside[cpu].s2) == s2 && ck_pr_load_64(&s2->tlb.seen[cpu]) < generation;
+	return ck_pr_load_ptr(&stage2_inside[cpu].s2) == s2 &&
+	       ck_pr_load_64(&s2->tlb.seen[cpu]) < generation;
 }
 
 void stage2_flush(struct stage2 *s2)
@@ -29,8 +30,8 @@ void stage2_flush(struct stage2 *s2)
 
 	if (IS_ENABLED(CONFIG_BREAK_FLUSH))
 		return;
-	generation =
-		ck_pr_faa_64(&s2->tlb.generation, 1) + 1; /* a full barrier; pairs with stage2_enter */
+	generation = ck_pr_faa_64(&s2->tlb.generation, 1) +
+		     1; /* a full barrier; pairs with stage2_enter */
 	ck_pr_inc_64(&s2->counters.flushes);
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
 		if (lags(s2, cpu, generation)) {

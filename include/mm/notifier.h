@@ -100,7 +100,7 @@ struct audit;
  * change_start, change_end	policy `companion`: called instead of start and end around a change
  * sync		carries out put-off flushes, because old frames are about to be freed. LOCK_MMU held.
  * young	any gfn of the range touched since last asked? `clear` forgets it. LOCK_MMU held.
- * dirty	tells the primary (space_mark_dirty) which gfns of the range were written through it; `forget`: and drops what
+ * dirty	tells the primary (space_mark) which gfns of the range were written through it; `forget`: and drops what
  *		lets a guest write although the primary calls the page clean. LOCK_MMU held.
  * release	the address space ends; drop everything. No lock held.
  * audit	shows the auditor every translation it keeps (mm/audit.h). LOCK_NOTIFIER, LOCK_MMU held.

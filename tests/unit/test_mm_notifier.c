@@ -176,7 +176,8 @@ static void test_exactly_the_overlapping_intervals_are_told(void **state)
 			spies[i].starts = spies[i].ends = 0;
 		assert_int_equal(addrspace_clear(as, range, 0), 0);
 		for (unsigned i = 0; i < SPIES; i++) {
-			assert_int_equal(spies[i].starts, gfn_ranges_overlap(range, spies[i].sub.range));
+			assert_int_equal(spies[i].starts,
+					 gfn_ranges_overlap(range, spies[i].sub.range));
 			assert_int_equal(spies[i].ends, spies[i].starts);
 		}
 	}
@@ -266,7 +267,8 @@ static void test_a_refused_start_ends_those_already_started(void **state)
 		spy_on(as, i, false);
 	spies[2].refuse = ERR_WOULD_BLOCK;
 	order[0] = '\0';
-	assert_int_equal(addrspace_clear(as, world_range(0, 4), ADDRSPACE_NOBLOCK), ERR_WOULD_BLOCK);
+	assert_int_equal(addrspace_clear(as, world_range(0, 4), ADDRSPACE_NOBLOCK),
+			 ERR_WOULD_BLOCK);
 	assert_string_equal(order, "s0s1s2e0e1");
 	assert_int_equal(spies[2].sub.counters[EVENT_CLEAR].refused, 1);
 	assert_int_equal(addrspace_read(as, (struct gpa){0}, &value, 8), 0);
@@ -346,6 +348,7 @@ static void race_setup(void *world)
 static void race_notify(void *world)
 {
 	(void)world;
+	sched_point("notify: begins");
 	assert_int_equal(addrspace_clear(raced, world_range(0, 1), 0), 0);
 	assert_int_equal(addrspace_clear(raced, world_range(1, 1), 0), 0);
 }

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_mm_race.c: faults against changes of the same page and of another, in every interleaving.
+ *
+ *     CPU 0: changes gfn 5                CPU 1: its guest reads or writes gfn 5 (or 6)
+ *
+ * FAULT-1, STAGE2-1: whatever the order, the auditor finds each leaf naming the primary's frame, and the guest reads what
+ * it wrote last.
+ */
+#include "explore.h"
+#include "mm_world.h"
+
+#include <mm/audit.h>
+#include <mm/guest_cache.h>
+
+#include "mm/stage2_private.h"
+
+#define GPA (5 * PAGE_SIZE)
+
+static struct race {
+	const struct notifier_policy *policy;
+	enum retry_mode retry;
+	void (*change)(struct race *race);
+	u64 gpa;      /* CPU 1's page */
+	bool cached;  /* CPU 1 is a device model */
+	bool forgets; /* the change may take the content away */
+	u64 avoided, raced;
+	struct addrspace *as;
+	struct stage2 *s2;
+	struct guest_cache *cache;
+} race;
+
+static void setup(void *world)
+{
+	struct race *r = world;
+	u64 value;
+
+	r->as = world_space(16);
+	addrspace_set_policy(r->as, r->policy);
+	addrspace_set_retry(r->as, r->retry);
+	r->s2 = world_stage2(r->as);
+	assert_int_equal(guest_cache_create(r->as, &r->cache), 0);
+	assert_int_equal(guest_write(r->s2, GPA, 100), FAULT_MAPPED);
+	assert_int_equal(guest_read(r->s2, GPA, &value), FAULT_MAPPED);
+	guest_out();
+}
+
+static void changer(void *world)
+{
+	race.change(world);
+}
+
+/* A page that is not there, then written, then read back. */
+static void guest(void *world)
+{
+	struct race *r = world;
+	void *place;
+	u64 value;
+
+	if (r->cached) {
+		assert_int_equal(guest_cache_get(r->cache, (struct gpa){r->gpa}, 8, true, &place),
+				 0);
+		sched_point("device: holds a pointer");
+		*(u64 *)place = 200;
+		guest_cache_put(r->cache, (struct gpa){r->gpa});
+		return;
+	}
+	assert_int_equal(guest_write(r->s2, r->gpa, 200), FAULT_MAPPED);
+	assert_int_equal(guest_read(r->s2, r->gpa, &value), FAULT_MAPPED);
+	assert_true(value == 200 || (r->forgets && value == 0));
+	guest_out();
+}
+
+static void check(void *world)
+{
+	struct audit_report report;
+	struct race *r = world;
+	u64 value = 0;
+
+	if (audit_run(0, &report))
+		fail_msg("audit after%s", sched_trace());
+	assert_int_equal(guest_read(r->s2, r->gpa, &value), FAULT_MAPPED);
+	if (value != 200 && !(r->forgets && value == 0))
+		fail_msg("reads %llu after%s", (unsigned long long)value, sched_trace());
+	guest_out();
+	r->avoided += r->s2->log.counters.avoided;
+	r->raced += r->s2->log.counters.raced;
+	assert_int_equal(r->s2->log.counters.guessed, 0);
+	guest_cache_destroy(r->cache);
+	stage2_destroy(r->s2);
+	addrspace_destroy(r->as);
+}
+
+static void explore(const struct notifier_policy *policy, enum retry_mode retry)
+{
+	struct sched_scenario scenario = {.setup = setup,
+					  .task = {changer, guest},
+					  .check = check,
+					  .world = &race,
+					  .preemptions = 2,
+					  .limit = 2000};
+
+	race.policy = policy;
+	race.retry = retry;
+	world_begin(2, 4);
+	sched_explore(&scenario);
+	world_end();
+}
+
+static void change_clear(struct race *r)
+{
+	assert_int_equal(addrspace_clear(r->as, world_range(5, 1), 0), 0);
+}
+
+static void change_migrate(struct race *r)
+{
+	int err = addrspace_migrate(r->as, (struct gfn){5});
+
+	assert_true(err == 0 || err == ERR_BUSY);
+}
+
+static void change_protect_and_back(struct race *r)
+{
+	assert_int_equal(cow_guard(r->as, world_range(4, 3)), 0);
+	assert_int_equal(addrspace_clear_soft_dirty(r->as, world_range(5, 1)), 0);
+}
+
+static void change_share(struct race *r)
+{
+	struct cow_look look;
+	struct gfn gfn = {5};
+
+	assert_int_equal(cow_guard(r->as, world_range(5, 1)), 0);
+	if (cow_look(r->as, gfn, &look))
+		return;
+	sched_point("merge: looked");
+	if (!cow_offer(r->as, gfn, &look))
+		assert_false(frame_put(look.mfn));
+}
+
+/* Merges only what reads as zero, as an engine would. */
+static void change_share_zero(struct race *r)
+{
+	struct cow_look look;
+	struct gfn gfn = {6};
+	int err;
+
+	assert_int_equal(addrspace_populate(r->as, world_range(6, 1)), 0);
+	assert_int_equal(cow_guard(r->as, world_range(6, 1)), 0);
+	if (cow_look(r->as, gfn, &look) || *(u64 *)arch_hpa_to_virt(mfn_to_hpa(look.mfn)) != 0)
+		return;
+	sched_point("merge: compared");
+	err = cow_share_zero(r->as, gfn, &look);
+	assert_true(err == 0 || err == ERR_BUSY);
+}
+
+static const struct {
+	void (*change)(struct race *race);
+	u64 gpa;
+	bool forgets;
+} races[] = {
+	{change_clear, GPA, true},
+	{change_migrate, GPA, false},
+	{change_protect_and_back, GPA, false},
+	{change_share, GPA, false},
+	{change_share_zero, 6 * PAGE_SIZE, false},
+};
+
+static void each_change(bool cached)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(races); i++) {
+		race = (struct race){.change = races[i].change,
+				     .gpa = races[i].gpa,
+				     .forgets = races[i].forgets,
+				     .cached = cached};
+		world_each_policy(explore);
+		print_message("# change %u: raced %llu, avoided %llu\n", i,
+			      (unsigned long long)race.raced, (unsigned long long)race.avoided);
+		if (!cached)
+			assert_true(race.raced > 0);
+	}
+}
+
+static void test_a_fault_never_installs_what_has_changed(void **state)
+{
+	(void)state;
+	each_change(false);
+}
+
+static void test_a_device_model_never_writes_to_a_page_that_was_left(void **state)
+{
+	(void)state;
+	each_change(true);
+}
+
+/* Another gfn's invalidation: seen, looked at closely, and no reason to retry. */
+static void test_the_change_of_another_page_costs_no_retry(void **state)
+{
+	(void)state;
+	race = (struct race){.change = change_clear, .gpa = 6 * PAGE_SIZE};
+	world_each_policy(explore);
+	assert_int_equal(race.raced, 0);
+	assert_true(race.avoided > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_fault_never_installs_what_has_changed),
+		cmocka_unit_test(test_a_device_model_never_writes_to_a_page_that_was_left),
+		cmocka_unit_test(test_the_change_of_another_page_costs_no_retry),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
