@@ -203,6 +203,11 @@ void paging_init(const struct boot_info *info)
 	hand_over(info);
 }
 
+struct pgtable *paging_table(void)
+{
+	return &host_table;
+}
+
 struct hpa paging_root(void)
 {
 	return host_table.root;

@@ -17,6 +17,7 @@
 #include <asm/insn.h>
 #include <asm/layout.h>
 #include <asm/msr.h>
+#include <asm/paging.h>
 #include <asm/regs.h>
 #include <asm/selftest.h>
 #include <asm/time.h>
@@ -155,6 +156,14 @@ static void test_msr(void)
 	log_info("selftest: msr %s", rdmsr_safe(NO_SUCH_MSR, &value) ? "answered" : "refused");
 }
 
+static void test_paging(void)
+{
+	u64 wrong = paging_audit(paging_table());
+
+	log_info("selftest: paging: %lu breaches", wrong);
+	CHECK(!wrong);
+}
+
 /* An alarm ends arch_idle() once its time has come, and not before. */
 static void test_alarm(void)
 {
@@ -210,6 +219,7 @@ static const struct selftest {
 	{"double-fault", test_double_fault, false},
 	{"lock-rank", test_lock_rank, false},
 	{"msr", test_msr, false},
+	{"paging", test_paging, false},
 	{"alarm", test_alarm, false},
 	{"ring", test_ring, true},
 };

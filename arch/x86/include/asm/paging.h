@@ -16,6 +16,14 @@
  */
 void paging_init(const struct boot_info *info);
 
+struct pgtable;
+
+/* The tables, for whoever only looks. */
+struct pgtable *paging_table(void);
+
+/* Holds the tables against PAGING-1 .. 5; every breach goes to the log. Returns how many. */
+u64 paging_audit(struct pgtable *table);
+
 /* The tables' root, for CR3. */
 struct hpa paging_root(void);
 
