@@ -157,13 +157,15 @@ static void check_zero_frame(struct audit *audit)
 }
 
 /* What a secondary may allow, by the meaning of the bits. */
-static unsigned rights_of(ppte_t pte)
+static unsigned rights_of(const struct addrspace *as, ppte_t pte)
 {
 	bool write = pte & PPTE_WRITE;
+	/* Elsewhere the CPU itself takes note of the first write. */
+	bool must_fault = as->dirty_mode == DIRTY_WRITE_PROTECT && !(pte & PPTE_SOFT_DIRTY);
 
 	switch (ppte_state(pte)) {
 	case PPTE_PRIVATE:
-		write = write && (pte & PPTE_SOFT_DIRTY) && !(pte & (PPTE_GUARD | PPTE_BUSY));
+		write = write && !must_fault && !(pte & (PPTE_GUARD | PPTE_BUSY));
 		return PT_READ | PT_EXEC | (write ? PT_WRITE : 0);
 	case PPTE_SHARED:
 	case PPTE_ZERO:
@@ -184,7 +186,7 @@ static void check_translation(struct audit *audit, struct gfn gfn, struct mfn mf
 		audit_found(audit, AUDIT_LEAF_FRAME, gfn, mfn);
 	if (!ppte_backed(pte) || ppte_mfn(pte).raw != mfn.raw)
 		audit_found(audit, AUDIT_LEAF_STALE, gfn, mfn);
-	else if (rights & ~rights_of(pte))
+	else if (rights & ~rights_of(audit->as, pte))
 		audit_found(audit, AUDIT_LEAF_RIGHTS, gfn, mfn);
 }
 

@@ -16,6 +16,7 @@
 #include <lib/error.h>
 #include <lib/lock.h>
 #include <lib/log.h>
+#include <mm/audit.h>
 #include <mm/guest_cache.h>
 #include <mm/invalidate.h>
 #include <mm/notifier.h>
@@ -131,12 +132,28 @@ static void cache_release(struct subscription *sub)
 	spin_unlock(&cache->lock);
 }
 
+static void cache_audit(struct subscription *sub, struct audit *audit)
+{
+	struct guest_cache *cache = cache_of(sub);
+
+	spin_lock(&cache->lock);
+	for (unsigned i = 0; i < ENTRIES; i++) {
+		const struct cache_entry *entry = &cache->entry[i];
+
+		if (entry->valid)
+			audit_translation(audit, entry->gfn, entry->mfn, 1,
+					  entry->writable ? PT_READ | PT_WRITE : PT_READ);
+	}
+	spin_unlock(&cache->lock);
+}
+
 static const struct subscriber_ops cache_ops = {
 	.name = "guest_cache",
 	.start = cache_start,
 	.end = cache_end,
 	.young = cache_young,
 	.release = cache_release,
+	.audit = cache_audit,
 };
 
 int guest_cache_create(struct addrspace *as, struct guest_cache **out)

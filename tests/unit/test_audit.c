@@ -3,8 +3,8 @@
  * test_audit.c: the auditor finds nothing where nothing is wrong, and each kind of damage where it
  * was planted (AUDIT-1 to AUDIT-5).
  *
- * The scene: two address spaces, one with an EPT and one with an NPT; pages of its own, pages shared
- * inside and between them, zero pages, a 2 MiB leaf. Damage is done behind mm's back, and undone
+ * The scene: two address spaces, one with an EPT and one with an NPT, and a device models' cache; pages of
+ * their own, pages shared inside and between them, zero pages, a 2 MiB leaf. Damage is done behind mm's back, and undone
  * before the scene is taken down, so that the end of each test is an audit without findings again.
  */
 #include "sim.h"
@@ -12,6 +12,8 @@
 #include <arch/exit.h>
 #include <mm/audit.h>
 #include <mm/cow.h>
+#include <mm/dirty_log.h>
+#include <mm/guest_cache.h>
 #include <mm/rmap.h>
 
 #include "mm/stage2_private.h"
@@ -20,9 +22,11 @@
 #define SHARED_GFN  10 /* 10 and 20 in `a`, 30 in `b` */
 #define ZERO_GFN    40
 #define LARGE_GFN   512
+#define CACHE_GFN   100 /* in `a`, and only the device models' cache maps it */
 
 static struct addrspace *a, *b;
 static struct stage2 *ept, *npt;
+static struct guest_cache *cache;
 static struct audit_report report;
 static u64 frames_free;
 
@@ -59,6 +63,16 @@ static void share_pages(void)
 	assert_int_equal(cow_share_zero(a, (struct gfn){ZERO_GFN}, &look), 0);
 }
 
+static void write_by_device(u64 gfn)
+{
+	struct gpa gpa = gfn_to_gpa((struct gfn){gfn});
+	void *word;
+
+	assert_int_equal(guest_cache_create(a, &cache), 0);
+	assert_int_equal(guest_cache_get(cache, gpa, 8, true, &word), 0);
+	guest_cache_put(cache, gpa);
+}
+
 static struct addrspace *make_space(const char *name)
 {
 	struct addrspace *as;
@@ -91,6 +105,7 @@ static int raise_scene(void **state)
 	touch(ept, 20, HV_READ);
 	touch(npt, 30, HV_READ);
 	touch(ept, ZERO_GFN, HV_READ);
+	write_by_device(CACHE_GFN);
 	return 0;
 }
 
@@ -100,6 +115,7 @@ static int strike_scene(void **state)
 
 	(void)state;
 	assert_int_equal(audit_run(0, &report), 0);
+	guest_cache_destroy(cache);
 	stage2_destroy(ept);
 	stage2_destroy(npt);
 	addrspace_destroy(a);
@@ -347,6 +363,26 @@ static void a_leaf_of_a_hypervisor_frame_is_found(void **state)
 	*leaf = was;
 }
 
+static void a_device_models_cache_is_looked_into(void **state)
+{
+	ppte_t *slot = pte_at(a, CACHE_GFN);
+
+	(void)state;
+	planted(*slot, *slot | PPTE_GUARD, AUDIT_LEAF_RIGHTS, 1);
+	assert_non_null(strstr(sim_console(), "guest_cache"));
+}
+
+/* There the CPU notes the first write to a clean page, so the leaf may be writable. */
+static void a_writable_clean_page_is_sound_where_the_cpu_notes_writes(void **state)
+{
+	(void)state;
+	assert_int_equal(dirty_log_start(a, gfn_range((struct gfn){0}, 8), DIRTY_BITS), 0);
+	touch(ept, PRIVATE_GFN, HV_WRITE);
+	*pte_at(a, PRIVATE_GFN) &= ~PPTE_SOFT_DIRTY;
+	assert_int_equal(audit_run(0, &report), 0);
+	dirty_log_stop(a);
+}
+
 static void one_wrong_page_under_a_large_leaf_is_found(void **state)
 {
 	ppte_t *slot = pte_at(a, LARGE_GFN + 77);
@@ -452,6 +488,8 @@ int main(void)
 		test(a_leaf_of_another_frame_than_the_primarys_is_found),
 		test(a_leaf_of_what_is_not_backed_is_found),
 		test(a_leaf_of_a_hypervisor_frame_is_found),
+		test(a_device_models_cache_is_looked_into),
+		test(a_writable_clean_page_is_sound_where_the_cpu_notes_writes),
 		test(one_wrong_page_under_a_large_leaf_is_found),
 		test(a_table_that_is_no_table_frame_is_found),
 		test(a_table_linked_twice_is_found),

@@ -212,6 +212,21 @@ static void mapping_a_page_whose_table_exists_is_one_store(void **state)
 	assert_int_equal(world.allocs, 0);
 }
 
+/* The tables set aside are chained through their first words: nothing of that may stay in them. */
+static void a_fresh_table_holds_nothing_but_what_was_mapped(void **state)
+{
+	u64 address = LEVEL_SIZE(3) + P1G + P2M + P;
+
+	(void)state;
+	assert_int_equal(map(address, address + P, 0, PT_RWX, 0), 0);
+	for (unsigned level = 0; level < 3; level++) {
+		struct pgtable_visit visit = lookup(address);
+
+		pgtable_lookup_level(table, address, level, &visit);
+		assert_int_equal(visit.slot[-1], 0);
+	}
+}
+
 static void replacing_512_small_leaves_by_a_large_one_is_one_store_that_shows(void **state)
 {
 	(void)state;
@@ -419,6 +434,7 @@ int main(void)
 		test_on(start_ept, a_lookup_outside_the_addresses_finds_no_slot),
 		test_on(start_ept, a_lookup_stops_at_the_absent_slot_and_says_its_level),
 		test_on(start_ept, a_lookup_can_stop_at_a_table),
+		test_on(start_ept, a_fresh_table_holds_nothing_but_what_was_mapped),
 		test_on(start_ept, mapping_a_page_whose_table_exists_is_one_store),
 		test_on(start_ept,
 			replacing_512_small_leaves_by_a_large_one_is_one_store_that_shows),
