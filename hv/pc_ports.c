@@ -37,6 +37,7 @@ static u8 read_pit(struct pc *pc, u16 port)
 
 static void write_pit(struct pc *pc, u16 port, u8 value)
 {
+	spin_assert_held(&pc->lock);
 	pit_write(&pc->pit, port, value, pc_clock(pc, PIT_HZ));
 	pc_plan_pit(pc);
 }

@@ -62,6 +62,7 @@ static void leaf_dropped(void *context, const struct pgtable_visit *leaf)
 	u64 flags = (leaf->pte & level->accessed ? PPTE_YOUNG : 0) |
 		    (leaf->pte & level->dirty ? PPTE_SOFT_DIRTY : 0);
 
+	spin_assert_held(&s2->as->lock);
 	if (flags)
 		space_mark(s2->as, gpa_to_gfn((struct gpa){leaf->address}),
 			   LEVEL_FRAMES(leaf->level), flags);

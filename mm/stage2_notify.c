@@ -227,6 +227,7 @@ static int gather(struct pgtable *table, const struct pgtable_visit *visit, void
 {
 	struct stage2 *s2 = argument;
 
+	spin_assert_held(&s2->as->lock);
 	if (visit->pte & table->format->level[visit->level].dirty)
 		space_mark(s2->as, gpa_to_gfn((struct gpa){visit->start}),
 			   (visit->end - visit->start) >> PAGE_SHIFT, PPTE_SOFT_DIRTY);

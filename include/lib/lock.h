@@ -13,6 +13,7 @@
 #define SAMEPAGE_LIB_LOCK_H
 
 #include <ck_spinlock.h>
+#include <lib/log.h>
 #include <lib/types.h>
 
 /* The order of all locks, outermost first; docs/locking.md has a line for each. */
@@ -35,6 +36,7 @@ enum lock_rank {
 #define LOCK_RELEASE(...)  __attribute__((release_capability(__VA_ARGS__)))
 #define LOCK_TRY(...)	   __attribute__((try_acquire_capability(__VA_ARGS__)))
 #define LOCK_REQUIRES(...) __attribute__((requires_capability(__VA_ARGS__)))
+#define LOCK_ASSERTS(...)  __attribute__((assert_capability(__VA_ARGS__)))
 /* For a function whose locking the analysis cannot follow; its comment says why it is right. */
 #define LOCK_UNCHECKED __attribute__((no_thread_safety_analysis))
 #else
@@ -44,6 +46,7 @@ enum lock_rank {
 #define LOCK_RELEASE(...)
 #define LOCK_TRY(...)
 #define LOCK_REQUIRES(...)
+#define LOCK_ASSERTS(...)
 #endif
 
 struct LOCK_CAPABILITY spinlock {
@@ -63,5 +66,12 @@ void spin_lock(struct spinlock *lock) LOCK_ACQUIRE(lock);
 bool spin_trylock(struct spinlock *lock) LOCK_TRY(true, lock);
 void spin_unlock(struct spinlock *lock) LOCK_RELEASE(lock);
 bool spin_is_locked(struct spinlock *lock);
+
+/* Tells the analysis, where it cannot follow (a callback), that the caller's caller holds the lock. */
+static inline void spin_assert_held(struct spinlock *lock) LOCK_ASSERTS(lock)
+{
+	if (IS_ENABLED(CONFIG_LOCK_RANK))
+		CHECK(spin_is_locked(lock));
+}
 
 #endif
