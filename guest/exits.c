@@ -242,6 +242,61 @@ static void check_control_registers(void)
 	check(!(cr8 & BIT(3)), "CLTS clears CR0.TS");
 }
 
+static volatile s64 user_result;
+static volatile u32 user_leaf;
+
+static void user_hypercall(void)
+{
+	user_result = hypercall(HYPERCALL_SHUTDOWN, 99, 0, 0, 0);
+	asm volatile("ud2");
+}
+
+static void user_cpuid(void)
+{
+	user_leaf = cpuid(MACHINE_CPUID_SIGNATURE, 0).eax;
+	asm volatile("ud2");
+}
+
+static void user_halt(void)
+{
+	asm volatile("hlt");
+}
+
+static void user_out(void)
+{
+	out8(MACHINE_PORT_EXIT, 99);
+}
+
+static void user_xsetbv(void)
+{
+	asm volatile("xsetbv" : : "c"(0), "a"(1), "d"(0));
+}
+
+static void user_rdmsr(void)
+{
+	rdmsr(MACHINE_MSR_SCRATCH);
+}
+
+static void check_user_gp(void (*function)(void), const char *what)
+{
+	check(catch_user_fault(function).vector == VECTOR_GP, "%s in ring 3 raises #GP", what);
+}
+
+static void check_user_mode(void)
+{
+	check(catch_user_fault(user_hypercall).vector == VECTOR_UD &&
+		      user_result == HYPERCALL_ERROR_PERMISSION,
+	      "a hypercall from ring 3 is refused");
+	check(catch_user_fault(user_cpuid).vector == VECTOR_UD &&
+		      user_leaf == MACHINE_CPUID_HYPERCALLS,
+	      "CPUID in ring 3 works");
+	check_user_gp(user_halt, "HLT");
+	check_user_gp(user_out, "OUT");
+	check_user_gp(user_rdmsr, "RDMSR");
+	if (cpuid(1, 0).ecx & BIT(27))
+		check_user_gp(user_xsetbv, "XSETBV");
+}
+
 static void check_halt(void)
 {
 	check(hypercall(HYPERCALL_IPI, 0, IRQ_TEST, 0, 0) == 0, "an interrupt for oneself");
@@ -268,6 +323,7 @@ void guest_main(void)
 	check_msrs();
 	check_instructions();
 	check_control_registers();
+	check_user_mode();
 	check_halt();
 	if (option("halt"))
 		asm volatile("cli; hlt");

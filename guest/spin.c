@@ -4,7 +4,7 @@
  *
  *     slices=N    goes on until it has been given the CPU N times
  *     sharers=N   how many like it share the CPU, and so what its part of all turns should be
- *     flood       prints as fast as it can
+ *     lines=N     prints N lines on the way, as fast as it can
  */
 #include <guest.h>
 
@@ -27,13 +27,13 @@ static void check_share(u64 mine)
 void guest_main(void)
 {
 	u64 wanted = option_number("slices", 50), rounds = 0;
-	bool flood = option("flood");
+	u64 lines = option_number("lines", 0);
 
-	while (statistic(HYPERCALL_STATISTIC_SLICES) < wanted) {
+	while (statistic(HYPERCALL_STATISTIC_SLICES) < wanted || rounds < lines) {
 		for (volatile unsigned i = 0; i < 1000; i++)
 			;
 		rounds++;
-		if (flood)
+		if (rounds <= lines)
 			print("flood flood flood flood %lu\n", rounds);
 	}
 	check_share(wanted);

@@ -19,6 +19,7 @@
 
 #define LOG_THIS	 LOG_VM
 #define STARVING_SECONDS 2
+#define STARVING_TRIES	 1000 /* a second */
 
 static enum exit_verdict refuse_gp(struct vcpu *vcpu)
 {
@@ -136,8 +137,8 @@ static enum exit_verdict access_to_nowhere(struct vcpu *vcpu, const struct hv_ex
 }
 
 /*
- * The vCPU tries again when it is next its turn, which another VM's end or a merge may have made
- * easier; after STARVING_SECONDS without a frame its VM is over.
+ * The vCPU rests and tries again, as another VM's end or a merge may have made room; after
+ * STARVING_SECONDS without a frame its VM is over.
  */
 static enum exit_verdict out_of_memory(struct vcpu *vcpu)
 {
@@ -149,6 +150,7 @@ static enum exit_verdict out_of_memory(struct vcpu *vcpu)
 	} else if (now - vcpu->starving_since > STARVING_SECONDS * arch_ticks_per_second()) {
 		vm_stop(vcpu->vm, VM_END_NO_MEMORY, 0);
 	}
+	sched_rest(vcpu, now + arch_ticks_per_second() / STARVING_TRIES);
 	return EXIT_RESCHEDULE;
 }
 

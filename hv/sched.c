@@ -84,6 +84,24 @@ static void forget_long_wait(const struct queue *queue, struct vcpu *vcpu)
 		vcpu->runtime = queue->now - slice;
 }
 
+/* READY and not resting. */
+static bool may_run(struct vcpu *vcpu)
+{
+	if (__atomic_load_n(&vcpu->state, __ATOMIC_ACQUIRE) != VCPU_READY)
+		return false;
+	if (likely(vcpu->rests_until == 0))
+		return true;
+	if (arch_ticks() < vcpu->rests_until)
+		return false;
+	vcpu->rests_until = 0;
+	return true;
+}
+
+void sched_rest(struct vcpu *vcpu, u64 until)
+{
+	vcpu->rests_until = until;
+}
+
 struct vcpu *sched_pick(void)
 {
 	struct queue *queue = &queues[arch_cpu_id()];
@@ -91,7 +109,7 @@ struct vcpu *sched_pick(void)
 
 	spin_lock(&queue->lock);
 	for (struct vcpu *vcpu = queue->first; vcpu; vcpu = vcpu->next) {
-		if (__atomic_load_n(&vcpu->state, __ATOMIC_ACQUIRE) != VCPU_READY)
+		if (!may_run(vcpu))
 			continue;
 		forget_long_wait(queue, vcpu);
 		if (!best || vcpu->runtime < best->runtime)
@@ -134,6 +152,8 @@ u64 sched_alarm(void)
 	for (struct vcpu *vcpu = queue->first; vcpu; vcpu = vcpu->next) {
 		if (sleeps(vcpu))
 			alarm = MIN(alarm, vcpu_alarm(vcpu));
+		else if (vcpu->rests_until)
+			alarm = MIN(alarm, vcpu->rests_until);
 	}
 	spin_unlock(&queue->lock);
 	return alarm;

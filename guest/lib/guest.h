@@ -63,6 +63,12 @@ struct guest_fault {
 /* Calls the function and returns the fault it ended with, if any. Not nested. */
 struct guest_fault catch_fault(void (*function)(void *), void *argument);
 
+/*
+ * The same for a function that runs in ring 3, on vCPU 0. It must end in a fault: ud2, if in nothing
+ * worse. It may use the stack and global data.
+ */
+struct guest_fault catch_user_fault(void (*function)(void));
+
 /* Interrupts that came on this vCPU, by vector (32 to 63). */
 u64 irq_count(unsigned vector);
 

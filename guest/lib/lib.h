@@ -21,6 +21,8 @@ void trap_init(unsigned number);
 
 /* start.S */
 extern char guest_trap_stubs[], guest_caught[];
+extern u64 guest_gdt[];
+void guest_enter_user(void (*function)(void)) __attribute__((noreturn));
 u64 guest_call_catching(void (*function)(void *), void *argument, u64 *saved_rsp);
 void guest_trap(struct guest_frame *frame);
 void guest_start(u32 magic, const struct multiboot_info *info) __attribute__((noreturn));

@@ -12,6 +12,8 @@
 #define EFER_START 0x901      /* LME SCE NX */
 #define CODE_64	   0x08
 #define DATA	   0x10
+#define USER_DATA  0x1b
+#define USER_CODE  0x23
 
 	.section .multiboot, "a"
 	.balign 4
@@ -101,6 +103,16 @@ guest_caught: /* guest_trap() comes here by iretq, with the saved RSP */
 	.endr
 	ret
 
+/* void guest_enter_user(void (*function)(void)): ring 3, on its own stack; comes back by a fault only. */
+	.globl guest_enter_user
+guest_enter_user:
+	pushq $USER_DATA
+	pushq $guest_user_stack_top - 8
+	pushq $2
+	pushq $USER_CODE
+	pushq %rdi
+	iretq
+
 	.data
 	.balign 4096
 	.globl guest_pml4, guest_pdpt, guest_pd
@@ -134,5 +146,7 @@ gdt_pointer:
 	.balign 16
 	.skip 16384
 guest_stack_top:
+	.skip 4096
+guest_user_stack_top:
 
 	.section .note.GNU-stack, "", @progbits

@@ -7,6 +7,7 @@
 #define VECTORS	    64
 #define STUB_SIZE   16
 #define CODE_64	    0x08
+#define TSS	    0x28
 #define DATA	    0x10
 #define GATE	    0x8e00
 #define MSR_GS_BASE 0xc0000101
@@ -43,6 +44,27 @@ static void fill_idt(void)
 	}
 }
 
+/* For the way from ring 3 to ring 0, which takes its stack from here. Only vCPU 0 goes to ring 3. */
+static struct {
+	u32 reserved;
+	u64 rsp[3];
+	u64 unused[9];
+	u16 reserved2, io_map;
+} __attribute__((packed)) tss;
+
+static void load_tss(void)
+{
+	static u8 stack[4096] __attribute__((aligned(16)));
+	u64 base = (u64)&tss;
+
+	tss.rsp[0] = (u64)stack + sizeof(stack);
+	tss.io_map = sizeof(tss);
+	guest_gdt[TSS / 8] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ul << 40 |
+			     (base >> 24 & 0xff) << 56;
+	guest_gdt[TSS / 8 + 1] = base >> 32;
+	asm volatile("ltr %w0" : : "r"(TSS));
+}
+
 void trap_init(unsigned number)
 {
 	struct {
@@ -54,8 +76,10 @@ void trap_init(unsigned number)
 	cpu->self = cpu;
 	cpu->number = number;
 	wrmsr(MSR_GS_BASE, (u64)cpu);
-	if (number == 0)
+	if (number == 0) {
 		fill_idt();
+		load_tss();
+	}
 	asm volatile("lidt %0" : : "m"(pointer));
 }
 
@@ -111,4 +135,14 @@ struct guest_fault catch_fault(void (*function)(void *), void *argument)
 		return cpu->fault;
 	cpu->catch_rsp = 0;
 	return (struct guest_fault){.vector = VECTOR_NONE};
+}
+
+static void enter_user(void *function)
+{
+	guest_enter_user((void (*)(void))function);
+}
+
+struct guest_fault catch_user_fault(void (*function)(void))
+{
+	return catch_fault(enter_user, (void *)function);
 }

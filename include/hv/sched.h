@@ -27,6 +27,9 @@ void sched_remove(struct vcpu *vcpu);
 struct vcpu *sched_pick(void);
 struct vcpu *sched_pick_ended(void);
 
+/* On its own CPU: the vCPU is not picked until arch_ticks() is past `until`. */
+void sched_rest(struct vcpu *vcpu, u64 until);
+
 /* On its own CPU: one that sleeps and whose timer is due by `now`, or NULL; when the next one is due, ~0: none is. */
 struct vcpu *sched_pick_due(u64 now);
 u64 sched_alarm(void);

@@ -57,8 +57,9 @@ struct vcpu {
 	u64 runtime;			     /* [q] what the scheduler compares, in ticks */
 	u64 used;			     /* [o] ticks it has had a CPU */
 	u64 slices;			     /* [o] times it was given one */
-	u64 injected;			     /* [o] exceptions we raised in it */
-	u64 lost_accesses;		     /* [o] to memory that is not there */
+	u64 rests_until;    /* [o] tick before which it is not picked; 0: it does not rest */
+	u64 injected;	    /* [o] exceptions we raised in it */
+	u64 lost_accesses;  /* [o] to memory that is not there */
 	u64 starving_since; /* [o] tick of its first fault without a frame; 0: none */
 	u64 scratch;	    /* [o] MACHINE_MSR_SCRATCH */
 };

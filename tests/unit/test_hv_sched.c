@@ -4,12 +4,20 @@
  */
 #include "sim.h"
 #include <hv/sched.h>
+#include <hv/vcpu.h>
 
 #define VCPUS 4
 
 static struct vm vm;
 static struct vcpu vcpus[VCPUS];
 static unsigned kicked;
+
+/* No vCPU here has a timer. */
+u64 vcpu_alarm(const struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return ~0ull;
+}
 
 static void count_kick(unsigned cpu)
 {
@@ -118,6 +126,21 @@ static void only_the_ready_run(void **state)
 	remove_all(3);
 }
 
+static void one_that_rests_is_passed_over_until_its_time(void **state)
+{
+	(void)state;
+	add(2);
+	sched_rest(&vcpus[0], sim_ticks + 1000);
+	for (unsigned i = 0; i < 10; i++)
+		assert_ptr_equal(turn(100), &vcpus[1]);
+	sched_rest(&vcpus[1], sim_ticks + 500);
+	assert_null(turn(1));
+	assert_int_equal(sched_alarm(), vcpus[1].rests_until);
+	sim_ticks += 1000;
+	assert_ptr_equal(turn(1), &vcpus[0]);
+	remove_all(2);
+}
+
 /* SCHED-1 */
 static void each_cpu_has_its_own(void **state)
 {
@@ -166,6 +189,7 @@ int main(void)
 		TEST(time_is_shared_not_turns),
 		TEST(one_that_slept_long_goes_first_but_not_for_long),
 		TEST(only_the_ready_run),
+		TEST(one_that_rests_is_passed_over_until_its_time),
 		TEST(each_cpu_has_its_own),
 		TEST(waking_another_asks_the_one_that_runs_to_give_way),
 		TEST(those_of_an_ended_vm_are_given_up),
