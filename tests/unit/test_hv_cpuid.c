@@ -37,7 +37,7 @@ static struct arch_cpuid poor_machine(u32 leaf, u32 subleaf)
 
 static void build(unsigned vcpus)
 {
-	cpuid_table_build(&table, vcpus, 7, rich_machine);
+	cpuid_table_build(&table, vcpus, false, 7, rich_machine);
 }
 
 static struct arch_cpuid ask(u32 leaf, u32 subleaf, struct cpuid_now now)
@@ -101,7 +101,7 @@ static void the_last_leaf_is_the_last_rule_the_machine_has_too(void **state)
 	build(1);
 	assert_int_equal(get(0, 0).eax, 0x16);
 	assert_int_equal(get(CPUID_EXTENDED, 0).eax, 0x80000008);
-	cpuid_table_build(&table, 1, 0, poor_machine);
+	cpuid_table_build(&table, 1, false, 0, poor_machine);
 	assert_int_equal(get(0, 0).eax, 1);
 	assert_int_equal(get(CPUID_EXTENDED, 0).eax, 0x80000001);
 	assert_true(is_zero(get(7, 0)));
@@ -170,7 +170,7 @@ static void the_size_of_xsave_follows_xcr0(void **state)
 static void without_xsave_there_is_no_avx(void **state)
 {
 	(void)state;
-	cpuid_table_build(&table, 1, 0, rich_machine);
+	cpuid_table_build(&table, 1, false, 0, rich_machine);
 	assert_int_equal(
 		ask(1, 0, (struct cpuid_now){.cr4 = BIT(18)}).ecx & (BIT(12) | BITS(29, 26)), 0);
 	assert_int_equal(get(7, 0).ebx & BIT(5), 0);
