@@ -80,99 +80,76 @@ enum build {
 	BUILD_HYPERCALLS
 };
 
+/* A rule for one subleaf, and for a leaf that has none; PASS: the bits that are let through. */
+#define PASS(a, b, c, d)   \
+	{                  \
+		a, b, c, d \
+	}
+#define EVERYTHING PASS(ALL, ALL, ALL, ALL)
+#define NOTHING	   PASS(0, 0, 0, 0)
+#define SUBLEAF(number, i, pass, build, why)        \
+	{                                           \
+		number, i, pass, BUILD_##build, why \
+	}
+#define LEAF(number, pass, build, why)                              \
+	{                                                           \
+		number, CPUID_SUBLEAF_ANY, pass, BUILD_##build, why \
+	}
+
 static const struct cpuid_rule {
 	u32 leaf, subleaf;
-	struct arch_cpuid pass; /* eax, ebx, ecx, edx */
-	u8 build, fill;
+	struct arch_cpuid pass;
+	enum build build;
 	const char *why;
 } rules[] = {
-	{0x0,
-	 CPUID_SUBLEAF_ANY,
-	 {ALL, ALL, ALL, ALL},
-	 BUILD_LAST_LEAF,
-	 0,
-	 "the vendor is real: guests choose VMCALL or VMMCALL by it"},
-	{0x1,
-	 CPUID_SUBLEAF_ANY,
-	 {ALL, 0xff00, ECX1_PASS, EDX1_PASS},
-	 BUILD_FEATURES,
-	 CPUID_FILL_FEATURES,
-	 "no VMX, MONITOR, MTRR, MCA, PMU: hv has no model of them; APIC with a board"},
-	{0x2, CPUID_SUBLEAF_ANY, {ALL, ALL, ALL, ALL}, 0, 0, "cache descriptors: harmless facts"},
-	{0x4,
-	 CPUID_SUBLEAF_ANY,
-	 {0x3ff, ALL, ALL, ALL},
-	 BUILD_CACHES,
-	 0,
-	 "caches as they are, shared with nobody: the fields that count CPUs are cleared"},
-	{0x6,
-	 CPUID_SUBLEAF_ANY,
-	 {0, 0, 0, 0},
-	 BUILD_POWER,
-	 0,
-	 "the local APIC's timer never stops, where there is one"},
-	{0x7,
-	 0,
-	 {0, EBX7_PASS, ECX7_PASS, EDX7_PASS},
-	 BUILD_FEATURES_7,
-	 0,
-	 "no TSX, AVX-512, PKU, INVPCID, RDPID, TSC_ADJUST: not switched or not enabled"},
-	{0xb,
-	 0,
-	 {0, 0, 0, 0},
-	 BUILD_TOPOLOGY,
-	 CPUID_FILL_TOPOLOGY,
-	 "topology is the VM's: one thread a core"},
-	{0xb, 1, {0, 0, 0, 0}, BUILD_TOPOLOGY, CPUID_FILL_TOPOLOGY, "all vCPUs in one package"},
-	{0xd,
-	 0,
-	 {0, 0, 0, 0},
-	 BUILD_XSAVE,
-	 CPUID_FILL_XSAVE,
-	 "x87, SSE and AVX: what vcpu_load switches"},
-	{0xd, 1, {BIT(0), 0, 0, 0}, 0, 0, "XSAVEOPT; XSAVEC and XSAVES would need IA32_XSS"},
-	{0xd,
-	 2,
-	 {ALL, ALL, ALL, 0},
-	 BUILD_XSAVE_AVX,
-	 0,
-	 "where AVX state lies is the CPU's choice"},
-	{0x15, CPUID_SUBLEAF_ANY, {ALL, ALL, ALL, 0}, 0, 0, "TSC and crystal: the TSC is real"},
-	{0x16, CPUID_SUBLEAF_ANY, {0xffff, 0xffff, 0xffff, 0}, 0, 0, "frequencies in MHz"},
+	LEAF(0x0, EVERYTHING, LAST_LEAF, "the vendor is real: it says VMCALL or VMMCALL"),
+	LEAF(0x1, PASS(ALL, 0xff00, ECX1_PASS, EDX1_PASS), FEATURES,
+	     "no VMX, MONITOR, MTRR, MCA, PMU: no model of them; APIC with a board only"),
+	LEAF(0x2, EVERYTHING, MASK, "cache descriptors: harmless facts"),
+	LEAF(0x4, PASS(0x3ff, ALL, ALL, ALL), CACHES, "caches as they are, shared with nobody"),
+	LEAF(0x6, NOTHING, POWER, "the local APIC's timer never stops, where there is one"),
+	SUBLEAF(0x7, 0, PASS(0, EBX7_PASS, ECX7_PASS, EDX7_PASS), FEATURES_7,
+		"no TSX, AVX-512, PKU, INVPCID, RDPID, TSC_ADJUST: not switched or not enabled"),
+	SUBLEAF(0xb, 0, NOTHING, TOPOLOGY, "topology is the VM's: one thread a core"),
+	SUBLEAF(0xb, 1, NOTHING, TOPOLOGY, "all vCPUs in one package"),
+	SUBLEAF(0xd, 0, NOTHING, XSAVE, "x87, SSE and AVX: what vcpu_load switches"),
+	SUBLEAF(0xd, 1, PASS(BIT(0), 0, 0, 0), MASK, "XSAVEOPT; the others would need IA32_XSS"),
+	SUBLEAF(0xd, 2, PASS(ALL, ALL, ALL, 0), XSAVE_AVX, "where AVX lies is the CPU's choice"),
+	LEAF(0x15, PASS(ALL, ALL, ALL, 0), MASK, "TSC and crystal: the TSC is real"),
+	LEAF(0x16, PASS(0xffff, 0xffff, 0xffff, 0), MASK, "frequencies in MHz"),
 
-	{0x40000000, CPUID_SUBLEAF_ANY, {0, 0, 0, 0}, BUILD_SIGNATURE, 0, "who we are"},
-	{0x40000001,
-	 CPUID_SUBLEAF_ANY,
-	 {0, 0, 0, 0},
-	 BUILD_HYPERCALLS,
-	 CPUID_FILL_VCPU,
-	 "the hypercall interface"},
+	LEAF(0x40000000, NOTHING, SIGNATURE, "who we are"),
+	LEAF(0x40000001, NOTHING, HYPERCALLS, "the hypercall interface"),
 
-	{0x80000000, CPUID_SUBLEAF_ANY, {ALL, ALL, ALL, ALL}, BUILD_LAST_LEAF, 0, "as leaf 0"},
-	{0x80000001,
-	 CPUID_SUBLEAF_ANY,
-	 {ALL, 0, ECX81_PASS, EDX81_PASS},
-	 0,
-	 0,
-	 "no SVM, SKINIT, IBS, LWP, topology extensions, RDTSCP, FFXSR: no model, or not switched"},
-	{0x80000002, CPUID_SUBLEAF_ANY, {ALL, ALL, ALL, ALL}, 0, 0, "brand string"},
-	{0x80000003, CPUID_SUBLEAF_ANY, {ALL, ALL, ALL, ALL}, 0, 0, "brand string"},
-	{0x80000004, CPUID_SUBLEAF_ANY, {ALL, ALL, ALL, ALL}, 0, 0, "brand string"},
-	{0x80000005, CPUID_SUBLEAF_ANY, {ALL, ALL, ALL, ALL}, 0, 0, "L1 caches and TLBs: facts"},
-	{0x80000006, CPUID_SUBLEAF_ANY, {ALL, ALL, ALL, ALL}, 0, 0, "L2 and L3 caches: facts"},
-	{0x80000007,
-	 CPUID_SUBLEAF_ANY,
-	 {0, 0, 0, BIT(8)},
-	 0,
-	 0,
-	 "invariant TSC, no power management"},
-	{0x80000008,
-	 CPUID_SUBLEAF_ANY,
-	 {0xffff, 0, 0, 0},
-	 0,
-	 0,
-	 "address widths; core counts and speculation controls hidden: their MSRs are"},
+	LEAF(0x80000000, EVERYTHING, LAST_LEAF, "as leaf 0"),
+	LEAF(0x80000001, PASS(ALL, 0, ECX81_PASS, EDX81_PASS), MASK,
+	     "no SVM, SKINIT, IBS, LWP, topology extensions, RDTSCP, FFXSR: no model, no switch"),
+	LEAF(0x80000002, EVERYTHING, MASK, "brand string"),
+	LEAF(0x80000003, EVERYTHING, MASK, "brand string"),
+	LEAF(0x80000004, EVERYTHING, MASK, "brand string"),
+	LEAF(0x80000005, EVERYTHING, MASK, "L1 caches and TLBs: facts"),
+	LEAF(0x80000006, EVERYTHING, MASK, "L2 and L3 caches: facts"),
+	LEAF(0x80000007, PASS(0, 0, 0, BIT(8)), MASK, "invariant TSC, no power management"),
+	LEAF(0x80000008, PASS(0xffff, 0, 0, 0), MASK,
+	     "address widths; core counts and speculation controls hidden: their MSRs are"),
 };
+
+/* What of a leaf is filled in when a guest asks. */
+static enum cpuid_fill fill_of(enum build build)
+{
+	switch (build) {
+	case BUILD_FEATURES:
+		return CPUID_FILL_FEATURES;
+	case BUILD_TOPOLOGY:
+		return CPUID_FILL_TOPOLOGY;
+	case BUILD_XSAVE:
+		return CPUID_FILL_XSAVE;
+	case BUILD_HYPERCALLS:
+		return CPUID_FILL_VCPU;
+	default:
+		return CPUID_FILL_NONE;
+	}
+}
 
 static u32 range_of(u32 leaf)
 {
@@ -265,7 +242,7 @@ static struct arch_cpuid build_value(const struct builder *b, const struct cpuid
 	struct arch_cpuid machine = b->machine(rule->leaf, subleaf);
 	struct arch_cpuid v = masked(machine, rule->pass);
 
-	switch ((enum build)rule->build) {
+	switch (rule->build) {
 	case BUILD_LAST_LEAF:
 		v.eax = last_leaf(rule->leaf, machine.eax);
 		return v;
@@ -296,6 +273,7 @@ static void add_entry(const struct builder *b, const struct cpuid_rule *rule, u3
 {
 	struct cpuid_table *table = b->table;
 	u8 *slot = &table->index[cpuid_slot(rule->leaf)];
+	enum cpuid_fill fill = fill_of(rule->build);
 
 	if (table->count == CPUID_ENTRIES)
 		return;
@@ -307,8 +285,8 @@ static void add_entry(const struct builder *b, const struct cpuid_rule *rule, u3
 		.leaf = rule->leaf,
 		.subleaf = subleaf,
 		.value = build_value(b, rule, ask),
-		.fill = rule->fill,
-		.plain = subleaf == CPUID_SUBLEAF_ANY && rule->fill == CPUID_FILL_NONE,
+		.fill = fill,
+		.plain = subleaf == CPUID_SUBLEAF_ANY && fill == CPUID_FILL_NONE,
 	};
 }
 

@@ -149,6 +149,17 @@ static void topology_is_the_vms_own(void **state)
 	assert_int_equal(get(0xb, 1).eax, 0);
 }
 
+static void a_board_brings_the_apic(void **state)
+{
+	(void)state;
+	build(1);
+	assert_int_equal(get(6, 0).eax, 0);
+	cpuid_table_build(&table, 1, true, 7, rich_machine);
+	assert_true(get(1, 0).edx & BIT(9));
+	assert_int_equal(get(1, 0).ecx & (BIT(21) | BIT(24)), BIT(21) | BIT(24));
+	assert_int_equal(get(6, 0).eax, BIT(2));
+}
+
 static void osxsave_follows_cr4(void **state)
 {
 	(void)state;
@@ -215,6 +226,7 @@ int main(void)
 		cmocka_unit_test(a_leaf_without_a_rule_reads_zero),
 		cmocka_unit_test(a_leaf_without_subleaves_answers_for_any),
 		cmocka_unit_test(topology_is_the_vms_own),
+		cmocka_unit_test(a_board_brings_the_apic),
 		cmocka_unit_test(osxsave_follows_cr4),
 		cmocka_unit_test(the_size_of_xsave_follows_xcr0),
 		cmocka_unit_test(without_xsave_there_is_no_avx),
