@@ -222,6 +222,7 @@ static const struct selftest {
 	{"paging", test_paging, false},
 	{"alarm", test_alarm, false},
 	{"ring", test_ring, true},
+	{"virt", selftest_virt, false},
 };
 
 static const struct selftest *find(const char *name)

@@ -12,4 +12,7 @@
  */
 void selftest_run(void);
 
+/* selftest=virt: the back end against its contract; turns it on for that, and off again. */
+void selftest_virt(void);
+
 #endif
