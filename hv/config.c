@@ -115,6 +115,13 @@ static int set_board(struct value *value, struct vm_config *out)
 	return out->board || string_is(value->text, value->len, "none") ? 0 : ERR_INVALID;
 }
 
+static int set_populate(struct value *value, struct vm_config *out)
+{
+	value->why = "populate is yes or no";
+	out->populate = string_is(value->text, value->len, "yes");
+	return out->populate || string_is(value->text, value->len, "no") ? 0 : ERR_INVALID;
+}
+
 /* One CPU number at *at, which is moved behind it. */
 static int take_cpu(const struct value *value, size_t *at, u64 *out)
 {
@@ -157,8 +164,9 @@ static const struct word {
 	const char *key;
 	int (*set)(struct value *value, struct vm_config *out);
 } words[] = {
-	{"name", set_name}, {"for", set_module_of}, {"memory", set_memory},   {"vcpus", set_vcpus},
-	{"cpu", set_cpus},  {"type", set_type},	    {"console", set_console}, {"board", set_board},
+	{"name", set_name},	  {"for", set_module_of}, {"memory", set_memory},
+	{"vcpus", set_vcpus},	  {"cpu", set_cpus},	  {"type", set_type},
+	{"console", set_console}, {"board", set_board},	  {"populate", set_populate},
 };
 
 static size_t word_length(const char *text)

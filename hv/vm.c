@@ -103,24 +103,25 @@ static int make_vcpu(struct vm *vm, unsigned index)
 	return 0;
 }
 
+static int add_slot(struct vm *vm, u64 start, u64 end, enum slot_kind kind)
+{
+	struct gfn_range range = {{start >> PAGE_SHIFT}, {end >> PAGE_SHIFT}};
+	int err = addrspace_add_slot(vm->memory, range, kind);
+
+	if (err == 0 && vm->config.populate)
+		err = addrspace_populate(vm->memory, range);
+	return err;
+}
+
 static int add_slots(struct vm *vm)
 {
 	u64 size = vm->config.memory;
-	int err = addrspace_add_slot(
-		vm->memory,
-		gfn_range((struct gfn){0}, MIN(size, (u64)MACHINE_HOLE_START) >> PAGE_SHIFT),
-		SLOT_RAM);
+	int err = add_slot(vm, 0, MIN(size, (u64)MACHINE_HOLE_START), SLOT_RAM);
 
 	if (err == 0 && size > MACHINE_HOLE_END)
-		err = addrspace_add_slot(vm->memory,
-					 gfn_range((struct gfn){MACHINE_HOLE_END >> PAGE_SHIFT},
-						   (size - MACHINE_HOLE_END) >> PAGE_SHIFT),
-					 SLOT_RAM);
+		err = add_slot(vm, MACHINE_HOLE_END, size, SLOT_RAM);
 	if (err == 0 && vm->config.board)
-		err = addrspace_add_slot(vm->memory,
-					 gfn_range((struct gfn){PC_ROM_START >> PAGE_SHIFT},
-						   (MACHINE_HOLE_END - PC_ROM_START) >> PAGE_SHIFT),
-					 SLOT_ROM);
+		err = add_slot(vm, PC_ROM_START, MACHINE_HOLE_END, SLOT_ROM);
 	return err;
 }
 

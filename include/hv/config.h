@@ -27,6 +27,7 @@ enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
  * memory	bytes of RAM, whole pages
  * cpus		the machine's CPUs it may use, bit n for CPU n; 0: any. vCPU i gets the i-th, in turn
  * board	a virtual PC around the CPUs (pc.h): always for Linux, on request for others
+ * populate	back all memory when the VM is made, with large pages where they fit; else on first touch
  * console	bytes its console may print before the rest is dropped
  * module_of	a file for the VM of this name, not a VM; then only `arg` is valid beside it
  */
@@ -36,6 +37,7 @@ struct vm_config {
 	char arg[VM_ARG_MAX];
 	enum vm_type type;
 	bool board;
+	bool populate;
 	u64 memory;
 	unsigned vcpus;
 	u64 cpus;

@@ -41,7 +41,7 @@ static void every_word_is_taken(void **state)
 {
 	(void)state;
 	assert_int_equal(parse("/boot/a.elf name=a-1 memory=0x200000 vcpus=2 cpu=0,2-3 type=real "
-			       "console=4K arg=x=1 name=b"),
+			       "console=4K populate=yes arg=x=1 name=b"),
 			 0);
 	assert_string_equal(config.name, "a-1");
 	assert_int_equal(config.memory, 2 * MIB);
@@ -49,6 +49,7 @@ static void every_word_is_taken(void **state)
 	assert_int_equal(config.cpus, 0xd);
 	assert_int_equal(config.type, VM_REAL);
 	assert_int_equal(config.console, 4096);
+	assert_true(config.populate);
 	assert_string_equal(config.arg, "x=1 name=b");
 }
 
@@ -81,14 +82,31 @@ static void a_wrong_word_is_named(void **state)
 static void a_wrong_value_is_named(void **state)
 {
 	static const char *const words[] = {
-		"memory=",	"memory=lots",	"memory=63K",
-		"memory=1025G", "memory=65537", "memory=-1",
-		"vcpus=0",	"vcpus=17",	"vcpus=1x",
-		"cpu=",		"cpu=4",	"cpu=0,",
-		"cpu=2-1",	"cpu=0-9",	"cpu=a",
-		"cpu=0;1",	"type=linux",	"type=",
-		"console=255",	"console=2G",	"cpu=99999999999999999999",
-		"name=",	"name=a/b",	"name=abcdefghijklmnopqrstuvwx",
+		"memory=",
+		"memory=lots",
+		"memory=63K",
+		"memory=1025G",
+		"memory=65537",
+		"memory=-1",
+		"vcpus=0",
+		"vcpus=17",
+		"vcpus=1x",
+		"cpu=",
+		"cpu=4",
+		"cpu=0,",
+		"cpu=2-1",
+		"cpu=0-9",
+		"cpu=a",
+		"cpu=0;1",
+		"type=windows",
+		"populate=1",
+		"type=",
+		"console=255",
+		"console=2G",
+		"cpu=99999999999999999999",
+		"name=",
+		"name=a/b",
+		"name=abcdefghijklmnopqrstuvwx",
 	};
 	char line[128];
 
