@@ -76,6 +76,7 @@ enum build {
 	BUILD_TOPOLOGY,
 	BUILD_XSAVE,
 	BUILD_XSAVE_AVX,
+	BUILD_WIDTHS,
 	BUILD_SIGNATURE,
 	BUILD_HYPERCALLS
 };
@@ -130,8 +131,8 @@ static const struct cpuid_rule {
 	LEAF(0x80000005, EVERYTHING, MASK, "L1 caches and TLBs: facts"),
 	LEAF(0x80000006, EVERYTHING, MASK, "L2 and L3 caches: facts"),
 	LEAF(0x80000007, PASS(0, 0, 0, BIT(8)), MASK, "invariant TSC, no power management"),
-	LEAF(0x80000008, PASS(0xffff, 0, 0, 0), MASK,
-	     "address widths; core counts and speculation controls hidden: their MSRs are"),
+	LEAF(0x80000008, PASS(0xffff, 0, 0, 0), WIDTHS,
+	     "address widths, less LA57; core counts and speculation controls hidden: their MSRs are"),
 };
 
 /* What of a leaf is filled in when a guest asks. */
@@ -220,6 +221,15 @@ static struct arch_cpuid build_xsave(const struct builder *b)
 	return v;
 }
 
+/* CR4.LA57 is refused, so addresses have 48 bits whatever the CPU could do. */
+static struct arch_cpuid build_widths(struct arch_cpuid v)
+{
+	u32 virtual_bits = MIN(v.eax >> 8 & 0xff, 48u);
+
+	v.eax = (v.eax & 0xff) | virtual_bits << 8;
+	return v;
+}
+
 static struct arch_cpuid build_signature(void)
 {
 	struct arch_cpuid v = {.eax = MACHINE_CPUID_HYPERCALLS};
@@ -258,6 +268,8 @@ static struct arch_cpuid build_value(const struct builder *b, const struct cpuid
 		return build_xsave(b);
 	case BUILD_XSAVE_AVX:
 		return b->xcr0 & XCR0_AVX ? v : (struct arch_cpuid){0};
+	case BUILD_WIDTHS:
+		return build_widths(v);
 	case BUILD_SIGNATURE:
 		return build_signature();
 	case BUILD_HYPERCALLS:
