@@ -132,7 +132,8 @@ static const struct cpuid_rule {
 	LEAF(0x80000006, EVERYTHING, MASK, "L2 and L3 caches: facts"),
 	LEAF(0x80000007, PASS(0, 0, 0, BIT(8)), MASK, "invariant TSC, no power management"),
 	LEAF(0x80000008, PASS(0xffff, 0, 0, 0), WIDTHS,
-	     "address widths, less LA57; core counts and speculation controls hidden: their MSRs are"),
+	     "address widths, less LA57; core counts and speculation controls hidden: their MSRs "
+	     "are"),
 };
 
 /* What of a leaf is filled in when a guest asks. */
