@@ -17,8 +17,8 @@
 #include <lib/error.h>
 #include "svm.h"
 
-#define INSN_MAX    15
-#define CR_NONE	    0xff /* no such register: write_cr() refuses it */
+#define INSN_MAX 15
+#define CR_NONE	 0xff /* no such register: write_cr() refuses it */
 
 #define OPCODE_TWO_BYTES 0x0f
 #define OPCODE_LMSW	 0x01 /* after 0F */
