@@ -41,15 +41,20 @@ void features_forget_branches(void)
 {
 }
 
+/* Allocates as the real one does, so that running out of memory there is tried too. */
 int xsave_vcpu_init(struct arch_vcpu *vcpu)
 {
-	(void)vcpu;
-	return 0;
+	struct mfn frame;
+	int error = frame_alloc(0, FRAME_HYPERVISOR, 0, &frame);
+
+	if (!error)
+		vcpu->xsave = arch_hpa_to_virt(mfn_to_hpa(frame));
+	return error;
 }
 
 void xsave_vcpu_fini(struct arch_vcpu *vcpu)
 {
-	(void)vcpu;
+	frame_free(hpa_to_mfn(arch_virt_to_hpa(vcpu->xsave)), 0);
 }
 
 void xsave_load(struct arch_vcpu *vcpu)

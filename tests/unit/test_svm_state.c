@@ -193,6 +193,43 @@ static void a_state_with_the_same_paging_keeps_translations(void **state)
 	assert_int_not_equal(world.svm.vmcb.control.asid, asid);
 }
 
+static u64 frames_free(void)
+{
+	struct frame_stats stats;
+
+	frame_stats(&stats);
+	return stats.free;
+}
+
+/* Every allocation in turn says no; then none does. */
+static void a_vcpu_is_made_whole_or_not_at_all(void **state)
+{
+	const struct vcpu_setup setup = {.stage2_root = {0x5000}, .address_space_id = 1};
+	struct arch_vcpu vcpu = {0};
+	int error = ERR_NO_MEMORY;
+	u64 before;
+
+	(void)state;
+	sim_boot(1, 16 * MIB);
+	before = frames_free();
+	for (u64 n = 1; error; n++) {
+		sim_fail_frame_alloc(n, 1);
+		error = svm_vcpu_init(&vcpu, &setup);
+		if (!error)
+			break;
+		assert_int_equal(error, ERR_NO_MEMORY);
+		assert_null(vcpu.backend);
+		assert_int_equal(frames_free(), before);
+		assert_true(n < 3);
+	}
+	assert_int_equal(svm_of(&vcpu)->vmcb.control.nested_cr3, 0x5000);
+	assert_int_equal(svm_of(&vcpu)->vmcb.save.cs.base, 0xffff0000);
+	assert_true(svm_of(&vcpu)->vmcb.control.intercept[INTERCEPT_MISC2] & 1);
+	svm_vcpu_fini(&vcpu);
+	assert_null(vcpu.backend);
+	assert_int_equal(frames_free(), before);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, svm_world_setup)
 
 int main(void)
@@ -206,6 +243,7 @@ int main(void)
 		TEST(bad_control_register_writes_are_refused),
 		TEST(a_control_register_write_forgets_translations),
 		TEST(a_state_with_the_same_paging_keeps_translations),
+		TEST(a_vcpu_is_made_whole_or_not_at_all),
 	};
 
 	return cmocka_run_group_tests_name("svm_state", tests, NULL, NULL);

@@ -19,6 +19,9 @@
 static const u8 iopm[IOPM_SIZE] __aligned(4096) = {[0 ... IOPM_SIZE - 1] = 0xff};
 static u8 msrpm[MSRPM_SIZE] __aligned(4096);
 
+/* [I] after svm_permmap_init(). */
+static struct hpa iopm_hpa, msrpm_hpa;
+
 static const struct {
 	u32 first;
 	u32 offset;
@@ -46,6 +49,8 @@ bool svm_msrpm_allow(u8 *map, u32 index, bool read, bool write)
 
 void svm_permmap_init(void)
 {
+	iopm_hpa = arch_virt_to_hpa(iopm);
+	msrpm_hpa = arch_virt_to_hpa(msrpm);
 	for (unsigned i = 0; i < MSRPM_SIZE; i++)
 		msrpm[i] = 0xff;
 	for (const struct msr_passthrough *m = msr_passthrough; m->index; m++) {
@@ -56,10 +61,10 @@ void svm_permmap_init(void)
 
 struct hpa svm_iopm(void)
 {
-	return arch_virt_to_hpa(iopm);
+	return iopm_hpa;
 }
 
 struct hpa svm_msrpm(void)
 {
-	return arch_virt_to_hpa(msrpm);
+	return msrpm_hpa;
 }
