@@ -103,11 +103,13 @@ static bool rsdp_valid(const struct acpi_rsdp *rsdp, u32 available)
 	       !sum_bytes((const u8 *)rsdp, RSDP_V2_LENGTH);
 }
 
-/* Looks at each 16th byte of [start, end). */
+/* Looks at each 16th byte of [start, end). A short one may lie at the very end. */
 static bool rsdp_scan(const struct boot_reader *reader, u64 start, u64 end, struct acpi_rsdp *rsdp)
 {
-	for (u64 at = start; at + sizeof(*rsdp) <= end; at += 16) {
-		if (boot_read(reader, at, rsdp, sizeof(*rsdp)) && rsdp_valid(rsdp, sizeof(*rsdp)))
+	for (u64 at = start; at + RSDP_V1_LENGTH <= end; at += 16) {
+		u32 available = (u32)MIN(end - at, (u64)sizeof(*rsdp));
+
+		if (boot_read(reader, at, rsdp, available) && rsdp_valid(rsdp, available))
 			return true;
 	}
 	return false;

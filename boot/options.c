@@ -13,15 +13,14 @@
 
 #define LOG_THIS LOG_BOOT
 
-enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_FLAG };
+enum option_kind { OPTION_TEXT, OPTION_NUMBER };
 
-/* A number's range is [min, max]; `text` and `number` are its default, then what the command line
- * says. */
+/* A number's range is [min, max]. `text`, `number`: the default, then what the command line says. */
 static struct option {
 	const char *name;
 	enum option_kind kind;
 	u64 min, max;
-	u64 number; /* of a flag: 0 or 1 */
+	u64 number;
 	char text[WORD_MAX];
 } options[] = {
 	{.name = "log", .kind = OPTION_TEXT},
@@ -57,31 +56,12 @@ static void set_number(struct option *option, const char *value)
 		option->number = number;
 }
 
-/* A plain `name` means on. */
-static void set_flag(struct option *option, const char *value)
-{
-	if (!value || !strcmp(value, "on"))
-		option->number = 1;
-	else if (!strcmp(value, "off"))
-		option->number = 0;
-	else
-		log_error("command line: %s=%s: neither on nor off; staying %s", option->name,
-			  value, option->number ? "on" : "off");
-}
-
 static void set_option(struct option *option, const char *value)
 {
-	switch (option->kind) {
-	case OPTION_TEXT:
-		string_copy(option->text, sizeof(option->text), value ? value : "");
-		break;
-	case OPTION_NUMBER:
+	if (option->kind == OPTION_NUMBER)
 		set_number(option, value);
-		break;
-	case OPTION_FLAG:
-		set_flag(option, value);
-		break;
-	}
+	else
+		string_copy(option->text, sizeof(option->text), value ? value : "");
 }
 
 void options_parse(const char *line)
@@ -118,13 +98,5 @@ u64 boot_option_number(const char *name)
 	const struct option *option = find_option(name);
 
 	CHECK(option && option->kind == OPTION_NUMBER);
-	return option->number;
-}
-
-bool boot_option_flag(const char *name)
-{
-	const struct option *option = find_option(name);
-
-	CHECK(option && option->kind == OPTION_FLAG);
 	return option->number;
 }

@@ -11,8 +11,6 @@ void boot_map_add(struct boot_map *map, u64 start, u64 length, u32 type)
 {
 	u64 end;
 
-	if (!length)
-		return;
 	if (start + length < start) {
 		log_warn("memory map: 0x%lx, 0x%lx bytes, wraps: ignored", start, length);
 		return;

@@ -105,6 +105,5 @@ struct boot_info {
  */
 const char *boot_option_text(const char *name);
 u64 boot_option_number(const char *name);
-bool boot_option_flag(const char *name);
 
 #endif

@@ -54,7 +54,7 @@ static struct acpi good_acpi(void)
 
 	world->end = 0x100;
 	acpi.madt = put_header(world, "APIC", acpi.madt_length);
-	put32(world, 0xfee00000);
+	put32(world, 0xfed00000);
 	put32(world, 1);
 	acpi.entries = BASE + world->end;
 	put_local_apic(world, 0, 1);
@@ -100,7 +100,7 @@ static void the_madt_tells_cpus_and_controllers(void **state)
 	assert_int_equal(info->cpus[1].apic_id, 2);
 	assert_int_equal(info->cpus[1].acpi_uid, 3);
 	assert_int_equal(info->cpus[2].apic_id, 0x1000);
-	assert_int_equal(info->local_apic.raw, 0xfee00000);
+	assert_int_equal(info->local_apic.raw, 0xfed00000);
 	assert_int_equal(info->ioapic_count, 1);
 	assert_int_equal(info->ioapics[0].id, 7);
 	assert_int_equal(info->ioapics[0].address.raw, 0xfec00000);
@@ -155,18 +155,87 @@ static void without_an_rsdp_there_is_one_cpu(void **state)
 	world_free(acpi.world);
 }
 
+/* Makes the RSDP one of revision 0, which ends after 20 bytes: what follows is anything. */
+static void make_version_1(struct acpi *acpi)
+{
+	u8 *rsdp = acpi->world->bytes + (acpi->rsdp - BASE);
+
+	rsdp[15] = 0;
+	memset(rsdp + 20, 0x5a, 16);
+	put_checksum(acpi->world, acpi->rsdp, 20, acpi->rsdp + 8);
+}
+
 static void a_version_1_rsdp_leads_through_the_rsdt(void **state)
 {
 	struct acpi acpi = good_acpi();
 
 	(void)state;
-	acpi.world->bytes[acpi.rsdp - BASE + 15] = 0;
-	put_checksum(acpi.world, acpi.rsdp, 20, acpi.rsdp + 8);
+	make_version_1(&acpi);
 	poke32(acpi.world, acpi.xsdt, 0);
 	parse(&acpi);
 	assert_int_equal(acpi.world->info.cpu_count, 3);
 	assert_int_equal(acpi.world->info.rsdp_length, 20);
+	assert_string_equal(sim_console(), "");
 	world_free(acpi.world);
+}
+
+static void the_loader_may_give_a_version_1_rsdp(void **state)
+{
+	struct acpi acpi = good_acpi();
+	struct boot_info *info = &acpi.world->info;
+
+	(void)state;
+	make_version_1(&acpi);
+	info->rsdp_length = 20;
+	memcpy(info->rsdp, acpi.world->bytes + (acpi.rsdp - BASE), 20);
+	memset(acpi.world->bytes + (acpi.rsdp - BASE), 0, 36);
+	parse(&acpi);
+	assert_int_equal(info->cpu_count, 3);
+	world_free(acpi.world);
+}
+
+static void a_short_rsdp_may_lie_at_the_very_end(void **state)
+{
+	struct acpi acpi = good_acpi();
+	u8 *end = acpi.world->bytes + SIZE;
+
+	(void)state;
+	make_version_1(&acpi);
+	memcpy(end - 32, acpi.world->bytes + (acpi.rsdp - BASE), 20);
+	memset(acpi.world->bytes + (acpi.rsdp - BASE), 0, 36);
+	parse(&acpi);
+	assert_int_equal(acpi.world->info.cpu_count, 3);
+	world_free(acpi.world);
+}
+
+/* The first KiB of the extended BIOS data area, whose segment is at 0x40e. */
+static void the_ebda_may_hold_the_rsdp(void **state)
+{
+	static const struct {
+		u16 segment;
+		u32 at;
+		unsigned cpus;
+	} places[] = {
+		{0x9fc0, 0x9fc00, 3},	     {0x9fc0, 0x9fc00 + 1024 - 48, 3},
+		{0x9fc0, 0x9fc00 + 1024, 0}, {0x400, 0x4000, 3},
+		{0x3ff, 0x3ff0, 0},	     {0, 0x10, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		struct acpi acpi = good_acpi();
+		struct boot_world *low = world_new(0, BASE + SIZE);
+
+		memcpy(low->bytes + BASE, acpi.world->bytes, SIZE);
+		memcpy(low->bytes + places[i].at, low->bytes + acpi.rsdp, 36);
+		memset(low->bytes + acpi.rsdp, 0, 36);
+		low->bytes[0x40e] = (u8)places[i].segment;
+		low->bytes[0x40f] = (u8)(places[i].segment >> 8);
+		acpi_parse(&low->reader, &low->info);
+		assert_int_equal(low->info.cpu_count, places[i].cpus);
+		world_free(low);
+		world_free(acpi.world);
+	}
 }
 
 static void a_broken_xsdt_is_said_and_the_rsdt_taken(void **state)
@@ -206,6 +275,7 @@ static void tables_of_impossible_lengths_are_refused(void **state)
 		poke32(acpi.world, acpi.madt + 4, lengths[i]);
 		parse(&acpi);
 		assert_said("there is no APIC");
+		assert_int_equal(acpi.world->info.cpu_count, 0);
 		world_free(acpi.world);
 	}
 }
@@ -218,12 +288,122 @@ static void a_table_that_ends_outside_memory_is_refused(void **state)
 	poke32(acpi.world, acpi.madt + 4, SIZE);
 	parse(&acpi);
 	assert_said("cannot be read to its end");
+	assert_int_equal(acpi.world->info.cpu_count, 0);
 	world_free(acpi.world);
+}
+
+static void a_table_whose_header_is_cut_off_is_refused(void **state)
+{
+	struct acpi acpi = good_acpi();
+
+	(void)state;
+	memcpy(acpi.world->bytes + SIZE - 16, "APIC", 4);
+	poke32(acpi.world, acpi.xsdt + 36, BASE + SIZE - 16);
+	sum_table(&acpi, acpi.xsdt);
+	parse(&acpi);
+	assert_said("the APIC at 0xffff0 cannot be read");
+	assert_int_equal(acpi.world->info.cpu_count, 0);
+	world_free(acpi.world);
+}
+
+static void a_root_entry_that_is_not_whole_does_not_count(void **state)
+{
+	struct acpi acpi = good_acpi();
+
+	(void)state;
+	poke32(acpi.world, acpi.xsdt + 4, 36 + 7);
+	sum_table(&acpi, acpi.xsdt);
+	parse(&acpi);
+	assert_said("no MADT");
+	world_free(acpi.world);
+}
+
+/* A MADT of these bytes after its header takes the place of the good one. */
+static void replace_madt(struct acpi *acpi, const void *content, u32 length)
+{
+	acpi->world->end = 0x1000;
+	acpi->madt = put_header(acpi->world, "APIC", 36 + length);
+	put(acpi->world, content, length);
+	sum_table(acpi, acpi->madt);
+	poke32(acpi->world, acpi->xsdt + 36, (u32)acpi->madt);
+	sum_table(acpi, acpi->xsdt);
+}
+
+static void a_madt_without_entries_is_said(void **state)
+{
+	static const u8 content[8];
+
+	(void)state;
+	for (u32 length = 0; length <= 8; length++) {
+		struct acpi acpi = good_acpi();
+
+		replace_madt(&acpi, content, length);
+		parse(&acpi);
+		if (length < 8)
+			assert_said("ends before its first entry");
+		else
+			assert_not_said("ends before");
+		assert_int_equal(acpi.world->info.cpu_count, 0);
+		assert_int_equal(acpi.world->info.local_apic.raw, 0xfee00000);
+		if (length == 8)
+			assert_said("lists no CPU that is enabled");
+		world_free(acpi.world);
+	}
+}
+
+static void entries_that_name_nobody_are_left_out(void **state)
+{
+	static const u8 content[] = {
+		0,    0,  0, 0,	   1,	 0,    0,    0, /* */
+		0xfe, 2, /* a type nobody knows, as short as can be */
+		0,    8,  1, 0xff, 1,	 0,    0,    0, /* the xAPIC's broadcast */
+		9,    16, 0, 0,	   0xff, 0xff, 0xff, 0xff, 1, 0,
+		0,    0,  0, 0,	   0,	 0,			 /* and the x2APIC's */
+		2,    10, 0, 16,   0,	 0,    0,    0,	   0, 0, /* ISA has 16 interrupts */
+		0,    8,  1, 5,	   1,	 0,    0,    0,
+	};
+	struct acpi acpi = good_acpi();
+
+	(void)state;
+	replace_madt(&acpi, content, sizeof(content));
+	parse(&acpi);
+	assert_int_equal(acpi.world->info.cpu_count, 1);
+	assert_int_equal(acpi.world->info.cpus[0].apic_id, 5);
+	assert_int_equal(acpi.world->info.override_count, 0);
+	assert_said("the override of interrupt 16 is ignored");
+	world_free(acpi.world);
+}
+
+static void the_local_apics_address_may_be_overridden(void **state)
+{
+	static const struct {
+		u64 address, taken;
+	} cases[] = {
+		{0xfeb00000, 0xfeb00000}, {0x123400000000, 0x123400000000},
+		{0xfeb00800, 0xfed00000}, {1ull << 52, 0xfed00000},
+		{~0xfffull, 0xfed00000},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct acpi acpi = good_acpi();
+		struct __packed {
+			u32 local_apic, flags;
+			u8 type, length;
+			u16 reserved;
+			u64 address;
+		} content = {0xfed00000, 1, 5, 12, 0, cases[i].address};
+
+		replace_madt(&acpi, &content, sizeof(content));
+		parse(&acpi);
+		assert_int_equal(acpi.world->info.local_apic.raw, cases[i].taken);
+		world_free(acpi.world);
+	}
 }
 
 static void an_entry_that_lies_about_its_length_ends_the_madt(void **state)
 {
-	static const u8 lengths[] = {0, 1, 255};
+	static const u8 lengths[] = {0, 1, 55, 255}; /* 54 bytes are left */
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
@@ -346,6 +526,14 @@ int main(void)
 		cmocka_unit_test(a_broken_rsdp_of_the_loader_is_replaced_by_the_bioss),
 		cmocka_unit_test(without_an_rsdp_there_is_one_cpu),
 		cmocka_unit_test(a_version_1_rsdp_leads_through_the_rsdt),
+		cmocka_unit_test(the_loader_may_give_a_version_1_rsdp),
+		cmocka_unit_test(a_short_rsdp_may_lie_at_the_very_end),
+		cmocka_unit_test(the_ebda_may_hold_the_rsdp),
+		cmocka_unit_test(a_table_whose_header_is_cut_off_is_refused),
+		cmocka_unit_test(a_root_entry_that_is_not_whole_does_not_count),
+		cmocka_unit_test(a_madt_without_entries_is_said),
+		cmocka_unit_test(entries_that_name_nobody_are_left_out),
+		cmocka_unit_test(the_local_apics_address_may_be_overridden),
 		cmocka_unit_test(a_broken_xsdt_is_said_and_the_rsdt_taken),
 		cmocka_unit_test(a_madt_with_a_wrong_sum_is_not_believed),
 		cmocka_unit_test(tables_of_impossible_lengths_are_refused),

@@ -125,6 +125,21 @@ static void bad_modules_are_named_and_left_out(void **state)
 	world_free(world);
 }
 
+static void modules_may_touch_each_other_the_image_and_the_end(void **state)
+{
+	struct boot_world *world = world_with_ram(MIB / 2, 4 * MIB);
+	struct boot_info *info = &world->info;
+
+	(void)state;
+	boot_module_add(info, 3 * MIB, 4 * MIB);
+	boot_module_add(info, 2 * MIB, 3 * MIB);
+	boot_module_add(info, MIB / 2, MIB);
+	finish_memory(world);
+	assert_int_equal(info->module_count, 3);
+	assert_int_equal(info->usable_count, 0);
+	world_free(world);
+}
+
 static void the_trampoline_avoids_page_0_and_modules(void **state)
 {
 	struct boot_world *world = world_with_ram(0, 64 * MIB);
@@ -142,7 +157,7 @@ static void without_low_memory_there_is_no_trampoline(void **state)
 
 	(void)state;
 	boot_map_add(&world->map, 0, PAGE_SIZE, USABLE);
-	boot_map_add(&world->map, 0x9f800, 0x800, USABLE);
+	boot_map_add(&world->map, 0x9f800, 0x800 + PAGE_SIZE, USABLE); /* 0xa0000 is too high */
 	finish_memory(world);
 	assert_int_equal(world->info.trampoline.raw, 0);
 	assert_said("no usable page below 640 KiB");
@@ -235,6 +250,7 @@ int main(void)
 		cmocka_unit_test(parts_of_pages_and_the_first_mib_are_left_out),
 		cmocka_unit_test(image_and_modules_are_holes_with_whole_pages),
 		cmocka_unit_test(bad_modules_are_named_and_left_out),
+		cmocka_unit_test(modules_may_touch_each_other_the_image_and_the_end),
 		cmocka_unit_test(the_trampoline_avoids_page_0_and_modules),
 		cmocka_unit_test(without_low_memory_there_is_no_trampoline),
 		cmocka_unit_test(a_map_of_our_full_capacity_fits),

@@ -202,6 +202,8 @@ static void memory_beyond_reach_is_left_out(void **state)
 	struct boot_world *world = world_new(0, 1);
 
 	(void)state;
+	boot_map_add(&world->map, PAGE_SIZE, 0, BOOT_MEMORY_USABLE);
+	assert_int_equal(world->map.count, 0);
 	boot_map_add(&world->map, (1ull << 46) - PAGE_SIZE, PAGE_SIZE, BOOT_MEMORY_USABLE);
 	assert_string_equal(sim_console(), "");
 	boot_map_add(&world->map, 1ull << 46, PAGE_SIZE, BOOT_MEMORY_RESERVED);
@@ -244,13 +246,40 @@ static void multiboot1_with_four_billion_modules_takes_what_is_there(void **stat
 static void multiboot1_modules_stop_at_our_capacity(void **state)
 {
 	struct mb1 mb = good_mb1();
+	u64 line = put_text(mb.world, "name=x");
+	u64 modules;
 
 	(void)state;
-	set_mb1(&mb, MODULES, (u32)put(mb.world, (u8[64 * 16]){0}, 64 * 16));
+	put_align(mb.world, 4);
+	modules = mb.world->base + mb.world->end;
+	for (u32 i = 0; i < 64; i++) {
+		put32(mb.world, 0x300000 + i * 0x1000);
+		put32(mb.world, 0x301000 + i * 0x1000);
+		put32(mb.world, i % 2 ? (u32)line : 0);
+		put32(mb.world, 0);
+	}
+	set_mb1(&mb, MODULES, (u32)modules);
 	set_mb1(&mb, MODULE_COUNT, 64);
 	assert_int_equal(parse_mb1(&mb), 0);
 	assert_said("modules: more than 32");
-	assert_int_equal(mb.world->info.module_count, 0);
+	assert_int_equal(mb.world->info.module_count, BOOT_MODULES_MAX);
+	assert_string_equal(mb.world->info.modules[0].command_line, "");
+	assert_string_equal(mb.world->info.modules[31].command_line, "name=x");
+	world_free(mb.world);
+}
+
+static void multiboot1_members_without_their_flag_are_not_read(void **state)
+{
+	struct mb1 mb = good_mb1();
+	struct boot_info *info = &mb.world->info;
+
+	(void)state;
+	set_mb1(&mb, FLAGS, 1 << 6);
+	assert_int_equal(parse_mb1(&mb), 0);
+	assert_string_equal(info->loader, "");
+	assert_string_equal(info->command_line, "");
+	assert_int_equal(info->module_count, 0);
+	assert_string_equal(sim_console(), "");
 	world_free(mb.world);
 }
 
@@ -276,9 +305,9 @@ static void a_text_with_control_characters_reads_as_question_marks(void **state)
 	struct mb1 mb = good_mb1();
 
 	(void)state;
-	set_mb1(&mb, LINE, (u32)put_text(mb.world, "a\x1b[2Jb\xff"));
+	set_mb1(&mb, LINE, (u32)put_text(mb.world, "a\x1b[2Jb\xff ~\x7f\x1f"));
 	assert_int_equal(parse_mb1(&mb), 0);
-	assert_string_equal(mb.world->info.command_line, "a?[2Jb?");
+	assert_string_equal(mb.world->info.command_line, "a?[2Jb? ~??");
 	assert_said("not printable");
 	world_free(mb.world);
 }
@@ -396,7 +425,8 @@ static void multiboot2_off_its_alignment_is_refused(void **state)
 
 static void a_tag_that_lies_about_its_size_ends_the_list(void **state)
 {
-	static const u32 sizes[] = {0, 7, 0x1000, 0xfffffff8, 0xffffffff};
+	static const u32 sizes[] = {0,	    7,		41,
+				    0x1000, 0xfffffff8, 0xffffffff}; /* 40 bytes are left */
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -410,29 +440,119 @@ static void a_tag_that_lies_about_its_size_ends_the_list(void **state)
 	}
 }
 
+/* Information of one tag, of `size` bytes in front of the end tag, with `content` in it. */
+static struct mb2 mb2_of_one_tag(u32 type, u32 size, const void *content, size_t length)
+{
+	struct mb2 mb = {.world = world_new(BASE, SIZE)};
+
+	mb.info = put64(mb.world, 0);
+	mb.tag[0] = put_mb2_tag(mb.world, type, size);
+	put(mb.world, content, length);
+	mb.tag[1] = put_mb2_tag(mb.world, 0, 8);
+	poke32(mb.world, mb.info, (u32)mb.world->end);
+	return mb;
+}
+
 static void a_tag_too_short_for_its_type_is_left_out(void **state)
+{
+	static const struct {
+		u32 type, needed;
+		const char *said;
+	} kinds[] = {
+		{1, 9, "type 1 has 8 bytes, at least 9 needed"},
+		{2, 9, "type 2 has 8 bytes, at least 9 needed"},
+		{3, 17, "type 3 has 16 bytes, at least 17 needed"},
+		{4, 16, "type 4 has 15 bytes, at least 16 needed"},
+		{6, 16, "type 6 has 15 bytes, at least 16 needed"},
+		{14, 28, "type 14 has 27 bytes, at least 28 needed"},
+		{15, 44, "type 15 has 43 bytes, at least 44 needed"},
+	};
+	static const u8 content[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct mb2 mb = mb2_of_one_tag(kinds[i].type, kinds[i].needed - 1, content,
+					       kinds[i].needed - 9);
+
+		assert_int_equal(parse_mb2(&mb), ERR_NOT_FOUND);
+		assert_said(kinds[i].said);
+		assert_int_equal(mb.world->info.rsdp_length + mb.world->info.module_count, 0);
+		world_free(mb.world);
+		mb = mb2_of_one_tag(kinds[i].type, kinds[i].needed, content, kinds[i].needed - 8);
+		(void)parse_mb2(&mb);
+		assert_not_said("a tag of type");
+		world_free(mb.world);
+	}
+}
+
+static void the_longer_of_two_rsdps_counts(void **state)
+{
+	static const char old[] = "RSD PTR old old old old",
+			  new[] = "RSD PTR new new new new new new new n";
+
+	(void)state;
+	for (int order = 0; order < 2; order++) {
+		struct mb2 mb = good_mb2();
+
+		mb.world->end = (size_t)(mb.tag[5] - mb.world->base);
+		for (int i = 0; i < 2; i++) {
+			bool first = i == order;
+
+			put_mb2_tag(mb.world, first ? 14 : 15, first ? 28 : 44);
+			put(mb.world, first ? old : new, first ? 20 : 36);
+		}
+		put_mb2_tag(mb.world, 0, 8);
+		poke32(mb.world, mb.info, (u32)mb.world->end);
+		assert_int_equal(parse_mb2(&mb), 0);
+		assert_int_equal(mb.world->info.rsdp_length, 36);
+		assert_memory_equal(mb.world->info.rsdp, new, 36);
+		world_free(mb.world);
+	}
+}
+
+static void multiboot2_modules_stop_at_our_capacity(void **state)
 {
 	struct mb2 mb = good_mb2();
 
 	(void)state;
-	for (int i = 0; i < 6; i++)
-		poke32(mb.world, mb.tag[i] + 4, i == 3 ? 16 : 8);
-	/* 8 bytes on, each tag's content now reads as a tag of its own; none of them makes sense, nor does it matter. */
-	(void)parse_mb2(&mb);
-	assert_said("a tag of type 1 has 8 bytes, at least 9 needed");
-	assert_string_equal(mb.world->info.command_line, "");
+	mb.world->end = (size_t)(mb.tag[5] - mb.world->base);
+	for (u32 i = 0; i < 40; i++) {
+		put_mb2_tag(mb.world, 3, 16 + 2);
+		put32(mb.world, 0x400000 + i * 0x1000);
+		put32(mb.world, 0x401000 + i * 0x1000);
+		put_text(mb.world, "m");
+	}
+	put_mb2_tag(mb.world, 0, 8);
+	poke32(mb.world, mb.info, (u32)mb.world->end);
+	assert_int_equal(parse_mb2(&mb), 0);
+	assert_said("modules: more than 32");
+	assert_int_equal(mb.world->info.module_count, BOOT_MODULES_MAX);
 	world_free(mb.world);
 }
 
 static void a_list_without_an_end_is_said(void **state)
 {
+	(void)state;
+	for (u32 rest = 0; rest < 8; rest++) {
+		struct mb2 mb = good_mb2();
+
+		poke32(mb.world, mb.info, (u32)(mb.tag[6] - mb.info) + rest);
+		assert_int_equal(parse_mb2(&mb), 0);
+		assert_said("no end tag");
+		assert_int_equal(mb.world->info.memory_count, 2);
+		world_free(mb.world);
+	}
+}
+
+static void a_last_tag_may_end_where_the_list_does(void **state)
+{
 	struct mb2 mb = good_mb2();
 
 	(void)state;
-	poke32(mb.world, mb.info, (u32)(mb.tag[6] - mb.info));
+	poke32(mb.world, mb.info, (u32)(mb.tag[5] - mb.info) + 28);
 	assert_int_equal(parse_mb2(&mb), 0);
+	assert_int_equal(mb.world->info.rsdp_length, 20);
 	assert_said("no end tag");
-	assert_int_equal(mb.world->info.memory_count, 2);
 	world_free(mb.world);
 }
 
@@ -469,10 +589,15 @@ static void a_text_that_fills_its_tag_without_an_end_is_said(void **state)
 	struct mb2 mb = good_mb2();
 
 	(void)state;
-	poke32(mb.world, mb.tag[0] + 4, 8 + 9);
+	poke32(mb.world, mb.tag[0] + 4, 8 + 8); /* the next byte is a letter, but not the tag's */
+	poke32(mb.world, mb.tag[0] + 16, 'g' | 0x7777 << 8);
+	poke32(mb.world, mb.tag[0] + 20, 8);
+	poke32(mb.world, mb.tag[2] + 4, 16 + 9);
 	assert_int_equal(parse_mb2(&mb), 0);
-	assert_string_equal(mb.world->info.command_line, "log=debug");
-	assert_said("does not end where its tag ends");
+	assert_string_equal(mb.world->info.command_line, "log=debu");
+	assert_string_equal(mb.world->info.modules[0].command_line, "name=hell");
+	assert_said("command line: the text does not end where its tag ends");
+	assert_said("module's command line: the text does not end where its tag ends");
 	world_free(mb.world);
 }
 
@@ -538,6 +663,7 @@ int main(void)
 		cmocka_unit_test(an_endless_map_stops_at_our_capacity),
 		cmocka_unit_test(multiboot1_with_four_billion_modules_takes_what_is_there),
 		cmocka_unit_test(multiboot1_modules_stop_at_our_capacity),
+		cmocka_unit_test(multiboot1_members_without_their_flag_are_not_read),
 		cmocka_unit_test(a_text_that_never_ends_is_cut),
 		cmocka_unit_test(a_text_with_control_characters_reads_as_question_marks),
 		cmocka_unit_test(multiboot2_tells_everything),
@@ -545,7 +671,10 @@ int main(void)
 		cmocka_unit_test(multiboot2_off_its_alignment_is_refused),
 		cmocka_unit_test(a_tag_that_lies_about_its_size_ends_the_list),
 		cmocka_unit_test(a_tag_too_short_for_its_type_is_left_out),
+		cmocka_unit_test(the_longer_of_two_rsdps_counts),
+		cmocka_unit_test(multiboot2_modules_stop_at_our_capacity),
 		cmocka_unit_test(a_list_without_an_end_is_said),
+		cmocka_unit_test(a_last_tag_may_end_where_the_list_does),
 		cmocka_unit_test(map_entries_too_small_to_be_entries_are_refused),
 		cmocka_unit_test(a_map_that_ends_inside_an_entry_keeps_what_is_whole),
 		cmocka_unit_test(a_text_that_fills_its_tag_without_an_end_is_said),

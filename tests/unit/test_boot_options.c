@@ -118,6 +118,32 @@ static void a_malformed_value_leaves_the_default(void **state)
 	}
 }
 
+static void a_word_that_is_broken_is_said(void **state)
+{
+	char line[400] = "log=";
+
+	(void)state;
+	sim_init(1);
+	memset(line + 4, 'x', 300);
+	options_parse(line);
+	assert_said("log: longer than 255 characters: cut");
+	sim_init(1);
+	options_parse("log='info");
+	assert_said("log: its quote is never closed");
+	assert_string_equal(boot_option_text("log"), "info");
+}
+
+static void the_ends_of_a_range_belong_to_it(void **state)
+{
+	(void)state;
+	sim_init(1);
+	options_parse("cpus=1");
+	assert_int_equal(boot_option_number("cpus"), 1);
+	options_parse("cpus=64");
+	assert_int_equal(boot_option_number("cpus"), 64);
+	assert_string_equal(sim_console(), "");
+}
+
 static void good_values_are_taken_and_the_last_one_counts(void **state)
 {
 	(void)state;
@@ -146,6 +172,8 @@ int main(void)
 		cmocka_unit_test(an_empty_line_leaves_the_defaults),
 		cmocka_unit_test(an_unknown_option_is_named),
 		cmocka_unit_test(a_malformed_value_leaves_the_default),
+		cmocka_unit_test(a_word_that_is_broken_is_said),
+		cmocka_unit_test(the_ends_of_a_range_belong_to_it),
 		cmocka_unit_test(good_values_are_taken_and_the_last_one_counts),
 		cmocka_unit_test(asking_for_an_option_that_is_not_in_the_table_is_our_bug),
 	};
