@@ -5,15 +5,10 @@
 #include <lib/error.h>
 #include <lib/lock.h>
 #include <lib/log.h>
+#include <lib/tree.h>
 #include <mm/frame.h>
 #include <mm/rmap.h>
 #include "pool.h"
-
-/* After ours, because it defines what is not defined yet. */
-#ifndef __unused
-#define __unused __attribute__((__unused__)) /* what tree.h marks its functions with */
-#endif
-#include <bsd/sys/tree.h>
 
 #define INLINE	   1ull
 #define GFN_BITS   36

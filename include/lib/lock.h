@@ -20,6 +20,8 @@
 enum lock_rank {
 	LOCK_VM,
 	LOCK_SCHED,
+	LOCK_MERGE_WORLD, /* mergeable areas and the scanner's cursor */
+	LOCK_MERGE,	  /* a merge domain: its two indexes */
 	LOCK_NOTIFIER,
 	LOCK_MMU, /* struct addrspace: primary PTEs and every stage 2 derived from them */
 	LOCK_RMAP,

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * merge.h: merging identical pages of address spaces, and splitting them again.
+ *
+ * An area is a range of an address space that its VM calls mergeable, in a domain: only areas of one domain share. The
+ * scanner walks over all areas, a chunk of 512 pages at a time:
+ *
+ *     chunk: what was written since the last time? (dirty bits, PML)
+ *       nothing, and every page settled -> on to the next chunk, no page is read
+ *     page:  written since           -> hash it; zero? stable match? else remember the hash, look again next time
+ *            not written since        -> look for a twin: guard both, compare, share; none: it waits in the index
+ *
+ * docs/mm/merge.md tells why there are two indexes (what is shared cannot change, what waits can), and the races.
+ *
+ * Invariants:
+ * MERGE-1  Pages are shared only after write-protect, flush and compare, in this order (mm/cow.h enforces it).
+ * MERGE-2  No frame is shared across domains.
+ * MERGE-3  A pinned page, a ROM page, a page that is not private is never considered.
+ * MERGE-4  At most 16 bytes of metadata for a page that was looked at and is not merged.
+ * MERGE-5  At most merge_limits.cap pages share one frame.
+ * MERGE-6  After merge_remove() nothing of mm/merge refers to the range, and no page of it is shared by merging.
+ *
+ * Context: no lock held, any CPU; several CPUs may scan at once. Takes LOCK_MERGE, then what mm/cow.h takes.
+ */
+#ifndef SAMEPAGE_MM_MERGE_H
+#define SAMEPAGE_MM_MERGE_H
+
+#include <arch/addr.h>
+#include <lib/types.h>
+
+struct addrspace;
+
+/* What became of a page when it was last looked at; for each page not merged, why. */
+enum merge_reason {
+	MERGE_NEW,	 /* not looked at yet */
+	MERGE_ABSENT,	 /* nothing backs it, or not a frame of its own: a device's, reclaimed */
+	MERGE_VOLATILE,	 /* written since it was looked at before */
+	MERGE_WAITING,	 /* read once; taken seriously if it is the same next time */
+	MERGE_UNIQUE,	 /* nobody has the same */
+	MERGE_BUSY,	 /* pinned, or changed at the wrong moment: tried again next time */
+	MERGE_NO_MEMORY, /* no frame for metadata */
+	MERGE_SHARED,	 /* merged with another page */
+	MERGE_ZERO,	 /* merged with the frame of zeroes */
+	MERGE_REASONS
+};
+const char *merge_reason_name(enum merge_reason reason);
+
+struct merge_engine;
+extern const struct merge_engine merge_engine_tree, merge_engine_hash;
+/* "tree" or "hash"; NULL for another word. */
+const struct merge_engine *merge_engine_find(const char *name, size_t len);
+const char *merge_engine_name(const struct merge_engine *engine);
+
+/*
+ * cap		pages that may share one frame, at least 2
+ * secure	a page under consideration faults alike whether it was merged or not
+ * zero		zero pages go to the frame of zeroes (not in secure mode)
+ */
+struct merge_limits {
+	u32 cap;
+	bool secure;
+	bool zero;
+};
+
+/* The engine and limits of domains that are made later. Before any area, or while none is there: ERR_BUSY otherwise. */
+int merge_configure(const struct merge_engine *engine,
+		    const struct merge_limits *limits) __must_check;
+
+/*
+ * Makes a range of `as` mergeable within `domain` (any number; equal numbers share). ERR_INVALID (empty, wraps),
+ * ERR_RANGE (not wholly in slots), ERR_EXISTS (overlaps an area), ERR_NO_MEMORY: nothing changed.
+ */
+int merge_add(struct addrspace *as, struct gfn_range range, u32 domain) __must_check;
+
+/*
+ * Ends it for the area that is exactly `range`, or for all areas of `as` (merge_remove_all, before addrspace_destroy).
+ * Breaks what is shared: ERR_NO_MEMORY: the area stays, some pages are private again; try later. ERR_NOT_FOUND.
+ */
+int merge_remove(struct addrspace *as, struct gfn_range range) __must_check;
+void merge_remove_all(struct addrspace *as);
+
+/* Looks at up to `budget` pages, whole chunks; returns how many. 0: there is nothing mergeable. */
+u64 merge_scan(u64 budget);
+
+/* Why is this page not merged (or that it is)? MERGE_NEW outside every area. */
+enum merge_reason merge_reason(struct addrspace *as, struct gfn gfn);
+
+/*
+ * Linux's names where they mean the same (Documentation/admin-guide/mm/ksm.rst).
+ *
+ * pages_shared		frames that are shared;	  pages_sharing: pages that would need one more each without it
+ * pages_unshared	looked at and unique;	  pages_volatile: changed too fast
+ * pages_scanned	visited since boot;	  pages_read: those whose content had to be read
+ * pages_skipped	passed over because nothing in their chunk was written
+ * general_profit	bytes saved, net of metadata
+ */
+struct merge_stats {
+	u64 pages_shared, pages_sharing, pages_unshared, pages_volatile, zero_pages;
+	u64 full_scans, pages_scanned, pages_skipped, pages_read, compares, merged, lost_races;
+	u64 by_reason[MERGE_REASONS];
+	u64 metadata_bytes, metadata_unmerged_bytes;
+	s64 general_profit;
+};
+void merge_stats(struct merge_stats *out);
+
+#endif

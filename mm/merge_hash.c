@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * merge_hash.c: the engine `hash`: both indexes by the content's hash.
+ *
+ * Waiting pages: an open-addressed table of page numbers. What a number's hash is stands in the page's note, so a slot is
+ * four bytes; removal shifts later ones back, so that there are no tombstones and a search ends at the first hole.
+ *
+ *     slot   | 7 | - | 12 | 3 | 9 | - |       12, 3 and 9 have the same home or ran into each other
+ *
+ * Shared contents: buckets of heads. A search compares one hash for each, and one content in full.
+ *
+ * HASH-1  A page is at or after its home slot, and no hole lies between.
+ */
+#include <lib/error.h>
+#include <lib/string.h>
+#include "merge_private.h"
+
+#define EMPTY	  MERGE_PAGE_NONE
+#define SLOTS_MIN 1024u
+
+struct hash_index {
+	u32 *slot;
+	u32 slots; /* a power of two, more than the pages there are */
+	struct stable **bucket;
+	u32 buckets; /* a power of two */
+};
+
+static unsigned order_for(u64 bytes)
+{
+	unsigned order = 0;
+
+	while ((PAGE_SIZE << order) < bytes)
+		order++;
+	return order;
+}
+
+static struct hash_index *index_of(const struct merge_domain *domain)
+{
+	return domain->index;
+}
+
+static int alloc_tables(struct hash_index *index, u32 slots, u32 buckets)
+{
+	void *slot, *bucket;
+	int err = page_alloc(order_for((u64)slots * sizeof(u32)), &slot);
+
+	if (err)
+		return err;
+	err = page_alloc(order_for((u64)buckets * sizeof(void *)), &bucket);
+	if (err) {
+		page_free(slot, order_for((u64)slots * sizeof(u32)));
+		return err;
+	}
+	memset(slot, 0xff, (u64)slots * sizeof(u32));
+	*index = (struct hash_index){slot, slots, bucket, buckets};
+	return 0;
+}
+
+static void free_tables(const struct hash_index *index)
+{
+	page_free(index->slot, order_for((u64)index->slots * sizeof(u32)));
+	page_free(index->bucket, order_for((u64)index->buckets * sizeof(void *)));
+}
+
+static int hash_init(struct merge_domain *domain)
+{
+	void *index;
+	int err = page_alloc(0, &index);
+
+	if (err)
+		return err;
+	err = alloc_tables(index, SLOTS_MIN, SLOTS_MIN / 2);
+	if (err)
+		page_free(index, 0);
+	else
+		domain->index = index;
+	return err;
+}
+
+static void hash_fini(struct merge_domain *domain)
+{
+	free_tables(index_of(domain));
+	page_free(domain->index, 0);
+}
+
+static u32 home(const struct hash_index *index, u32 tag)
+{
+	return (tag * 2654435769u) >> 7 & (index->slots - 1);
+}
+
+static u32 tag_of(const struct merge_domain *domain, u32 number)
+{
+	struct gfn gfn;
+	struct merge_area *area = merge_area_of(domain, number, &gfn);
+
+	return page_hash(merge_note(area, gfn));
+}
+
+static void put(struct hash_index *index, u32 tag, u32 number)
+{
+	u32 at = home(index, tag);
+
+	while (index->slot[at] != EMPTY)
+		at = (at + 1) & (index->slots - 1);
+	index->slot[at] = number;
+}
+
+static struct stable **bucket_of(const struct hash_index *index, u64 hash)
+{
+	return &index->bucket[hash >> 24 & (index->buckets - 1)];
+}
+
+/* Moves everything to tables that are large enough: at least a quarter of the slots stays empty. */
+static int hash_grow(struct merge_domain *domain, u32 pages)
+{
+	struct hash_index *index = index_of(domain), larger;
+	u32 slots = index->slots;
+	int err;
+
+	while (slots - slots / 4 < pages)
+		slots *= 2;
+	if (slots == index->slots)
+		return 0;
+	err = alloc_tables(&larger, slots, slots / 8);
+	if (err)
+		return err;
+	for (u32 i = 0; i < index->slots; i++) {
+		if (index->slot[i] != EMPTY)
+			put(&larger, tag_of(domain, index->slot[i]), index->slot[i]);
+	}
+	for (struct stable *head = domain->heads; head; head = head->next) {
+		struct stable **bucket = bucket_of(&larger, head->hash);
+
+		head->bucket = *bucket;
+		*bucket = head;
+	}
+	free_tables(index);
+	*index = larger;
+	return 0;
+}
+
+static struct stable *hash_stable_find(struct merge_domain *domain, const struct merge_key *key)
+{
+	struct stable *head = *bucket_of(index_of(domain), key->hash);
+
+	for (; head; head = head->bucket) {
+		if (head->hash != key->hash)
+			continue;
+		merge_count(&merge_world.stats.compares, 1);
+		if (memcmp(merge_content(head->mfn), key->content, PAGE_SIZE) == 0)
+			return head;
+	}
+	return NULL;
+}
+
+static void hash_stable_add(struct merge_domain *domain, struct stable *head,
+			    const struct merge_key *key)
+{
+	struct stable **bucket = bucket_of(index_of(domain), key->hash);
+
+	head->bucket = *bucket;
+	*bucket = head;
+}
+
+static void hash_stable_remove(struct merge_domain *domain, struct stable *head)
+{
+	struct stable **at = bucket_of(index_of(domain), head->hash);
+
+	while (*at != head)
+		at = &(*at)->bucket;
+	*at = head->bucket;
+}
+
+static u32 hash_waiting_find(struct merge_domain *domain, const struct merge_key *key)
+{
+	struct hash_index *index = index_of(domain);
+
+	for (u32 at = home(index, key_tag(key)); index->slot[at] != EMPTY;
+	     at = (at + 1) & (index->slots - 1)) {
+		if (tag_of(domain, index->slot[at]) == key_tag(key))
+			return index->slot[at];
+	}
+	return MERGE_PAGE_NONE;
+}
+
+static int hash_waiting_add(struct merge_domain *domain, const struct merge_key *key, u32 number)
+{
+	put(index_of(domain), key_tag(key), number);
+	return 0;
+}
+
+/* Fills the hole at `at` with the next entry that may lie there (HASH-1), until the run ends. */
+static void close_hole(struct merge_domain *domain, u32 at)
+{
+	struct hash_index *index = index_of(domain);
+	u32 mask = index->slots - 1;
+
+	for (u32 next = (at + 1) & mask; index->slot[next] != EMPTY; next = (next + 1) & mask) {
+		u32 from = home(index, tag_of(domain, index->slot[next]));
+
+		if (((next - from) & mask) < ((next - at) & mask))
+			continue; /* its home lies behind the hole */
+		index->slot[at] = index->slot[next];
+		at = next;
+	}
+	index->slot[at] = EMPTY;
+}
+
+static void hash_waiting_remove(struct merge_domain *domain, u32 number)
+{
+	struct hash_index *index = index_of(domain);
+	u32 at = home(index, tag_of(domain, number));
+
+	while (index->slot[at] != number)
+		at = (at + 1) & (index->slots - 1);
+	close_hole(domain, at);
+}
+
+static u64 hash_bytes(const struct merge_domain *domain)
+{
+	const struct hash_index *index = domain->index;
+
+	return (u64)index->slots * sizeof(u32) + (u64)index->buckets * sizeof(void *);
+}
+
+const struct merge_engine merge_engine_hash = {
+	.name = "hash",
+	.init = hash_init,
+	.fini = hash_fini,
+	.grow = hash_grow,
+	.stable_find = hash_stable_find,
+	.stable_add = hash_stable_add,
+	.stable_remove = hash_stable_remove,
+	.waiting_find = hash_waiting_find,
+	.waiting_add = hash_waiting_add,
+	.waiting_remove = hash_waiting_remove,
+	.bytes = hash_bytes,
+};

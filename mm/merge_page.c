@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * merge_page.c: what happens to one page when the scanner comes to it.
+ *
+ *      first look, or written since            second look: the same as last time
+ *      ----------------------------            ----------------------------------
+ *      read, hash                              read, hash
+ *      zero? -> frame of zeroes                content is shared already? -> share that frame
+ *      content is shared already? -> share     a page waits with the same? -> share its frame: it becomes stable
+ *      else remember the hash                  else: wait in the index
+ *
+ * Why two looks: a page that changes between two passes would be merged only to be broken; the hash of the first look
+ * tells. A page that nobody wrote keeps its hash without being read again: the dirty bit says so.
+ *
+ *     visitor                                  guest
+ *     -------                                  -----
+ *     guard: write-protect, flush
+ *     look: frame, and a count of lifted guards
+ *                                              write: fault lifts the guard
+ *     compare (may see the write, or half of it)
+ *     share: the count has moved -> ERR_BUSY
+ */
+#include <arch/cpu.h>
+#include <lib/error.h>
+#include <lib/log.h>
+#include <lib/string.h>
+#include <mm/frame.h>
+#include "hash.h"
+#include "merge_private.h"
+#include "race.h"
+
+const void *merge_content(struct mfn mfn)
+{
+	return arch_hpa_to_virt(mfn_to_hpa(mfn));
+}
+
+static bool is_candidate(ppte_t pte)
+{
+	return ppte_state(pte) == PPTE_PRIVATE && !(pte & (PPTE_PINNED | PPTE_BUSY));
+}
+
+bool merge_hold(struct addrspace *as, struct gfn gfn, struct mfn *out)
+{
+	ppte_t pte;
+
+	spin_lock(&as->lock);
+	pte = primary_load(&as->primary, gfn);
+	if (is_candidate(pte)) {
+		*out = ppte_mfn(pte);
+		frame_get(*out);
+	}
+	spin_unlock(&as->lock);
+	return is_candidate(pte);
+}
+
+void merge_release(struct mfn mfn)
+{
+	if (frame_put(mfn))
+		frame_free(mfn, 0);
+}
+
+u32 page_change(struct merge_page *page, u32 mask, u32 bits)
+{
+	u32 word = page_word(page);
+
+	while (!ck_pr_cas_32_value(&page->word, word, (word & ~mask) | bits, &word))
+		;
+	return word;
+}
+
+static bool settled(enum merge_reason reason)
+{
+	return reason == MERGE_ABSENT || reason == MERGE_UNIQUE || reason == MERGE_SHARED ||
+	       reason == MERGE_ZERO;
+}
+
+void merge_set_reason(struct merge_area *area, struct gfn gfn, enum merge_reason reason)
+{
+	u32 *unsettled = &area->unsettled[(gfn.raw - area->range.start.raw) / MERGE_CHUNK];
+	enum merge_reason old =
+		page_change(merge_note(area, gfn), PAGE_REASON, reason) & PAGE_REASON;
+
+	merge_count(&merge_world.stats.by_reason[old], -1ull);
+	merge_count(&merge_world.stats.by_reason[reason], 1);
+	if (settled(old) && !settled(reason))
+		ck_pr_inc_32(unsettled);
+	else if (!settled(old) && settled(reason))
+		ck_pr_dec_32(unsettled);
+}
+
+void merge_forget_waiting(struct merge_area *area, struct gfn gfn)
+{
+	struct merge_domain *domain = area->domain;
+	struct merge_page *page = merge_note(area, gfn);
+
+	if (!(page_word(page) & PAGE_INDEXED))
+		return;
+	spin_lock(&domain->lock);
+	if (page_change(page, PAGE_INDEXED, 0) & PAGE_INDEXED)
+		domain->engine->waiting_remove(domain, merge_number(area, gfn));
+	spin_unlock(&domain->lock);
+}
+
+/* Guarded and looked at: from here on its content stands still, or cow_share() will refuse. */
+static int guard(struct addrspace *as, struct gfn gfn, struct cow_look *look)
+{
+	int err = cow_guard(as, gfn_range(gfn, 1));
+
+	return err ? err : cow_look(as, gfn, look);
+}
+
+static bool equal(struct mfn a, struct mfn b)
+{
+	merge_count(&merge_world.stats.compares, 1);
+	return memcmp(merge_content(a), merge_content(b), PAGE_SIZE) == 0;
+}
+
+static int lost_race(void)
+{
+	merge_count(&merge_world.stats.lost_races, 1);
+	return ERR_BUSY;
+}
+
+/* Backs gfn by `shared`, of which the caller holds a reference, if it still reads the same. */
+static int share_with(struct merge_area *area, struct gfn gfn, struct mfn shared)
+{
+	struct cow_look look;
+	int err = guard(area->as, gfn, &look);
+
+	if (err)
+		return err;
+	RACE_POINT("merge: guarded");
+	if (!equal(look.mfn, shared))
+		return lost_race();
+	RACE_POINT("merge: compared");
+	err = cow_share(area->as, gfn, &look, shared);
+	if (err == 0)
+		merge_count(&merge_world.stats.merged, 1);
+	return err == ERR_BUSY ? lost_race() : err;
+}
+
+static enum merge_reason reason_of(int err, enum merge_reason success)
+{
+	if (err == 0)
+		return success;
+	return err == ERR_NO_MEMORY ? MERGE_NO_MEMORY : MERGE_BUSY;
+}
+
+/* A frame of this content is shared already. False: there is none. */
+static bool try_stable(struct merge_area *area, struct gfn gfn, const struct merge_key *key)
+{
+	struct merge_domain *domain = area->domain;
+	struct mfn shared;
+	bool found;
+	int err;
+
+	spin_lock(&domain->lock);
+	found = stable_take(domain, key, &shared);
+	spin_unlock(&domain->lock);
+	if (!found)
+		return false;
+	err = share_with(area, gfn, shared);
+	merge_release(shared);
+	merge_set_reason(area, gfn, reason_of(err, MERGE_SHARED));
+	return true;
+}
+
+static bool is_zero(const void *content)
+{
+	const u64 *word = content;
+
+	for (unsigned i = 0; i < PAGE_SIZE / sizeof(*word); i++) {
+		if (word[i])
+			return false;
+	}
+	return true;
+}
+
+static bool try_zero(struct merge_area *area, struct gfn gfn, const struct merge_key *key)
+{
+	const struct merge_limits *limits = &area->domain->limits;
+	struct cow_look look;
+	int err;
+
+	if (!limits->zero || limits->secure || !is_zero(key->content))
+		return false;
+	err = guard(area->as, gfn, &look);
+	if (err == 0)
+		err = is_zero(merge_content(look.mfn)) ? cow_share_zero(area->as, gfn, &look)
+						       : lost_race();
+	merge_set_reason(area, gfn, reason_of(err, MERGE_ZERO));
+	return true;
+}
+
+/* Makes a guarded page's own frame one that others may share. */
+static int make_stable(struct merge_area *area, struct gfn gfn, const struct cow_look *look,
+		       u64 hash)
+{
+	struct merge_domain *domain = area->domain;
+	struct merge_key key = {hash, merge_content(look->mfn)};
+	int err = cow_offer(area->as, gfn, look);
+
+	if (err)
+		return err == ERR_BUSY ? lost_race() : err;
+	spin_lock(&domain->lock);
+	err = stable_new(domain, &key, look->mfn);
+	spin_unlock(&domain->lock);
+	if (err)
+		merge_release(
+			look->mfn); /* the page stays a shared one with one sharer: its next write copies */
+	return err;
+}
+
+/* The page that waits and looks the same leaves the index: it will be shared, or has changed. */
+static struct merge_area *take_twin(struct merge_area *area, const struct merge_key *key,
+				    struct gfn *gfn)
+{
+	struct merge_domain *domain = area->domain;
+	struct merge_area *other = NULL;
+	u32 number;
+
+	spin_lock(&domain->lock);
+	number = domain->engine->waiting_find(domain, key);
+	if (number != MERGE_PAGE_NONE) {
+		other = merge_area_of(domain, number, gfn);
+		domain->engine->waiting_remove(domain, number);
+		(void)page_change(merge_note(other, *gfn), PAGE_INDEXED, 0);
+	}
+	spin_unlock(&domain->lock);
+	return other;
+}
+
+/* Two pages that look alike: the other one's frame becomes the shared one. */
+static bool try_twin(struct merge_area *area, struct gfn gfn, const struct merge_key *key)
+{
+	struct gfn twin;
+	struct merge_area *other = take_twin(area, key, &twin);
+	struct cow_look look;
+	struct mfn shared;
+	int err;
+
+	if (!other)
+		return false;
+	err = guard(other->as, twin, &look);
+	if (err == 0 && memcmp(merge_content(look.mfn), key->content, PAGE_SIZE) != 0)
+		err = lost_race();
+	if (err == 0)
+		err = make_stable(other, twin, &look, key->hash);
+	merge_set_reason(other, twin, reason_of(err, MERGE_SHARED));
+	if (err)
+		return false;
+	shared = look.mfn;
+	frame_get(shared);
+	err = share_with(area, gfn, shared);
+	merge_release(shared);
+	merge_set_reason(area, gfn, reason_of(err, MERGE_SHARED));
+	return true;
+}
+
+static void wait(struct merge_area *area, struct gfn gfn, const struct merge_key *key)
+{
+	struct merge_domain *domain = area->domain;
+	struct merge_page *page = merge_note(area, gfn);
+	int err;
+
+	spin_lock(&domain->lock);
+	(void)page_change(page, PAGE_INDEXED, PAGE_INDEXED);
+	err = domain->engine->waiting_add(domain, key, merge_number(area, gfn));
+	if (err)
+		(void)page_change(page, PAGE_INDEXED, 0);
+	spin_unlock(&domain->lock);
+	merge_set_reason(area, gfn, reason_of(err, MERGE_UNIQUE));
+}
+
+/* Secure mode: a unique page, too, becomes one whose next write copies, so that a write takes as long either way. */
+static void pretend(struct merge_area *area, struct gfn gfn, const struct merge_key *key)
+{
+	struct cow_look look;
+	int err = guard(area->as, gfn, &look);
+
+	if (err == 0)
+		err = make_stable(area, gfn, &look, key->hash);
+	merge_set_reason(area, gfn, reason_of(err, MERGE_UNIQUE));
+}
+
+static void remember(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
+		     bool changed)
+{
+	struct merge_page *page = merge_note(area, gfn);
+	unsigned patience = changed ? MIN(page_patience(page) + 1, PAGE_PATIENCE_MAX) : 0;
+
+	(void)page_change(page, ~(PAGE_REASON | PAGE_INDEXED),
+			  key_tag(key) << PAGE_HASH_SHIFT | patience << PAGE_PATIENCE_SHIFT);
+	merge_set_reason(area, gfn, changed ? MERGE_VOLATILE : MERGE_WAITING);
+}
+
+static void read_page(struct merge_area *area, struct gfn gfn, struct mfn mfn)
+{
+	struct merge_page *page = merge_note(area, gfn);
+	struct merge_key key = {page_content_hash(merge_content(mfn)), merge_content(mfn)};
+	enum merge_reason reason = page_reason(page);
+	bool seen = reason == MERGE_WAITING || reason == MERGE_VOLATILE || reason == MERGE_UNIQUE ||
+		    reason == MERGE_BUSY || reason == MERGE_NO_MEMORY;
+	bool same = seen && page_hash(page) == key_tag(&key);
+
+	merge_count(&merge_world.stats.pages_read, 1);
+	if (try_zero(area, gfn, &key) || try_stable(area, gfn, &key))
+		return;
+	if (!same)
+		remember(area, gfn, &key, seen);
+	else if (!try_twin(area, gfn, &key))
+		area->domain->limits.secure ? pretend(area, gfn, &key) : wait(area, gfn, &key);
+}
+
+/* A page that is not a candidate: why. */
+static enum merge_reason why_not(ppte_t pte)
+{
+	switch (ppte_state(pte)) {
+	case PPTE_SHARED:
+		return MERGE_SHARED;
+	case PPTE_ZERO:
+		return MERGE_ZERO;
+	case PPTE_PRIVATE:
+		return MERGE_BUSY;
+	default:
+		return MERGE_ABSENT;
+	}
+}
+
+static bool due(const struct merge_page *page)
+{
+	u64 every = BIT(page_patience(page));
+
+	return page_reason(page) != MERGE_VOLATILE ||
+	       (ck_pr_load_64(&merge_world.stats.full_scans) & (every - 1)) == 0;
+}
+
+void merge_visit(struct merge_area *area, struct gfn gfn, bool dirty)
+{
+	struct merge_page *page = merge_note(area, gfn);
+	enum merge_reason reason = page_reason(page);
+	struct mfn mfn;
+	ppte_t pte;
+
+	if (!dirty && settled(reason) && reason != MERGE_ABSENT)
+		return;
+	if (!due(page))
+		return;
+	if (dirty)
+		merge_forget_waiting(area, gfn);
+	if (merge_hold(area->as, gfn, &mfn)) {
+		read_page(area, gfn, mfn);
+		merge_release(mfn);
+		return;
+	}
+	pte = primary_load(&area->as->primary, gfn);
+	if (!(reason == MERGE_UNIQUE && ppte_state(pte) == PPTE_SHARED)) /* pretend() made it so */
+		merge_set_reason(area, gfn, why_not(pte));
+}

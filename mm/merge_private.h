@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * merge_private.h: what the files of merging share: pages' notes, areas, domains, stable nodes, the engine interface.
+ *
+ * A page has a number in its domain's world: `base` of its area plus its place in it. Indexes store numbers, because four
+ * bytes are half a pointer and there is one for each page.
+ */
+#ifndef SAMEPAGE_MM_MERGE_PRIVATE_H
+#define SAMEPAGE_MM_MERGE_PRIVATE_H
+
+#include <ck_pr.h>
+#include <lib/lock.h>
+#include <lib/tree.h>
+#include <mm/cow.h>
+#include <mm/merge.h>
+#include "pool.h"
+#include "space.h"
+
+#define MERGE_CHUNK	512u /* pages looked at together: one leaf table, one large leaf */
+#define MERGE_NOTES	(PAGE_SIZE / sizeof(struct merge_page)) /* notes in a page of them */
+#define MERGE_AREAS	1024u
+#define MERGE_PAGE_NONE (~0u)
+
+/*
+ * What is remembered of a page: 4 bytes, changed by compare-and-swap, because a twin's visitor may change them too.
+ *
+ *     31            8 7      5    4       3      0
+ *     | hash, 24 bits | patience | indexed | reason |
+ *
+ * hash: low bits of its content's hash when it was last read. patience: a volatile page is looked at every 2^n-th pass.
+ * indexed: it waits in the index of its domain.
+ */
+struct merge_page {
+	u32 word;
+};
+
+#define PAGE_REASON	    0xfu
+#define PAGE_INDEXED	    0x10u
+#define PAGE_PATIENCE_SHIFT 5
+#define PAGE_PATIENCE_MAX   5u
+#define PAGE_HASH_SHIFT	    8
+
+static inline u32 page_word(const struct merge_page *page)
+{
+	return ck_pr_load_32(&page->word);
+}
+
+static inline enum merge_reason page_reason(const struct merge_page *page)
+{
+	return (enum merge_reason)(page_word(page) & PAGE_REASON);
+}
+
+static inline u32 page_hash(const struct merge_page *page)
+{
+	return page_word(page) >> PAGE_HASH_SHIFT;
+}
+
+static inline unsigned page_patience(const struct merge_page *page)
+{
+	return page_word(page) >> PAGE_PATIENCE_SHIFT & 7;
+}
+
+/* Replaces the bits of `mask` by those of `bits`; returns the word before. */
+u32 page_change(struct merge_page *page, u32 mask, u32 bits);
+
+/* What a search is for: a page's content and its hash. */
+struct merge_key {
+	u64 hash;
+	const void *content;
+};
+
+/* The 24 bits of a hash that are kept; the index is by the others. */
+static inline u32 key_tag(const struct merge_key *key)
+{
+	return (u32)key->hash & 0xffffff;
+}
+
+struct merge_domain;
+
+/*
+ * struct stable: a frame that is shared, or may be. The first frame of each content is the head, which is in the engine's
+ * index and in the domain's list; further frames of the same content hang behind it, because of the cap.
+ */
+struct stable {
+	RB_ENTRY(stable) tree; /* the engine tree's */
+	struct stable *bucket; /* the engine hash's: next in the bucket */
+	struct stable *next, *previous;
+	struct stable *next_frame;
+	u64 hash;
+	struct mfn mfn; /* we hold a reference */
+};
+
+/*
+ * struct merge_engine: the two indexes of a domain, by whatever order. All under domain->lock.
+ *
+ * init		an empty index; fini frees it, which has no nodes any more
+ * stable_find	the head whose content is the key's, compared in full, or NULL
+ * waiting_find	a page that waits and whose content looks like the key's, or MERGE_PAGE_NONE. "Looks like": the caller guards
+ *		and compares, for a waiting page may have been written since
+ * waiting_add	ERR_NO_MEMORY. The page is not in yet
+ * per_page	bytes of metadata for each page of an area, beside struct merge_page
+ */
+struct merge_engine {
+	const char *name;
+	int (*init)(struct merge_domain *domain);
+	void (*fini)(struct merge_domain *domain);
+	/* The domain has room for page numbers below `pages` from now on. ERR_NO_MEMORY. */
+	int (*grow)(struct merge_domain *domain, u32 pages);
+	struct stable *(*stable_find)(struct merge_domain *domain, const struct merge_key *key);
+	void (*stable_add)(struct merge_domain *domain, struct stable *node,
+			   const struct merge_key *key);
+	void (*stable_remove)(struct merge_domain *domain, struct stable *node);
+	u32 (*waiting_find)(struct merge_domain *domain, const struct merge_key *key);
+	int (*waiting_add)(struct merge_domain *domain, const struct merge_key *key, u32 page);
+	void (*waiting_remove)(struct merge_domain *domain, u32 page);
+	u64 (*bytes)(const struct merge_domain *domain);
+};
+
+/*
+ * lock		LOCK_MERGE, over both indexes, the nodes and pages' INDEXED bits
+ * pages	page numbers handed out so far; areas that went leave theirs to the next of the same size
+ * areas	how many refer to it
+ */
+struct merge_domain {
+	u32 number;
+	struct spinlock lock;
+	const struct merge_engine *engine;
+	struct merge_limits limits;
+	u32 pages, areas;
+	struct stable *heads;
+	void *index; /* the engine's */
+	u64 stable_count;
+};
+
+/* [I] but for notes, which belong to whoever visits the chunk, and `dead`. */
+struct merge_area {
+	struct addrspace *as;
+	struct gfn_range range;
+	struct merge_domain *domain;
+	u32 base;
+	u32 chunks;
+	bool dead;
+	struct merge_page *
+		*note;	/* [a] pages of notes, NULL while nothing of theirs was looked at */
+	u32 *unsettled; /* by chunk: [a] pages that want another look though nobody writes to them */
+};
+
+/*
+ * All areas. cursor, cursor_chunk: where the next visitor starts. visiting: [a] CPUs inside a chunk; areas and domains are
+ * freed only when there are none.
+ */
+struct merge_world {
+	struct spinlock lock; /* LOCK_MERGE_WORLD */
+	struct merge_area *area[MERGE_AREAS];
+	unsigned count, cursor;
+	u32 cursor_chunk;
+	u64 visiting;
+	const struct merge_engine *engine;
+	struct merge_limits limits;
+	struct merge_stats stats; /* [a] */
+};
+extern struct merge_world merge_world;
+
+static inline void merge_count(u64 *counter, u64 n)
+{
+	ck_pr_add_64(counter, n);
+}
+
+/* Page numbers and notes, and back. Inside merge_scan() or under the world's lock, so that areas stay. */
+u32 merge_number(const struct merge_area *area, struct gfn gfn);
+struct merge_area *merge_area_of(const struct merge_domain *domain, u32 number, struct gfn *gfn);
+struct merge_page *merge_note(const struct merge_area *area, struct gfn gfn);
+void merge_set_reason(struct merge_area *area, struct gfn gfn, enum merge_reason reason);
+
+/* A private page's frame, held by a reference so that it can be read without a lock; false: not such a page. */
+bool merge_hold(struct addrspace *as, struct gfn gfn, struct mfn *out);
+void merge_release(struct mfn mfn);
+const void *merge_content(struct mfn mfn);
+
+/* merge_stable.c: heads and their chains. Under domain->lock. stable_new takes over a reference of the frame. */
+int stable_new(struct merge_domain *domain, const struct merge_key *key,
+	       struct mfn mfn) __must_check;
+/* A frame of this content that has room, with a reference for the caller; false: there is none. */
+bool stable_take(struct merge_domain *domain, const struct merge_key *key, struct mfn *out);
+/* Gives up frames that only we still hold; or all of them, whoever shares them. */
+void stable_prune(struct merge_domain *domain);
+void stable_drop(struct merge_domain *domain);
+void stable_count_sharing(const struct merge_domain *domain, struct merge_stats *out);
+u64 stable_bytes(const struct merge_domain *domain);
+
+/* merge_page.c: one page of an area. `dirty`: written since the last visit. */
+void merge_visit(struct merge_area *area, struct gfn gfn, bool dirty);
+void merge_forget_waiting(struct merge_area *area, struct gfn gfn);
+
+#endif
