@@ -10,30 +10,6 @@
 	(BIT(VECTOR_DE) | BIT(VECTOR_TS) | BIT(VECTOR_NP) | BIT(VECTOR_SS) | BIT(VECTOR_GP) | \
 	 BIT(VECTOR_CP))
 
-void vmx_decode_io(u64 qualification, struct hv_exit_pio *pio)
-{
-	pio->size = (qualification & BITS(2, 0)) + 1;
-	pio->in = qualification & BIT(3);
-	pio->string = qualification & BIT(4);
-	pio->rep = qualification & BIT(5);
-	pio->port = qualification >> 16;
-}
-
-/*
- * Bits 0-2 are the access, 3-5 what the entries on the way allowed, 7 says that there is a gva, and 8 that the
- * gpa is the gva's own translation and not a guest page table's. With A/D bits on, the CPU's walk of the
- * guest's tables counts as a write too: the manual sets bits 0 and 1 then, Bochs 2.7 only bit 1.
- */
-void vmx_decode_ept_violation(u64 qualification, struct hv_exit_stage2 *fault)
-{
-	fault->access = qualification & BITS(2, 0);
-	fault->allowed = qualification >> 3 & BITS(2, 0);
-	fault->gva_valid = qualification & BIT(7);
-	fault->table_walk = fault->gva_valid && !(qualification & BIT(8));
-	if (fault->table_walk)
-		fault->access |= HV_READ;
-}
-
 bool vmx_decode_cr(u64 qualification, struct hv_exit_cr *cr)
 {
 	unsigned type = qualification >> 4 & BITS(1, 0);

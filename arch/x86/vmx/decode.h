@@ -9,10 +9,30 @@
 #include <lib/types.h>
 
 /* Table 28-5. Leaves `address` alone: it is in a field of its own. */
-void vmx_decode_io(u64 qualification, struct hv_exit_pio *pio);
+static inline void vmx_decode_io(u64 qualification, struct hv_exit_pio *pio)
+{
+	pio->size = (qualification & BITS(2, 0)) + 1;
+	pio->in = qualification & BIT(3);
+	pio->string = qualification & BIT(4);
+	pio->rep = qualification & BIT(5);
+	pio->port = qualification >> 16;
+}
 
-/* Table 28-7. Leaves gpa and gva alone. */
-void vmx_decode_ept_violation(u64 qualification, struct hv_exit_stage2 *fault);
+/*
+ * Table 28-7. Leaves gpa and gva alone. Bits 0-2 are the access, 3-5 what the entries on the way allowed, 7
+ * says that there is a gva, and 8 that the gpa is the gva's own translation and not a guest page table's.
+ * With A/D bits on, the CPU's walk of the guest's tables counts as a write too: the manual sets bits 0 and 1
+ * then, Bochs 2.7 only bit 1.
+ */
+static inline void vmx_decode_ept_violation(u64 qualification, struct hv_exit_stage2 *fault)
+{
+	fault->access = qualification & BITS(2, 0);
+	fault->allowed = qualification >> 3 & BITS(2, 0);
+	fault->gva_valid = qualification & BIT(7);
+	fault->table_walk = fault->gva_valid && !(qualification & BIT(8));
+	if (fault->table_walk)
+		fault->access |= HV_READ;
+}
 
 /* Table 28-3. False for CLTS and LMSW, which cannot exit (cr.c), and for what is no CR we know. */
 bool vmx_decode_cr(u64 qualification, struct hv_exit_cr *cr);

@@ -98,6 +98,7 @@ static void on_ept_violation(struct vmx_vcpu *v, struct hv_exit *exit)
 	u64 qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
 
 	vmx_requeue_event(v);
+	v->deadline = 0; /* a fault takes long, and the timer counts guest time only: arm it again */
 	exit->raw.info1 = qualification;
 	exit->stage2.gpa.raw = vmcs_read(VMCS_GUEST_PHYSICAL_ADDRESS);
 	vmx_decode_ept_violation(qualification, &exit->stage2);

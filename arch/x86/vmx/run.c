@@ -18,9 +18,9 @@
  * An NMI before the test is seen by it; one after it has the last word on the timer, and leaves a flag that costs
  * one more early exit. Either way the deadline is forgotten, so that the timer is armed again.
  *
- * Slices: the timer is armed when the deadline changes and then counts on through exits by itself ("save
- * VMX-preemption timer value"), in guest time. Each entry compares the clock, so a guest that exits a lot
- * stops in time; one that first exits a lot and then never is late by what its exits cost, once.
+ * Slices: the timer is armed when the deadline changes, or after a second-level fault, and then counts on
+ * through exits by itself ("save VMX-preemption timer value"), in guest time. Each entry compares the clock, so
+ * a guest that exits a lot stops in time; one that first exits a lot and then never is late by what its exits cost, once.
  */
 #define LOG_THIS LOG_VMX
 
@@ -98,12 +98,6 @@ static __cold bool write_event(struct vmx_vcpu *v)
 	return true;
 }
 
-static __cold void write_tsc_offset(struct vmx_vcpu *v, u64 offset)
-{
-	v->tsc_offset = offset;
-	vmcs_write(VMCS_TSC_OFFSET, offset);
-}
-
 /* VMLAUNCH or VMRESUME itself failed: controls or host state, our bug. The VM ends, the host goes on. */
 static __cold void refused(struct hv_exit *exit)
 {
@@ -168,8 +162,6 @@ void vmx_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
 		return outside(exit, HV_EXIT_SHUTDOWN);
 	if (unlikely(v->deadline != deadline))
 		arm_timer(v, deadline - now, deadline);
-	if (unlikely(vcpu->tsc_offset != v->tsc_offset))
-		write_tsc_offset(v, vcpu->tsc_offset);
 	if (unlikely(kicked()))
 		exit_at_once(v);
 	if (unlikely(enter_failed(&vcpu, &exit, &v->host)))

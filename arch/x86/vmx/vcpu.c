@@ -94,7 +94,6 @@ static void write_controls(struct vmx_vcpu *v)
 	vmcs_write(VMCS_IO_BITMAP_A, arch_virt_to_hpa(vmx_io_bitmap[0]).raw);
 	vmcs_write(VMCS_IO_BITMAP_B, arch_virt_to_hpa(vmx_io_bitmap[1]).raw);
 	vmcs_write(VMCS_MSR_BITMAP, arch_virt_to_hpa(vmx_msr_bitmap).raw);
-	vmcs_write(VMCS_TSC_OFFSET, v->tsc_offset);
 	vmcs_write(VMCS_VPID, v->vpid);
 	vmcs_write(VMCS_EPT_POINTER, v->eptp);
 	vmcs_write(VMCS_CR0_GUEST_HOST_MASK, CR0_OWNED);
@@ -266,6 +265,7 @@ void vmx_vcpu_load(struct arch_vcpu *vcpu)
 		vmx_flush_stage2(vcpu);
 	}
 	features_forget_branches();
+	vmcs_write(VMCS_TSC_OFFSET, vcpu->tsc_offset);
 	load_registers(v);
 	xsave_load(vcpu);
 }

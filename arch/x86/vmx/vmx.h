@@ -78,7 +78,6 @@ struct vmx_vcpu {
 	unsigned cpu;		/* [o] whose host state the VMCS holds; NO_CPU: nobody's */
 	struct vmx_host host;	/* [o] */
 	u64 deadline;		/* [o] what PREEMPTION_TIMER counts down to; 0: arm it again */
-	u64 tsc_offset;		/* [o] TSC_OFFSET as last written */
 	u64 eptp;		/* [o] EPT_POINTER as last written */
 	u32 primary, secondary; /* [o] controls as last written */
 	u32 event;		/* [o] ENTRY_INTERRUPTION_INFO of the coming entry, or 0 */
