@@ -54,32 +54,30 @@ void frame_caches_init(u64 total)
 	frames_total = total;
 }
 
-static void cache_refill(struct frame_cache *cache)
+/*
+ * Whole blocks, the smallest there are, so that fragments are used up before large blocks are cut, and one cut yields many
+ * frames. Pushed backwards, so that they are handed out in ascending order.
+ */
+static __attribute__((__noinline__)) void cache_refill(struct frame_cache *cache)
 {
 	spin_lock(&frame_buddy.lock);
-	while (cache->count < FRAME_BATCH) {
-		u64 mfn = buddy_take(0);
+	while (cache->count < FRAME_BATCH && frame_buddy.free > 0) {
+		unsigned room = FRAME_BATCH - cache->count;
+		unsigned order = MIN(buddy_smallest(), 31u - (unsigned)__builtin_clz(room));
+		u64 mfn = buddy_take(order);
 
-		if (mfn == FRAME_NONE)
-			break;
-		cache->mfns[cache->count++] = mfn;
+		for (u64 i = 1ull << order; i > 0; i--)
+			cache->mfns[cache->count++] = mfn + i - 1;
 	}
 	spin_unlock(&frame_buddy.lock);
 }
 
-static void cache_drain(struct frame_cache *cache, u32 keep)
+static __attribute__((__noinline__)) void cache_drain(struct frame_cache *cache, u32 keep)
 {
 	spin_lock(&frame_buddy.lock);
 	while (cache->count > keep)
 		buddy_put(cache->mfns[--cache->count], 0);
 	spin_unlock(&frame_buddy.lock);
-}
-
-static u64 take_single(struct frame_cache *cache)
-{
-	if (unlikely(cache->count == 0))
-		cache_refill(cache);
-	return cache->count > 0 ? cache->mfns[--cache->count] : FRAME_NONE;
 }
 
 static u64 take_from_buddy(unsigned order)
@@ -103,7 +101,7 @@ static u64 take_block(struct frame_cache *cache, unsigned order)
 	return mfn;
 }
 
-static void hand_out(u64 mfn, enum frame_kind kind, unsigned flags)
+static inline void hand_out(u64 mfn, enum frame_kind kind, unsigned flags)
 {
 	struct frame *frame = frame_record((struct mfn){mfn});
 
@@ -119,15 +117,14 @@ static void hand_out(u64 mfn, enum frame_kind kind, unsigned flags)
 		arch_page_zero(arch_hpa_to_virt(mfn_to_hpa((struct mfn){mfn})));
 }
 
-int frame_alloc(unsigned order, enum frame_kind kind, unsigned flags, struct mfn *out)
+static int alloc_block(struct frame_cache *cache, unsigned order, enum frame_kind kind,
+		       unsigned flags, struct mfn *out)
 {
-	struct frame_cache *cache = &caches[arch_cpu_id()];
 	u64 mfn;
 
-	CHECK(kind > FRAME_FREE && kind < FRAME_KINDS);
 	if (order > FRAME_MAX_ORDER)
 		return ERR_INVALID;
-	mfn = order == 0 ? take_single(cache) : take_block(cache, order);
+	mfn = take_block(cache, order);
 	if (mfn == FRAME_NONE)
 		return ERR_NO_MEMORY;
 	for (u64 i = 0; i < 1ull << order; i++)
@@ -137,18 +134,52 @@ int frame_alloc(unsigned order, enum frame_kind kind, unsigned flags, struct mfn
 	return 0;
 }
 
-static void take_back(u64 mfn, enum frame_kind kind)
+int frame_alloc(unsigned order, enum frame_kind kind, unsigned flags, struct mfn *out)
+{
+	struct frame_cache *cache = &caches[arch_cpu_id()];
+
+	CHECK(kind > FRAME_FREE && kind < FRAME_KINDS);
+	if (unlikely(order > 0))
+		return alloc_block(cache, order, kind, flags, out);
+	if (unlikely(cache->count == 0)) {
+		cache_refill(cache);
+		if (cache->count == 0)
+			return ERR_NO_MEMORY;
+	}
+	out->raw = cache->mfns[--cache->count];
+	cache->used[kind]++;
+	hand_out(out->raw, kind, flags);
+	return 0;
+}
+
+static void __cold __noreturn misused(u64 mfn, const struct frame *frame, enum frame_kind kind)
+{
+	panic("frame 0x%llx cannot be freed: kind %d among %d, %u references",
+	      (unsigned long long)mfn, frame ? frame->kind : -1, kind, frame ? frame->refs : 0);
+}
+
+static inline void take_back(u64 mfn, enum frame_kind kind)
 {
 	struct frame *frame = frame_record((struct mfn){mfn});
 
 	if (unlikely(!frame || frame->kind != kind || frame->refs > 1))
-		panic("frame 0x%llx cannot be freed: kind %d among %d, %u references",
-		      (unsigned long long)mfn, frame ? frame->kind : -1, kind,
-		      frame ? frame->refs : 0);
+		misused(mfn, frame, kind);
 	frame->kind = FRAME_FREE;
 	frame->refs = 0;
 	if (IS_ENABLED(CONFIG_FRAME_POISON))
 		frame_poison(mfn);
+}
+
+static void free_block(struct frame_cache *cache, struct mfn mfn, unsigned order,
+		       enum frame_kind kind)
+{
+	CHECK(order <= FRAME_MAX_ORDER && IS_ALIGNED(mfn.raw, 1ull << order));
+	for (u64 i = 0; i < 1ull << order; i++)
+		take_back(mfn.raw + i, kind);
+	cache->used[kind] -= 1ull << order;
+	spin_lock(&frame_buddy.lock);
+	buddy_put(mfn.raw, order);
+	spin_unlock(&frame_buddy.lock);
 }
 
 void frame_free(struct mfn mfn, unsigned order)
@@ -156,19 +187,15 @@ void frame_free(struct mfn mfn, unsigned order)
 	struct frame_cache *cache = &caches[arch_cpu_id()];
 	enum frame_kind kind = frame_kind(mfn);
 
-	CHECK(order <= FRAME_MAX_ORDER && IS_ALIGNED(mfn.raw, 1ull << order));
 	if (unlikely(kind <= FRAME_FREE))
 		panic("frame 0x%llx is not in use and cannot be freed",
 		      (unsigned long long)mfn.raw);
-	for (u64 i = 0; i < 1ull << order; i++)
-		take_back(mfn.raw + i, kind);
-	cache->used[kind] -= 1ull << order;
-	if (order > 0) {
-		spin_lock(&frame_buddy.lock);
-		buddy_put(mfn.raw, order);
-		spin_unlock(&frame_buddy.lock);
+	if (unlikely(order > 0)) {
+		free_block(cache, mfn, order, kind);
 		return;
 	}
+	take_back(mfn.raw, kind);
+	cache->used[kind]--;
 	if (unlikely(cache->count == FRAME_CACHE))
 		cache_drain(cache, FRAME_CACHE - FRAME_BATCH);
 	cache->mfns[cache->count++] = mfn.raw;

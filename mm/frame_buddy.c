@@ -62,6 +62,15 @@ static void list_remove(u64 mfn)
 	frame->state &= (u8)~FRAME_IS_HEAD;
 }
 
+unsigned buddy_smallest(void)
+{
+	unsigned order = 0;
+
+	while (order <= FRAME_MAX_ORDER && frame_buddy.heads[order] == FRAME_NONE)
+		order++;
+	return order;
+}
+
 u64 buddy_take(unsigned order)
 {
 	unsigned from = order;

@@ -36,6 +36,9 @@ void buddy_init(void);
 /* A block off the free lists, its records as they were; FRAME_NONE when none is large enough. */
 u64 buddy_take(unsigned order) LOCK_REQUIRES(&frame_buddy.lock);
 
+/* The order of the smallest block in the lists, FRAME_MAX_ORDER + 1 when there is none. */
+unsigned buddy_smallest(void) LOCK_REQUIRES(&frame_buddy.lock);
+
 /* Puts a block of FRAME_FREE records back and joins it with its buddies. */
 void buddy_put(u64 mfn, unsigned order) LOCK_REQUIRES(&frame_buddy.lock);
 

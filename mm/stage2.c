@@ -37,12 +37,6 @@ static void table_cancel(void *context, struct hpa table)
 	frame_free(hpa_to_mfn(table), 0);
 }
 
-static void *table_virt(void *context, struct hpa table)
-{
-	(void)context;
-	return arch_hpa_to_virt(table);
-}
-
 /* A CPU may still walk it: it waits for the next flush. */
 static void table_doom(void *context, struct hpa table)
 {
@@ -97,7 +91,6 @@ static void init(struct stage2 *s2, struct addrspace *as)
 	s2->memory = (struct pgtable_memory){.alloc = table_alloc,
 					     .free = table_doom,
 					     .cancel = table_cancel,
-					     .virt = table_virt,
 					     .dropped = leaf_dropped,
 					     .context = s2};
 	s2->sub.ops = &stage2_ops;

@@ -59,13 +59,6 @@ pte_t pgtable_exchange(struct pgtable *table, pte_t *slot, pte_t value)
 	return old;
 }
 
-enum visit_flags pgtable_kind(const struct pgtable *table, pte_t pte, unsigned level)
-{
-	if (!pte_present(table->format, pte, level))
-		return VISIT_ABSENT;
-	return pte_leaf(table->format, pte, level) ? VISIT_LEAF : VISIT_TABLE_BEFORE;
-}
-
 /* Is `address` one that the format translates? */
 static bool address_valid(const struct pgtable_format *format, u64 address)
 {
@@ -147,32 +140,77 @@ int pgtable_walk(struct pgtable *table, u64 start, u64 end, unsigned flags, pgta
 	return walk_slots(&walk, table->root, table->format->levels - 1u, start, end);
 }
 
+/*
+ * A lookup of a valid address, which every fault takes. `direct` is a constant where this is inlined, so that tables which
+ * are frames of the machine cost no call a level.
+ */
+static __always_inline void descend(const struct pgtable *table, u64 address, unsigned level,
+				    struct pgtable_visit *visit, bool direct)
+{
+	const struct pgtable_format *format = table->format;
+	const struct pgtable_memory *memory = table->memory;
+	const struct pgtable_level *bits = &format->level[format->levels];
+	unsigned shift = LEVEL_SHIFT(format->levels), last = LEVEL_SHIFT(level);
+	enum visit_flags kind = VISIT_TABLE_BEFORE;
+	struct hpa page = table->root;
+	pte_t *slot, pte;
+
+	for (;;) {
+		slot = direct ? arch_hpa_to_virt(page) : memory->virt(memory->context, page);
+		shift -= LEVEL_BITS;
+		bits--;
+		slot += (address >> shift) % PGTABLE_ENTRIES;
+		pte = pte_load(slot);
+		if (!(pte & bits->present)) {
+			kind = VISIT_ABSENT;
+			break;
+		}
+		if ((pte & bits->leaf_mask) == bits->leaf_value) {
+			kind = VISIT_LEAF;
+			break;
+		}
+		if (shift == last)
+			break;
+		page.raw = pte & bits->table_address;
+	}
+	visit->address = visit->start = ALIGN_DOWN(address, 1ull << shift);
+	visit->end = visit->address + (1ull << shift);
+	visit->pte = pte;
+	visit->slot = slot;
+	visit->level = (u8)(bits - format->level);
+	visit->kind = (u8)kind;
+}
+
+/* An address that the format does not translate: as if the root's slot were absent. */
+static __cold void nowhere(const struct pgtable *table, u64 address, struct pgtable_visit *visit)
+{
+	unsigned level = table->format->levels;
+
+	*visit = (struct pgtable_visit){
+		.address = ALIGN_DOWN(address, LEVEL_SIZE(level)),
+		.start = ALIGN_DOWN(address, LEVEL_SIZE(level)),
+		.end = ALIGN_DOWN(address, LEVEL_SIZE(level)) + LEVEL_SIZE(level),
+		.level = (u8)level,
+		.kind = VISIT_ABSENT,
+	};
+}
+
+/* Apart, so that the common lookup has no call in it and saves no registers for one. */
+static __attribute__((__noinline__)) void descend_virt(const struct pgtable *table, u64 address,
+						       unsigned level, struct pgtable_visit *visit)
+{
+	descend(table, address, level, visit, false);
+}
+
 void pgtable_lookup_level(struct pgtable *table, u64 address, unsigned level,
 			  struct pgtable_visit *visit)
 {
-	const struct pgtable_format *format = table->format;
-	struct hpa page = table->root;
-	unsigned at = format->levels;
-	enum visit_flags kind = VISIT_ABSENT;
-	pte_t *slot = NULL;
-	pte_t pte = 0;
-
-	if (likely(address_valid(format, address)))
-		do {
-			at--;
-			slot = table_slots(table, page) +
-			       (address >> LEVEL_SHIFT(at)) % PGTABLE_ENTRIES;
-			pte = pte_load(slot);
-			kind = pgtable_kind(table, pte, at);
-			page = pte_table(format, pte, at);
-		} while (kind == VISIT_TABLE_BEFORE && at > level);
-	visit->address = ALIGN_DOWN(address, LEVEL_SIZE(at));
-	visit->start = visit->address;
-	visit->end = visit->address + LEVEL_SIZE(at);
-	visit->pte = pte;
-	visit->slot = slot;
-	visit->level = (u8)at;
-	visit->kind = (u8)kind;
+	if (unlikely(!address_valid(table->format, address)))
+		nowhere(table, address, visit);
+	else if (likely(!table->memory->virt))
+		descend(table, address, level, visit, true);
+	else
+		descend_virt(table, address, level, visit);
 }
 
 void pgtable_lookup(struct pgtable *table, u64 address, struct pgtable_visit *visit)

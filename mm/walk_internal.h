@@ -6,6 +6,7 @@
 #ifndef SAMEPAGE_MM_WALK_INTERNAL_H
 #define SAMEPAGE_MM_WALK_INTERNAL_H
 
+#include <arch/cpu.h>
 #include <mm/walk.h>
 
 /* Pairs with the release in pgtable_swap: who sees a table linked sees it filled (WALK-4). */
@@ -16,7 +17,9 @@ static inline pte_t pte_load(const pte_t *slot)
 
 static inline pte_t *table_slots(const struct pgtable *table, struct hpa page)
 {
-	return table->memory->virt(table->memory->context, page);
+	const struct pgtable_memory *memory = table->memory;
+
+	return memory->virt ? memory->virt(memory->context, page) : arch_hpa_to_virt(page);
 }
 
 /* The table a visited slot names. */
@@ -34,7 +37,12 @@ static inline bool visit_whole(const struct pgtable_visit *visit)
 bool pgtable_range_valid(const struct pgtable *table, u64 start, u64 end);
 
 /* What a slot holds: VISIT_ABSENT, VISIT_LEAF or VISIT_TABLE_BEFORE. */
-enum visit_flags pgtable_kind(const struct pgtable *table, pte_t pte, unsigned level);
+static inline enum visit_flags pgtable_kind(const struct pgtable *table, pte_t pte, unsigned level)
+{
+	if (!pte_present(table->format, pte, level))
+		return VISIT_ABSENT;
+	return pte_leaf(table->format, pte, level) ? VISIT_LEAF : VISIT_TABLE_BEFORE;
+}
 
 /*
  * Tables set aside, chained through their first words. fill: n tables or ERR_NO_MEMORY and none.

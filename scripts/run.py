@@ -38,7 +38,7 @@ def need(*purposes):
 
 def build(preset, targets=()):
     """Configures when there is no build yet, and builds. The compiler's words are shown only when it fails."""
-    where = os.path.join(machine.ROOT, {"default": "build", "debug": "build-debug", "asan": "build-host"}[preset])
+    where = os.path.join(machine.ROOT, {"default": "build", "debug": "build-debug", "asan": "build-host", "bench": "build-bench"}[preset])
     steps = [["cmake", "--build", where, *[word for target in targets for word in ("-t", target)]]]
     if not os.path.exists(os.path.join(where, "build.ninja")):
         steps.insert(0, ["cmake", "--preset", preset])

@@ -71,9 +71,10 @@ void arch_alarm(u64 deadline);
  */
 void arch_machine_end(bool success) __noreturn;
 
-/* The hypervisor's own mapping of machine memory: all of RAM, writable, never executable. Any
- * context; O(1). */
-void *arch_hpa_to_virt(struct hpa address);
+/*
+ * void *arch_hpa_to_virt(struct hpa address): the hypervisor's own mapping of machine memory: all
+ * of RAM, writable, never executable. Any context; inline. And back; O(1).
+ */
 struct hpa arch_virt_to_hpa(const void *address);
 
 /* Fills a page with zeroes, copies one. Both are page aligned. Any context. */

@@ -41,7 +41,7 @@ struct pgtable_visit;
  * alloc	a zeroed page; ERR_NO_MEMORY
  * free		takes a page back that was linked, see Locking above
  * cancel	takes a page back that never was, so nobody can be in it. NULL: as `free`
- * virt		where a table can be read
+ * virt		where a table can be read. NULL: it is a frame of the machine, arch_hpa_to_virt()
  * store	every store to a table that is not linked yet. NULL: a plain store
  * swap		every compare-and-swap; says whether *slot was `old`. NULL: the atomic instruction
  * dropped	a leaf that was unmapped or replaced, its `pte` as it was when it left (so no D is

@@ -2,6 +2,7 @@
 /*
  * fuzz_env.c: lib's environment for a fuzzer: no console, and a panic is a finding.
  */
+#include <arch/inline.h>
 #include <lib/env.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,17 @@ static void __noreturn die(const char *message)
 }
 
 static const struct lib_env environment = {cpu_id, microseconds, drop, die};
+
+/* What <arch/inline.h> of the host wants: no machine, no memory. */
+_Thread_local unsigned sim_this_cpu;
+char *sim_memory;
+u64 sim_memory_size;
+
+void sim_no_memory(struct hpa address)
+{
+	(void)address;
+	abort();
+}
 
 void fuzz_init(void)
 {

@@ -34,7 +34,9 @@ void sim_init(unsigned cpus);
  * Memory, zeroed, at machine address [start, start + bytes). Below SIM_MEMORY_MAX. Touching what
  * was not added is a segmentation fault.
  */
+#ifndef SIM_MEMORY_MAX
 #define SIM_MEMORY_MAX (64 * GIB)
+#endif
 void sim_add_memory(u64 start, u64 bytes);
 
 /* sim_init, one range of memory at 1 MiB, and frame_init over it. The usual start of a test. */

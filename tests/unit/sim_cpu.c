@@ -13,9 +13,10 @@
 
 #define CONSOLE_SIZE 8192
 
-static char *memory;
+char *sim_memory;
+u64 sim_memory_size;
+_Thread_local unsigned sim_this_cpu;
 static unsigned cpu_count;
-static _Thread_local unsigned this_cpu;
 static char console[CONSOLE_SIZE];
 static size_t console_length;
 
@@ -73,13 +74,14 @@ static void __attribute__((__constructor__)) sim_environment(void)
 void sim_init(unsigned cpus)
 {
 	assert_true(cpus >= 1 && cpus <= ARCH_CPUS_MAX);
-	if (memory)
-		munmap(memory, SIM_MEMORY_MAX);
-	memory = mmap(NULL, SIM_MEMORY_MAX, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		      -1, 0);
-	assert_ptr_not_equal(memory, MAP_FAILED);
+	if (sim_memory)
+		munmap(sim_memory, SIM_MEMORY_MAX);
+	sim_memory = mmap(NULL, SIM_MEMORY_MAX, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert_ptr_not_equal(sim_memory, MAP_FAILED);
+	sim_memory_size = SIM_MEMORY_MAX;
 	cpu_count = cpus;
-	this_cpu = 0;
+	sim_this_cpu = 0;
 	console_length = 0;
 	console[0] = '\0';
 	sim_on_kick = NULL;
@@ -93,7 +95,7 @@ void sim_init(unsigned cpus)
 void sim_add_memory(u64 start, u64 bytes)
 {
 	assert_true(IS_ALIGNED(start | bytes, PAGE_SIZE) && start + bytes <= SIM_MEMORY_MAX);
-	assert_int_equal(mprotect(memory + start, bytes, PROT_READ | PROT_WRITE), 0);
+	assert_int_equal(mprotect(sim_memory + start, bytes, PROT_READ | PROT_WRITE), 0);
 }
 
 void sim_boot(unsigned cpus, u64 bytes)
@@ -108,7 +110,7 @@ void sim_boot(unsigned cpus, u64 bytes)
 void sim_set_cpu(unsigned cpu)
 {
 	assert_true(cpu < cpu_count);
-	this_cpu = cpu;
+	sim_this_cpu = cpu;
 }
 
 const char *sim_console(void)
@@ -120,11 +122,6 @@ void race_point(const char *name)
 {
 	if (sim_on_race_point)
 		sim_on_race_point(name);
-}
-
-unsigned arch_cpu_id(void)
-{
-	return this_cpu;
 }
 
 unsigned arch_cpu_count(void)
@@ -156,27 +153,19 @@ void arch_cpu_kick(unsigned cpu)
 		sim_on_kick(cpu);
 }
 
-void arch_guest_enter(void)
+void sim_no_memory(struct hpa address)
 {
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
-
-void arch_guest_leave(void)
-{
-}
-
-void *arch_hpa_to_virt(struct hpa address)
-{
-	assert_true(address.raw < SIM_MEMORY_MAX);
-	return memory + address.raw;
+	fail_msg("no such memory: 0x%llx", (unsigned long long)address.raw);
+	abort();
 }
 
 struct hpa arch_virt_to_hpa(const void *address)
 {
 	const char *at = address;
 
-	assert_true(at >= memory && at < memory + SIM_MEMORY_MAX);
-	return (struct hpa){(u64)(at - memory)};
+	if (at < sim_memory || at >= sim_memory + SIM_MEMORY_MAX)
+		fail_msg("no memory of the machine: %p", address);
+	return (struct hpa){(u64)(at - sim_memory)};
 }
 
 void arch_page_zero(void *page)

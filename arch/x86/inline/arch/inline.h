@@ -3,16 +3,19 @@
  * inline.h: those answers of <arch/cpu.h> that the way into a guest and out of it asks for every
  * time, without a call. The contract is in <arch/cpu.h>.
  *
- * The offsets are those of struct percpu, which rooms above must not see; idle.c asserts them.
+ * The offsets are those of struct percpu, which rooms above must not see; idle.c asserts them, and
+ * cpu.c the place of the direct map.
  */
 #ifndef SAMEPAGE_ARCH_INLINE_H
 #define SAMEPAGE_ARCH_INLINE_H
 
+#include <arch/addr.h>
 #include <lib/types.h>
 
 #define PERCPU_ID	 8
 #define PERCPU_NEEDS_IPI 16
 #define PERCPU_GUEST_IPI 20
+#define DIRECT_MAP	 0xffff800000000000ull
 
 static __always_inline unsigned arch_cpu_id(void)
 {
@@ -37,6 +40,12 @@ static __always_inline void arch_guest_enter(void)
 static __always_inline void arch_guest_leave(void)
 {
 	asm volatile("movl $0, %%gs:%c0" : : "i"(PERCPU_NEEDS_IPI) : "memory");
+}
+
+/* Every step of a table walk asks. */
+static __always_inline void *arch_hpa_to_virt(struct hpa address)
+{
+	return (void *)(DIRECT_MAP + address.raw);
 }
 
 #endif

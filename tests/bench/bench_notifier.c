@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench_notifier.c: what a notification costs, by policy and by how many listen.
+ *
+ * dispatch_POLICY_N is one whole addrspace_protect() of one page with N subscribers that do nothing; the difference
+ * to dispatch_none is the telling. unwanted is the calls of a notification that nobody's mask wants, alone.
+ */
+#include "bench_mm.h"
+
+#include <mm/notifier.h>
+
+#include "mm/notification.h"
+#include "mm/space.h"
+
+#define ROUNDS 64
+#define MANY   64
+
+static int null_start(struct subscription *sub, const struct notify_range *range)
+{
+	(void)sub;
+	(void)range;
+	return 0;
+}
+
+static void null_end(struct subscription *sub, const struct notify_range *range)
+{
+	(void)sub;
+	(void)range;
+}
+
+static void null_change(struct subscription *sub, const struct notify_change *change)
+{
+	(void)sub;
+	(void)change;
+}
+
+static const struct subscriber_ops null_ops = {
+	.name = "null",
+	.start = null_start,
+	.end = null_end,
+	.change = null_change,
+	.change_start = null_end,
+	.change_end = null_end,
+};
+
+static struct subscription subs[MANY];
+
+static struct addrspace *space_with(unsigned count, unsigned wanting, const char *policy)
+{
+	struct addrspace *as = bench_space(64);
+
+	if (policy)
+		addrspace_set_policy(as, notifier_policy_find(policy, strlen(policy)));
+	for (unsigned i = 0; i < count; i++) {
+		subs[i] = (struct subscription){.ops = &null_ops, .range = bench_range(0, 64)};
+		subs[i].want_change = i < wanting ? BIT(EVENT_PROTECT_PAGE) : BIT(EVENT_MERGE);
+		must(notifier_subscribe(addrspace_notifier(as), &subs[i]));
+	}
+	must(addrspace_populate(as, bench_range(0, 64)));
+	return as;
+}
+
+static void protect_pages(struct addrspace *as, const char *name)
+{
+	bench_begin();
+	for (u64 i = 0; i < ROUNDS; i++) {
+		bench_on();
+		must(addrspace_protect(as, bench_range(i, 1), false));
+		bench_off();
+	}
+	bench_end(name, ROUNDS);
+}
+
+static void bench_policy(const char *policy)
+{
+	static const unsigned counts[] = {1, 8, MANY};
+	char name[64];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(counts); i++) {
+		snprintf(name, sizeof(name), "dispatch_%s_%u", policy, counts[i]);
+		protect_pages(space_with(counts[i], counts[i], policy), name);
+	}
+}
+
+static void bench_unwanted(void)
+{
+	struct addrspace *as = space_with(MANY, MANY, "masked");
+	struct notification note = {
+		.notifier = addrspace_notifier(as),
+		.range = {.event = EVENT_EXCLUSIVE, .range = bench_range(0, 1)},
+	};
+
+	bench_begin();
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		bench_on();
+		if (notification_begin(&note) || !notification_confirm(&note))
+			must(ERR_BUSY);
+		notification_end(&note);
+		notification_after(&note);
+		notification_done(&note);
+		bench_off();
+	}
+	bench_end("unwanted", ROUNDS);
+}
+
+void bench_notifier(void)
+{
+	protect_pages(space_with(0, 0, NULL), "dispatch_none");
+	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++)
+		bench_policy(notifier_policy_name(notifier_policies[i]));
+	protect_pages(space_with(MANY, 1, "masked"), "dispatch_masked_1_of_64");
+	protect_pages(space_with(MANY, 0, "masked"), "dispatch_masked_0_of_64");
+	bench_unwanted();
+}
