@@ -51,6 +51,28 @@ real_entry:
 	movw $cpuid_text, %si
 	call report
 
+	movw $string_text, %si
+	movw $string_end - string_text, %cx
+	movw $MACHINE_PORT_UART, %dx
+	rep outsb
+	cmpw $string_end, %si
+	movw $outs_text, %si
+	call report
+
+	movw $0x600, %di
+	movw $6, %cx
+	movw $0x1234, %dx		/* nobody's: all ones */
+	xorw %ax, %ax
+	movw %ax, %es
+	std
+	rep insw
+	cld
+	cmpw $0x600 - 12, %di
+	jne 1f
+	cmpw $0xffff, 0x600 - 10
+1:	movw $ins_text, %si
+	call report
+
 	movw failed, %ax
 	movw $MACHINE_PORT_EXIT, %dx
 	outw %ax, %dx
@@ -94,6 +116,10 @@ not_ok_text:	.asciz "not ok - "
 int_text:	.asciz "a software interrupt comes and returns\n"
 divide_text:	.asciz "a division by zero comes through vector 0\n"
 a20_text:	.asciz "addresses do not wrap at 1 MiB\n"
+string_text:	.ascii "printed by rep outsb\n"
+string_end:
+outs_text:	.asciz "rep outsb moved SI\n"
+ins_text:	.asciz "rep insw went down and moved DI\n"
 cpuid_text:	.asciz "CPUID knows the hypervisor\n"
 	.balign 2
 taken:		.word 0

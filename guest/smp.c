@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * smp.c: two vCPUs of one VM: shared counters, ping-pong through memory, and interrupts that wake HLT.
+ *
+ *     spin    vCPU 1 ends in a loop with interrupts off, which only the hypervisor can end
  */
 #include <guest.h>
 
@@ -59,6 +61,8 @@ static void second(u64 argument)
 	play(1);
 	write_pages(1);
 	sleep_until_stopped();
+	while (option("spin"))
+		asm volatile("cli");
 }
 
 static void wait_for(const volatile u64 *what, u64 least)
