@@ -48,6 +48,7 @@ enum params_field { PARAMS_RSDP = 0x070, PARAMS_E820_COUNT = 0x1e8, PARAMS_E820 
 #define LOADER_UNDEFINED 0xff
 #define ENTRY_64	 0x200
 #define SECTOR		 512ull
+#define LINUX_REACH	 (1ull << 32) /* as far as the page tables of the entry map */
 
 static u64 get(const void *file, unsigned offset, unsigned size)
 {
@@ -109,6 +110,8 @@ int load_plan_linux(const void *file, size_t size, u64 memory, struct load_plan 
 		return refuse(why, "the kernel wants to be loaded below 1 MiB or off a page");
 	if (!load_in_ram(kernel.gpa, kernel.size, memory))
 		return refuse(why, "the kernel and its init_size do not fit the VM's memory");
+	if (kernel.gpa + kernel.size > LINUX_REACH)
+		return refuse(why, "the kernel wants to be loaded above 4 GiB");
 	*out = (struct load_plan){.segment = {kernel}, .segments = 1};
 	out->entry = kernel.gpa + ENTRY_64;
 	out->end = kernel.gpa + kernel.size;
@@ -140,11 +143,11 @@ static void add_range(void *params, u64 start, u64 end, enum e820_type type)
 
 void linux_fill_params(const void *file, const struct linux_boot *boot, void *params)
 {
-	unsigned end = SETUP_MAGIC + get(file, SETUP_JUMP_LENGTH, 1);
+	u64 header = SETUP_MAGIC - SETUP_SECTS + get(file, SETUP_JUMP_LENGTH, 1);
 
 	memset(params, 0, LINUX_PARAMS_SIZE);
 	memcpy((u8 *)params + SETUP_SECTS, (const u8 *)file + SETUP_SECTS,
-	       MIN(end, SETUP_END) - SETUP_SECTS);
+	       MIN(header, (u64)SETUP_END - SETUP_SECTS));
 	put(params, SETUP_LOADER_TYPE, LOADER_UNDEFINED, 1);
 	put(params, SETUP_COMMAND_LINE, boot->command_line_gpa, 4);
 	put(params, SETUP_RAMDISK, boot->initrd_gpa, 4);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_pic.c: the 8259A pair against its data sheet (PIC-1 to PIC-3).
+ * test_hv_pic.c: the 8259A pair against its data sheet (PIC-1 to PIC-3).
  */
 #include <hv/pic.h>
 #include "sim.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_rtc.c: the MC146818A clock against the host's calendar (RTC-1).
+ * test_hv_rtc.c: the MC146818A clock against the host's calendar (RTC-1).
  */
 #include <hv/rtc.h>
 #include <time.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_pit.c: the 8254 against its data sheet (PIT-1, PIT-2).
+ * test_hv_pit.c: the 8254 against its data sheet (PIT-1, PIT-2).
  */
 #include <hv/pit.h>
 #include "sim.h"
