@@ -100,6 +100,22 @@ static unsigned make_vms(const struct boot_info *info)
 	return made;
 }
 
+/* A module whose VM is not there is a mistake somebody wants to hear of. */
+static void report_orphans(const struct boot_info *info)
+{
+	struct config_error error;
+
+	for (unsigned i = 0; i < info->module_count; i++) {
+		struct vm_config config;
+
+		if (vm_config_parse(info->modules[i].command_line, arch_cpu_count(), &config,
+				    &error) == 0 &&
+		    config.module_of[0] && !vm_find(config.module_of))
+			log_warn("module: \"for=%s\": there is no VM of this name; left out",
+				 config.module_of);
+	}
+}
+
 static void start_vms(void)
 {
 	struct vm *vm;
@@ -128,6 +144,7 @@ void hv_main(const struct boot_info *info)
 	if (make_vms(info) == 0)
 		log_error("no VM to run: a boot module makes one, with a line such as "
 			  "\"name=hello memory=16M\"");
+	report_orphans(info);
 	good = vm_get(0) != NULL;
 	start_vms();
 	__atomic_store_n(&phase, PHASE_RUN, __ATOMIC_RELEASE);
