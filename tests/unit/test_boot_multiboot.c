@@ -312,6 +312,22 @@ static void a_text_with_control_characters_reads_as_question_marks(void **state)
 	world_free(mb.world);
 }
 
+static void every_printable_character_passes(void **state)
+{
+	char text[96];
+	struct mb1 mb = good_mb1();
+
+	(void)state;
+	for (int i = 0; i < 95; i++)
+		text[i] = (char)(' ' + i);
+	text[95] = '\0';
+	set_mb1(&mb, LINE, (u32)put_text(mb.world, text));
+	assert_int_equal(parse_mb1(&mb), 0);
+	assert_string_equal(mb.world->info.command_line, text);
+	assert_string_equal(sim_console(), "");
+	world_free(mb.world);
+}
+
 /* --- Multiboot 2 --- */
 
 struct mb2 {
@@ -666,6 +682,7 @@ int main(void)
 		cmocka_unit_test(multiboot1_members_without_their_flag_are_not_read),
 		cmocka_unit_test(a_text_that_never_ends_is_cut),
 		cmocka_unit_test(a_text_with_control_characters_reads_as_question_marks),
+		cmocka_unit_test(every_printable_character_passes),
 		cmocka_unit_test(multiboot2_tells_everything),
 		cmocka_unit_test(multiboot2_of_an_impossible_size_is_refused),
 		cmocka_unit_test(multiboot2_off_its_alignment_is_refused),
