@@ -151,6 +151,7 @@ void hv_main(const struct boot_info *info)
 	run_cpu();
 	wait_for(&cpus_out, arch_cpu_count() - 1);
 	summary_vms();
+	good = summary_audit() && good;
 	vm_forget_all();
 	good = summary_frames(before.free) && good;
 	log_info("end");

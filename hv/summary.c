@@ -4,6 +4,7 @@
  *
  *     summary: vm hello: shut down, status 0, 4 slices, 31 exits, 0 exceptions raised
  *     summary: vm hello: exits: cpuid 3, hypercall 1, pio 20, stage2 7
+ *     summary: audit: 4096 pages, 12 translations, 65012 frames: no faults
  *     summary: frames: 65012 free, as before the first VM
  */
 #include <arch/exit.h>
@@ -11,6 +12,7 @@
 #include <hv/vm.h>
 #include <lib/format.h>
 #include <lib/log.h>
+#include <mm/audit.h>
 #include <mm/frame.h>
 
 #define LOG_THIS LOG_HV
@@ -63,6 +65,27 @@ void summary_vms(void)
 
 	for (unsigned i = 0; (vm = vm_get(i)); i++)
 		list_vm(vm);
+}
+
+bool summary_audit(void)
+{
+	struct audit_report report;
+	u64 faults = audit_run(0, &report);
+	const struct vm *vm;
+
+	for (unsigned i = 0; (vm = vm_get(i)); i++) {
+		report.pages += vm->audit.pages;
+		report.translations += vm->audit.translations;
+		faults += vm->audit.total;
+	}
+	if (faults == 0) {
+		log_info("summary: audit: %llu pages, %llu translations, %llu frames: no faults",
+			 (unsigned long long)report.pages, (unsigned long long)report.translations,
+			 (unsigned long long)report.frames);
+		return true;
+	}
+	log_error("summary: audit: %llu faults", (unsigned long long)faults);
+	return false;
 }
 
 bool summary_frames(u64 free_before)

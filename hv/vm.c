@@ -254,6 +254,7 @@ static void bury(struct vm *vm)
 			 (unsigned long long)vm->status);
 	else
 		log_info("%s: %s", vm->config.name, vm_end_name(vm->end));
+	audit_space(vm->memory, &vm->audit);
 	take_apart(vm);
 	__atomic_store_n(&vm->state, VM_ENDED, __ATOMIC_RELEASE);
 	if (__atomic_sub_fetch(&vms_alive, 1, __ATOMIC_ACQ_REL) == 0)

@@ -28,12 +28,14 @@
 
 /*
  * as, sub	where we are; sub is NULL among the primary's own PTEs, both are among frames
+ * whole	everything is looked at and nobody else is: marks in frame records may be used
  * lines	how many faults went to the log
  */
 struct audit {
 	struct audit_report *report;
 	struct addrspace *as;
 	const struct subscription *sub;
+	bool whole;
 	unsigned lines;
 };
 
@@ -136,7 +138,7 @@ static void mark_own(struct audit *audit, struct mfn mfn)
 {
 	if (frame_kind(mfn) != FRAME_GUEST)
 		audit_found(audit, AUDIT_PTE_FRAME, (struct gfn){0}, mfn);
-	else if (frame_record(mfn)->mark < REFS_MARKED)
+	else if (audit->whole && frame_record(mfn)->mark < REFS_MARKED)
 		frame_record(mfn)->mark++;
 }
 
@@ -200,7 +202,7 @@ void audit_translation(struct audit *audit, struct gfn gfn, struct mfn mfn, u64 
 
 void audit_table(struct audit *audit, struct mfn table)
 {
-	if (frame_kind(table) != FRAME_TABLE || frame_record(table)->mark++)
+	if (frame_kind(table) != FRAME_TABLE || (audit->whole && frame_record(table)->mark++))
 		audit_found(audit, AUDIT_TABLE, (struct gfn){0}, table);
 }
 
@@ -319,7 +321,7 @@ static void check_counts(struct audit *audit)
 
 u64 audit_run(u64 held, struct audit_report *out)
 {
-	struct audit audit = {.report = out};
+	struct audit audit = {.report = out, .whole = true};
 
 	*out = (struct audit_report){.spaces = 0};
 	each_frame(&audit, clear_mark);
@@ -336,5 +338,14 @@ u64 audit_run(u64 held, struct audit_report *out)
 			  (unsigned long long)out->held, (unsigned long long)held);
 		audit_found(&audit, AUDIT_HELD, (struct gfn){0}, (struct mfn){0});
 	}
+	return out->total;
+}
+
+u64 audit_space(struct addrspace *as, struct audit_report *out)
+{
+	struct audit audit = {.report = out};
+
+	*out = (struct audit_report){.spaces = 0};
+	check_space(&audit, as);
 	return out->total;
 }

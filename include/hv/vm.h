@@ -25,6 +25,7 @@
 #include <lib/lock.h>
 #include <lib/types.h>
 #include <mm/addrspace.h>
+#include <mm/audit.h>
 
 struct vm;
 struct pc;
@@ -95,6 +96,7 @@ struct vm {
 	struct uart uart;			   /* console.lock */
 	struct pc *pc;				   /* [I] the board, or NULL */
 	struct guest_state reset;		   /* [I] of a vCPU; with a board */
+	struct audit_report audit;		   /* of its memory, when it had ended */
 	u64 lost_ports;				   /* [a] accesses to ports where nothing is */
 	u64 exits[HV_EXIT_REASONS];		   /* [v] sums of vCPUs that are GONE */
 	u64 slices, used, injected, lost_accesses; /* [v] likewise */

@@ -19,6 +19,8 @@
 #include <arch/addr.h>
 #include <lib/types.h>
 
+struct addrspace;
+
 /* What can be wrong; docs/mm/audit.md has a line for each. */
 enum audit_fault {
 	AUDIT_PTE_FRAME, /* a primary PTE names what is no guest frame (or, MMIO, what is one) */
@@ -54,6 +56,12 @@ struct audit_report {
  * of one address space at a time.
  */
 u64 audit_run(u64 held, struct audit_report *out);
+
+/*
+ * Looks at one address space only: its PTEs, their frames and rmap entries, its secondaries. Other address spaces may be in
+ * use meanwhile; this one may not be changed. Returns the number of faults. Locks as above.
+ */
+u64 audit_space(struct addrspace *as, struct audit_report *out);
 
 /* "leaf rights", for messages. */
 const char *audit_fault_name(enum audit_fault fault);
