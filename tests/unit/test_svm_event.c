@@ -178,7 +178,10 @@ static void without_a_waiting_nmi_the_iret_runs_on(void **state)
 	assert_true(svm_can_inject(&world.vcpu, GUEST_EVENT_NMI));
 }
 
-/* CVE-2015-5307, CVE-2015-8104: reflected, so that an endless chain of them meets the time slice. */
+/*
+ * CVE-2015-5307, CVE-2015-8104: reflected, and the host's interrupts let in each time, so that an
+ * endless chain of them meets the time slice.
+ */
 static void debug_and_alignment_faults_go_back_to_the_guest(void **state)
 {
 	struct hv_exit exit = svm_world_exit(SVM_EXIT_EXCEPTION + VECTOR_DB, 0, 0);
@@ -192,6 +195,7 @@ static void debug_and_alignment_faults_go_back_to_the_guest(void **state)
 	assert_int_equal(exit.reason, HV_EXIT_INTERRUPT);
 	assert_int_equal(control->event_inj, fault(VECTOR_AC, 0));
 	control->event_inj = 0;
+	assert_int_equal(world.windows, 2);
 	exit = svm_world_exit(SVM_EXIT_RDPMC, 0, 0);
 	assert_int_equal(exit.reason, HV_EXIT_INTERRUPT);
 	assert_int_equal(control->event_inj, fault(VECTOR_GP, 0));

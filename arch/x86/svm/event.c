@@ -203,8 +203,9 @@ void svm_exit_iret(struct svm_vcpu *svm, struct hv_exit *exit)
 }
 
 /*
- * Reflected, so that an endless chain of #DB passes through here and the time slice ends it. DR6
- * and DR7 in the VMCB are already as the guest's handler shall see them (APM 15.12.2).
+ * Reflected, so that an endless chain of #DB passes through here, and ended by the time slice. For that
+ * the host's interrupts are let in here: a trap comes before an interrupt (APM 8.5), so in such a
+ * chain VMRUN, which injects one #DB, always ends by the next, and never by INTR. DR6 and DR7 in the VMCB are already as the guest's handler shall see them (APM 15.12.2).
  */
 void svm_exit_db(struct svm_vcpu *svm, struct hv_exit *exit)
 {
@@ -220,6 +221,8 @@ void svm_exit_db(struct svm_vcpu *svm, struct hv_exit *exit)
 	}
 	svm_inject(svm->vcpu,
 		   &(struct guest_event){.type = GUEST_EVENT_EXCEPTION, .vector = VECTOR_DB});
+	if (exit->reason == HV_EXIT_INTERRUPT)
+		svm_host_window(svm, exit);
 }
 
 /* An instruction was skipped, rather than run, with TF set: the trap is ours to raise. */
@@ -235,10 +238,10 @@ void svm_single_step(struct svm_vcpu *svm)
 
 void svm_exit_ac(struct svm_vcpu *svm, struct hv_exit *exit)
 {
-	(void)exit;
 	svm_inject(svm->vcpu, &(struct guest_event){.type = GUEST_EVENT_EXCEPTION,
 						    .vector = VECTOR_AC,
 						    .has_error_code = true});
+	svm_host_window(svm, exit);
 }
 
 /* The CPUID policy offers no counters, so every index is out of range. */

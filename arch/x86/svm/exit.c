@@ -6,23 +6,14 @@
  * Why two: codes are 0 to a6h and from 400h. A code outside both, or in a hole, is
  * HV_EXIT_UNKNOWN: the VM stops with a dump, the machine goes on.
  */
-#include <arch/cpu.h>
-#include <asm/insn.h>
-#include <asm/percpu.h>
 #include <asm/regs.h>
 #include <lib/log.h>
 #include "svm.h"
 
-/*
- * The host's own: leaving the guest and STGI let a pending NMI, SMI or INIT happen, the window lets
- * interrupts in. A timer interrupt may be early: armed for an older deadline, or for one further away
- * than the timer counts. Then the next run() arms it again.
- */
+/* The host's own: leaving the guest and STGI let a pending NMI, SMI or INIT happen. */
 static void decode_host_event(struct svm_vcpu *svm, struct hv_exit *exit)
 {
-	cpu_irq_window();
-	if (percpu()->timer_fired && arch_ticks() >= svm->cpu->deadline)
-		exit->reason = HV_EXIT_TIMESLICE;
+	svm_host_window(svm, exit);
 }
 
 /* An intercepted #MC is not pending any more: raise it again where its handler is the host's. */

@@ -3,7 +3,9 @@
  * svm.c: the AMD-V back end's table of operations, and turning SVM on and off (AMD APM vol. 2, 15.3,
  * 15.4).
  */
+#include <arch/cpu.h>
 #include <asm/cpuid.h>
+#include <asm/insn.h>
 #include <asm/msr.h>
 #include <asm/percpu.h>
 #include <asm/regs.h>
@@ -114,6 +116,17 @@ static void svm_cpu_disable(void)
 {
 	wrmsr(MSR_AMD_VM_HSAVE_PA, 0);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_SVME);
+}
+
+/*
+ * A timer interrupt may be early: armed for an older deadline, or for one further away than the
+ * timer counts. Then the next run() arms it again.
+ */
+void svm_host_window(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	cpu_irq_window();
+	if (percpu()->timer_fired && arch_ticks() >= svm->cpu->deadline)
+		exit->reason = HV_EXIT_TIMESLICE;
 }
 
 static unsigned svm_cpl(struct arch_vcpu *vcpu)

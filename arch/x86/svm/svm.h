@@ -111,6 +111,9 @@ struct svm_cpu *svm_this_cpu(void);
 void svm_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit);
 void svm_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit);
 
+/* Lets pending host interrupts in; the exit is HV_EXIT_TIMESLICE if one ended the slice. svm.c */
+void svm_host_window(struct svm_vcpu *svm, struct hv_exit *exit);
+
 /* intercept.c */
 void svm_intercept_init(struct vmcb_control *control);
 
