@@ -25,6 +25,12 @@ static struct option {
 } options[] = {
 	{.name = "log", .kind = OPTION_TEXT},
 	{.name = "apic", .kind = OPTION_TEXT, .text = "x2apic"},
+	{.name = "notifier", .kind = OPTION_TEXT},    /* read by addrspace_configure() */
+	{.name = "fault_retry", .kind = OPTION_TEXT}, /* likewise */
+	{.name = "merge", .kind = OPTION_TEXT, .text = "hash"},
+	{.name = "merge_secure", .kind = OPTION_TEXT, .text = "no"},
+	{.name = "merge_cap", .kind = OPTION_NUMBER, .min = 2, .max = 1u << 30, .number = 256},
+	{.name = "merge_ms", .kind = OPTION_NUMBER, .min = 1, .max = 60000, .number = 20},
 	{.name = "selftest", .kind = OPTION_TEXT},
 	{.name = "selftest-cpu", .kind = OPTION_NUMBER, .max = BOOT_CPUS_MAX - 1},
 	{.name = "cpus",

@@ -108,6 +108,20 @@ static int set_type(struct value *value, struct vm_config *out)
 	return 0;
 }
 
+static int set_merge(struct value *value, struct vm_config *out)
+{
+	u64 number = 0;
+	int error = 0;
+
+	value->why = "merge is off, own, or the number of a domain, 1 to 65535";
+	if (string_is(value->text, value->len, "own"))
+		number = VM_MERGE_OWN;
+	else if (!string_is(value->text, value->len, "off"))
+		error = number_in(value, 1, 65535, &number);
+	out->merge_domain = (u32)number;
+	return error;
+}
+
 static int set_board(struct value *value, struct vm_config *out)
 {
 	value->why = "board is pc or none";
@@ -164,9 +178,10 @@ static const struct word {
 	const char *key;
 	int (*set)(struct value *value, struct vm_config *out);
 } words[] = {
-	{"name", set_name},	  {"for", set_module_of}, {"memory", set_memory},
-	{"vcpus", set_vcpus},	  {"cpu", set_cpus},	  {"type", set_type},
-	{"console", set_console}, {"board", set_board},	  {"populate", set_populate},
+	{"name", set_name},	    {"for", set_module_of}, {"memory", set_memory},
+	{"vcpus", set_vcpus},	    {"cpu", set_cpus},	    {"type", set_type},
+	{"console", set_console},   {"board", set_board},   {"merge", set_merge},
+	{"populate", set_populate},
 };
 
 static size_t word_length(const char *text)

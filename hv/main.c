@@ -8,6 +8,7 @@
 #include <arch/virt.h>
 #include <hv/loader.h>
 #include <hv/main.h>
+#include <hv/merging.h>
 #include <hv/run.h>
 #include <hv/sched.h>
 #include <hv/summary.h>
@@ -15,6 +16,7 @@
 #include <lib/error.h>
 #include <lib/log.h>
 #include <lib/string.h>
+#include <mm/addrspace.h>
 #include <mm/frame.h>
 
 #define LOG_THIS LOG_HV
@@ -138,6 +140,9 @@ void hv_main(const struct boot_info *info)
 	if (arch_virt_init() != 0)
 		arch_machine_end(false);
 	sched_init();
+	if (addrspace_configure(info->command_line) != 0)
+		log_error("command line: the default stays");
+	merging_init();
 	__atomic_store_n(&phase, PHASE_ENABLE, __ATOMIC_RELEASE);
 	wait_for(&cpus_in, arch_cpu_count() - 1);
 	frame_stats(&before);
@@ -151,6 +156,7 @@ void hv_main(const struct boot_info *info)
 	run_cpu();
 	wait_for(&cpus_out, arch_cpu_count() - 1);
 	summary_vms();
+	merging_summary();
 	good = summary_audit() && good;
 	vm_forget_all();
 	good = summary_frames(before.free) && good;

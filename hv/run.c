@@ -20,6 +20,7 @@
  */
 #include <arch/cpu.h>
 #include <hv/exits.h>
+#include <hv/merging.h>
 #include <hv/run.h>
 #include <hv/sched.h>
 #include <hv/vcpu.h>
@@ -120,8 +121,11 @@ static void wake_sleepers(void)
 
 static void idle(void)
 {
-	u64 alarm = sched_alarm();
+	u64 alarm;
 
+	if (merging_step(true))
+		return;
+	alarm = MIN(sched_alarm(), merging_alarm());
 	if (alarm != LAPIC_NEVER)
 		arch_alarm(alarm);
 	arch_idle();
@@ -135,10 +139,12 @@ void run_cpu(void)
 		let_go_of_ended();
 		wake_sleepers();
 		vcpu = sched_pick();
-		if (vcpu)
+		if (vcpu) {
 			run_vcpu(vcpu);
-		else if (vm_count_alive() > 0)
+			(void)merging_step(false);
+		} else if (vm_count_alive() > 0) {
 			idle();
+		}
 	}
 	load(NULL);
 }

@@ -16,6 +16,7 @@
 #include <abi/machine.h>
 #include <hv/gva.h>
 #include <hv/memory.h>
+#include <hv/merging.h>
 #include <hv/pc.h>
 #include <hv/sched.h>
 #include <hv/vcpu.h>
@@ -162,6 +163,8 @@ static void take_apart(struct vm *vm)
 		hv_free(vcpu, sizeof(*vcpu));
 		vm->vcpu[i] = NULL;
 	}
+	if (vm->memory)
+		merging_remove(vm);
 	if (vm->stage2)
 		stage2_destroy(vm->stage2);
 	if (vm->memory)
@@ -225,6 +228,7 @@ void vm_start(struct vm *vm)
 	vm->vcpu[0]->state = VCPU_READY;
 	log_info("%s: started, %llu KiB, %u vCPU", vm->config.name,
 		 (unsigned long long)(vm->config.memory >> 10), vm->config.vcpus);
+	merging_add(vm);
 	sched_add(vm->vcpu[0]);
 }
 

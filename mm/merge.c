@@ -397,16 +397,35 @@ struct visit {
 	u32 chunk;
 };
 
+/* Area i's domain, if no area before it has the same; else NULL: so that each is dealt with once. */
+static struct merge_domain *first_of_domain(unsigned i)
+{
+	struct merge_domain *domain = merge_world.area[i]->domain;
+
+	for (unsigned j = 0; j < i; j++) {
+		if (merge_world.area[j]->domain == domain)
+			return NULL;
+	}
+	return domain;
+}
+
 static void end_of_pass(void)
 {
-	merge_count(&merge_world.stats.full_scans, 1);
-	for (unsigned i = 0; i < merge_world.count; i++) {
-		struct merge_domain *domain = merge_world.area[i]->domain;
+	struct merge_stats sharing = {0};
 
+	for (unsigned i = 0; i < merge_world.count; i++) {
+		struct merge_domain *domain = first_of_domain(i);
+
+		if (!domain)
+			continue;
 		spin_lock(&domain->lock);
 		stable_prune(domain);
+		stable_count_sharing(domain, &sharing);
 		spin_unlock(&domain->lock);
 	}
+	sharing.pages_sharing += merge_world.stats.by_reason[MERGE_ZERO];
+	merge_world.stats.best_pages = MAX(merge_world.stats.best_pages, sharing.pages_sharing);
+	merge_count(&merge_world.stats.full_scans, 1);
 }
 
 /* Moves the cursor by a chunk; false at the end of a pass. */
@@ -500,6 +519,16 @@ u64 merge_scan(u64 budget)
 	return done;
 }
 
+u64 merge_passes(void)
+{
+	return ck_pr_load_64(&merge_world.stats.full_scans);
+}
+
+bool merge_is_active(void)
+{
+	return ck_pr_load_uint(&merge_world.count) > 0;
+}
+
 /* --- Accounting ------------------------------------------------------------------------------------------------------- */
 
 enum merge_reason merge_reason(struct addrspace *as, struct gfn gfn)
@@ -541,11 +570,8 @@ void merge_stats(struct merge_stats *out)
 	*out = merge_world.stats;
 	for (unsigned i = 0; i < merge_world.count; i++) {
 		const struct merge_area *area = merge_world.area[i];
-		bool first = true;
 
-		for (unsigned j = 0; j < i; j++)
-			first &= merge_world.area[j]->domain != area->domain;
-		if (first)
+		if (first_of_domain(i))
 			add_domain(area->domain, out);
 		out->metadata_bytes += area_bytes(area);
 		out->metadata_unmerged_bytes += area_bytes(area);

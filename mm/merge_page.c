@@ -188,6 +188,8 @@ static bool try_zero(struct merge_area *area, struct gfn gfn, const struct merge
 	if (err == 0)
 		err = is_zero(merge_content(look.mfn)) ? cow_share_zero(area->as, gfn, &look)
 						       : lost_race();
+	if (err == 0)
+		merge_count(&merge_world.stats.zeroed, 1);
 	merge_set_reason(area, gfn, reason_of(err, MERGE_ZERO));
 	return true;
 }

@@ -21,6 +21,8 @@
 #define VM_CONSOLE_MIN	256ull
 #define VM_CONSOLE_SIZE (256ull << 10)
 
+#define VM_MERGE_OWN 0x10000u
+
 enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
 
 /*
@@ -28,6 +30,7 @@ enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
  * cpus		the machine's CPUs it may use, bit n for CPU n; 0: any. vCPU i gets the i-th, in turn
  * board	a virtual PC around the CPUs (pc.h): always for Linux, on request for others
  * populate	back all memory when the VM is made, with large pages where they fit; else on first touch
+ * merge_domain	VMs of the same number share identical pages; 0: not merged; VM_MERGE_OWN: with nobody else
  * console	bytes its console may print before the rest is dropped
  * module_of	a file for the VM of this name, not a VM; then only `arg` is valid beside it
  */
@@ -42,6 +45,7 @@ struct vm_config {
 	unsigned vcpus;
 	u64 cpus;
 	u64 console;
+	u32 merge_domain;
 };
 
 /* Which word was wrong, in the line itself, and what it should have been: a static sentence. */

@@ -82,6 +82,10 @@ void merge_remove_all(struct addrspace *as);
 /* Looks at up to `budget` pages, whole chunks; returns how many. 0: there is nothing mergeable. */
 u64 merge_scan(u64 budget);
 
+/* How many passes have ended; is there anything mergeable? No lock, any context. */
+u64 merge_passes(void);
+bool merge_is_active(void);
+
 /* Why is this page not merged (or that it is)? MERGE_NEW outside every area. */
 enum merge_reason merge_reason(struct addrspace *as, struct gfn gfn);
 
@@ -96,7 +100,8 @@ enum merge_reason merge_reason(struct addrspace *as, struct gfn gfn);
  */
 struct merge_stats {
 	u64 pages_shared, pages_sharing, pages_unshared, pages_volatile, zero_pages;
-	u64 full_scans, pages_scanned, pages_skipped, pages_read, compares, merged, lost_races;
+	u64 full_scans, pages_scanned, pages_skipped, pages_read, compares, merged, zeroed, lost_races;
+	u64 best_pages; /* the most frames that were saved at the end of a pass */
 	u64 by_reason[MERGE_REASONS];
 	u64 metadata_bytes, metadata_unmerged_bytes;
 	s64 general_profit;
