@@ -258,6 +258,7 @@ static void bury(struct vm *vm)
 			 (unsigned long long)vm->status);
 	else
 		log_info("%s: %s", vm->config.name, vm_end_name(vm->end));
+	merging_remove(vm); /* the scanner may hold frames of it */
 	audit_space(vm->memory, &vm->audit);
 	take_apart(vm);
 	__atomic_store_n(&vm->state, VM_ENDED, __ATOMIC_RELEASE);
