@@ -33,6 +33,7 @@ static struct option {
 	{.name = "merge_ms", .kind = OPTION_NUMBER, .min = 1, .max = 60000, .number = 20},
 	{.name = "selftest", .kind = OPTION_TEXT},
 	{.name = "selftest-cpu", .kind = OPTION_NUMBER, .max = BOOT_CPUS_MAX - 1},
+	{.name = "console", .kind = OPTION_NUMBER, .max = BOOT_MODULES_MAX},
 	{.name = "cpus",
 	 .kind = OPTION_NUMBER,
 	 .min = 1,

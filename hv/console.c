@@ -42,7 +42,13 @@ static bool within_limit(struct console *console)
 
 void console_put(struct console *console, char c)
 {
-	if (!within_limit(console) || c == '\r' || c == '\0')
+	if (!within_limit(console) || c == '\0')
+		return;
+	if (console->raw) {
+		console_write(&c, 1);
+		return;
+	}
+	if (c == '\r')
 		return;
 	if (c == '\n') {
 		end_line(console);
@@ -51,6 +57,17 @@ void console_put(struct console *console, char c)
 	if (console->used == console->prefix + CONSOLE_LINE_MAX)
 		end_line(console);
 	console->line[console->used++] = (u8)c < ' ' && c != '\t' ? '?' : c;
+}
+
+void console_set_raw(struct console *console, bool raw)
+{
+	spin_lock(&console->lock);
+	if (console->used > console->prefix)
+		end_line(console);
+	if (console->raw && !raw)
+		console_write("\n", 1);
+	console->raw = raw;
+	spin_unlock(&console->lock);
 }
 
 void console_flush(struct console *console)

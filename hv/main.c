@@ -12,6 +12,7 @@
 #include <hv/run.h>
 #include <hv/sched.h>
 #include <hv/summary.h>
+#include <hv/terminal.h>
 #include <hv/vm.h>
 #include <lib/error.h>
 #include <lib/log.h>
@@ -151,6 +152,7 @@ void hv_main(const struct boot_info *info)
 			  "\"name=hello memory=16M\"");
 	report_orphans(info);
 	good = vm_get(0) != NULL;
+	terminal_start((unsigned)boot_option_number("console"));
 	start_vms();
 	__atomic_store_n(&phase, PHASE_RUN, __ATOMIC_RELEASE);
 	run_cpu();

@@ -4,8 +4,11 @@
  *
  *     fault at gpa --> fetch the instruction --> decode --> read device --> compute --> write device, registers --> skip
  *
- * The APICs' registers are 32 bits wide and a multiple of 16 bytes apart, so an access is one register, whatever its
- * width: a narrow read gets that part of it, a wide write is cut to it.
+ * The APICs' registers are 32 bits wide and a multiple of 16 bytes apart: a narrow read gets its part of one, a wide
+ * write is cut to one. Where nothing is, every bit of a read is one, whatever its width.
+ *
+ * MOVS has a second operand in memory, which the exit does not tell: it is taken at DS or ES as they stand, a segment
+ * override being left aside, and found by the guest's own tables.
  */
 #include <arch/cpu.h>
 #include <hv/gva.h>
@@ -79,21 +82,28 @@ static void write_register(struct vcpu *vcpu, const struct insn *insn, u64 value
 		*gpr = (*gpr & ~mask) | (value & mask);
 }
 
-static u64 read_device(struct vcpu *vcpu, struct gpa gpa)
+static u64 read_device(struct vcpu *vcpu, struct gpa gpa, unsigned size)
 {
-	struct gpa reg = {ALIGN_DOWN(gpa.raw, 4)};
+	struct gpa reg = {ALIGN_DOWN(gpa.raw, 4)}, next = {reg.raw + 4};
+	unsigned offset = gpa.raw & 3;
+	u64 value = pc_mmio_read(vcpu, reg);
 
-	return pc_mmio_read(vcpu, reg) >> (8 * (gpa.raw & 3));
+	if (offset + size > 4)
+		value |= (u64)pc_mmio_read(vcpu, next) << 32;
+	return value >> (8 * offset);
 }
 
-/* A string instruction moves its pointer and counts; true when it is through. */
+/* A string instruction moves its pointers and counts; true when it is through. */
 static bool step_string(const struct access *access)
 {
 	const struct insn *insn = &access->insn;
 	u64 *gpr = access->vcpu->arch.gpr;
 	u64 step = access->state.rflags & RFLAGS_DF ? -(u64)insn->size : insn->size;
 
-	gpr[insn->op == INSN_STOS ? GPR_RDI : GPR_RSI] += step;
+	if (insn->op != INSN_STOS)
+		gpr[GPR_RSI] += step;
+	if (insn->op != INSN_LODS)
+		gpr[GPR_RDI] += step;
 	return !insn->rep || --gpr[GPR_RCX] == 0;
 }
 
@@ -134,7 +144,7 @@ static void carry_out(struct access *access)
 	u64 flags = access->state.rflags, other = insn->value, memory = 0;
 
 	if (reads_memory(insn))
-		memory = read_device(vcpu, access->gpa);
+		memory = read_device(vcpu, access->gpa, insn->size);
 	if (!insn->immediate && !is_unary(insn))
 		other = read_register(vcpu, insn);
 	if (mmio_compute(insn, &memory, &other, &flags))
@@ -146,20 +156,71 @@ static void carry_out(struct access *access)
 		virt->skip_insn(&vcpu->arch, &skip);
 }
 
+/* The operand of MOVS that did not fault. */
+static struct gva other_operand(const struct access *access, bool to_device)
+{
+	const struct guest_state *state = &access->state;
+	u64 offset = access->vcpu->arch.gpr[to_device ? GPR_RSI : GPR_RDI];
+
+	switch (mode_of(state)) {
+	case INSN_64:
+		return (struct gva){offset};
+	case INSN_32:
+		return (struct gva){(u32)(state->seg[to_device ? SEG_DS : SEG_ES].base + offset)};
+	default:
+		return (struct gva){state->seg[to_device ? SEG_DS : SEG_ES].base + (u16)offset};
+	}
+}
+
+/* Between the device and RAM at `gpa`, or another device's page. */
+static void move(const struct access *access, struct gpa gpa, bool to_device)
+{
+	struct addrspace *memory = access->vcpu->vm->memory;
+	unsigned size = access->insn.size;
+	u64 value = 0;
+
+	if (!to_device) {
+		value = read_device(access->vcpu, access->gpa, size);
+		if (addrspace_write(memory, gpa, &value, size) != 0)
+			pc_mmio_write(access->vcpu, gpa, (u32)value);
+		return;
+	}
+	if (addrspace_read(memory, gpa, &value, size) != 0)
+		value = read_device(access->vcpu, gpa, size);
+	pc_mmio_write(access->vcpu, access->gpa, (u32)value);
+}
+
+/* One element, which lies in one page if it is aligned; one that crosses is moved by its first page. */
+static void carry_out_movs(const struct access *access, bool to_device)
+{
+	struct vcpu *vcpu = access->vcpu;
+	struct hv_exit skip = {.reason = HV_EXIT_STAGE2, .insn_len = access->insn.length};
+	struct gpa gpa;
+
+	if (!gva_locate(vcpu, &access->state, other_operand(access, to_device), !to_device, &gpa))
+		return;
+	move(access, gpa, to_device);
+	if (step_string(access))
+		virt->skip_insn(&vcpu->arch, &skip);
+}
+
 enum exit_verdict mmio_access(struct vcpu *vcpu, const struct hv_exit *exit)
 {
 	struct access access = {.vcpu = vcpu, .gpa = exit->stage2.gpa};
 	int err = exit->stage2.access & HV_EXEC ? ERR_PERMISSION : fetch(&access);
 
-	if (err == 0 && access.insn.op != INSN_MOVS) {
-		carry_out(&access);
+	if (err == 0) {
+		if (access.insn.op == INSN_MOVS)
+			carry_out_movs(&access, exit->stage2.access & HV_WRITE);
+		else
+			carry_out(&access);
 		return EXIT_RESUME;
 	}
 	log_debug("%s: access %x to device memory at %llx by an instruction at %llx that is not "
 		  "decoded (%s)",
 		  vcpu->vm->config.name, exit->stage2.access,
 		  (unsigned long long)exit->stage2.gpa.raw, (unsigned long long)access.state.rip,
-		  err ? error_name(err) : "movs");
+		  error_name(err));
 	vcpu->lost_accesses++;
 	vcpu_raise_gp(vcpu);
 	return EXIT_RESUME;

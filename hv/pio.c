@@ -9,6 +9,7 @@
 #include <hv/exits.h>
 #include <hv/gva.h>
 #include <hv/pc.h>
+#include <hv/terminal.h>
 #include <hv/vcpu.h>
 #include <lib/error.h>
 #include <lib/log.h>
@@ -26,28 +27,21 @@ struct device {
 
 static u8 serial_read(struct vm *vm, unsigned offset)
 {
-	bool level;
 	u8 value;
 
 	spin_lock(&vm->console.lock);
 	value = uart_read(&vm->uart, offset);
-	level = uart_irq(&vm->uart);
 	spin_unlock(&vm->console.lock);
-	if (vm->pc)
-		pc_set_irq(vm->pc, PC_IRQ_UART, level);
+	terminal_follow_uart(vm);
 	return value;
 }
 
 static void serial_write(struct vm *vm, unsigned offset, u8 value)
 {
-	bool level;
-
 	spin_lock(&vm->console.lock);
 	uart_write(&vm->uart, offset, value);
-	level = uart_irq(&vm->uart);
 	spin_unlock(&vm->console.lock);
-	if (vm->pc)
-		pc_set_irq(vm->pc, PC_IRQ_UART, level);
+	terminal_follow_uart(vm);
 }
 
 static u8 debug_read(struct vm *vm, unsigned offset)
@@ -176,29 +170,6 @@ static u64 address_mask(const struct guest_state *state)
 	return attr & SEG_ATTR_D ? 0xffffffff : 0xffff;
 }
 
-static int read_guest(void *vm, struct gpa from, void *to, size_t len)
-{
-	return addrspace_read(((struct vm *)vm)->memory, from, to, len);
-}
-
-/* Where an element lies; false after the exception a guest's own access would have had. */
-static bool locate(struct string_io *io, struct gva at, struct gpa *out)
-{
-	struct vcpu *vcpu = io->vcpu;
-	unsigned allowed, user = virt->cpl(&vcpu->arch) == 3;
-	unsigned wanted = (io->pio->in ? HV_WRITE : HV_READ) | (user ? GVA_USER : 0);
-	int err = gva_walk(&io->state, read_guest, vcpu->vm, at, out, &allowed);
-
-	if (err == 0 && (allowed & wanted) == wanted)
-		return true;
-	if (err == 0 || err == ERR_NOT_FOUND)
-		vcpu_raise(vcpu, VECTOR_PF, true,
-			   (err == 0) | (io->pio->in ? 2u : 0) | (user ? 4u : 0), at.raw);
-	else
-		vcpu_raise_gp(vcpu);
-	return false;
-}
-
 /* One element of at most four bytes, which may cross a page: then byte by byte. */
 static bool move_element(struct string_io *io, struct gva at)
 {
@@ -210,7 +181,7 @@ static bool move_element(struct string_io *io, struct gva at)
 		u8 *byte = (u8 *)&value + i;
 		struct gpa gpa;
 
-		if (!locate(io, (struct gva){at.raw + i}, &gpa))
+		if (!gva_locate(io->vcpu, &io->state, (struct gva){at.raw + i}, io->pio->in, &gpa))
 			return false;
 		if ((io->pio->in ? addrspace_write(vm->memory, gpa, byte, 1)
 				 : addrspace_read(vm->memory, gpa, byte, 1)) != 0) {

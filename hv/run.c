@@ -23,6 +23,7 @@
 #include <hv/merging.h>
 #include <hv/run.h>
 #include <hv/sched.h>
+#include <hv/terminal.h>
 #include <hv/vcpu.h>
 #include <lib/log.h>
 #include <mm/tlb.h>
@@ -125,7 +126,7 @@ static void idle(void)
 
 	if (merging_step(true))
 		return;
-	alarm = MIN(sched_alarm(), merging_alarm());
+	alarm = MIN(MIN(sched_alarm(), merging_alarm()), terminal_alarm());
 	if (alarm != LAPIC_NEVER)
 		arch_alarm(alarm);
 	arch_idle();
@@ -138,6 +139,7 @@ void run_cpu(void)
 
 		let_go_of_ended();
 		wake_sleepers();
+		terminal_poll();
 		vcpu = sched_pick();
 		if (vcpu) {
 			run_vcpu(vcpu);

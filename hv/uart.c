@@ -47,11 +47,14 @@ void uart_init(struct uart *uart, void (*send)(void *context, char c), void *con
 	*uart = (struct uart){.send = send, .context = context, .divisor_low = 1};
 }
 
+bool uart_has_room(const struct uart *uart)
+{
+	return uart->fifo_count < (uart->fifo_on ? UART_FIFO : 1);
+}
+
 void uart_receive(struct uart *uart, u8 byte)
 {
-	unsigned room = uart->fifo_on ? UART_FIFO : 1;
-
-	if (uart->fifo_count >= room) {
+	if (!uart_has_room(uart)) {
 		uart->overrun = true;
 		return;
 	}

@@ -38,7 +38,7 @@ static const char *const end_names[VM_ENDS] = {
 	[VM_END_SHUTDOWN] = "shut down",	[VM_END_REBOOT] = "asked for a restart",
 	[VM_END_HALTED] = "halted for good",	[VM_END_TRIPLE_FAULT] = "triple fault",
 	[VM_END_NO_MEMORY] = "out of memory",	[VM_END_UNHANDLED] = "stopped",
-	[VM_END_ENTRY_FAILED] = "entry failed",
+	[VM_END_ENTRY_FAILED] = "entry failed", [VM_END_KILLED] = "ended by the user",
 };
 
 const char *vm_end_name(enum vm_end end)
@@ -267,10 +267,31 @@ static void bury(struct vm *vm)
 			arch_cpu_kick(i);
 }
 
+bool vm_hold(struct vm *vm)
+{
+	bool runs;
+
+	spin_lock(&vm->lock);
+	runs = vm->state == VM_RUNNING;
+	vm->held += runs;
+	spin_unlock(&vm->lock);
+	return runs;
+}
+
+void vm_let_go(struct vm *vm)
+{
+	bool last;
+
+	spin_lock(&vm->lock);
+	last = --vm->held == 0;
+	spin_unlock(&vm->lock);
+	if (last)
+		bury(vm);
+}
+
 void vm_release_vcpu(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
-	bool last;
 
 	spin_lock(&vm->lock);
 	vcpu->state = VCPU_GONE;
@@ -280,10 +301,8 @@ void vm_release_vcpu(struct vcpu *vcpu)
 	vm->used += vcpu->used;
 	vm->injected += vcpu->injected;
 	vm->lost_accesses += vcpu->lost_accesses;
-	last = --vm->held == 0;
 	spin_unlock(&vm->lock);
-	if (last)
-		bury(vm);
+	vm_let_go(vm);
 }
 
 void vm_forget_all(void)

@@ -56,6 +56,7 @@ class Setup:
     modules: list = dataclasses.field(default_factory=list)	# of (file, command line)
     icount: bool = False
     gdb: bool = False
+    terminal: bool = False		# COM1 is this terminal, both ways, besides being kept; QEMU only
     extra: list = dataclasses.field(default_factory=list)	# more arguments for QEMU
 
 
@@ -111,7 +112,7 @@ def make_iso(path, setup, image):
 def qemu_command(setup, image, folder, serial):
     """The command line of QEMU for a setup."""
     command = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-no-reboot", "-m", str(setup.memory),
-               "-smp", str(setup.cpus), "-serial", serial, "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4"]
+               "-smp", str(setup.cpus), *serial, "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4"]
     if setup.machine == "qemu-kvm":
         command += ["-accel", "kvm", "-cpu", "host"]
     elif setup.icount:
@@ -188,12 +189,15 @@ class Session:
             if setup.machine in BOCHS_MODELS:
                 command, self.endings = bochs_command(setup, image, self.folder), BOCHS_ENDINGS
             else:
-                command = qemu_command(setup, image, self.folder, f"file:{self.serial_path}")
+                serial = ["-serial", f"file:{self.serial_path}"]
+                if setup.terminal:
+                    serial = ["-chardev", f"stdio,id=terminal,signal=off,logfile={self.serial_path}", "-serial", "chardev:terminal"]
+                command = qemu_command(setup, image, self.folder, serial)
                 self.endings = QEMU_ENDINGS
             self.command = command
             with open(f"{self.folder}/output", "wb") as output:
-                self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,
-                                                stderr=subprocess.STDOUT)
+                self.process = subprocess.Popen(command, stdin=None if setup.terminal else subprocess.DEVNULL,
+                                                stdout=None if setup.terminal else output, stderr=output)
         except FileNotFoundError as missing:
             shutil.rmtree(self.folder)
             raise MachineError(f"{missing.filename} is missing") from None

@@ -17,7 +17,7 @@ packages_for()
 	iso) echo grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools ovmf ;;
 	gdb) echo gdb ;;
 	bench) echo valgrind ;;
-	test) echo git clang-format cppcheck spin libcmocka-dev libzydis-dev acpica-tools ;;
+	test) echo git clang-format cppcheck spin libcmocka-dev libzydis-dev acpica-tools python3-pexpect ;;
 	*)
 		echo "packages.sh: $1: no such purpose" >&2
 		exit 2

@@ -12,6 +12,7 @@ import sys
 import time
 
 import bench
+import linux
 import machine
 
 RESULTS = os.path.join(machine.ROOT, "build", "results")
@@ -60,6 +61,8 @@ def modules_of(where, names):
         if name in GUESTS:
             file, _, cmdline = GUESTS[name].partition(" ")
             file = os.path.join(where, "guest", file)
+        if linux.provides(file):
+            file = linux.provide(file)
         if not os.path.exists(file):
             raise Stop(f"--guest {name}: there is no {file}; guests by name are {', '.join(GUESTS)}")
         found.append((file, cmdline))
@@ -67,7 +70,10 @@ def modules_of(where, names):
 
 
 def follow(session):
-    """Copies the serial console to the terminal until the machine ends."""
+    """Copies the serial console to the terminal, if it is not there by itself, until the machine ends."""
+    if session.setup.terminal:
+        session.process.wait()
+        return session.serial()
     shown = 0
     while True:
         running = session.running()
@@ -86,17 +92,22 @@ def boot(options):
     how = f"iso-{options.iso}" if options.iso else "kernel"
     if options.gdb and name in machine.BOCHS_MODELS:
         raise Stop("--gdb works with QEMU; Bochs has a debugger of its own")
+    if options.console and name in machine.BOCHS_MODELS:
+        raise Stop("--console works with QEMU; Bochs has no way to type at its serial port here")
     need(*(["bochs"] if name in machine.BOCHS_MODELS else []), *(["iso"] if options.iso else []),
          *(["gdb"] if options.gdb else []))
     where = build("debug" if options.debug else "default")
     setup = machine.Setup(machine=name, boot=how, build=where, cpus=options.cpus, memory=options.memory,
-                          cmdline=options.cmdline, modules=modules_of(where, options.guest or GUESTS),
+                          cmdline=options.cmdline + (f" console={options.console}" if options.console else ""),
+                          terminal=bool(options.console), modules=modules_of(where, options.guest or GUESTS),
                           gdb=options.gdb, icount=options.icount)
     say(f"booting on {name}: {options.cpus} CPU(s), {options.memory} MiB, {len(setup.modules)} module(s)"
         f"{', through GRUB' if options.iso or name in machine.BOCHS_MODELS else ''}")
     if options.gdb:
         say("the machine waits for gdb. In another terminal:")
         say(f"    gdb -x scripts/gdb/samepage.gdb {os.path.relpath(where, machine.ROOT)}/samepage.elf")
+    if options.console:
+        say("the keyboard is the guest's; Ctrl-] and a digit gives it to another one, Ctrl-] q ends all")
     started = time.monotonic()
     with machine.start(setup) as session:
         text = follow(session)
@@ -140,6 +151,8 @@ def arguments():
     parser.add_argument("--cmdline", default="", metavar="TEXT", help='the hypervisor\'s own, e.g. "log=info,vmx=debug"')
     parser.add_argument("--guest", action="append", metavar="NAME|FILE:CMDLINE",
                         help=f"boot this guest instead of all of {', '.join(GUESTS)}; may be given again")
+    parser.add_argument("--console", type=int, metavar="N",
+                        help="give this terminal to guest N, counted from 1, to log in")
     parser.add_argument("--iso", nargs="?", const="bios", choices=["bios", "uefi"],
                         help="boot through GRUB from an ISO, by BIOS (default) or UEFI")
     parser.add_argument("--icount", action="store_true", help="QEMU counts instructions: two runs print the same")
@@ -162,7 +175,7 @@ def main():
         if options.job == "bench":
             return bench.BENCHES[options.what](options, need, build)
         return boot(options)
-    except (Stop, machine.MachineError) as stop:
+    except (Stop, linux.LinuxError, machine.MachineError) as stop:
         print(f"samepage: {stop}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

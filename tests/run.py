@@ -11,12 +11,12 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from runner import builds, core, host, machines, mutants
+from runner import builds, core, host, machines, mutants, terminal
 
 
 def all_tests(build_tests):
     """In the order they are started: quick ones that find silly mistakes first."""
-    return [*build_tests, *builds.tests(), *host.checks(), *host.programs(), *host.models(), *machines.tests()]
+    return [*build_tests, *builds.tests(), *host.checks(), *host.programs(), *host.models(), *machines.tests(), *terminal.tests()]
 
 
 def main():

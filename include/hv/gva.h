@@ -23,6 +23,13 @@ int gva_walk(const struct guest_state *state, gva_read read, void *context, stru
 
 struct vcpu;
 
+/*
+ * The same for the vCPU at hand, whose `state` it is; false after the exception that the guest's own access would have
+ * had. Owner, loaded. Takes LOCK_MMU.
+ */
+bool gva_locate(struct vcpu *vcpu, const struct guest_state *state, struct gva at, bool write,
+		struct gpa *out) __must_check;
+
 /* Owner, loaded. Takes LOCK_MMU. The back ends' way to read guest code: see struct vcpu_setup. */
 unsigned vcpu_fetch(struct arch_vcpu *arch, struct gva linear, void *bytes, unsigned len);
 

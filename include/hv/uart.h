@@ -31,6 +31,9 @@ void uart_init(struct uart *uart, void (*send)(void *context, char c), void *con
 u8 uart_read(struct uart *uart, unsigned offset);
 void uart_write(struct uart *uart, unsigned offset, u8 value);
 
+/* Whether a byte that arrives now finds a place. */
+bool uart_has_room(const struct uart *uart);
+
 /* A byte from outside; lost, and reported to the guest as an overrun, when the FIFO is full. */
 void uart_receive(struct uart *uart, u8 byte);
 

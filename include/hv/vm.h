@@ -76,6 +76,7 @@ enum vm_end {
 	VM_END_NO_MEMORY,    /* the machine has no frame left for it */
 	VM_END_UNHANDLED,    /* it did what hv does not handle; its state was dumped */
 	VM_END_ENTRY_FAILED, /* the CPU refused its state */
+	VM_END_KILLED,	     /* by the user */
 	VM_ENDS
 };
 
@@ -90,7 +91,7 @@ struct vm {
 	enum vm_end end;			   /* [v] valid from STOPPING on */
 	u64 status;				   /* [v] of VM_END_SHUTDOWN */
 	unsigned awake;				   /* [v] vCPUs that run or may run again */
-	unsigned held;				   /* [a] vCPUs not yet GONE */
+	unsigned held;				   /* [v] vCPUs not yet GONE, and vm_hold()s */
 	struct cpuid_table cpuid;		   /* [I] */
 	struct console console;			   /* its own lock */
 	struct uart uart;			   /* console.lock */
@@ -125,6 +126,13 @@ void vm_stop(struct vm *vm, enum vm_end end, u64 status);
  * down: memory, tables, vCPUs. The struct vm stays for the summary.
  */
 void vm_release_vcpu(struct vcpu *vcpu);
+
+/*
+ * Keeps a running VM's parts (vCPUs, board, memory) until vm_let_go(), from any CPU; false: it does not run, and nothing
+ * is held. No locks held: letting go may take the VM down.
+ */
+bool vm_hold(struct vm *vm) __must_check;
+void vm_let_go(struct vm *vm);
 
 /* The VMs there are, by number from 0, NULL past the end; and how many have not ended. */
 struct vm *vm_get(unsigned number);

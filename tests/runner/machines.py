@@ -13,6 +13,7 @@ import tomllib
 from runner import builds, core
 
 sys.path.insert(0, os.path.join(core.ROOT, "scripts"))
+import linux
 import machine
 
 TABLE = os.path.join(core.ROOT, "tests", "runs.toml")
@@ -27,7 +28,7 @@ def setup_of(row, name):
     modules = []
     for text in row.get("modules", []):
         file, _, cmdline = text.partition(" ")
-        near = os.path.join(core.ROOT, file)
+        near = linux.provide(file) if linux.provides(file) else os.path.join(core.ROOT, file)
         modules.append((near if os.path.exists(near) else os.path.join(where, file), cmdline))
     options = {key: row[key] for key in ("boot", "protocol", "cpus", "memory", "icount", "cmdline", "extra") if key in row}
     if "image" in row:

@@ -83,6 +83,17 @@ static void past_its_limit_it_says_so_once_and_is_silent(void **state)
 	assert_true(strlen(sim_console()) < 1000 + 112 * 4 + 200);
 }
 
+static void the_guest_that_has_the_terminal_speaks_as_it_likes(void **state)
+{
+	(void)state;
+	put("half");
+	console_set_raw(&console, true);
+	put("login: \x1b[6n\r\n# ");
+	console_set_raw(&console, false);
+	put("whole\n");
+	assert_string_equal(sim_console(), "vm| half\nlogin: \x1b[6n\r\n# \nvm| whole\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, start)
 
 int main(void)
@@ -92,6 +103,7 @@ int main(void)
 		TEST(an_empty_line_is_a_line),
 		TEST(a_long_line_is_broken),
 		TEST(control_characters_do_not_pass),
+		TEST(the_guest_that_has_the_terminal_speaks_as_it_likes),
 		TEST(past_its_limit_it_says_so_once_and_is_silent),
 	};
 

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gva_locate.c: where an operand of an instruction that is carried out for the guest lies.
+ */
+#include <hv/gva.h>
+#include <hv/vcpu.h>
+#include <lib/error.h>
+
+static int read_guest(void *vm, struct gpa from, void *to, size_t len)
+{
+	return addrspace_read(((struct vm *)vm)->memory, from, to, len);
+}
+
+bool gva_locate(struct vcpu *vcpu, const struct guest_state *state, struct gva at, bool write,
+		struct gpa *out)
+{
+	unsigned allowed, user = virt->cpl(&vcpu->arch) == 3;
+	unsigned wanted = (write ? HV_WRITE : HV_READ) | (user ? GVA_USER : 0);
+	int err = gva_walk(state, read_guest, vcpu->vm, at, out, &allowed);
+
+	if (err == 0 && (allowed & wanted) == wanted)
+		return true;
+	if (err == 0 || err == ERR_NOT_FOUND)
+		vcpu_raise(vcpu, VECTOR_PF, true, (err == 0) | (write ? 2u : 0) | (user ? 4u : 0),
+			   at.raw);
+	else
+		vcpu_raise_gp(vcpu);
+	return false;
+}

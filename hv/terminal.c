@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * terminal.c: the user's keyboard. terminal.h has the picture.
+ *
+ * Invariants:
+ * TERMINAL-1  a byte is taken from the machine's UART only when the guest's has room: what is typed ahead waits there.
+ * TERMINAL-2  the wire of a guest's UART ends up at the level of the chip, though the guest and the user move it from
+ *	       two CPUs and the chip's lock is not held while the wire is moved.
+ *
+ * TERMINAL-2 without the second look:
+ *
+ *     CPU 0, a byte was typed          CPU 1, the guest reads the last byte
+ *     level = high
+ *                                      level = low; wire low
+ *     wire high: no edge is left for the next byte
+ *
+ * Whoever moves the wire looks again afterwards, so the last one to move it has seen the level that stays.
+ */
+#include <arch/console.h>
+#include <arch/cpu.h>
+#include <hv/pc.h>
+#include <hv/terminal.h>
+#include <hv/vm.h>
+#include <lib/log.h>
+
+#define LOG_THIS LOG_VM
+
+#define ESCAPE	 0x1d /* Ctrl-] */
+#define DETACHED ~0u
+
+/* Of CPU 0. `attached` is a VM's number, from 0. */
+static struct {
+	bool on, escaped;
+	unsigned attached;
+} terminal = {.attached = DETACHED};
+
+static bool uart_level(struct vm *vm)
+{
+	bool level;
+
+	spin_lock(&vm->console.lock);
+	level = uart_irq(&vm->uart);
+	spin_unlock(&vm->console.lock);
+	return level;
+}
+
+void terminal_follow_uart(struct vm *vm)
+{
+	bool level;
+
+	if (!vm->pc)
+		return;
+	do {
+		level = uart_level(vm);
+		pc_set_irq(vm->pc, PC_IRQ_UART, level);
+	} while (uart_level(vm) != level);
+}
+
+static void attach(unsigned number)
+{
+	struct vm *old = vm_get(terminal.attached), *vm = vm_get(number);
+
+	if (old)
+		console_set_raw(&old->console, false);
+	terminal.attached = vm ? number : DETACHED;
+	if (!vm) {
+		log_info("terminal: no guest; Ctrl-] and a digit attaches one, Ctrl-] q ends all");
+		return;
+	}
+	log_info("terminal: of %s now; Ctrl-] d detaches it", vm->config.name);
+	console_set_raw(&vm->console, true);
+}
+
+static void end_all(void)
+{
+	struct vm *vm;
+
+	for (unsigned i = 0; (vm = vm_get(i)); i++)
+		vm_stop(vm, VM_END_KILLED, 0);
+}
+
+static void obey(int c)
+{
+	struct vm *vm = vm_get(terminal.attached);
+
+	if (c >= '1' && c <= '9')
+		attach((unsigned)(c - '1'));
+	else if (c == 'd')
+		attach(DETACHED);
+	else if (c == 'k' && vm)
+		vm_stop(vm, VM_END_KILLED, 0);
+	else if (c == 'q')
+		end_all();
+}
+
+static bool has_room(struct vm *vm)
+{
+	bool room;
+
+	spin_lock(&vm->console.lock);
+	room = uart_has_room(&vm->uart);
+	spin_unlock(&vm->console.lock);
+	return room;
+}
+
+static void type(struct vm *vm, u8 byte)
+{
+	spin_lock(&vm->console.lock);
+	uart_receive(&vm->uart, byte);
+	spin_unlock(&vm->console.lock);
+	terminal_follow_uart(vm);
+}
+
+/* One byte, if there is one and it has a place. `vm`, if there is one, is held. */
+static bool take(struct vm *vm)
+{
+	int c;
+
+	if (vm && !has_room(vm))
+		return false;
+	c = arch_console_getc();
+	if (c < 0)
+		return false;
+	if (c == ESCAPE && !terminal.escaped) {
+		terminal.escaped = true;
+		return true;
+	}
+	if (terminal.escaped && c != ESCAPE)
+		obey(c);
+	else if (vm)
+		type(vm, (u8)c);
+	terminal.escaped = false;
+	return true;
+}
+
+void terminal_poll(void)
+{
+	bool more = terminal.on && arch_cpu_id() == 0;
+
+	while (more) {
+		struct vm *vm = vm_get(terminal.attached);
+		bool held = vm && vm_hold(vm);
+
+		more = take(held ? vm : NULL);
+		if (held)
+			vm_let_go(vm);
+	}
+}
+
+u64 terminal_alarm(void)
+{
+	if (!terminal.on || arch_cpu_id() != 0)
+		return ~0ull;
+	return arch_ticks() + arch_ticks_per_second() / 200;
+}
+
+void terminal_start(unsigned number)
+{
+	terminal.on = number > 0;
+	if (terminal.on)
+		attach(number - 1);
+}

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+linux.py: Debian's kernels and programs for guests, fetched with apt and unpacked in build/linux/, never installed.
+
+provide(NAME) gives the file of a name, and makes it when it is not there yet:
+    linux/cloud         the kernel of linux-image-cloud-amd64
+    linux/amd64         the kernel of linux-image-amd64
+    linux/memtest       memtest86+'s Linux-protocol image
+    linux/JOB.initrd    an initial RAM disk with busybox-static that runs guest/linux/JOB.sh and powers off
+
+The same inputs make the same RAM disk, to the byte.
+"""
+import fcntl
+import glob
+import gzip
+import os
+import shutil
+import subprocess
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+FOLDER = os.path.join(ROOT, "build", "linux")
+JOBS = os.path.join(ROOT, "guest", "linux")
+
+# What a name is: the package, whether that only depends on the one we want, and the file in it.
+FILES = {
+    "linux/cloud": ("linux-image-cloud-amd64", True, "boot/vmlinuz-*"),
+    "linux/amd64": ("linux-image-amd64", True, "boot/vmlinuz-*"),
+    "linux/memtest": ("memtest86+", False, "boot/memtest86+x64.bin"),
+    "linux/busybox": ("busybox-static", False, "bin/busybox"),
+}
+
+
+class LinuxError(Exception):
+    """A file cannot be had; the text says why."""
+
+
+def command(arguments, **options):
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, **options)
+    if done.returncode:
+        raise LinuxError(f"{' '.join(arguments)} failed:\n{(done.stderr or done.stdout).strip()}")
+    return done.stdout
+
+
+def real_package(meta):
+    """The package with the kernel itself, on which the one without a version depends."""
+    for line in command(["apt-cache", "depends", "--important", meta]).splitlines():
+        word, _, name = line.strip().partition(": ")
+        if word == "Depends" and name.startswith("linux-image-"):
+            return name
+    raise LinuxError(f"{meta} depends on no kernel; is this Debian?")
+
+
+def unpack(package):
+    """The package's files, in a folder of their own. Nothing of it is installed and nothing of it runs."""
+    where = os.path.join(FOLDER, package)
+    if os.path.exists(where):
+        return where
+    part = where + ".part"
+    shutil.rmtree(part, ignore_errors=True)
+    os.makedirs(part)
+    try:
+        command(["apt-get", "download", "-q", package], cwd=part)
+    except LinuxError:
+        # Lists that are missing or stale show as a failure; only root may renew them.
+        command(["apt-get", "update", "-qq"])
+        command(["apt-get", "download", "-q", package], cwd=part)
+    [archive] = glob.glob(os.path.join(part, "*.deb"))
+    command(["dpkg", "-x", archive, part])
+    os.remove(archive)
+    os.rename(part, where)
+    return where
+
+
+def fetch(name):
+    """A file of a Debian package."""
+    package, meta, pattern = FILES[name]
+    kept = os.path.join(FOLDER, name.removeprefix("linux/") + ".package")
+    if not os.path.exists(kept):
+        package = real_package(package) if meta else package
+        with open(kept, "w", encoding="ascii") as file:
+            file.write(package)
+    with open(kept, encoding="ascii") as file:
+        found = glob.glob(os.path.join(unpack(file.read()), pattern))
+    if len(found) != 1:
+        raise LinuxError(f"{name}: the package has {len(found)} files like {pattern}")
+    return found[0]
+
+
+class Cpio:
+    """An archive in the "newc" format that the kernel unpacks; all times are 0, all owners root."""
+
+    def __init__(self):
+        self.data = b""
+        self.inode = 0
+
+    def add(self, name, mode, data=b"", device=(0, 0)):
+        self.inode += 1
+        path = name.encode() + b"\0"
+        fields = (self.inode, mode, 0, 0, 1, 0, len(data), 0, 0, *device, len(path), 0)
+        header = b"070701" + b"".join(b"%08X" % field for field in fields)
+        for part in (header + path, data):
+            self.data += part + b"\0" * (-len(part) % 4)
+
+    def close(self):
+        self.inode = -1
+        self.add("TRAILER!!!", 0)
+        return self.data
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def initrd(job):
+    """The RAM disk of a job, as bytes."""
+    busybox = fetch("linux/busybox")
+    archive = Cpio()
+    for folder in ("bin", "dev", "etc", "proc", "root", "sys", "tmp"):
+        archive.add(folder, 0o040755)
+    archive.add("dev/console", 0o020600, device=(5, 1))
+    archive.add("bin/busybox", 0o100755, read(busybox))
+    for name in sorted(command([busybox, "--list"]).split()):
+        if name != "busybox":
+            archive.add(f"bin/{name}", 0o120777, b"busybox")
+    archive.add("init", 0o100755, read(os.path.join(JOBS, "init")))
+    archive.add("job", 0o100644, read(os.path.join(JOBS, f"{job}.sh")))
+    return gzip.compress(archive.close(), 6, mtime=0)
+
+
+def make_initrd(name):
+    """Made anew each time, which takes a moment, and written only when it is another one."""
+    path = os.path.join(FOLDER, os.path.basename(name))
+    data = initrd(os.path.basename(name).removesuffix(".initrd"))
+    if not os.path.exists(path) or read(path) != data:
+        with open(path + ".part", "wb") as file:
+            file.write(data)
+        os.rename(path + ".part", path)
+    return path
+
+
+def provides(name):
+    """Whether provide() knows the name."""
+    job = os.path.basename(name).removesuffix(".initrd")
+    return name in FILES or (name == f"linux/{job}.initrd" and os.path.exists(os.path.join(JOBS, f"{job}.sh")))
+
+
+def provide(name):
+    """The path of a file. One at a time: tests that run together want the same ones."""
+    os.makedirs(FOLDER, exist_ok=True)
+    with open(os.path.join(FOLDER, "lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return fetch(name) if name in FILES else make_initrd(name)
