@@ -50,6 +50,7 @@ static const struct vmx_control controls[] = {
 	     "guests start in real mode"),
 	WANT(SECONDARY, SECONDARY_WBINVD, "writing back all caches would slow every other guest"),
 	WANT(SECONDARY, SECONDARY_RDTSCP, "else RDTSCP is #UD though CPUID offers it"),
+	WANT(SECONDARY, SECONDARY_PAUSE_LOOP, "a vCPU that spins for one that waits gives way to it"),
 	WANT(SECONDARY, SECONDARY_INVPCID, "else INVPCID is #UD though CPUID offers it"),
 	NEED(ON_EXIT, ON_EXIT_SAVE_DEBUG, "save debug controls", "DR7 is the guest's own"),
 	NEED(ON_EXIT, ON_EXIT_HOST_64, "host address-space size", "the hypervisor is 64-bit code"),

@@ -72,8 +72,19 @@ static unsigned switched_count(void)
 	return vmx_caps.control[SECONDARY] & SECONDARY_RDTSCP ? SW_MSRS : SW_TSC_AUX;
 }
 
+/*
+ * PAUSEs at most a gap apart are one loop; one that lasts longer than the window exits (SDM 25.6.13). The
+ * gap is longer than a spin loop's body, the window longer than a lock is held by a CPU that runs.
+ */
+#define PLE_GAP	   128
+#define PLE_WINDOW 4096
+
 static void write_controls(struct vmx_vcpu *v)
 {
+	if (v->secondary & SECONDARY_PAUSE_LOOP) {
+		vmcs_write(VMCS_PLE_GAP, PLE_GAP);
+		vmcs_write(VMCS_PLE_WINDOW, PLE_WINDOW);
+	}
 	vmcs_write(VMCS_PIN_CONTROLS, vmx_caps.control[PIN]);
 	vmcs_write(VMCS_PRIMARY_CONTROLS, v->primary);
 	vmcs_write(VMCS_SECONDARY_CONTROLS, v->secondary);
