@@ -128,6 +128,7 @@ int pc_create(struct vm *vm)
 	spin_init(&pc->lock, LOCK_DEVICE, "pc");
 	pc->vm = vm;
 	pc->start = arch_ticks();
+	pc->start_time = arch_wall_seconds() * 1000000;
 	pc->pit_due = LAPIC_NEVER;
 	pic_init(&pc->pic);
 	pit_init(&pc->pit);

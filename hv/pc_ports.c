@@ -9,9 +9,6 @@
 #include <hv/vm.h>
 #include <lib/string.h>
 
-/* Where the guest's clock starts when nothing tells the date: 2024-01-01 00:00:00 UTC. */
-#define EPOCH_MICROSECONDS (1704067200ull * 1000000)
-
 struct port_range {
 	u16 first, count;
 	u8 (*read)(struct pc *pc, u16 port);
@@ -44,7 +41,7 @@ static void write_pit(struct pc *pc, u16 port, u8 value)
 
 static u64 wall_clock(const struct pc *pc)
 {
-	return EPOCH_MICROSECONDS + pc_clock(pc, 1000000);
+	return pc->start_time + pc_clock(pc, 1000000);
 }
 
 static u8 read_rtc(struct pc *pc, u16 port)

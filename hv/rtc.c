@@ -8,6 +8,7 @@
  * RTC-1 While the guest holds register B's SET bit the time registers are plain RAM; clearing it sets the clock.
  */
 #include <hv/rtc.h>
+#include <lib/date.h>
 
 enum rtc_reg {
 	SECONDS,
@@ -37,43 +38,12 @@ enum rtc_reg {
 #define SECOND	      1000000ull
 #define UPDATE_LENGTH 244ull /* microseconds before the second in which the flag is up */
 
-struct date {
-	unsigned year, month, day, hours, minutes, seconds, weekday;
-};
-
 void rtc_init(struct rtc *rtc)
 {
 	*rtc = (struct rtc){0};
 	rtc->ram[REG_A] = A_DIVIDER;
 	rtc->ram[REG_B] = B_24_HOURS;
 	rtc->ram[REG_D] = D_VALID;
-}
-
-/* Days since 1970-01-01 to a date and back, by eras of 400 years that begin in March. */
-static void date_of(u64 seconds, struct date *date)
-{
-	u64 days = seconds / 86400 + 719468, era = days / 146097, in_era = days % 146097;
-	u64 year = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
-	u64 in_year = in_era - (365 * year + year / 4 - year / 100),
-	    march = (5 * in_year + 2) / 153;
-
-	date->day = in_year - (153 * march + 2) / 5 + 1;
-	date->month = march < 10 ? march + 3 : march - 9;
-	date->year = year + era * 400 + (date->month <= 2);
-	date->hours = seconds / 3600 % 24;
-	date->minutes = seconds / 60 % 60;
-	date->seconds = seconds % 60;
-	date->weekday = (seconds / 86400 + 4) % 7 + 1;
-}
-
-static u64 seconds_of(const struct date *date)
-{
-	u64 year = date->year - (date->month <= 2), era = year / 400, in_era = year % 400;
-	u64 march = date->month > 2 ? date->month - 3 : date->month + 9;
-	u64 in_year = (153 * march + 2) / 5 + date->day - 1;
-	u64 days = era * 146097 + in_era * 365 + in_era / 4 - in_era / 100 + in_year - 719468;
-
-	return days * 86400 + date->hours * 3600 + date->minutes * 60 + date->seconds;
 }
 
 static u8 encode(const struct rtc *rtc, unsigned n)
@@ -105,7 +75,7 @@ static void latch_time(struct rtc *rtc, u64 now)
 {
 	struct date date;
 
-	date_of(now / SECOND + rtc->offset, &date);
+	date_from_seconds(now / SECOND + rtc->offset, &date);
 	rtc->ram[SECONDS] = encode(rtc, date.seconds);
 	rtc->ram[MINUTES] = encode(rtc, date.minutes);
 	rtc->ram[HOURS] = encode_hours(rtc, date.hours);
@@ -130,7 +100,7 @@ static void set_time(struct rtc *rtc, u64 now)
 
 	if (date.year < 1970 || date.month < 1 || date.month > 12 || date.day < 1 || date.day > 31)
 		return; /* no date: the clock goes on as it was */
-	rtc->offset = (s64)(seconds_of(&date) - now / SECOND);
+	rtc->offset = (s64)(date_to_seconds(&date) - now / SECOND);
 }
 
 static bool is_time(unsigned reg)

@@ -35,8 +35,9 @@ enum pc_irq { PC_IRQ_TIMER = 0, PC_IRQ_UART = 4 };
 
 struct pc {
 	struct spinlock lock;
-	struct vm *vm; /* [I] */
-	u64 start;     /* [I] tick of power-on */
+	struct vm *vm;	/* [I] */
+	u64 start;	/* [I] tick of power-on */
+	u64 start_time; /* [I] the date then, in microseconds since 1970 */
 	struct pic pic;
 	struct pit pit;
 	struct rtc rtc;
