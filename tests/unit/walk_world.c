@@ -13,6 +13,13 @@
 #define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address))
 #endif
 
+/* Pages come and go by the million here, and are poisoned anyway while they are spare. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "quarantine_size_mb=8";
+}
+
 /* Spare pages are chained through their first words, which stay accessible. */
 static void spare_page(struct world *world, pte_t *page)
 {
