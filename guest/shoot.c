@@ -9,8 +9,8 @@
  *     PROTECT read-only ... returns        #GP(0) at its next write
  *     the page changes no more
  *
- * A hypervisor that forgets the other CPU's TLB, or whose kick does not reach a guest with interrupts
- * off, sees the page change after the call.
+ * A hypervisor that forgets the other CPU's TLB, or whose kick does not reach a guest with
+ * interrupts off, sees the page change after the call.
  */
 #include <guest.h>
 

@@ -5,9 +5,9 @@
  *     DR0 watches the word that the CPU pushes SS to when it delivers #DB
  *     #DB -> push SS: hit -> #DB before the handler's first instruction -> push SS: hit -> ...
  *
- * The stack of #DB comes from the TSS (IST), so that each delivery pushes to the same place. A CPU that is
- * left alone with this never gets to the next instruction and takes no interrupt. vCPU 1 does it; vCPU 0, on the
- * same CPU, must go on being given its turns, and ends the VM.
+ * The stack of #DB comes from the TSS (IST), so that each delivery pushes to the same place. A CPU
+ * that is left alone with this never gets to the next instruction and takes no interrupt. vCPU 1
+ * does it; vCPU 0, on the same CPU, must go on being given its turns, and ends the VM.
  */
 #include <guest.h>
 

@@ -3,11 +3,11 @@
  * selftest_virt.c: the contract of include/arch/virt.h, held against the back end of this machine.
  *
  * Why in the image: guests under hv try most of it, but not what hv has no use for yet (views, the
- * dirty log, NMIs) nor what it must never see (states no CPU takes). So one vCPU is run here by hand,
- * on 4 MiB of memory and second-level tables made with nothing but the format's functions. It names
- * no vendor: VMX and SVM have to give the same answers.
+ * dirty log, NMIs) nor what it must never see (states no CPU takes). So one vCPU is run here by
+ * hand, on 4 MiB of memory and second-level tables made with nothing but the format's functions. It
+ * names no vendor: VMX and SVM have to give the same answers.
  *
- *     guest memory   0x1000 code   0x2000 IDT   0x4000 page tables   0x8000 stack   0x9000 NMIs taken
+ *     guest memory   0x1000 code   0x2000 IDT   0x4000 page tables   0x8000 stack   0x9000 NMIs
  *                    0x20000 the page that views disagree about      0x100000 pages to write
  */
 #define LOG_THIS LOG_TEST
@@ -130,7 +130,9 @@ static void fill_memory(void)
 	*(u64 *)arch_hpa_to_virt(mfn_to_hpa(other)) = 2;
 }
 
-/* Long mode at `entry`, interrupts off. IRETQ needs the GDT only for CS and SS, which it reloads. */
+/*
+ * Long mode at `entry`, interrupts off. IRETQ needs the GDT only for CS and SS, which it reloads.
+ */
 static void start_at(const u8 *entry, struct guest_state *s)
 {
 	static const u64 gdt[3] = {0, 0x00209b0000000000, 0x00cf93000000ffff};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_vmx_check.c: which guest states VMX takes. Good states of all modes pass; each broken in one place is
- * refused by the name of the rule it breaks.
+ * test_vmx_check.c: which guest states VMX takes. Good states of all modes pass; each broken in one
+ * place is refused by the name of the rule it breaks.
  */
 #include <setjmp.h>
 #include <stdarg.h>

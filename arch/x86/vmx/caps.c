@@ -39,8 +39,8 @@ static const struct vmx_control controls[] = {
 	NEED(PRIMARY, PRIMARY_MWAIT, "MWAIT exiting", "MWAIT would idle the CPU without an exit"),
 	NEED(PRIMARY, PRIMARY_MONITOR, "MONITOR exiting", "no guest is offered MONITOR"),
 	NEED(PRIMARY, PRIMARY_RDPMC, "RDPMC exiting", "the counters are the host's"),
-	NEED(PRIMARY, PRIMARY_CR8_LOAD, "CR8-load exiting", "CR8 is the real local APIC's priority"),
-	NEED(PRIMARY, PRIMARY_CR8_STORE, "CR8-store exiting", "CR8 is the real local APIC's priority"),
+	NEED(PRIMARY, PRIMARY_CR8_LOAD, "CR8-load exiting", "CR8 is the real APIC's priority"),
+	NEED(PRIMARY, PRIMARY_CR8_STORE, "CR8-store exiting", "CR8 is the real APIC's priority"),
 	NEED(PRIMARY, PRIMARY_IO_BITMAPS, "use I/O bitmaps", "every port is emulated"),
 	NEED(PRIMARY, PRIMARY_MSR_BITMAPS, "use MSR bitmaps", "few MSRs may go without an exit"),
 	NEED(PRIMARY, PRIMARY_SECONDARY_ON, "activate secondary controls", "EPT is among them"),
@@ -50,7 +50,7 @@ static const struct vmx_control controls[] = {
 	     "guests start in real mode"),
 	WANT(SECONDARY, SECONDARY_WBINVD, "writing back all caches would slow every other guest"),
 	WANT(SECONDARY, SECONDARY_RDTSCP, "else RDTSCP is #UD though CPUID offers it"),
-	WANT(SECONDARY, SECONDARY_PAUSE_LOOP, "a vCPU that spins for one that waits gives way to it"),
+	WANT(SECONDARY, SECONDARY_PAUSE_LOOP, "a vCPU that spins for another one gives way"),
 	WANT(SECONDARY, SECONDARY_INVPCID, "else INVPCID is #UD though CPUID offers it"),
 	NEED(ON_EXIT, ON_EXIT_SAVE_DEBUG, "save debug controls", "DR7 is the guest's own"),
 	NEED(ON_EXIT, ON_EXIT_HOST_64, "host address-space size", "the hypervisor is 64-bit code"),
@@ -69,8 +69,8 @@ static const struct vmx_control controls[] = {
 /* clang-format on */
 
 /*
- * The default1 class as the true capability MSRs still demand it (SDM A.2 to A.5): reserved bits that
- * are 1 and mean nothing.
+ * The default1 class as the true capability MSRs still demand it (SDM A.2 to A.5): reserved bits
+ * that are 1 and mean nothing.
  */
 static const u32 reserved_ones[VMX_WORDS] = {
 	[PIN] = 0x00000016,	[PRIMARY] = 0x04006172,	 [SECONDARY] = 0,

@@ -2,9 +2,9 @@
 /*
  * check.c: the checks on the guest-state area (SDM 27.3.1), by name.
  *
- * Why: set_state refuses with them what the CPU would refuse at the next entry, and a failed entry is
- * explained with them, because the CPU only says "guest state". Each rule is one small predicate in
- * a table; the rules are those for an unrestricted guest.
+ * Why: set_state refuses with them what the CPU would refuse at the next entry, and a failed entry
+ * is explained with them, because the CPU only says "guest state". Each rule is one small predicate
+ * in a table; the rules are those for an unrestricted guest.
  */
 #include "check.h"
 #include "vmx.h"

@@ -2,13 +2,14 @@
 /*
  * entry.S: into the guest and back.
  *
- * In: RDI struct arch_vcpu *, RSI struct vmx_host *. Out: RDI, RDX, RBP as before; CF set when VMLAUNCH or
- * VMRESUME failed. All other registers are lost.
+ * In: RDI struct arch_vcpu *, RSI struct vmx_host *. Out: RDI, RDX, RBP as before; CF set when
+ * VMLAUNCH or VMRESUME failed. All other registers are lost.
  *
  * The CPU switches RIP, RSP, RFLAGS, segments and control registers by the VMCS; the other fifteen
- * registers are switched here. run.c checks the layouts, and calls with all registers but RBP given up,
- * so that its own prologue is the only one to save them. HOST_RSP differs from what was written last only
- * after a load or from another depth of calls; then it is looked up whether the VMCS is launched.
+ * registers are switched here. run.c checks the layouts, and calls with all registers but RBP given
+ * up, so that its own prologue is the only one to save them. HOST_RSP differs from what was written
+ * last only after a load or from another depth of calls; then it is looked up whether the VMCS is
+ * launched.
  */
 #include "fields.h"
 
@@ -58,7 +59,7 @@ vmx_exit_point:					/* HOST_RIP; gpr[] is on the stack */
 	.endr
 	pop	0x38(%rdi)
 	.irp	r, eax, ecx, esi, r8d, r9d, r10d, r11d
-	xor	%\r, %\r			/* nothing of the guest's to speculate with; CF is 0 */
+	xor	%\r, %\r		/* nothing of the guest's to speculate with; CF is 0 */
 	.endr
 4:	pop	%rdi
 	pop	%rdx

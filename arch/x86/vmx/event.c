@@ -2,8 +2,8 @@
 /*
  * event.c: events into the guest: injection, what an exit interrupted, windows, and skipping.
  *
- * One event waits in v->event, in the VMCS's own form, and run.c hands it to the CPU with the entry.
- * An exit in the middle of a delivery puts it back (SDM 28.2.4), so none is lost.
+ * One event waits in v->event, in the VMCS's own form, and run.c hands it to the CPU with the
+ * entry. An exit in the middle of a delivery puts it back (SDM 28.2.4), so none is lost.
  */
 #include "decode.h"
 #include "vmx.h"
@@ -82,7 +82,10 @@ static void inject_exception(struct vmx_vcpu *v, const struct guest_event *event
 		v->event = EVENT_SHUTDOWN;
 		return;
 	}
-	/* A fault's saved image has RF set, so that a breakpoint on it does not hit twice; not a trap's. */
+	/*
+	 * A fault's saved image has RF set, so that a breakpoint on it does not hit twice; not a
+	 * trap's.
+	 */
 	if (merged != VECTOR_DB && merged != VECTOR_BP && merged != VECTOR_OF)
 		vmcs_write(VMCS_GUEST_RFLAGS, vmcs_read(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
 	vmx_queue_event(v, EVENT_TYPE_HARD | merged | (error ? EVENT_HAS_ERROR : 0),
@@ -137,8 +140,9 @@ bool vmx_in_64_bit_code(void)
 }
 
 /*
- * The shadow of STI and MOV SS ends with the instruction, RF too, and TF makes a #DB due after it (27.3.1.5
- * wants the two to agree). insn_len 0 is a CR write that the guest is to run again (cr.c): no step is due.
+ * The shadow of STI and MOV SS ends with the instruction, RF too, and TF makes a #DB due after it
+ * (27.3.1.5 wants the two to agree). insn_len 0 is a CR write that the guest is to run again
+ * (cr.c): no step is due.
  */
 void vmx_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit)
 {

@@ -6,8 +6,8 @@
  * words, whether the instruction's length is wanted, and who decodes the rest. A reason that no
  * control of ours turns on is HV_EXIT_UNKNOWN: hv stops that VM.
  *
- * Exits that concern nobody but this back end (a host interrupt, an exception that only needs to be given
- * back to the guest, CR8) are dealt with here and come out as HV_EXIT_INTERRUPT.
+ * Exits that concern nobody but this back end (a host interrupt, an exception that only needs to be
+ * given back to the guest, CR8) are dealt with here and come out as HV_EXIT_INTERRUPT.
  */
 #include "decode.h"
 #include "vmx.h"
@@ -29,8 +29,8 @@ static void on_external_interrupt(struct vmx_vcpu *v, struct hv_exit *exit)
 }
 
 /*
- * #DB as a fault or a trap: DR6 is ours to set when the exception exits (28.1). Whatever shadow there was is
- * over with it; left in place, the entry check of pending debug exceptions would fail.
+ * #DB as a fault or a trap: DR6 is ours to set when the exception exits (28.1). Whatever shadow
+ * there was is over with it; left in place, the entry check of pending debug exceptions would fail.
  */
 static void prepare_debug_exception(void)
 {
@@ -54,9 +54,9 @@ static void block_nmi_again(void)
 }
 
 /*
- * NMI and #MC are the host's: its own handlers run by INT, whose IRET also unblocks NMIs. #DB and #AC go
- * back to the guest, in place of the event whose delivery they interrupted, if any: both are benign, and
- * a fault's instruction raises it again.
+ * NMI and #MC are the host's: its own handlers run by INT, whose IRET also unblocks NMIs. #DB and
+ * #AC go back to the guest, in place of the event whose delivery they interrupted, if any: both are
+ * benign, and a fault's instruction raises it again.
  */
 static void on_exception(struct vmx_vcpu *v, struct hv_exit *exit)
 {
@@ -98,7 +98,8 @@ static void on_ept_violation(struct vmx_vcpu *v, struct hv_exit *exit)
 	u64 qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
 
 	vmx_requeue_event(v);
-	v->deadline = 0; /* a fault takes long, and the timer counts guest time only: arm it again */
+	/* A fault takes long, and the timer counts guest time only: arm it again. */
+	v->deadline = 0;
 	exit->raw.info1 = qualification;
 	exit->stage2.gpa.raw = vmcs_read(VMCS_GUEST_PHYSICAL_ADDRESS);
 	vmx_decode_ept_violation(qualification, &exit->stage2);
@@ -174,7 +175,10 @@ static void on_pml_full(struct vmx_vcpu *v, struct hv_exit *exit)
 		block_nmi_again();
 }
 
-/* A kick (run.c: it may have cleared the deadline), or one beyond what the timer can hold, ends no slice. */
+/*
+ * A kick (run.c: it may have cleared the deadline), or one beyond what the timer can hold, ends no
+ * slice.
+ */
 static void on_timer(struct vmx_vcpu *v, struct hv_exit *exit)
 {
 	if (!v->deadline || tsc_read() < v->deadline)

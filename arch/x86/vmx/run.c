@@ -2,11 +2,12 @@
 /*
  * run.c: one stay in the guest.
  *
- * Kicks: a CPU in its guest is kicked by NMI, because Bochs 2.7 does not exit for an external interrupt
- * when the guest was entered with interrupts off (an NMI exits always, there and in hardware). An
- * NMI is not held back by the hypervisor's own IF=0, so one that comes between the run loop's entry check and
- * VMRESUME would be lost. Hence the NMI handler sets a flag and turns the preemption timer of the current
- * VMCS to 0, with which the guest exits before its first instruction:
+ * Kicks: a CPU in its guest is kicked by NMI, because Bochs 2.7 does not exit for an external
+ * interrupt when the guest was entered with interrupts off (an NMI exits always, there and in
+ * hardware). An NMI is not held back by the hypervisor's own IF=0, so one that comes between the
+ * run loop's entry check and VMRESUME would be lost. Hence the NMI handler sets a flag and turns
+ * the preemption timer of the current VMCS to 0, with which the guest exits before its first
+ * instruction:
  *
  *     vmx_run                                       vmx_nmi (any time in the host)
  *     -------                                       -------------------------------
@@ -15,12 +16,14 @@
  *     enter ... exit
  *     if it was by NMI: handler, kicked = false
  *
- * An NMI before the test is seen by it; one after it has the last word on the timer, and leaves a flag that costs
- * one more early exit. Either way the deadline is forgotten, so that the timer is armed again.
+ * An NMI before the test is seen by it; one after it has the last word on the timer, and leaves a
+ * flag that costs one more early exit. Either way the deadline is forgotten, so that the timer is
+ * armed again.
  *
- * Slices: the timer is armed when the deadline changes, or after a second-level fault, and then counts on
- * through exits by itself ("save VMX-preemption timer value"), in guest time. Each entry compares the clock, so
- * a guest that exits a lot stops in time; one that first exits a lot and then never is late by what its exits cost, once.
+ * Slices: the timer is armed when the deadline changes, or after a second-level fault, and then
+ * counts on through exits by itself ("save VMX-preemption timer value"), in guest time. Each entry
+ * compares the clock, so a guest that exits a lot stops in time; one that first exits a lot and
+ * then never is late by what its exits cost, once.
  */
 #define LOG_THIS LOG_VMX
 
@@ -98,7 +101,10 @@ static __cold bool write_event(struct vmx_vcpu *v)
 	return true;
 }
 
-/* VMLAUNCH or VMRESUME itself failed: controls or host state, our bug. The VM ends, the host goes on. */
+/*
+ * VMLAUNCH or VMRESUME itself failed: controls or host state, our bug. The VM ends, the host goes
+ * on.
+ */
 static __cold void refused(struct hv_exit *exit)
 {
 	u64 error = vmcs_read(VMCS_INSTRUCTION_ERROR);
@@ -117,8 +123,8 @@ static __cold void outside(struct hv_exit *exit, enum hv_exit_reason reason)
 }
 
 /*
- * vmx_enter() gives back `vcpu` and `exit` in the registers it got them in, so nothing has to be kept in
- * registers or on the stack around it; it saves RBP.
+ * vmx_enter() gives back `vcpu` and `exit` in the registers it got them in, so nothing has to be
+ * kept in registers or on the stack around it; it saves RBP.
  */
 static __always_inline bool enter_failed(struct arch_vcpu **vcpu, struct hv_exit **exit,
 					 struct vmx_host *host)

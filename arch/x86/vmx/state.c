@@ -160,8 +160,8 @@ static void current_limits(struct vmx_limits *limits)
 }
 
 /*
- * PAE paging has four PDPTEs in the VMCS that come from guest memory, which no back end reads: set_state
- * can keep it, not begin it.
+ * PAE paging has four PDPTEs in the VMCS that come from guest memory, which no back end reads:
+ * set_state can keep it, not begin it.
  */
 static bool pdptes_known(struct arch_vcpu *vcpu, const struct guest_state *s)
 {
@@ -191,7 +191,9 @@ int vmx_set_state(struct arch_vcpu *vcpu, const struct guest_state *state)
 	before = vmx_borrow(v);
 	write_state(v, state);
 	vmx_return(v, before);
-	/* CR3 or CR0 may have changed under translations with our VPID, here or where it ran last. */
+	/*
+	 * CR3 or CR0 may have changed under translations with our VPID, here or where it ran last.
+	 */
 	if (v->loaded)
 		vmx_invvpid(INV_SINGLE, v->vpid);
 	else

@@ -13,8 +13,8 @@
  * page fault, arms no breakpoint and has no FPU code, so the guest's values may sit in them.
  *
  * Invariants: VMX-1 a VMCS is active on at most one CPU, because put clears it. VMX-2 a vCPU that
- * comes to a CPU it was not on last finds no translations of its own there, however old: its VPID and its
- * EPT root are flushed, which also covers recycled tags of vCPUs and tables that are gone.
+ * comes to a CPU it was not on last finds no translations of its own there, however old: its VPID
+ * and its EPT root are flushed, which also covers recycled tags of vCPUs and tables that are gone.
  */
 #include "vmx.h"
 #include <arch/cpu.h>
@@ -73,8 +73,9 @@ static unsigned switched_count(void)
 }
 
 /*
- * PAUSEs at most a gap apart are one loop; one that lasts longer than the window exits (SDM 25.6.13). The
- * gap is longer than a spin loop's body, the window longer than a lock is held by a CPU that runs.
+ * PAUSEs at most a gap apart are one loop; one that lasts longer than the window exits (SDM
+ * 25.6.13). The gap is longer than a spin loop's body, the window longer than a lock is held by a
+ * CPU that runs.
  */
 #define PLE_GAP	   128
 #define PLE_WINDOW 4096
@@ -91,8 +92,9 @@ static void write_controls(struct vmx_vcpu *v)
 	vmcs_write(VMCS_EXIT_CONTROLS, vmx_caps.control[ON_EXIT]);
 	vmcs_write(VMCS_ENTRY_CONTROLS, vmx_caps.control[ON_ENTRY]);
 	/*
-	 * #DB and #AC: delivered without an exit, a guest can make each delivery raise the next and the
-	 * CPU never comes back (CVE-2015-5307, CVE-2015-8104). #MC is the machine's, not the guest's.
+	 * #DB and #AC: delivered without an exit, a guest can make each delivery raise the next and
+	 * the CPU never comes back (CVE-2015-5307, CVE-2015-8104). #MC is the machine's, not the
+	 * guest's.
 	 */
 	vmcs_write(VMCS_EXCEPTION_BITMAP, BIT(VECTOR_DB) | BIT(VECTOR_AC) | BIT(VECTOR_MC));
 	vmcs_write(VMCS_PAGE_FAULT_MASK, 0);

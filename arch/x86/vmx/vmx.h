@@ -11,11 +11,14 @@
 #include <lib/types.h>
 
 /*
- * CR0 bits whose value in hardware is not the guest's: NE because VMX wants it set, CD and NW because
- * they would slow or break the caches for everybody. The guest sees its own in the read shadow.
+ * CR0 bits whose value in hardware is not the guest's: NE because VMX wants it set, CD and NW
+ * because they would slow or break the caches for everybody. The guest sees its own in the read
+ * shadow.
  */
 #define CR0_OWNED (CR0_NE | CR0_CD | CR0_NW)
-/* CR4: VMXE because VMX wants it set, MCE because a machine check must exit and not shut us down. */
+/*
+ * CR4: VMXE because VMX wants it set, MCE because a machine check must exit and not shut us down.
+ */
 #define CR4_OWNED (CR4_VMXE | CR4_MCE)
 /* What a guest may set, as far as the CPU has it; everything else in CR4 is ours, and #GP. */
 #define CR4_GUEST                                                                                 \
@@ -56,8 +59,8 @@ enum vmx_switched_msr {
 #define EVENT_SHUTDOWN BIT(30)
 
 /*
- * What entry.S knows of the VMCS: HOST_RSP as last written, 0 after VMCLEAR; and whether it is launched,
- * VMRESUME and not VMLAUNCH.
+ * What entry.S knows of the VMCS: HOST_RSP as last written, 0 after VMCLEAR; and whether it is
+ * launched, VMRESUME and not VMLAUNCH.
  */
 struct vmx_host {
 	u64 rsp;
@@ -134,7 +137,7 @@ extern const char vmx_exit_point[];
  * exit.c: one line for each basic exit reason (SDM appendix C), all of them named.
  *
  * reason	in hv's words
- * kind		an instruction that hv carries out: its length is all there is to tell; or another exit
+ * kind		an instruction that hv carries out (only its length is to be told), or another exit
  * decode	of another exit: fills in the rest, or deals with it altogether; may be NULL
  */
 struct vmx_exit_info {
