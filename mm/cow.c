@@ -85,7 +85,7 @@ int cow_look(struct addrspace *as, struct gfn gfn, struct cow_look *out)
 /* The PTE, if it is still what was looked at, else NULL. LOCK_MMU. */
 static ppte_t *unchanged(struct addrspace *as, struct gfn gfn, const struct cow_look *look)
 {
-	ppte_t *slot = primary_find(&as->primary, gfn);
+	ppte_t *slot = gfn.raw >> PRIMARY_GFN_BITS ? NULL : primary_find(&as->primary, gfn);
 
 	return slot && !((*slot ^ look->pte) & ~PPTE_YOUNG) ? slot : NULL;
 }
@@ -160,19 +160,14 @@ int cow_share_zero(struct addrspace *as, struct gfn gfn, const struct cow_look *
 	return err ? err : share(as, gfn, look, PPTE_ZERO, zero);
 }
 
-static bool is_shared(ppte_t pte)
-{
-	return ppte_state(pte) == PPTE_SHARED || ppte_state(pte) == PPTE_ZERO;
-}
-
 /* Looks at the page and, if it is shared, holds its frame. *pte is 0 when there is nothing to break. */
-static int hold_shared(struct addrspace *as, struct gfn gfn, ppte_t *pte)
+static int hold_shared(struct addrspace *as, const ppte_t *slot, ppte_t *pte)
 {
 	int err = 0;
 
 	spin_lock(&as->lock);
-	*pte = primary_load(&as->primary, gfn);
-	if (!is_shared(*pte))
+	*pte = *slot;
+	if (!ppte_shared(*pte))
 		*pte = 0;
 	else if (!(*pte & PPTE_WRITE))
 		err = ERR_PERMISSION;
@@ -204,20 +199,18 @@ static int copy_of(ppte_t pte, struct mfn *fresh)
 }
 
 /* Swaps the shared frame for `fresh`, unless the page changed meanwhile: then *used stays false. */
-static int install_copy(struct addrspace *as, struct gfn gfn, ppte_t pte, struct mfn fresh,
-			bool *used)
+static int install_copy(struct addrspace *as, struct gfn gfn, ppte_t *slot, ppte_t pte,
+			struct mfn fresh, bool *used)
 {
 	const u64 flags = PPTE_WRITE | PPTE_SOFT_DIRTY | PPTE_YOUNG;
 	struct update update;
-	ppte_t *slot;
 	int err = update_begin(&update, as, EVENT_COW_BREAK, only(gfn), 0);
 
 	if (err)
 		return err;
-	slot = primary_find(&as->primary, gfn);
 	*used = !((*slot ^ pte) & ~PPTE_YOUNG);
 	if (*used) {
-		CHECK(!rmap_add(fresh, as->id, gfn));
+		rmap_first(fresh, as->id, gfn);
 		if (ppte_state(pte) == PPTE_SHARED)
 			rmap_remove(ppte_mfn(pte), as->id, gfn);
 		update_set(&update, gfn, slot,
@@ -227,22 +220,29 @@ static int install_copy(struct addrspace *as, struct gfn gfn, ppte_t pte, struct
 	return 0;
 }
 
-int cow_break(struct addrspace *as, struct gfn gfn)
+int space_break(struct addrspace *as, struct gfn gfn, ppte_t *slot)
 {
 	struct mfn fresh;
 	bool used = false;
 	ppte_t pte;
-	int err = hold_shared(as, gfn, &pte);
+	int err = hold_shared(as, slot, &pte);
 
 	if (err || !pte)
 		return err;
 	err = copy_of(pte, &fresh);
 	if (!err) {
 		RACE_POINT("cow: copied");
-		err = install_copy(as, gfn, pte, fresh, &used);
+		err = install_copy(as, gfn, slot, pte, fresh, &used);
 		if (!used)
 			frame_free(fresh, 0);
 	}
 	release_shared(pte);
 	return err;
+}
+
+int cow_break(struct addrspace *as, struct gfn gfn)
+{
+	ppte_t *slot = gfn.raw >> PRIMARY_GFN_BITS ? NULL : primary_find(&as->primary, gfn);
+
+	return slot ? space_break(as, gfn, slot) : 0;
 }

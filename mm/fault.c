@@ -49,39 +49,64 @@ static enum fault_outcome outcome_of(int err)
 	}
 }
 
-int space_resolve(struct addrspace *as, struct gfn gfn, unsigned access, ppte_t *pte)
+/* May a secondary allow `access` as the PTE is? */
+static bool allows(ppte_t pte, unsigned access)
 {
+	return ppte_backed(pte) && (!(access & HV_WRITE) || (ppte_rights(pte) & PT_WRITE));
+}
+
+/* Does what a guest's access does to a page that does not allow it yet. */
+static int bring_about(struct addrspace *as, struct gfn gfn, ppte_t *slot, ppte_t pte)
+{
+	if (ppte_state(pte) == PPTE_ABSENT)
+		return space_back(as, gfn);
+	if (ppte_shared(pte))
+		return space_break(as, gfn, slot);
+	return space_make_writable(as, gfn);
+}
+
+int space_resolve(struct addrspace *as, struct gfn gfn, unsigned access, ppte_t *pte,
+		  const struct invalidate_log *again, u64 *word)
+{
+	ppte_t *slot;
+
 	if (unlikely(gfn.raw >> PRIMARY_GFN_BITS))
 		return ERR_RANGE;
+	slot = primary_find(&as->primary, gfn);
 	for (;;) {
 		int err;
 
-		*pte = primary_load(&as->primary, gfn);
-		if (ppte_state(*pte) == PPTE_ABSENT)
-			err = space_back(as, gfn);
-		else if ((access & HV_WRITE) && !(ppte_rights(*pte) & PT_WRITE))
-			err = space_make_writable(as, gfn);
-		else
+		*pte = slot ? ck_pr_load_64(slot) : 0;
+		if (likely(allows(*pte, access)))
 			return 0;
+		err = bring_about(as, gfn, slot, *pte);
 		if (err)
 			return err;
+		if (again)
+			*word = invalidate_read(again);
+		if (!slot)
+			slot = primary_find(&as->primary, gfn);
 	}
 }
 
-/* One pass of the picture above. */
-static enum fault_outcome try_once(struct stage2 *s2, struct gfn gfn, unsigned access)
+/*
+ * One pass of the picture above. What the fault itself brought about, a break of sharing, moved the sequence too. In mode
+ * `reenter` that counts as a race, as in KVM; in mode `inplace` the sequence is read again behind it.
+ */
+static enum fault_outcome try_once(struct stage2 *s2, struct gfn gfn, unsigned access, bool inplace)
 {
-	u64 word = invalidate_read(&s2->log);
+	u64 word = invalidate_read(&s2->log), first = word;
 	enum fault_outcome outcome;
 	ppte_t pte;
 	int err;
 
 	RACE_POINT("fault: sequence read");
-	err = space_resolve(s2->as, gfn, access, &pte);
+	err = space_resolve(s2->as, gfn, access, &pte, inplace ? &s2->log : NULL, &word);
 	if (unlikely(err))
 		return outcome_of(err);
 	RACE_POINT("fault: resolved");
 	spin_lock(&s2->as->lock);
+	s2->counters.retries += word != first;
 	if (invalidate_check(&s2->log, word, gfn) == INVALIDATE_CLEAN)
 		outcome = stage2_install(s2, gfn, pte, access);
 	else
@@ -92,12 +117,11 @@ static enum fault_outcome try_once(struct stage2 *s2, struct gfn gfn, unsigned a
 
 enum fault_outcome fault_handle(struct stage2 *s2, struct gpa gpa, unsigned access)
 {
+	bool inplace = ck_pr_load_32(&s2->as->retry) == RETRY_INPLACE;
 	struct gfn gfn = gpa_to_gfn(gpa);
 	enum fault_outcome outcome;
 
-	while ((outcome = try_once(s2, gfn, access)) == FAULT_RACED) {
-		if (ck_pr_load_32(&s2->as->retry) == RETRY_REENTER)
-			break;
+	while ((outcome = try_once(s2, gfn, access, inplace)) == FAULT_RACED && inplace) {
 		ck_pr_inc_64(&s2->counters.retries);
 		arch_cpu_relax();
 	}

@@ -231,7 +231,8 @@ static int miss(struct guest_cache *cache, struct gfn gfn, bool write)
 	u64 word = invalidate_read(&cache->log);
 	bool raced;
 	ppte_t pte;
-	int err = space_resolve(cache->as, gfn, write ? HV_WRITE : HV_READ, &pte);
+	int err =
+		space_resolve(cache->as, gfn, write ? HV_WRITE : HV_READ, &pte, &cache->log, &word);
 
 	RACE_POINT("guest_cache: resolved");
 	if (err && err != ERR_BUSY)

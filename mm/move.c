@@ -32,7 +32,7 @@ static void swap_frame(struct update *update, struct gfn gfn, ppte_t *slot, stru
 	u64 flags = *slot & ~(PPTE_STATE | PPTE_MFN | PPTE_GUARD | PPTE_LIFTS);
 
 	rmap_remove(ppte_mfn(*slot), id, gfn);
-	CHECK(!rmap_add(fresh, id, gfn));
+	rmap_first(fresh, id, gfn);
 	update_set(update, gfn, slot, ppte_make(PPTE_PRIVATE, fresh, flags | ppte_lifted(*slot)));
 }
 

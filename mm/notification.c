@@ -31,16 +31,15 @@ static int found(struct subscription *sub, void *argument)
 	return 1;
 }
 
-/* Picks the lists of this notification out of the view. */
-static void plan(struct notification *note)
+/* Takes the view's plan for the event, and what of it depends on the range. */
+static void take_plan(struct notification *note)
 {
-	enum notify_event event = note->range.event;
-	const struct notify_rule *rule = policy_rule(note->policy, event);
+	const struct notify_plan *plan = &note->view->plan[note->range.event];
 
-	note->rule = rule->flags;
-	note->start = view_list(note->view, rule->start, event);
-	note->change = view_list(note->view, rule->change, event);
-	note->after = view_list(note->view, rule->after, event);
+	note->start = plan->start;
+	note->change = plan->change;
+	note->after = plan->after;
+	note->rule = plan->rule;
 	if (note->rule & RULE_TAGGED)
 		note->range.flags |= NOTIFY_HANDED;
 	if (note->rule & RULE_UNLESS_UNANIMOUS) {
@@ -109,22 +108,18 @@ static void end_list(struct notification *note, const struct notify_list *list)
 	view_visit(list, note->range.range, end_one, &bracket);
 }
 
-static struct notifier_counters *counters_of(const struct notification *note)
-{
-	return &note->notifier->counters[note->policy->index][note->range.event];
-}
-
 int notification_begin_wanted(struct notification *note)
 {
 	struct notifier *notifier = note->notifier;
+	struct notifier_counters *counters;
 	int err = 0;
 
 	reader_enter(notifier);
 	note->view = ck_pr_load_ptr(&notifier->view);
-	note->policy = ck_pr_load_ptr(&notifier->policy);
-	plan(note);
-	ck_pr_inc_64(&counters_of(note)->notifications);
-	ck_pr_add_64(&counters_of(note)->gfns, gfn_range_frames(note->range.range));
+	take_plan(note);
+	counters = &notifier->counters[note->view->policy->index][note->range.event];
+	ck_pr_inc_64(&counters->notifications);
+	ck_pr_add_64(&counters->gfns, gfn_range_frames(note->range.range));
 	if (note->start)
 		err = start_list(note, note->start);
 	if (err)
@@ -147,40 +142,37 @@ void notification_change(struct notification *note, const struct pte_change *cha
 			 unsigned count, unsigned flags)
 {
 	struct notify_change change = {&note->range, changes, count, flags};
+	const struct notify_list *list = note->change;
 	struct gfn_range span;
 
-	if (!note->view || !note->change)
+	if (!note->view || !list)
 		return;
 	if (note->rule & RULE_ESTABLISH)
 		change.flags |= CHANGE_ESTABLISH;
+	if (list->whole_count == 1 && !list->interval_count) {
+		change_one(list->whole[0], &change);
+		return;
+	}
 	span = (struct gfn_range){changes[0].gfn, gfn_add(changes[count - 1].gfn, 1)};
-	view_visit(note->change, span, change_one, &change);
+	view_visit(list, span, change_one, &change);
 }
 
-void notification_end(struct notification *note)
+void notification_end_wanted(struct notification *note)
 {
-	if (note->view && note->start)
-		end_list(note, note->start);
+	end_list(note, note->start);
 }
 
 /* The primary has changed already, so nobody may refuse any more: they may wait as long as they must. */
-void notification_after(struct notification *note)
+void notification_after_wanted(struct notification *note)
 {
-	if (!note->view || !note->after)
-		return;
 	note->range.flags &= ~NOTIFY_NOBLOCK;
 	CHECK(!start_list(note, note->after));
 	end_list(note, note->after);
 }
 
-void notification_done(struct notification *note)
+void notification_done_wanted(struct notification *note)
 {
-	struct notifier *notifier = note->notifier;
-
-	if (note->view)
-		reader_leave(notifier);
-	else
-		ck_pr_inc_64(&notifier->unwanted[note->range.event]);
+	reader_leave(note->notifier);
 }
 
 static int sync_one(struct subscription *sub, void *argument)
@@ -201,7 +193,7 @@ static void visit_all(struct notifier *notifier, struct gfn_range range, enum no
 
 	reader_enter(notifier);
 	view = ck_pr_load_ptr(&notifier->view);
-	if (view && event < EVENTS && notifier->policy->masked)
+	if (view && event < EVENTS && view->policy->masked)
 		view_visit(&view->drop[event], range, visit, argument);
 	else if (view)
 		view_visit(&view->all, range, visit, argument);

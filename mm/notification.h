@@ -26,7 +26,6 @@
 struct notification {
 	struct notifier *notifier;
 	struct notify_range range;
-	const struct notifier_policy *policy;
 	const struct notifier_view *view;
 	const struct notify_list *start, *change, *after;
 	unsigned rule;
@@ -38,35 +37,63 @@ static inline bool notification_inside(const struct notifier *notifier)
 	return ck_pr_load_64(&notifier->reading[arch_cpu_id()].count) & 1;
 }
 
+static inline bool notification_wanted(const struct notifier *notifier, enum notify_event event)
+{
+	return ck_pr_load_64(&notifier->wanted) & BIT(event);
+}
+
 int notification_begin_wanted(struct notification *note) __must_check;
 
-/* notifier and range are filled in. ERR_REENTRANT, ERR_WOULD_BLOCK (NOTIFY_NOBLOCK only). */
-static inline __must_check int notification_begin(struct notification *note)
+/*
+ * note->notifier and note->range are filled in; they are given again because what nobody wants shall cost next to nothing.
+ * ERR_REENTRANT, ERR_WOULD_BLOCK (NOTIFY_NOBLOCK only).
+ */
+static inline __must_check int notification_begin(struct notification *note,
+						  const struct notifier *notifier,
+						  enum notify_event event)
 {
-	struct notifier *notifier = note->notifier;
-
 	if (unlikely(notification_inside(notifier)))
 		return ERR_REENTRANT;
-	if (ck_pr_load_32(&notifier->wanted) & BIT(note->range.event))
+	if (notification_wanted(notifier, event))
 		return notification_begin_wanted(note);
 	note->view = NULL;
-	note->rule = 0;
 	return 0;
 }
 
 /* Nobody wanted it; is that still so? LOCK_MMU. */
-static inline bool notification_confirm(const struct notification *note)
+static inline bool notification_confirm(const struct notification *note,
+					const struct notifier *notifier, enum notify_event event)
 {
-	return note->view || !(ck_pr_load_32(&note->notifier->wanted) & BIT(note->range.event));
+	return !notification_wanted(notifier, event) || note->view;
 }
 
 /* Hands new PTEs to the change list. flags: enum change_flags, beside what the rule adds. LOCK_MMU. */
 void notification_change(struct notification *note, const struct pte_change *changes,
 			 unsigned count, unsigned flags);
 
-void notification_end(struct notification *note);
-void notification_after(struct notification *note);
-void notification_done(struct notification *note);
+void notification_end_wanted(struct notification *note);
+void notification_after_wanted(struct notification *note);
+void notification_done_wanted(struct notification *note);
+
+static inline void notification_end(struct notification *note)
+{
+	if (note->view && note->start)
+		notification_end_wanted(note);
+}
+
+static inline void notification_after(struct notification *note)
+{
+	if (note->view && note->after)
+		notification_after_wanted(note);
+}
+
+static inline void notification_done(struct notification *note)
+{
+	if (note->view)
+		notification_done_wanted(note);
+	else
+		ck_pr_inc_64(&note->notifier->unwanted[note->range.event]);
+}
 
 /* Has put-off flushes carried out. LOCK_MMU. */
 void notifier_sync(struct notifier *notifier);

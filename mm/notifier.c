@@ -71,13 +71,6 @@ static void wait_for_readers(struct notifier *notifier)
 	}
 }
 
-static void update_wanted(struct notifier *notifier)
-{
-	u32 wanted = notifier->policy->masked ? notifier->view->wanted : EVENTS_ALL;
-
-	ck_pr_store_32(&notifier->wanted, notifier->count ? wanted : 0);
-}
-
 /* Makes the spare, which holds `count` subscriptions, the view in force; nobody reads the old one when it returns. */
 static void publish(struct notifier *notifier, unsigned count)
 {
@@ -86,7 +79,7 @@ static void publish(struct notifier *notifier, unsigned count)
 	notifier->count = count;
 	ck_pr_fence_store();
 	ck_pr_store_ptr(&notifier->view, notifier->spare);
-	update_wanted(notifier);
+	ck_pr_store_64(&notifier->wanted, notifier->view->wanted);
 	spin_lock(notifier->mmu_lock);
 	spin_unlock(notifier->mmu_lock);
 	wait_for_readers(notifier);
@@ -137,9 +130,9 @@ static int grow(struct notifier *notifier)
 	if (old_view) {
 		struct subscription **subs = (struct subscription **)spare;
 
-		view_build(view, subs, copy_subs(notifier, subs, NULL));
+		view_build(view, notifier->policy, subs, copy_subs(notifier, subs, NULL));
 	} else {
-		view_build(view, NULL, 0);
+		view_build(view, notifier->policy, NULL, 0);
 	}
 	notifier->spare = view;
 	publish(notifier, notifier->count);
@@ -185,7 +178,7 @@ int notifier_subscribe(struct notifier *notifier, struct subscription *sub)
 		unsigned count = copy_subs(notifier, subs, NULL);
 
 		count = insert_sorted(subs, count, sub);
-		view_build(notifier->spare, subs, count);
+		view_build(notifier->spare, notifier->policy, subs, count);
 		publish(notifier, count);
 	}
 	spin_unlock(&notifier->lock);
@@ -205,7 +198,7 @@ int notifier_unsubscribe(struct notifier *notifier, struct subscription *sub)
 		subs = scratch(notifier);
 		count = copy_subs(notifier, subs, sub);
 		if (count < notifier->count) {
-			view_build(notifier->spare, subs, count);
+			view_build(notifier->spare, notifier->policy, subs, count);
 			publish(notifier, count);
 			err = 0;
 		}
@@ -217,9 +210,15 @@ int notifier_unsubscribe(struct notifier *notifier, struct subscription *sub)
 
 void notifier_set_policy(struct notifier *notifier, const struct notifier_policy *policy)
 {
+	CHECK(!notification_inside(notifier));
 	spin_lock(&notifier->lock);
 	ck_pr_store_ptr(&notifier->policy, policy);
-	if (notifier->view)
-		update_wanted(notifier);
+	if (notifier->view) {
+		struct subscription **subs = scratch(notifier);
+		unsigned count = copy_subs(notifier, subs, NULL);
+
+		view_build(notifier->spare, policy, subs, count);
+		publish(notifier, count);
+	}
 	spin_unlock(&notifier->lock);
 }

@@ -90,27 +90,9 @@ static void fill(struct notifier_view *view, struct notify_list *list,
 	fill_reach(list, 0, list->interval_count);
 }
 
-void view_build(struct notifier_view *view, struct subscription *const *subs, unsigned count)
-{
-	view->used = 0;
-	view->wanted = 0;
-	fill(view, &view->all, subs, count, (struct membership){LIST_ALL, 0});
-	fill(view, &view->lacking, subs, count, (struct membership){LIST_LACKING, 0});
-	fill(view, &view->changers, subs, count, (struct membership){LIST_CHANGERS, 0});
-	for (unsigned event = 0; event < EVENTS; event++) {
-		u32 bit = BIT(event);
-
-		fill(view, &view->drop[event], subs, count,
-		     (struct membership){LIST_WANT_DROP, bit});
-		fill(view, &view->change[event], subs, count,
-		     (struct membership){LIST_WANT_CHANGE, bit});
-	}
-	for (unsigned i = 0; i < count; i++)
-		view->wanted |= subs[i]->want_drop | subs[i]->want_change;
-}
-
-const struct notify_list *view_list(const struct notifier_view *view, enum notify_list_name name,
-				    enum notify_event event)
+/* The list that a rule names. */
+static const struct notify_list *list_named(const struct notifier_view *view, unsigned name,
+					    enum notify_event event)
 {
 	switch (name) {
 	case LIST_ALL:
@@ -126,6 +108,56 @@ const struct notify_list *view_list(const struct notifier_view *view, enum notif
 	default:
 		return NULL;
 	}
+}
+
+static unsigned members(const struct notify_list *list)
+{
+	return list ? list->whole_count + list->interval_count : 0;
+}
+
+/* A list without members is no list. */
+static const struct notify_list *unless_empty(const struct notify_list *list)
+{
+	return members(list) ? list : NULL;
+}
+
+/*
+ * One who is handed new frames alone keeps his own CPUs apart (struct subscriber_ops, change), so handing over in two
+ * steps is for two and more; unless somebody drops in between.
+ */
+static void make_plan(struct notifier_view *view, enum notify_event event)
+{
+	const struct notify_rule *rule = policy_rule(view->policy, event);
+	struct notify_plan *plan = &view->plan[event];
+
+	plan->rule = rule->flags;
+	plan->start = unless_empty(list_named(view, rule->start, event));
+	plan->change = unless_empty(list_named(view, rule->change, event));
+	plan->after = unless_empty(list_named(view, rule->after, event));
+	if (members(plan->change) < 2 && !plan->after)
+		plan->rule &= ~(RULE_TWO_STEPS | RULE_WAIT_AFTER);
+}
+
+void view_build(struct notifier_view *view, const struct notifier_policy *policy,
+		struct subscription *const *subs, unsigned count)
+{
+	view->policy = policy;
+	view->used = 0;
+	view->wanted = policy->masked || !count ? 0 : EVENTS_ALL;
+	fill(view, &view->all, subs, count, (struct membership){LIST_ALL, 0});
+	fill(view, &view->lacking, subs, count, (struct membership){LIST_LACKING, 0});
+	fill(view, &view->changers, subs, count, (struct membership){LIST_CHANGERS, 0});
+	for (unsigned event = 0; event < EVENTS; event++) {
+		u32 bit = BIT(event);
+
+		fill(view, &view->drop[event], subs, count,
+		     (struct membership){LIST_WANT_DROP, bit});
+		fill(view, &view->change[event], subs, count,
+		     (struct membership){LIST_WANT_CHANGE, bit});
+		make_plan(view, event);
+	}
+	for (unsigned i = 0; i < count; i++)
+		view->wanted |= subs[i]->want_drop | subs[i]->want_change;
 }
 
 struct search {

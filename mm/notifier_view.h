@@ -21,12 +21,21 @@ struct notify_list {
 	unsigned whole_count, interval_count;
 };
 
+/* What the policy does with an event, worked out beforehand: its rule's lists, NULL for none, and its flags. */
+struct notify_plan {
+	const struct notify_list *start, *change, *after;
+	unsigned rule;
+};
+
 /*
+ * policy, plan	under which, and how, each event is told
+ * wanted	events that somebody must be told of
  * lists	what policy.h names; `drop` and `change` by event
- * wanted	events for which drop or change is not empty
- * room		of the arena that follows, in bytes
+ * used		words of the arena, where the lists' members are
  */
 struct notifier_view {
+	const struct notifier_policy *policy;
+	struct notify_plan plan[EVENTS];
 	struct notify_list all, lacking, changers;
 	struct notify_list drop[EVENTS], change[EVENTS];
 	u32 wanted;
@@ -37,12 +46,9 @@ struct notifier_view {
 /* How many subscriptions a view of 2^order pages has room for. */
 unsigned view_capacity(unsigned order);
 
-/* Fills `view` with `subs`, which are sorted by start. */
-void view_build(struct notifier_view *view, struct subscription *const *subs, unsigned count);
-
-/* The list that a rule names; LIST_NONE: NULL. */
-const struct notify_list *view_list(const struct notifier_view *view, enum notify_list_name name,
-				    enum notify_event event);
+/* Fills `view` with `subs`, which are sorted by start, for notifications under `policy`. */
+void view_build(struct notifier_view *view, const struct notifier_policy *policy,
+		struct subscription *const *subs, unsigned count);
 
 /* Calls `visit` for each subscription of the list that overlaps the range, always in the same order; ends at non-zero. */
 typedef int (*view_visitor)(struct subscription *sub, void *argument);

@@ -35,7 +35,7 @@ LOCK_UNCHECKED static int back_locked(struct addrspace *as, struct gfn gfn, stru
 	err = primary_make(&as->primary, gfn, &place);
 	if (err || ppte_state(*place) != PPTE_ABSENT)
 		return err;
-	CHECK(!rmap_add(mfn, as->id, gfn));
+	rmap_first(mfn, as->id, gfn);
 	primary_store(&as->primary, gfn, place, fresh_pte(slot, mfn));
 	*used = true;
 	return 0;

@@ -79,15 +79,28 @@ static u64 *directory_entry(const struct primary *primary, struct gfn gfn, unsig
 	return entry_at(page, gfn, level);
 }
 
+static void unmark(struct primary *primary, struct gfn gfn)
+{
+	for (unsigned level = MAX_MARKED; level; level--) {
+		u64 *entry = directory_entry(primary, gfn, level);
+
+		if (*entry & UNIFORM) {
+			ck_pr_store_64(entry, *entry & ~UNIFORM);
+			primary->marks--;
+		}
+	}
+}
+
+static void mark(struct primary *primary, u64 *entry)
+{
+	primary->marks += !(*entry & UNIFORM);
+	ck_pr_store_64(entry, *entry | UNIFORM);
+}
+
 void primary_store(struct primary *primary, struct gfn gfn, ppte_t *slot, ppte_t value)
 {
-	if ((*slot ^ value) & ~NO_MATTER)
-		for (unsigned level = MAX_MARKED; level; level--) {
-			u64 *entry = directory_entry(primary, gfn, level);
-
-			if (*entry & UNIFORM)
-				ck_pr_store_64(entry, *entry & ~UNIFORM);
-		}
+	if (unlikely(primary->marks) && ((*slot ^ value) & ~NO_MATTER))
+		unmark(primary, gfn);
 	ck_pr_store_64(slot, value);
 }
 
@@ -113,6 +126,8 @@ ppte_t *primary_next(const struct primary *primary, struct gfn *gfn, struct gfn 
 
 unsigned primary_uniform(const struct primary *primary, struct gfn gfn, unsigned max)
 {
+	if (!primary->marks)
+		return 0;
 	for (unsigned level = MIN(max, MAX_MARKED); level; level--)
 		if (*directory_entry(primary, gfn, level) & UNIFORM)
 			return level;
@@ -158,8 +173,8 @@ void primary_mark_uniform(struct primary *primary, struct gfn gfn)
 
 	if (!leaf_uniform(entry_page(*entry)))
 		return;
-	ck_pr_store_64(entry, *entry | UNIFORM);
+	mark(primary, entry);
 	entry = directory_entry(primary, gfn, 2);
 	if (directory_uniform(entry_page(*entry)))
-		ck_pr_store_64(entry, *entry | UNIFORM);
+		mark(primary, entry);
 }

@@ -81,6 +81,12 @@ static inline u64 ppte_lifted(ppte_t pte)
 	return (pte + PPTE_LIFT) & PPTE_LIFTS;
 }
 
+/* Backed by a frame that others may use too: a write breaks the sharing. */
+static inline bool ppte_shared(ppte_t pte)
+{
+	return ppte_state(pte) == PPTE_SHARED || ppte_state(pte) == PPTE_ZERO;
+}
+
 /* A frame, or a device, stands behind it. */
 static inline bool ppte_backed(ppte_t pte)
 {
@@ -106,25 +112,31 @@ static inline unsigned ppte_rights(ppte_t pte)
 struct primary {
 	u64 *root; /* [I] */
 	u64 pages; /* [m] radix pages, the root included */
+	u64 marks; /* [m] entries with UNIFORM */
 };
 
 /* ERR_NO_MEMORY. fini frees the radix pages; PTEs are not looked at. */
 int primary_init(struct primary *primary) __must_check;
 void primary_fini(struct primary *primary);
 
-/* The PTE's place, or NULL when its leaf page does not exist (the gfn is absent). No lock. */
+/* The page an entry names; NULL for none. */
+static inline u64 *primary_page(const u64 *page, struct gfn gfn, unsigned level)
+{
+	u64 entry = ck_pr_load_64(&page[(gfn.raw >> (LEVEL_BITS * level)) & 511]);
+
+	return (u64 *)(uintptr_t)ALIGN_DOWN(entry, PAGE_SIZE);
+}
+
+/* The PTE's place, or NULL when its leaf page does not exist (the gfn is absent). No lock. Places never go away. */
 static inline ppte_t *primary_find(const struct primary *primary, struct gfn gfn)
 {
-	u64 *page = primary->root;
+	u64 *page = primary_page(primary->root, gfn, 3);
 
-	for (unsigned level = PRIMARY_LEVELS - 1; level; level--) {
-		u64 entry = ck_pr_load_64(&page[(gfn.raw >> (LEVEL_BITS * level)) & 511]);
-
-		if (!entry)
-			return NULL;
-		page = (u64 *)(uintptr_t)ALIGN_DOWN(entry, PAGE_SIZE);
-	}
-	return &page[gfn.raw & 511];
+	if (likely(page))
+		page = primary_page(page, gfn, 2);
+	if (likely(page))
+		page = primary_page(page, gfn, 1);
+	return likely(page) ? &page[gfn.raw & 511] : NULL;
 }
 
 /* The PTE's value; 0 (absent) where there is no leaf page. No lock. gfn is below

@@ -11,14 +11,13 @@
 #include "pool.h"
 
 #define INLINE	   1ull
-#define GFN_BITS   36
 #define LOCKS	   16
-#define KEY(s, g)  ((u64)(s) << GFN_BITS | (g).raw)
-#define KEY_GFN(k) ((struct gfn){(k)&BITS(GFN_BITS - 1, 0)})
+#define KEY(s, g)  ((u64)(s) << RMAP_GFN_BITS | (g).raw)
+#define KEY_GFN(k) ((struct gfn){(k)&BITS(RMAP_GFN_BITS - 1, 0)})
 
 struct rmap_node {
 	RB_ENTRY(rmap_node) entry;
-	u64 key; /* space << GFN_BITS | gfn */
+	u64 key; /* space << RMAP_GFN_BITS | gfn */
 };
 
 /* How many users a chained frame has, and their tree. */
@@ -49,6 +48,12 @@ static struct spinlock *lock_of(struct mfn mfn)
 	return &locks[mfn.raw % LOCKS];
 }
 
+/* Three users or more. */
+static bool is_chained(const struct frame *frame)
+{
+	return frame->link && !(frame->link & INLINE);
+}
+
 static struct rmap_chain *chain_of(const struct frame *frame)
 {
 	return (struct rmap_chain *)(uintptr_t)frame->link;
@@ -76,7 +81,14 @@ static void chain_delete(struct rmap_chain *chain, struct rmap_node *node)
 	pool_free(&nodes, node);
 }
 
-/* The second user comes: the inline one moves into a chain. */
+static void chain_free(struct rmap_chain *chain)
+{
+	while (chain->count)
+		chain_delete(chain, RB_ROOT(&chain->tree));
+	pool_free(&chains, chain);
+}
+
+/* The third user comes: the two inline ones move into a chain. */
 static int make_chain(struct frame *frame, u64 key)
 {
 	struct rmap_chain *chain;
@@ -89,11 +101,11 @@ static int make_chain(struct frame *frame, u64 key)
 	RB_INIT(&chain->tree);
 	err = chain_insert(chain, frame->owner >> 1);
 	if (!err)
+		err = chain_insert(chain, frame->link >> 1);
+	if (!err)
 		err = chain_insert(chain, key);
 	if (err) {
-		if (chain->count)
-			chain_delete(chain, RB_ROOT(&chain->tree));
-		pool_free(&chains, chain);
+		chain_free(chain);
 		return err;
 	}
 	frame->link = (uintptr_t)chain;
@@ -108,44 +120,58 @@ int rmap_add(struct mfn mfn, u16 space, struct gfn gfn)
 	int err = 0;
 
 	spin_lock(lock_of(mfn));
-	if (frame->link)
+	if (is_chained(frame))
 		err = chain_insert(chain_of(frame), key);
-	else if (frame->owner)
-		err = make_chain(frame, key);
-	else
+	else if (!frame->owner)
 		frame->owner = key << 1 | INLINE;
+	else if (!frame->link)
+		frame->link = key << 1 | INLINE;
+	else
+		err = make_chain(frame, key);
 	spin_unlock(lock_of(mfn));
 	return err;
 }
 
-/* One user is left: back into the record. */
+/* Two users are left: back into the record. */
 static void unmake_chain(struct frame *frame)
 {
 	struct rmap_chain *chain = chain_of(frame);
-	struct rmap_node *last = RB_ROOT(&chain->tree);
 
-	frame->owner = last->key << 1 | INLINE;
+	frame->owner = RB_MIN(rmap_tree, &chain->tree)->key << 1 | INLINE;
+	frame->link = RB_MAX(rmap_tree, &chain->tree)->key << 1 | INLINE;
+	chain_free(chain);
+}
+
+static void remove_chained(struct frame *frame, u64 key)
+{
+	struct rmap_chain *chain = chain_of(frame);
+	struct rmap_node want = {.key = key}, *node = RB_FIND(rmap_tree, &chain->tree, &want);
+
+	CHECK(node);
+	chain_delete(chain, node);
+	if (chain->count == 2)
+		unmake_chain(frame);
+}
+
+static void remove_inline(struct frame *frame, u64 key)
+{
+	u64 word = key << 1 | INLINE;
+
+	CHECK(frame->owner == word || frame->link == word);
+	if (frame->owner == word)
+		frame->owner = frame->link;
 	frame->link = 0;
-	chain_delete(chain, last);
-	pool_free(&chains, chain);
 }
 
 void rmap_remove(struct mfn mfn, u16 space, struct gfn gfn)
 {
 	struct frame *frame = frame_record(mfn);
-	struct rmap_node want = {.key = KEY(space, gfn)}, *node;
 
 	spin_lock(lock_of(mfn));
-	if (frame->link) {
-		node = RB_FIND(rmap_tree, &chain_of(frame)->tree, &want);
-		CHECK(node);
-		chain_delete(chain_of(frame), node);
-		if (chain_of(frame)->count == 1)
-			unmake_chain(frame);
-	} else {
-		CHECK(frame->owner == (want.key << 1 | INLINE));
-		frame->owner = 0;
-	}
+	if (is_chained(frame))
+		remove_chained(frame, KEY(space, gfn));
+	else
+		remove_inline(frame, KEY(space, gfn));
 	spin_unlock(lock_of(mfn));
 }
 
@@ -155,14 +181,14 @@ u64 rmap_count(struct mfn mfn)
 	u64 count;
 
 	spin_lock(lock_of(mfn));
-	count = frame->link ? chain_of(frame)->count : frame->owner != 0;
+	count = is_chained(frame) ? chain_of(frame)->count : 0ull + !!frame->owner + !!frame->link;
 	spin_unlock(lock_of(mfn));
 	return count;
 }
 
 static struct rmap_entry entry_of(u64 key)
 {
-	return (struct rmap_entry){.space = key >> GFN_BITS, .gfn = KEY_GFN(key)};
+	return (struct rmap_entry){.space = key >> RMAP_GFN_BITS, .gfn = KEY_GFN(key)};
 }
 
 static unsigned list_chain(struct rmap_chain *chain, u64 least, struct rmap_entry *out,
@@ -177,20 +203,36 @@ static unsigned list_chain(struct rmap_chain *chain, u64 least, struct rmap_entr
 	return count;
 }
 
+/* The one or two inline users, in order. */
+static unsigned list_inline(const struct frame *frame, u64 least, struct rmap_entry *out,
+			    unsigned max)
+{
+	u64 low = frame->owner, high = frame->link;
+	unsigned count = 0;
+
+	if (high && high < low) {
+		low = frame->link;
+		high = frame->owner;
+	}
+	if (low && low >> 1 >= least && count < max)
+		out[count++] = entry_of(low >> 1);
+	if (high && high >> 1 >= least && count < max)
+		out[count++] = entry_of(high >> 1);
+	return count;
+}
+
 unsigned rmap_list(struct mfn mfn, const struct rmap_entry *from, struct rmap_entry *out,
 		   unsigned max)
 {
 	struct frame *frame = frame_record(mfn);
 	u64 least = from ? KEY(from->space, from->gfn) + 1 : 0;
-	unsigned count = 0;
+	unsigned count;
 
 	spin_lock(lock_of(mfn));
-	if (frame->link) {
+	if (is_chained(frame))
 		count = list_chain(chain_of(frame), least, out, max);
-	} else if (frame->owner && frame->owner >> 1 >= least && max) {
-		out[0] = entry_of(frame->owner >> 1);
-		count = 1;
-	}
+	else
+		count = list_inline(frame, least, out, max);
 	spin_unlock(lock_of(mfn));
 	return count;
 }

@@ -8,6 +8,7 @@
 #include <lib/lock.h>
 #include <mm/addrspace.h>
 #include <mm/dirty_log.h>
+#include <mm/invalidate.h>
 #include <mm/notifier.h>
 #include "primary.h"
 
@@ -70,11 +71,16 @@ int space_back(struct addrspace *as, struct gfn gfn) __must_check;
  */
 int space_make_writable(struct addrspace *as, struct gfn gfn) __must_check;
 
+/* cow_break() for who has the PTE's place at hand already. */
+int space_break(struct addrspace *as, struct gfn gfn, ppte_t *slot) __must_check;
+
 /*
  * Brings the primary to where it allows `access` (enum hv_access) to gfn, as a guest's access does; *pte is what it said
- * then. ERR_RANGE: no slot; else as space_make_writable. Takes as->lock only if something has to change.
+ * then. ERR_RANGE: no slot; else as space_make_writable. Takes as->lock only if something has to change; after that, given
+ * a log, *word is read from it again.
  */
-int space_resolve(struct addrspace *as, struct gfn gfn, unsigned access, ppte_t *pte) __must_check;
+int space_resolve(struct addrspace *as, struct gfn gfn, unsigned access, ppte_t *pte,
+		  const struct invalidate_log *again, u64 *word) __must_check;
 
 /* Sets PPTE_YOUNG, PPTE_SOFT_DIRTY or both where these gfns are backed: somebody touched them, or wrote to them. */
 void space_mark(struct addrspace *as, struct gfn gfn, u64 frames, u64 flags)

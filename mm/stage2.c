@@ -43,6 +43,7 @@ static void table_doom(void *context, struct hpa table)
 	struct stage2 *s2 = context;
 	u64 *page = arch_hpa_to_virt(table);
 
+	s2->near = NULL;
 	*page = (uintptr_t)s2->doomed;
 	s2->doomed = page;
 	s2->stale = true;
@@ -185,26 +186,58 @@ static void fill_slot(struct stage2 *s2, const struct pgtable_visit *visit, ppte
 	pgtable_swap(&s2->table, visit->slot, visit->pte, leaf);
 }
 
-enum fault_outcome stage2_install(struct stage2 *s2, struct gfn gfn, ppte_t pte, unsigned access)
+void stage2_lookup(struct stage2 *s2, struct gfn gfn, struct pgtable_visit *visit)
 {
-	const struct pgtable_format *format = s2->table.format;
-	unsigned attr = leaf_attr(s2, gfn, pte, access), need = access_rights(access), level;
-	struct pgtable_visit visit;
+	if (s2->near && s2->near_block == gfn.raw >> LEVEL_BITS) {
+		visit->slot = &s2->near[gfn.raw % PGTABLE_ENTRIES];
+		visit->pte = ck_pr_load_64(visit->slot);
+		visit->level = 0;
+		visit->kind =
+			pte_present(s2->table.format, visit->pte, 0) ? VISIT_LEAF : VISIT_ABSENT;
+		return;
+	}
+	pgtable_lookup(&s2->table, gfn_to_gpa(gfn).raw, visit);
+	if (!visit->level) {
+		s2->near_block = gfn.raw >> LEVEL_BITS;
+		s2->near = visit->slot - gfn.raw % PGTABLE_ENTRIES;
+	}
+}
 
-	if (unlikely(need & ~attr))
+/* Maps what is not mapped, or not so: with the largest leaf that fits where no table of a lower level is in the way. */
+static enum fault_outcome map(struct stage2 *s2, struct gfn gfn, ppte_t pte, unsigned access,
+			      const struct pgtable_visit *visit)
+{
+	unsigned attr = leaf_attr(s2, gfn, pte, access), level;
+
+	if (unlikely(access_rights(access) & ~attr))
 		return FAULT_DENIED;
-	pgtable_lookup(&s2->table, gfn_to_gpa(gfn).raw, &visit);
-	if (visit.kind == VISIT_LEAF && !(need & ~format->attr(visit.pte, visit.level)))
-		return FAULT_SPURIOUS;
-	if (visit.kind == VISIT_ABSENT && !visit.level) {
-		fill_slot(s2, &visit, pte, attr);
+	if (visit->kind == VISIT_ABSENT && !visit->level) {
+		fill_slot(s2, visit, pte, attr);
 		return FAULT_MAPPED;
 	}
-	level = primary_uniform(&s2->as->primary, gfn, MIN(visit.level, format->max_leaf_level));
+	level = MIN(visit->level, s2->table.format->max_leaf_level);
+	level = primary_uniform(&s2->as->primary, gfn, level);
 	level = stage2_view_level(s2, gfn, level);
-	if (map_block(s2, gfn, pte, attr, level))
-		return FAULT_NO_MEMORY;
-	return FAULT_MAPPED;
+	return map_block(s2, gfn, pte, attr, level) ? FAULT_NO_MEMORY : FAULT_MAPPED;
+}
+
+/* Our leaves can always be read, so one bit answers for all but instruction fetches. */
+static bool leaf_allows(const struct pgtable_format *format, const struct pgtable_visit *visit,
+			unsigned access)
+{
+	if (access & HV_EXEC)
+		return !(access_rights(access) & ~format->attr(visit->pte, visit->level));
+	return !(access & HV_WRITE) || (visit->pte & format->level[visit->level].write);
+}
+
+enum fault_outcome stage2_install(struct stage2 *s2, struct gfn gfn, ppte_t pte, unsigned access)
+{
+	struct pgtable_visit visit;
+
+	stage2_lookup(s2, gfn, &visit);
+	if (visit.kind == VISIT_LEAF && leaf_allows(s2->table.format, &visit, access))
+		return FAULT_SPURIOUS;
+	return map(s2, gfn, pte, access, &visit);
 }
 
 bool stage2_establish(struct stage2 *s2, const struct pte_change *change)
@@ -212,7 +245,7 @@ bool stage2_establish(struct stage2 *s2, const struct pte_change *change)
 	const struct pgtable_format *format = s2->table.format;
 	struct pgtable_visit visit;
 
-	pgtable_lookup(&s2->table, gfn_to_gpa(change->gfn).raw, &visit);
+	stage2_lookup(s2, change->gfn, &visit);
 	if (visit.level || visit.kind != VISIT_ABSENT ||
 	    !(change->rights & stage2_limit(s2, change->gfn)))
 		return false;

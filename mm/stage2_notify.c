@@ -95,7 +95,7 @@ static void stage2_end(struct subscription *sub, const struct notify_range *rang
 /* The leaf of exactly this gfn, split off a larger one if need be. False: none, or none any more for want of memory. */
 static bool find_small_leaf(struct stage2 *s2, struct gfn gfn, struct pgtable_visit *visit)
 {
-	pgtable_lookup(&s2->table, gpa_of(gfn), visit);
+	stage2_lookup(s2, gfn, visit);
 	if (visit->kind != VISIT_LEAF)
 		return false;
 	if (!visit->level)
@@ -104,27 +104,55 @@ static bool find_small_leaf(struct stage2 *s2, struct gfn gfn, struct pgtable_vi
 		stage2_drop(s2, gfn_range(gfn, 1));
 		return false;
 	}
-	pgtable_lookup(&s2->table, gpa_of(gfn), visit);
+	stage2_lookup(s2, gfn, visit);
 	return true;
 }
 
-/* Gives a leaf its new frame and rights; A and D stay what they are, and a frame that was dirty stays so. */
+/* Leaves that have their new frame, and become writable when no CPU uses the old one any more. */
+struct upgrades {
+	unsigned count;
+	pte_t *slot[NOTIFY_BATCH];
+};
+
+/*
+ * Gives a leaf its new frame and rights; A and D stay what they are. Another frame is read-only first: until the flush, a
+ * CPU may still read the old one, so no CPU may write to the new one (NOTIFIER-5 among the CPUs of one guest).
+ */
 static void retarget(struct stage2 *s2, const struct pgtable_visit *visit,
-		     const struct pte_change *change, unsigned rights)
+		     const struct pte_change *change, unsigned rights, struct upgrades *upgrades)
 {
 	const struct pgtable_format *format = s2->table.format;
-	unsigned attr = format->attr(visit->pte, 0);
-	pte_t old, value;
+	struct hpa to = mfn_to_hpa(change->mfn);
+	bool moves = pte_addr(format, visit->pte, 0).raw != to.raw;
+	pte_t old = visit->pte, value;
+	unsigned attr;
 
-	do {
-		old = *(volatile pte_t *)visit->slot;
-		value = format->make_leaf(mfn_to_hpa(change->mfn), 0,
-					  (format->attr(old, 0) & ~PT_RWX) | rights);
-	} while (!pgtable_swap(&s2->table, visit->slot, old, value));
-	if (pte_addr(format, old, 0).raw != mfn_to_hpa(change->mfn).raw ||
-	    (attr & ~rights & PT_RWX))
-		s2->stale = true;
+	if (moves && (rights & PT_WRITE)) {
+		upgrades->slot[upgrades->count++] = visit->slot;
+		rights &= ~PT_WRITE;
+	}
+	for (;;) {
+		attr = format->attr(old, 0);
+		value = format->make_leaf(to, 0, (attr & ~PT_RWX) | rights);
+		if (pgtable_swap(&s2->table, visit->slot, old, value))
+			break;
+		old = ck_pr_load_64(visit->slot); /* the CPU set A or D */
+	}
+	s2->stale |= moves || (attr & ~rights & PT_RWX);
 	s2->counters.changed++;
+}
+
+static void upgrade(struct stage2 *s2, const struct upgrades *upgrades)
+{
+	pte_t write = s2->table.format->level[0].write;
+
+	for (unsigned i = 0; i < upgrades->count; i++) {
+		pte_t *slot = upgrades->slot[i], old;
+
+		do
+			old = ck_pr_load_64(slot);
+		while (!pgtable_swap(&s2->table, slot, old, old | write));
+	}
 }
 
 /* SOFT_DIRTY where the CPU notes writes: the right to write stays, D goes. */
@@ -133,12 +161,12 @@ static void clear_dirty(struct stage2 *s2, const struct pgtable_visit *visit)
 	pte_t dirty = s2->table.format->level[0].dirty, old = visit->pte;
 
 	while (!pgtable_swap(&s2->table, visit->slot, old, old & ~dirty))
-		old = *(volatile pte_t *)visit->slot;
+		old = ck_pr_load_64(visit->slot);
 	s2->stale |= (old & dirty) != 0;
 }
 
 static void change_one(struct stage2 *s2, const struct notify_change *all,
-		       const struct pte_change *change)
+		       const struct pte_change *change, struct upgrades *upgrades)
 {
 	unsigned rights = change->rights & stage2_limit(s2, change->gfn);
 	struct pgtable_visit visit;
@@ -152,7 +180,7 @@ static void change_one(struct stage2 *s2, const struct notify_change *all,
 		   s2->as->dirty_mode != DIRTY_WRITE_PROTECT) {
 		clear_dirty(s2, &visit);
 	} else if (rights) {
-		retarget(s2, &visit, change, rights);
+		retarget(s2, &visit, change, rights, upgrades);
 	} else {
 		stage2_drop(s2, gfn_range(change->gfn, 1));
 	}
@@ -178,16 +206,19 @@ static void note_runs(struct stage2 *s2, const struct notify_change *change)
 static void stage2_change(struct subscription *sub, const struct notify_change *change)
 {
 	struct stage2 *s2 = stage2_of(sub);
+	struct upgrades upgrades;
 
+	upgrades.count = 0;
 	note_runs(s2, change);
 	for (unsigned i = 0; i < change->count; i++)
-		change_one(s2, change, &change->changes[i]);
+		change_one(s2, change, &change->changes[i], &upgrades);
 	if (change->flags & CHANGE_FLUSH)
 		s2->stale = true;
-	if (!(change->flags & CHANGE_LAZY))
+	if (!(change->flags & CHANGE_LAZY) || upgrades.count)
 		stage2_flush_stale(s2);
 	else if (s2->stale)
 		s2->counters.put_off++;
+	upgrade(s2, &upgrades);
 }
 
 /* Policy `companion`: change brings all there is to know, so there is nothing to do around it. */

@@ -25,20 +25,21 @@ static bool lags(struct stage2 *s2, unsigned cpu, u64 generation)
 
 void stage2_flush(struct stage2 *s2)
 {
-	unsigned cpus = arch_cpu_count();
+	unsigned cpus = arch_cpu_count(), kicked = 0;
 	u64 generation;
 
 	if (IS_ENABLED(CONFIG_BREAK_FLUSH))
 		return;
-	generation = ck_pr_faa_64(&s2->tlb.generation, 1) +
-		     1; /* a full barrier; pairs with stage2_enter */
+	/* A full barrier, which pairs with the one in stage2_enter(). */
+	generation = ck_pr_faa_64(&s2->tlb.generation, 1) + 1;
 	ck_pr_inc_64(&s2->counters.flushes);
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
-		if (lags(s2, cpu, generation)) {
+		if (unlikely(lags(s2, cpu, generation))) {
 			ck_pr_inc_64(&s2->counters.kicks);
 			arch_cpu_kick(cpu);
+			kicked++;
 		}
-	for (unsigned cpu = 0; cpu < cpus; cpu++)
+	for (unsigned cpu = 0; kicked && cpu < cpus; cpu++)
 		while (lags(s2, cpu, generation))
 			arch_cpu_relax();
 }

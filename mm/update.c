@@ -27,20 +27,22 @@
 LOCK_UNCHECKED static int begin(struct update *update, struct addrspace *as)
 {
 	struct notification *note = &update->note;
+	struct notifier *notifier = &as->notifier;
+	enum notify_event event = note->range.event;
 	unsigned flags = note->range.flags;
 
 	update->as = as;
 	update->count = update->gone_count = 0;
 	update->moved = update->pending = false;
-	note->notifier = &as->notifier;
+	note->notifier = notifier;
 	for (;;) {
-		int err = notification_begin(note);
+		int err = notification_begin(note, notifier, event);
 
 		if (err)
 			return err;
 		RACE_POINT("update: started");
 		spin_lock(&as->lock);
-		if (likely(notification_confirm(note)))
+		if (likely(notification_confirm(note, notifier, event)))
 			return 0;
 		spin_unlock(&as->lock);
 		note->range.flags = flags;
@@ -73,14 +75,24 @@ static void store_all(struct update *update, u64 also)
 			      update->entry[i].value | also);
 }
 
-/* Hands the batch over with the rights of entry | also. */
-static void hand_over(struct update *update, u64 also, unsigned flags)
+/* Hands the batch over as it shall be, or, in the first of two steps, without the right to write. */
+static void hand_over(struct update *update, unsigned flags)
 {
-	if (!update->note.view || !update->note.change)
-		return;
+	if (update->note.view && update->note.change)
+		notification_change(&update->note, update->change, update->count, flags);
+}
+
+static void hand_over_read_only(struct update *update)
+{
+	unsigned rights[UPDATE_BATCH];
+
+	for (unsigned i = 0; i < update->count; i++) {
+		rights[i] = update->change[i].rights;
+		update->change[i].rights &= ~PT_WRITE;
+	}
+	hand_over(update, 0);
 	for (unsigned i = 0; i < update->count; i++)
-		update->change[i].rights = ppte_rights(update->entry[i].value | also);
-	notification_change(&update->note, update->change, update->count, flags);
+		update->change[i].rights = rights[i];
 }
 
 static void put_frame(struct mfn mfn)
@@ -99,13 +111,23 @@ static void put_gone(struct update *update)
 
 static bool is_lazy(const struct update *update)
 {
-	return (update->note.rule & RULE_LAZY) && update->note.range.event == EVENT_MERGE;
+	return update->note.view && (update->note.rule & RULE_LAZY) &&
+	       update->note.range.event == EVENT_MERGE;
 }
 
 /* Must the old frames stay until the operation ends? */
 static bool keeps_frames(const struct update *update)
 {
-	return update->note.view && (update->note.after || is_lazy(update));
+	return is_lazy(update) || (update->note.view && update->note.after);
+}
+
+/* The first of two steps. False: the second must wait for others to drop (late_wp). */
+static bool step_one(struct update *update)
+{
+	store_all(update, PPTE_BUSY);
+	hand_over_read_only(update);
+	update->pending = update->note.rule & RULE_WAIT_AFTER;
+	return !update->pending;
 }
 
 static void flush_batch(struct update *update)
@@ -113,18 +135,10 @@ static void flush_batch(struct update *update)
 	bool two_steps = update->moved && update->note.view && update->note.change &&
 			 (update->note.rule & RULE_TWO_STEPS);
 
-	if (!update->count)
+	if (!update->count || (two_steps && !step_one(update)))
 		return;
-	store_all(update, two_steps ? PPTE_BUSY : 0);
-	hand_over(update, two_steps ? PPTE_BUSY : 0, is_lazy(update) ? CHANGE_LAZY : 0);
-	if (two_steps && (update->note.rule & RULE_WAIT_AFTER)) {
-		update->pending = true;
-		return;
-	}
-	if (two_steps) {
-		store_all(update, 0);
-		hand_over(update, 0, 0);
-	}
+	store_all(update, 0);
+	hand_over(update, is_lazy(update) ? CHANGE_LAZY : 0);
 	update->count = 0;
 	update->moved = false;
 	if (!keeps_frames(update))
@@ -133,21 +147,20 @@ static void flush_batch(struct update *update)
 
 void update_set(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t value)
 {
-	unsigned place;
 	bool moves = ppte_backed(*slot) && ppte_mfn(*slot).raw != ppte_mfn(value).raw;
+	unsigned place, rights = ppte_rights(value);
 
-	if (update->count == UPDATE_BATCH || update->gone_count == UPDATE_BATCH)
+	if (unlikely(update->count == UPDATE_BATCH || update->gone_count == UPDATE_BATCH)) {
 		flush_batch(update);
-	CHECK(update->count < UPDATE_BATCH && update->gone_count < UPDATE_BATCH);
+		CHECK(update->count < UPDATE_BATCH && update->gone_count < UPDATE_BATCH);
+	}
 	place = update->count++;
 	update->entry[place].slot = slot;
 	update->entry[place].value = value;
-	update->change[place].gfn = gfn;
-	update->change[place].mfn = ppte_mfn(value);
+	update->change[place] = (struct pte_change){gfn, ppte_mfn(value), rights};
 	if (moves && counted(*slot))
 		update->gone[update->gone_count++] = ppte_mfn(*slot);
-	if (moves && (ppte_rights(value) & PT_WRITE))
-		update->moved = true;
+	update->moved |= moves && (rights & PT_WRITE);
 }
 
 static void clear_one(struct update *update, struct gfn gfn, ppte_t *slot)
@@ -191,8 +204,7 @@ static void finish_pending(struct update *update)
 		if ((*slot ^ (value | PPTE_BUSY)) & ~PPTE_YOUNG)
 			continue;
 		primary_store(&as->primary, update->change[i].gfn, slot, value);
-		update->change[kept] = update->change[i];
-		update->change[kept++].rights = ppte_rights(value);
+		update->change[kept++] = update->change[i];
 	}
 	if (kept)
 		notification_change(&update->note, update->change, kept, CHANGE_FLUSH);
@@ -218,7 +230,7 @@ static void keep_in_limbo(struct update *update)
 LOCK_UNCHECKED void update_end(struct update *update)
 {
 	struct addrspace *as = update->as;
-	bool lazy = update->note.view && is_lazy(update);
+	bool lazy = is_lazy(update);
 
 	flush_batch(update);
 	spin_unlock(&as->lock);

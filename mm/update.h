@@ -20,7 +20,7 @@
 #include "notification.h"
 #include "space.h"
 
-#define UPDATE_BATCH 32
+#define UPDATE_BATCH NOTIFY_BATCH
 #define UPDATE_PAUSE 4096 /* gfns of a long range handled in one hold of the lock */
 
 /*

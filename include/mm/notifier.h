@@ -80,6 +80,8 @@ enum change_flags {
 	CHANGE_FLUSH = 4,     /* flush even if only rights grew (policy `late_wp`) */
 };
 
+#define NOTIFY_BATCH 32 /* changes in one call, at most */
+
 struct notify_change {
 	const struct notify_range *range;
 	const struct pte_change *changes; /* ascending gfns */
@@ -96,7 +98,7 @@ struct audit;
  * start	may wait unless NOTIFY_NOBLOCK; returns 0, or ERR_WOULD_BLOCK and then has done nothing. No lock held.
  * end		undoes start's "keep nothing". No lock held.
  * change	takes new PTEs over at once; may not wait, may decline by dropping. LOCK_MMU held. When it returns, none of
- *		the old translations is in use, unless CHANGE_LAZY.
+ *		the old translations is in use, unless CHANGE_LAZY; and before that no CPU may write through a new one.
  * change_start, change_end	policy `companion`: called instead of start and end around a change
  * sync		carries out put-off flushes, because old frames are about to be freed. LOCK_MMU held.
  * young	any gfn of the range touched since last asked? `clear` forgets it. LOCK_MMU held.
@@ -166,7 +168,7 @@ const char *notifier_policy_name(const struct notifier_policy *policy);
  */
 struct notifier {
 	const struct notifier_policy *policy; /* [a] */
-	u32 wanted;
+	u64 wanted;
 	struct notifier_view *view;
 	struct spinlock lock;
 	struct notifier_view *spare;
@@ -193,7 +195,7 @@ int notifier_subscribe(struct notifier *notifier, struct subscription *sub) __mu
 /* NOTIFIER-1. Waits likewise. ERR_NOT_FOUND, ERR_REENTRANT: nothing happened. Allocates nothing. */
 int notifier_unsubscribe(struct notifier *notifier, struct subscription *sub) __must_check;
 
-/* For operations that begin after it. Any time, LOCK_NOTIFIER is taken. */
+/* For operations that begin after it; waits for those that run. Not from a callback. Takes LOCK_NOTIFIER, LOCK_MMU. */
 void notifier_set_policy(struct notifier *notifier, const struct notifier_policy *policy);
 
 const char *notify_event_name(enum notify_event event);

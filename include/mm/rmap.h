@@ -2,13 +2,15 @@
 /*
  * rmap.h: from a frame to every (address space, gfn) whose primary PTE names it.
  *
- * Why: merging, migration and the auditor start from a frame. Nearly every frame has one user, so that one is kept inside
- * the frame's record; more make a red-black tree, so that a page shared 10^5 times can lose a user quickly.
+ * Why: merging, migration and the auditor start from a frame. Nearly every frame has one user, and of those that are shared
+ * most have two, so two are kept inside the frame's record; more make a red-black tree, so that a page shared 10^5 times can
+ * lose a user quickly.
  *
- *     frame record: owner                        link
- *       0                                        -          no user
- *       space << 40 | gfn << 1 | 1               -          one
- *       0                                        root ----> node (space, gfn) ...      more
+ *     frame record: owner     link
+ *       0                     0                        no user
+ *       key << 1 | 1          0                        one        (key: space << 36 | gfn)
+ *       key << 1 | 1          key << 1 | 1             two
+ *       0                     chain --> tree of keys   more
  *
  * Invariants:
  * RMAP-1  For each private or shared primary PTE there is exactly one entry at its frame, and no others. (The frame of
@@ -22,13 +24,22 @@
 
 #include <arch/addr.h>
 #include <lib/types.h>
+#include <mm/frame.h>
+
+#define RMAP_GFN_BITS 36
 
 struct rmap_entry {
 	u16 space; /* address space's number */
 	struct gfn gfn;
 };
 
-/* ERR_NO_MEMORY (never for a frame's first user): nothing changed. */
+/* The first user of a frame that nobody else knows yet: a fresh one. Takes no lock. */
+static inline void rmap_first(struct mfn mfn, u16 space, struct gfn gfn)
+{
+	frame_record(mfn)->owner = ((u64)space << RMAP_GFN_BITS | gfn.raw) << 1 | 1;
+}
+
+/* ERR_NO_MEMORY (never for a frame's first two users): nothing changed. */
 int rmap_add(struct mfn mfn, u16 space, struct gfn gfn) __must_check;
 /* The entry is there. */
 void rmap_remove(struct mfn mfn, u16 space, struct gfn gfn);

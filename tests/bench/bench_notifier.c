@@ -85,15 +85,17 @@ static void bench_policy(const char *policy)
 static void bench_unwanted(void)
 {
 	struct addrspace *as = space_with(MANY, MANY, "masked");
+	struct notifier *chain = addrspace_notifier(as);
 	struct notification note = {
-		.notifier = addrspace_notifier(as),
+		.notifier = chain,
 		.range = {.event = EVENT_EXCLUSIVE, .range = bench_range(0, 1)},
 	};
 
 	bench_begin();
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		bench_on();
-		if (notification_begin(&note) || !notification_confirm(&note))
+		if (notification_begin(&note, chain, EVENT_EXCLUSIVE) ||
+		    !notification_confirm(&note, chain, EVENT_EXCLUSIVE))
 			must(ERR_BUSY);
 		notification_end(&note);
 		notification_after(&note);
