@@ -21,11 +21,17 @@
 #define LOG_THIS LOG_MM
 #define CHUNK	 512
 
-/* on, interval: [I] after init. due: [a] tick before which no pass begins. */
+/*
+ * on, interval: [I] after init
+ * due		[a] tick before which no pass begins
+ * told		[a] when progress was shown; two CPUs may both do it, which costs a line
+ * rest		by CPU: the tick until which its vCPUs have it for themselves
+ */
 static struct {
 	bool on;
 	u64 interval;
-	u64 due;
+	u64 due, told;
+	u64 rest[ARCH_CPUS_MAX];
 } merging;
 
 static const struct merge_engine *chosen_engine(const char *word)
@@ -80,29 +86,49 @@ void merging_remove(struct vm *vm)
 	merge_remove_all(vm->memory);
 }
 
-/* A busy CPU's vCPUs keep four fifths of it: a step that took long, for the memory it had to read, is followed by a long rest. */
+/* A line a second, as long as passes end: what a person who waits wants to see. */
+static void tell_progress(u64 now)
+{
+	struct merge_stats s;
+
+	if (now < merging.told + arch_ticks_per_second())
+		return;
+	merging.told = now;
+	merge_stats(&s);
+	log_info("merge: pass %llu: %llu KiB saved, %llu pages in %llu frames, %llu zero, %llu "
+		 "unique",
+		 (unsigned long long)s.full_scans,
+		 (unsigned long long)(s.pages_sharing + s.zero_pages) * PAGE_SIZE >> 10,
+		 (unsigned long long)(s.pages_sharing + s.pages_shared),
+		 (unsigned long long)s.pages_shared, (unsigned long long)s.zero_pages,
+		 (unsigned long long)s.pages_unshared);
+}
+
+/* A busy CPU's vCPUs keep four fifths of it: a step that took long, for what it had to read, is followed by a long rest. */
 #define REST 4
 
-static void plan_next(u64 began)
+static bool is_time(bool idle, u64 now)
 {
-	u64 now = arch_ticks();
-
-	__atomic_store_n(&merging.due, now + MAX(merging.interval, REST * (now - began)),
-			 __ATOMIC_RELAXED);
+	if (!merging.on || now < __atomic_load_n(&merging.due, __ATOMIC_RELAXED))
+		return false;
+	return idle || now >= merging.rest[arch_cpu_id()];
 }
 
 bool merging_step(bool idle)
 {
-	u64 now = arch_ticks(), passes;
+	u64 began = arch_ticks(), passes = merge_passes(), now;
 	bool more;
 
-	if (!merging.on || now < __atomic_load_n(&merging.due, __ATOMIC_RELAXED))
+	if (!is_time(idle, began))
 		return false;
-	passes = merge_passes();
-	more = merge_scan(CHUNK) > 0 && merge_passes() == passes;
-	if (!idle || !more)
-		plan_next(now);
-	return more;
+	more = merge_scan(CHUNK) > 0;
+	now = arch_ticks();
+	merging.rest[arch_cpu_id()] = now + REST * (now - began);
+	if (merge_passes() == passes)
+		return more;
+	__atomic_store_n(&merging.due, now + merging.interval, __ATOMIC_RELAXED);
+	tell_progress(now);
+	return false;
 }
 
 u64 merging_alarm(void)

@@ -5,6 +5,8 @@
  *     summary: vm hello: shut down, status 0, 4 slices, 31 exits, 0 exceptions raised
  *     summary: vm hello: exits: cpuid 3, hypercall 1, pio 20, stage2 7
  *     summary: audit: 4096 pages, 12 translations, 65012 frames: no faults
+ *     summary: vm hello: events (told/unwanted) under masked: merge 15/0, cow_break 3/0, soft_dirty 0/90
+ *     summary: vm hello: stage 2: 7 faults, 0 drops, 15 changed in place, 0 moot, 0 raced, 2 false retries avoided
  *     summary: frames: 65012 free, as before the first VM
  */
 #include <arch/exit.h>
@@ -40,6 +42,41 @@ static void list_exits(const struct vm *vm)
 	log_info("summary: vm %s: exits: %s", vm->config.name, line);
 }
 
+/* Events that happened to its memory: how many subscribers were told of, and how many nobody wanted to know. */
+static void list_events(const struct vm *vm)
+{
+	const struct vm_memory_stats *stats = &vm->memory_stats;
+	char line[200];
+	size_t len = 0;
+
+	line[0] = '\0';
+	for (unsigned i = 0; i < EVENTS && len < sizeof(line); i++)
+		if (stats->notifications[i] || stats->unwanted[i])
+			len += format_text(line + len, sizeof(line) - len, "%s%s %llu/%llu",
+					   len ? ", " : "", notify_event_name(i),
+					   (unsigned long long)stats->notifications[i],
+					   (unsigned long long)stats->unwanted[i]);
+	log_info("summary: vm %s: events (told/unwanted) under %s: %s", vm->config.name,
+		 stats->policy, line);
+}
+
+static void list_stage2(const struct vm *vm)
+{
+	const struct stage2_stats *s = &vm->memory_stats.stage2;
+
+	log_info("summary: vm %s: stage 2: %llu faults, %llu drops, %llu changed in place, %llu "
+		 "moot, "
+		 "%llu raced, %llu false retries avoided",
+		 vm->config.name, (unsigned long long)s->faults, (unsigned long long)s->drops,
+		 (unsigned long long)s->changed, (unsigned long long)s->moot,
+		 (unsigned long long)(s->retries_reentered + s->retries_inplace),
+		 (unsigned long long)s->checks_avoided);
+	log_info("summary: vm %s: stage 2: %llu flushes, %llu put off, %llu kicks, %llu tables",
+		 vm->config.name, (unsigned long long)s->flushes,
+		 (unsigned long long)s->flushes_put_off, (unsigned long long)s->kicks,
+		 (unsigned long long)s->tables);
+}
+
 static void list_vm(const struct vm *vm)
 {
 	char status[32] = "";
@@ -57,6 +94,8 @@ static void list_vm(const struct vm *vm)
 			 (unsigned long long)vm->lost_accesses,
 			 (unsigned long long)vm->console.dropped);
 	list_exits(vm);
+	list_events(vm);
+	list_stage2(vm);
 }
 
 void summary_vms(void)

@@ -249,6 +249,21 @@ void vm_stop(struct vm *vm, enum vm_end end, u64 status)
 	spin_unlock(&vm->lock);
 }
 
+static void collect_memory_stats(struct vm *vm)
+{
+	struct notifier *notifier = addrspace_notifier(vm->memory);
+	struct vm_memory_stats *stats = &vm->memory_stats;
+
+	stage2_stats(vm->stage2, &stats->stage2);
+	stats->policy = notifier_policy_name(addrspace_policy(vm->memory));
+	for (unsigned event = 0; event < EVENTS; event++) {
+		for (unsigned policy = 0; policy < NOTIFIER_POLICIES; policy++)
+			stats->notifications[event] +=
+				notifier->counters[policy][event].notifications;
+		stats->unwanted[event] = notifier->unwanted[event];
+	}
+}
+
 /* The console's last words come before the message, so that a log reads in order. */
 static void bury(struct vm *vm)
 {
@@ -259,6 +274,7 @@ static void bury(struct vm *vm)
 	else
 		log_info("%s: %s", vm->config.name, vm_end_name(vm->end));
 	merging_remove(vm); /* the scanner may hold frames of it */
+	collect_memory_stats(vm);
 	audit_space(vm->memory, &vm->audit);
 	take_apart(vm);
 	__atomic_store_n(&vm->state, VM_ENDED, __ATOMIC_RELEASE);

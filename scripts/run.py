@@ -4,9 +4,7 @@
 run.py: builds the hypervisor and its guests and boots them on an emulated machine; the Python behind ./run.
 """
 import argparse
-import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -14,13 +12,20 @@ import time
 import bench
 import linux
 import machine
+import report
 
 RESULTS = os.path.join(machine.ROOT, "build", "results")
 
-# What ./run boots unless --guest says otherwise: a file of the build's guest/, and the VM it becomes.
+# Guests by name: a file of the build's guest/, and the VM it becomes.
 GUESTS = {
     "hello": "hello.elf name=hello memory=16M",
 }
+
+# The main job: two Debian Linux guests that work on the same files while their pages are merged.
+LINUX = "linux/cloud:name={0} memory=192M cpu={1} merge=1 type=linux console=16M " \
+        "arg=console=ttyS0 quiet tsc=reliable no_timer_check"
+MAIN_JOB = [LINUX.format("one", 0), "linux/work.initrd:for=one", LINUX.format("two", 1), "linux/work.initrd:for=two"]
+MAIN_MEMORY = 768
 
 
 class Stop(Exception):
@@ -99,7 +104,7 @@ def boot(options):
     where = build("debug" if options.debug else "default")
     setup = machine.Setup(machine=name, boot=how, build=where, cpus=options.cpus, memory=options.memory,
                           cmdline=options.cmdline + (f" console={options.console}" if options.console else ""),
-                          terminal=bool(options.console), modules=modules_of(where, options.guest or GUESTS),
+                          terminal=bool(options.console), modules=modules_of(where, options.guest or MAIN_JOB),
                           gdb=options.gdb, icount=options.icount)
     say(f"booting on {name}: {options.cpus} CPU(s), {options.memory} MiB, {len(setup.modules)} module(s)"
         f"{', through GRUB' if options.iso or name in machine.BOCHS_MODELS else ''}")
@@ -112,27 +117,19 @@ def boot(options):
     with machine.start(setup) as session:
         text = follow(session)
         ending, output = session.ending(), session.output()
-    return report(setup, text, ending, output, time.monotonic() - started)
+    return tell(setup, text, ending, output, time.monotonic() - started)
 
 
-def report(setup, text, ending, output, seconds):
-    """The closing lines, and the same as build/results/run.json."""
-    lines = text.splitlines()
-    guests = {}
-    for line in lines:
-        guest = re.match(r"([\w-]+)\| ", line)
-        if guest:
-            guests[guest[1]] = guests.get(guest[1], 0) + 1
-    problems = [line for line in lines if re.search(r": (error|warn): |panic|\| not ok\b", line)]
+def tell(setup, text, ending, output, seconds):
+    """The report on the terminal, and as build/results/run.json and run.html."""
+    run = report.parse(text)
+    run.update(machine=setup.machine, ending=ending)
     print()
     say(f"report: {setup.machine}, ended with {ending} after {seconds:.1f} s")
-    for name, count in guests.items():
-        say(f"    {name}: {count} line(s) of output")
-    for line in problems[:20]:
-        say(f"    noted: {line}")
-    os.makedirs(RESULTS, exist_ok=True)
-    with open(os.path.join(RESULTS, "run.json"), "w", encoding="utf-8") as file:
-        json.dump({"machine": setup.machine, "ending": ending, "guests": guests, "noted": problems}, file, indent=1)
+    for row in report.rows(run):
+        say(f"    {row}")
+    paths = report.write(run, RESULTS, f"Samepage on {setup.machine}")
+    say(f"the same in {' and '.join(os.path.relpath(path, machine.ROOT) for path in paths)}")
     if ending != "ok" and not text:
         print(output)
     return 0 if ending == "ok" else 1
@@ -147,10 +144,10 @@ def arguments():
     parser.add_argument("--machine", choices=machine.MACHINES,
                         help="default: qemu-kvm where the host offers VMX or SVM to guests, else qemu-tcg")
     parser.add_argument("--cpus", type=int, default=2, metavar="N", help="default: 2")
-    parser.add_argument("--memory", type=int, default=512, metavar="MIB", help="default: 512")
+    parser.add_argument("--memory", type=int, default=MAIN_MEMORY, metavar="MIB", help=f"default: {MAIN_MEMORY}")
     parser.add_argument("--cmdline", default="", metavar="TEXT", help='the hypervisor\'s own, e.g. "log=info,vmx=debug"')
     parser.add_argument("--guest", action="append", metavar="NAME|FILE:CMDLINE",
-                        help=f"boot this guest instead of all of {', '.join(GUESTS)}; may be given again")
+                        help=f"boot this guest ({', '.join(GUESTS)}, or a file) instead of two Linux guests; may be given again")
     parser.add_argument("--console", type=int, metavar="N",
                         help="give this terminal to guest N, counted from 1, to log in")
     parser.add_argument("--iso", nargs="?", const="bios", choices=["bios", "uefi"],

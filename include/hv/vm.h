@@ -26,6 +26,7 @@
 #include <lib/types.h>
 #include <mm/addrspace.h>
 #include <mm/audit.h>
+#include <mm/notifier.h>
 
 struct vm;
 struct pc;
@@ -80,6 +81,13 @@ enum vm_end {
 	VM_ENDS
 };
 
+/* What its notifier and stage 2 had done when it ended, for the summary. */
+struct vm_memory_stats {
+	struct stage2_stats stage2;
+	const char *policy;
+	u64 notifications[EVENTS], unwanted[EVENTS];
+};
+
 struct vm {
 	struct vm_config config;	 /* [I] */
 	unsigned id;			 /* [I] from 1; the back end's address-space id */
@@ -98,6 +106,7 @@ struct vm {
 	struct pc *pc;				   /* [I] the board, or NULL */
 	struct guest_state reset;		   /* [I] of a vCPU; with a board */
 	struct audit_report audit;		   /* of its memory, when it had ended */
+	struct vm_memory_stats memory_stats;	   /* likewise */
 	u64 lost_ports;				   /* [a] accesses to ports where nothing is */
 	u64 exits[HV_EXIT_REASONS];		   /* [v] sums of vCPUs that are GONE */
 	u64 slices, used, injected, lost_accesses; /* [v] likewise */
