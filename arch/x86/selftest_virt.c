@@ -27,13 +27,14 @@
 #define STACK	    0x8000
 #define NMIS	    0x9000
 #define PAGE_TRIED  0x20000
+#define PAE_TABLES  0x30000
 #define PAGES_START 0x100000
 #define PAGES	    600
 #define ORDER	    10 /* 4 MiB */
 #define LARGE	    0x83
 
 extern const u8 selftest_guest[], selftest_guest_read[], selftest_guest_write[],
-	selftest_guest_nmi[], selftest_guest_halt[], selftest_guest_end[];
+	selftest_guest_nmi[], selftest_guest_halt[], selftest_guest_pae[], selftest_guest_end[];
 
 /* HLT hands back to the test with all registers as they are. */
 asm(".pushsection .rodata\n"
@@ -43,6 +44,14 @@ asm(".pushsection .rodata\n"
     "selftest_guest_write\n"
     "selftest_guest_halt:	hlt; jmp selftest_guest_halt\n"
     "selftest_guest_nmi:	incq 0x9000; hlt; iretq\n"
+    ".code32\n"
+    "selftest_guest_pae:\n"
+    "	mov %esi, %cr3; mov $0x20, %eax; mov %eax, %cr4; mov $0x80000031, %eax; mov %eax, %cr0\n"
+    "	mov 0x40020000, %ebx; hlt\n"
+    "	mov 0x40020000, %ebx; hlt\n"
+    "	mov %edi, %cr3; mov 0x40020000, %ebx; hlt\n"
+    "	mov $0x31, %eax; mov %eax, %cr0; mov 0x20000, %ebx; hlt\n"
+    ".code64\n"
     "selftest_guest_end:	.popsection\n");
 
 /* leaf[i] maps gpa i << 12; of 4 KiB all. */
@@ -157,13 +166,39 @@ static void start_at(const u8 *entry, struct guest_state *s)
 	expect(virt->set_state(&vcpu, s) == 0, "a state in long mode is taken");
 }
 
-/* Until something other than a host interrupt happens. */
+/* The guest's code, for a back end that has to look at it: it lies at its own address. */
+static unsigned fetch(struct arch_vcpu *of, struct gva linear, void *bytes, unsigned len)
+{
+	(void)of;
+	if (linear.raw + len > PAGES_START)
+		return 0;
+	memcpy(bytes, memory + linear.raw, len);
+	return len;
+}
+
+/* As hv does it; the test's guests write control registers with what they may have. */
+static void carry_out_cr_write(void)
+{
+	u64 value;
+
+	if (virt->complete_exit)
+		virt->complete_exit(&vcpu, &exit);
+	value = exit.cr.has_value ? exit.cr.value : vcpu.gpr[exit.cr.gpr];
+	expect(exit.cr.write && virt->write_cr(&vcpu, exit.cr.cr, value) == 0,
+	       "a control register is written");
+	virt->skip_insn(&vcpu, &exit);
+}
+
+/* Until something other than a host interrupt or a control register happens. */
 static enum hv_exit_reason run(void)
 {
-	do
+	for (;;) {
 		virt->run(&vcpu, arch_ticks() + arch_ticks_per_second(), &exit);
-	while (exit.reason == HV_EXIT_INTERRUPT);
-	return exit.reason;
+		if (exit.reason == HV_EXIT_CR)
+			carry_out_cr_write();
+		else if (exit.reason != HV_EXIT_INTERRUPT)
+			return exit.reason;
+	}
 }
 
 static bool runs_to_halt(void)
@@ -326,6 +361,45 @@ static void test_dirty_log(void)
 	expect(virt->pml_enable(&vcpu, false) == 0, "the log is switched off");
 }
 
+/* Two PDPTs of which only the second maps 1 GiB to where there is 2 at PAGE_TRIED. */
+static void fill_pae_tables(void)
+{
+	u64 *pdpt = (u64 *)(memory + PAE_TABLES);
+
+	for (unsigned i = 0; i < 2; i++) {
+		u64 *directory = pdpt + 512 * (2 + i);
+
+		pdpt[512 * i] = (PAE_TABLES + 0x3000) | 1;
+		pdpt[512 * i + 1] = (PAE_TABLES + 0x2000 + 0x2000 * i) | 1;
+		directory[i ? 512 : 0] = (i ? 0x200000 : 0) | LARGE;
+	}
+	pdpt[512 * 3] = LARGE;
+	*(u64 *)(memory + PAGE_TRIED) = 1;
+	*(u64 *)(memory + 0x200000 + PAGE_TRIED) = 2;
+}
+
+/* PDPTEs come from memory with MOV to CR3 and CR0, and stay where they are when nothing changes. */
+static void test_pae(void)
+{
+	struct guest_state s;
+
+	fill_pae_tables();
+	start_at(selftest_guest_pae, &s);
+	s.cr0 = CR0_PE | CR0_ET | CR0_NE;
+	s.cr3 = s.cr4 = s.efer = 0;
+	s.seg[SEG_CS].attr = 0xc09b;
+	expect(virt->set_state(&vcpu, &s) == 0, "a state in protected mode is taken");
+	vcpu.gpr[GPR_RSI] = PAE_TABLES;
+	vcpu.gpr[GPR_RDI] = PAE_TABLES + 0x1000;
+	expect(reads() == 1, "the guest turns PAE paging on by itself");
+	virt->get_state(&vcpu, &s);
+	expect(s.cr4 == CR4_PAE && (s.cr0 & CR0_PG) && virt->set_state(&vcpu, &s) == 0,
+	       "its state is taken back as it is");
+	expect(reads() == 1, "and translates as before");
+	expect(reads() == 2, "another CR3 brings other PDPTEs");
+	expect(reads() == 1, "and paging goes off again");
+}
+
 /* Last, because it ends the vCPU. */
 static void test_shutdown(void)
 {
@@ -346,7 +420,7 @@ static void test_shutdown(void)
 
 void selftest_virt(void)
 {
-	struct vcpu_setup setup = {.address_space_id = 1};
+	struct vcpu_setup setup = {.address_space_id = 1, .fetch = fetch};
 	struct mfn first;
 
 	CHECK(arch_virt_init() == 0);
@@ -365,6 +439,7 @@ void selftest_virt(void)
 	test_views(first);
 	test_write_fault(first);
 	test_nmi();
+	test_pae();
 	test_dirty_log();
 	test_shutdown();
 	virt->vcpu_put(&vcpu);
