@@ -89,8 +89,8 @@ struct arch_vcpu {
 	u64 gpr[GPRS];
 	u64 rip, rflags;
 	void *backend;
-	void *xsave; /* [I] guest FPU and XSAVE area, 64-byte aligned */
-	u64 xcr0; /* while not loaded; see arch_xcr0() */
+	void *xsave;	/* [I] guest FPU and XSAVE area, 64-byte aligned */
+	u64 xcr0;	/* while not loaded; see arch_xcr0() */
 	u64 tsc_offset; /* taken over at vcpu_load */
 };
 

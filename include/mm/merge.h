@@ -100,7 +100,8 @@ enum merge_reason merge_reason(struct addrspace *as, struct gfn gfn);
  */
 struct merge_stats {
 	u64 pages_shared, pages_sharing, pages_unshared, pages_volatile, zero_pages;
-	u64 full_scans, pages_scanned, pages_skipped, pages_read, compares, merged, zeroed, lost_races;
+	u64 full_scans, pages_scanned, pages_skipped, pages_read, compares, merged, zeroed,
+		lost_races;
 	u64 best_pages; /* the most frames that were saved at the end of a pass */
 	u64 by_reason[MERGE_REASONS];
 	u64 metadata_bytes, metadata_unmerged_bytes;

@@ -58,16 +58,15 @@ static struct vmcb_segment segment_from_guest(const struct guest_segment_state *
 }
 
 /* The registers with one home in the VMCB and one in struct guest_state. */
-#define SAVE_REGISTERS(X)                                                            \
-	X(cr0)                                                                       \
-	X(cr2)                                                                       \
-	X(cr3)                                                                       \
-	X(cr4)                                                                       \
-	X(dr6)                                                                       \
-	X(dr7)                                                                       \
-	X(star)                                                                      \
-	X(lstar) X(cstar) X(sfmask) X(kernel_gs_base) X(sysenter_cs) X(sysenter_esp) \
-		X(sysenter_eip)
+#define SAVE_REGISTERS(X) \
+	X(cr0)            \
+	X(cr2)            \
+	X(cr3)            \
+	X(cr4)            \
+	X(dr6)            \
+	X(dr7)            \
+	X(star)           \
+	X(lstar) X(cstar) X(sfmask) X(kernel_gs_base) X(sysenter_cs) X(sysenter_esp) X(sysenter_eip)
 
 void svm_get_state(struct arch_vcpu *vcpu, struct guest_state *state)
 {
