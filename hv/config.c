@@ -136,6 +136,22 @@ static int set_populate(struct value *value, struct vm_config *out)
 	return out->populate || string_is(value->text, value->len, "no") ? 0 : ERR_INVALID;
 }
 
+static int set_dirty(struct value *value, struct vm_config *out)
+{
+	static const char *const modes[] = {
+		[DIRTY_WRITE_PROTECT] = "wp", [DIRTY_BITS] = "bits", [DIRTY_PML] = "pml"};
+
+	value->why = "dirty is wp, bits or pml";
+	for (unsigned i = 0; i < ARRAY_SIZE(modes); i++) {
+		if (!string_is(value->text, value->len, modes[i]))
+			continue;
+		out->dirty = (enum dirty_mode)i;
+		out->dirty_log = true;
+		return 0;
+	}
+	return ERR_INVALID;
+}
+
 /* One CPU number at *at, which is moved behind it. */
 static int take_cpu(const struct value *value, size_t *at, u64 *out)
 {
@@ -181,7 +197,7 @@ static const struct word {
 	{"name", set_name},	    {"for", set_module_of}, {"memory", set_memory},
 	{"vcpus", set_vcpus},	    {"cpu", set_cpus},	    {"type", set_type},
 	{"console", set_console},   {"board", set_board},   {"merge", set_merge},
-	{"populate", set_populate},
+	{"populate", set_populate}, {"dirty", set_dirty},
 };
 
 static size_t word_length(const char *text)

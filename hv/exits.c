@@ -9,6 +9,7 @@
  * EXIT-2  nothing a guest can do reaches CHECK() or panic().
  */
 #include <arch/cpu.h>
+#include <hv/dirty.h>
 #include <hv/exits.h>
 #include <hv/mmio.h>
 #include <hv/msr.h>
@@ -264,11 +265,8 @@ static enum exit_verdict exit_nmi_window(struct vcpu *vcpu, const struct hv_exit
 
 static enum exit_verdict exit_pml_full(struct vcpu *vcpu, const struct hv_exit *exit)
 {
-	struct gpa gpas[16];
-
 	(void)exit;
-	while (virt->pml_drain(&vcpu->arch, gpas, ARRAY_SIZE(gpas)) > 0)
-		;
+	dirty_drain(vcpu);
 	return EXIT_RESUME;
 }
 

@@ -6,29 +6,18 @@
  * HYPERCALL-1  a call checks all its arguments before it changes anything.
  * HYPERCALL-2  a wrong argument is the caller's own business: it gets an error code, nobody else notices.
  */
-#include <abi/hypercall.h>
 #include <hv/exits.h>
 #include <hv/sched.h>
-#include <hv/vcpu.h>
 #include <lib/error.h>
 #include <lib/log.h>
+#include "hypercall_private.h"
 
 #define CONSOLE_MAX 4096
 #define COPY_CHUNK  128
-#define FORGET_MAX  4096
-#define MAX_GFN	    (1ull << 40) /* 52 address bits */
 
-/* Arguments are in the vCPU's registers; what a call means for the run loop, it says as a request. */
 typedef s64 (*call_handler)(struct vcpu *vcpu);
 
-static u64 argument(const struct vcpu *vcpu, unsigned i)
-{
-	static const u8 registers[] = {GPR_RDI, GPR_RSI, GPR_RDX, GPR_R10};
-
-	return vcpu->arch.gpr[registers[i]];
-}
-
-static s64 call_error(int err)
+s64 hypercall_error(int err)
 {
 	switch (err) {
 	case 0:
@@ -66,18 +55,19 @@ static void print(struct console *console, const char *text, size_t len)
 static s64 call_console(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
-	u64 from = argument(vcpu, 0), len = argument(vcpu, 1);
+	u64 from = hypercall_argument(vcpu, 0), len = hypercall_argument(vcpu, 1);
 	char text[COPY_CHUNK];
 
 	if (len > CONSOLE_MAX || from + len < from)
 		return HYPERCALL_ERROR_INVALID;
-	for (u64 done = 0; done < len; done += COPY_CHUNK) {
-		size_t chunk = MIN(len - done, (u64)COPY_CHUNK);
-		int err = addrspace_read(vm->memory, (struct gpa){from + done}, text, chunk);
+	for (u64 done = 0, chunk; done < len; done += chunk) {
+		struct gpa at = {from + done};
+		int err;
 
+		chunk = MIN(MIN(len - done, (u64)COPY_CHUNK), PAGE_SIZE - page_offset(at.raw));
+		err = hypercall_device_copy(vcpu, at, text, chunk);
 		if (err != 0)
-			return err == ERR_NO_MEMORY ? HYPERCALL_ERROR_NO_MEMORY
-						    : HYPERCALL_ERROR_RANGE;
+			return hypercall_error(err);
 		print(&vm->console, text, chunk);
 	}
 	return (s64)len;
@@ -85,7 +75,7 @@ static s64 call_console(struct vcpu *vcpu)
 
 static s64 call_shutdown(struct vcpu *vcpu)
 {
-	vm_stop(vcpu->vm, VM_END_SHUTDOWN, argument(vcpu, 0));
+	vm_stop(vcpu->vm, VM_END_SHUTDOWN, hypercall_argument(vcpu, 0));
 	return 0;
 }
 
@@ -112,12 +102,13 @@ static struct vcpu *vcpu_named(const struct vcpu *caller, u64 index)
 
 static s64 call_vcpu_start(struct vcpu *vcpu)
 {
-	struct vcpu *target = vcpu_named(vcpu, argument(vcpu, 0));
+	struct vcpu *target = vcpu_named(vcpu, hypercall_argument(vcpu, 0));
 
 	if (!target)
 		return HYPERCALL_ERROR_RANGE;
-	return call_error(
-		vcpu_start(target, vcpu, argument(vcpu, 1), argument(vcpu, 2), argument(vcpu, 3)));
+	return hypercall_error(vcpu_start(target, vcpu, hypercall_argument(vcpu, 1),
+					  hypercall_argument(vcpu, 2),
+					  hypercall_argument(vcpu, 3)));
 }
 
 static s64 call_vcpu_count(struct vcpu *vcpu)
@@ -127,17 +118,17 @@ static s64 call_vcpu_count(struct vcpu *vcpu)
 
 static s64 call_ipi(struct vcpu *vcpu)
 {
-	struct vcpu *target = vcpu_named(vcpu, argument(vcpu, 0));
+	struct vcpu *target = vcpu_named(vcpu, hypercall_argument(vcpu, 0));
 	u32 state;
 
 	if (!target)
 		return HYPERCALL_ERROR_RANGE;
-	if (argument(vcpu, 1) < 32 || argument(vcpu, 1) >= VCPU_VECTORS)
+	if (hypercall_argument(vcpu, 1) < 32 || hypercall_argument(vcpu, 1) >= VCPU_VECTORS)
 		return HYPERCALL_ERROR_INVALID;
 	state = __atomic_load_n(&target->state, __ATOMIC_ACQUIRE);
 	if (state == VCPU_OFF || state == VCPU_GONE)
 		return HYPERCALL_ERROR_BUSY;
-	vcpu_raise_irq(target, (u8)argument(vcpu, 1));
+	vcpu_raise_irq(target, (u8)hypercall_argument(vcpu, 1));
 	return 0;
 }
 
@@ -152,13 +143,13 @@ static s64 total_exits(const struct vcpu *vcpu)
 
 static s64 call_statistic(struct vcpu *vcpu)
 {
-	struct vcpu *target = vcpu_named(vcpu, argument(vcpu, 1));
+	struct vcpu *target = vcpu_named(vcpu, hypercall_argument(vcpu, 1));
 
-	if (argument(vcpu, 0) >= HYPERCALL_STATISTICS)
+	if (hypercall_argument(vcpu, 0) >= HYPERCALL_STATISTICS)
 		return HYPERCALL_ERROR_INVALID;
 	if (!target)
 		return HYPERCALL_ERROR_RANGE;
-	switch ((enum hypercall_statistic)argument(vcpu, 0)) {
+	switch ((enum hypercall_statistic)hypercall_argument(vcpu, 0)) {
 	case HYPERCALL_STATISTIC_EXITS:
 		return total_exits(target);
 	case HYPERCALL_STATISTIC_FAULTS:
@@ -175,59 +166,6 @@ static s64 call_statistic(struct vcpu *vcpu)
 	return HYPERCALL_ERROR_INVALID;
 }
 
-/* Arguments 0 and 1 as a range of gfns. What lies outside memory, mm refuses. */
-static bool range_of(const struct vcpu *vcpu, struct gfn_range *out)
-{
-	u64 first = argument(vcpu, 0), frames = argument(vcpu, 1);
-
-	if (frames == 0 || first + frames < first || first + frames > MAX_GFN)
-		return false;
-	*out = gfn_range((struct gfn){first}, frames);
-	return true;
-}
-
-static s64 call_protect(struct vcpu *vcpu)
-{
-	struct gfn_range range;
-	u64 access = argument(vcpu, 2);
-
-	if (!range_of(vcpu, &range) ||
-	    (access != HYPERCALL_ACCESS_READ && access != HYPERCALL_ACCESS_WRITE))
-		return HYPERCALL_ERROR_INVALID;
-	return call_error(
-		addrspace_protect(vcpu->vm->memory, range, access == HYPERCALL_ACCESS_WRITE));
-}
-
-static s64 call_discard(struct vcpu *vcpu)
-{
-	struct gfn_range range;
-
-	if (!range_of(vcpu, &range))
-		return HYPERCALL_ERROR_INVALID;
-	return call_error(addrspace_clear(vcpu->vm->memory, range, 0));
-}
-
-static s64 call_watch(struct vcpu *vcpu)
-{
-	struct gfn_range range;
-
-	if (!range_of(vcpu, &range))
-		return HYPERCALL_ERROR_INVALID;
-	return call_error(addrspace_clear_soft_dirty(vcpu->vm->memory, range));
-}
-
-static s64 call_forget(struct vcpu *vcpu)
-{
-	struct gfn_range range;
-	int err = 0;
-
-	if (!range_of(vcpu, &range) || gfn_range_frames(range) > FORGET_MAX)
-		return HYPERCALL_ERROR_INVALID;
-	for (u64 i = 0; err == 0 && i < gfn_range_frames(range); i++)
-		err = addrspace_exclusive(vcpu->vm->memory, gfn_add(range.start, i), NULL);
-	return call_error(err);
-}
-
 static const call_handler calls[HYPERCALLS] = {
 	[HYPERCALL_PING] = call_ping,
 	[HYPERCALL_CONSOLE] = call_console,
@@ -242,6 +180,9 @@ static const call_handler calls[HYPERCALLS] = {
 	[HYPERCALL_DISCARD] = call_discard,
 	[HYPERCALL_WATCH] = call_watch,
 	[HYPERCALL_FORGET] = call_forget,
+	[HYPERCALL_DEVICE_READ] = call_device_read,
+	[HYPERCALL_SHARE] = call_share,
+	[HYPERCALL_DIRTY] = call_dirty,
 };
 
 static s64 dispatch(struct vcpu *vcpu)

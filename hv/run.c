@@ -19,6 +19,7 @@
  * RUN-3  the vCPU that is loaded on a CPU is in that CPU's queue; it is unloaded before it is let go.
  */
 #include <arch/cpu.h>
+#include <hv/dirty.h>
 #include <hv/exits.h>
 #include <hv/merging.h>
 #include <hv/run.h>
@@ -96,6 +97,7 @@ static void run_vcpu(struct vcpu *vcpu)
 		else if (verdict == EXIT_RESCHEDULE)
 			break;
 	}
+	dirty_drain(vcpu);
 	sched_account(vcpu, arch_ticks() - start);
 }
 

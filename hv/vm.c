@@ -14,6 +14,7 @@
  */
 #include <arch/cpu.h>
 #include <abi/machine.h>
+#include <hv/dirty.h>
 #include <hv/gva.h>
 #include <hv/memory.h>
 #include <hv/merging.h>
@@ -24,6 +25,7 @@
 #include <lib/error.h>
 #include <lib/log.h>
 #include <lib/string.h>
+#include <mm/guest_cache.h>
 #include <mm/stage2.h>
 
 #define LOG_THIS LOG_VM
@@ -144,8 +146,12 @@ static int make_parts(struct vm *vm)
 		err = add_slots(vm);
 	if (err == 0)
 		err = stage2_create(vm->memory, virt->stage2, &vm->stage2);
+	if (err == 0)
+		err = guest_cache_create(vm->memory, &vm->cache);
 	for (unsigned i = 0; err == 0 && i < vm->config.vcpus; i++)
 		err = make_vcpu(vm, i);
+	if (err == 0)
+		err = dirty_setup(vm);
 	if (err == 0 && vm->config.board)
 		err = make_board(vm);
 	return err;
@@ -165,10 +171,13 @@ static void take_apart(struct vm *vm)
 	}
 	if (vm->memory)
 		merging_remove(vm);
+	if (vm->cache)
+		guest_cache_destroy(vm->cache);
 	if (vm->stage2)
 		stage2_destroy(vm->stage2);
 	if (vm->memory)
 		addrspace_destroy(vm->memory);
+	vm->cache = NULL;
 	vm->stage2 = NULL;
 	vm->memory = NULL;
 }

@@ -30,6 +30,13 @@ enum hypercall {
 	HYPERCALL_DISCARD = 10, /* (gfn, frames) -> 0: the content is gone; reads zero */
 	HYPERCALL_WATCH = 11,	/* (gfn, frames) -> 0: the next write to each page is noticed */
 	HYPERCALL_FORGET = 12,	/* (gfn, frames <= 4096) -> 0: no second-level entry is left */
+	HYPERCALL_DEVICE_READ =
+		13, /* (address of a u32, of another) -> first << 32 | second, read in this order
+				       as a device reads; the top bit is 0 */
+	HYPERCALL_SHARE =
+		14, /* (gfn, gfn) -> 0: the two pages, which read the same, share a frame */
+	HYPERCALL_DIRTY =
+		15, /* (gfn, frames <= 32) -> bit i: page gfn + i was written since last asked */
 	HYPERCALLS
 };
 
@@ -44,9 +51,11 @@ enum hypercall_error {
 };
 
 /*
- * 9 to 12 act on the caller's own memory, for tests and measurements. A write to a READ range raises
+ * 9 to 15 act on the caller's own memory, for tests and measurements. A write to a READ range raises
  * #GP(0); a write to a watched page, or an access to a forgotten one, costs one second-level fault that the
- * guest does not see but can count.
+ * guest does not see but can count. SHARE: INVALID if the
+ * pages differ, BUSY if one is shared already, not backed, or was written meanwhile. DIRTY, where the CPU lists writes
+ * (dirty=pml): those of another vCPU are in the answer once its turn has ended.
  */
 enum hypercall_access { HYPERCALL_ACCESS_READ = 1, HYPERCALL_ACCESS_WRITE = 3 };
 

@@ -12,6 +12,7 @@
 #define SAMEPAGE_HV_CONFIG_H
 
 #include <lib/types.h>
+#include <mm/dirty_log.h>
 
 #define VM_NAME_MAX	24
 #define VM_ARG_MAX	256
@@ -31,6 +32,7 @@ enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
  * board	a virtual PC around the CPUs (pc.h): always for Linux, on request for others
  * populate	back all memory when the VM is made, with large pages where they fit; else on first touch
  * merge_domain	VMs of the same number share identical pages; 0: not merged; VM_MERGE_OWN: with nobody else
+ * dirty_log	log which pages are written, from the start, by way of `dirty`
  * console	bytes its console may print before the rest is dropped
  * module_of	a file for the VM of this name, not a VM; then only `arg` is valid beside it
  */
@@ -41,6 +43,8 @@ struct vm_config {
 	enum vm_type type;
 	bool board;
 	bool populate;
+	bool dirty_log;
+	enum dirty_mode dirty;
 	u64 memory;
 	unsigned vcpus;
 	u64 cpus;

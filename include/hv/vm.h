@@ -93,6 +93,7 @@ struct vm {
 	unsigned id;			 /* [I] from 1; the back end's address-space id */
 	struct addrspace *memory;	 /* [I] */
 	struct stage2 *stage2;		 /* [I] */
+	struct guest_cache *cache;	 /* [I] its device models' way to its memory */
 	struct vcpu *vcpu[VM_VCPUS_MAX]; /* [I] config.vcpus of them */
 	struct spinlock lock;
 	enum vm_state state;			   /* [a] changed under [v] */

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * eran.c: Eran's race (docs/mm/cow.md): who still reads the old page when the new one has been written and announced?
+ *
+ *     vCPU 1                          vCPU 2                          vCPU 0
+ *     ------                          ------                          ------
+ *     page[1] = r: breaks sharing     a moment later
+ *     ... subscribers are told ...    page[2] = r                     a device reads flag, then page[2],
+ *                                     flag[2] = r                     again and again; and so does vCPU 0 itself
+ *     flag[1] = r
+ *
+ * Whoever reads flag[i] == r and after it page[i] != r has read the page that vCPU 1 had replaced. In each round vCPU 2
+ * waits another moment, so that its write wanders over the whole break. The rest of the page is a pattern that nobody
+ * writes; two pages that differ in it are not shared, and the next round says so.
+ *
+ *     rounds=N    how many       loses    the policy is known to lose: it must be seen, and the first time is enough
+ */
+#include <guest.h>
+
+#define PAGE_SIZE 4096ul
+#define PAGE_A	  (8ul << 20)
+#define PAGE_B	  (PAGE_A + PAGE_SIZE)
+#define FLAGS	  (PAGE_A + 3 * PAGE_SIZE)
+#define WORDS	  (PAGE_SIZE / sizeof(u32))
+#define WRITERS	  2u
+#define MOMENTS	  1021u
+
+static volatile u32 *const page = (volatile u32 *)PAGE_A;
+static volatile u32 *const twin = (volatile u32 *)PAGE_B;
+static volatile u32 *const flag = (volatile u32 *)FLAGS;
+static volatile u32 go, done[WRITERS + 1];
+static unsigned device_old, guest_old, broken;
+
+static u32 rounds_wanted(void)
+{
+	return (u32)option_number("rounds", 50);
+}
+
+static void yield(void)
+{
+	hypercall(HYPERCALL_YIELD, 0, 0, 0, 0);
+}
+
+/* Mostly without leaving the guest: who is outside when the break comes is not in the race. */
+static void wait_for(const volatile u32 *what, u32 least)
+{
+	for (unsigned spins = 1; *what < least; spins++)
+		if (spins % 65536 == 0)
+			yield();
+}
+
+static void wait_moments(unsigned count)
+{
+	while (count-- > 0)
+		asm volatile("" : : : "memory");
+}
+
+static void write_rounds(u64 self)
+{
+	u32 rounds = rounds_wanted();
+
+	for (u32 round = 1; round <= rounds; round++) {
+		wait_for(&go, round);
+		if (self == 2)
+			wait_moments(round * 37 % MOMENTS);
+		page[self] = round;
+		flag[self] = round;
+		done[self] = round;
+	}
+	for (;;)
+		asm volatile("cli; hlt");
+}
+
+/* Both pages read alike, and then they are one. */
+static bool share(void)
+{
+	s64 result;
+
+	for (unsigned i = 0; i <= WRITERS; i++)
+		twin[i] = page[i];
+	for (unsigned tries = 0; tries < 100; tries++) {
+		result = hypercall(HYPERCALL_SHARE, PAGE_A >> 12, PAGE_B >> 12, 0, 0);
+		if (result != HYPERCALL_ERROR_BUSY)
+			return result == 0;
+	}
+	return false;
+}
+
+static u64 device_read(unsigned i)
+{
+	return (u64)hypercall(HYPERCALL_DEVICE_READ, (u64)&flag[i], (u64)&page[i], 0, 0);
+}
+
+/* Reads as the device and as the guest until writer `i` has announced its write. */
+static void look(unsigned i, u32 round)
+{
+	bool device_seen = false, guest_seen = false;
+
+	while (!device_seen || !guest_seen) {
+		u64 both = device_read(i);
+
+		device_seen = both >> 32 == round;
+		device_old += device_seen && (u32)both != round;
+		guest_seen = flag[i] == round;
+		guest_old += guest_seen && page[i] != round;
+	}
+}
+
+static bool one_round(u32 round)
+{
+	if (!share())
+		return false;
+	(void)device_read(1); /* the device and this vCPU have the old page at hand */
+	(void)device_read(2);
+	(void)page[1];
+	go = round;
+	look(2, round);
+	look(1, round);
+	wait_for(&done[1], round);
+	wait_for(&done[2], round);
+	broken += twin[1] != round - 1 || twin[2] != round - 1;
+	return true;
+}
+
+static unsigned wrong_words(void)
+{
+	unsigned wrong = 0;
+
+	for (u32 i = WRITERS + 1; i < WORDS; i++)
+		wrong += page[i] != i * 2654435761u || twin[i] != i * 2654435761u;
+	return wrong;
+}
+
+static void check_refusals(void)
+{
+	u64 end = (guest_info->mem_upper + 1024ul) * 1024;
+
+	check(hypercall(HYPERCALL_SHARE, PAGE_A >> 12, PAGE_A >> 12, 0, 0) ==
+			      HYPERCALL_ERROR_INVALID &&
+		      hypercall(HYPERCALL_SHARE, PAGE_A >> 12, end >> 12, 0, 0) ==
+			      HYPERCALL_ERROR_RANGE &&
+		      hypercall(HYPERCALL_SHARE, PAGE_A >> 12, FLAGS >> 12, 0, 0) ==
+			      HYPERCALL_ERROR_INVALID,
+	      "a page is not shared with itself, with nothing, or with another content");
+	check(hypercall(HYPERCALL_DEVICE_READ, FLAGS + 2, FLAGS, 0, 0) == HYPERCALL_ERROR_INVALID &&
+		      hypercall(HYPERCALL_DEVICE_READ, FLAGS, end, 0, 0) == HYPERCALL_ERROR_RANGE,
+	      "a device reads whole words, and only memory");
+}
+
+void guest_main(void)
+{
+	u32 rounds = rounds_wanted(), round = 0;
+	bool loses = option("loses");
+
+	for (u32 i = 0; i < WORDS; i++)
+		page[i] = twin[i] = i <= WRITERS ? 0 : i * 2654435761u;
+	flag[1] = flag[2] = 0;
+	check_refusals();
+	check(vcpu_run(1, write_rounds, 1) == 0 && vcpu_run(2, write_rounds, 2) == 0,
+	      "two vCPUs write");
+	while (round < rounds && !(loses && device_old) && one_round(round + 1))
+		round++;
+	check(loses ? device_old > 0 : round == rounds, "%u of %u rounds", round, rounds);
+	check(wrong_words() == 0 && broken == 0, "no word changed that nobody wrote");
+	check(guest_old == 0, "the guest read the old page %u times", guest_old);
+	check(loses == (device_old > 0), "a device read the old page %u times", device_old);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dirty.c: the hardware's part of dirty logging: page-modification logs (SDM vol. 3C, 28.3.6) on, off and drained.
+ *
+ * A list is drained when it is full, when its vCPU's turn ends, and when that vCPU asks what was written: so what the
+ * other vCPUs of a VM wrote is complete once each has had its turn.
+ */
+#include <abi/machine.h>
+#include <hv/dirty.h>
+#include <hv/vm.h>
+#include <lib/error.h>
+#include <lib/log.h>
+#include <mm/dirty_log.h>
+
+#define LOG_THIS LOG_VM
+#define DRAIN	 32
+
+static int switch_lists_on(struct vm *vm)
+{
+	int err = virt->pml_enable ? 0 : ERR_UNSUPPORTED;
+
+	for (unsigned i = 0; err == 0 && i < vm->config.vcpus; i++)
+		err = virt->pml_enable(&vm->vcpu[i]->arch, true);
+	return err;
+}
+
+/* What the machine has of what was asked for. */
+static int choose_mode(struct vm *vm, enum dirty_mode *mode)
+{
+	int err = 0;
+
+	if (*mode == DIRTY_PML) {
+		err = switch_lists_on(vm);
+		if (err == ERR_UNSUPPORTED) {
+			log_warn("%s: dirty=pml: this CPU has no page-modification log; dirty=bits",
+				 vm->config.name);
+			*mode = DIRTY_BITS;
+			err = 0;
+		}
+	}
+	if (*mode == DIRTY_BITS && !virt->stage2->level[0].dirty) {
+		log_warn("%s: dirty=bits: second-level tables have no dirty bits; dirty=wp",
+			 vm->config.name);
+		*mode = DIRTY_WRITE_PROTECT;
+	}
+	return err;
+}
+
+int dirty_setup(struct vm *vm)
+{
+	const u64 end = MIN(vm->config.memory, (u64)MACHINE_HOLE_START);
+	int err;
+
+	if (!vm->config.dirty_log)
+		return 0;
+	err = choose_mode(vm, &vm->config.dirty);
+	if (err)
+		return err;
+	/* The mode is the whole address space's. */
+	return dirty_log_start(vm->memory, gfn_range((struct gfn){0}, end >> PAGE_SHIFT),
+			       vm->config.dirty);
+}
+
+void dirty_drain(struct vcpu *vcpu)
+{
+	struct gpa written[DRAIN];
+	unsigned count;
+
+	if (likely(!vcpu->vm->config.dirty_log || vcpu->vm->config.dirty != DIRTY_PML))
+		return;
+	while ((count = virt->pml_drain(&vcpu->arch, written, DRAIN)) > 0)
+		dirty_log_pml(vcpu->vm->stage2, written, count);
+}

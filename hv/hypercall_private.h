@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hypercall_private.h: what the files of the hypercall layer share.
+ *
+ * A handler finds its arguments in the vCPU's registers; what a call means for the run loop, it says as a request.
+ */
+#ifndef SAMEPAGE_HV_HYPERCALL_PRIVATE_H
+#define SAMEPAGE_HV_HYPERCALL_PRIVATE_H
+
+#include <abi/hypercall.h>
+#include <hv/vcpu.h>
+
+static inline u64 hypercall_argument(const struct vcpu *vcpu, unsigned i)
+{
+	static const u8 registers[] = {GPR_RDI, GPR_RSI, GPR_RDX, GPR_R10};
+
+	return vcpu->arch.gpr[registers[i]];
+}
+
+/* An enum error as the guest is told it. */
+s64 hypercall_error(int err);
+
+/*
+ * Copies [from, from + len), which lies in one page, as a device model does: through the VM's guest cache. Errors as
+ * guest_cache_get().
+ */
+int hypercall_device_copy(struct vcpu *vcpu, struct gpa from, void *to, size_t len) __must_check;
+
+/* hypercall_memory.c: the calls on the caller's own memory. */
+s64 call_protect(struct vcpu *vcpu);
+s64 call_discard(struct vcpu *vcpu);
+s64 call_watch(struct vcpu *vcpu);
+s64 call_forget(struct vcpu *vcpu);
+s64 call_device_read(struct vcpu *vcpu);
+s64 call_share(struct vcpu *vcpu);
+s64 call_dirty(struct vcpu *vcpu);
+
+#endif
