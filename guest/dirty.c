@@ -55,7 +55,7 @@ void guest_main(void)
 
 	check(hypercall(HYPERCALL_DIRTY, FIRST / PAGE_SIZE, CHUNK + 1, 0, 0) ==
 			      HYPERCALL_ERROR_INVALID &&
-		      hypercall(HYPERCALL_DIRTY, 1ul << 39, 1, 0, 0) == HYPERCALL_ERROR_RANGE,
+		      hypercall(HYPERCALL_DIRTY, 1ul << 20, 1, 0, 0) == HYPERCALL_ERROR_RANGE,
 	      "not more than %u pages at once, and only memory", CHUNK);
 	write_every(1);
 	check(wrong_answers(1) == 0, "all %u pages were written", PAGES);
