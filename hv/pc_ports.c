@@ -93,10 +93,28 @@ static void write_acpi(struct pc *pc, u16 port, u8 value)
 		pc->pm1_status &= (u16) ~(value << (8 * (port & 1))); /* write one to clear */
 }
 
-/* PCI configuration mechanism 1: a bus with nothing on it. The address register holds what is written. */
+/*
+ * PCI configuration mechanism 1: a bus with its host bridge and nothing on it. Without a bridge systems doubt that the
+ * bus is there at all, and say so. The address register holds what is written.
+ */
+#define PCI_ENABLE   BIT(31)
+#define PCI_FUNCTION 0xffff00u /* bus, device, function: all 0 for the bridge */
+
+static u8 read_bridge(unsigned reg)
+{
+	/* vendor 1b36h, device 0008h (a host bridge of no vendor's chipset), class 06h */
+	static const u8 header[] = {0x36, 0x1b, 0x08, 0, 0, 0, 0, 0, 0, 0, 0, 6};
+
+	return reg < sizeof(header) ? header[reg] : 0;
+}
+
 static u8 read_pci(struct pc *pc, u16 port)
 {
-	return port < 0xcfc ? byte_of(pc->pci_address, port & 3) : 0xff;
+	if (port < 0xcfc)
+		return byte_of(pc->pci_address, port & 3);
+	if (!(pc->pci_address & PCI_ENABLE) || pc->pci_address & PCI_FUNCTION)
+		return 0xff;
+	return read_bridge((pc->pci_address & 0xfc) | (port & 3));
 }
 
 static void write_pci(struct pc *pc, u16 port, u8 value)

@@ -27,19 +27,30 @@ TALK = [
 ]
 
 
-def login():
-    name = "terminal/login"
+# Its display is a screen of text on the serial line. The bit fade test waits for 160 seconds of the guest's time.
+MEMTEST = "linux/memtest:name=mt memory=6M merge=1 type=linux console=64M arg=console=ttyS0,115200"
+MEMTEST_TALK = [
+    (r"Memtest86\+", ""),
+    (r"Pass:\s+1\s+Errors: 0 ", "\x1dq"),
+    (r"mt: ended by the user", ""),
+    (r"summary: frames: \d+ free, as before", ""),
+    (r"ended with ok", ""),
+]
+
+
+def talk(name, options, guests, script, timeout):
+    """Starts ./run with the guests and holds the conversation."""
     try:
         import pexpect
     except ImportError:
         return core.failed(name, "python3-pexpect is missing")
-    guests = [word for number, guest in enumerate(["one", "two"])
-              for word in ("--guest", KERNEL.format(name=guest, cpu=number), "--guest", f"linux/login.initrd:for={guest}")]
-    child = pexpect.spawn(sys.executable, [os.path.join(core.ROOT, "scripts", "run.py"), *RUN, *guests], timeout=240, encoding="utf-8",
-                          codec_errors="replace", cwd=core.ROOT)
+    words = [word for guest in guests for word in ("--guest", guest)]
+    child = pexpect.spawn(sys.executable, [os.path.join(core.ROOT, "scripts", "run.py"), *options, *words], timeout=timeout,
+                          encoding="utf-8", codec_errors="replace", cwd=core.ROOT)
     os.makedirs(core.LOGS, exist_ok=True)
-    with open(os.path.join(core.LOGS, "terminal-login.text"), "w", encoding="utf-8") as child.logfile_read:
-        for pattern, answer in TALK:
+    log = os.path.join(core.LOGS, f"{name.replace('/', '-')}.text")
+    with open(log, "w", encoding="utf-8") as child.logfile_read:
+        for pattern, answer in script:
             try:
                 child.expect(pattern)
             except (pexpect.TIMEOUT, pexpect.EOF) as end:
@@ -51,5 +62,16 @@ def login():
     return core.passed(name) if child.exitstatus == 0 else core.failed(name, f"status {child.exitstatus}")
 
 
+def login():
+    guests = [module for number, guest in enumerate(["one", "two"])
+              for module in (KERNEL.format(name=guest, cpu=number), f"linux/login.initrd:for={guest}")]
+    return talk("terminal/login", RUN, guests, TALK, 240)
+
+
+def memtest():
+    return talk("terminal/memtest", ["--machine", "qemu-tcg", "--cpus", "1", "--memory", "128", "--console", "1"],
+                [MEMTEST], MEMTEST_TALK, 900)
+
+
 def tests():
-    return [core.Test("terminal/login", login, ("default",))]
+    return [core.Test("terminal/login", login, ("default",)), core.Test("terminal/memtest", memtest, ("default",))]
