@@ -157,14 +157,13 @@ void notification_change(struct notification *note, const struct pte_change *cha
 	view_visit(list, span, change_one, &change);
 }
 
+/* In the `after` list nobody may refuse, because the primary has changed: they may wait as long as they must. */
 void notification_end_wanted(struct notification *note)
 {
-	end_list(note, note->start);
-}
-
-/* The primary has changed already, so nobody may refuse any more: they may wait as long as they must. */
-void notification_after_wanted(struct notification *note)
-{
+	if (note->start)
+		end_list(note, note->start);
+	if (!note->after)
+		return;
 	note->range.flags &= ~NOTIFY_NOBLOCK;
 	CHECK(!start_list(note, note->after));
 	end_list(note, note->after);

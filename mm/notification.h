@@ -7,8 +7,7 @@
  *     notification_confirm   false: somebody subscribed meanwhile; unlock and begin again
  *     primary changes, notification_change ...
  *     unlock
- *     notification_end       end callbacks
- *     notification_after     policies that tell some only now: start and end
+ *     notification_end       end callbacks; then start and end for those whom the policy tells only now
  *     notification_done
  */
 #ifndef SAMEPAGE_MM_NOTIFICATION_H
@@ -72,21 +71,16 @@ void notification_change(struct notification *note, const struct pte_change *cha
 			 unsigned count, unsigned flags);
 
 void notification_end_wanted(struct notification *note);
-void notification_after_wanted(struct notification *note);
 void notification_done_wanted(struct notification *note);
 
+/* The end callbacks, and start and end for those whom the policy tells only now. No lock. */
 static inline void notification_end(struct notification *note)
 {
-	if (note->view && note->start)
+	if (note->view)
 		notification_end_wanted(note);
 }
 
-static inline void notification_after(struct notification *note)
-{
-	if (note->view && note->after)
-		notification_after_wanted(note);
-}
-
+/* The last word: the view is not used any more. */
 static inline void notification_done(struct notification *note)
 {
 	if (note->view)

@@ -236,7 +236,6 @@ LOCK_UNCHECKED void update_end(struct update *update)
 	spin_unlock(&as->lock);
 	RACE_POINT("update: changed");
 	notification_end(&update->note);
-	notification_after(&update->note);
 	if (update->pending) {
 		spin_lock(&as->lock);
 		finish_pending(update);

@@ -98,7 +98,6 @@ static void bench_unwanted(void)
 		    !notification_confirm(&note, chain, EVENT_EXCLUSIVE))
 			must(ERR_BUSY);
 		notification_end(&note);
-		notification_after(&note);
 		notification_done(&note);
 		bench_off();
 	}
