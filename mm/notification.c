@@ -169,7 +169,7 @@ void notification_end_wanted(struct notification *note)
 	end_list(note, note->after);
 }
 
-void notification_done_wanted(struct notification *note)
+void notification_done(struct notification *note)
 {
 	reader_leave(note->notifier);
 }

@@ -8,7 +8,7 @@
  *     primary changes, notification_change ...
  *     unlock
  *     notification_end       end callbacks; then start and end for those whom the policy tells only now
- *     notification_done
+ *     notification_done      if anybody was told
  */
 #ifndef SAMEPAGE_MM_NOTIFICATION_H
 #define SAMEPAGE_MM_NOTIFICATION_H
@@ -71,23 +71,20 @@ void notification_change(struct notification *note, const struct pte_change *cha
 			 unsigned count, unsigned flags);
 
 void notification_end_wanted(struct notification *note);
-void notification_done_wanted(struct notification *note);
 
-/* The end callbacks, and start and end for those whom the policy tells only now. No lock. */
-static inline void notification_end(struct notification *note)
+/* The end callbacks, and start and end for those whom the policy tells only now. False: nobody was told. No lock. */
+static inline bool notification_end(struct notification *note)
 {
-	if (note->view)
+	if (note->view) {
 		notification_end_wanted(note);
+		return true;
+	}
+	ck_pr_inc_64(&note->notifier->unwanted[note->range.event]);
+	return false;
 }
 
-/* The last word: the view is not used any more. */
-static inline void notification_done(struct notification *note)
-{
-	if (note->view)
-		notification_done_wanted(note);
-	else
-		ck_pr_inc_64(&note->notifier->unwanted[note->range.event]);
-}
+/* The last word to those told: the view is not used any more. */
+void notification_done(struct notification *note);
 
 /* Has put-off flushes carried out. LOCK_MMU. */
 void notifier_sync(struct notifier *notifier);

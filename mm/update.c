@@ -192,12 +192,15 @@ LOCK_UNCHECKED void update_pause(struct update *update)
 	spin_lock(&update->as->lock);
 }
 
-/* late_wp's second step, for what is still as the first step left it. LOCK_MMU. */
+/* late_wp's second step, for what is still as the first step left it. */
 static void finish_pending(struct update *update)
 {
 	struct addrspace *as = update->as;
 	unsigned kept = 0;
 
+	if (!update->pending)
+		return;
+	spin_lock(&as->lock);
 	for (unsigned i = 0; i < update->count; i++) {
 		ppte_t *slot = update->entry[i].slot, value = update->entry[i].value;
 
@@ -208,6 +211,7 @@ static void finish_pending(struct update *update)
 	}
 	if (kept)
 		notification_change(&update->note, update->change, kept, CHANGE_FLUSH);
+	spin_unlock(&as->lock);
 }
 
 /* A merge's old frames wait for a flush that comes for another reason, or for the limbo to be full. */
@@ -235,13 +239,10 @@ LOCK_UNCHECKED void update_end(struct update *update)
 	flush_batch(update);
 	spin_unlock(&as->lock);
 	RACE_POINT("update: changed");
-	notification_end(&update->note);
-	if (update->pending) {
-		spin_lock(&as->lock);
+	if (notification_end(&update->note)) {
 		finish_pending(update);
-		spin_unlock(&as->lock);
+		notification_done(&update->note);
 	}
-	notification_done(&update->note);
 	if (lazy && update->gone_count)
 		keep_in_limbo(update);
 	else

@@ -97,8 +97,8 @@ static void bench_unwanted(void)
 		if (notification_begin(&note, chain, EVENT_EXCLUSIVE) ||
 		    !notification_confirm(&note, chain, EVENT_EXCLUSIVE))
 			must(ERR_BUSY);
-		notification_end(&note);
-		notification_done(&note);
+		if (notification_end(&note))
+			must(ERR_BUSY);
 		bench_off();
 	}
 	bench_end("unwanted", ROUNDS);
