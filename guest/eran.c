@@ -13,6 +13,8 @@
  * waits another moment, so that its write wanders over the whole break. The rest of the page is a pattern that nobody
  * writes; two pages that differ in it are not shared, and the next round says so.
  *
+ *     spread=N    moments that a break takes, and something more
+ *     device=N    which of the VM's devices looks: the last one is told last
  *     rounds=N    how many       loses    the policy is known to lose: it must be seen, and the first time is enough
  */
 #include <guest.h>
@@ -23,12 +25,12 @@
 #define FLAGS	  (PAGE_A + 3 * PAGE_SIZE)
 #define WORDS	  (PAGE_SIZE / sizeof(u32))
 #define WRITERS	  2u
-#define MOMENTS	  1021u
 
 static volatile u32 *const page = (volatile u32 *)PAGE_A;
 static volatile u32 *const twin = (volatile u32 *)PAGE_B;
 static volatile u32 *const flag = (volatile u32 *)FLAGS;
 static volatile u32 go, done[WRITERS + 1];
+static u64 device;
 static unsigned device_old, guest_old, broken;
 
 static u32 rounds_wanted(void)
@@ -57,12 +59,12 @@ static void wait_moments(unsigned count)
 
 static void write_rounds(u64 self)
 {
-	u32 rounds = rounds_wanted();
+	u32 rounds = rounds_wanted(), spread = (u32)option_number("spread", 1021);
 
 	for (u32 round = 1; round <= rounds; round++) {
 		wait_for(&go, round);
 		if (self == 2)
-			wait_moments(round * 37 % MOMENTS);
+			wait_moments(round * 2654435761u % spread);
 		page[self] = round;
 		flag[self] = round;
 		done[self] = round;
@@ -88,7 +90,7 @@ static bool share(void)
 
 static u64 device_read(unsigned i)
 {
-	return (u64)hypercall(HYPERCALL_DEVICE_READ, (u64)&flag[i], (u64)&page[i], 0, 0);
+	return (u64)hypercall(HYPERCALL_DEVICE_READ, (u64)&flag[i], (u64)&page[i], device, 0);
 }
 
 /* Reads as the device and as the guest until writer `i` has announced its write. */
@@ -143,7 +145,9 @@ static void check_refusals(void)
 			      HYPERCALL_ERROR_INVALID,
 	      "a page is not shared with itself, with nothing, or with another content");
 	check(hypercall(HYPERCALL_DEVICE_READ, FLAGS + 2, FLAGS, 0, 0) == HYPERCALL_ERROR_INVALID &&
-		      hypercall(HYPERCALL_DEVICE_READ, FLAGS, end, 0, 0) == HYPERCALL_ERROR_RANGE,
+		      hypercall(HYPERCALL_DEVICE_READ, FLAGS, end, 0, 0) == HYPERCALL_ERROR_RANGE &&
+		      hypercall(HYPERCALL_DEVICE_READ, FLAGS, FLAGS, 64, 0) ==
+			      HYPERCALL_ERROR_RANGE,
 	      "a device reads whole words, and only memory");
 }
 
@@ -151,6 +155,8 @@ void guest_main(void)
 {
 	u32 rounds = rounds_wanted(), round = 0;
 	bool loses = option("loses");
+
+	device = option_number("device", 0);
 
 	for (u32 i = 0; i < WORDS; i++)
 		page[i] = twin[i] = i <= WRITERS ? 0 : i * 2654435761u;

@@ -88,6 +88,16 @@ static int set_vcpus(struct value *value, struct vm_config *out)
 	return error;
 }
 
+static int set_devices(struct value *value, struct vm_config *out)
+{
+	u64 number = 0;
+	int error = number_in(value, 1, VM_DEVICES_MAX, &number);
+
+	value->why = "devices is 1 to 64";
+	out->devices = (unsigned)number;
+	return error;
+}
+
 static int set_console(struct value *value, struct vm_config *out)
 {
 	value->why = "console is a number of bytes, 256 to 1G";
@@ -197,7 +207,7 @@ static const struct word {
 	{"name", set_name},	    {"for", set_module_of}, {"memory", set_memory},
 	{"vcpus", set_vcpus},	    {"cpu", set_cpus},	    {"type", set_type},
 	{"console", set_console},   {"board", set_board},   {"merge", set_merge},
-	{"populate", set_populate}, {"dirty", set_dirty},
+	{"populate", set_populate}, {"dirty", set_dirty},   {"devices", set_devices},
 };
 
 static size_t word_length(const char *text)
@@ -261,6 +271,7 @@ int vm_config_parse(const char *line, unsigned cpus, struct vm_config *out,
 	*out = (struct vm_config){.type = VM_MULTIBOOT,
 				  .memory = 16ull << 20,
 				  .vcpus = 1,
+				  .devices = 1,
 				  .console = VM_CONSOLE_SIZE};
 	for (; *at; first = false) {
 		size_t len = word_length(at);

@@ -65,7 +65,7 @@ static s64 call_console(struct vcpu *vcpu)
 		int err;
 
 		chunk = MIN(MIN(len - done, (u64)COPY_CHUNK), PAGE_SIZE - page_offset(at.raw));
-		err = hypercall_device_copy(vcpu, at, text, chunk);
+		err = hypercall_device_copy(vcpu, 0, at, text, chunk);
 		if (err != 0)
 			return hypercall_error(err);
 		print(&vm->console, text, chunk);

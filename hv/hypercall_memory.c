@@ -72,9 +72,9 @@ s64 call_forget(struct vcpu *vcpu)
 	return hypercall_error(err);
 }
 
-int hypercall_device_copy(struct vcpu *vcpu, struct gpa from, void *to, size_t len)
+int hypercall_device_copy(struct vcpu *vcpu, unsigned device, struct gpa from, void *to, size_t len)
 {
-	struct guest_cache *cache = vcpu->vm->cache;
+	struct guest_cache *cache = vcpu->vm->cache[device];
 	void *source;
 	int err = guest_cache_get(cache, from, len, false, &source);
 
@@ -88,12 +88,16 @@ int hypercall_device_copy(struct vcpu *vcpu, struct gpa from, void *to, size_t l
 s64 call_device_read(struct vcpu *vcpu)
 {
 	u64 from[] = {hypercall_argument(vcpu, 0), hypercall_argument(vcpu, 1)};
+	u64 device = hypercall_argument(vcpu, 2);
 	u32 word[2];
 
+	if (device >= vcpu->vm->config.devices)
+		return HYPERCALL_ERROR_RANGE;
 	if (!IS_ALIGNED(from[0] | from[1], sizeof(u32)))
 		return HYPERCALL_ERROR_INVALID;
 	for (unsigned i = 0; i < ARRAY_SIZE(from); i++) {
-		int err = hypercall_device_copy(vcpu, (struct gpa){from[i]}, &word[i], sizeof(u32));
+		int err = hypercall_device_copy(vcpu, (unsigned)device, (struct gpa){from[i]},
+						&word[i], sizeof(u32));
 
 		if (err)
 			return hypercall_error(err);

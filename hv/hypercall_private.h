@@ -21,10 +21,11 @@ static inline u64 hypercall_argument(const struct vcpu *vcpu, unsigned i)
 s64 hypercall_error(int err);
 
 /*
- * Copies [from, from + len), which lies in one page, as a device model does: through the VM's guest cache. Errors as
+ * Copies [from, from + len), which lies in one page, as a device model of the VM does: through its guest cache. Errors as
  * guest_cache_get().
  */
-int hypercall_device_copy(struct vcpu *vcpu, struct gpa from, void *to, size_t len) __must_check;
+int hypercall_device_copy(struct vcpu *vcpu, unsigned device, struct gpa from, void *to,
+			  size_t len) __must_check;
 
 /* hypercall_memory.c: the calls on the caller's own memory. */
 s64 call_protect(struct vcpu *vcpu);

@@ -146,8 +146,8 @@ static int make_parts(struct vm *vm)
 		err = add_slots(vm);
 	if (err == 0)
 		err = stage2_create(vm->memory, virt->stage2, &vm->stage2);
-	if (err == 0)
-		err = guest_cache_create(vm->memory, &vm->cache);
+	for (unsigned i = 0; err == 0 && i < vm->config.devices; i++)
+		err = guest_cache_create(vm->memory, &vm->cache[i]);
 	for (unsigned i = 0; err == 0 && i < vm->config.vcpus; i++)
 		err = make_vcpu(vm, i);
 	if (err == 0)
@@ -171,13 +171,15 @@ static void take_apart(struct vm *vm)
 	}
 	if (vm->memory)
 		merging_remove(vm);
-	if (vm->cache)
-		guest_cache_destroy(vm->cache);
+	for (unsigned i = 0; i < VM_DEVICES_MAX; i++) {
+		if (vm->cache[i])
+			guest_cache_destroy(vm->cache[i]);
+		vm->cache[i] = NULL;
+	}
 	if (vm->stage2)
 		stage2_destroy(vm->stage2);
 	if (vm->memory)
 		addrspace_destroy(vm->memory);
-	vm->cache = NULL;
 	vm->stage2 = NULL;
 	vm->memory = NULL;
 }

@@ -31,8 +31,8 @@ enum hypercall {
 	HYPERCALL_WATCH = 11,	/* (gfn, frames) -> 0: the next write to each page is noticed */
 	HYPERCALL_FORGET = 12,	/* (gfn, frames <= 4096) -> 0: no second-level entry is left */
 	HYPERCALL_DEVICE_READ =
-		13, /* (address of a u32, of another) -> first << 32 | second, read in this order
-				       as a device reads; the top bit is 0 */
+		13, /* (address of a u32, of another, device) -> first << 32 | second, read in
+				       this order as that device reads; the top bit is 0 */
 	HYPERCALL_SHARE =
 		14, /* (gfn, gfn) -> 0: the two pages, which read the same, share a frame */
 	HYPERCALL_DIRTY =

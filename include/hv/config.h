@@ -17,6 +17,7 @@
 #define VM_NAME_MAX	24
 #define VM_ARG_MAX	256
 #define VM_VCPUS_MAX	16
+#define VM_DEVICES_MAX	64
 #define VM_MEMORY_MIN	(64ull << 10)
 #define VM_MEMORY_MAX	(1ull << 40)
 #define VM_CONSOLE_MIN	256ull
@@ -32,6 +33,7 @@ enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
  * board	a virtual PC around the CPUs (pc.h): always for Linux, on request for others
  * populate	back all memory when the VM is made, with large pages where they fit; else on first touch
  * merge_domain	VMs of the same number share identical pages; 0: not merged; VM_MERGE_OWN: with nobody else
+ * devices	device models that look into its memory, each with a guest cache of its own; number 0 is the console
  * dirty_log	log which pages are written, from the start, by way of `dirty`
  * console	bytes its console may print before the rest is dropped
  * module_of	a file for the VM of this name, not a VM; then only `arg` is valid beside it
@@ -47,6 +49,7 @@ struct vm_config {
 	enum dirty_mode dirty;
 	u64 memory;
 	unsigned vcpus;
+	unsigned devices;
 	u64 cpus;
 	u64 console;
 	u32 merge_domain;

@@ -89,12 +89,12 @@ struct vm_memory_stats {
 };
 
 struct vm {
-	struct vm_config config;	 /* [I] */
-	unsigned id;			 /* [I] from 1; the back end's address-space id */
-	struct addrspace *memory;	 /* [I] */
-	struct stage2 *stage2;		 /* [I] */
-	struct guest_cache *cache;	 /* [I] its device models' way to its memory */
-	struct vcpu *vcpu[VM_VCPUS_MAX]; /* [I] config.vcpus of them */
+	struct vm_config config;		   /* [I] */
+	unsigned id;				   /* [I] from 1; the back end's address-space id */
+	struct addrspace *memory;		   /* [I] */
+	struct stage2 *stage2;			   /* [I] */
+	struct guest_cache *cache[VM_DEVICES_MAX]; /* [I] config.devices of them */
+	struct vcpu *vcpu[VM_VCPUS_MAX];	   /* [I] config.vcpus of them */
 	struct spinlock lock;
 	enum vm_state state;			   /* [a] changed under [v] */
 	enum vm_end end;			   /* [v] valid from STOPPING on */
