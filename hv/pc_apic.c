@@ -3,7 +3,8 @@
  * pc_apic.c: the local APICs' surroundings: their MSRs and memory, and the messages between them.
  *
  * INIT and SIPI (SDM vol. 3A, 9.4): a vCPU that is OFF waits for a SIPI, which starts it in real mode at vector * 4 KiB.
- * An INIT for one that runs is ignored with a message: no guest we know of restarts a CPU that way while it runs.
+ * One that was started before is reset by INIT and started again (vcpu_init.c), as Linux does to bring a CPU back. vCPU 0
+ * ignores INIT with a message: it would have to start at the reset vector, where there is no firmware.
  */
 #include <arch/cpu.h>
 #include <hv/pc.h>
@@ -23,8 +24,10 @@ static u64 guest_now(const struct vcpu *vcpu)
 
 static void start_up(struct vcpu *target, struct vcpu *sender, const struct lapic_ipi *ipi)
 {
-	if (__atomic_load_n(&target->state, __ATOMIC_ACQUIRE) != VCPU_OFF)
-		return; /* the second SIPI of the usual pair */
+	if (__atomic_load_n(&target->state, __ATOMIC_ACQUIRE) != VCPU_OFF) {
+		vcpu_signal_sipi(target, ipi->vector); /* or the second of the usual pair */
+		return;
+	}
 	lapic_reset(&target->lapic);
 	if (vcpu_start_real(target, sender, ipi->vector) != 0)
 		log_error("%s: vcpu %u does not start at %02x000", target->vm->config.name,
@@ -44,10 +47,13 @@ static void send_to(struct vcpu *target, struct vcpu *sender, const struct lapic
 		vcpu_notify(target);
 		break;
 	case LAPIC_INIT:
-		if (!ipi->level_deassert &&
-		    __atomic_load_n(&target->state, __ATOMIC_ACQUIRE) != VCPU_OFF)
-			log_debug("%s: INIT for vcpu %u, which runs: ignored",
-				  target->vm->config.name, target->index);
+		if (ipi->level_deassert ||
+		    __atomic_load_n(&target->state, __ATOMIC_ACQUIRE) == VCPU_OFF)
+			break;
+		if (target->index == 0)
+			log_debug("%s: INIT for vcpu 0: ignored", target->vm->config.name);
+		else
+			vcpu_signal_init(target);
 		break;
 	case LAPIC_SIPI:
 		start_up(target, sender, ipi);

@@ -53,8 +53,12 @@ static bool handle_requests(struct vcpu *vcpu)
 {
 	u32 requests = __atomic_exchange_n(&vcpu->requests, 0, __ATOMIC_SEQ_CST);
 
-	if (requests & REQUEST_EVENT)
+	if (requests & REQUEST_EVENT) {
+		if (unlikely(vcpu->waits_for_sipi || vcpu_is_signalled(vcpu)) &&
+		    !vcpu_follow_signals(vcpu))
+			return false;
 		vcpu_deliver_irqs(vcpu);
+	}
 	return !(requests & (REQUEST_STOP | REQUEST_RESCHEDULE));
 }
 

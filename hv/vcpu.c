@@ -30,7 +30,9 @@
  * raises interrupts, and it wakes whoever it names. */
 static bool can_wake(const struct vcpu *vcpu)
 {
-	return !vcpu->vm->pc || !vcpu->hopeless ||
+	if (vcpu->waits_for_sipi)
+		return vcpu_is_signalled(vcpu);
+	return !vcpu->vm->pc || !vcpu->hopeless || vcpu_is_signalled(vcpu) ||
 	       __atomic_load_n(&vcpu->nmi_pending, __ATOMIC_SEQ_CST);
 }
 
@@ -152,7 +154,7 @@ void vcpu_halt(struct vcpu *vcpu)
 	virt->get_state(&vcpu->arch, &state);
 	spin_lock(&vm->lock);
 	__atomic_store_n(&vcpu->state, VCPU_HALTED, __ATOMIC_SEQ_CST);
-	if (may_go_on(vcpu)) {
+	if (may_go_on(vcpu) || vcpu_is_signalled(vcpu)) {
 		__atomic_store_n(&vcpu->state, VCPU_READY, __ATOMIC_SEQ_CST);
 	} else if (!vm->pc || !(state.rflags & RFLAGS_IF)) {
 		vcpu->hopeless = true;

@@ -32,6 +32,16 @@ void vcpu_recheck(struct vcpu *vcpu);
 /* From OFF to READY as a SIPI of `vector` does it. As vcpu_start() otherwise. */
 int vcpu_start_real(struct vcpu *vcpu, struct vcpu *sender, u8 vector) __must_check;
 
+/* Any CPU. INIT and SIPI for a vCPU that is not OFF; a SIPI that it does not wait for is forgotten. */
+void vcpu_signal_init(struct vcpu *vcpu);
+void vcpu_signal_sipi(struct vcpu *vcpu, u8 vector);
+
+/* Whether one of them wants to be followed. Owner, or VM lock. */
+bool vcpu_is_signalled(const struct vcpu *vcpu);
+
+/* Owner, loaded. Follows them; false: the vCPU waits for a SIPI and must not be entered. */
+bool vcpu_follow_signals(struct vcpu *vcpu) __must_check;
+
 /* Owner. The tick at which a timer of the vCPU is due, ~0 for none. */
 u64 vcpu_alarm(const struct vcpu *vcpu);
 

@@ -41,6 +41,7 @@ enum vcpu_request {
 };
 
 #define VCPU_VECTORS 256
+#define VCPU_SIPI    0x100u
 
 struct vcpu {
 	struct arch_vcpu arch;		     /* [o] */
@@ -53,6 +54,9 @@ struct vcpu {
 	u64 pending_irqs[VCPU_VECTORS / 64]; /* [a] without a board */
 	struct lapic lapic;		     /* with one: [o], but what lapic.h says */
 	bool nmi_pending;		     /* [a] */
+	bool init_pending;		     /* [a] INIT was signalled, not yet carried out */
+	bool waits_for_sipi;		     /* [o] after an INIT */
+	u32 sipi;			     /* [a] VCPU_SIPI and the vector of one that has come */
 	bool hopeless;			     /* [v] HALTED, and no interrupt can wake it */
 	u64 slice_end;			     /* [o] tick at which its turn is over */
 	u64 exits[HV_EXIT_REASONS];	     /* [o] */
