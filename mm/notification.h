@@ -53,7 +53,7 @@ static inline __must_check int notification_begin(struct notification *note,
 {
 	if (unlikely(notification_inside(notifier)))
 		return ERR_REENTRANT;
-	if (notification_wanted(notifier, event))
+	if (unlikely(notification_wanted(notifier, event)))
 		return notification_begin_wanted(note);
 	note->view = NULL;
 	return 0;
@@ -63,7 +63,7 @@ static inline __must_check int notification_begin(struct notification *note,
 static inline bool notification_confirm(const struct notification *note,
 					const struct notifier *notifier, enum notify_event event)
 {
-	return !notification_wanted(notifier, event) || note->view;
+	return likely(!notification_wanted(notifier, event)) || note->view;
 }
 
 /* Hands new PTEs to the change list. flags: enum change_flags, beside what the rule adds. LOCK_MMU. */
@@ -75,12 +75,12 @@ void notification_end_wanted(struct notification *note);
 /* The end callbacks, and start and end for those whom the policy tells only now. False: nobody was told. No lock. */
 static inline bool notification_end(struct notification *note)
 {
-	if (note->view) {
-		notification_end_wanted(note);
-		return true;
+	if (likely(!note->view)) { /* that path is to be the short one */
+		ck_pr_inc_64(&note->notifier->unwanted[note->range.event]);
+		return false;
 	}
-	ck_pr_inc_64(&note->notifier->unwanted[note->range.event]);
-	return false;
+	notification_end_wanted(note);
+	return true;
 }
 
 /* The last word to those told: the view is not used any more. */
