@@ -4,6 +4,7 @@
  * the emulator counts them. The loop around the exit is part of it; an empty loop is shown for
  * comparison.
  *
+ *     mm         the memory core instead: faults, copy-on-write breaks, taking a right away
  *     count=N    round trips a measurement, at most 1000      tries=N    measurements; the best counts
  */
 #include <guest.h>
@@ -11,6 +12,7 @@
 #define COUNT_MAX  1000u
 #define PAGE	   4096ul
 #define FAULT_PAGE (16ul << 20)
+#define TWIN_PAGE  (24ul << 20)
 
 static unsigned count, tries;
 
@@ -71,6 +73,17 @@ static void do_fault(unsigned i)
 	*(volatile u64 *)(FAULT_PAGE + i * PAGE);
 }
 
+/* A page that is private, shared, or not there yet, as `prepare` left it. */
+static void do_write(unsigned i)
+{
+	*(volatile u64 *)(FAULT_PAGE + i * PAGE) = i;
+}
+
+static void do_protect(unsigned i)
+{
+	hypercall(HYPERCALL_PROTECT, FAULT_PAGE / PAGE + i, 1, HYPERCALL_ACCESS_READ, 0);
+}
+
 static u64 measure(void (*operation)(unsigned), bool (*prepare)(void))
 {
 	u64 best = ~0ul;
@@ -97,14 +110,44 @@ static bool forget_mappings(void)
 static void touch_all(void)
 {
 	for (unsigned i = 0; i < count; i++)
-		*(volatile u64 *)(FAULT_PAGE + i * PAGE) = i;
+		do_write(i);
 }
 
-static const struct {
+static bool discard_pages(void)
+{
+	return hypercall(HYPERCALL_DISCARD, FAULT_PAGE / PAGE, count, 0, 0) == 0;
+}
+
+/* Each page shares a frame with its twin, and is mapped: what is measured is the break alone. */
+static bool share_pages(void)
+{
+	for (unsigned i = 0; i < count; i++) {
+		*(volatile u64 *)(TWIN_PAGE + i * PAGE) = i;
+		do_write(i);
+		if (hypercall(HYPERCALL_SHARE, FAULT_PAGE / PAGE + i, TWIN_PAGE / PAGE + i, 0, 0))
+			return false;
+		do_fault(i);
+	}
+	return true;
+}
+
+/* Writable for the hypervisor's tables and for the CPU's. */
+static bool unprotect_pages(void)
+{
+	s64 result =
+		hypercall(HYPERCALL_PROTECT, FAULT_PAGE / PAGE, count, HYPERCALL_ACCESS_WRITE, 0);
+
+	touch_all();
+	return result == 0;
+}
+
+struct row {
 	const char *name;
 	void (*operation)(unsigned);
 	bool (*prepare)(void);
-} rows[] = {
+};
+
+static const struct row exit_rows[] = {
 	{"empty_loop", do_nothing, NULL},
 	{"cpuid", do_cpuid, NULL},
 	{"cpuid_features", do_cpuid_features, NULL},
@@ -116,6 +159,23 @@ static const struct {
 	{"fault", do_fault, forget_mappings},
 };
 
+static const struct row memory_rows[] = {
+	{"fault_first_touch", do_write, discard_pages},
+	{"fault_fill", do_fault, forget_mappings},
+	{"cow_break", do_write, share_pages},
+	{"protect", do_protect, unprotect_pages},
+};
+
+static void measure_all(const struct row *rows, unsigned rows_count)
+{
+	for (unsigned i = 0; i < rows_count; i++) {
+		u64 ticks = measure(rows[i].operation, rows[i].prepare);
+
+		if (ticks)
+			print("bench: %s %lu instructions\n", rows[i].name, ticks);
+	}
+}
+
 void guest_main(void)
 {
 	count = (unsigned)option_number("count", COUNT_MAX) % (COUNT_MAX + 1);
@@ -123,10 +183,8 @@ void guest_main(void)
 	if (!check(count > 0, "count is 1 to %u", COUNT_MAX))
 		return;
 	touch_all();
-	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-		u64 ticks = measure(rows[i].operation, rows[i].prepare);
-
-		if (ticks)
-			print("bench: %s %lu instructions\n", rows[i].name, ticks);
-	}
+	if (option("mm"))
+		measure_all(memory_rows, ARRAY_SIZE(memory_rows));
+	else
+		measure_all(exit_rows, ARRAY_SIZE(exit_rows));
 }

@@ -54,13 +54,19 @@ static struct guest_cache *cache_of(struct subscription *sub)
 	return container_of(sub, struct guest_cache, sub);
 }
 
+static struct cache_entry *entry_of(struct guest_cache *cache, struct gfn gfn)
+{
+	return &cache->entry[gfn.raw % ENTRIES];
+}
+
 /* Forgets what the range covers; returns how many users still hold pointers. */
 static unsigned forget(struct guest_cache *cache, struct gfn_range range)
 {
+	u64 places = MIN(gfn_range_frames(range), (u64)ENTRIES);
 	unsigned users = 0;
 
-	for (unsigned i = 0; i < ENTRIES; i++) {
-		struct cache_entry *entry = &cache->entry[i];
+	for (u64 i = 0; i < places; i++) {
+		struct cache_entry *entry = entry_of(cache, gfn_add(range.start, i));
 
 		if (!gfn_in_range(entry->gfn, range))
 			continue;
@@ -185,11 +191,6 @@ void guest_cache_destroy(struct guest_cache *cache)
 	for (unsigned i = 0; i < ENTRIES; i++)
 		CHECK(!cache->entry[i].users);
 	pool_free(&caches, cache);
-}
-
-static struct cache_entry *entry_of(struct guest_cache *cache, struct gfn gfn)
-{
-	return &cache->entry[gfn.raw % ENTRIES];
 }
 
 /* Counts a user when the cache has what is wanted. */
