@@ -4,7 +4,7 @@ core.py: what a test is, running many of them, and the TAP text that comes out.
 
 A Test is a name and a function that returns a list of Results: a check returns one, a cmocka program one for each of
 its cases. Tests of the first phase (the builds) run one after the other, as each takes all CPUs; those of the second
-phase run two at a time. The last line printed is exactly "N passed, N failed, N skipped".
+phase run two at a time, more where there are more than four CPUs. The last line printed is exactly "N passed, N failed, N skipped".
 """
 import concurrent.futures
 import dataclasses
@@ -21,7 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 LOGS = os.path.join(ROOT, "build", "test-logs")
 sys.path.insert(0, os.path.join(ROOT, "scripts"))
 
-WORKERS = 2
+WORKERS = max(2, (os.cpu_count() or 2) // 2)	# a run keeps two CPUs busy at most times
 
 
 @dataclasses.dataclass
