@@ -32,6 +32,7 @@
 #define PAGES	    600
 #define ORDER	    10 /* 4 MiB */
 #define LARGE	    0x83
+#define STATES	    4000
 
 extern const u8 selftest_guest[], selftest_guest_read[], selftest_guest_write[],
 	selftest_guest_nmi[], selftest_guest_halt[], selftest_guest_pae[], selftest_guest_end[];
@@ -400,6 +401,23 @@ static void test_pae(void)
 	expect(reads() == 1, "and paging goes off again");
 }
 
+/* From long mode, 32-bit protected mode and real mode. */
+static void test_broken_states(void)
+{
+	struct guest_state s;
+
+	start_at(selftest_guest_halt, &s);
+	expect(selftest_states(&vcpu, &s, STATES), "a long-mode state that is taken is entered");
+	s.cr0 = CR0_PE | CR0_ET | CR0_NE;
+	s.cr3 = s.cr4 = s.efer = 0;
+	s.seg[SEG_CS].attr = 0xc09b;
+	expect(selftest_states(&vcpu, &s, STATES), "so is one in protected mode");
+	s.cr0 = CR0_ET;
+	for (unsigned i = SEG_ES; i <= SEG_GS; i++)
+		s.seg[i] = (struct guest_segment_state){0, 0xffff, i == SEG_CS ? 0x9b : 0x93, 0};
+	expect(selftest_states(&vcpu, &s, STATES), "and one in real mode");
+}
+
 /* Last, because it ends the vCPU. */
 static void test_shutdown(void)
 {
@@ -441,6 +459,8 @@ void selftest_virt(void)
 	test_nmi();
 	test_pae();
 	test_dirty_log();
+	test_broken_states();
+	fill_memory();
 	test_shutdown();
 	virt->vcpu_put(&vcpu);
 	virt->vcpu_fini(&vcpu);

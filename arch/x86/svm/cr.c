@@ -45,6 +45,22 @@ void svm_cr_init(void)
 	cr4_allowed |= leaf7.ecx & BIT(2) ? CR4_UMIP : 0;
 }
 
+/*
+ * Without paging LME means nothing yet, so the VMCB does without: QEMU 7.2 loads the host's CR0
+ * before CR4 and EFER at an exit, and with the guest's LME set and its PAE clear it leaves the
+ * host's paging off.
+ */
+void svm_set_efer(struct svm_vcpu *svm, u64 cr0, u64 efer)
+{
+	svm->lme = efer & EFER_LME;
+	svm->vmcb.save.efer = (cr0 & CR0_PG ? efer : efer & ~EFER_LME) | EFER_SVME;
+}
+
+u64 svm_efer(const struct svm_vcpu *svm)
+{
+	return (svm->vmcb.save.efer & ~EFER_SVME) | (svm->lme ? EFER_LME : 0);
+}
+
 static bool svm_long_mode_valid(const struct guest_state *s)
 {
 	u32 attr = s->seg[SEG_CS].attr;
@@ -133,7 +149,7 @@ int svm_write_cr(struct arch_vcpu *vcpu, unsigned cr, u64 value)
 	svm->vmcb.save.cr0 = state.cr0;
 	svm->vmcb.save.cr3 = state.cr3;
 	svm->vmcb.save.cr4 = state.cr4;
-	svm->vmcb.save.efer = state.efer | EFER_SVME;
+	svm_set_efer(svm, state.cr0, state.efer);
 	svm_dirty(svm, CLEAN_CR);
 	svm_forget_translations(svm);
 	return 0;

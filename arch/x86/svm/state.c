@@ -81,7 +81,7 @@ void svm_get_state(struct arch_vcpu *vcpu, struct guest_state *state)
 	state->rip = vcpu->rip = save->rip;
 	state->rflags = vcpu->rflags = save->rflags;
 	vcpu->gpr[GPR_RSP] = save->rsp;
-	state->efer = save->efer & ~EFER_SVME;
+	state->efer = svm_efer(svm);
 	state->pat = save->g_pat;
 	state->gdtr.base = save->gdtr.base;
 	state->gdtr.limit = save->gdtr.limit;
@@ -168,10 +168,12 @@ static u8 state_cpl(const struct guest_state *s)
 }
 
 /* Do translations made under the old registers still hold? */
-static bool same_translation(const struct vmcb_save *save, const struct guest_state *s)
+static bool same_translation(const struct svm_vcpu *svm, const struct guest_state *s)
 {
+	const struct vmcb_save *save = &svm->vmcb.save;
+
 	return save->cr0 == s->cr0 && save->cr3 == s->cr3 && save->cr4 == s->cr4 &&
-	       save->efer == (s->efer | EFER_SVME);
+	       svm_efer(svm) == s->efer;
 }
 
 int svm_set_state(struct arch_vcpu *vcpu, const struct guest_state *state)
@@ -181,7 +183,7 @@ int svm_set_state(struct arch_vcpu *vcpu, const struct guest_state *state)
 
 	if (!state_valid(state))
 		return ERR_INVALID;
-	if (!same_translation(save, state))
+	if (!same_translation(svm, state))
 		svm_forget_translations(svm);
 #define SET(name) save->name = state->name;
 	SAVE_REGISTERS(SET)
@@ -191,7 +193,7 @@ int svm_set_state(struct arch_vcpu *vcpu, const struct guest_state *state)
 	save->rip = vcpu->rip = state->rip;
 	save->rflags = vcpu->rflags = state->rflags;
 	save->rsp = vcpu->gpr[GPR_RSP];
-	save->efer = state->efer | EFER_SVME;
+	svm_set_efer(svm, state->cr0, state->efer);
 	save->g_pat = state->pat;
 	save->cpl = state_cpl(state);
 	save->gdtr = (struct vmcb_segment){.base = state->gdtr.base, .limit = state->gdtr.limit};

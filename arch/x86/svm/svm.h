@@ -70,6 +70,7 @@ struct svm_vcpu {
 	u64 serial;
 	u64 dr[4];
 	bool shut_down;
+	bool lme; /* the guest's EFER.LME: the VMCB has it only while paging is on, see cr.c */
 	bool nmi_blocked;
 	bool nmi_window;
 	bool nmi_step;
@@ -187,6 +188,9 @@ void svm_complete_exit(struct arch_vcpu *vcpu, struct hv_exit *exit);
 void svm_get_state(struct arch_vcpu *vcpu, struct guest_state *state);
 int svm_set_state(struct arch_vcpu *vcpu, const struct guest_state *state);
 int svm_write_cr(struct arch_vcpu *vcpu, unsigned cr, u64 value);
+/* EFER as the guest sees it, and into the VMCB. */
+u64 svm_efer(const struct svm_vcpu *svm);
+void svm_set_efer(struct svm_vcpu *svm, u64 cr0, u64 efer);
 bool svm_control_valid(const struct guest_state *state);
 /* Asks CPUID once what svm_control_valid() needs. Before any vCPU. */
 void svm_cr_init(void);

@@ -5,6 +5,8 @@
 #ifndef SAMEPAGE_ASM_SELFTEST_H
 #define SAMEPAGE_ASM_SELFTEST_H
 
+#include <lib/types.h>
+
 /*
  * Runs the self-test that the command line asks for (selftest=NAME), on the CPU it asks for
  * (selftest-cpu=N) or on all, as the test needs. Every CPU calls it once all are up. Most tests end
@@ -14,5 +16,13 @@ void selftest_run(void);
 
 /* selftest=virt: the back end against its contract; turns it on for that, and off again. */
 void selftest_virt(void);
+
+/*
+ * Part of it: breaks `good` in `count` random ways and enters what set_state takes. False when the CPU
+ * refused to enter one of those. Afterwards the vCPU has the state `good`.
+ */
+struct arch_vcpu;
+struct guest_state;
+bool selftest_states(struct arch_vcpu *vcpu, const struct guest_state *good, unsigned count);
 
 #endif
