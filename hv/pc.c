@@ -14,7 +14,8 @@
 #include <lib/log.h>
 #include "pc_private.h"
 
-#define LOG_THIS LOG_DEVICE
+#define LOG_THIS      LOG_DEVICE
+#define LATE_TICKS_HZ 4000 /* how fast interrupts of the PIT follow one another that come late */
 
 /* `ticks` of the machine's clock as clocks of `hz`: a 32.32 fixed-point product, exact to 1 in 2^20 over years. */
 static u64 to_clocks(u64 ticks, u64 hz)
@@ -173,14 +174,32 @@ u8 pc_irq_take(struct vcpu *vcpu)
 	return (u8)vector;
 }
 
-/* Recomputes when the PIT is due; vCPU 0, whose CPU keeps the alarm, is told. */
-void pc_plan_pit(struct pc *pc)
+/*
+ * Recomputes when the PIT is due, from the rise that was told last; vCPU 0, whose CPU keeps the alarm, is told.
+ *
+ * Why from there: while other VMs have the CPU several rises pass, and one interrupt for all of them makes a guest that
+ * counts ticks against the TSC believe that the timer is broken; Linux panics. They are told late instead, at a distance
+ * in which a guest takes one; but no more than a second's.
+ */
+static void plan_pit(struct pc *pc)
 {
-	u64 rise = pit_next_rise(&pc->pit, pit_now(pc));
-	u64 due = rise == PIT_NEVER ? LAPIC_NEVER : pc->start + to_ticks(rise, PIT_HZ);
+	u64 now = arch_ticks(), told = pc->pit_told, due = LAPIC_NEVER, rise;
 
+	if (pit_now(pc) > told + PIT_HZ)
+		pc->pit_told = told = pit_now(pc) - PIT_HZ;
+	rise = pit_next_rise(&pc->pit, told);
+	if (rise != PIT_NEVER)
+		due = pc->start + to_ticks(rise, PIT_HZ);
+	if (due <= now)
+		due = now + arch_ticks_per_second() / LATE_TICKS_HZ;
 	__atomic_store_n(&pc->pit_due, due, __ATOMIC_RELEASE);
 	pc->tell |= BIT(0);
+}
+
+void pc_plan_pit(struct pc *pc)
+{
+	pc->pit_told = pit_now(pc);
+	plan_pit(pc);
 }
 
 static u64 lapic_alarm(const struct vcpu *vcpu)
@@ -208,7 +227,8 @@ static void run_pit(struct pc *pc)
 	if (pc->pit_due <= arch_ticks()) {
 		set_line(pc, PC_IRQ_TIMER, false);
 		set_line(pc, PC_IRQ_TIMER, true);
-		pc_plan_pit(pc);
+		pc->pit_told = pit_next_rise(&pc->pit, pc->pit_told);
+		plan_pit(pc);
 	}
 	pc_unlock(pc);
 }

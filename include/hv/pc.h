@@ -43,6 +43,7 @@ struct pc {
 	struct rtc rtc;
 	struct ioapic ioapic;
 	u64 pit_due;  /* [a] tick of the PIT's next interrupt, LAPIC_NEVER for none */
+	u64 pit_told; /* the clock of the rise that was told last, or of the PIT's programming */
 	u32 tell;     /* vCPUs to be told when the lock is released, a bit each */
 	u32 pm_timer; /* as latched by the read of its first byte */
 	u32 pci_address;
