@@ -30,6 +30,8 @@ static void a_name_alone_gets_the_defaults(void **state)
 	assert_string_equal(config.name, "hello");
 	assert_int_equal(config.memory, 16 * MIB);
 	assert_int_equal(config.vcpus, 1);
+	assert_int_equal(config.devices, 1);
+	assert_false(config.dirty_log);
 	assert_int_equal(config.cpus, 0);
 	assert_int_equal(config.type, VM_MULTIBOOT);
 	assert_int_equal(config.console, VM_CONSOLE_SIZE);
@@ -41,7 +43,7 @@ static void every_word_is_taken(void **state)
 {
 	(void)state;
 	assert_int_equal(parse("/boot/a.elf name=a-1 memory=0x200000 vcpus=2 cpu=0,2-3 type=real "
-			       "console=4K populate=yes arg=x=1 name=b"),
+			       "console=4K populate=yes devices=3 dirty=bits arg=x=1 name=b"),
 			 0);
 	assert_string_equal(config.name, "a-1");
 	assert_int_equal(config.memory, 2 * MIB);
@@ -50,6 +52,9 @@ static void every_word_is_taken(void **state)
 	assert_int_equal(config.type, VM_REAL);
 	assert_int_equal(config.console, 4096);
 	assert_true(config.populate);
+	assert_int_equal(config.devices, 3);
+	assert_true(config.dirty_log);
+	assert_int_equal(config.dirty, DIRTY_BITS);
 	assert_string_equal(config.arg, "x=1 name=b");
 }
 
@@ -100,6 +105,9 @@ static void a_wrong_value_is_named(void **state)
 		"cpu=0;1",
 		"type=windows",
 		"populate=1",
+		"devices=0",
+		"devices=65",
+		"dirty=yes",
 		"type=",
 		"console=255",
 		"console=2G",
