@@ -161,20 +161,15 @@ int cow_share_zero(struct addrspace *as, struct gfn gfn, const struct cow_look *
 }
 
 /* Looks at the page and, if it is shared, holds its frame. *pte is 0 when there is nothing to break. */
-static int hold_shared(struct addrspace *as, const ppte_t *slot, ppte_t *pte)
+static void hold_shared(struct addrspace *as, const ppte_t *slot, ppte_t *pte)
 {
-	int err = 0;
-
 	spin_lock(&as->lock);
 	*pte = *slot;
 	if (!ppte_shared(*pte))
 		*pte = 0;
-	else if (!(*pte & PPTE_WRITE))
-		err = ERR_PERMISSION;
 	else if (ppte_state(*pte) == PPTE_SHARED)
 		frame_get(ppte_mfn(*pte));
 	spin_unlock(&as->lock);
-	return err;
 }
 
 static void release_shared(ppte_t pte)
@@ -202,7 +197,7 @@ static int copy_of(ppte_t pte, struct mfn *fresh)
 static int install_copy(struct addrspace *as, struct gfn gfn, ppte_t *slot, ppte_t pte,
 			struct mfn fresh, bool *used)
 {
-	const u64 flags = PPTE_WRITE | PPTE_SOFT_DIRTY | PPTE_YOUNG;
+	const u64 flags = (pte & PPTE_WRITE) | PPTE_SOFT_DIRTY | PPTE_YOUNG;
 	struct update update;
 	int err = update_begin(&update, as, EVENT_COW_BREAK, only(gfn), 0);
 
@@ -225,10 +220,11 @@ int space_break(struct addrspace *as, struct gfn gfn, ppte_t *slot)
 	struct mfn fresh;
 	bool used = false;
 	ppte_t pte;
-	int err = hold_shared(as, slot, &pte);
+	int err;
 
-	if (err || !pte)
-		return err;
+	hold_shared(as, slot, &pte);
+	if (!pte)
+		return 0;
 	err = copy_of(pte, &fresh);
 	if (!err) {
 		RACE_POINT("cow: copied");
@@ -244,5 +240,7 @@ int cow_break(struct addrspace *as, struct gfn gfn)
 {
 	ppte_t *slot = gfn.raw >> PRIMARY_GFN_BITS ? NULL : primary_find(&as->primary, gfn);
 
-	return slot ? space_break(as, gfn, slot) : 0;
+	if (!slot || !ppte_shared(*slot))
+		return 0;
+	return *slot & PPTE_WRITE ? space_break(as, gfn, slot) : ERR_PERMISSION;
 }

@@ -42,21 +42,22 @@ static void copy_piece(struct copy *copy, ppte_t pte)
 	copy->len -= bytes;
 }
 
-/* May a piece be copied now? Writing wants a page of the guest's own; ROM's protection is the
- * guest's, not ours. */
+/* May a piece be copied now? Writing wants a page of the guest's own that nobody looks at (COW-2). */
 static bool piece_ready(const struct copy *copy, ppte_t pte)
 {
-	if (ppte_state(pte) != PPTE_PRIVATE)
-		return !copy->from && ppte_backed(pte);
-	return !copy->from || !(pte & PPTE_WRITE) || (ppte_rights(pte) & PT_WRITE);
+	if (!copy->from)
+		return ppte_backed(pte);
+	return ppte_state(pte) == PPTE_PRIVATE && !(pte & (PPTE_GUARD | PPTE_BUSY));
 }
 
-/* What a guest's access would do to make the piece ready. */
+/* What a guest's access would do to make the piece ready; but ROM is protected from the guest, not from us. */
 static int prepare(struct addrspace *as, struct gfn gfn, ppte_t pte)
 {
 	if (ppte_state(pte) == PPTE_ABSENT)
 		return space_back(as, gfn);
-	return space_make_writable(as, gfn);
+	if (ppte_shared(pte))
+		return space_break(as, gfn, primary_find(&as->primary, gfn));
+	return space_lift_guard(as, gfn);
 }
 
 static int copy_one(struct addrspace *as, struct copy *copy)
@@ -73,7 +74,8 @@ static int copy_one(struct addrspace *as, struct copy *copy)
 		ready = piece_ready(copy, pte);
 		if (ready) {
 			copy_piece(copy, pte);
-			space_mark(as, gfn, 1, PPTE_YOUNG);
+			space_mark(as, gfn, 1,
+				   copy->from ? PPTE_YOUNG | PPTE_SOFT_DIRTY : PPTE_YOUNG);
 		}
 		spin_unlock(&as->lock);
 		if (ready)

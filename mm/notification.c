@@ -182,6 +182,12 @@ static int sync_one(struct subscription *sub, void *argument)
 	return 0;
 }
 
+void notification_sync(struct notification *note)
+{
+	if (note->view && note->change)
+		view_visit(note->change, note->range.range, sync_one, NULL);
+}
+
 static const struct gfn_range everything = {{0}, {~0ull}};
 
 /* Calls `visit` for all in the range, or, given an event, for those who wanted it. Callbacks may do what they may in start. */

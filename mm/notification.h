@@ -86,6 +86,8 @@ static inline bool notification_end(struct notification *note)
 /* The last word to those told: the view is not used any more. */
 void notification_done(struct notification *note);
 
+/* Has the put-off flushes of those who were handed changes carried out. LOCK_MMU. */
+void notification_sync(struct notification *note);
 /* Has put-off flushes carried out. LOCK_MMU. */
 void notifier_sync(struct notifier *notifier);
 /* Has all tell the primary what was written through them. LOCK_MMU, no notification on its way on this CPU. */

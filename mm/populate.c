@@ -149,16 +149,26 @@ int addrspace_populate(struct addrspace *as, struct gfn_range range)
 	return err;
 }
 
-/* Gives write permission back to a private page that was guarded or watched. LOCK_MMU. */
+/* A write is about to come: whoever looked at the guarded page must notice. LOCK_MMU. */
 static int lift_guard(struct addrspace *as, struct gfn gfn, ppte_t *slot)
 {
 	if (*slot & PPTE_BUSY)
 		return ERR_BUSY;
-	if (!(*slot & PPTE_WRITE))
-		return ERR_PERMISSION;
 	primary_store(&as->primary, gfn, slot,
 		      (*slot & ~(PPTE_GUARD | PPTE_LIFTS)) | ppte_lifted(*slot) | PPTE_SOFT_DIRTY);
 	return 0;
+}
+
+int space_lift_guard(struct addrspace *as, struct gfn gfn)
+{
+	ppte_t *slot = primary_find(&as->primary, gfn);
+	int err = 0;
+
+	spin_lock(&as->lock);
+	if (slot && ppte_state(*slot) == PPTE_PRIVATE)
+		err = lift_guard(as, gfn, slot);
+	spin_unlock(&as->lock);
+	return err;
 }
 
 int space_make_writable(struct addrspace *as, struct gfn gfn)
@@ -170,7 +180,7 @@ int space_make_writable(struct addrspace *as, struct gfn gfn)
 	spin_lock(&as->lock);
 	slot = primary_find(&as->primary, gfn);
 	if (slot && ppte_state(*slot) == PPTE_PRIVATE)
-		err = lift_guard(as, gfn, slot);
+		err = *slot & PPTE_WRITE ? lift_guard(as, gfn, slot) : ERR_PERMISSION;
 	else if (slot && ppte_state(*slot) == PPTE_MMIO)
 		err = *slot & PPTE_WRITE ? 0 : ERR_PERMISSION;
 	else

@@ -71,7 +71,10 @@ int space_back(struct addrspace *as, struct gfn gfn) __must_check;
  */
 int space_make_writable(struct addrspace *as, struct gfn gfn) __must_check;
 
-/* cow_break() for who has the PTE's place at hand already. */
+/* The same for a private page and a write of our own: whether the guest may write does not matter. ERR_BUSY. */
+int space_lift_guard(struct addrspace *as, struct gfn gfn) __must_check;
+
+/* cow_break() for who has the PTE's place at hand already, and does not ask whether the guest may write. */
 int space_break(struct addrspace *as, struct gfn gfn, ppte_t *slot) __must_check;
 
 /*

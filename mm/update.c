@@ -33,7 +33,7 @@ LOCK_UNCHECKED static int begin(struct update *update, struct addrspace *as)
 
 	update->as = as;
 	update->count = update->gone_count = 0;
-	update->moved = update->pending = false;
+	update->moved = update->pending = update->owes_flush = false;
 	note->notifier = notifier;
 	for (;;) {
 		int err = notification_begin(note, notifier, event);
@@ -130,15 +130,26 @@ static bool step_one(struct update *update)
 	return !update->pending;
 }
 
-static void flush_batch(struct update *update)
+/*
+ * Only rights are taken away and more is to come: the flush can wait for the last batch.
+ */
+static bool may_wait(const struct update *update, bool last)
+{
+	return !last && !update->gone_count && !update->moved;
+}
+
+static void flush_batch(struct update *update, bool last)
 {
 	bool two_steps = update->moved && update->note.view && update->note.change &&
 			 (update->note.rule & RULE_TWO_STEPS);
+	bool wait;
 
 	if (!update->count || (two_steps && !step_one(update)))
 		return;
 	store_all(update, 0);
-	hand_over(update, is_lazy(update) ? CHANGE_LAZY : 0);
+	wait = may_wait(update, last);
+	update->owes_flush |= wait;
+	hand_over(update, wait || is_lazy(update) ? CHANGE_LAZY : 0);
 	update->count = 0;
 	update->moved = false;
 	if (!keeps_frames(update))
@@ -151,7 +162,7 @@ void update_set(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t valu
 	unsigned place, rights = ppte_rights(value);
 
 	if (unlikely(update->count == UPDATE_BATCH || update->gone_count == UPDATE_BATCH)) {
-		flush_batch(update);
+		flush_batch(update, false);
 		CHECK(update->count < UPDATE_BATCH && update->gone_count < UPDATE_BATCH);
 	}
 	place = update->count++;
@@ -186,7 +197,7 @@ void update_clear(struct update *update, struct gfn_range range, bool pinned_too
 
 LOCK_UNCHECKED void update_pause(struct update *update)
 {
-	flush_batch(update);
+	flush_batch(update, false);
 	spin_unlock(&update->as->lock);
 	RACE_POINT("update: paused");
 	spin_lock(&update->as->lock);
@@ -236,7 +247,9 @@ LOCK_UNCHECKED void update_end(struct update *update)
 	struct addrspace *as = update->as;
 	bool lazy = is_lazy(update);
 
-	flush_batch(update);
+	flush_batch(update, true);
+	if (update->owes_flush)
+		notification_sync(&update->note);
 	spin_unlock(&as->lock);
 	RACE_POINT("update: changed");
 	if (notification_end(&update->note)) {

@@ -27,13 +27,14 @@
  * count, entry		PTEs set and not yet handed over
  * gone			frames that left PTEs and may still be in use
  * moved		an entry of the batch is writable and has another frame than before
+ * owes_flush		rights were taken away, and the flush was left for the end
  * pending		policy late_wp: the batch still has to become writable
  */
 struct update {
 	struct addrspace *as;
 	struct notification note;
 	unsigned count, gone_count;
-	bool moved, pending;
+	bool moved, pending, owes_flush;
 	struct {
 		ppte_t *slot;
 		ppte_t value;

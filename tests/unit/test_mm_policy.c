@@ -141,6 +141,67 @@ static void test_only_late_wp_and_establish_flush_more_often(void **state)
 	assert_int_equal(flushes("establish", false), 4);
 }
 
+/* A range longer than a batch: many changes, one flush; and nothing is writable when the operation returns. */
+static void test_a_long_range_is_flushed_once(void **state)
+{
+	struct stage2_stats before, after;
+	struct addrspace *as;
+	struct stage2 *s2;
+	u64 exits;
+
+	(void)state;
+	world_begin(2, 8);
+	as = world_space(300);
+	addrspace_set_policy(as, notifier_policy_find("masked", 6));
+	s2 = world_stage2(as);
+	for (u64 gfn = 0; gfn < 300; gfn++)
+		assert_int_equal(guest_write(s2, gfn * PAGE_SIZE, 1), FAULT_MAPPED);
+	stage2_stats(s2, &before);
+	assert_int_equal(cow_guard(as, world_range(0, 300)), 0);
+	stage2_stats(s2, &after);
+	assert_int_equal(after.flushes - before.flushes, 1);
+	assert_int_equal(after.changed - before.changed, 300);
+	exits = guest_counters.exits;
+	for (u64 gfn = 0; gfn < 300; gfn++)
+		assert_int_equal(guest_write(s2, gfn * PAGE_SIZE, 2), FAULT_MAPPED);
+	assert_int_equal(guest_counters.exits - exits, 300);
+	guest_out();
+	stage2_destroy(s2);
+	addrspace_destroy(as);
+	world_end();
+}
+
+/* ROM and guarded pages take the hypervisor's own writes, and who looked before them notices (COW-2). */
+static void test_our_own_write_spoils_a_look(void **state)
+{
+	struct cow_look look;
+	struct addrspace *as;
+	u64 value = 1;
+
+	(void)state;
+	world_begin(1, 4);
+	as = world_space(4);
+	assert_int_equal(addrspace_add_slot(as, world_range(4, 4), SLOT_ROM), 0);
+	for (u64 gfn = 3; gfn < 5; gfn++) {
+		struct gpa gpa = {gfn * PAGE_SIZE};
+
+		assert_int_equal(addrspace_write(as, gpa, &value, 8), 0);
+		assert_int_equal(cow_guard(as, world_range(gfn, 1)), 0);
+		assert_int_equal(cow_look(as, (struct gfn){gfn}, &look), 0);
+		assert_int_equal(addrspace_write(as, gpa, &value, 8), 0);
+		assert_int_equal(cow_guard(as, world_range(gfn, 1)), 0);
+		assert_int_equal(cow_offer(as, (struct gfn){gfn}, &look), ERR_BUSY);
+		assert_int_equal(cow_look(as, (struct gfn){gfn}, &look), 0);
+		assert_int_equal(cow_offer(as, (struct gfn){gfn}, &look), 0);
+		assert_false(frame_put(look.mfn));
+		/* Shared, it is broken first; a ROM page stays one. */
+		assert_int_equal(addrspace_write(as, gpa, &value, 8), 0);
+		assert_int_equal(cow_break(as, (struct gfn){gfn}), 0);
+	}
+	addrspace_destroy(as);
+	world_end();
+}
+
 static void test_names_are_found_and_others_are_not(void **state)
 {
 	(void)state;
@@ -171,6 +232,8 @@ int main(void)
 		cmocka_unit_test(test_faults_after_merge_and_break_are_as_the_thread_expected),
 		cmocka_unit_test(test_one_subscriber_without_change_spoils_unanimous_only),
 		cmocka_unit_test(test_only_late_wp_and_establish_flush_more_often),
+		cmocka_unit_test(test_a_long_range_is_flushed_once),
+		cmocka_unit_test(test_our_own_write_spoils_a_look),
 		cmocka_unit_test(test_names_are_found_and_others_are_not),
 	};
 
