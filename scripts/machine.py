@@ -55,7 +55,7 @@ class Setup:
     cmdline: str = ""
     modules: list = dataclasses.field(default_factory=list)	# of (file, command line)
     icount: bool = False
-    gdb: bool = False
+    gdb: str = ""			# where QEMU waits for gdb before the first instruction: tcp::1234, unix:PATH,server=on,wait=off
     terminal: bool = False		# COM1 is this terminal, both ways, besides being kept; QEMU only
     extra: list = dataclasses.field(default_factory=list)	# more arguments for QEMU
 
@@ -120,7 +120,7 @@ def qemu_command(setup, image, folder, serial):
     else:
         command += ["-accel", "tcg,thread=multi", "-cpu", "max,+svm"]
     if setup.gdb:
-        command += ["-s", "-S"]
+        command += ["-gdb", setup.gdb, "-S"]
     if setup.boot == "kernel":
         command += ["-kernel", image + "32" if os.path.exists(image + "32") else image, "-append", setup.cmdline]
         if setup.modules:

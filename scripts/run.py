@@ -111,7 +111,7 @@ def boot(options):
     setup = machine.Setup(machine=name, boot=how, build=where, cpus=options.cpus, memory=options.memory,
                           cmdline=options.cmdline + (f" console={options.console}" if options.console else ""),
                           terminal=bool(options.console), modules=modules_of(where, options.guest or MAIN_JOB),
-                          gdb=options.gdb, icount=options.icount)
+                          gdb="tcp::1234" if options.gdb else "", icount=options.icount)
     say(f"booting on {name}: {options.cpus} CPU(s), {options.memory} MiB, {len(setup.modules)} module(s)"
         f"{', through GRUB' if options.iso or name in machine.BOCHS_MODELS else ''}")
     if options.gdb:

@@ -2,7 +2,7 @@
 #
 # samepage.gdb: connects to the machine that ./run --gdb started, and a few commands for a hypervisor.
 #
-#     gdb -x scripts/gdb/samepage.gdb build/samepage.elf
+#     gdb -x scripts/gdb/samepage.gdb build/samepage.elf          in the root of the tree, where gdb finds the sources
 #
 # Breakpoints are hardware breakpoints until the image is in memory: sp-start goes to boot_main, from there on `break` works.
 
@@ -14,7 +14,8 @@ set architecture i386:x86-64
 define sp-help
   printf "sp-start      run to boot_main()\n"
   printf "sp-panic      stop at the next panic or failed CHECK()\n"
-  printf "sp-cpus       each CPU's record: online, in a guest, kicked, interrupts\n"
+  printf "sp-cpus       each CPU that is up: its APIC, whether it was kicked, interrupts and NMIs taken\n"
+  printf "sp-vms        each VM: its state, memory, vCPUs\n"
   printf "sp-walk TABLE ADDRESS    the entries of a four-level table on the way to an address\n"
 end
 document sp-help
@@ -40,16 +41,28 @@ end
 define sp-cpus
   set $cpu = 0
   while $cpu < sizeof(percpu_area) / sizeof(percpu_area[0])
-    if percpu_area[$cpu].online
-      printf "cpu%d apic %d: in_guest %d kicked %d interrupts %lu nmis %lu\n", percpu_area[$cpu].id, \
-        percpu_area[$cpu].apic_id, percpu_area[$cpu].in_guest, percpu_area[$cpu].kicked, \
-        percpu_area[$cpu].interrupts, percpu_area[$cpu].nmis
+    if percpu_area[$cpu].self != 0
+      printf "cpu%d apic %d: kicked %d interrupts %lu nmis %lu\n", percpu_area[$cpu].id, percpu_area[$cpu].apic_id, \
+        percpu_area[$cpu].kicked, percpu_area[$cpu].interrupts, percpu_area[$cpu].nmis
     end
     set $cpu = $cpu + 1
   end
 end
 document sp-cpus
-Prints the record of each CPU that is online.
+Prints the record of each CPU that is up.
+end
+
+define sp-vms
+  set $vm = 0
+  while $vm < vm_count
+    printf "%s: ", vms[$vm]->config.name
+    output vms[$vm]->state
+    printf ", %lu KiB, %d vCPUs, %d awake\n", vms[$vm]->config.memory >> 10, vms[$vm]->config.vcpus, vms[$vm]->awake
+    set $vm = $vm + 1
+  end
+end
+document sp-vms
+Prints each VM with its state.
 end
 
 define sp-walk
