@@ -48,6 +48,20 @@ def need(*purposes):
         sys.exit(1)
 
 
+def watch(command):
+    """Runs a build step; on a terminal its [12/97] is shown as it moves. Returns (status, output)."""
+    lines = []
+    with subprocess.Popen(command, cwd=machine.ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True) as process:
+        for line in process.stdout:
+            lines.append(line)
+            if sys.stdout.isatty() and line.startswith("["):
+                print(f"\r    {line.split(']')[0]}] ", end="", flush=True)
+    if sys.stdout.isatty():
+        print("\r", end="")
+    return process.returncode, "".join(lines)
+
+
 def build(preset, targets=()):
     """Configures when there is no build yet, and builds. The compiler's words are shown only when it fails."""
     where = os.path.join(machine.ROOT, {"default": "build", "debug": "build-debug", "asan": "build-host", "bench": "build-bench"}[preset])
@@ -57,9 +71,9 @@ def build(preset, targets=()):
     say(f"building in {os.path.relpath(where, machine.ROOT)}/ ...")
     started = time.monotonic()
     for step in steps:
-        done = subprocess.run(step, cwd=machine.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        if done.returncode:
-            raise Stop(f"{' '.join(step)} failed:\n{done.stdout}")
+        status, output = watch(step)
+        if status:
+            raise Stop(f"{' '.join(step)} failed:\n{output}")
     say(f"built in {time.monotonic() - started:.0f} s")
     return where
 

@@ -34,7 +34,12 @@ def main():
     if not tests:
         sys.exit(f"./test: no test is named like {' or '.join(options.names)}; see ./test --list")
     report = core.Report()
-    core.run_all(tests, made, report)
+    try:
+        core.run_all(tests, made, report)
+    except KeyboardInterrupt:
+        print("Bail out! interrupted")
+        report.close()
+        return 130
     return report.close()
 
 

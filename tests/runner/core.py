@@ -169,4 +169,10 @@ def run_all(tests, builds, report):
         if test.alone:
             run_or_fail(test)
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(run_or_fail, [test for test in tests if not test.alone]))
+        waiting = [pool.submit(run_or_fail, test) for test in tests if not test.alone]
+        try:
+            for one in waiting:
+                one.result()
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
+            raise
