@@ -195,15 +195,27 @@ void update_clear(struct update *update, struct gfn_range range, bool pinned_too
 	}
 }
 
+static void pay_flush(struct update *update)
+{
+	if (update->owes_flush)
+		notification_sync(&update->note);
+	update->owes_flush = false;
+}
+
 LOCK_UNCHECKED void update_pause(struct update *update)
 {
 	flush_batch(update, false);
+	pay_flush(
+		update); /* who collects dirty pages in the pause must not miss a write by an old translation */
 	spin_unlock(&update->as->lock);
 	RACE_POINT("update: paused");
 	spin_lock(&update->as->lock);
 }
 
-/* late_wp's second step, for what is still as the first step left it. */
+/*
+ * late_wp's second step. Rights and marks of a page may have changed since the first, and stay; a page that names another
+ * frame by now is somebody else's business. BUSY goes in any case, or nobody could ever write again.
+ */
 static void finish_pending(struct update *update)
 {
 	struct addrspace *as = update->as;
@@ -213,12 +225,13 @@ static void finish_pending(struct update *update)
 		return;
 	spin_lock(&as->lock);
 	for (unsigned i = 0; i < update->count; i++) {
-		ppte_t *slot = update->entry[i].slot, value = update->entry[i].value;
+		ppte_t *slot = update->entry[i].slot, now = *slot & ~PPTE_BUSY;
 
-		if ((*slot ^ (value | PPTE_BUSY)) & ~PPTE_YOUNG)
+		if (!(*slot & PPTE_BUSY) || ppte_mfn(now).raw != update->change[i].mfn.raw)
 			continue;
-		primary_store(&as->primary, update->change[i].gfn, slot, value);
-		update->change[kept++] = update->change[i];
+		primary_store(&as->primary, update->change[i].gfn, slot, now);
+		update->change[kept] = update->change[i];
+		update->change[kept++].rights = ppte_rights(now);
 	}
 	if (kept)
 		notification_change(&update->note, update->change, kept, CHANGE_FLUSH);
@@ -248,8 +261,7 @@ LOCK_UNCHECKED void update_end(struct update *update)
 	bool lazy = is_lazy(update);
 
 	flush_batch(update, true);
-	if (update->owes_flush)
-		notification_sync(&update->note);
+	pay_flush(update);
 	spin_unlock(&as->lock);
 	RACE_POINT("update: changed");
 	if (notification_end(&update->note)) {
