@@ -14,6 +14,10 @@ BUILDS = {
     "debug": ("debug", "build-debug", []),
     "clang": ("default", "build-clang", ["-DCMAKE_C_COMPILER=clang"]),
     "host": ("asan", "build-host", []),
+    # The ends of the options' ranges, and the members of the choices that are not the default.
+    "small": ("default", "build-small", ["-DSAMEPAGE_DEFCONFIG=bochs", "-DCONFIG_MAX_CPUS=1", "-DCONFIG_DEBUG=y"]),
+    "large": ("default", "build-large", ["-DCONFIG_MAX_CPUS=64", "-DCONFIG_TIMESLICE_US=100", "-DCONFIG_LOG_LEVEL=4",
+                                         "-DCONFIG_NOTIFIER_POLICY_BRACKET=y", "-DCONFIG_FAULT_RETRY_REENTER=y"]),
 }
 
 # The Kconfig switches of "Break it". A mutant builds in folders of its own, with just one of them on.
