@@ -75,9 +75,9 @@ struct pte_change {
 
 enum change_flags {
 	CHANGE_ESTABLISH = 1, /* a subscriber may map what its start dropped (policy `establish`) */
-	CHANGE_LAZY = 2,      /* the flush may wait for sync(): old and new read the same and the old
+	CHANGE_LAZY = 2,  /* the flush may wait for sync(): old and new read the same and the old
 				 frame lives, or more changes of the same operation follow */
-	CHANGE_FLUSH = 4,     /* flush even if only rights grew (policy `late_wp`) */
+	CHANGE_FLUSH = 4, /* flush even if only rights grew (policy `late_wp`) */
 };
 
 #define NOTIFY_BATCH 32 /* changes in one call, at most */
