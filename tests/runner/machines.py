@@ -81,10 +81,12 @@ def once(row, setup, log, tries=3):
         complaint = judge(row, text, ending)
         with open(log, "w", encoding="utf-8") as file:
             file.write(text)
-    if complaint and ABORTED in said and tries > 1:
-        print(f"# {row['name']}: QEMU aborted itself, once more: {said[said.index(ABORTED):].splitlines()[0]}", flush=True)
+    if complaint and (ABORTED in said or session.died()) and tries > 1:
+        why = said[said.index(ABORTED):].splitlines()[0] if ABORTED in said else ending
+        print(f"# {row['name']}: the emulator itself died, once more: {why}", flush=True)
         return once(row, setup, log, tries - 1)
     if complaint:
+        complaint += f"; it ended with {ending}"
         complaint += f"\n{' '.join(session.command)}\n--- the emulator said\n{said}\n--- serial\n{text[-6000:]}"
     return text, complaint
 
