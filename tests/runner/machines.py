@@ -7,6 +7,7 @@ run ended. A row for several machines is one test for each, named machine/ROW@MA
 """
 import os
 import re
+import time
 import sys
 import tomllib
 
@@ -21,6 +22,8 @@ FORBID = [r"panic", r"CHECK failed", r"\| not ok\b", r"error: summary"]
 # QEMU 7.2 sometimes fails an assertion of its own ("Bail out! ERROR:../../softmmu/cpus.c ... iothread_locked") when a guest's
 # #DB is delivered; that says nothing of us, so the run is tried again, and the log says that it was.
 ABORTED = "Bail out! ERROR:"
+# Bochs listens for a viewer; when no port of its fifty is free, it has not started at all.
+NO_PORT = "RFB could not bind any port"
 KEYS = {"name", "machines", "boot", "protocol", "build", "cpus", "memory", "icount", "cmdline", "modules", "expect", "anywhere", "forbid",
         "allow", "exit", "twice", "timeout", "extra", "image", "variants"}
 
@@ -81,9 +84,11 @@ def once(row, setup, log, tries=3):
         complaint = judge(row, text, ending)
         with open(log, "w", encoding="utf-8") as file:
             file.write(text)
-    if complaint and (ABORTED in said or session.died()) and tries > 1:
-        why = said[said.index(ABORTED):].splitlines()[0] if ABORTED in said else ending
+    cause = next((sign for sign in (ABORTED, NO_PORT) if sign in said), None)
+    if complaint and (cause or session.died()) and tries > 1:
+        why = said[said.index(cause):].splitlines()[0] if cause else ending
         print(f"# {row['name']}: the emulator itself died, once more: {why}", flush=True)
+        time.sleep(3)
         return once(row, setup, log, tries - 1)
     if complaint:
         complaint += f"; it ended with {ending}"
