@@ -176,7 +176,8 @@ static u32 note_pages(const struct merge_area *area)
 
 static unsigned note_order(const struct merge_area *area)
 {
-	return order_for(note_pages(area) * sizeof(void *) + area->chunks * sizeof(u32));
+	return order_for(note_pages(area) * sizeof(void *) +
+			 area->chunks * sizeof(struct merge_chunk));
 }
 
 static struct gfn_range chunk_range(const struct merge_area *area, u32 chunk)
@@ -214,9 +215,9 @@ static int new_area(struct addrspace *as, struct gfn_range range, struct merge_a
 		return err;
 	}
 	area->note = memory;
-	area->unsettled = (u32 *)(area->note + note_pages(area));
+	area->chunk = (struct merge_chunk *)(area->note + note_pages(area));
 	for (u32 i = 0; i < area->chunks; i++)
-		area->unsettled[i] = (u32)gfn_range_frames(chunk_range(area, i));
+		area->chunk[i].unsettled = (u32)gfn_range_frames(chunk_range(area, i));
 	*out = area;
 	return 0;
 }
@@ -428,7 +429,8 @@ static void end_of_pass(void)
 	merge_count(&merge_world.stats.full_scans, 1);
 }
 
-/* Moves the cursor by a chunk; false at the end of a pass. */
+/* Moves the cursor by a chunk; false at the end of a pass. A chunk that a slow visitor of the last pass is still in is
+ * passed over: it is being looked at. */
 static bool advance(struct visit *visit)
 {
 	while (merge_world.cursor < merge_world.count) {
@@ -436,7 +438,9 @@ static bool advance(struct visit *visit)
 
 		if (!area->dead && merge_world.cursor_chunk < area->chunks) {
 			*visit = (struct visit){area, merge_world.cursor_chunk++};
-			return true;
+			if (ck_pr_cas_32(&area->chunk[visit->chunk].taken, 0, 1))
+				return true;
+			continue;
 		}
 		merge_world.cursor++;
 		merge_world.cursor_chunk = 0;
@@ -494,7 +498,7 @@ static void visit_chunk(const struct visit *visit)
 
 	if (make_note(area, visit->chunk) || dirty_log_collect(area->as, range, dirty))
 		return;
-	if (!any(dirty) && ck_pr_load_32(&area->unsettled[visit->chunk]) == 0) {
+	if (!any(dirty) && ck_pr_load_32(&area->chunk[visit->chunk].unsettled) == 0) {
 		merge_count(&merge_world.stats.pages_skipped, gfn_range_frames(range));
 		return;
 	}
@@ -512,8 +516,10 @@ u64 merge_scan(u64 budget)
 	while (done < budget && begin_visit(&visit, &wrapped)) {
 		visit_chunk(&visit);
 		ck_pr_fence_release();
-		ck_pr_dec_64(&merge_world.visiting);
+		ck_pr_store_32(&visit.area->chunk[visit.chunk].taken, 0);
 		done += gfn_range_frames(chunk_range(visit.area, visit.chunk));
+		ck_pr_fence_release();
+		ck_pr_dec_64(&merge_world.visiting); /* from here on the area may be freed */
 	}
 	merge_count(&merge_world.stats.pages_scanned, done);
 	return done;

@@ -76,7 +76,7 @@ static bool settled(enum merge_reason reason)
 
 void merge_set_reason(struct merge_area *area, struct gfn gfn, enum merge_reason reason)
 {
-	u32 *unsettled = &area->unsettled[(gfn.raw - area->range.start.raw) / MERGE_CHUNK];
+	u32 *unsettled = &area->chunk[(gfn.raw - area->range.start.raw) / MERGE_CHUNK].unsettled;
 	enum merge_reason old =
 		page_change(merge_note(area, gfn), PAGE_REASON, reason) & PAGE_REASON;
 
@@ -308,6 +308,7 @@ static void read_page(struct merge_area *area, struct gfn gfn, struct mfn mfn)
 	merge_count(&merge_world.stats.pages_read, 1);
 	if (try_zero(area, gfn, &key) || try_stable(area, gfn, &key))
 		return;
+	RACE_POINT("merge: read");
 	if (!same)
 		remember(area, gfn, &key, seen);
 	else if (!try_twin(area, gfn, &key))

@@ -132,6 +132,14 @@ struct merge_domain {
 	u64 stable_count;
 };
 
+/*
+ * unsettled	[a] pages that want another look though nobody writes to them
+ * taken	[a] a visitor is inside: two at once would put a page into the index twice
+ */
+struct merge_chunk {
+	u32 unsettled, taken;
+};
+
 /* [I] but for notes, which belong to whoever visits the chunk, and `dead`. */
 struct merge_area {
 	struct addrspace *as;
@@ -141,8 +149,8 @@ struct merge_area {
 	u32 chunks;
 	bool dead;
 	struct merge_page *
-		*note;	/* [a] pages of notes, NULL while nothing of theirs was looked at */
-	u32 *unsettled; /* by chunk: [a] pages that want another look though nobody writes to them */
+		*note; /* [a] pages of notes, NULL while nothing of theirs was looked at */
+	struct merge_chunk *chunk;
 };
 
 /*

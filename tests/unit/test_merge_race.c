@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_merge_race.c: scanners against each other, in every interleaving.
+ *
+ *     CPU 0: scans                          CPU 1: scans; the cursor comes round while CPU 0 is still inside
+ *
+ * A page is in its domain's index once or not at all: once taken out, nobody finds it any more.
+ */
+#include "explore.h"
+#include "mm_world.h"
+
+#include <lib/log.h>
+#include <mm/audit.h>
+
+#include "mm/hash.h"
+#include "mm/merge_private.h"
+
+#define PAGES 2
+
+static struct race {
+	const struct merge_engine *engine;
+	struct addrspace *as;
+	struct stage2 *s2;
+} race;
+
+static void setup(void *world)
+{
+	const struct merge_limits limits = {.cap = 256, .zero = true};
+	struct race *r = world;
+
+	assert_int_equal(merge_configure(r->engine, &limits), 0);
+	r->as = world_space(PAGES);
+	r->s2 = world_stage2(r->as);
+	assert_int_equal(merge_add(r->as, world_range(0, PAGES), 0), 0);
+	for (u64 page = 0; page < PAGES; page++)
+		assert_int_equal(guest_write(r->s2, page << PAGE_SHIFT, 100 + page), FAULT_MAPPED);
+	guest_out();
+	(void)merge_scan(PAGES);
+}
+
+static void scanner(void *world)
+{
+	(void)world;
+	(void)merge_scan(PAGES);
+}
+
+static void check_page(struct race *r, u64 page)
+{
+	struct merge_area *area = merge_world.area[0];
+	struct gfn gfn = {page};
+	struct merge_key key;
+
+	key.content = merge_content((struct mfn){world_mfn(r->as, page)});
+	key.hash = page_content_hash(key.content);
+	spin_lock(&area->domain->lock);
+	assert_int_equal(r->engine->waiting_find(area->domain, &key), page);
+	spin_unlock(&area->domain->lock);
+	merge_forget_waiting(area, gfn);
+	spin_lock(&area->domain->lock);
+	if (r->engine->waiting_find(area->domain, &key) != MERGE_PAGE_NONE)
+		fail_msg("page %llu was in twice after%s", (unsigned long long)page, sched_trace());
+	spin_unlock(&area->domain->lock);
+}
+
+static void check(void *world)
+{
+	struct audit_report report;
+	struct race *r = world;
+
+	for (u64 page = 0; page < PAGES; page++)
+		check_page(r, page);
+	assert_int_equal(audit_run(0, &report), 0);
+	merge_remove_all(r->as);
+	stage2_destroy(r->s2);
+	addrspace_destroy(r->as);
+}
+
+static void a_page_waits_once_however_many_scan(void **state)
+{
+	static const struct merge_engine *const engines[] = {&merge_engine_hash,
+							     &merge_engine_tree};
+	struct sched_scenario scenario = {.setup = setup,
+					  .task = {scanner, scanner},
+					  .check = check,
+					  .world = &race,
+					  .preemptions = 2,
+					  .limit = 2000};
+
+	(void)state;
+	for (unsigned e = 0; e < ARRAY_SIZE(engines); e++) {
+		race.engine = engines[e];
+		world_begin(2, 16);
+		sched_explore(&scenario);
+		world_end();
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_page_waits_once_however_many_scan),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
