@@ -169,8 +169,10 @@ static void take_apart(struct vm *vm)
 		hv_free(vcpu, sizeof(*vcpu));
 		vm->vcpu[i] = NULL;
 	}
-	if (vm->memory)
+	if (vm->memory) {
 		merging_remove(vm);
+		CHECK(!addrspace_release(vm->memory));
+	}
 	for (unsigned i = 0; i < VM_DEVICES_MAX; i++) {
 		if (vm->cache[i])
 			guest_cache_destroy(vm->cache[i]);

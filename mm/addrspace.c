@@ -10,7 +10,6 @@
 #include <lib/log.h>
 #include <lib/string.h>
 #include <mm/frame.h>
-#include <mm/rmap.h>
 #include "config.h"
 #include "pool.h"
 #include "update.h"
@@ -64,28 +63,25 @@ int addrspace_create(const char *name, struct addrspace **out)
 	return 0;
 }
 
-static void free_backing(struct addrspace *as)
+int addrspace_release(struct addrspace *as)
 {
-	struct gfn gfn = {0}, end = {BIT(PRIMARY_GFN_BITS)};
-	ppte_t *slot;
+	const struct gfn_range all = gfn_range((struct gfn){0}, BIT(PRIMARY_GFN_BITS));
+	struct update update;
+	int err = update_begin(&update, as, EVENT_RELEASE, all, 0);
 
-	for (; (slot = primary_next(&as->primary, &gfn, end)); gfn.raw++) {
-		enum ppte_state state = ppte_state(*slot);
-
-		if (state != PPTE_PRIVATE && state != PPTE_SHARED)
-			continue;
-		rmap_remove(ppte_mfn(*slot), as->id, gfn);
-		if (frame_put(ppte_mfn(*slot)))
-			frame_free(ppte_mfn(*slot), 0);
-	}
+	if (err)
+		return err;
+	as->slot_count = 0;
+	update_clear(&update, all, true);
+	update_end(&update);
+	update_settle(as);
+	return 0;
 }
 
 void addrspace_destroy(struct addrspace *as)
 {
-	CHECK(!notifier_release(&as->notifier));
-	update_settle(as);
+	CHECK(!addrspace_release(as));
 	notifier_fini(&as->notifier);
-	free_backing(as);
 	if (as->zero_mfn)
 		frame_free((struct mfn){as->zero_mfn}, 0);
 	primary_fini(&as->primary);
@@ -113,9 +109,9 @@ struct notifier *addrspace_notifier(struct addrspace *as)
 	return &as->notifier;
 }
 
-void addrspace_set_policy(struct addrspace *as, const struct notifier_policy *policy)
+int addrspace_set_policy(struct addrspace *as, const struct notifier_policy *policy)
 {
-	notifier_set_policy(&as->notifier, policy);
+	return notifier_set_policy(&as->notifier, policy);
 }
 
 const struct notifier_policy *addrspace_policy(const struct addrspace *as)

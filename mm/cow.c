@@ -55,6 +55,42 @@ static void guard_all(struct update *update, struct gfn_range range)
 			update_set(update, gfn, slot, *slot | PPTE_GUARD);
 }
 
+/* Called before the first PTE says GUARD, and when everybody has been told of the last (COW-5). */
+static void guarding_begin(struct addrspace *as, struct gfn_range range)
+{
+	struct gfn_range *mine = &as->guarding[arch_cpu_id()];
+
+	ck_pr_store_64(&mine->start.raw, range.start.raw);
+	ck_pr_fence_store(); /* pairs with the loads of is_being_guarded() */
+	ck_pr_store_64(&mine->end.raw, range.end.raw);
+	ck_pr_fence_store();
+}
+
+static void guarding_end(struct addrspace *as)
+{
+	ck_pr_fence_release();
+	ck_pr_store_64(&as->guarding[arch_cpu_id()].end.raw, 0);
+}
+
+/*
+ * Who sees GUARD in the PTE sees the range of the call that set it, or of a later one of the same CPU: then the first has
+ * returned. That holds for start and end each by itself, so it does no harm if they are of two calls.
+ */
+static bool is_being_guarded(const struct addrspace *as, struct gfn gfn)
+{
+	unsigned cpus = arch_cpu_count();
+
+	ck_pr_fence_load();
+	for (unsigned cpu = 0; cpu < cpus; cpu++) {
+		u64 end = ck_pr_load_64(&as->guarding[cpu].end.raw);
+
+		ck_pr_fence_load();
+		if (gfn.raw < end && ck_pr_load_64(&as->guarding[cpu].start.raw) <= gfn.raw)
+			return true;
+	}
+	return false;
+}
+
 int cow_guard(struct addrspace *as, struct gfn_range range)
 {
 	struct update update;
@@ -67,8 +103,10 @@ int cow_guard(struct addrspace *as, struct gfn_range range)
 	err = update_begin(&update, as, event, range, 0);
 	if (err)
 		return err;
+	guarding_begin(as, range);
 	guard_all(&update, range);
 	update_end(&update);
+	guarding_end(as);
 	return 0;
 }
 
@@ -76,7 +114,7 @@ int cow_look(struct addrspace *as, struct gfn gfn, struct cow_look *out)
 {
 	ppte_t pte = gfn.raw >> PRIMARY_GFN_BITS ? 0 : primary_load(&as->primary, gfn);
 
-	if (!guardable(pte) || !(pte & PPTE_GUARD))
+	if (!guardable(pte) || !(pte & PPTE_GUARD) || is_being_guarded(as, gfn))
 		return ERR_BUSY;
 	*out = (struct cow_look){ppte_mfn(pte), pte};
 	return 0;

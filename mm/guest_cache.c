@@ -129,15 +129,6 @@ static bool cache_young(struct subscription *sub, struct gfn_range range, bool c
 	return young;
 }
 
-static void cache_release(struct subscription *sub)
-{
-	struct guest_cache *cache = cache_of(sub);
-
-	spin_lock(&cache->lock);
-	forget(cache, sub->range);
-	spin_unlock(&cache->lock);
-}
-
 static void cache_audit(struct subscription *sub, struct audit *audit)
 {
 	struct guest_cache *cache = cache_of(sub);
@@ -158,7 +149,6 @@ static const struct subscriber_ops cache_ops = {
 	.start = cache_start,
 	.end = cache_end,
 	.young = cache_young,
-	.release = cache_release,
 	.audit = cache_audit,
 };
 

@@ -261,20 +261,3 @@ bool notifier_young(struct notifier *notifier, struct gfn_range range, bool clea
 	visit_all(notifier, range, EVENT_AGE, ask_young, &question);
 	return question.young;
 }
-
-static int release_one(struct subscription *sub, void *argument)
-{
-	(void)argument;
-	if (sub->ops->release)
-		sub->ops->release(sub);
-	ck_pr_inc_64(&sub->counters[EVENT_RELEASE].starts);
-	return 0;
-}
-
-int notifier_release(struct notifier *notifier)
-{
-	if (notification_inside(notifier))
-		return ERR_REENTRANT;
-	visit_all(notifier, everything, EVENTS, release_one, NULL);
-	return 0;
-}

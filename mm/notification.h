@@ -96,7 +96,5 @@ void notifier_dirty(struct notifier *notifier, struct gfn_range range, bool forg
 void notification_dirty(struct notification *note);
 /* Asks all whether a gfn of the range was touched. LOCK_MMU. */
 bool notifier_young(struct notifier *notifier, struct gfn_range range, bool clear);
-/* The address space ends. ERR_REENTRANT. */
-int notifier_release(struct notifier *notifier) __must_check;
 
 #endif

@@ -208,9 +208,10 @@ int notifier_unsubscribe(struct notifier *notifier, struct subscription *sub)
 	return err;
 }
 
-void notifier_set_policy(struct notifier *notifier, const struct notifier_policy *policy)
+int notifier_set_policy(struct notifier *notifier, const struct notifier_policy *policy)
 {
-	CHECK(!notification_inside(notifier));
+	if (notification_inside(notifier))
+		return ERR_REENTRANT;
 	spin_lock(&notifier->lock);
 	ck_pr_store_ptr(&notifier->policy, policy);
 	if (notifier->view) {
@@ -221,4 +222,5 @@ void notifier_set_policy(struct notifier *notifier, const struct notifier_policy
 		publish(notifier, count);
 	}
 	spin_unlock(&notifier->lock);
+	return 0;
 }

@@ -32,7 +32,9 @@ struct slot {
  * slots	[m] sorted by start, never overlapping
  * zero_mfn	[a] its frame of zeroes, 0 until first used
  * dirty_mode	[m] how a first write to a page is noticed
- * limbo	[m] frames that left PTEs in a merge; freed after the next notifier_sync()
+ * limbo	[m] frames that left PTEs in a merge, their flush put off; freed by update_settle() alone: when a pass of the
+ *		scanner ends, when there is no room for more, and when the address space is released
+ * guarding	[a] by CPU: the range of a cow_guard() that has not returned; end 0: none
  */
 struct addrspace {
 	u16 id;
@@ -44,6 +46,7 @@ struct addrspace {
 	unsigned slot_count;
 	unsigned limbo_count;
 	struct mfn limbo[SPACE_LIMBO];
+	struct gfn_range guarding[ARCH_CPUS_MAX];
 	u64 zero_mfn;
 	enum dirty_mode dirty_mode;
 	struct notifier notifier;

@@ -278,16 +278,6 @@ static void stage2_dirty(struct subscription *sub, struct gfn_range range, bool 
 	}
 }
 
-static void stage2_release(struct subscription *sub)
-{
-	struct stage2 *s2 = stage2_of(sub);
-
-	spin_lock(&s2->as->lock);
-	stage2_drop(s2, s2->sub.range);
-	stage2_flush_stale(s2);
-	spin_unlock(&s2->as->lock);
-}
-
 const struct subscriber_ops stage2_ops = {
 	.name = "stage2",
 	.start = stage2_start,
@@ -298,6 +288,5 @@ const struct subscriber_ops stage2_ops = {
 	.sync = stage2_sync,
 	.young = stage2_young,
 	.dirty = stage2_dirty,
-	.release = stage2_release,
 	.audit = stage2_audit,
 };

@@ -77,9 +77,11 @@ void stage2_audit(struct subscription *sub, struct audit *audit);
 #define STAGE2_WANTS_CHANGE                                                           \
 	(BIT(EVENT_PROTECT_RANGE) | BIT(EVENT_PROTECT_PAGE) | BIT(EVENT_SOFT_DIRTY) | \
 	 BIT(EVENT_MIGRATE) | BIT(EVENT_MERGE) | BIT(EVENT_COW_BREAK))
-#define STAGE2_WANTS_DROP                                                                  \
-	(BIT(EVENT_UNMAP) | BIT(EVENT_CLEAR) | BIT(EVENT_EXCLUSIVE) | BIT(EVENT_RECLAIM) | \
-	 BIT(EVENT_BALLOON) | BIT(EVENT_SPLIT) | BIT(EVENT_COLLAPSE) | BIT(EVENT_AGE))
+#define STAGE2_WANTS_DROP                                                                   \
+	(BIT(EVENT_UNMAP) | BIT(EVENT_CLEAR) | BIT(EVENT_RELEASE) | BIT(EVENT_EXCLUSIVE) |  \
+	 BIT(EVENT_RECLAIM) | BIT(EVENT_BALLOON) | BIT(EVENT_SPLIT) | BIT(EVENT_COLLAPSE) | \
+	 BIT(EVENT_AGE))
+_Static_assert((STAGE2_WANTS_CHANGE | STAGE2_WANTS_DROP) == EVENTS_ALL, "one of the two, of each");
 
 static inline struct stage2 *stage2_of(struct subscription *sub)
 {

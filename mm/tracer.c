@@ -63,13 +63,6 @@ static void trace_change_end(struct subscription *sub, const struct notify_range
 	trace(sub, range, TRACE_CHANGE_END, 0);
 }
 
-static void trace_release(struct subscription *sub)
-{
-	const struct notify_range range = {.event = EVENT_RELEASE, .range = sub->range};
-
-	trace(sub, &range, TRACE_RELEASE, 0);
-}
-
 static const struct subscriber_ops tracer_ops = {
 	.name = "tracer",
 	.start = trace_start,
@@ -77,7 +70,6 @@ static const struct subscriber_ops tracer_ops = {
 	.change = trace_change,
 	.change_start = trace_change_start,
 	.change_end = trace_change_end,
-	.release = trace_release,
 };
 
 static struct pool tracers = POOL_INITIALIZER(sizeof(struct tracer), "tracers");
@@ -129,7 +121,7 @@ unsigned tracer_read(struct tracer *tracer, struct trace_record *out)
 const char *trace_call_name(enum trace_call call)
 {
 	static const char *const names[] = {
-		"start", "end", "change", "change_start", "change_end", "release",
+		"start", "end", "change", "change_start", "change_end",
 	};
 
 	return (unsigned)call < ARRAY_SIZE(names) ? names[call] : "?";

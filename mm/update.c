@@ -238,7 +238,7 @@ static void finish_pending(struct update *update)
 	spin_unlock(&as->lock);
 }
 
-/* A merge's old frames wait for a flush that comes for another reason, or for the limbo to be full. */
+/* A merge's old frames wait for update_settle(). A flush that comes for another reason pays the debt, but frees nothing. */
 static void keep_in_limbo(struct update *update)
 {
 	struct addrspace *as = update->as;

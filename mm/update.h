@@ -62,7 +62,7 @@ void update_pause(struct update *update);
 
 void update_end(struct update *update);
 
-/* Frees the frames that await a put-off flush. Takes as->lock. */
+/* Carries out what flushes are still owed, then frees the frames in limbo. Takes as->lock. */
 void update_settle(struct addrspace *as);
 
 #endif

@@ -31,16 +31,21 @@ enum addrspace_flags { ADDRSPACE_NOBLOCK = 1 };
 
 /* One guest-physical address space. ERR_NO_MEMORY. `name` is copied. destroy frees all it backed. */
 int addrspace_create(const char *name, struct addrspace **out) __must_check;
-/* Event RELEASE. Wants every stage 2 and every other subscription of `as` gone, and no other CPU inside it. */
+/*
+ * The guest is over: all slots go, pinned pages too, and nothing is ever backed again; so subscribers can be taken apart in any
+ * order, whatever they still hold. Event RELEASE. ERR_REENTRANT: nothing changed. Takes LOCK_MMU.
+ */
+int addrspace_release(struct addrspace *as) __must_check;
+/* Releases what is not released yet. Wants every subscription of `as` gone, and no other CPU inside it. */
 void addrspace_destroy(struct addrspace *as);
 const char *addrspace_name(const struct addrspace *as);
 /* Its number, as the rmap has it; and back, NULL when there is none. */
 u16 addrspace_id(const struct addrspace *as);
 struct addrspace *addrspace_by_id(u16 id);
 
-/* Its chain of subscribers, and how it is told and how its faults retry, changeable at any time. */
+/* Its chain of subscribers, and how it is told and how its faults retry, changeable at any time. set_policy: ERR_REENTRANT. */
 struct notifier *addrspace_notifier(struct addrspace *as);
-void addrspace_set_policy(struct addrspace *as, const struct notifier_policy *policy);
+int addrspace_set_policy(struct addrspace *as, const struct notifier_policy *policy) __must_check;
 const struct notifier_policy *addrspace_policy(const struct addrspace *as);
 void addrspace_set_retry(struct addrspace *as, enum retry_mode retry);
 enum retry_mode addrspace_retry(const struct addrspace *as);

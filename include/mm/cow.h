@@ -19,6 +19,7 @@
  * COW-2  The content of a guarded or shared page does not change.
  * COW-3  A break that runs out of memory changes nothing.
  * COW-4  Each PTE that names a shared frame counts one reference.
+ * COW-5  A look succeeds only when everybody has been told of the guard, so that nobody can write any more without lifting it.
  */
 #ifndef SAMEPAGE_MM_COW_H
 #define SAMEPAGE_MM_COW_H
@@ -40,8 +41,10 @@ struct cow_look {
 	u64 pte;
 };
 
-/* The frame may be read while the page stays guarded; that it did is what the next step checks. ERR_BUSY: not guarded,
- * pinned, or not private. */
+/*
+ * The frame may be read while the page stays guarded; that it did is what the next step checks. ERR_BUSY: not guarded,
+ * pinned, not private, or another CPU's cow_guard() of it has not returned yet (COW-5). Takes no lock.
+ */
 int cow_look(struct addrspace *as, struct gfn gfn, struct cow_look *out) __must_check;
 
 /*

@@ -16,7 +16,8 @@
  * NOTIFIER-2  A subscriber whose start was called sees end exactly once, also when a later start failed.
  * NOTIFIER-3  When an operation returns, each subscription that overlaps the range and wants the event was told, by
  *	       start and end or by change.
- * NOTIFIER-4  Callbacks do not re-enter: an operation begun inside one is refused with ERR_REENTRANT.
+ * NOTIFIER-4  Callbacks do not re-enter: an operation that would tell the same chain, or change it, is refused with
+ *	       ERR_REENTRANT when begun inside one. What tells nobody (populate, more rights) may be called where no lock is held.
  * NOTIFIER-5  Under every policy but `late`: no mapping of the new frame is writable while a subscriber may still use the
  *	       old one.
  */
@@ -35,7 +36,7 @@ enum notify_event {
 	EVENT_PROTECT_RANGE, /* fewer rights on many gfns, same frames */
 	EVENT_PROTECT_PAGE,  /* fewer rights on one gfn, same frame */
 	EVENT_SOFT_DIRTY,    /* soft-dirty is cleared: the next write must be seen */
-	EVENT_RELEASE,	     /* the address space ends */
+	EVENT_RELEASE,	     /* the guest is over: nothing is backed any more, or ever again */
 	EVENT_MIGRATE,	     /* another frame, same content, same rights */
 	EVENT_EXCLUSIVE,     /* one owner alone may use the page now */
 	EVENT_MERGE,	     /* a read-only frame is replaced by another of the same content */
@@ -104,7 +105,6 @@ struct audit;
  * young	any gfn of the range touched since last asked? `clear` forgets it. LOCK_MMU held.
  * dirty	tells the primary (space_mark) which gfns of the range were written through it; `forget`: and drops what
  *		lets a guest write although the primary calls the page clean. LOCK_MMU held.
- * release	the address space ends; drop everything. No lock held.
  * audit	shows the auditor every translation it keeps (mm/audit.h). LOCK_NOTIFIER, LOCK_MMU held.
  */
 struct subscriber_ops {
@@ -117,7 +117,6 @@ struct subscriber_ops {
 	void (*sync)(struct subscription *sub);
 	bool (*young)(struct subscription *sub, struct gfn_range range, bool clear);
 	void (*dirty)(struct subscription *sub, struct gfn_range range, bool forget);
-	void (*release)(struct subscription *sub);
 	void (*audit)(struct subscription *sub, struct audit *audit);
 };
 
@@ -195,8 +194,9 @@ int notifier_subscribe(struct notifier *notifier, struct subscription *sub) __mu
 /* NOTIFIER-1. Waits likewise. ERR_NOT_FOUND, ERR_REENTRANT: nothing happened. Allocates nothing. */
 int notifier_unsubscribe(struct notifier *notifier, struct subscription *sub) __must_check;
 
-/* For operations that begin after it; waits for those that run. Not from a callback. Takes LOCK_NOTIFIER, LOCK_MMU. */
-void notifier_set_policy(struct notifier *notifier, const struct notifier_policy *policy);
+/* For operations that begin after it; waits for those that run. ERR_REENTRANT. Takes LOCK_NOTIFIER, LOCK_MMU. */
+int notifier_set_policy(struct notifier *notifier,
+			const struct notifier_policy *policy) __must_check;
 
 const char *notify_event_name(enum notify_event event);
 

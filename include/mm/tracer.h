@@ -10,14 +10,7 @@
 struct addrspace;
 struct tracer;
 
-enum trace_call {
-	TRACE_START,
-	TRACE_END,
-	TRACE_CHANGE,
-	TRACE_CHANGE_START,
-	TRACE_CHANGE_END,
-	TRACE_RELEASE
-};
+enum trace_call { TRACE_START, TRACE_END, TRACE_CHANGE, TRACE_CHANGE_START, TRACE_CHANGE_END };
 
 /* One callback. number counts all the tracer ever saw; ticks: arch_ticks(). */
 struct trace_record {

@@ -197,7 +197,7 @@ static void bench_break(const char *policy, u64 users, const char *name)
 	struct addrspace *as = bench_space(4096);
 	struct stage2 *s2;
 
-	addrspace_set_policy(as, notifier_policy_find(policy, strlen(policy)));
+	must(addrspace_set_policy(as, notifier_policy_find(policy, strlen(policy))));
 	must(stage2_create(as, &ept_format, &s2));
 	for (u64 i = 0; i < ROUNDS; i += users)
 		share(as, i, users);

@@ -50,7 +50,7 @@ static struct addrspace *space_with(unsigned count, unsigned wanting, const char
 	struct addrspace *as = bench_space(64);
 
 	if (policy)
-		addrspace_set_policy(as, notifier_policy_find(policy, strlen(policy)));
+		must(addrspace_set_policy(as, notifier_policy_find(policy, strlen(policy))));
 	for (unsigned i = 0; i < count; i++) {
 		subs[i] = (struct subscription){.ops = &null_ops, .range = bench_range(0, 64)};
 		subs[i].want_change = i < wanting ? BIT(EVENT_PROTECT_PAGE) : BIT(EVENT_MERGE);

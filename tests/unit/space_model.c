@@ -85,7 +85,7 @@ void raise_scene(const struct notifier_policy *policy, enum retry_mode retry, u6
 	for (unsigned i = 0; i < SPACES_TWO; i++) {
 		assert_int_equal(addrspace_create("model", &scene.as[i]), 0);
 		assert_int_equal(addrspace_add_slot(scene.as[i], pages(0, PAGES), SLOT_RAM), 0);
-		addrspace_set_policy(scene.as[i], policy);
+		assert_int_equal(addrspace_set_policy(scene.as[i], policy), 0);
 		addrspace_set_retry(scene.as[i], retry);
 		assert_int_equal(stage2_create(scene.as[i], &ept_format, &scene.s2[i][0]), 0);
 		assert_int_equal(stage2_create(scene.as[i], &npt_format, &scene.s2[i][1]), 0);

@@ -43,7 +43,7 @@ static void log_in(enum dirty_mode mode, const struct notifier_policy *policy)
 	u64 bitmap[WORDS], want[WORDS], value = 3;
 
 	open_world();
-	addrspace_set_policy(as, policy);
+	assert_int_equal(addrspace_set_policy(as, policy), 0);
 	for (u64 gfn = 0; gfn < GFNS; gfn += 100)
 		assert_int_equal(guest_write(view[0], gfn * PAGE_SIZE, 1), FAULT_MAPPED);
 	assert_int_equal(dirty_log_start(as, world_range(0, GFNS), mode), 0);
@@ -125,7 +125,7 @@ static void test_the_tracker_remembers_what_others_cleared(void **state)
 
 	(void)state;
 	open_world();
-	addrspace_set_policy(as, notifier_policy_find("masked", 6));
+	assert_int_equal(addrspace_set_policy(as, notifier_policy_find("masked", 6)), 0);
 	assert_int_equal(addrspace_clear_soft_dirty(as, world_range(0, GFNS)), 0);
 	assert_int_equal(dirty_tracker_create(as, world_range(0, GFNS), &tracker), 0);
 	assert_int_equal(guest_write(view[0], 5 * PAGE_SIZE, 1), FAULT_MAPPED);
@@ -200,7 +200,7 @@ static void test_the_tracer_sees_all_and_changes_nothing(void **state)
 	(void)state;
 	open_world();
 	assert_int_equal(tracer_create(as, &tracer), 0);
-	addrspace_set_policy(as, notifier_policy_find("masked", 6));
+	assert_int_equal(addrspace_set_policy(as, notifier_policy_find("masked", 6)), 0);
 	assert_int_equal(cow_guard(as, world_range(1, 1)), 0);
 	assert_int_equal(addrspace_clear(as, world_range(1, 9), 0), 0);
 	assert_int_equal(tracer_read(tracer, records), 3);

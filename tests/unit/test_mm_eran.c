@@ -57,7 +57,7 @@ static void setup(void *world)
 
 	r->published = false;
 	r->as = world_space(16);
-	addrspace_set_policy(r->as, r->policy);
+	assert_int_equal(addrspace_set_policy(r->as, r->policy), 0);
 	addrspace_set_retry(r->as, r->retry);
 	world_share(r->as, gfns, 2, OLD);
 	r->s2 = world_stage2(r->as);

@@ -118,7 +118,7 @@ static void oom_in_break(const struct notifier_policy *policy, enum retry_mode r
 
 	world_begin(1, 4);
 	as = world_space(16);
-	addrspace_set_policy(as, policy);
+	assert_int_equal(addrspace_set_policy(as, policy), 0);
 	addrspace_set_retry(as, retry);
 	s2 = world_stage2(as);
 	world_share(as, gfns, 2, 1);

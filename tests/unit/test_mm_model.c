@@ -223,7 +223,9 @@ static void step_pin(void)
 static void step_settle(void)
 {
 	addrspace_settle(m.as);
-	addrspace_set_policy(m.as, notifier_policies[sim_below(&m.random, NOTIFIER_POLICIES)]);
+	assert_int_equal(addrspace_set_policy(
+				 m.as, notifier_policies[sim_below(&m.random, NOTIFIER_POLICIES)]),
+			 0);
 	addrspace_set_retry(m.as, sim_below(&m.random, 2) ? RETRY_INPLACE : RETRY_REENTER);
 }
 
@@ -292,7 +294,9 @@ static void test_random_operations_read_as_the_model_says(void **state)
 	m.random = sim_random_start(20261123);
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		open_world();
-		addrspace_set_policy(m.as, notifier_policies[round % NOTIFIER_POLICIES]);
+		assert_int_equal(
+			addrspace_set_policy(m.as, notifier_policies[round % NOTIFIER_POLICIES]),
+			0);
 		for (unsigned i = 0; i < STEPS; i++) {
 			sim_set_cpu(sim_below(&m.random, CPUS));
 			any_step();

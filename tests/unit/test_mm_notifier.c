@@ -6,6 +6,8 @@
 #include "explore.h"
 #include "mm_world.h"
 
+#include <mm/guest_cache.h>
+
 #include "mm/policy.h"
 
 #define SPIES 200
@@ -17,7 +19,7 @@ struct spy {
 	int refuse; /* what start answers */
 	bool gone;  /* its memory went */
 	struct addrspace *reenter;
-	int reentered;
+	int answers[5]; /* of what it tried inside start */
 };
 
 static struct spy spies[SPIES];
@@ -42,6 +44,18 @@ static void write_down(struct spy *spy, char what)
 	}
 }
 
+/* All that would come back to the chain, and, last, what tells nobody. */
+static void try_to_re_enter(struct spy *spy, struct gfn_range range)
+{
+	struct addrspace *as = spy->reenter;
+
+	spy->answers[0] = addrspace_clear(as, range, 0);
+	spy->answers[1] = addrspace_set_policy(as, notifier_policies[0]);
+	spy->answers[2] = addrspace_release(as);
+	spy->answers[3] = notifier_unsubscribe(addrspace_notifier(as), &spy->sub);
+	spy->answers[4] = addrspace_populate(as, range);
+}
+
 static int spy_start(struct subscription *sub, const struct notify_range *range)
 {
 	struct spy *spy = spy_of(sub);
@@ -50,7 +64,7 @@ static int spy_start(struct subscription *sub, const struct notify_range *range)
 	sched_point("spy: in start");
 	assert_false(spy->gone);
 	if (spy->reenter)
-		spy->reentered = addrspace_clear(spy->reenter, range->range, 0);
+		try_to_re_enter(spy, range->range);
 	if (spy->refuse && (range->flags & NOTIFY_NOBLOCK))
 		return spy->refuse;
 	spy->starts++;
@@ -120,7 +134,7 @@ static void spy_off(struct addrspace *as, struct spy *spy)
 
 static void set_policy(struct addrspace *as, const char *name)
 {
-	addrspace_set_policy(as, notifier_policy_find(name, strlen(name)));
+	assert_int_equal(addrspace_set_policy(as, notifier_policy_find(name, strlen(name))), 0);
 }
 
 static void test_a_malformed_subscription_is_refused(void **state)
@@ -293,11 +307,61 @@ static void test_callbacks_may_not_re_enter(void **state)
 	spy = spy_on(as, 0, false);
 	spy->reenter = as;
 	assert_int_equal(addrspace_clear(as, world_range(0, 4), 0), 0);
-	assert_int_equal(spy->reentered, ERR_REENTRANT);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(spy->answers[i], ERR_REENTRANT);
+	assert_int_equal(spy->answers[4], 0);
 	assert_int_equal(spy->starts, 1);
 	spy_off(as, spy);
 	addrspace_destroy(as);
 	world_end();
+}
+
+/* The guest is over: those who hold something let go of it, whatever the policy, and nothing comes back. */
+static void release_is_told(const struct notifier_policy *policy, enum retry_mode retry)
+{
+	struct guest_cache_counters counters;
+	struct guest_cache *cache;
+	struct addrspace *as;
+	struct stage2 *s2;
+	struct spy *spy;
+	void *place;
+	u64 value;
+
+	(void)retry;
+	world_begin(1, 4);
+	as = world_space(16);
+	assert_int_equal(addrspace_set_policy(as, policy), 0);
+	s2 = world_stage2(as);
+	assert_int_equal(guest_cache_create(as, &cache), 0);
+	spy = spy_on(as, 0, true);
+	assert_int_equal(guest_write(s2, 5 * PAGE_SIZE, 1), FAULT_MAPPED);
+	assert_int_equal(addrspace_pin(as, (struct gfn){5}), 0);
+	assert_int_equal(guest_cache_get(cache, (struct gpa){5 * PAGE_SIZE}, 8, false, &place), 0);
+	guest_cache_put(cache, (struct gpa){5 * PAGE_SIZE});
+	guest_out();
+	spy->starts = spy->ends = 0;
+	assert_int_equal(addrspace_release(as), 0);
+	assert_int_equal(spy->starts, 1);
+	assert_int_equal(spy->ends, 1);
+	guest_cache_counters(cache, &counters);
+	assert_int_equal(counters.drops, 1);
+	assert_int_equal(world_mfn(as, 5), 0);
+	assert_int_equal(guest_read(s2, 5 * PAGE_SIZE, &value), FAULT_MMIO);
+	assert_int_equal(guest_cache_get(cache, (struct gpa){5 * PAGE_SIZE}, 8, false, &place),
+			 ERR_RANGE);
+	assert_int_equal(addrspace_populate(as, world_range(5, 1)), ERR_RANGE);
+	guest_out();
+	spy_off(as, spy);
+	guest_cache_destroy(cache);
+	stage2_destroy(s2);
+	addrspace_destroy(as);
+	world_end();
+}
+
+static void test_everybody_lets_go_when_the_guest_is_over(void **state)
+{
+	(void)state;
+	world_each_policy(release_is_told);
 }
 
 static void test_subscribing_survives_every_failed_allocation(void **state)
@@ -442,6 +506,7 @@ int main(void)
 		cmocka_unit_test(test_masked_skips_what_nobody_wants),
 		cmocka_unit_test(test_a_refused_start_ends_those_already_started),
 		cmocka_unit_test(test_callbacks_may_not_re_enter),
+		cmocka_unit_test(test_everybody_lets_go_when_the_guest_is_over),
 		cmocka_unit_test(test_subscribing_survives_every_failed_allocation),
 		cmocka_unit_test(test_unsubscribe_waits_for_running_callbacks),
 		cmocka_unit_test(test_nothing_escapes_a_new_subscription),

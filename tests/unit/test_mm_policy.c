@@ -33,7 +33,7 @@ static struct cost measure(const struct notifier_policy *policy, enum retry_mode
 
 	world_begin(2, 4);
 	as = world_space(16);
-	addrspace_set_policy(as, policy);
+	assert_int_equal(addrspace_set_policy(as, policy), 0);
 	addrspace_set_retry(as, retry);
 	s2 = world_stage2(as);
 	if (with_cache)
@@ -152,7 +152,7 @@ static void test_a_long_range_is_flushed_once(void **state)
 	(void)state;
 	world_begin(2, 8);
 	as = world_space(300);
-	addrspace_set_policy(as, notifier_policy_find("masked", 6));
+	assert_int_equal(addrspace_set_policy(as, notifier_policy_find("masked", 6)), 0);
 	s2 = world_stage2(as);
 	for (u64 gfn = 0; gfn < 300; gfn++)
 		assert_int_equal(guest_write(s2, gfn * PAGE_SIZE, 1), FAULT_MAPPED);

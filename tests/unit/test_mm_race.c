@@ -36,7 +36,7 @@ static void setup(void *world)
 	u64 value;
 
 	r->as = world_space(16);
-	addrspace_set_policy(r->as, r->policy);
+	assert_int_equal(addrspace_set_policy(r->as, r->policy), 0);
 	addrspace_set_retry(r->as, r->retry);
 	r->s2 = world_stage2(r->as);
 	assert_int_equal(guest_cache_create(r->as, &r->cache), 0);
@@ -203,12 +203,95 @@ static void test_the_change_of_another_page_costs_no_retry(void **state)
 	assert_true(race.avoided > 0);
 }
 
+/*
+ *     CPU 0: guards gfn 5       CPU 1: a device that holds a pointer     CPU 2: looks at gfn 5, whose guard is not its own
+ *
+ * COW-5: once a look succeeds, nobody writes but by lifting the guard, which the PTE counts.
+ */
+static struct {
+	struct cow_look look;
+	void *pointer;
+	u64 seen, looks;
+	bool looked;
+} third;
+
+static void setup_look(void *world)
+{
+	setup(world);
+	third.looked = false;
+	assert_int_equal(guest_cache_get(race.cache, (struct gpa){GPA}, 8, true, &third.pointer),
+			 0);
+}
+
+static void guarder(void *world)
+{
+	(void)world;
+	assert_int_equal(cow_guard(race.as, world_range(5, 1)), 0);
+}
+
+static void device(void *world)
+{
+	(void)world;
+	sched_point("device: about to write");
+	*(u64 *)third.pointer = 300;
+	guest_cache_put(race.cache, (struct gpa){GPA});
+}
+
+static void looker(void *world)
+{
+	(void)world;
+	for (unsigned tries = 0; tries < 4 && !third.looked; tries++) {
+		third.looked = !cow_look(race.as, (struct gfn){5}, &third.look);
+		if (!third.looked)
+			sched_point("looker: again");
+	}
+	if (third.looked)
+		third.seen = *(u64 *)arch_hpa_to_virt(mfn_to_hpa(third.look.mfn));
+}
+
+static void check_look(void *world)
+{
+	struct race *r = world;
+
+	third.looks += third.looked;
+	if (third.looked && primary_load(&r->as->primary, (struct gfn){5}) == third.look.pte)
+		assert_int_equal(*(u64 *)arch_hpa_to_virt(mfn_to_hpa(third.look.mfn)), third.seen);
+	guest_cache_destroy(r->cache);
+	stage2_destroy(r->s2);
+	addrspace_destroy(r->as);
+}
+
+static void look_while_guarding(const struct notifier_policy *policy, enum retry_mode retry)
+{
+	const struct sched_scenario scenario = {.setup = setup_look,
+						.task = {guarder, device, looker},
+						.check = check_look,
+						.world = &race,
+						.preemptions = 3};
+
+	race.policy = policy;
+	race.retry = retry;
+	third.looks = 0;
+	world_begin(3, 4);
+	sched_explore(&scenario);
+	world_end();
+	assert_true(third.looks > 0);
+}
+
+static void test_a_look_waits_for_the_guard_of_another(void **state)
+{
+	(void)state;
+	race = (struct race){0};
+	world_each_policy(look_while_guarding);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_fault_never_installs_what_has_changed),
 		cmocka_unit_test(test_a_device_model_never_writes_to_a_page_that_was_left),
 		cmocka_unit_test(test_the_change_of_another_page_costs_no_retry),
+		cmocka_unit_test(test_a_look_waits_for_the_guard_of_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

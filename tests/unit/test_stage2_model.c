@@ -91,9 +91,11 @@ static void the_policy_may_change_at_any_time(void **state)
 		struct op op = choose();
 
 		if (sim_once_in(&seeds, 10))
-			addrspace_set_policy(
-				scene.as[op.space],
-				notifier_policies[sim_below(&seeds, NOTIFIER_POLICIES)]);
+			assert_int_equal(
+				addrspace_set_policy(
+					scene.as[op.space],
+					notifier_policies[sim_below(&seeds, NOTIFIER_POLICIES)]),
+				0);
 		finish(&op, perform(&op));
 		check_some();
 		if (i % 100 == 0)
