@@ -30,14 +30,25 @@ void ioapic_init(struct ioapic *apic, bool (*deliver)(void *, const struct lapic
 		apic->redirection[i] = MASKED;
 }
 
-static void send(struct ioapic *apic, unsigned input)
+static struct lapic_ipi message_of(u64 entry)
 {
-	u64 entry = apic->redirection[input];
-	struct lapic_ipi message = {
+	return (struct lapic_ipi){
 		.delivery = entry >> 8 & 7,
 		.vector = entry,
 		.to = {.id = entry >> 56, .logical = entry & LOGICAL},
 	};
+}
+
+bool ioapic_route(const struct ioapic *apic, unsigned input, struct lapic_ipi *message)
+{
+	*message = message_of(apic->redirection[input]);
+	return !(apic->redirection[input] & (MASKED | LEVEL));
+}
+
+static void send(struct ioapic *apic, unsigned input)
+{
+	u64 entry = apic->redirection[input];
+	struct lapic_ipi message = message_of(entry);
 
 	if (apic->deliver(apic->context, &message, entry & LEVEL) && entry & LEVEL)
 		apic->redirection[input] |= REMOTE_IRR;

@@ -6,6 +6,7 @@
  *
  * LAPIC-1 A vector is pending only if its priority class is above that of PPR = max(TPR, highest in service).
  * LAPIC-2 An EOI ends the highest vector in service, and names it when it was level-triggered.
+ *	   From its acceptance to its EOI it is in IRR or ISR at every moment: lapic_holds() sees it from any CPU.
  * LAPIC-3 In x2APIC mode a reserved register or bit is #GP; in xAPIC mode it reads 0 and writes are lost.
  */
 #include <ck_pr.h>
@@ -97,8 +98,19 @@ int lapic_pending(const struct lapic *apic)
 
 void lapic_acknowledge(struct lapic *apic, u8 vector)
 {
-	ck_pr_and_32(&apic->irr[vector / 32], ~(1u << vector % 32));
-	apic->isr[vector / 32] |= 1u << vector % 32;
+	u32 bit = 1u << vector % 32;
+
+	ck_pr_store_32(&apic->isr[vector / 32], apic->isr[vector / 32] | bit);
+	ck_pr_and_32(&apic->irr[vector / 32], ~bit);
+}
+
+bool lapic_holds(const struct lapic *apic, u8 vector)
+{
+	u32 bit = 1u << vector % 32;
+
+	/* In the order in which it moves from one to the other, so that it is not missed between them. */
+	return ck_pr_load_32(&apic->irr[vector / 32]) & bit ||
+	       ck_pr_load_32(&apic->isr[vector / 32]) & bit;
 }
 
 void lapic_accept(struct lapic *apic, u8 vector, bool level)
@@ -124,7 +136,7 @@ static void end_of_interrupt(struct lapic *apic, struct lapic_action *action)
 
 	if (vector < 0)
 		return;
-	apic->isr[vector / 32] &= ~(1u << vector % 32);
+	ck_pr_store_32(&apic->isr[vector / 32], apic->isr[vector / 32] & ~(1u << vector % 32));
 	if (apic->tmr[vector / 32] & 1u << vector % 32) {
 		action->effect = LAPIC_END_OF_INTERRUPT;
 		action->vector = vector;

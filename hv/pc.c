@@ -14,8 +14,7 @@
 #include <lib/log.h>
 #include "pc_private.h"
 
-#define LOG_THIS      LOG_DEVICE
-#define LATE_TICKS_HZ 4000 /* how fast interrupts of the PIT follow one another that come late */
+#define LOG_THIS LOG_DEVICE
 
 /* `ticks` of the machine's clock as clocks of `hz`: a 32.32 fixed-point product, exact to 1 in 2^20 over years. */
 static u64 to_clocks(u64 ticks, u64 hz)
@@ -37,14 +36,14 @@ static u64 to_ticks(u64 clocks, u64 hz)
 	return ticks;
 }
 
-static u64 pit_now(const struct pc *pc)
-{
-	return to_clocks(arch_ticks() - pc->start, PIT_HZ);
-}
-
 u64 pc_clock(const struct pc *pc, u64 hz)
 {
 	return to_clocks(arch_ticks() - pc->start, hz);
+}
+
+u64 pc_tick_at(const struct pc *pc, u64 clocks, u64 hz)
+{
+	return pc->start + to_ticks(clocks, hz);
 }
 
 /* Releases the lock, then tells the vCPUs that a wire has reached meanwhile. */
@@ -67,17 +66,17 @@ static void follow_pic(struct pc *pc)
 		pc->tell |= BIT(0);
 }
 
-static void set_line(struct pc *pc, unsigned irq, bool level)
+void pc_set_line(struct pc *pc, enum pc_irq irq, bool level)
 {
 	pic_set_line(&pc->pic, irq, level);
-	ioapic_set_line(&pc->ioapic, irq == PC_IRQ_TIMER ? 2 : irq, level);
+	ioapic_set_line(&pc->ioapic, irq == PC_IRQ_TIMER ? PC_PIN_TIMER : irq, level);
 	follow_pic(pc);
 }
 
 void pc_set_irq(struct pc *pc, enum pc_irq irq, bool level)
 {
 	spin_lock(&pc->lock);
-	set_line(pc, irq, level);
+	pc_set_line(pc, irq, level);
 	pc_unlock(pc);
 }
 
@@ -170,36 +169,9 @@ u8 pc_irq_take(struct vcpu *vcpu)
 	}
 	spin_lock(&pc->lock);
 	vector = pic_acknowledge(&pc->pic);
+	pc_run_pit(pc); /* with automatic EOI that was the end of it */
 	pc_unlock(pc);
 	return (u8)vector;
-}
-
-/*
- * Recomputes when the PIT is due, from the rise that was told last; vCPU 0, whose CPU keeps the alarm, is told.
- *
- * Why from there: while other VMs have the CPU several rises pass, and one interrupt for all of them makes a guest that
- * counts ticks against the TSC believe that the timer is broken; Linux panics. They are told late instead, at a distance
- * in which a guest takes one; but no more than a second's.
- */
-static void plan_pit(struct pc *pc)
-{
-	u64 now = arch_ticks(), told = pc->pit_told, due = LAPIC_NEVER, rise;
-
-	if (pit_now(pc) > told + PIT_HZ)
-		pc->pit_told = told = pit_now(pc) - PIT_HZ;
-	rise = pit_next_rise(&pc->pit, told);
-	if (rise != PIT_NEVER)
-		due = pc->start + to_ticks(rise, PIT_HZ);
-	if (due <= now)
-		due = now + arch_ticks_per_second() / LATE_TICKS_HZ;
-	__atomic_store_n(&pc->pit_due, due, __ATOMIC_RELEASE);
-	pc->tell |= BIT(0);
-}
-
-void pc_plan_pit(struct pc *pc)
-{
-	pc->pit_told = pit_now(pc);
-	plan_pit(pc);
 }
 
 static u64 lapic_alarm(const struct vcpu *vcpu)
@@ -220,25 +192,15 @@ u64 pc_alarm(const struct vcpu *vcpu)
 	return alarm;
 }
 
-/* A pulse on IRQ 0: an edge is all that the controllers look for. */
-static void run_pit(struct pc *pc)
-{
-	spin_lock(&pc->lock);
-	if (pc->pit_due <= arch_ticks()) {
-		set_line(pc, PC_IRQ_TIMER, false);
-		set_line(pc, PC_IRQ_TIMER, true);
-		pc->pit_told = pit_next_rise(&pc->pit, pc->pit_told);
-		plan_pit(pc);
-	}
-	pc_unlock(pc);
-}
-
 void pc_run_timers(struct vcpu *vcpu)
 {
 	struct pc *pc = vcpu->vm->pc;
 
 	if (lapic_alarm(vcpu) <= arch_ticks())
 		(void)lapic_timer_expire(&vcpu->lapic, arch_ticks() + vcpu->arch.tsc_offset);
-	if (vcpu->index == 0 && __atomic_load_n(&pc->pit_due, __ATOMIC_ACQUIRE) <= arch_ticks())
-		run_pit(pc);
+	if (vcpu->index != 0 || __atomic_load_n(&pc->pit_due, __ATOMIC_ACQUIRE) > arch_ticks())
+		return;
+	spin_lock(&pc->lock);
+	pc_run_pit(pc);
+	pc_unlock(pc);
 }

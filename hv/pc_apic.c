@@ -83,6 +83,8 @@ static bool write_register(struct vcpu *vcpu, unsigned reg, u64 value)
 	struct lapic_action action;
 
 	lapic_write(&vcpu->lapic, reg, value, guest_now(vcpu), &action);
+	if (reg == LAPIC_EOI)
+		pc_tick_done(pc);
 	switch (action.effect) {
 	case LAPIC_SEND:
 		send(vcpu, &action.ipi);
@@ -167,7 +169,9 @@ void pc_mmio_write(struct vcpu *vcpu, struct gpa gpa, u32 value)
 		(void)write_register(vcpu, page_offset(gpa.raw) >> 4, value);
 	} else if (in_page(gpa, IOAPIC_BASE)) {
 		spin_lock(&pc->lock);
+		pc_run_pit(pc);
 		ioapic_write(&pc->ioapic, (u32)page_offset(gpa.raw), value);
+		pc_run_pit(pc);
 		pc_unlock(pc);
 	} else {
 		vcpu->lost_accesses++;

@@ -22,7 +22,10 @@ static u8 read_pic(struct pc *pc, u16 port)
 
 static void write_pic(struct pc *pc, u16 port, u8 value)
 {
+	spin_assert_held(&pc->lock);
+	pc_run_pit(pc);
 	pic_write(&pc->pic, port, value);
+	pc_run_pit(pc);
 	if (pic_pending(&pc->pic))
 		pc->tell |= BIT(0);
 }
@@ -35,8 +38,8 @@ static u8 read_pit(struct pc *pc, u16 port)
 static void write_pit(struct pc *pc, u16 port, u8 value)
 {
 	spin_assert_held(&pc->lock);
-	pit_write(&pc->pit, port, value, pc_clock(pc, PIT_HZ));
-	pc_plan_pit(pc);
+	if (pit_write(&pc->pit, port, value, pc_clock(pc, PIT_HZ)))
+		pc_restart_pit(pc);
 }
 
 static u64 wall_clock(const struct pc *pc)

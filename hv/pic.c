@@ -89,6 +89,23 @@ void pic_set_line(struct pic *pic, unsigned line, bool level)
 	update_cascade(pic);
 }
 
+static const struct pic_chip *chip_at(const struct pic *pic, unsigned line)
+{
+	return line < 8 ? &pic->master : &pic->slave;
+}
+
+bool pic_masks(const struct pic *pic, unsigned line)
+{
+	return chip_at(pic, line)->imr & BIT(line & 7);
+}
+
+bool pic_holds(const struct pic *pic, unsigned line)
+{
+	const struct pic_chip *chip = chip_at(pic, line);
+
+	return (chip->irr | chip->isr) & BIT(line & 7);
+}
+
 bool pic_pending(const struct pic *pic)
 {
 	return chip_wants(&pic->master, true) < 8;

@@ -9,6 +9,7 @@
  *
  * PIT-1 What a channel shows depends on the clock alone, not on when anybody looked before.
  * PIT-2 pit_next_rise() gives a clock at which the output is high and before which it was low.
+ * PIT-3 pit_rises() counts the clocks that pit_next_rise() would give one after another.
  */
 #include <hv/pit.h>
 
@@ -103,8 +104,11 @@ static void load(struct pit_channel *c, u16 value, u64 now)
 	c->start = c->stopped_at = now;
 }
 
-static void write_count(struct pit_channel *c, u8 value, u64 now)
+/* True: the count is complete. */
+static bool write_count(struct pit_channel *c, u8 value, u64 now)
 {
+	bool complete = true;
+
 	switch (c->access) {
 	case ACCESS_LOW:
 		load(c, value, now);
@@ -113,13 +117,15 @@ static void write_count(struct pit_channel *c, u8 value, u64 now)
 		load(c, value << 8, now);
 		break;
 	default:
-		if (c->high_next_write)
+		complete = c->high_next_write;
+		if (complete)
 			load(c, c->low_written | value << 8, now);
 		else
 			c->low_written = value;
-		c->high_next_write = !c->high_next_write;
+		c->high_next_write = !complete;
 		break;
 	}
+	return complete;
 }
 
 static void latch_count(struct pit_channel *c, u64 now)
@@ -151,24 +157,33 @@ static void write_mode(struct pit_channel *c, u8 value, u64 now)
 	c->start = c->stopped_at = now;
 }
 
-static void write_command(struct pit *pit, u8 value, u64 now)
+static void read_back(struct pit *pit, u8 value, u64 now)
+{
+	for (unsigned i = 0; i < PIT_CHANNELS; i++) {
+		if (!(value & BIT(i + 1)))
+			continue;
+		if (!(value & 0x20))
+			latch_count(&pit->channel[i], now);
+		if (!(value & 0x10))
+			latch_status(&pit->channel[i], now);
+	}
+}
+
+/* True: channel 0 has another mode. */
+static bool write_command(struct pit *pit, u8 value, u64 now)
 {
 	unsigned select = value >> 6;
 
 	if (select == READ_BACK) {
-		for (unsigned i = 0; i < PIT_CHANNELS; i++) {
-			if (!(value & BIT(i + 1)))
-				continue;
-			if (!(value & 0x20))
-				latch_count(&pit->channel[i], now);
-			if (!(value & 0x10))
-				latch_status(&pit->channel[i], now);
-		}
-	} else if ((value >> 4 & 3) == ACCESS_LATCH) {
-		latch_count(&pit->channel[select], now);
-	} else {
-		write_mode(&pit->channel[select], value, now);
+		read_back(pit, value, now);
+		return false;
 	}
+	if ((value >> 4 & 3) == ACCESS_LATCH) {
+		latch_count(&pit->channel[select], now);
+		return false;
+	}
+	write_mode(&pit->channel[select], value, now);
+	return select == 0;
 }
 
 static u8 read_count(struct pit_channel *c, u64 now)
@@ -221,28 +236,47 @@ u8 pit_read(struct pit *pit, u16 port, u64 now)
 	return read_count(&pit->channel[port & 3], now);
 }
 
-void pit_write(struct pit *pit, u16 port, u8 value, u64 now)
+bool pit_write(struct pit *pit, u16 port, u8 value, u64 now)
 {
 	if (port == 0x61) {
 		pit->port61 = value & 0x0f;
 		set_gate(&pit->channel[2], value & PORT61_GATE2, now);
-	} else if ((port & 3) == COMMAND_PORT) {
-		write_command(pit, value, now);
-	} else {
-		write_count(&pit->channel[port & 3], value, now);
+		return false;
 	}
+	if ((port & 3) == COMMAND_PORT)
+		return write_command(pit, value, now);
+	return write_count(&pit->channel[port & 3], value, now) && (port & 3) == 0;
+}
+
+/* The clock at which the output of a one-shot mode rises. */
+static u64 one_rise(const struct pit_channel *c)
+{
+	return c->start + c->reload + (c->mode >= 4); /* in mode 4 it is low for one clock */
+}
+
+static bool needs_gate(const struct pit_channel *c)
+{
+	return c->mode == 1 || c->mode == 5;
 }
 
 u64 pit_next_rise(const struct pit *pit, u64 now)
 {
 	const struct pit_channel *c = &pit->channel[0];
-	u64 end = c->start + c->reload;
 
-	if (!c->loaded)
+	if (!c->loaded || needs_gate(c))
 		return PIT_NEVER;
 	if (is_periodic(c))
 		return c->start + (elapsed(c, now) / c->reload + 1) * c->reload;
-	if (c->mode >= 4)
-		end++; /* low for one clock */
-	return c->mode == 1 || c->mode == 5 || end <= now ? PIT_NEVER : end;
+	return one_rise(c) > now ? one_rise(c) : PIT_NEVER;
+}
+
+u64 pit_rises(const struct pit *pit, u64 after, u64 now)
+{
+	const struct pit_channel *c = &pit->channel[0];
+
+	if (!c->loaded || needs_gate(c) || now <= after)
+		return 0;
+	if (is_periodic(c))
+		return elapsed(c, now) / c->reload - elapsed(c, after) / c->reload;
+	return after < one_rise(c) && one_rise(c) <= now;
 }

@@ -79,6 +79,8 @@ static void run_vcpu(struct vcpu *vcpu)
 
 	load(vcpu);
 	vcpu->slice_end = start + sched_slice();
+	if (vcpu_alarm(vcpu) <= start)
+		vcpu_recheck(vcpu); /* what fell due meanwhile comes before its next instruction */
 	deadline = run_until(vcpu);
 	for (;;) {
 		arch_guest_enter();

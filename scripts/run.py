@@ -29,7 +29,7 @@ GUESTS = {
 
 # The main job: two Debian Linux guests that work on the same files while their pages are merged.
 LINUX = "linux/cloud:name={0} memory=192M cpu={1} merge=1 type=linux console=16M " \
-        "arg=console=ttyS0 quiet tsc=reliable no_timer_check"
+        "arg=console=ttyS0 quiet tsc=reliable"
 MAIN_JOB = [LINUX.format("one", 0), "linux/work.initrd:for=one", LINUX.format("two", 1), "linux/work.initrd:for=two"]
 MAIN_MEMORY = 768
 

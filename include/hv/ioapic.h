@@ -33,6 +33,9 @@ void ioapic_write(struct ioapic *apic, u32 offset, u32 value);
 
 void ioapic_set_line(struct ioapic *apic, unsigned input, bool level);
 
+/* Where an edge of an input would go now; false: it is masked, or not an edge. */
+bool ioapic_route(const struct ioapic *apic, unsigned input, struct lapic_ipi *message);
+
 /* A local APIC has ended a level-triggered `vector`: inputs that are still high are sent again. */
 void ioapic_end_of_interrupt(struct ioapic *apic, u8 vector);
 

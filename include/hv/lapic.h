@@ -75,7 +75,7 @@ struct lapic_ipi {
 	struct lapic_destination to;
 };
 
-/* irr is written by any CPU, atomically; the rest belongs to the vCPU's owner. */
+/* irr is written by any CPU, atomically, and isr read; the rest belongs to the vCPU's owner. */
 struct lapic {
 	u32 id;
 	u64 base; /* IA32_APIC_BASE */
@@ -127,6 +127,9 @@ void lapic_accept(struct lapic *apic, u8 vector, bool level);
 int lapic_pending(const struct lapic *apic);
 /* The CPU takes that vector: from IRR to ISR. */
 void lapic_acknowledge(struct lapic *apic, u8 vector);
+
+/* Any CPU: is the vector requested or in service? */
+bool lapic_holds(const struct lapic *apic, u8 vector);
 
 /* Is this APIC meant? `source` is the sender, for the shorthands. SDM 11.6.2. */
 bool lapic_matches(const struct lapic *apic, const struct lapic_destination *to,

@@ -32,6 +32,7 @@ struct vcpu;
 #define PC_MEMORY_MAX (3ull << 30) /* above it the local and I/O APICs and the empty PCI hole */
 
 enum pc_irq { PC_IRQ_TIMER = 0, PC_IRQ_UART = 4 };
+#define PC_PIN_TIMER 2 /* IRQ 0 at the I/O APIC; the others have their own number there */
 
 struct pc {
 	struct spinlock lock;
@@ -42,8 +43,9 @@ struct pc {
 	struct pit pit;
 	struct rtc rtc;
 	struct ioapic ioapic;
-	u64 pit_due;  /* [a] tick of the PIT's next interrupt, LAPIC_NEVER for none */
-	u64 pit_told; /* the clock of the rise that was told last, or of the PIT's programming */
+	u64 pit_due;  /* [a] tick of the PIT's next rise, LAPIC_NEVER for none */
+	u64 pit_seen; /* the PIT's clock up to which its rises are counted */
+	u64 pit_owed; /* [a] rises that were counted and not yet told (pc_pit.c) */
 	u32 tell;     /* vCPUs to be told when the lock is released, a bit each */
 	u32 pm_timer; /* as latched by the read of its first byte */
 	u32 pci_address;

@@ -46,6 +46,10 @@ void pic_write(struct pic *pic, u16 port, u8 value);
 /* The level of an input, 0 to 15; 2 is the cascade and ignored. */
 void pic_set_line(struct pic *pic, unsigned line, bool level);
 
+/* Is the input's mask set? Has the chip a request of it, or is one in service? */
+bool pic_masks(const struct pic *pic, unsigned line);
+bool pic_holds(const struct pic *pic, unsigned line);
+
 /* Does the master assert INTR? */
 bool pic_pending(const struct pic *pic);
 

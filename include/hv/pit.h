@@ -38,14 +38,17 @@ struct pit {
 
 void pit_init(struct pit *pit);
 
-/* Ports 0x40 to 0x43, and 0x61. */
+/* Ports 0x40 to 0x43, and 0x61. A write says whether it programmed channel 0: its mode or its count. */
 u8 pit_read(struct pit *pit, u16 port, u64 now);
-void pit_write(struct pit *pit, u16 port, u8 value, u64 now);
+bool pit_write(struct pit *pit, u16 port, u8 value, u64 now);
 
 /* The level of a channel's OUT pin. */
 bool pit_output(const struct pit *pit, unsigned channel, u64 now);
 
 /* The first clock after `now` at which channel 0's OUT rises, PIT_NEVER when it will not. */
 u64 pit_next_rise(const struct pit *pit, u64 now);
+
+/* How often channel 0's OUT rises in (after, now]. */
+u64 pit_rises(const struct pit *pit, u64 after, u64 now);
 
 #endif

@@ -21,7 +21,7 @@ BUILDS = {
 }
 
 # The Kconfig switches of "Break it". A mutant builds in folders of its own, with just one of them on.
-SWITCHES = ["BREAK_FLUSH", "BREAK_REFCOUNT", "BREAK_WRITE_PROTECT", "BREAK_QUIESCE", "BREAK_SEQUENCE"]
+SWITCHES = ["BREAK_FLUSH", "BREAK_REFCOUNT", "BREAK_WRITE_PROTECT", "BREAK_QUIESCE", "BREAK_SEQUENCE", "BREAK_TICKS"]
 MUTANT = os.environ.get("SAMEPAGE_MUTANT")
 
 

@@ -67,6 +67,20 @@ static void the_task_priority_holds_its_class_and_below_back(void **state)
 	assert_int_equal(lapic_pending(&apic), 0x55);
 }
 
+static void a_vector_is_held_from_its_acceptance_to_its_eoi(void **state)
+{
+	struct lapic apic = enabled(0);
+
+	(void)state;
+	assert_false(lapic_holds(&apic, 0x55));
+	lapic_accept(&apic, 0x55, false);
+	assert_true(lapic_holds(&apic, 0x55));
+	lapic_acknowledge(&apic, 0x55);
+	assert_true(lapic_holds(&apic, 0x55));
+	write(&apic, LAPIC_EOI, 0, 0);
+	assert_false(lapic_holds(&apic, 0x55));
+}
+
 static void an_eoi_names_a_level_triggered_vector_only(void **state)
 {
 	struct lapic apic = enabled(0);
@@ -317,6 +331,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_highest_vector_goes_first),
 		cmocka_unit_test(the_task_priority_holds_its_class_and_below_back),
+		cmocka_unit_test(a_vector_is_held_from_its_acceptance_to_its_eoi),
 		cmocka_unit_test(an_eoi_names_a_level_triggered_vector_only),
 		cmocka_unit_test(a_disabled_apic_takes_nothing),
 		cmocka_unit_test(an_illegal_vector_shows_in_the_error_register),

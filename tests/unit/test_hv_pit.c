@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_hv_pit.c: the 8254 against its data sheet (PIT-1, PIT-2).
+ * test_hv_pit.c: the 8254 against its data sheet (PIT-1 to PIT-3).
  */
 #include <hv/pit.h>
 #include "sim.h"
@@ -146,6 +146,44 @@ static void every_rise_is_one(void **state)
 	}
 }
 
+/* PIT-3 */
+static void rises_are_counted_as_they_come(void **state)
+{
+	static const u8 commands[] = {0x30, 0x32, 0x34, 0x36, 0x38};
+	struct sim_random random = sim_random_start(2);
+
+	(void)state;
+	for (unsigned i = 0; i < 2000; i++) {
+		u8 command = commands[sim_below(&random, ARRAY_SIZE(commands))];
+		u64 start = sim_below(&random, 1 << 20);
+		struct pit pit = with_channel_0(command, 2 + sim_below(&random, 5000), start);
+		u64 after = start + sim_below(&random, 20000);
+		u64 now = after + sim_below(&random, 60000), count = 0;
+
+		for (u64 rise = pit_next_rise(&pit, after); rise <= now;
+		     rise = pit_next_rise(&pit, rise))
+			count++;
+		assert_int_equal(pit_rises(&pit, after, now), count);
+	}
+}
+
+static void a_write_says_whether_channel_0_was_programmed(void **state)
+{
+	struct pit pit;
+
+	(void)state;
+	pit_init(&pit);
+	assert_true(pit_write(&pit, 0x43, 0x34, 0));
+	assert_false(pit_write(&pit, 0x40, 1, 0)); /* the first byte of two */
+	assert_true(pit_write(&pit, 0x40, 1, 0));
+	assert_false(pit_write(&pit, 0x43, 0x00, 0)); /* latch */
+	assert_false(pit_write(&pit, 0x43, 0xc2, 0)); /* read back */
+	assert_false(pit_write(&pit, 0x43, 0xb0, 0)); /* channel 2 */
+	assert_false(pit_write(&pit, 0x42, 1, 0));
+	assert_false(pit_write(&pit, 0x42, 1, 0));
+	assert_false(pit_write(&pit, 0x61, 1, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +197,8 @@ int main(void)
 		cmocka_unit_test(read_back_tells_mode_and_output),
 		cmocka_unit_test(channel_2_counts_while_its_gate_is_high),
 		cmocka_unit_test(every_rise_is_one),
+		cmocka_unit_test(rises_are_counted_as_they_come),
+		cmocka_unit_test(a_write_says_whether_channel_0_was_programmed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
