@@ -7,7 +7,7 @@
  *
  *     slot   | 7 | - | 12 | 3 | 9 | - |       12, 3 and 9 have the same home or ran into each other
  *
- * Shared contents: buckets of heads. A search compares one hash for each, and one content in full.
+ * Shared contents: buckets of heads. A search compares one tag for each, and one content in full.
  *
  * HASH-1  A page is at or after its home slot, and no hole lies between.
  */
@@ -105,9 +105,9 @@ static void put(struct hash_index *index, u32 tag, u32 number)
 	index->slot[at] = number;
 }
 
-static struct stable **bucket_of(const struct hash_index *index, u64 hash)
+static struct stable **bucket_of(const struct hash_index *index, u32 tag)
 {
-	return &index->bucket[hash >> 24 & (index->buckets - 1)];
+	return &index->bucket[tag & (index->buckets - 1)];
 }
 
 /* Moves everything to tables that are large enough: at least a quarter of the slots stays empty. */
@@ -129,7 +129,7 @@ static int hash_grow(struct merge_domain *domain, u32 pages)
 			put(&larger, tag_of(domain, index->slot[i]), index->slot[i]);
 	}
 	for (struct stable *head = domain->heads; head; head = head->next) {
-		struct stable **bucket = bucket_of(&larger, head->hash);
+		struct stable **bucket = bucket_of(&larger, head->tag);
 
 		head->bucket = *bucket;
 		*bucket = head;
@@ -141,10 +141,10 @@ static int hash_grow(struct merge_domain *domain, u32 pages)
 
 static struct stable *hash_stable_find(struct merge_domain *domain, const struct merge_key *key)
 {
-	struct stable *head = *bucket_of(index_of(domain), key->hash);
+	struct stable *head = *bucket_of(index_of(domain), key->tag);
 
 	for (; head; head = head->bucket) {
-		if (head->hash != key->hash)
+		if (head->tag != key->tag)
 			continue;
 		merge_count(&merge_world.stats.compares, 1);
 		if (memcmp(merge_content(head->mfn), key->content, PAGE_SIZE) == 0)
@@ -156,7 +156,7 @@ static struct stable *hash_stable_find(struct merge_domain *domain, const struct
 static void hash_stable_add(struct merge_domain *domain, struct stable *head,
 			    const struct merge_key *key)
 {
-	struct stable **bucket = bucket_of(index_of(domain), key->hash);
+	struct stable **bucket = bucket_of(index_of(domain), key->tag);
 
 	head->bucket = *bucket;
 	*bucket = head;
@@ -164,7 +164,7 @@ static void hash_stable_add(struct merge_domain *domain, struct stable *head,
 
 static void hash_stable_remove(struct merge_domain *domain, struct stable *head)
 {
-	struct stable **at = bucket_of(index_of(domain), head->hash);
+	struct stable **at = bucket_of(index_of(domain), head->tag);
 
 	while (*at != head)
 		at = &(*at)->bucket;
@@ -175,9 +175,10 @@ static u32 hash_waiting_find(struct merge_domain *domain, const struct merge_key
 {
 	struct hash_index *index = index_of(domain);
 
-	for (u32 at = home(index, key_tag(key)); index->slot[at] != EMPTY;
+	for (u32 at = home(index, key->tag); index->slot[at] != EMPTY;
 	     at = (at + 1) & (index->slots - 1)) {
-		if (tag_of(domain, index->slot[at]) == key_tag(key))
+		if (tag_of(domain, index->slot[at]) == key->tag &&
+		    merge_waiting_compare(domain, key, index->slot[at]) == 0)
 			return index->slot[at];
 	}
 	return MERGE_PAGE_NONE;
@@ -185,7 +186,7 @@ static u32 hash_waiting_find(struct merge_domain *domain, const struct merge_key
 
 static int hash_waiting_add(struct merge_domain *domain, const struct merge_key *key, u32 number)
 {
-	put(index_of(domain), key_tag(key), number);
+	put(index_of(domain), key->tag, number);
 	return 0;
 }
 

@@ -4,7 +4,7 @@
  *
  *      first look, or written since            second look: the same as last time
  *      ----------------------------            ----------------------------------
- *      read, hash                              read, hash
+ *      read, hash                              read only if written since
  *      zero? -> frame of zeroes                content is shared already? -> share that frame
  *      content is shared already? -> share     a page waits with the same? -> share its frame: it becomes stable
  *      else remember the hash                  else: wait in the index
@@ -57,6 +57,22 @@ void merge_release(struct mfn mfn)
 {
 	if (frame_put(mfn))
 		frame_free(mfn, 0);
+}
+
+int merge_waiting_compare(const struct merge_domain *domain, const struct merge_key *key,
+			  u32 number)
+{
+	struct gfn gfn;
+	struct merge_area *area = merge_area_of(domain, number, &gfn);
+	struct mfn mfn;
+	int order;
+
+	merge_count(&merge_world.stats.compares, 1);
+	if (!merge_hold(area->as, gfn, &mfn))
+		return 1;
+	order = memcmp(key->content, merge_content(mfn), PAGE_SIZE);
+	merge_release(mfn);
+	return order;
 }
 
 u32 page_change(struct merge_page *page, u32 mask, u32 bits)
@@ -196,10 +212,10 @@ static bool try_zero(struct merge_area *area, struct gfn gfn, const struct merge
 
 /* Makes a guarded page's own frame one that others may share. */
 static int make_stable(struct merge_area *area, struct gfn gfn, const struct cow_look *look,
-		       u64 hash)
+		       u32 tag)
 {
 	struct merge_domain *domain = area->domain;
-	struct merge_key key = {hash, merge_content(look->mfn)};
+	struct merge_key key = {tag, merge_content(look->mfn)};
 	int err = cow_offer(area->as, gfn, look);
 
 	if (err)
@@ -244,10 +260,8 @@ static bool try_twin(struct merge_area *area, struct gfn gfn, const struct merge
 	if (!other)
 		return false;
 	err = guard(other->as, twin, &look);
-	if (err == 0 && memcmp(merge_content(look.mfn), key->content, PAGE_SIZE) != 0)
-		err = lost_race();
 	if (err == 0)
-		err = make_stable(other, twin, &look, key->hash);
+		err = make_stable(other, twin, &look, key->tag);
 	merge_set_reason(other, twin, reason_of(err, MERGE_SHARED));
 	if (err)
 		return false;
@@ -281,7 +295,7 @@ static void pretend(struct merge_area *area, struct gfn gfn, const struct merge_
 	int err = guard(area->as, gfn, &look);
 
 	if (err == 0)
-		err = make_stable(area, gfn, &look, key->hash);
+		err = make_stable(area, gfn, &look, key->tag);
 	merge_set_reason(area, gfn, reason_of(err, MERGE_UNIQUE));
 }
 
@@ -292,21 +306,35 @@ static void remember(struct merge_area *area, struct gfn gfn, const struct merge
 	unsigned patience = changed ? MIN(page_patience(page) + 1, PAGE_PATIENCE_MAX) : 0;
 
 	(void)page_change(page, ~(PAGE_REASON | PAGE_INDEXED),
-			  key_tag(key) << PAGE_HASH_SHIFT | patience << PAGE_PATIENCE_SHIFT);
+			  key->tag << PAGE_HASH_SHIFT | patience << PAGE_PATIENCE_SHIFT);
 	merge_set_reason(area, gfn, changed ? MERGE_VOLATILE : MERGE_WAITING);
 }
 
-static void read_page(struct merge_area *area, struct gfn gfn, struct mfn mfn)
+/* Reads it: is it the same as when it was last read? */
+static bool read_page(struct merge_area *area, struct gfn gfn, struct merge_key *key, bool *seen)
 {
-	struct merge_page *page = merge_note(area, gfn);
-	struct merge_key key = {page_content_hash(merge_content(mfn)), merge_content(mfn)};
+	const struct merge_page *page = merge_note(area, gfn);
 	enum merge_reason reason = page_reason(page);
-	bool seen = reason == MERGE_WAITING || reason == MERGE_VOLATILE || reason == MERGE_UNIQUE ||
-		    reason == MERGE_BUSY || reason == MERGE_NO_MEMORY;
-	bool same = seen && page_hash(page) == key_tag(&key);
 
 	merge_count(&merge_world.stats.pages_read, 1);
-	if (try_zero(area, gfn, &key) || try_stable(area, gfn, &key))
+	key->tag = (u32)page_content_hash(key->content) & TAG_MASK;
+	*seen = reason == MERGE_WAITING || reason == MERGE_VOLATILE || reason == MERGE_UNIQUE ||
+		reason == MERGE_BUSY || reason == MERGE_NO_MEMORY;
+	return *seen && page_hash(page) == key->tag;
+}
+
+static void consider(struct merge_area *area, struct gfn gfn, struct mfn mfn, bool dirty)
+{
+	const struct merge_page *page = merge_note(area, gfn);
+	struct merge_key key = {page_hash(page), merge_content(mfn)};
+	bool same = !dirty && page_reason(page) == MERGE_WAITING, seen = true;
+
+	if (!same) {
+		same = read_page(area, gfn, &key, &seen);
+		if (try_zero(area, gfn, &key))
+			return;
+	}
+	if (try_stable(area, gfn, &key))
 		return;
 	RACE_POINT("merge: read");
 	if (!same)
@@ -352,7 +380,7 @@ void merge_visit(struct merge_area *area, struct gfn gfn, bool dirty)
 	if (dirty)
 		merge_forget_waiting(area, gfn);
 	if (merge_hold(area->as, gfn, &mfn)) {
-		read_page(area, gfn, mfn);
+		consider(area, gfn, mfn, dirty);
 		merge_release(mfn);
 		return;
 	}

@@ -63,17 +63,16 @@ static inline unsigned page_patience(const struct merge_page *page)
 /* Replaces the bits of `mask` by those of `bits`; returns the word before. */
 u32 page_change(struct merge_page *page, u32 mask, u32 bits);
 
-/* What a search is for: a page's content and its hash. */
+/*
+ * What a search is for: a page's content, and its tag: the 24 bits of the content's hash that a note keeps. A tag is enough
+ * to find by, because what is found is compared in full; so a page that nobody wrote is looked for without being read. One
+ * search in 2^24 / n meets a stranger with its tag, n being how many contents there are.
+ */
 struct merge_key {
-	u64 hash;
+	u32 tag;
 	const void *content;
 };
-
-/* The 24 bits of a hash that are kept; the index is by the others. */
-static inline u32 key_tag(const struct merge_key *key)
-{
-	return (u32)key->hash & 0xffffff;
-}
+#define TAG_MASK 0xffffffu
 
 struct merge_domain;
 
@@ -86,7 +85,7 @@ struct stable {
 	struct stable *bucket; /* the engine hash's: next in the bucket */
 	struct stable *next, *previous;
 	struct stable *next_frame;
-	u64 hash;
+	u32 tag;
 	struct mfn mfn; /* we hold a reference */
 };
 
@@ -95,8 +94,8 @@ struct stable {
  *
  * init		an empty index; fini frees it, which has no nodes any more
  * stable_find	the head whose content is the key's, compared in full, or NULL
- * waiting_find	a page that waits and whose content looks like the key's, or MERGE_PAGE_NONE. "Looks like": the caller guards
- *		and compares, for a waiting page may have been written since
+ * waiting_find	a page that waits and whose content is the key's, or MERGE_PAGE_NONE. The caller guards and compares again,
+ *		for a waiting page may be written at any time
  * waiting_add	ERR_NO_MEMORY. The page is not in yet
  * per_page	bytes of metadata for each page of an area, beside struct merge_page
  */
@@ -184,6 +183,9 @@ void merge_set_reason(struct merge_area *area, struct gfn gfn, enum merge_reason
 bool merge_hold(struct addrspace *as, struct gfn gfn, struct mfn *out);
 void merge_release(struct mfn mfn);
 const void *merge_content(struct mfn mfn);
+/* The key's content against that of a waiting page, as memcmp. A page that cannot be held sorts first: it will leave soon. */
+int merge_waiting_compare(const struct merge_domain *domain, const struct merge_key *key,
+			  u32 number);
 
 /* merge_stable.c: heads and their chains. Under domain->lock. stable_new takes over a reference of the frame. */
 int stable_new(struct merge_domain *domain, const struct merge_key *key,

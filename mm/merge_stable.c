@@ -54,7 +54,7 @@ int stable_new(struct merge_domain *domain, const struct merge_key *key, struct 
 	if (err)
 		return err;
 	node = memory;
-	node->hash = key->hash;
+	node->tag = key->tag;
 	node->mfn = mfn;
 	head = domain->engine->stable_find(domain, key);
 	if (head)

@@ -317,29 +317,13 @@ static void tree_waiting_remove(struct merge_domain *domain, u32 number)
 		fix_removal(t, only, up);
 }
 
-/* The content of a waiting page against the key's. A page that cannot be held sorts first: it will leave soon. */
-static int compare(const struct merge_domain *domain, const struct merge_key *key, u32 number)
-{
-	struct gfn gfn;
-	struct merge_area *area = merge_area_of(domain, number, &gfn);
-	struct mfn mfn;
-	int order;
-
-	merge_count(&merge_world.stats.compares, 1);
-	if (!merge_hold(area->as, gfn, &mfn))
-		return 1;
-	order = memcmp(key->content, merge_content(mfn), PAGE_SIZE);
-	merge_release(mfn);
-	return order;
-}
-
 static u32 tree_waiting_find(struct merge_domain *domain, const struct merge_key *key)
 {
 	struct tree_index *t = index_of(domain);
 	u32 n = t->root;
 
 	while (n != NIL) {
-		int order = compare(domain, key, n);
+		int order = merge_waiting_compare(domain, key, n);
 
 		if (order == 0)
 			return n;
@@ -356,7 +340,7 @@ static int tree_waiting_add(struct merge_domain *domain, const struct merge_key 
 
 	while (n != NIL) {
 		up = n;
-		side = compare(domain, key, n) < 0 ? LEFT : RIGHT;
+		side = merge_waiting_compare(domain, key, n) < 0 ? LEFT : RIGHT;
 		n = child(t, n, side);
 	}
 	*at(t, number) = (struct link){{NIL, NIL}, up | RED};

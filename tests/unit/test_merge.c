@@ -10,6 +10,9 @@
 #include <mm/merge.h>
 #include <mm/rmap.h>
 
+#include "mm/hash.h"
+#include "mm/merge_private.h"
+
 #define PAGES	    512
 #define SPACES_USED 3
 
@@ -176,6 +179,58 @@ static void random_writes_between_passes_lose_nothing(void **state)
 	}
 }
 
+static u32 tag_of(u64 value)
+{
+	u64 words[PAGE_SIZE / 8];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
+		words[i] = value;
+	return (u32)page_content_hash(words) & TAG_MASK;
+}
+
+/* Two contents whose hashes agree in the bits that are kept: among some thousand there are. */
+static void find_strangers_with_one_tag(u64 *a, u64 *b)
+{
+	u32 *first = calloc(TAG_MASK + 1, sizeof(*first));
+
+	for (u32 value = 1;; value++) {
+		u32 tag = tag_of(value);
+
+		if (first[tag]) {
+			*a = first[tag];
+			*b = value;
+			break;
+		}
+		first[tag] = value;
+	}
+	free(first);
+}
+
+static void contents_with_one_tag_are_told_apart(void **state)
+{
+	u64 a, b;
+
+	(void)state;
+	find_strangers_with_one_tag(&a, &b);
+	for (unsigned e = 0; e < ARRAY_SIZE(engines); e++) {
+		struct guests g;
+		struct merge_stats before, after;
+
+		begin(&g, engines[e], (struct merge_limits){.cap = 256, .zero = true}, true);
+		for (u64 page = 0; page < 8; page++)
+			fill(&g, page % 2, page, page < 4 ? a : b);
+		pass(2);
+		merge_stats(&before);
+		assert_int_equal(before.pages_shared, 2);
+		assert_int_equal(before.pages_sharing, 6);
+		pass(1);
+		merge_stats(&after);
+		assert_int_equal(after.pages_read, before.pages_read);
+		check_contents(&g);
+		end(&g);
+	}
+}
+
 static void domains_do_not_share(void **state)
 {
 	(void)state;
@@ -322,6 +377,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_the_same_ends_in_one_frame),
 		cmocka_unit_test(random_writes_between_passes_lose_nothing),
+		cmocka_unit_test(contents_with_one_tag_are_told_apart),
 		cmocka_unit_test(domains_do_not_share),
 		cmocka_unit_test(the_cap_bounds_who_shares_a_frame),
 		cmocka_unit_test(an_untouched_pass_reads_no_page),

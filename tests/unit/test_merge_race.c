@@ -51,7 +51,7 @@ static void check_page(struct race *r, u64 page)
 	struct merge_key key;
 
 	key.content = merge_content((struct mfn){world_mfn(r->as, page)});
-	key.hash = page_content_hash(key.content);
+	key.tag = (u32)page_content_hash(key.content) & TAG_MASK;
 	spin_lock(&area->domain->lock);
 	assert_int_equal(r->engine->waiting_find(area->domain, &key), page);
 	spin_unlock(&area->domain->lock);
