@@ -35,7 +35,7 @@ void dirty_log_stop(struct addrspace *as);
 
 /*
  * Sets bit i of `bitmap` when gfn range.start + i was written since the last collection, clears the others, and starts anew
- * for those set. `bitmap` has room for the range, in whole words. Errors and locks as dirty_log_start.
+ * for those set; of the others nobody is told. `bitmap` has room for the range, in whole words. Errors and locks as dirty_log_start.
  */
 int dirty_log_collect(struct addrspace *as, struct gfn_range range, u64 *bitmap) __must_check;
 

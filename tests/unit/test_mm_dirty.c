@@ -90,6 +90,34 @@ static void test_every_mode_tells_who_was_written(void **state)
 	}
 }
 
+/* Whatever the policy, who asks about pages that nobody wrote takes nothing away from the guest. */
+static void test_asking_drops_only_around_what_was_written(void **state)
+{
+	u64 bitmap[WORDS], value;
+
+	(void)state;
+	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++) {
+		open_world();
+		addrspace_set_policy(as, notifier_policies[i]);
+		assert_int_equal(dirty_log_start(as, world_range(0, GFNS), DIRTY_BITS), 0);
+		for (u64 gfn = 0; gfn < 64; gfn++)
+			assert_int_equal(guest_write(view[0], gfn * PAGE_SIZE, 1), FAULT_MAPPED);
+		assert_int_equal(dirty_log_collect(as, world_range(0, GFNS), bitmap), 0);
+		for (u64 gfn = 0; gfn < 64; gfn++)
+			assert_int_equal(guest_read(view[0], gfn * PAGE_SIZE, &value),
+					 FAULT_MAPPED);
+		assert_int_equal(guest_write(view[0], 7 * PAGE_SIZE, 1), FAULT_MAPPED);
+		assert_int_equal(dirty_log_collect(as, world_range(0, GFNS), bitmap), 0);
+		assert_int_equal(bitmap[0], BIT(7));
+		guest_counters.exits = 0;
+		for (u64 gfn = 0; gfn < 64; gfn++)
+			assert_int_equal(guest_read(view[0], gfn * PAGE_SIZE, &value),
+					 FAULT_MAPPED);
+		assert_true(guest_counters.exits <= 1);
+		close_world();
+	}
+}
+
 /* With D bits, exactly the pages written are told, and the guest does not fault for it. */
 static void test_d_bits_cost_no_exit(void **state)
 {
@@ -224,6 +252,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_mode_tells_who_was_written),
+		cmocka_unit_test(test_asking_drops_only_around_what_was_written),
 		cmocka_unit_test(test_d_bits_cost_no_exit),
 		cmocka_unit_test(test_the_tracker_remembers_what_others_cleared),
 		cmocka_unit_test(test_a_view_allows_less_than_its_address_space),
