@@ -110,9 +110,9 @@ def make_iso(path, setup, image):
 
 
 def qemu_command(setup, image, folder, serial):
-    """The command line of QEMU for a setup."""
+    """The command line of QEMU for a setup. mem-merge=off: where the host merges pages, it is to leave these alone."""
     command = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-no-reboot", "-m", str(setup.memory),
-               "-smp", str(setup.cpus), *serial, "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4"]
+               "-machine", "mem-merge=off", "-smp", str(setup.cpus), *serial, "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4"]
     if setup.machine == "qemu-kvm":
         command += ["-accel", "kvm", "-cpu", "host"]
     elif setup.icount:

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench_merge.c: what merging costs, in nanoseconds a page, by Samepage's own code on this computer.
+ *
+ *     bench_merge PAGES DUPLICATES ENGINE [late] [ksm]
+ *
+ * VMS address spaces of one domain, each with a stage 2 through which a simulated guest has written every page, so that
+ * dirty bits are where the CPU would have set them.
+ *
+ *     merge        passes from nothing known until all that can be merged is, for each page
+ *     rescan       a pass in which nobody wrote              rescan_1pct  one before which a hundredth was written
+ *     break        a guest's write to a merged page, from the fault handler's call to its return, the copy included
+ *     metadata     bytes for each page, merged or not
+ */
+#include "mm_world.h"
+
+#include <mm/merge.h>
+#include <sys/mman.h>
+
+#include "bench_merge.h"
+
+#define VMS    4u
+#define ROUNDS 8u
+#define BREAKS 1024u
+#define PASSES 8u
+#define SPARE  (64 * MIB) /* tables, notes, indexes: besides 64 bytes a page */
+
+static const struct bench_data *data;
+static struct addrspace *space[VMS];
+static struct stage2 *view[VMS];
+static uint64_t *content; /* of each page by now */
+
+static unsigned vm_of(uint64_t page)
+{
+	return (unsigned)(page / (data->pages / VMS));
+}
+
+static u64 gfn_of(uint64_t page)
+{
+	return page % (data->pages / VMS);
+}
+
+static uint64_t *frame_of(uint64_t page)
+{
+	struct mfn mfn = {world_mfn(space[vm_of(page)], gfn_of(page))};
+
+	return arch_hpa_to_virt(mfn_to_hpa(mfn));
+}
+
+/* The guest writes the page: the first word by its CPU, which sets D; the rest follows. */
+static void write_page(uint64_t page, uint64_t what)
+{
+	assert_int_equal(guest_write(view[vm_of(page)], gfn_of(page) * PAGE_SIZE, 0), FAULT_MAPPED);
+	bench_fill(data, what, frame_of(page));
+	content[page] = what;
+}
+
+/* The hypervisor's direct map is made of large pages and backed before anything is timed; so is this one. */
+static void boot(void)
+{
+	u64 bytes = ALIGN_UP(data->pages * (PAGE_SIZE + 64) + SPARE, 2 * MIB);
+
+	world_begin(1, bytes / MIB);
+	madvise(sim_memory, bytes, MADV_HUGEPAGE);
+	for (u64 at = MIB; at < bytes; at += PAGE_SIZE)
+		__atomic_fetch_add(&sim_memory[at], 0, __ATOMIC_RELAXED);
+}
+
+static void begin(const char *engine)
+{
+	const struct merge_limits limits = {.cap = 256, .zero = true};
+
+	boot();
+	assert_int_equal(merge_configure(merge_engine_find(engine, strlen(engine)), &limits), 0);
+	content = malloc(data->pages * sizeof(*content));
+	for (unsigned vm = 0; vm < VMS; vm++) {
+		space[vm] = world_space(data->pages / VMS);
+		view[vm] = world_stage2(space[vm]);
+		assert_int_equal(merge_add(space[vm], world_range(0, data->pages / VMS), 0), 0);
+	}
+	for (uint64_t page = 0; page < data->pages; page++)
+		write_page(page, bench_content(data, page));
+	guest_out();
+}
+
+static double pass(void)
+{
+	uint64_t start = bench_clock();
+
+	assert_int_equal(merge_scan(data->pages), data->pages);
+	return (double)(bench_clock() - start) / (double)data->pages;
+}
+
+static uint64_t merged_pages(void)
+{
+	struct merge_stats stats;
+
+	merge_stats(&stats);
+	return stats.pages_shared + stats.pages_sharing;
+}
+
+static void bench_first_merge(void)
+{
+	uint64_t want = bench_twins(data, data->pages);
+	unsigned passes = 0;
+	double sum = 0;
+
+	do {
+		sum += pass();
+		passes++;
+	} while ((merged_pages() < want || passes < 2) && passes < PASSES);
+	assert_int_equal(merged_pages(), want);
+	bench_print("samepage_merge", sum, "ns");
+	bench_print("samepage_passes", passes, "passes");
+}
+
+static void bench_rescans(void)
+{
+	double sum = 0;
+
+	(void)pass();
+	(void)pass();
+	for (unsigned i = 0; i < ROUNDS; i++)
+		sum += pass();
+	bench_print("samepage_rescan", sum / ROUNDS, "ns");
+	sum = 0;
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		for (uint64_t n = 0; n < data->pages / 100; n++)
+			write_page(bench_victim(data, round, n, data->pages / 100),
+				   (round + 2) * data->pages + n);
+		guest_out();
+		sum += pass();
+	}
+	bench_print("samepage_rescan_1pct", sum / ROUNDS, "ns");
+}
+
+static void bench_metadata(void)
+{
+	struct merge_stats stats;
+
+	merge_stats(&stats);
+	bench_print("samepage_metadata", (double)stats.metadata_bytes / (double)data->pages,
+		    "bytes");
+}
+
+static bool is_merged(uint64_t page)
+{
+	return merge_reason(space[vm_of(page)], (struct gfn){gfn_of(page)}) == MERGE_SHARED;
+}
+
+/* Breaks spread over all of memory, so that neither page is warm. */
+static void bench_breaks(void)
+{
+	uint64_t count = 0, ticks = 0, stride = MAX(data->pages / BREAKS, 1);
+
+	for (uint64_t page = 0; page < data->pages; page += stride) {
+		uint64_t start;
+
+		while (page < data->pages && !is_merged(page))
+			page++;
+		if (page >= data->pages)
+			break;
+		start = bench_clock();
+		assert_true(fault_handle(view[vm_of(page)], (struct gpa){gfn_of(page) * PAGE_SIZE},
+					 HV_WRITE) <= FAULT_SPURIOUS);
+		ticks += bench_clock() - start;
+		count++;
+	}
+	if (count)
+		bench_print("samepage_break", (double)ticks / (double)count, "ns");
+}
+
+static void verify(void)
+{
+	for (uint64_t page = 0; page < data->pages; page++)
+		assert_true(bench_verify(data, content[page], frame_of(page)));
+}
+
+static void end(void)
+{
+	verify();
+	for (unsigned vm = 0; vm < VMS; vm++) {
+		merge_remove_all(space[vm]);
+		stage2_destroy(view[vm]);
+		addrspace_destroy(space[vm]);
+	}
+	world_end();
+	munmap(sim_memory, SIM_MEMORY_MAX);
+	sim_memory = NULL;
+	free(content);
+}
+
+static bool has_word(int argc, char **argv, const char *word)
+{
+	for (int i = 4; i < argc; i++) {
+		if (strcmp(argv[i], word) == 0)
+			return true;
+	}
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	struct bench_data asked = {.seed = 2014};
+
+	if (argc < 4) {
+		fprintf(stderr, "usage: %s PAGES DUPLICATES ENGINE [late] [ksm]\n", argv[0]);
+		return 2;
+	}
+	asked.pages = strtoull(argv[1], NULL, 0);
+	asked.duplicates = strtoull(argv[2], NULL, 0);
+	asked.late = has_word(argc, argv, "late");
+	data = &asked;
+	begin(argv[3]);
+	bench_first_merge();
+	bench_metadata();
+	bench_rescans();
+	bench_breaks();
+	end();
+	return has_word(argc, argv, "ksm") ? bench_ksm(&asked, ROUNDS) : 0;
+}
