@@ -98,7 +98,7 @@ static void test_asking_drops_only_around_what_was_written(void **state)
 	(void)state;
 	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++) {
 		open_world();
-		addrspace_set_policy(as, notifier_policies[i]);
+		assert_int_equal(addrspace_set_policy(as, notifier_policies[i]), 0);
 		assert_int_equal(dirty_log_start(as, world_range(0, GFNS), DIRTY_BITS), 0);
 		for (u64 gfn = 0; gfn < 64; gfn++)
 			assert_int_equal(guest_write(view[0], gfn * PAGE_SIZE, 1), FAULT_MAPPED);
