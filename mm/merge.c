@@ -318,10 +318,8 @@ static int clear_chunk(struct merge_area *area, u32 chunk, bool unmerge)
 	struct gfn_range range = chunk_range(area, chunk);
 	int err = 0;
 
-	if (!*note_of(area, chunk)) {
-		merge_count(&merge_world.stats.by_reason[MERGE_NEW], -gfn_range_frames(range));
+	if (!*note_of(area, chunk))
 		return 0;
-	}
 	for (struct gfn gfn = range.start; !err && gfn.raw < range.end.raw; gfn.raw++) {
 		ppte_t pte = primary_load(&area->as->primary, gfn);
 
@@ -330,8 +328,6 @@ static int clear_chunk(struct merge_area *area, u32 chunk, bool unmerge)
 			err = cow_break(area->as, gfn);
 		merge_set_reason(area, gfn, MERGE_NEW);
 	}
-	if (!err)
-		merge_count(&merge_world.stats.by_reason[MERGE_NEW], -gfn_range_frames(range));
 	return err;
 }
 
@@ -370,6 +366,8 @@ static int remove_area(struct merge_area *area, bool unmerge)
 		area->dead = false;
 		return err;
 	}
+	/* Now, not chunk by chunk: a removal that fails is begun again. */
+	merge_count(&merge_world.stats.by_reason[MERGE_NEW], -gfn_range_frames(area->range));
 	addrspace_settle(area->as);
 	unpublish(area);
 	free_area(area);

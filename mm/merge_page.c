@@ -220,6 +220,7 @@ static int make_stable(struct merge_area *area, struct gfn gfn, const struct cow
 
 	if (err)
 		return err == ERR_BUSY ? lost_race() : err;
+	RACE_POINT("merge: offered");
 	spin_lock(&domain->lock);
 	err = stable_new(domain, &key, look->mfn);
 	spin_unlock(&domain->lock);
@@ -259,6 +260,7 @@ static bool try_twin(struct merge_area *area, struct gfn gfn, const struct merge
 
 	if (!other)
 		return false;
+	RACE_POINT("merge: twin taken");
 	err = guard(other->as, twin, &look);
 	if (err == 0)
 		err = make_stable(other, twin, &look, key->tag);

@@ -12,9 +12,10 @@
 #include <lib/lock.h>
 #include <ucontext.h>
 
-#define CHOICES	   4096
-#define STACK_SIZE (256 * 1024)
-#define IDLE_MAX   10000
+#define CHOICES	      4096
+#define STACK_SIZE    (256 * 1024)
+#define IDLE_MAX      10000
+#define SWITCH_ONE_IN 3
 
 enum task_state { TASK_NONE, TASK_READY, TASK_WAITING, TASK_DONE };
 
@@ -77,11 +78,13 @@ static void switch_to(unsigned next)
 		swapcontext(&sched.task[from].context, &sched.task[next].context);
 }
 
-/* One of `limit` alternatives: what the replay says, or 0 where it has ended. */
+/* One of `limit` alternatives: by chance, or what the replay says, or 0 where that has ended. */
 static unsigned choose(unsigned limit)
 {
 	unsigned at = sched.depth++;
 
+	if (sched.scenario->random)
+		return (unsigned)sim_below(sched.scenario->random, limit);
 	assert_true(at < CHOICES);
 	if (at >= sched.length) {
 		sched.choice[at].choice = 0;
@@ -104,6 +107,12 @@ static unsigned candidates(unsigned *out)
 	return count;
 }
 
+/* Chance leaves a task alone for some points, or none would ever get far into what it does. */
+static bool likes_to_switch(void)
+{
+	return !sched.scenario->random || sim_once_in(sched.scenario->random, SWITCH_ONE_IN);
+}
+
 void sched_point(const char *name)
 {
 	unsigned to[SCHED_TASKS], count, chosen;
@@ -112,7 +121,7 @@ void sched_point(const char *name)
 		return;
 	sched.progress++;
 	count = candidates(to);
-	if (count < 2 || !sched.preemptions_left)
+	if (count < 2 || !sched.preemptions_left || !likes_to_switch())
 		return;
 	chosen = choose(count);
 	if (!chosen)
@@ -248,7 +257,8 @@ u64 sched_explore(const struct sched_scenario *scenario)
 	do {
 		run_schedule(scenario);
 		schedules++;
-	} while ((!scenario->limit || schedules < scenario->limit) && next_schedule());
+	} while ((!scenario->limit || schedules < scenario->limit) &&
+		 (scenario->random || next_schedule()));
 	for (unsigned i = 0; i < SCHED_TASKS; i++) {
 		free(sched.task[i].stack);
 		sched.task[i].stack = NULL;

@@ -10,6 +10,9 @@
  *
  * Waiting costs no preemption: a task that waits runs again when another one has moved, or when
  * nobody else can run. If that goes on, the schedule is a deadlock and the test fails.
+ *
+ * Where all interleavings are too many, `random` chooses: then `limit` schedules are run, each drawn anew. The seed is
+ * printed where the sequence was started, so a failure can be had again.
  */
 #ifndef SAMEPAGE_TESTS_EXPLORE_H
 #define SAMEPAGE_TESTS_EXPLORE_H
@@ -18,10 +21,13 @@
 
 #define SCHED_TASKS 4
 
+struct sim_random;
+
 /*
  * setup		called before each schedule
  * tasks	body of the task on CPU i
  * check	called after each schedule, on CPU 0
+ * random	NULL: all interleavings, depth first
  */
 struct sched_scenario {
 	void (*setup)(void *world);
@@ -30,6 +36,7 @@ struct sched_scenario {
 	void *world;
 	unsigned preemptions;
 	u64 limit; /* of schedules; 0: none */
+	struct sim_random *random;
 };
 
 /* How many schedules it ran. */
