@@ -66,19 +66,22 @@ unsigned vm_count_alive(void)
 	return __atomic_load_n(&vms_alive, __ATOMIC_ACQUIRE);
 }
 
-/* The `i`-th CPU, in turn, of those the VM may use. */
+/* The `n`-th CPU of a set, and when there are no more, from the first again. */
+static unsigned nth_cpu(u64 set, unsigned n)
+{
+	u64 left = set;
+
+	while (n-- > 0) {
+		left &= left - 1;
+		if (left == 0)
+			left = set;
+	}
+	return (unsigned)__builtin_ctzll(left);
+}
+
 static unsigned choose_cpu(const struct vm_config *config, unsigned i)
 {
-	u64 set = config->cpus;
-
-	if (set == 0)
-		return next_cpu++ % arch_cpu_count();
-	while (i-- > 0) {
-		set &= set - 1;
-		if (set == 0)
-			set = config->cpus;
-	}
-	return (unsigned)__builtin_ctzll(set);
+	return config->cpus ? nth_cpu(config->cpus, i) : nth_cpu(arch_guest_cpus(), next_cpu++);
 }
 
 static int make_vcpu(struct vm *vm, unsigned index)

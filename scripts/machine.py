@@ -109,6 +109,11 @@ def make_iso(path, setup, image):
             raise MachineError(f"grub-mkrescue failed:\n{done.stderr.strip()}")
 
 
+def kept_free(name, guest_cpus):
+    """How many CPUs a machine needs beyond those for guests: QEMU's emulation wants CPU 0 free of them (arch/x86/errata.c)."""
+    return 1 if name == "qemu-tcg" and guest_cpus > 1 else 0
+
+
 def qemu_command(setup, image, folder, serial):
     """The command line of QEMU for a setup. mem-merge=off: where the host merges pages, it is to leave these alone."""
     command = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-no-reboot", "-m", str(setup.memory),

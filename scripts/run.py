@@ -32,6 +32,7 @@ LINUX = "linux/cloud:name={0} memory=192M cpu={1} merge=1 type=linux console=16M
         "arg=console=ttyS0 quiet tsc=reliable"
 MAIN_JOB = [LINUX.format("one", 0), "linux/work.initrd:for=one", LINUX.format("two", 1), "linux/work.initrd:for=two"]
 MAIN_MEMORY = 768
+MAIN_GUEST_CPUS = 2
 
 
 class Stop(Exception):
@@ -122,11 +123,14 @@ def boot(options):
     need(*(["bochs"] if name in machine.BOCHS_MODELS else []), *(["iso"] if options.iso else []),
          *(["gdb"] if options.gdb else []))
     where = build("debug" if options.debug else "default")
-    setup = machine.Setup(machine=name, boot=how, build=where, cpus=options.cpus, memory=options.memory,
+    cpus = options.cpus or MAIN_GUEST_CPUS + machine.kept_free(name, MAIN_GUEST_CPUS)
+    if options.icount:
+        cpus = 1
+    setup = machine.Setup(machine=name, boot=how, build=where, cpus=cpus, memory=options.memory,
                           cmdline=options.cmdline + (f" console={options.console}" if options.console else ""),
                           terminal=bool(options.console), modules=modules_of(where, options.guest or MAIN_JOB),
                           gdb="tcp::1234" if options.gdb else "", icount=options.icount)
-    say(f"booting on {name}: {options.cpus} CPU(s), {options.memory} MiB, {len(setup.modules)} module(s)"
+    say(f"booting on {name}: {cpus} CPU(s), {options.memory} MiB, {len(setup.modules)} module(s)"
         f"{', through GRUB' if options.iso or name in machine.BOCHS_MODELS else ''}")
     if options.gdb:
         say("the machine waits for gdb. In another terminal:")
@@ -163,7 +167,8 @@ def arguments():
     parser.add_argument("what", nargs="?", help=f"which bench: {', '.join(bench.BENCHES)}")
     parser.add_argument("--machine", choices=machine.MACHINES,
                         help="default: qemu-kvm where the host offers VMX or SVM to guests, else qemu-tcg")
-    parser.add_argument("--cpus", type=int, default=2, metavar="N", help="default: 2")
+    parser.add_argument("--cpus", type=int, metavar="N",
+                        help=f"default: {MAIN_GUEST_CPUS}, and one more on qemu-tcg, where CPU 0 takes no guests; with --icount 1")
     parser.add_argument("--memory", type=int, default=MAIN_MEMORY, metavar="MIB", help=f"default: {MAIN_MEMORY}")
     parser.add_argument("--cmdline", default="", metavar="TEXT", help='the hypervisor\'s own, e.g. "log=info,vmx=debug"')
     parser.add_argument("--guest", action="append", metavar="NAME|FILE:CMDLINE",
@@ -177,10 +182,10 @@ def arguments():
     parser.add_argument("--gdb", action="store_true", help="wait for gdb before the first instruction")
     parser.add_argument("--debug", action="store_true", help="the debug build: lock ranks, poisoned frames, all checks")
     options = parser.parse_args()
-    if options.cpus < 1 or options.memory < 32:
+    if (options.cpus is not None and options.cpus < 1) or options.memory < 32:
         parser.error("--cpus is at least 1, --memory at least 32")
-    if options.icount and options.cpus != 1:
-        parser.error("--icount counts one CPU: give --cpus 1 as well")
+    if options.icount and options.cpus not in (None, 1):
+        parser.error("--icount counts one CPU: leave --cpus out")
     if (options.job == "bench") != (options.what in bench.BENCHES):
         parser.error(f"a bench is one of: {', '.join(bench.BENCHES)}" if options.job == "bench" else
                      f"{options.what}: nothing of that name can be booted")

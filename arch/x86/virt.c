@@ -40,6 +40,9 @@ int arch_virt_init(void)
 		}
 		virt = candidates[i];
 		log_info("back end %s: %s", virt->name, virt->feature);
+		if (!(arch_guest_cpus() & BIT(0)))
+			log_info("CPU 0 runs guests only if they name it: erratum of QEMU's "
+				 "emulation");
 		return 0;
 	}
 	explain_none(why);

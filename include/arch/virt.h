@@ -206,6 +206,12 @@ extern const struct virt_ops *virt;
 int arch_virt_init(void) __must_check;
 
 /*
+ * The CPUs, a bit each, on which a vCPU runs that does not name any: all, but for errata of the machine (errata.c). Never 0.
+ * After arch_virt_init() and when all CPUs are up. Any context.
+ */
+u64 arch_guest_cpus(void);
+
+/*
  * XSETBV by the guest, checked as SDM vol. 1 13.3 says and against arch_xcr0_allowed(); the
  * vCPU is loaded. ERR_INVALID: raise #GP(0). The caller skips the instruction.
  */

@@ -24,7 +24,7 @@ FORBID = [r"panic", r"CHECK failed", r"\| not ok\b", r"error: summary"]
 ABORTED = "Bail out! ERROR:"
 # Bochs listens for a viewer; when no port of its fifty is free, it has not started at all.
 NO_PORT = "RFB could not bind any port"
-KEYS = {"name", "machines", "boot", "protocol", "build", "cpus", "memory", "icount", "cmdline", "modules", "expect", "anywhere", "forbid",
+KEYS = {"name", "machines", "boot", "protocol", "build", "cpus", "guest_cpus", "memory", "icount", "cmdline", "modules", "expect", "anywhere", "forbid",
         "allow", "exit", "twice", "timeout", "extra", "image", "variants"}
 
 
@@ -37,6 +37,8 @@ def setup_of(row, name):
         near = linux.provide(file) if linux.provides(file) else os.path.join(core.ROOT, file)
         modules.append((near if os.path.exists(near) else os.path.join(where, file), cmdline))
     options = {key: row[key] for key in ("boot", "protocol", "cpus", "memory", "icount", "cmdline", "extra") if key in row}
+    if "guest_cpus" in row:
+        options["cpus"] = row["guest_cpus"] + machine.kept_free(name, row["guest_cpus"])
     if "image" in row:
         options["image"] = os.path.join(where, row["image"])
     if name.startswith("bochs"):
