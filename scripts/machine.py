@@ -186,7 +186,6 @@ class Session:
         self.folder = tempfile.mkdtemp(prefix="samepage-run-")
         self.serial_path = f"{self.folder}/serial"
         self.started = time.monotonic()
-        self.stopped = False
         image = setup.image or os.path.join(setup.build, "samepage.elf")
         if not os.path.exists(image):
             shutil.rmtree(self.folder)
@@ -242,10 +241,6 @@ class Session:
         status = self.process.returncode
         return self.endings.get(status, f"status {status}")
 
-    def died(self):
-        """Whether a signal that we did not send ended the emulator. Only after the end."""
-        return self.process.returncode < 0 and not self.stopped
-
     def wait(self, timeout):
         """Waits for the end; after `timeout` seconds ends the machine. Returns ending() or "timeout"."""
         try:
@@ -257,7 +252,6 @@ class Session:
 
     def stop(self):
         """Ends the machine, first politely."""
-        self.stopped = True
         for sig in (signal.SIGTERM, signal.SIGKILL):
             if not self.running():
                 return
