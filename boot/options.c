@@ -27,7 +27,7 @@ static struct option {
 	{.name = "apic", .kind = OPTION_TEXT, .text = "x2apic"},
 	{.name = "notifier", .kind = OPTION_TEXT},    /* read by addrspace_configure() */
 	{.name = "fault_retry", .kind = OPTION_TEXT}, /* likewise */
-	{.name = "merge", .kind = OPTION_TEXT, .text = "hash"},
+	{.name = "merge", .kind = OPTION_TEXT},	      /* an engine, or off; else Kconfig's */
 	{.name = "merge_secure", .kind = OPTION_TEXT, .text = "no"},
 	{.name = "merge_cap", .kind = OPTION_NUMBER, .min = 2, .max = 1u << 30, .number = 256},
 	{.name = "merge_ms", .kind = OPTION_NUMBER, .min = 1, .max = 60000, .number = 20},

@@ -132,6 +132,20 @@ static int set_merge(struct value *value, struct vm_config *out)
 	return error;
 }
 
+static int set_mergeable(struct value *value, struct vm_config *out)
+{
+	value->why = "mergeable is all or marked";
+	out->merge_marked = string_is(value->text, value->len, "marked");
+	return out->merge_marked || string_is(value->text, value->len, "all") ? 0 : ERR_INVALID;
+}
+
+static int set_merge_control(struct value *value, struct vm_config *out)
+{
+	value->why = "merge_control is yes or no";
+	out->merge_control = string_is(value->text, value->len, "yes");
+	return out->merge_control || string_is(value->text, value->len, "no") ? 0 : ERR_INVALID;
+}
+
 static int set_board(struct value *value, struct vm_config *out)
 {
 	value->why = "board is pc or none";
@@ -204,10 +218,20 @@ static const struct word {
 	const char *key;
 	int (*set)(struct value *value, struct vm_config *out);
 } words[] = {
-	{"name", set_name},	    {"for", set_module_of}, {"memory", set_memory},
-	{"vcpus", set_vcpus},	    {"cpu", set_cpus},	    {"type", set_type},
-	{"console", set_console},   {"board", set_board},   {"merge", set_merge},
-	{"populate", set_populate}, {"dirty", set_dirty},   {"devices", set_devices},
+	{"name", set_name},
+	{"for", set_module_of},
+	{"memory", set_memory},
+	{"vcpus", set_vcpus},
+	{"cpu", set_cpus},
+	{"type", set_type},
+	{"console", set_console},
+	{"board", set_board},
+	{"merge", set_merge},
+	{"populate", set_populate},
+	{"dirty", set_dirty},
+	{"devices", set_devices},
+	{"mergeable", set_mergeable},
+	{"merge_control", set_merge_control},
 };
 
 static size_t word_length(const char *text)

@@ -183,6 +183,9 @@ static const call_handler calls[HYPERCALLS] = {
 	[HYPERCALL_DEVICE_READ] = call_device_read,
 	[HYPERCALL_SHARE] = call_share,
 	[HYPERCALL_DIRTY] = call_dirty,
+	[HYPERCALL_MERGE] = call_merge,
+	[HYPERCALL_MERGE_STATS] = call_merge_stats,
+	[HYPERCALL_MERGE_ENGINE] = call_merge_engine,
 };
 
 static s64 dispatch(struct vcpu *vcpu)

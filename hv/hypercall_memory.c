@@ -19,8 +19,7 @@
 #define DIRTY_MAX  32		/* so that the answer is never negative */
 #define MAX_GFN	   (1ull << 40) /* 52 address bits */
 
-/* Arguments 0 and 1 as a range of gfns. What lies outside memory, mm refuses. */
-static bool range_of(const struct vcpu *vcpu, struct gfn_range *out)
+bool hypercall_range(const struct vcpu *vcpu, struct gfn_range *out)
 {
 	u64 first = hypercall_argument(vcpu, 0), frames = hypercall_argument(vcpu, 1);
 
@@ -35,7 +34,7 @@ s64 call_protect(struct vcpu *vcpu)
 	struct gfn_range range;
 	u64 access = hypercall_argument(vcpu, 2);
 
-	if (!range_of(vcpu, &range) ||
+	if (!hypercall_range(vcpu, &range) ||
 	    (access != HYPERCALL_ACCESS_READ && access != HYPERCALL_ACCESS_WRITE))
 		return HYPERCALL_ERROR_INVALID;
 	return hypercall_error(
@@ -46,7 +45,7 @@ s64 call_discard(struct vcpu *vcpu)
 {
 	struct gfn_range range;
 
-	if (!range_of(vcpu, &range))
+	if (!hypercall_range(vcpu, &range))
 		return HYPERCALL_ERROR_INVALID;
 	return hypercall_error(addrspace_clear(vcpu->vm->memory, range, 0));
 }
@@ -55,7 +54,7 @@ s64 call_watch(struct vcpu *vcpu)
 {
 	struct gfn_range range;
 
-	if (!range_of(vcpu, &range))
+	if (!hypercall_range(vcpu, &range))
 		return HYPERCALL_ERROR_INVALID;
 	return hypercall_error(addrspace_clear_soft_dirty(vcpu->vm->memory, range));
 }
@@ -65,7 +64,7 @@ s64 call_forget(struct vcpu *vcpu)
 	struct gfn_range range;
 	int err = 0;
 
-	if (!range_of(vcpu, &range) || gfn_range_frames(range) > FORGET_MAX)
+	if (!hypercall_range(vcpu, &range) || gfn_range_frames(range) > FORGET_MAX)
 		return HYPERCALL_ERROR_INVALID;
 	for (u64 i = 0; err == 0 && i < gfn_range_frames(range); i++)
 		err = addrspace_exclusive(vcpu->vm->memory, gfn_add(range.start, i), NULL);
@@ -154,7 +153,7 @@ s64 call_dirty(struct vcpu *vcpu)
 	u64 bitmap;
 	int err;
 
-	if (!range_of(vcpu, &range) || gfn_range_frames(range) > DIRTY_MAX)
+	if (!hypercall_range(vcpu, &range) || gfn_range_frames(range) > DIRTY_MAX)
 		return HYPERCALL_ERROR_INVALID;
 	dirty_drain(vcpu);
 	err = dirty_log_collect(vcpu->vm->memory, range, &bitmap);

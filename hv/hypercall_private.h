@@ -27,6 +27,9 @@ s64 hypercall_error(int err);
 int hypercall_device_copy(struct vcpu *vcpu, unsigned device, struct gpa from, void *to,
 			  size_t len) __must_check;
 
+/* Arguments 0 and 1 as a range of gfns; false: empty, wraps, or wider than any address. What lies outside memory, mm refuses. */
+bool hypercall_range(const struct vcpu *vcpu, struct gfn_range *out) __must_check;
+
 /* hypercall_memory.c: the calls on the caller's own memory. */
 s64 call_protect(struct vcpu *vcpu);
 s64 call_discard(struct vcpu *vcpu);
@@ -35,5 +38,10 @@ s64 call_forget(struct vcpu *vcpu);
 s64 call_device_read(struct vcpu *vcpu);
 s64 call_share(struct vcpu *vcpu);
 s64 call_dirty(struct vcpu *vcpu);
+
+/* hypercall_merge.c: the calls about merging. */
+s64 call_merge(struct vcpu *vcpu);
+s64 call_merge_stats(struct vcpu *vcpu);
+s64 call_merge_engine(struct vcpu *vcpu);
 
 #endif

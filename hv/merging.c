@@ -22,7 +22,7 @@
 #define CHUNK	 512
 
 /*
- * on, interval: [I] after init
+ * on, interval, engine: [I] after init
  * due		[a] tick before which no pass begins
  * told		[a] when progress was shown; two CPUs may both do it, which costs a line
  * rest		by CPU: the tick until which its vCPUs have it for themselves
@@ -30,19 +30,22 @@
 static struct {
 	bool on;
 	u64 interval;
+	const struct merge_engine *engine;
 	u64 due, told;
 	u64 rest[ARCH_CPUS_MAX];
 } merging;
 
+/* merge=: an engine; without the word Kconfig's. */
 static const struct merge_engine *chosen_engine(const char *word)
 {
 	const struct merge_engine *engine = merge_engine_find(word, strlen(word));
 
 	if (engine)
 		return engine;
+	engine = merge_engine_default();
 	if (word[0])
-		log_error("merge=%s: no such engine; it is hash", word);
-	return &merge_engine_hash;
+		log_error("merge=%s: no such engine; it is %s", word, merge_engine_name(engine));
+	return engine;
 }
 
 void merging_init(void)
@@ -56,29 +59,48 @@ void merging_init(void)
 
 	merging.on = strcmp(engine, "off") != 0;
 	merging.interval = arch_ticks_per_second() / 1000 * boot_option_number("merge_ms");
-	CHECK(merge_configure(chosen_engine(merging.on ? engine : ""), &limits) == 0);
+	merging.engine = chosen_engine(merging.on ? engine : "");
+	CHECK(merge_configure(merging.engine, &limits) == 0);
+}
+
+bool merging_is_on(void)
+{
+	return merging.on;
+}
+
+u32 merging_domain(const struct vm *vm)
+{
+	if (!merging.on)
+		return 0;
+	return vm->config.merge_domain == VM_MERGE_OWN ? VM_MERGE_OWN + vm->id
+						       : vm->config.merge_domain;
+}
+
+static int add_range(struct vm *vm, u64 start, u64 end)
+{
+	const struct gfn_range range = {{start >> PAGE_SHIFT}, {end >> PAGE_SHIFT}};
+
+	if (vm->config.merge_marked)
+		return merge_add_marked(vm->memory, range, merging_domain(vm));
+	return merge_add(vm->memory, range, merging_domain(vm));
 }
 
 void merging_add(struct vm *vm)
 {
-	const struct gfn_range low = {
-		{0}, {MIN(vm->config.memory, (u64)MACHINE_HOLE_START) >> PAGE_SHIFT}};
-	const struct gfn_range high = {{MACHINE_HOLE_END >> PAGE_SHIFT},
-				       {vm->config.memory >> PAGE_SHIFT}};
-	u32 domain = vm->config.merge_domain == VM_MERGE_OWN ? VM_MERGE_OWN + vm->id
-							     : vm->config.merge_domain;
+	u32 domain = merging_domain(vm);
 	int err;
 
-	if (!merging.on || !domain)
+	if (!domain)
 		return;
-	err = merge_add(vm->memory, low, domain);
-	if (err == 0 && high.start.raw < high.end.raw)
-		err = merge_add(vm->memory, high, domain);
+	err = add_range(vm, 0, MIN(vm->config.memory, (u64)MACHINE_HOLE_START));
+	if (err == 0 && vm->config.memory > MACHINE_HOLE_END)
+		err = add_range(vm, MACHINE_HOLE_END, vm->config.memory);
 	if (err)
 		log_error("%s: its memory is not merged: %s", vm->config.name, error_name(err));
 	else
-		log_info("%s: mergeable, domain %u, engine %s", vm->config.name, domain,
-			 merge_engine_name(chosen_engine(boot_option_text("merge"))));
+		log_info("%s: mergeable%s, domain %u, engine %s", vm->config.name,
+			 vm->config.merge_marked ? " where marked" : "", domain,
+			 merge_engine_name(merging.engine));
 }
 
 void merging_remove(struct vm *vm)

@@ -84,24 +84,46 @@ u32 page_change(struct merge_page *page, u32 mask, u32 bits)
 	return word;
 }
 
+/* Is it enough to look again when somebody has written? */
 static bool settled(enum merge_reason reason)
 {
-	return reason == MERGE_ABSENT || reason == MERGE_UNIQUE || reason == MERGE_SHARED ||
-	       reason == MERGE_ZERO;
+	const u32 these = BIT(MERGE_ABSENT) | BIT(MERGE_UNIQUE) | BIT(MERGE_SHARED) |
+			  BIT(MERGE_ZERO) | BIT(MERGE_EXCLUDED);
+
+	return these & BIT(reason);
+}
+
+/* What follows from one page's change of reason. */
+static void account(struct merge_area *area, struct gfn gfn, enum merge_reason old,
+		    enum merge_reason reason)
+{
+	struct merge_chunk *chunk = &area->chunk[merge_chunk_of(area, gfn)];
+
+	ck_pr_dec_64(&area->by_reason[old]);
+	ck_pr_inc_64(&area->by_reason[reason]);
+	ck_pr_add_32(&chunk->unsettled, (u32)settled(old) - (u32)settled(reason));
+	ck_pr_add_32(&chunk->excluded, (u32)(reason == MERGE_EXCLUDED) - (old == MERGE_EXCLUDED));
+}
+
+bool merge_change_reason(struct merge_area *area, struct gfn gfn, u32 from,
+			 enum merge_reason reason, u32 mask, u32 bits)
+{
+	struct merge_page *page = merge_note(area, gfn);
+	u32 word = page_word(page);
+
+	do {
+		if (!(from & BIT(word & PAGE_REASON)))
+			return false;
+	} while (!ck_pr_cas_32_value(&page->word, word,
+				     (word & ~(mask | PAGE_REASON)) | bits | reason, &word));
+	if ((word & PAGE_REASON) != reason)
+		account(area, gfn, (enum merge_reason)(word & PAGE_REASON), reason);
+	return true;
 }
 
 void merge_set_reason(struct merge_area *area, struct gfn gfn, enum merge_reason reason)
 {
-	u32 *unsettled = &area->chunk[(gfn.raw - area->range.start.raw) / MERGE_CHUNK].unsettled;
-	enum merge_reason old =
-		page_change(merge_note(area, gfn), PAGE_REASON, reason) & PAGE_REASON;
-
-	merge_count(&merge_world.stats.by_reason[old], -1ull);
-	merge_count(&merge_world.stats.by_reason[reason], 1);
-	if (settled(old) && !settled(reason))
-		ck_pr_inc_32(unsettled);
-	else if (!settled(old) && settled(reason))
-		ck_pr_dec_32(unsettled);
+	(void)merge_change_reason(area, gfn, ~(u32)BIT(MERGE_EXCLUDED), reason, 0, 0);
 }
 
 void merge_forget_waiting(struct merge_area *area, struct gfn gfn)
@@ -279,11 +301,14 @@ static void wait(struct merge_area *area, struct gfn gfn, const struct merge_key
 {
 	struct merge_domain *domain = area->domain;
 	struct merge_page *page = merge_note(area, gfn);
-	int err;
+	int err = 0;
 
 	spin_lock(&domain->lock);
-	(void)page_change(page, PAGE_INDEXED, PAGE_INDEXED);
-	err = domain->engine->waiting_add(domain, key, merge_number(area, gfn));
+	/* Who excludes it has taken it out before, or does so behind us. */
+	if (page_reason(page) != MERGE_EXCLUDED || IS_ENABLED(CONFIG_BREAK_MERGE_EXCLUDED)) {
+		(void)page_change(page, PAGE_INDEXED, PAGE_INDEXED);
+		err = domain->engine->waiting_add(domain, key, merge_number(area, gfn));
+	}
 	if (err)
 		(void)page_change(page, PAGE_INDEXED, 0);
 	spin_unlock(&domain->lock);
@@ -312,17 +337,27 @@ static void remember(struct merge_area *area, struct gfn gfn, const struct merge
 	merge_set_reason(area, gfn, changed ? MERGE_VOLATILE : MERGE_WAITING);
 }
 
-/* Reads it: is it the same as when it was last read? */
+/* Has a page been read before? */
+static bool was_read(enum merge_reason reason)
+{
+	const u32 these = BIT(MERGE_WAITING) | BIT(MERGE_VOLATILE) | BIT(MERGE_UNIQUE) |
+			  BIT(MERGE_BUSY) | BIT(MERGE_NO_MEMORY);
+
+	return these & BIT(reason);
+}
+
+/* Reads it: is it the same as when it was last read? Its guest's word for that is as good. */
 static bool read_page(struct merge_area *area, struct gfn gfn, struct merge_key *key, bool *seen)
 {
-	const struct merge_page *page = merge_note(area, gfn);
+	struct merge_page *page = merge_note(area, gfn);
 	enum merge_reason reason = page_reason(page);
 
 	merge_count(&merge_world.stats.pages_read, 1);
 	key->tag = (u32)page_content_hash(key->content) & TAG_MASK;
-	*seen = reason == MERGE_WAITING || reason == MERGE_VOLATILE || reason == MERGE_UNIQUE ||
-		reason == MERGE_BUSY || reason == MERGE_NO_MEMORY;
-	return *seen && page_hash(page) == key->tag;
+	*seen = was_read(reason);
+	if (reason == MERGE_HINTED)
+		(void)page_change(page, ~0u << PAGE_HASH_SHIFT, key->tag << PAGE_HASH_SHIFT);
+	return reason == MERGE_HINTED || (*seen && page_hash(page) == key->tag);
 }
 
 static void consider(struct merge_area *area, struct gfn gfn, struct mfn mfn, bool dirty)
@@ -375,12 +410,11 @@ void merge_visit(struct merge_area *area, struct gfn gfn, bool dirty)
 	struct mfn mfn;
 	ppte_t pte;
 
-	if (!dirty && settled(reason) && reason != MERGE_ABSENT)
+	if (reason == MERGE_EXCLUDED || (!dirty && settled(reason) && reason != MERGE_ABSENT))
 		return;
 	if (!due(page))
 		return;
-	if (dirty)
-		merge_forget_waiting(area, gfn);
+	merge_forget_waiting(area, gfn);
 	if (merge_hold(area->as, gfn, &mfn)) {
 		consider(area, gfn, mfn, dirty);
 		merge_release(mfn);

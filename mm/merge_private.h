@@ -8,6 +8,7 @@
 #ifndef SAMEPAGE_MM_MERGE_PRIVATE_H
 #define SAMEPAGE_MM_MERGE_PRIVATE_H
 
+#include <arch/cpu.h>
 #include <ck_pr.h>
 #include <lib/lock.h>
 #include <lib/tree.h>
@@ -38,6 +39,8 @@ struct merge_page {
 #define PAGE_INDEXED	    0x10u
 #define PAGE_PATIENCE_SHIFT 5
 #define PAGE_PATIENCE_MAX   5u
+#define PAGE_PATIENCE	    (7u << PAGE_PATIENCE_SHIFT)
+#define PAGE_PATIENCE_MOST  (PAGE_PATIENCE_MAX << PAGE_PATIENCE_SHIFT)
 #define PAGE_HASH_SHIFT	    8
 
 static inline u32 page_word(const struct merge_page *page)
@@ -116,7 +119,7 @@ struct merge_engine {
 };
 
 /*
- * lock		LOCK_MERGE, over both indexes, the nodes and pages' INDEXED bits
+ * lock		LOCK_MERGE, over the engine, both indexes, the nodes and pages' INDEXED bits
  * pages	page numbers handed out so far; areas that went leave theirs to the next of the same size
  * areas	how many refer to it
  */
@@ -133,35 +136,48 @@ struct merge_domain {
 
 /*
  * unsettled	[a] pages that want another look though nobody writes to them
+ * excluded	[a] pages whose guest does not want them merged
  * taken	[a] a visitor is inside: two at once would put a page into the index twice
  */
 struct merge_chunk {
-	u32 unsettled, taken;
-};
-
-/* [I] but for notes, which belong to whoever visits the chunk, and `dead`. */
-struct merge_area {
-	struct addrspace *as;
-	struct gfn_range range;
-	struct merge_domain *domain;
-	u32 base;
-	u32 chunks;
-	bool dead;
-	struct merge_page *
-		*note; /* [a] pages of notes, NULL while nothing of theirs was looked at */
-	struct merge_chunk *chunk;
+	u32 unsettled, excluded, taken;
 };
 
 /*
- * All areas. cursor, cursor_chunk: where the next visitor starts. visiting: [a] CPUs inside a chunk; areas and domains are
- * freed only when there are none.
+ * [I] but for notes and chunks, and `dead`. Chunks are blocks of 512 gfns as a large leaf covers them: the first and the
+ * last may be shorter.
+ *
+ * origin	the gfn of the first chunk's first place, at or before range.start
+ * marked	pages are EXCLUDED until their guest says otherwise
+ * note		[a] pages of notes, NULL while nothing of theirs was looked at
+ * by_reason	[a] how many pages are what
+ */
+struct merge_area {
+	struct addrspace *as;
+	struct gfn_range range;
+	struct gfn origin;
+	struct merge_domain *domain;
+	u32 base;
+	u32 chunks;
+	bool dead, marked;
+	struct merge_page **note;
+	struct merge_chunk *chunk;
+	u64 by_reason[MERGE_REASONS];
+};
+
+/*
+ * Everything that can be merged.
+ *
+ * area		[a] by number, NULL where there is none; `top` is above all that are used
+ * cursor	where the next visitor starts, with cursor_chunk
+ * visits	[a] by CPU, odd while it visits: what merge_quiesce() waits for
  */
 struct merge_world {
 	struct spinlock lock; /* LOCK_MERGE_WORLD */
 	struct merge_area *area[MERGE_AREAS];
-	unsigned count, cursor;
+	unsigned top, count, cursor;
 	u32 cursor_chunk;
-	u64 visiting;
+	u64 visits[ARCH_CPUS_MAX];
 	const struct merge_engine *engine;
 	struct merge_limits limits;
 	struct merge_stats stats; /* [a] */
@@ -173,10 +189,51 @@ static inline void merge_count(u64 *counter, u64 n)
 	ck_pr_add_64(counter, n);
 }
 
+/* The i-th area, if there is one and it is alive. */
+static inline struct merge_area *merge_area_at(unsigned i)
+{
+	return ck_pr_load_ptr(&merge_world.area[i]);
+}
+
+/* merge_area.c: areas and domains. */
+
+/* The engine changes, or the set of areas: outermost of merging's locks, so that a long change keeps no scanner from looking
+ * at the world. */
+extern struct spinlock merge_areas_lock;
+
+/* Every visit that had begun has ended; one that begins from now on sees what the caller has stored. No lock. */
+void merge_quiesce(void);
+
+/* A domain by its number; NULL. The first area of it, to deal with each domain once; NULL if i is not that. */
+struct merge_domain *merge_domain_find(u32 number);
+struct merge_domain *merge_first_of_domain(unsigned i);
+
+struct gfn_range merge_chunk_range(const struct merge_area *area, u32 chunk);
+static inline u32 merge_chunk_of(const struct merge_area *area, struct gfn gfn)
+{
+	return (u32)((gfn.raw - area->origin.raw) / MERGE_CHUNK);
+}
+
+/* Sees to it that there are notes for the chunk. ERR_NO_MEMORY. */
+int merge_make_note(struct merge_area *area, u32 chunk) __must_check;
+bool merge_has_note(const struct merge_area *area, struct gfn gfn);
+u32 merge_note_pages(const struct merge_area *area);
+u64 merge_area_bytes(const struct merge_area *area);
+
+/* Makes a page private that is shared. ERR_NO_MEMORY; ERR_BUSY: it keeps changing under our eyes. */
+int merge_unshare(struct merge_area *area, struct gfn gfn) __must_check;
+
 /* Page numbers and notes, and back. Inside merge_scan() or under the world's lock, so that areas stay. */
 u32 merge_number(const struct merge_area *area, struct gfn gfn);
 struct merge_area *merge_area_of(const struct merge_domain *domain, u32 number, struct gfn *gfn);
 struct merge_page *merge_note(const struct merge_area *area, struct gfn gfn);
+
+/*
+ * Changes why a page is (not) merged, with everything that is counted by it, if the reason was one of `from` (BIT(reason));
+ * and the bits of `mask` in its note with it. set: from any but EXCLUDED, which only its guest may take back.
+ */
+bool merge_change_reason(struct merge_area *area, struct gfn gfn, u32 from,
+			 enum merge_reason reason, u32 mask, u32 bits);
 void merge_set_reason(struct merge_area *area, struct gfn gfn, enum merge_reason reason);
 
 /* A private page's frame, held by a reference so that it can be read without a lock; false: not such a page. */

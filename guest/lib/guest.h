@@ -169,4 +169,12 @@ static inline s64 hypercall(u64 number, u64 a0, u64 a1, u64 a2, u64 a3)
 	return result;
 }
 
+/* --- Merging. --- */
+
+/* HYPERCALL_MERGE for a whole range, piece by piece: 0, or the hypercall_error of the first piece that fails. */
+s64 merge_pages(u64 gfn, u64 frames, enum hypercall_merge wish);
+
+/* All of it, or a hypercall_error. */
+s64 merge_statistics(struct hypercall_merge_stats *out);
+
 #endif

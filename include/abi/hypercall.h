@@ -37,6 +37,12 @@ enum hypercall {
 		14, /* (gfn, gfn) -> 0: the two pages, which read the same, share a frame */
 	HYPERCALL_DIRTY =
 		15, /* (gfn, frames <= 32) -> bit i: page gfn + i was written since last asked */
+	HYPERCALL_MERGE =
+		16, /* (gfn, frames, enum hypercall_merge) -> pages done, 1 to 512: again for the rest */
+	HYPERCALL_MERGE_STATS =
+		17, /* (address, bytes) -> bytes of struct hypercall_merge_stats, as it is here */
+	HYPERCALL_MERGE_ENGINE =
+		18, /* (enum hypercall_engine) -> 0: how its domain looks pages up from now on */
 	HYPERCALLS
 };
 
@@ -58,6 +64,49 @@ enum hypercall_error {
  * (dirty=pml): those of another vCPU are in the answer once its turn has ended.
  */
 enum hypercall_access { HYPERCALL_ACCESS_READ = 1, HYPERCALL_ACCESS_WRITE = 3 };
+
+/*
+ * 16 to 18 are about merging the caller's pages with those of its domain (docs/mm/merge.md). What MERGE says holds for whole
+ * pages of the range, from its start to the next multiple of 512 gfns or its end; the result says how many that were.
+ *
+ * ALLOW, EXCLUDE: these pages may be merged, or may not and are private when the call returns. LIKELY, VOLATILE: hints, which
+ * move when a page is looked at and nothing else.
+ *
+ * INVALID: empty, wrapping, no such wish; RANGE: a page of the whole range is not this VM's RAM; PERMISSION: the VM is not
+ * merged (merge=off), or may not do this (merge_control=no); UNSUPPORTED: nothing is merged here; NO_MEMORY, BUSY: try again,
+ * the pages up to there are done.
+ */
+enum hypercall_merge {
+	HYPERCALL_MERGE_ALLOW,
+	HYPERCALL_MERGE_EXCLUDE,
+	HYPERCALL_MERGE_LIKELY,
+	HYPERCALL_MERGE_VOLATILE,
+	HYPERCALL_MERGES
+};
+
+enum hypercall_engine { HYPERCALL_ENGINE_TREE, HYPERCALL_ENGINE_HASH, HYPERCALL_ENGINES };
+
+/*
+ * MERGE_STATS writes min(bytes, its own size) of this at an address that is a multiple of 8; the whole may not cross a page
+ * (INVALID). New fields come at the end. The names are those of Linux's /proc/PID/ksm_stat and /sys/kernel/mm/ksm where
+ * they mean the same, of this VM's pages alone. PERMISSION also in secure mode, where a guest must not learn it.
+ */
+struct hypercall_merge_stats {
+	unsigned int version; /* 1 */
+	unsigned int engine;  /* enum hypercall_engine */
+	unsigned long long full_scans;
+	unsigned long long ksm_merging_pages; /* merged with others, zero pages aside */
+	unsigned long long ksm_zero_pages;
+	long long
+		ksm_process_profit; /* bytes that would be needed without merging, less what is remembered of pages */
+	unsigned long long pages_unshared, pages_volatile;
+	unsigned long long pages_waiting; /* looked at once, or hinted at, and not yet looked up */
+	unsigned long long pages_new;	  /* not looked at yet */
+	unsigned long long pages_absent;  /* nothing behind them */
+	unsigned long long pages_busy;	  /* pinned, or changed at the wrong moment, or no memory */
+	unsigned long long pages_excluded; /* by EXCLUDE, or not marked in a VM that marks */
+};
+#define HYPERCALL_MERGE_STATS_VERSION 1
 
 /* HYPERCALL_STATISTIC. `index` is a vCPU where the text says so, else 0. */
 enum hypercall_statistic {

@@ -33,6 +33,8 @@ enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
  * board	a virtual PC around the CPUs (pc.h): always for Linux, on request for others
  * populate	back all memory when the VM is made, with large pages where they fit; else on first touch
  * merge_domain	VMs of the same number share identical pages; 0: not merged; VM_MERGE_OWN: with nobody else
+ * merge_marked	only what the guest marks is mergeable, not all its memory
+ * merge_control	it may say how its domain is merged
  * devices	device models that look into its memory, each with a guest cache of its own; number 0 is the console
  * dirty_log	log which pages are written, from the start, by way of `dirty`
  * console	bytes its console may print before the rest is dropped
@@ -53,6 +55,8 @@ struct vm_config {
 	u64 cpus;
 	u64 console;
 	u32 merge_domain;
+	bool merge_marked;
+	bool merge_control;
 };
 
 /* Which word was wrong, in the line itself, and what it should have been: a static sentence. */

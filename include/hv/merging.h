@@ -19,6 +19,10 @@ void merging_init(void);
 void merging_add(struct vm *vm);
 void merging_remove(struct vm *vm);
 
+/* The domain that the VM is in; 0: it is not merged. */
+u32 merging_domain(const struct vm *vm);
+bool merging_is_on(void);
+
 /* Owner of a CPU, no vCPU running on it, no lock. Looks at a chunk if it is time; true when the CPU should not sleep yet. */
 bool merging_step(bool idle);
 /* The tick at which it is time again, ~0 for never. */

@@ -19,6 +19,7 @@
  * MERGE-4  At most 16 bytes of metadata for a page that was looked at and is not merged.
  * MERGE-5  At most merge_limits.cap pages share one frame.
  * MERGE-6  After merge_remove() nothing of mm/merge refers to the range, and no page of it is shared by merging.
+ * MERGE-7  A page waits in the index of its domain once at most, whoever scans.
  *
  * Context: no lock held, any CPU; several CPUs may scan at once. Takes LOCK_MERGE, then what mm/cow.h takes.
  */
@@ -41,14 +42,17 @@ enum merge_reason {
 	MERGE_NO_MEMORY, /* no frame for metadata */
 	MERGE_SHARED,	 /* merged with another page */
 	MERGE_ZERO,	 /* merged with the frame of zeroes */
+	MERGE_HINTED, /* its guest says that others have the same: taken seriously at the first look */
+	MERGE_EXCLUDED, /* its guest does not want it merged */
 	MERGE_REASONS
 };
 const char *merge_reason_name(enum merge_reason reason);
 
 struct merge_engine;
 extern const struct merge_engine merge_engine_tree, merge_engine_hash;
-/* "tree" or "hash"; NULL for another word. */
+/* "tree" or "hash"; NULL for another word. default: Kconfig's. */
 const struct merge_engine *merge_engine_find(const char *name, size_t len);
+const struct merge_engine *merge_engine_default(void);
 const char *merge_engine_name(const struct merge_engine *engine);
 
 /*
@@ -67,10 +71,19 @@ int merge_configure(const struct merge_engine *engine,
 		    const struct merge_limits *limits) __must_check;
 
 /*
+ * Gives a domain another engine while guests run and others scan. What is shared stays so, what waits is read again by the
+ * next pass. ERR_NOT_FOUND: nobody is in the domain; ERR_NO_MEMORY: the engine is as before. 0 too if it has that engine
+ * already. Holds LOCK_MERGE_AREAS and LOCK_MERGE as long as it takes to go over the domain's notes and shared frames.
+ */
+int merge_switch(u32 domain, const struct merge_engine *engine) __must_check;
+
+/*
  * Makes a range of `as` mergeable within `domain` (any number; equal numbers share). ERR_INVALID (empty, wraps),
  * ERR_RANGE (not wholly in slots), ERR_EXISTS (overlaps an area), ERR_NO_MEMORY: nothing changed.
  */
 int merge_add(struct addrspace *as, struct gfn_range range, u32 domain) __must_check;
+/* The same, but each page is EXCLUDED until a wish allows merging. */
+int merge_add_marked(struct addrspace *as, struct gfn_range range, u32 domain) __must_check;
 
 /*
  * Ends it for the area that is exactly `range`, or for all areas of `as` (merge_remove_all, before addrspace_destroy).
@@ -78,6 +91,28 @@ int merge_add(struct addrspace *as, struct gfn_range range, u32 domain) __must_c
  */
 int merge_remove(struct addrspace *as, struct gfn_range range) __must_check;
 void merge_remove_all(struct addrspace *as);
+
+/*
+ * What the owner of the memory wants. EXCLUDE: merged no more, and what is shared becomes private. ALLOW takes that back.
+ * LIKELY and VOLATILE are hints: look at these pages soon, without waiting for a second look; or seldom. A hint moves no page
+ * that is shared, in the index for good reason, or excluded, and no page is merged for it without being compared.
+ */
+enum merge_wish {
+	MERGE_WISH_ALLOW,
+	MERGE_WISH_EXCLUDE,
+	MERGE_WISH_LIKELY,
+	MERGE_WISH_VOLATILE,
+	MERGE_WISHES
+};
+
+/*
+ * Carries the wish out for the first pages of the range, up to the next multiple of 512 gfns, and says in *done how many that
+ * were; the caller comes again for the rest. Nothing has changed on ERR_INVALID (empty range, unknown wish), ERR_PERMISSION
+ * (nothing of `as` is mergeable), ERR_RANGE (a page of the whole range is not in an area). ERR_NO_MEMORY, ERR_BUSY: some
+ * pages may still be shared: the same call again goes on. The caller keeps the areas of `as` from being removed.
+ */
+int merge_wish(struct addrspace *as, struct gfn_range range, enum merge_wish wish,
+	       u64 *done) __must_check;
 
 /* Looks at up to `budget` pages, whole chunks; returns how many. 0: there is nothing mergeable. */
 u64 merge_scan(u64 budget);
@@ -108,5 +143,14 @@ struct merge_stats {
 	s64 general_profit;
 };
 void merge_stats(struct merge_stats *out);
+
+/* The same of one address space's pages, for its owner. ERR_NOT_FOUND: nothing of it is mergeable. */
+struct merge_space_stats {
+	const struct merge_engine *engine;
+	bool secure;
+	u64 full_scans, metadata_bytes;
+	u64 by_reason[MERGE_REASONS];
+};
+int merge_space_stats(const struct addrspace *as, struct merge_space_stats *out) __must_check;
 
 #endif

@@ -28,12 +28,10 @@ static u64 held_by_merging(void)
 {
 	u64 held = 0;
 
-	for (unsigned i = 0; i < merge_world.count; i++) {
-		bool first = true;
+	for (unsigned i = 0; i < merge_world.top; i++) {
+		struct merge_domain *domain = merge_first_of_domain(i);
 
-		for (unsigned j = 0; j < i; j++)
-			first &= merge_world.area[j]->domain != merge_world.area[i]->domain;
-		held += first ? merge_world.area[i]->domain->stable_count : 0;
+		held += domain ? domain->stable_count : 0;
 	}
 	return held;
 }

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * merge_stats.c: accounting: what became of the pages, what it saves, and what the knowledge costs.
+ */
+#include <lib/error.h>
+#include "merge_private.h"
+
+const char *merge_reason_name(enum merge_reason reason)
+{
+	static const char *const names[MERGE_REASONS] = {
+		[MERGE_NEW] = "new",
+		[MERGE_ABSENT] = "absent",
+		[MERGE_VOLATILE] = "volatile",
+		[MERGE_WAITING] = "waiting",
+		[MERGE_UNIQUE] = "unique",
+		[MERGE_BUSY] = "busy",
+		[MERGE_NO_MEMORY] = "no memory",
+		[MERGE_SHARED] = "shared",
+		[MERGE_ZERO] = "zero",
+		[MERGE_HINTED] = "hinted",
+		[MERGE_EXCLUDED] = "excluded",
+	};
+
+	return (unsigned)reason < MERGE_REASONS ? names[reason] : "?";
+}
+
+static enum merge_reason reason_in(const struct merge_area *area, struct gfn gfn)
+{
+	if (merge_has_note(area, gfn))
+		return page_reason(merge_note(area, gfn));
+	return area->marked ? MERGE_EXCLUDED : MERGE_NEW;
+}
+
+enum merge_reason merge_reason(struct addrspace *as, struct gfn gfn)
+{
+	enum merge_reason reason = MERGE_NEW;
+
+	spin_lock(&merge_world.lock);
+	for (unsigned i = 0; i < merge_world.top; i++) {
+		struct merge_area *area = merge_area_at(i);
+
+		if (area && area->as == as && gfn_in_range(gfn, area->range))
+			reason = reason_in(area, gfn);
+	}
+	spin_unlock(&merge_world.lock);
+	return reason;
+}
+
+static void add_area(const struct merge_area *area, struct merge_stats *out)
+{
+	u64 bytes = merge_area_bytes(area);
+
+	out->metadata_bytes += bytes;
+	out->metadata_unmerged_bytes += bytes;
+	for (unsigned i = 0; i < MERGE_REASONS; i++)
+		out->by_reason[i] += ck_pr_load_64(&area->by_reason[i]);
+}
+
+static void add_domain(struct merge_domain *domain, struct merge_stats *out)
+{
+	u64 index;
+
+	spin_lock(&domain->lock);
+	index = domain->engine->bytes(domain);
+	stable_count_sharing(domain, out);
+	out->metadata_bytes += stable_bytes(domain) + index;
+	out->metadata_unmerged_bytes += index;
+	spin_unlock(&domain->lock);
+}
+
+static void by_linux_names(struct merge_stats *out)
+{
+	out->pages_unshared = out->by_reason[MERGE_UNIQUE];
+	out->pages_volatile = out->by_reason[MERGE_VOLATILE];
+	out->zero_pages = out->by_reason[MERGE_ZERO];
+	out->general_profit = (s64)((out->pages_sharing + out->zero_pages) * PAGE_SIZE) -
+			      (s64)out->metadata_bytes;
+}
+
+void merge_stats(struct merge_stats *out)
+{
+	spin_lock(&merge_world.lock);
+	*out = merge_world.stats;
+	for (unsigned i = 0; i < merge_world.top; i++) {
+		const struct merge_area *area = merge_area_at(i);
+		struct merge_domain *domain = merge_first_of_domain(i);
+
+		if (area)
+			add_area(area, out);
+		if (domain)
+			add_domain(domain, out);
+	}
+	spin_unlock(&merge_world.lock);
+	by_linux_names(out);
+}
+
+int merge_space_stats(const struct addrspace *as, struct merge_space_stats *out)
+{
+	bool found = false;
+
+	*out = (struct merge_space_stats){.full_scans = merge_passes()};
+	spin_lock(&merge_world.lock);
+	for (unsigned i = 0; i < merge_world.top; i++) {
+		const struct merge_area *area = merge_area_at(i);
+
+		if (!area || area->as != as)
+			continue;
+		found = true;
+		out->engine = area->domain->engine;
+		out->secure = area->domain->limits.secure;
+		out->metadata_bytes += merge_area_bytes(area);
+		for (unsigned reason = 0; reason < MERGE_REASONS; reason++)
+			out->by_reason[reason] += ck_pr_load_64(&area->by_reason[reason]);
+	}
+	spin_unlock(&merge_world.lock);
+	return found ? 0 : ERR_NOT_FOUND;
+}
