@@ -89,8 +89,10 @@ def once(row, setup, log, tries=3):
     cause = next((sign for sign in (ABORTED, NO_PORT) if sign in said), None)
     if complaint and cause and tries > 1:
         print(f"# {row['name']}: the emulator itself died, once more: {said[said.index(cause):].splitlines()[0]}", flush=True)
+        time.sleep(3)
         return once(row, setup, log, tries - 1)
     if complaint:
+        complaint += f"; it ended with {ending}"
         complaint += f"\n{' '.join(session.command)}\n--- the emulator said\n{said}\n--- serial\n{text[-6000:]}"
     return text, complaint
 
