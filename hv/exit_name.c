@@ -16,6 +16,7 @@ static const char *const names[HV_EXIT_REASONS] = {
 	[HV_EXIT_STAGE2_BROKEN] = "stage2_broken",
 	[HV_EXIT_HLT] = "hlt",
 	[HV_EXIT_PAUSE] = "pause",
+	[HV_EXIT_TSC] = "tsc",
 	[HV_EXIT_CR] = "cr",
 	[HV_EXIT_XSETBV] = "xsetbv",
 	[HV_EXIT_CACHE] = "cache",

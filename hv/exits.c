@@ -181,35 +181,73 @@ static enum exit_verdict exit_hlt(struct vcpu *vcpu, const struct hv_exit *exit)
 	return EXIT_RESCHEDULE;
 }
 
+/*
+ * No time is read at which a timer of the vCPU was due that it has not been told of: the timer first, then this
+ * instruction again (pc_pit.c).
+ */
+static enum exit_verdict exit_tsc(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	u64 *gpr = vcpu->arch.gpr;
+	u64 now = arch_ticks(), value = now + vcpu->arch.tsc_offset;
+
+	(void)exit;
+	if (vcpu_alarm(vcpu) <= now) {
+		vcpu_recheck(vcpu);
+		return EXIT_RESUME;
+	}
+	gpr[GPR_RAX] = (u32)value;
+	gpr[GPR_RDX] = value >> 32;
+	return EXIT_NEXT_INSN;
+}
+
 static enum exit_verdict exit_pause(struct vcpu *vcpu, const struct hv_exit *exit)
 {
 	virt->skip_insn(&vcpu->arch, exit);
 	return EXIT_RESCHEDULE;
 }
 
-/* There is no local APIC, so CR8, the task priority, reads zero and takes anything. */
-static enum exit_verdict task_priority(struct vcpu *vcpu, const struct hv_exit *exit)
+/*
+ * CR8 is the task priority of the local APIC. A VM without a board has none to hold back; there CR8 is a register and no
+ * more. A system that changes it often pays an exit each time, and every other exit is spared the look at it.
+ */
+static enum exit_verdict task_priority(struct vcpu *vcpu, const struct hv_exit_cr *cr)
 {
-	if (!exit->cr.write)
-		vcpu->arch.gpr[exit->cr.gpr] = 0;
+	if (!cr->write)
+		vcpu->arch.gpr[cr->gpr] = lapic_read_cr8(&vcpu->lapic);
+	else if (!lapic_write_cr8(&vcpu->lapic, vcpu->arch.gpr[cr->gpr]))
+		return refuse_gp(vcpu);
+	else
+		vcpu_recheck(vcpu);
 	return EXIT_NEXT_INSN;
 }
 
+static enum exit_verdict write_cr(struct vcpu *vcpu, const struct hv_exit_cr *cr)
+{
+	u64 value = cr->has_value ? cr->value : vcpu->arch.gpr[cr->gpr];
+
+	if (virt->write_cr(&vcpu->arch, cr->cr, value) != 0)
+		return refuse_gp(vcpu);
+	return EXIT_NEXT_INSN;
+}
+
+/* Of reads only CR8's exits; another one is code that changed meanwhile. */
 static enum exit_verdict exit_cr(struct vcpu *vcpu, const struct hv_exit *exit)
 {
 	struct hv_exit known = *exit;
-	u64 value;
+	const struct hv_exit_cr *cr = &known.cr;
+	enum exit_verdict verdict;
+	struct guest_state state;
 
 	if (virt->complete_exit)
 		virt->complete_exit(&vcpu->arch, &known);
-	if (known.cr.cr == 8)
-		return task_priority(vcpu, &known);
-	if (!known.cr.write)
-		return exit_unhandled(vcpu, &known, "it read a control register that exits");
-	value = known.cr.has_value ? known.cr.value : vcpu->arch.gpr[known.cr.gpr];
-	if (virt->write_cr(&vcpu->arch, known.cr.cr, value) != 0)
+	if (cr->gpr == GPR_RSP)
+		virt->get_state(&vcpu->arch, &state); /* RSP is not with the others (virt.h) */
+	verdict = cr->cr == 8 ? task_priority(vcpu, cr)
+		  : cr->write ? write_cr(vcpu, cr)
+			      : refuse_gp(vcpu);
+	if (cr->gpr == GPR_RSP && !cr->write && virt->set_state(&vcpu->arch, &state) != 0)
 		return refuse_gp(vcpu);
-	return EXIT_NEXT_INSN;
+	return verdict;
 }
 
 static enum exit_verdict exit_xsetbv(struct vcpu *vcpu, const struct hv_exit *exit)
@@ -308,6 +346,7 @@ const exit_handler exit_handlers[HV_EXIT_REASONS] = {
 	[HV_EXIT_STAGE2_BROKEN] = exit_stage2_broken,
 	[HV_EXIT_HLT] = exit_hlt,
 	[HV_EXIT_PAUSE] = exit_pause,
+	[HV_EXIT_TSC] = exit_tsc,
 	[HV_EXIT_CR] = exit_cr,
 	[HV_EXIT_XSETBV] = exit_xsetbv,
 	[HV_EXIT_CACHE] = exit_cache,

@@ -27,6 +27,11 @@ enum lvt { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR };
 
 enum timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE };
 
+static u32 x2apic_ldr(u32 id)
+{
+	return (id >> 4) << 16 | BIT(id & 15);
+}
+
 void lapic_reset(struct lapic *apic)
 {
 	u32 id = apic->id;
@@ -37,7 +42,7 @@ void lapic_reset(struct lapic *apic)
 	for (unsigned i = 0; i < LAPIC_LVTS; i++)
 		apic->lvt[i] = LVT_MASKED;
 	if (lapic_is_x2apic(apic))
-		apic->ldr = (id >> 4) << 16 | BIT(id & 15);
+		apic->ldr = x2apic_ldr(id);
 }
 
 void lapic_init(struct lapic *apic, u32 id, bool boot_cpu)
@@ -52,6 +57,14 @@ void lapic_init(struct lapic *apic, u32 id, bool boot_cpu)
 	}
 }
 
+/* All but these stays as it was (SDM 11.12.5.1). */
+static void enter_x2apic(struct lapic *apic)
+{
+	apic->ldr = x2apic_ldr(apic->id);
+	apic->icr = (u32)apic->icr;
+	apic->icr_high = 0;
+}
+
 bool lapic_write_base(struct lapic *apic, u64 value)
 {
 	bool enable = value & BASE_ENABLED, x2apic = value & BASE_X2APIC;
@@ -63,8 +76,10 @@ bool lapic_write_base(struct lapic *apic, u64 value)
 	if ((was_x2apic && enable && !x2apic) || (!lapic_is_enabled(apic) && x2apic))
 		return false; /* SDM figure 11-27 has no such arrow */
 	apic->base = (value & ~BASE_BSP) | (apic->base & BASE_BSP);
-	if (!enable || x2apic != was_x2apic)
+	if (!enable)
 		lapic_reset(apic);
+	if (x2apic && !was_x2apic)
+		enter_x2apic(apic);
 	return true;
 }
 
@@ -393,6 +408,19 @@ bool lapic_read(struct lapic *apic, unsigned reg, u64 now, u64 *value)
 		*value = apic->lvt[reg - LAPIC_LVT_TIMER];
 	else if (!read_register(apic, reg, now, value))
 		return !lapic_is_x2apic(apic);
+	return true;
+}
+
+u64 lapic_read_cr8(const struct lapic *apic)
+{
+	return apic->tpr >> 4;
+}
+
+bool lapic_write_cr8(struct lapic *apic, u64 value)
+{
+	if (value > 15)
+		return false;
+	apic->tpr = (u32)value << 4;
 	return true;
 }
 

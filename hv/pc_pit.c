@@ -18,6 +18,9 @@
  *	   lost in a request that is already there.
  * TICK-3  a rise while the line is masked everywhere is not owed: the PIC keeps one, the I/O APIC none, as on a board.
  * TICK-4  programming channel 0 forgets what is owed: its ticks have another length from then on.
+ * TICK-5  where the hardware's timer may be late (virt.h, trap_tsc) the guest's RDTSC exits while it takes ticks, and no
+ *	   time is read before the ticks that were due by then are told. With interrupts on they are also taken, each
+ *	   after the other; so Linux's check cannot fail, however the machine below schedules us.
  *
  * Only the PIT is dealt with so. A local APIC's periodic timer is the tick of a scheduler, which would charge a task
  * with time it did not have; systems take the time of day from a counter then. So its missed interrupts are one
@@ -93,17 +96,24 @@ static void count_rises(struct pc *pc, u64 now)
 		tell(pc); /* TICK-3 */
 }
 
-/* vCPU 0, whose CPU keeps the alarm, is told when it changes. */
+/* vCPU 0, whose CPU keeps the alarm, is told when something changes for it. */
 static void set_alarm(struct pc *pc, u64 now)
 {
 	u64 rise = pit_next_rise(&pc->pit, now);
 	u64 due = rise == PIT_NEVER ? LAPIC_NEVER : pc_tick_at(pc, rise, PIT_HZ);
+	bool counts = pit_is_periodic(&pc->pit) && somebody_listens(pc);
 
 	spin_assert_held(&pc->lock);
-	if (due == pc->pit_due)
+	if (due == pc->pit_due && counts == pc->pit_counts)
 		return;
 	__atomic_store_n(&pc->pit_due, due, __ATOMIC_RELEASE);
+	__atomic_store_n(&pc->pit_counts, counts, __ATOMIC_RELEASE);
 	pc->tell |= BIT(0);
+}
+
+bool pc_ticks_count(const struct vcpu *vcpu)
+{
+	return vcpu->index == 0 && __atomic_load_n(&vcpu->vm->pc->pit_counts, __ATOMIC_ACQUIRE);
 }
 
 /*

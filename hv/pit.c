@@ -270,6 +270,11 @@ u64 pit_next_rise(const struct pit *pit, u64 now)
 	return one_rise(c) > now ? one_rise(c) : PIT_NEVER;
 }
 
+bool pit_is_periodic(const struct pit *pit)
+{
+	return pit->channel[0].loaded && is_periodic(&pit->channel[0]);
+}
+
 u64 pit_rises(const struct pit *pit, u64 after, u64 now)
 {
 	const struct pit_channel *c = &pit->channel[0];

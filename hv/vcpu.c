@@ -123,10 +123,22 @@ static void deliver_nmi(struct vcpu *vcpu)
 	virt->inject(&vcpu->arch, &(struct guest_event){.type = GUEST_EVENT_NMI, .vector = 2});
 }
 
+static void run_timers(struct vcpu *vcpu)
+{
+	bool trap;
+
+	pc_run_timers(vcpu);
+	trap = virt->trap_tsc && pc_ticks_count(vcpu);
+	if (trap == vcpu->traps_tsc)
+		return;
+	vcpu->traps_tsc = trap;
+	virt->trap_tsc(&vcpu->arch, trap);
+}
+
 void vcpu_deliver_irqs(struct vcpu *vcpu)
 {
 	if (vcpu->vm->pc)
-		pc_run_timers(vcpu);
+		run_timers(vcpu);
 	if (__atomic_load_n(&vcpu->nmi_pending, __ATOMIC_SEQ_CST))
 		deliver_nmi(vcpu);
 	if (!irq_pending(vcpu))

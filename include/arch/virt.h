@@ -171,6 +171,12 @@ struct virt_ops {
 	void (*set_irq_window)(struct arch_vcpu *vcpu, bool wanted);
 	void (*set_nmi_window)(struct arch_vcpu *vcpu, bool wanted);
 	/*
+	 * RDTSC exits as HV_EXIT_TSC, so that hv can keep what the guest reads behind a deadline
+	 * that has not ended the run yet. NULL where a deadline is never late by the guest's own
+	 * clock (VMX: its timer counts down in the guest, and needs no interrupt).
+	 */
+	void (*trap_tsc)(struct arch_vcpu *vcpu, bool wanted);
+	/*
 	 * Fills in what run() could not know without reading guest code: hv calls it before it
 	 * looks at .cr or at a string .pio. NULL where the hardware always tells.
 	 */

@@ -116,6 +116,10 @@ bool lapic_write_base(struct lapic *apic, u64 value) __must_check;
 bool lapic_read(struct lapic *apic, unsigned reg, u64 now, u64 *value) __must_check;
 void lapic_write(struct lapic *apic, unsigned reg, u64 value, u64 now, struct lapic_action *action);
 
+/* CR8, the upper half of TPR (SDM vol. 3A, 11.8.6). false: #GP. */
+u64 lapic_read_cr8(const struct lapic *apic);
+bool lapic_write_cr8(struct lapic *apic, u64 value) __must_check;
+
 /* IA32_TSC_DEADLINE, which does something in that timer mode only. */
 u64 lapic_read_deadline(const struct lapic *apic);
 void lapic_write_deadline(struct lapic *apic, u64 value);

@@ -43,11 +43,12 @@ struct pc {
 	struct pit pit;
 	struct rtc rtc;
 	struct ioapic ioapic;
-	u64 pit_due;  /* [a] tick of the PIT's next rise, LAPIC_NEVER for none */
-	u64 pit_seen; /* the PIT's clock up to which its rises are counted */
-	u64 pit_owed; /* [a] rises that were counted and not yet told (pc_pit.c) */
-	u32 tell;     /* vCPUs to be told when the lock is released, a bit each */
-	u32 pm_timer; /* as latched by the read of its first byte */
+	u64 pit_due;	 /* [a] tick of the PIT's next rise, LAPIC_NEVER for none */
+	u64 pit_seen;	 /* the PIT's clock up to which its rises are counted */
+	bool pit_counts; /* [a] it is periodic, and somebody listens */
+	u64 pit_owed;	 /* [a] rises that were counted and not yet told (pc_pit.c) */
+	u32 tell;	 /* vCPUs to be told when the lock is released, a bit each */
+	u32 pm_timer;	 /* as latched by the read of its first byte */
 	u32 pci_address;
 	u16 pm1_status, pm1_enable, pm1_control;
 	u16 fw_item, fw_at;
@@ -71,6 +72,9 @@ u8 pc_irq_take(struct vcpu *vcpu);
 /* Owner. The tick at which the vCPU wants to be looked at next; does what is due by now. */
 u64 pc_alarm(const struct vcpu *vcpu);
 void pc_run_timers(struct vcpu *vcpu);
+
+/* Owner. Does the vCPU take periodic interrupts of the PIT, which its system may hold against the TSC? */
+bool pc_ticks_count(const struct vcpu *vcpu);
 
 /* Owner, loaded. MSRs of the local APIC; false means #GP. */
 bool pc_msr_read(struct vcpu *vcpu, u32 index, u64 *value);

@@ -48,6 +48,9 @@ bool pit_output(const struct pit *pit, unsigned channel, u64 now);
 /* The first clock after `now` at which channel 0's OUT rises, PIT_NEVER when it will not. */
 u64 pit_next_rise(const struct pit *pit, u64 now);
 
+/* Does it rise again and again? */
+bool pit_is_periodic(const struct pit *pit);
+
 /* How often channel 0's OUT rises in (after, now]. */
 u64 pit_rises(const struct pit *pit, u64 after, u64 now);
 

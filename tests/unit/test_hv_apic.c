@@ -81,6 +81,19 @@ static void a_vector_is_held_from_its_acceptance_to_its_eoi(void **state)
 	assert_false(lapic_holds(&apic, 0x55));
 }
 
+static void cr8_is_the_upper_half_of_the_task_priority(void **state)
+{
+	struct lapic apic = enabled(0);
+
+	(void)state;
+	assert_true(lapic_write_cr8(&apic, 5));
+	assert_int_equal(read(&apic, LAPIC_TPR, 0), 0x50);
+	write(&apic, LAPIC_TPR, 0x9f, 0);
+	assert_int_equal(lapic_read_cr8(&apic), 9);
+	assert_false(lapic_write_cr8(&apic, 16));
+	assert_int_equal(read(&apic, LAPIC_TPR, 0), 0x9f);
+}
+
 static void an_eoi_names_a_level_triggered_vector_only(void **state)
 {
 	struct lapic apic = enabled(0);
@@ -249,6 +262,25 @@ static void only_the_manuals_mode_changes_are_allowed(void **state)
 	assert_true(lapic_write_base(&apic, LAPIC_BASE | BIT(11)));
 }
 
+static void x2apic_mode_takes_over_what_xapic_mode_left(void **state)
+{
+	struct lapic apic = enabled(0x23);
+
+	(void)state;
+	write(&apic, LAPIC_LVT_LINT0, 0x700, 0);
+	write(&apic, LAPIC_TPR, 0x40, 0);
+	write(&apic, LAPIC_LDR, 0xff000000, 0);
+	assert_true(lapic_write_base(&apic, apic.base | BIT(10)));
+	assert_int_equal(read(&apic, LAPIC_SVR, 0), 0x1ff);
+	assert_int_equal(read(&apic, LAPIC_TPR, 0), 0x40);
+	assert_true(lapic_takes_extint(&apic));
+	assert_int_equal(read(&apic, LAPIC_LDR, 0), 0x20008);
+	assert_true(lapic_write_base(&apic, LAPIC_BASE)); /* off, and on again: as after a reset */
+	assert_true(lapic_write_base(&apic, LAPIC_BASE | BIT(11)));
+	assert_int_equal(read(&apic, LAPIC_SVR, 0), 0xff);
+	assert_int_equal(read(&apic, LAPIC_TPR, 0), 0);
+}
+
 /* The I/O APIC's surroundings: what it sent. */
 struct wire {
 	unsigned sent;
@@ -332,6 +364,7 @@ int main(void)
 		cmocka_unit_test(the_highest_vector_goes_first),
 		cmocka_unit_test(the_task_priority_holds_its_class_and_below_back),
 		cmocka_unit_test(a_vector_is_held_from_its_acceptance_to_its_eoi),
+		cmocka_unit_test(cr8_is_the_upper_half_of_the_task_priority),
 		cmocka_unit_test(an_eoi_names_a_level_triggered_vector_only),
 		cmocka_unit_test(a_disabled_apic_takes_nothing),
 		cmocka_unit_test(an_illegal_vector_shows_in_the_error_register),
@@ -343,6 +376,7 @@ int main(void)
 		cmocka_unit_test(destinations_match_whom_they_mean),
 		cmocka_unit_test(x2apic_mode_faults_where_xapic_mode_is_silent),
 		cmocka_unit_test(only_the_manuals_mode_changes_are_allowed),
+		cmocka_unit_test(x2apic_mode_takes_over_what_xapic_mode_left),
 		cmocka_unit_test(an_edge_is_sent_once_and_lost_while_masked),
 		cmocka_unit_test(a_level_is_sent_again_after_its_end_while_it_is_high),
 		cmocka_unit_test(its_registers_read_as_the_data_sheet_says),

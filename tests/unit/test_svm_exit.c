@@ -26,17 +26,29 @@ static void each_exit_has_hvs_word_for_it(void **state)
 		enum hv_exit_reason reason;
 		unsigned len;
 	} rows[] = {
-		{0x72, 0, HV_EXIT_CPUID, 2},	     {0x78, 0, HV_EXIT_HLT, 1},
-		{0x7c, 0, HV_EXIT_MSR_READ, 2},	     {0x7c, 1, HV_EXIT_MSR_WRITE, 2},
-		{0x81, 0, HV_EXIT_HYPERCALL, 3},     {0x80, 0, HV_EXIT_VIRT_INSN, 0},
-		{0x86, 0, HV_EXIT_VIRT_INSN, 0},     {0x7a, 0, HV_EXIT_VIRT_INSN, 0},
-		{0x89, 0, HV_EXIT_CACHE, 2},	     {0x76, 0, HV_EXIT_CACHE, 2},
-		{0x8d, 0, HV_EXIT_XSETBV, 3},	     {0x77, 0, HV_EXIT_PAUSE, 2},
-		{0x7f, 0, HV_EXIT_SHUTDOWN, 0},	     {0x64, 0, HV_EXIT_IRQ_WINDOW, 0},
-		{0x7d, 0, HV_EXIT_UNKNOWN, 0},	     {0xa7, 0, HV_EXIT_UNKNOWN, 0},
-		{0x3ff, 0, HV_EXIT_UNKNOWN, 0},	     {0x403, 0, HV_EXIT_UNKNOWN, 0},
-		{0x404, 0, HV_EXIT_UNKNOWN, 0},	     {0x7fffffff, 0, HV_EXIT_UNKNOWN, 0},
-		{~0ull, 0, HV_EXIT_ENTRY_FAILED, 0}, {0xffffffff, 0, HV_EXIT_ENTRY_FAILED, 0},
+		{0x72, 0, HV_EXIT_CPUID, 2},
+		{0x78, 0, HV_EXIT_HLT, 1},
+		{0x7c, 0, HV_EXIT_MSR_READ, 2},
+		{0x7c, 1, HV_EXIT_MSR_WRITE, 2},
+		{0x81, 0, HV_EXIT_HYPERCALL, 3},
+		{0x80, 0, HV_EXIT_VIRT_INSN, 0},
+		{0x86, 0, HV_EXIT_VIRT_INSN, 0},
+		{0x7a, 0, HV_EXIT_VIRT_INSN, 0},
+		{0x89, 0, HV_EXIT_CACHE, 2},
+		{0x76, 0, HV_EXIT_CACHE, 2},
+		{0x8d, 0, HV_EXIT_XSETBV, 3},
+		{0x77, 0, HV_EXIT_PAUSE, 2},
+		{0x6e, 0, HV_EXIT_TSC, 2},
+		{0x7f, 0, HV_EXIT_SHUTDOWN, 0},
+		{0x64, 0, HV_EXIT_IRQ_WINDOW, 0},
+		{0x7d, 0, HV_EXIT_UNKNOWN, 0},
+		{0xa7, 0, HV_EXIT_UNKNOWN, 0},
+		{0x3ff, 0, HV_EXIT_UNKNOWN, 0},
+		{0x403, 0, HV_EXIT_UNKNOWN, 0},
+		{0x404, 0, HV_EXIT_UNKNOWN, 0},
+		{0x7fffffff, 0, HV_EXIT_UNKNOWN, 0},
+		{~0ull, 0, HV_EXIT_ENTRY_FAILED, 0},
+		{0xffffffff, 0, HV_EXIT_ENTRY_FAILED, 0},
 	};
 
 	(void)state;
@@ -155,6 +167,39 @@ static void without_assists_the_register_is_read_from_the_code(void **state)
 	assert_int_equal(exit.cr.gpr, GPR_R11);
 	svm_skip_insn(&world.vcpu, &exit);
 	assert_int_equal(world.svm.vmcb.save.rip, 0x1004);
+}
+
+static void cr8_is_read_into_the_register_that_the_code_names(void **state)
+{
+	struct hv_exit exit = svm_world_exit(SVM_EXIT_CR_READ + 8, 0, 0);
+
+	(void)state;
+	svm_world_long_mode();
+	svm_world_code(0x45, 0x0f, 0x20, 0xc3); /* mov %cr8, %r11 */
+	svm_complete_exit(&world.vcpu, &exit);
+	assert_int_equal(exit.reason, HV_EXIT_CR);
+	assert_int_equal(exit.cr.cr, 8);
+	assert_false(exit.cr.write);
+	assert_int_equal(exit.cr.gpr, GPR_R11);
+	svm_skip_insn(&world.vcpu, &exit);
+	assert_int_equal(world.svm.vmcb.save.rip, 0x1004);
+}
+
+/* QEMU's TCG says RDTSC of both. */
+static void rdtscp_is_a_byte_longer_than_rdtsc(void **state)
+{
+	struct hv_exit exit = svm_world_exit(SVM_EXIT_RDTSC, 0, 0);
+
+	(void)state;
+	svm_world_code(0x0f, 0x31);
+	svm_skip_insn(&world.vcpu, &exit);
+	assert_int_equal(world.svm.vmcb.save.rip, 0x1002);
+	svm_world_code(0x66, 0x0f, 0x01, 0xf9);
+	for (unsigned i = 0; i < 2; i++) {
+		world.svm.vmcb.save.rip = 0x2003;
+		svm_skip_insn(&world.vcpu, &exit);
+		assert_int_equal(world.svm.vmcb.save.rip, 0x2007);
+	}
 }
 
 /* The code changed under the exit: nobody's register is written to CR4. */
@@ -308,6 +353,8 @@ int main(void)
 		TEST(string_io_has_a_linear_address),
 		TEST(decode_assists_spare_the_fetch),
 		TEST(without_assists_the_register_is_read_from_the_code),
+		TEST(cr8_is_read_into_the_register_that_the_code_names),
+		TEST(rdtscp_is_a_byte_longer_than_rdtsc),
 		TEST(a_register_that_cannot_be_known_is_refused),
 		TEST(lmsw_changes_four_bits_and_never_clears_pe),
 		TEST(redundant_prefixes_are_skipped_and_read_once),

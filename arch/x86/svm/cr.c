@@ -123,15 +123,6 @@ static int change_cr4(struct guest_state *s, u64 value)
 	return 0;
 }
 
-static int change_tpr(struct svm_vcpu *svm, u64 value)
-{
-	if (value > 15)
-		return ERR_INVALID;
-	svm->vmcb.control.virq = (svm->vmcb.control.virq & ~VIRQ_TPR_MASK) | value;
-	svm_dirty(svm, CLEAN_TPR);
-	return 0;
-}
-
 int svm_write_cr(struct arch_vcpu *vcpu, unsigned cr, u64 value)
 {
 	static int (*const writers[])(struct guest_state *,
@@ -139,8 +130,6 @@ int svm_write_cr(struct arch_vcpu *vcpu, unsigned cr, u64 value)
 	struct svm_vcpu *svm = svm_of(vcpu);
 	struct guest_state state;
 
-	if (cr == 8)
-		return change_tpr(svm, value);
 	if (cr >= ARRAY_SIZE(writers) || !writers[cr])
 		return ERR_INVALID;
 	svm_get_state(vcpu, &state);

@@ -25,6 +25,7 @@
 
 #define IRET_INTERCEPT	(1u << 20) /* in misc 1 */
 #define VINTR_INTERCEPT (1u << 4)
+#define RDTSC_INTERCEPT (1u << 14)
 #define VMRUN_INTERCEPT (1u << 0) /* in misc 2 */
 
 #define DR6_BS BIT(14)
@@ -154,6 +155,15 @@ void svm_event_requeue(struct svm_vcpu *svm)
 	if ((event & EVENT_TYPE) == EVENT_NMI)
 		svm->nmi_blocked = true;
 	svm->vmcb.control.event_inj = event;
+}
+
+/*
+ * The time slice ends by an interrupt of the local APIC. QEMU's TCG raises it in a thread of its own, which may be late
+ * by any time while the guest runs and its TSC goes on.
+ */
+void svm_trap_tsc(struct arch_vcpu *vcpu, bool wanted)
+{
+	svm_intercept(svm_of(vcpu), RDTSC_INTERCEPT, wanted);
 }
 
 /* A virtual interrupt that is never delivered: its intercept says that the guest could take one. */

@@ -76,6 +76,14 @@ static void decode_cr_write(struct svm_vcpu *svm, struct hv_exit *exit)
 	exit->cr.gpr = (u8)(exit->raw.info1 & CR_EXIT_GPR);
 }
 
+/* Of CR8 alone. */
+static void decode_cr_read(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	decode_cr_write(svm, exit);
+	exit->cr.cr = (u8)(exit->raw.reason - SVM_EXIT_CR_READ);
+	exit->cr.write = false;
+}
+
 /* MOV to CR0 or LMSW: svm_complete_exit() tells which. */
 static void decode_cr0_write(struct svm_vcpu *svm, struct hv_exit *exit)
 {
@@ -124,8 +132,10 @@ static void decode_unknown(struct svm_vcpu *svm, struct hv_exit *exit)
 /* What is never intercepted has a name all the same: a dump should not say "unknown". */
 #define ROW(code, title, why, len, decoder) [SVM_EXIT_##code] = {HV_EXIT_##why, len, decoder, title}
 #define NOT_ASKED(code, title)		    ROW(code, title, UNKNOWN, 0, decode_unknown)
-#define SIXTEEN(code, title, why, len, decoder) \
-	[SVM_EXIT_##code... SVM_EXIT_##code + 15] = {HV_EXIT_##why, len, decoder, title}
+#define SOME(code, first, last, title, why, len, decoder)                                       \
+	[SVM_EXIT_##code + (first)... SVM_EXIT_##code + (last)] = {HV_EXIT_##why, len, decoder, \
+								   title}
+#define SIXTEEN(code, title, why, len, decoder) SOME(code, 0, 15, title, why, len, decoder)
 #define EXCEPTION(vector, title, decoder) \
 	[SVM_EXIT_EXCEPTION + (vector)] = {HV_EXIT_INTERRUPT, 0, decoder, title}
 #define EXCEPTIONS(first, last)                               \
@@ -133,7 +143,9 @@ static void decode_unknown(struct svm_vcpu *svm, struct hv_exit *exit)
 		(last)] = {HV_EXIT_EXCEPTION, 0, decode_exception, "exception"}
 
 const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END] = {
-	SIXTEEN(CR_READ, "CR read", UNKNOWN, 0, decode_unknown),
+	SOME(CR_READ, 0, 7, "CR read", UNKNOWN, 0, decode_unknown),
+	SOME(CR_READ, 8, 8, "CR8 read", CR, 3, decode_cr_read),
+	SOME(CR_READ, 9, 15, "CR read", UNKNOWN, 0, decode_unknown),
 	SIXTEEN(CR_WRITE, "CR write", CR, 3, decode_cr_write),
 	SIXTEEN(DR_READ, "DR read", UNKNOWN, 0, decode_unknown),
 	SIXTEEN(DR_WRITE, "DR write", UNKNOWN, 0, decode_unknown),
@@ -157,7 +169,7 @@ const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END] = {
 	NOT_ASKED(GDTR_WRITE, "GDTR write"),
 	NOT_ASKED(LDTR_WRITE, "LDTR write"),
 	NOT_ASKED(TR_WRITE, "TR write"),
-	NOT_ASKED(RDTSC, "RDTSC"),
+	ROW(RDTSC, "RDTSC", TSC, 2, NULL),
 	ROW(RDPMC, "RDPMC", INTERRUPT, 0, svm_exit_rdpmc),
 	NOT_ASKED(PUSHF, "PUSHF"),
 	NOT_ASKED(POPF, "POPF"),

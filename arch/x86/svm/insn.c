@@ -22,6 +22,8 @@
 
 #define OPCODE_TWO_BYTES 0x0f
 #define OPCODE_LMSW	 0x01 /* after 0F */
+#define OPCODE_RDTSCP	 0x01 /* after 0F; then F9 */
+#define OPCODE_MOV_CR	 0x20
 #define OPCODE_MOV_TO_CR 0x22
 
 enum { SEGMENT_NONE = SEGS };
@@ -102,7 +104,17 @@ void svm_insn_init(struct svm_vcpu *svm)
 		svm->insn[i].rip = INSN_NOWHERE;
 }
 
-/* Returns the length. PAUSE's own F3 is in its shortest length already. */
+/* 0F 01 F9. QEMU's TCG lets it exit as an RDTSC, which is 0F 31. */
+static bool is_rdtscp(const struct insn *insn)
+{
+	return insn->opcode + 1 < insn->count && insn->bytes[insn->opcode] == OPCODE_TWO_BYTES &&
+	       insn->bytes[insn->opcode + 1] == OPCODE_RDTSCP;
+}
+
+/*
+ * Returns the length. PAUSE's own F3 is in its shortest length already; RDTSCP is an RDTSC with one byte more, which
+ * counts as one more prefix.
+ */
 unsigned svm_insn_learn(struct svm_vcpu *svm, const struct hv_exit *exit)
 {
 	u64 rip = svm->vmcb.save.rip;
@@ -111,6 +123,8 @@ unsigned svm_insn_learn(struct svm_vcpu *svm, const struct hv_exit *exit)
 	insn_read(svm, &insn);
 	if (exit->reason == HV_EXIT_PAUSE && insn.opcode > 0)
 		insn.opcode--;
+	if (exit->reason == HV_EXIT_TSC && is_rdtscp(&insn))
+		insn.opcode++;
 	if (insn.opcode + exit->insn_len > INSN_MAX)
 		insn.opcode = 0;
 	svm->insn[rip % INSN_CACHE] =
@@ -176,7 +190,7 @@ static void complete_lmsw(struct svm_vcpu *svm, struct hv_exit *exit, const stru
 }
 
 /*
- * MOV to CR is 0F 22 /r: the register is ModRM's r/m, with REX.B above it. Code that another vCPU has
+ * MOV to CR is 0F 22 /r, from CR 0F 20 /r: the register is ModRM's r/m, with REX.B above it. Code that another vCPU has
  * taken away or rewritten in the meantime gets a #GP(0).
  */
 static void complete_cr(struct svm_vcpu *svm, struct hv_exit *exit)
@@ -188,7 +202,7 @@ static void complete_cr(struct svm_vcpu *svm, struct hv_exit *exit)
 	insn_read(svm, &insn);
 	if (insn.opcode + 2 >= insn.count || insn.bytes[insn.opcode] != OPCODE_TWO_BYTES)
 		exit->cr.cr = CR_NONE;
-	else if (insn.bytes[insn.opcode + 1] == OPCODE_MOV_TO_CR)
+	else if (insn.bytes[insn.opcode + 1] == (exit->cr.write ? OPCODE_MOV_TO_CR : OPCODE_MOV_CR))
 		exit->cr.gpr = (u8)((insn.bytes[insn.opcode + 2] & 7) | (insn.rex & 1) << 3);
 	else if (insn.bytes[insn.opcode + 1] == OPCODE_LMSW)
 		complete_lmsw(svm, exit, &insn);

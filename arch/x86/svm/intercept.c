@@ -2,8 +2,7 @@
 /*
  * intercept.c: what makes a guest exit, and why (AMD APM vol. 2, 15.9 to 15.14).
  *
- * What is not here runs in the guest at full speed: with nested paging CR2, CR3, CR8 (its
- * V_TPR), DRs, INVLPG, INVPCID, task switches, interrupts of its own by INT n and its exceptions need nobody. The
+ * What is not here runs in the guest at full speed: with nested paging CR2, CR3, DRs, INVLPG, INVPCID, task switches, interrupts of its own by INT n and its exceptions need nobody. The
  * two windows (event.c) add VINTR and IRET while they are open.
  */
 #include "svm.h"
@@ -13,6 +12,8 @@ static const struct {
 	u8 bit;
 	const char *why;
 } intercepts[] = {
+	{INTERCEPT_CR, 8, "CR8 is the task priority of a local APIC, which hv models"},
+	{INTERCEPT_CR, 16 + 8, "the same; V_TPR would have to follow it at every exit"},
 	{INTERCEPT_CR, 16 + 4, "CR4 may only hold features whose state is kept apart (cr.c)"},
 	{INTERCEPT_EXCEPTION, 1, "#DB while delivering #DB never ends otherwise (CVE-2015-8104)"},
 	{INTERCEPT_EXCEPTION, 17, "#AC while delivering #AC never ends otherwise (CVE-2015-5307)"},

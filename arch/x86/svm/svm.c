@@ -153,6 +153,7 @@ const struct virt_ops svm_ops = {
 	.inject = svm_inject,
 	.set_irq_window = svm_set_irq_window,
 	.set_nmi_window = svm_set_nmi_window,
+	.trap_tsc = svm_trap_tsc,
 	.complete_exit = svm_complete_exit,
 	.skip_insn = svm_skip_insn,
 	.write_cr = svm_write_cr,

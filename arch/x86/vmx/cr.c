@@ -42,23 +42,3 @@ int vmx_write_cr(struct arch_vcpu *vcpu, unsigned cr, u64 value)
 	vmx_return(v, before);
 	return 0;
 }
-
-/* CR8 is the priority of the real local APIC; the guest's is a plain register without effect. */
-void vmx_access_cr8(struct vmx_vcpu *v, const struct hv_exit *exit)
-{
-	static const struct guest_event gp = {
-		.type = GUEST_EVENT_EXCEPTION, .vector = VECTOR_GP, .has_error_code = true};
-	u64 *gpr = vmx_gpr(v, exit->cr.gpr);
-
-	if (exit->cr.write && *gpr > 0xf) {
-		vmx_inject(v->vcpu, &gp);
-		return;
-	}
-	if (exit->cr.write)
-		v->cr8 = *gpr;
-	else
-		*gpr = v->cr8;
-	if (exit->cr.gpr == GPR_RSP)
-		vmcs_write(VMCS_GUEST_RSP, *gpr);
-	vmx_skip_insn(v->vcpu, exit);
-}

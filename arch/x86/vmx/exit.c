@@ -124,17 +124,12 @@ static void on_cr(struct vmx_vcpu *v, struct hv_exit *exit)
 		exit->reason = HV_EXIT_UNKNOWN;
 		return;
 	}
-	if (exit->cr.cr == 8) {
-		exit->insn_len = vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH);
-		vmx_access_cr8(v, exit);
-		exit->reason = HV_EXIT_INTERRUPT;
-		exit->insn_len = 0;
-		return;
-	}
 	exit->cr.value = *vmx_gpr(v, exit->cr.gpr);
 	if (!vmx_in_64_bit_code())
 		exit->cr.value = (u32)exit->cr.value;
-	/* insn_len stays 0, it is run again: cr.c */
+	if (exit->cr.cr == 8)
+		exit->insn_len = vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH);
+	/* Else insn_len stays 0, it is run again: cr.c */
 }
 
 /* No counter is offered, so every index is a wrong one: #GP(0), SDM vol. 2B. */

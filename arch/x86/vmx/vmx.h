@@ -87,7 +87,6 @@ struct vmx_vcpu {
 	u32 event_error;	/* [o] its error code */
 	u32 event_insn_len;	/* [o] its instruction's length, for software events */
 	u64 cr2, dr[4], dr6;	/* [o] while not loaded; then the CPU has them */
-	u64 cr8;		/* [o] */
 	u64 msr[SW_MSRS];	/* [o] while not loaded */
 	struct hpa pml;		/* [o] the log's page, or 0 */
 };
@@ -172,8 +171,6 @@ unsigned vmx_cpl(struct arch_vcpu *vcpu);
 
 /* cr.c */
 int vmx_write_cr(struct arch_vcpu *vcpu, unsigned cr, u64 value);
-/* A MOV to or from CR8, done here. */
-void vmx_access_cr8(struct vmx_vcpu *v, const struct hv_exit *exit);
 
 /* event.c */
 bool vmx_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type);

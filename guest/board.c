@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * board.c: the virtual PC as a guest sees it: the task priority, and a timer whose ticks a system may count.
+ *
+ *     ticks=N    how many of them; the default is 40
+ *
+ * Interrupts are vectors 32 to 63, classes 2 and 3. The local APIC is in x2APIC mode, where its registers are MSRs; the
+ * timer comes by the 8259 with automatic EOI, so that the library's handler, which only counts, is enough.
+ */
+#include <guest.h>
+
+enum x2apic { APIC_TPR = 0x808, APIC_EOI = 0x80b, APIC_SVR = 0x80f, APIC_SELF_IPI = 0x83f };
+
+#define MSR_APIC_BASE 0x1b
+#define X2APIC	      BIT(10)
+#define SVR_ENABLED   0x1ff
+#define IRQ_TIMER     32 /* class 2 */
+#define IRQ_HIGH      50 /* class 3 */
+#define PM_TIMER      0x608
+#define PIT_RELOAD    4773		 /* 250 Hz */
+#define PM_PER_TICK   (3ul * PIT_RELOAD) /* its clock is three times the PIT's */
+
+static void write_cr8(void *value)
+{
+	asm volatile("movq %0, %%cr8" : : "r"(value));
+}
+
+static void set_cr8(u64 value)
+{
+	write_cr8((void *)value);
+}
+
+static u64 get_cr8(void)
+{
+	u64 value;
+
+	asm volatile("movq %%cr8, %0" : "=r"(value));
+	return value;
+}
+
+/* The other registers of a MOV, and the stack pointer, which back ends keep elsewhere. */
+static u64 through_rsp(u64 value)
+{
+	u64 back;
+
+	asm volatile("movq %%rsp, %%r12\n\t"
+		     "movq %1, %%rsp\n\t"
+		     "movq %%rsp, %%cr8\n\t"
+		     "xorl %%esp, %%esp\n\t"
+		     "movq %%cr8, %%rsp\n\t"
+		     "movq %%rsp, %0\n\t"
+		     "movq %%r12, %%rsp"
+		     : "=&r"(back)
+		     : "r"(value)
+		     : "r12", "memory");
+	return back;
+}
+
+static void let_interrupts_in(void)
+{
+	asm volatile("sti; nop; nop; cli" : : : "memory");
+}
+
+static void check_task_priority(void)
+{
+	set_cr8(5);
+	check(get_cr8() == 5 && rdmsr(APIC_TPR) == 0x50, "CR8 is the upper half of TPR");
+	wrmsr(APIC_TPR, 0x9f);
+	check(get_cr8() == 9, "and TPR's upper half is CR8");
+	check(catch_fault(write_cr8, (void *)16).vector == VECTOR_GP && get_cr8() == 9,
+	      "CR8 beyond 15 is #GP");
+	check(through_rsp(7) == 7, "RSP is a register as well");
+	set_cr8(3);
+	wrmsr(APIC_SELF_IPI, IRQ_HIGH);
+	let_interrupts_in();
+	check(irq_count(IRQ_HIGH) == 0, "a priority of 3 holds class 3 back");
+	set_cr8(2);
+	let_interrupts_in();
+	check(irq_count(IRQ_HIGH) == 1, "a priority of 2 lets it in");
+	wrmsr(APIC_EOI, 0);
+	set_cr8(0);
+}
+
+static void start_timer(void)
+{
+	out8(0x20, 0x11);
+	out8(0x21, IRQ_TIMER);
+	out8(0x21, 4);
+	out8(0x21, 3); /* automatic EOI */
+	out8(0x21, 0xfe);
+	out8(0x43, 0x34);
+	out8(0x40, PIT_RELOAD & 0xff);
+	out8(0x40, PIT_RELOAD >> 8);
+}
+
+/*
+ * The ACPI timer goes by the PIT's clock. Read before and after the count it says how many ticks there must be at least
+ * and at most, to the clock. Between them the TSC is read, as a system does that waits.
+ */
+static bool ticks_are_right(u64 ticks, u32 since, u32 until, u32 before)
+{
+	u32 after = in32(PM_TIMER);
+
+	if (ticks >= (u32)(before - until) / PM_PER_TICK &&
+	    ticks <= (u32)(after - since) / PM_PER_TICK)
+		return true;
+	print("%lu ticks in %u to %u clocks\n", ticks, before - until, after - since);
+	return false;
+}
+
+static void check_ticks(void)
+{
+	u64 wanted = option_number("ticks", 40), wrong = 0, ticks = 0;
+	u32 since = in32(PM_TIMER), until, before;
+
+	start_timer();
+	until = in32(PM_TIMER);
+	asm volatile("sti");
+	while (ticks < wanted && wrong < 5) {
+		before = in32(PM_TIMER);
+		for (unsigned i = 0; i < 100; i++)
+			(void)rdtsc();
+		ticks = irq_count(IRQ_TIMER);
+		wrong += !ticks_are_right(ticks, since, until, before);
+	}
+	asm volatile("cli");
+	check(wrong == 0, "%lu ticks, none lost, none early", wanted);
+}
+
+void guest_main(void)
+{
+	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | X2APIC);
+	wrmsr(APIC_SVR, SVR_ENABLED);
+	check_task_priority();
+	check_ticks();
+}
