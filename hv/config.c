@@ -104,6 +104,12 @@ static int set_console(struct value *value, struct vm_config *out)
 	return number_in(value, VM_CONSOLE_MIN, 1ull << 30, &out->console);
 }
 
+static int set_kill_after(struct value *value, struct vm_config *out)
+{
+	value->why = "kill_after is a number of milliseconds, 1 to 86400000";
+	return number_in(value, 1, VM_KILL_AFTER_MAX, &out->kill_after);
+}
+
 static int set_type(struct value *value, struct vm_config *out)
 {
 	value->why = "type is multiboot, real or linux";
@@ -232,6 +238,7 @@ static const struct word {
 	{"devices", set_devices},
 	{"mergeable", set_mergeable},
 	{"merge_control", set_merge_control},
+	{"kill_after", set_kill_after},
 };
 
 static size_t word_length(const char *text)

@@ -21,6 +21,7 @@
 #include <arch/cpu.h>
 #include <hv/dirty.h>
 #include <hv/exits.h>
+#include <hv/lifetime.h>
 #include <hv/merging.h>
 #include <hv/run.h>
 #include <hv/sched.h>
@@ -134,7 +135,7 @@ static void idle(void)
 
 	if (merging_step(true))
 		return;
-	alarm = MIN(MIN(sched_alarm(), merging_alarm()), terminal_alarm());
+	alarm = MIN(MIN(sched_alarm(), merging_alarm()), MIN(terminal_alarm(), lifetime_alarm()));
 	if (alarm != LAPIC_NEVER)
 		arch_alarm(alarm);
 	arch_idle();
@@ -148,6 +149,7 @@ void run_cpu(void)
 		let_go_of_ended();
 		wake_sleepers();
 		terminal_poll();
+		lifetime_poll();
 		vcpu = sched_pick();
 		if (vcpu) {
 			run_vcpu(vcpu);

@@ -16,6 +16,7 @@
 #include <abi/machine.h>
 #include <hv/dirty.h>
 #include <hv/gva.h>
+#include <hv/lifetime.h>
 #include <hv/memory.h>
 #include <hv/merging.h>
 #include <hv/pc.h>
@@ -245,6 +246,7 @@ void vm_start(struct vm *vm)
 	log_info("%s: started, %llu KiB, %u vCPU", vm->config.name,
 		 (unsigned long long)(vm->config.memory >> 10), vm->config.vcpus);
 	merging_add(vm);
+	lifetime_start(vm);
 	sched_add(vm->vcpu[0]);
 }
 

@@ -14,14 +14,15 @@
 #include <lib/types.h>
 #include <mm/dirty_log.h>
 
-#define VM_NAME_MAX	24
-#define VM_ARG_MAX	256
-#define VM_VCPUS_MAX	16
-#define VM_DEVICES_MAX	64
-#define VM_MEMORY_MIN	(64ull << 10)
-#define VM_MEMORY_MAX	(1ull << 40)
-#define VM_CONSOLE_MIN	256ull
-#define VM_CONSOLE_SIZE (256ull << 10)
+#define VM_NAME_MAX	  24
+#define VM_ARG_MAX	  256
+#define VM_VCPUS_MAX	  16
+#define VM_DEVICES_MAX	  64
+#define VM_MEMORY_MIN	  (64ull << 10)
+#define VM_MEMORY_MAX	  (1ull << 40)
+#define VM_CONSOLE_MIN	  256ull
+#define VM_CONSOLE_SIZE	  (256ull << 10)
+#define VM_KILL_AFTER_MAX 86400000ull
 
 #define VM_MERGE_OWN 0x10000u
 
@@ -38,6 +39,7 @@ enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
  * devices	device models that look into its memory, each with a guest cache of its own; number 0 is the console
  * dirty_log	log which pages are written, from the start, by way of `dirty`
  * console	bytes its console may print before the rest is dropped
+ * kill_after	milliseconds after its start at which it is ended from outside; 0: never
  * module_of	a file for the VM of this name, not a VM; then only `arg` is valid beside it
  */
 struct vm_config {
@@ -54,6 +56,7 @@ struct vm_config {
 	unsigned devices;
 	u64 cpus;
 	u64 console;
+	u64 kill_after;
 	u32 merge_domain;
 	bool merge_marked;
 	bool merge_control;

@@ -42,15 +42,17 @@ static void a_name_alone_gets_the_defaults(void **state)
 static void every_word_is_taken(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("/boot/a.elf name=a-1 memory=0x200000 vcpus=2 cpu=0,2-3 type=real "
-			       "console=4K populate=yes devices=3 dirty=bits arg=x=1 name=b"),
-			 0);
+	assert_int_equal(
+		parse("/boot/a.elf name=a-1 memory=0x200000 vcpus=2 cpu=0,2-3 type=real "
+		      "console=4K kill_after=5 populate=yes devices=3 dirty=bits arg=x=1 name=b"),
+		0);
 	assert_string_equal(config.name, "a-1");
 	assert_int_equal(config.memory, 2 * MIB);
 	assert_int_equal(config.vcpus, 2);
 	assert_int_equal(config.cpus, 0xd);
 	assert_int_equal(config.type, VM_REAL);
 	assert_int_equal(config.console, 4096);
+	assert_int_equal(config.kill_after, 5);
 	assert_true(config.populate);
 	assert_int_equal(config.devices, 3);
 	assert_true(config.dirty_log);
@@ -110,6 +112,9 @@ static void a_wrong_value_is_named(void **state)
 		"dirty=yes",
 		"type=",
 		"console=255",
+		"kill_after=0",
+		"kill_after=86400001",
+		"kill_after=10s",
 		"console=2G",
 		"cpu=99999999999999999999",
 		"name=",

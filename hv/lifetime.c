@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lifetime.c: the clock behind kill_after=.
+ *
+ * Invariants:
+ * LIFETIME-1  no VM is stopped before its time, and each at the first look after it.
+ */
+#include <arch/cpu.h>
+#include <hv/lifetime.h>
+#include <hv/vm.h>
+
+#define NEVER ~0ull
+
+/* Of CPU 0: when the VMs were started, and when the next of them is due. */
+static u64 started, due = NEVER;
+
+static u64 end_of(const struct vm *vm)
+{
+	u64 after = vm->config.kill_after;
+
+	return after ? started + arch_ticks_per_second() / 1000 * after : NEVER;
+}
+
+void lifetime_start(const struct vm *vm)
+{
+	if (!started)
+		started = arch_ticks();
+	due = MIN(due, end_of(vm));
+}
+
+/* One that has ended by itself is told again, which vm_stop() ignores. */
+static void end_overdue(u64 now)
+{
+	struct vm *vm;
+
+	due = NEVER;
+	for (unsigned i = 0; (vm = vm_get(i)); i++) {
+		u64 end = end_of(vm);
+
+		if (end <= now)
+			vm_stop(vm, VM_END_KILLED, 0);
+		else
+			due = MIN(due, end);
+	}
+}
+
+void lifetime_poll(void)
+{
+	u64 now;
+
+	if (due == NEVER || arch_cpu_id() != 0)
+		return;
+	now = arch_ticks();
+	if (now >= due)
+		end_overdue(now);
+}
+
+u64 lifetime_alarm(void)
+{
+	return arch_cpu_id() == 0 ? due : NEVER;
+}
