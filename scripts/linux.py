@@ -7,15 +7,20 @@ provide(NAME) gives the file of a name, and makes it when it is not there yet:
     linux/amd64         the kernel of linux-image-amd64
     linux/memtest       memtest86+'s Linux-protocol image
     linux/JOB.initrd    an initial RAM disk with busybox-static that runs guest/linux/JOB.sh and powers off
+    linux/A+B.initrd    one that runs two jobs or more, one after the other
 
 The same inputs make the same RAM disk, to the byte.
 """
 import fcntl
+import functools
 import glob
 import gzip
 import os
+import re
 import shutil
+import stat
 import subprocess
+import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDER = os.path.join(ROOT, "build", "linux")
@@ -96,7 +101,7 @@ class Cpio:
     """An archive in the "newc" format that the kernel unpacks; all times are 0, all owners root."""
 
     def __init__(self):
-        self.data = b""
+        self.data = bytearray()
         self.inode = 0
 
     def add(self, name, mode, data=b"", device=(0, 0)):
@@ -110,7 +115,7 @@ class Cpio:
     def close(self):
         self.inode = -1
         self.add("TRAILER!!!", 0)
-        return self.data
+        return bytes(self.data)
 
 
 def read(path):
@@ -118,26 +123,96 @@ def read(path):
         return file.read()
 
 
-def initrd(job):
-    """The RAM disk of a job, as bytes."""
+def script(job):
+    return os.path.join(JOBS, f"{job}.sh")
+
+
+def package_files(job):
+    """What the job asks for in its lines "# with PACKAGE: PATTERN ...": (path in the package, where it is unpacked)."""
+    with open(script(job), encoding="utf-8") as text:
+        wanted = re.findall(r"^# with (\S+): (.*)$", text.read(), re.M)
+    for package, patterns in wanted:
+        where = unpack(package)
+        for pattern in patterns.split():
+            found = glob.glob(os.path.join(where, pattern))
+            if not found:
+                raise LinuxError(f"guest/linux/{job}.sh: {package} has nothing like {pattern}")
+            for path in found:
+                yield os.path.relpath(path, where), path
+
+
+def entries_below(name, path):
+    """(name, mode, data) of a file, or of a folder and all that is in it."""
+    if os.path.islink(path):
+        yield name, 0o120777, os.readlink(path).encode()
+    elif os.path.isdir(path):
+        yield name, 0o040755, b""
+        for inner in sorted(os.listdir(path)):
+            yield from entries_below(f"{name}/{inner}", os.path.join(path, inner))
+    else:
+        yield name, 0o100755 if os.access(path, os.X_OK) else 0o100644, read(path)
+
+
+def contents(jobs):
+    """The RAM disk of some jobs, as (name, mode, data); a folder may come more than once."""
     busybox = fetch("linux/busybox")
-    archive = Cpio()
-    for folder in ("bin", "dev", "etc", "proc", "root", "sys", "tmp"):
-        archive.add(folder, 0o040755)
-    archive.add("dev/console", 0o020600, device=(5, 1))
-    archive.add("bin/busybox", 0o100755, read(busybox))
+    for folder in ("bin", "dev", "etc", "jobs", "proc", "root", "sys", "tmp"):
+        yield folder, 0o040755, b""
+    yield "bin/busybox", 0o100755, read(busybox)
     for name in sorted(command([busybox, "--list"]).split()):
         if name != "busybox":
-            archive.add(f"bin/{name}", 0o120777, b"busybox")
-    archive.add("init", 0o100755, read(os.path.join(JOBS, "init")))
-    archive.add("job", 0o100644, read(os.path.join(JOBS, f"{job}.sh")))
+            yield f"bin/{name}", 0o120777, b"busybox"
+    yield "init", 0o100755, read(os.path.join(JOBS, "init"))
+    yield "job", 0o100644, "".join(f"sh /jobs/{job} || exit\n" for job in jobs).encode()
+    for job in jobs:
+        yield f"jobs/{job}", 0o100644, read(script(job))
+        for name, path in package_files(job):
+            parts = name.split("/")
+            for depth in range(1, len(parts)):
+                yield "/".join(parts[:depth]), 0o040755, b""
+            yield from entries_below(name, path)
+
+
+def initrd(jobs):
+    """The RAM disk of some jobs, as bytes."""
+    archive = Cpio()
+    archive.add("dev", 0o040755)
+    archive.add("dev/console", 0o020600, device=(5, 1))
+    made = {"dev"}
+    for name, mode, data in contents(jobs):
+        if name not in made:
+            archive.add(name, mode, data)
+        made.add(name)
     return gzip.compress(archive.close(), 6, mtime=0)
+
+
+def lay_out(entries, top):
+    """Writes the entries below a folder."""
+    for name, mode, data in entries:
+        path = os.path.join(top, name)
+        if stat.S_ISDIR(mode):
+            os.makedirs(path, exist_ok=True)
+        elif stat.S_ISLNK(mode):
+            os.symlink(data, path)
+        else:
+            with open(path, "wb") as file:
+                file.write(data)
+            os.chmod(path, stat.S_IMODE(mode))
+
+
+@functools.cache
+def run_here(jobs, **settings):
+    """What the jobs print when they run on this computer, with the RAM disk's programs and nothing else of it."""
+    with tempfile.TemporaryDirectory(prefix="samepage-job-") as top:
+        lay_out(contents(jobs), top)
+        environment = {**settings, "PATH": f"{top}/bin", "TOP": top, "TMP": f"{top}/tmp"}
+        return "".join(command([f"{top}/bin/busybox", "sh", f"{top}/jobs/{job}"], env=environment, cwd=top) for job in jobs)
 
 
 def make_initrd(name):
     """Made anew each time, which takes a moment, and written only when it is another one."""
     path = os.path.join(FOLDER, os.path.basename(name))
-    data = initrd(os.path.basename(name).removesuffix(".initrd"))
+    data = initrd(jobs_of(name))
     if not os.path.exists(path) or read(path) != data:
         with open(path + ".part", "wb") as file:
             file.write(data)
@@ -145,10 +220,15 @@ def make_initrd(name):
     return path
 
 
+def jobs_of(name):
+    """The jobs of linux/JOB+JOB.initrd."""
+    return os.path.basename(name).removesuffix(".initrd").split("+")
+
+
 def provides(name):
     """Whether provide() knows the name."""
-    job = os.path.basename(name).removesuffix(".initrd")
-    return name in FILES or (name == f"linux/{job}.initrd" and os.path.exists(os.path.join(JOBS, f"{job}.sh")))
+    jobs = jobs_of(name)
+    return name in FILES or (name == f"linux/{'+'.join(jobs)}.initrd" and all(os.path.exists(script(job)) for job in jobs))
 
 
 def provide(name):

@@ -25,7 +25,7 @@ ABORTED = "Bail out! ERROR:"
 # Bochs listens for a viewer; when no port of its fifty is free, it has not started at all.
 NO_PORT = "RFB could not bind any port"
 KEYS = {"name", "machines", "boot", "protocol", "build", "cpus", "guest_cpus", "memory", "icount", "cmdline", "modules", "expect", "anywhere", "forbid",
-        "allow", "exit", "twice", "timeout", "extra", "image", "variants"}
+        "allow", "exit", "twice", "timeout", "extra", "image", "reference", "variants"}
 
 
 def setup_of(row, name):
@@ -44,6 +44,19 @@ def setup_of(row, name):
     if name.startswith("bochs"):
         options.pop("icount", None)
     return machine.Setup(machine=name, build=where, modules=modules, **options)
+
+
+def reference(row):
+    """What the guests of the row's `reference` must print: the lines with sums that their jobs print on this computer."""
+    patterns = []
+    for guest in row.get("reference", []):
+        files = {words[0]: words[1:] for words in (module.split() for module in row["modules"])
+                 if f"name={guest}" in words or f"for={guest}" in words}
+        [jobs] = [linux.jobs_of(file) for file in files if file.endswith(".initrd")]
+        settings = dict(word.split("=", 1) for words in files.values() for word in words if word.startswith("seed="))
+        lines = [line for line in linux.run_here(tuple(jobs), **settings).splitlines() if " files, sum " in line]
+        patterns += [f"^{guest}\\| {re.escape(line)}$" for line in lines]
+    return patterns
 
 
 def find_in_order(lines, patterns):
@@ -104,6 +117,7 @@ def run_row(row, on):
     log = os.path.join(core.LOGS, f"{row['name']}@{on}.serial")
     if on == "qemu-kvm" and not machine.host_has_nested_kvm():
         return core.skipped(name, "this host offers neither VMX nor SVM to guests of KVM")
+    row = {**row, "anywhere": row.get("anywhere", []) + reference(row)}
     text, complaint = once(row, setup_of(row, on), log)
     if complaint:
         return core.failed(name, complaint)

@@ -7,8 +7,8 @@ import sys
 
 from runner import core
 
-KERNEL = "linux/cloud:name={name} memory=128M cpu={cpu} type=linux console=16M arg=console=ttyS0 quiet tsc=reliable"
-RUN = ["--machine", "qemu-tcg", "--cpus", "2", "--memory", "512", "--console", "1"]
+KERNEL = "linux/cloud:name={name} memory=128M type=linux console=16M arg=console=ttyS0 quiet tsc=reliable"
+RUN = ["--machine", "qemu-tcg", "--cpus", "3", "--memory", "512", "--console", "1"]
 
 # What appears (a regular expression), then what is typed.
 TALK = [
@@ -26,6 +26,20 @@ TALK = [
     (r"ended with ok", ""),
 ]
 
+# The guest that has the keyboard is killed while it waits for a login; the other one is still there.
+KILL_TALK = [
+    (r"two\| .*guest login: ", "\x1d2"),
+    (r"terminal: of two now", "\x1dk"),
+    (r"two: ended by the user", "\x1d1"),
+    (r"terminal: of one now", "\r"),
+    (r"guest login: ", "root\r"),
+    (r"# ", "echo sum $((6 * 7)); exit\r"),
+    (r"sum 42\r", ""),
+    (r"one: shut down, status 0", ""),
+    (r"summary: vm two: ended by the user", ""),
+    (r"summary: frames: \d+ free, as before", ""),
+    (r"ended with ok", ""),
+]
 
 # Its display is a screen of text on the serial line. The bit fade test waits for 160 seconds of the guest's time.
 MEMTEST = "linux/memtest:name=mt memory=6M merge=1 type=linux console=64M arg=console=ttyS0,115200"
@@ -62,10 +76,10 @@ def talk(name, options, guests, script, timeout):
     return core.passed(name) if child.exitstatus == 0 else core.failed(name, f"status {child.exitstatus}")
 
 
-def login():
-    guests = [module for number, guest in enumerate(["one", "two"])
-              for module in (KERNEL.format(name=guest, cpu=number), f"linux/login.initrd:for={guest}")]
-    return talk("terminal/login", RUN, guests, TALK, 240)
+def of_two(name, script):
+    guests = [module for guest in ["one", "two"]
+              for module in (KERNEL.format(name=guest), f"linux/login.initrd:for={guest}")]
+    return talk(name, RUN, guests, script, 240)
 
 
 def memtest():
@@ -74,4 +88,6 @@ def memtest():
 
 
 def tests():
-    return [core.Test("terminal/login", login, ("default",)), core.Test("terminal/memtest", memtest, ("default",))]
+    return [core.Test("terminal/login", lambda: of_two("terminal/login", TALK), ("default",)),
+            core.Test("terminal/kill", lambda: of_two("terminal/kill", KILL_TALK), ("default",)),
+            core.Test("terminal/memtest", memtest, ("default",))]
