@@ -67,11 +67,21 @@ void *memset(void *to, int value, size_t len)
 	return to;
 }
 
+static inline bool same_four(const word_t *a, const word_t *b)
+{
+	return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]));
+}
+
 /* Words that agree are skipped; the bytes of the first that does not, or the tail, decide. */
 int memcmp(const void *a, const void *b, size_t len)
 {
 	const u8 *x = a, *y = b;
 
+	while (len >= 4 * sizeof(word_t) && same_four((const word_t *)x, (const word_t *)y)) {
+		len -= 4 * sizeof(word_t);
+		x += 4 * sizeof(word_t);
+		y += 4 * sizeof(word_t);
+	}
 	for (; len >= sizeof(word_t) && *(const word_t *)x == *(const word_t *)y;
 	     len -= sizeof(word_t)) {
 		x += sizeof(word_t);

@@ -4,6 +4,8 @@
  */
 #include <arch/addr.h>
 #define XXH_INLINE_ALL
+#define XXH_FORCE_MEMORY_ACCESS \
+	1 /* a load; by default a call of memcpy, which a freestanding compiler does not inline */
 #define XXH_NO_STREAM
 #include <xxhash.h>
 #include "hash.h"
