@@ -141,8 +141,17 @@ static s64 total_exits(const struct vcpu *vcpu)
 	return (s64)sum;
 }
 
+static s64 total_flushes(const struct vm *vm)
+{
+	struct stage2_stats stats;
+
+	stage2_stats(vm->stage2, &stats);
+	return (s64)stats.flushes;
+}
+
 static s64 call_statistic(struct vcpu *vcpu)
 {
+	struct notifier *notifier = addrspace_notifier(vcpu->vm->memory);
 	struct vcpu *target = vcpu_named(vcpu, hypercall_argument(vcpu, 1));
 
 	if (hypercall_argument(vcpu, 0) >= HYPERCALL_STATISTICS)
@@ -160,6 +169,14 @@ static s64 call_statistic(struct vcpu *vcpu)
 		return target->cpu;
 	case HYPERCALL_STATISTIC_TURNS:
 		return (s64)sched_turns(target->cpu);
+	case HYPERCALL_STATISTIC_FLUSHES:
+		return total_flushes(vcpu->vm);
+	case HYPERCALL_STATISTIC_CALLBACKS:
+		return (s64)notifier_callbacks(notifier);
+	case HYPERCALL_STATISTIC_MERGES:
+		return (s64)notifier_events(notifier, EVENT_MERGE);
+	case HYPERCALL_STATISTIC_BREAKS:
+		return (s64)notifier_events(notifier, EVENT_COW_BREAK);
 	case HYPERCALL_STATISTICS:
 		break;
 	}
@@ -186,6 +203,7 @@ static const call_handler calls[HYPERCALLS] = {
 	[HYPERCALL_MERGE] = call_merge,
 	[HYPERCALL_MERGE_STATS] = call_merge_stats,
 	[HYPERCALL_MERGE_ENGINE] = call_merge_engine,
+	[HYPERCALL_MERGE_SCAN] = call_merge_scan,
 };
 
 static s64 dispatch(struct vcpu *vcpu)

@@ -5,12 +5,15 @@
  * Why MERGE comes back after 512 pages at most: breaking what is shared copies a page each, so a range may take long, and
  * between two calls the guest takes interrupts and the vCPU its end of turn.
  */
+#include <hv/dirty.h>
 #include <hv/merging.h>
 #include <lib/error.h>
 #include <lib/string.h>
 #include <mm/guest_cache.h>
 #include <mm/merge.h>
 #include "hypercall_private.h"
+
+#define SCAN_MAX 4096
 
 static const struct merge_engine *const engines[] = {
 	[HYPERCALL_ENGINE_TREE] = &merge_engine_tree,
@@ -106,4 +109,16 @@ s64 call_merge_engine(struct vcpu *vcpu)
 	if (!domain || !vcpu->vm->config.merge_control)
 		return HYPERCALL_ERROR_PERMISSION;
 	return hypercall_error(merge_switch(domain, engines[engine]));
+}
+
+s64 call_merge_scan(struct vcpu *vcpu)
+{
+	u64 pages = hypercall_argument(vcpu, 0);
+
+	if (!pages || pages > SCAN_MAX)
+		return HYPERCALL_ERROR_INVALID;
+	if (!vcpu->vm->config.merge_domain || !merge_is_active())
+		return HYPERCALL_ERROR_PERMISSION;
+	dirty_drain(vcpu);
+	return (s64)merge_scan(pages);
 }

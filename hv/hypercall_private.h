@@ -43,5 +43,6 @@ s64 call_dirty(struct vcpu *vcpu);
 s64 call_merge(struct vcpu *vcpu);
 s64 call_merge_stats(struct vcpu *vcpu);
 s64 call_merge_engine(struct vcpu *vcpu);
+s64 call_merge_scan(struct vcpu *vcpu);
 
 #endif

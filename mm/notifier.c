@@ -224,3 +224,34 @@ int notifier_set_policy(struct notifier *notifier, const struct notifier_policy 
 	spin_unlock(&notifier->lock);
 	return 0;
 }
+
+static int add_calls(struct subscription *sub, void *argument)
+{
+	u64 *sum = argument;
+
+	for (unsigned event = 0; event < EVENTS; event++)
+		*sum += 2 * ck_pr_load_64(&sub->counters[event].starts) +
+			ck_pr_load_64(&sub->counters[event].changes);
+	return 0;
+}
+
+u64 notifier_callbacks(struct notifier *notifier)
+{
+	const struct gfn_range all = {{0}, {~0ull}};
+	u64 sum = 0;
+
+	spin_lock(&notifier->lock);
+	if (notifier->view)
+		view_visit(&notifier->view->all, all, add_calls, &sum);
+	spin_unlock(&notifier->lock);
+	return sum;
+}
+
+u64 notifier_events(const struct notifier *notifier, enum notify_event event)
+{
+	u64 sum = ck_pr_load_64(&notifier->unwanted[event]);
+
+	for (unsigned policy = 0; policy < NOTIFIER_POLICIES; policy++)
+		sum += ck_pr_load_64(&notifier->counters[policy][event].notifications);
+	return sum;
+}

@@ -43,6 +43,9 @@ enum hypercall {
 		17, /* (address, bytes) -> bytes of struct hypercall_merge_stats, as it is here */
 	HYPERCALL_MERGE_ENGINE =
 		18, /* (enum hypercall_engine) -> 0: how its domain looks pages up from now on */
+	HYPERCALL_MERGE_SCAN =
+		19, /* (pages <= 4096) -> pages: the scanner looks at so many of all that are mergeable, here and
+				       now */
 	HYPERCALLS
 };
 
@@ -62,6 +65,9 @@ enum hypercall_error {
  * guest does not see but can count. SHARE: INVALID if the
  * pages differ, BUSY if one is shared already, not backed, or was written meanwhile. DIRTY, where the CPU lists writes
  * (dirty=pml): those of another vCPU are in the answer once its turn has ended.
+ *
+ * MERGE_SCAN makes passes happen when a measurement wants them, and none else when merge_ms is long; a call goes on where the
+ * last ended, in chunks of 512 pages. PERMISSION: the VM is not merged itself.
  */
 enum hypercall_access { HYPERCALL_ACCESS_READ = 1, HYPERCALL_ACCESS_WRITE = 3 };
 
@@ -110,11 +116,15 @@ struct hypercall_merge_stats {
 
 /* HYPERCALL_STATISTIC. `index` is a vCPU where the text says so, else 0. */
 enum hypercall_statistic {
-	HYPERCALL_STATISTIC_EXITS,  /* exits of vCPU `index`, all reasons */
-	HYPERCALL_STATISTIC_FAULTS, /* second-level faults of vCPU `index` */
-	HYPERCALL_STATISTIC_SLICES, /* times vCPU `index` was given a CPU */
-	HYPERCALL_STATISTIC_CPU,    /* the machine's CPU that vCPU `index` runs on */
-	HYPERCALL_STATISTIC_TURNS,  /* times that CPU was given to any vCPU */
+	HYPERCALL_STATISTIC_EXITS,     /* exits of vCPU `index`, all reasons */
+	HYPERCALL_STATISTIC_FAULTS,    /* second-level faults of vCPU `index` */
+	HYPERCALL_STATISTIC_SLICES,    /* times vCPU `index` was given a CPU */
+	HYPERCALL_STATISTIC_CPU,       /* the machine's CPU that vCPU `index` runs on */
+	HYPERCALL_STATISTIC_TURNS,     /* times that CPU was given to any vCPU */
+	HYPERCALL_STATISTIC_FLUSHES,   /* times this VM's second-level translations were flushed */
+	HYPERCALL_STATISTIC_CALLBACKS, /* calls of subscribers to its memory: start, end, change */
+	HYPERCALL_STATISTIC_MERGES, /* its pages that were given another frame of the same content */
+	HYPERCALL_STATISTIC_BREAKS, /* its pages that were given a copy of a shared frame */
 	HYPERCALL_STATISTICS
 };
 

@@ -198,6 +198,11 @@ int notifier_unsubscribe(struct notifier *notifier, struct subscription *sub) __
 int notifier_set_policy(struct notifier *notifier,
 			const struct notifier_policy *policy) __must_check;
 
+/* Calls of start, end and change so far, of those who are subscribed now. Takes LOCK_NOTIFIER. */
+u64 notifier_callbacks(struct notifier *notifier);
+/* Operations of this kind so far, under whichever policy, told or not. No lock. */
+u64 notifier_events(const struct notifier *notifier, enum notify_event event);
+
 const char *notify_event_name(enum notify_event event);
 
 #endif

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * workload.c: memory with a known share of duplicates, and what it costs a guest when they are merged and come apart.
+ *
+ *     pages=N (1024)     pages of the workload, 1 to what the VM has above 4 MiB
+ *     share=P (50)       percent of them, evenly spread, whose content others have too ...
+ *     contents=K (64)    ... one of so many contents in turn, at least 1; all others are alone
+ *     writes=W (10)      percent of the pages written in each round, 0 to 100
+ *     rounds=R (2)       times: write at random places, a pass, check every page
+ *     seed=S (1)
+ *
+ * The scanner looks when it is asked to (HYPERCALL_MERGE_SCAN), so that with merge_ms=60000 a run is the same twice. After
+ * each step every word of every page is checked: what is read is what was written last, merged or not.
+ *
+ *     step      what happens                          what is told
+ *     look      pages were written; a pass            faults of reading all pages after it
+ *     merge     a pass that merges                    faults of reading all, which a merge took away
+ *     rescan    a pass in which nobody wrote          likewise
+ *     break     every second merged page is written   faults of writing, and of reading them again
+ */
+#include <guest.h>
+
+#define PAGE	   4096ul
+#define WORDS	   (PAGE / sizeof(u64))
+#define FIRST	   (4ul << 20)
+#define PAGES_MAX  65536u
+#define SCAN_MAX   4096ul
+#define BREAK_STEP 2
+
+static u64 pages, share, contents, writes, rounds, seed;
+static u32 content[PAGES_MAX] __attribute__((aligned(4096))); /* of each page by now */
+static u32 next_content;
+static u64 mergeable; /* pages of the VM: what a pass is long */
+static u64 wrong;
+
+static u64 mix(u64 x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	return x ^ x >> 31;
+}
+
+static u64 *page(u64 i)
+{
+	return (u64 *)(FIRST + i * PAGE);
+}
+
+static bool is_shared(u64 i)
+{
+	return (i + 1) * share / 100 != i * share / 100;
+}
+
+/* A content's words: all different, and from the first one on different from another content's. */
+static u64 first_word(u64 what)
+{
+	return mix(seed * 0x9e3779b97f4a7c15 + what);
+}
+
+static void fill(u64 i, u64 what)
+{
+	u64 word = first_word(what), *to = page(i);
+
+	content[i] = (u32)what;
+	for (unsigned at = 0; at < WORDS; at++)
+		to[at] = word + at;
+}
+
+static void verify(u64 i)
+{
+	u64 word = first_word(content[i]), sum = 0;
+	const volatile u64 *from = page(i);
+
+	for (unsigned at = 0; at < WORDS; at++)
+		sum |= from[at] ^ (word + at);
+	wrong += sum != 0;
+}
+
+static u64 statistic(u64 which)
+{
+	return (u64)hypercall(HYPERCALL_STATISTIC, which, 0, 0, 0);
+}
+
+/* --- Counting --------------------------------------------------------------------------------------------------------- */
+
+struct counts {
+	u64 faults, flushes, callbacks, merges, breaks, ticks;
+};
+
+static struct counts now(void)
+{
+	return (struct counts){
+		statistic(HYPERCALL_STATISTIC_FAULTS),	  statistic(HYPERCALL_STATISTIC_FLUSHES),
+		statistic(HYPERCALL_STATISTIC_CALLBACKS), statistic(HYPERCALL_STATISTIC_MERGES),
+		statistic(HYPERCALL_STATISTIC_BREAKS),	  rdtsc(),
+	};
+}
+
+static struct counts since(struct counts before)
+{
+	struct counts c = now();
+
+	return (struct counts){c.faults - before.faults,       c.flushes - before.flushes,
+			       c.callbacks - before.callbacks, c.merges - before.merges,
+			       c.breaks - before.breaks,       c.ticks - before.ticks};
+}
+
+static void tell(const char *step, const char *what, u64 value, const char *unit)
+{
+	print("bench: %s_%s %lu %s\n", step, what, value, unit);
+}
+
+static void tell_counts(const char *step, struct counts c)
+{
+	tell(step, "flushes", c.flushes, "flushes");
+	tell(step, "callbacks", c.callbacks, "calls");
+}
+
+/* --- Steps ------------------------------------------------------------------------------------------------------------ */
+
+/* One whole pass; the instructions of each page, the calls themselves included. */
+static u64 pass(void)
+{
+	u64 start = rdtsc();
+
+	for (u64 left = mergeable; left;) {
+		s64 done =
+			hypercall(HYPERCALL_MERGE_SCAN, left < SCAN_MAX ? left : SCAN_MAX, 0, 0, 0);
+
+		if (done <= 0) {
+			check(false, "a pass: %ld with %lu pages left", done, left);
+			return 0;
+		}
+		left -= (u64)done < left ? (u64)done : left;
+	}
+	return rdtsc() - start;
+}
+
+/* What the guest itself needs for reading its pages faults before it counts. */
+static void touch_own(void)
+{
+	for (u64 i = 0; i < pages; i += PAGE / sizeof(content[0]))
+		(void)*(volatile u32 *)&content[i];
+	verify(0);
+	(void)statistic(HYPERCALL_STATISTIC_FAULTS);
+}
+
+/* Of all pages but the first, which shows that it is there. */
+static u64 faults_of_reading(void)
+{
+	u64 before;
+
+	touch_own();
+	before = statistic(HYPERCALL_STATISTIC_FAULTS);
+	for (u64 i = 1; i < pages; i++)
+		verify(i);
+	return statistic(HYPERCALL_STATISTIC_FAULTS) - before;
+}
+
+static void look(void)
+{
+	u64 ticks = pass();
+
+	tell("look", "instructions", ticks / pages, "instructions");
+	tell("look", "faults", faults_of_reading(), "faults");
+}
+
+static void merge(void)
+{
+	struct counts before = now(), did;
+	u64 ticks = pass();
+
+	did = since(before);
+	tell("merge", "instructions", ticks / pages, "instructions");
+	tell("merge", "merges", did.merges, "pages");
+	tell_counts("merge", did);
+	tell("merge", "faults", faults_of_reading(), "faults");
+}
+
+static void rescan(void)
+{
+	struct counts before = now(), did;
+	u64 ticks = pass();
+
+	did = since(before);
+	tell("rescan", "instructions", ticks / pages, "instructions");
+	tell_counts("rescan", did);
+	tell("rescan", "faults", faults_of_reading(), "faults");
+}
+
+/* Every BREAK_STEP-th page that has a twin: one word changes. */
+static u64 write_shared(void)
+{
+	u64 done = 0;
+
+	for (u64 i = 1, twins = 0; i < pages; i++) {
+		if (!is_shared(i) || twins++ % BREAK_STEP)
+			continue;
+		*(volatile u64 *)page(i) = first_word(next_content);
+		done++;
+	}
+	return done;
+}
+
+static void read_shared(void)
+{
+	for (u64 i = 1, twins = 0; i < pages; i++) {
+		if (is_shared(i) && twins++ % BREAK_STEP == 0)
+			(void)*(volatile u64 *)page(i);
+	}
+}
+
+/* The rest of each page, so that it is what verify() expects. */
+static void finish_shared(void)
+{
+	for (u64 i = 1, twins = 0; i < pages; i++) {
+		if (is_shared(i) && twins++ % BREAK_STEP == 0)
+			fill(i, next_content);
+	}
+	next_content++;
+}
+
+static void break_up(void)
+{
+	struct counts before, did;
+	u64 written;
+
+	touch_own();
+	before = now();
+	written = write_shared();
+	did = since(before);
+	tell("break", "writes", written, "pages");
+	tell("break", "breaks", did.breaks, "pages");
+	tell("break", "faults", did.faults, "faults");
+	tell("break", "instructions", written ? did.ticks / written : 0, "instructions");
+	tell_counts("break", did);
+	before = now();
+	read_shared();
+	tell("break", "refaults", since(before).faults, "faults");
+	finish_shared();
+}
+
+static void random_writes(u64 round)
+{
+	for (u64 n = 0; n < pages * writes / 100; n++) {
+		u64 chance = mix(seed + (round << 32) + n), i = chance % pages;
+
+		fill(i, chance >> 40 & 1 ? chance >> 41 & 1 : next_content++);
+	}
+}
+
+/* --- The command line ------------------------------------------------------------------------------------------------- */
+
+static bool read_options(void)
+{
+	u64 end = 0x100000 + ((u64)guest_info->mem_upper << 10), most = (end - FIRST) / PAGE;
+
+	most = end < FIRST ? 0 : most < PAGES_MAX ? most : PAGES_MAX;
+	mergeable = (end >> 12) - ((MACHINE_HOLE_END - MACHINE_HOLE_START) >> 12);
+	pages = option_number("pages", 1024);
+	share = option_number("share", 50);
+	contents = option_number("contents", 64);
+	writes = option_number("writes", 10);
+	rounds = option_number("rounds", 2);
+	seed = option_number("seed", 1);
+	return check(pages >= 1 && pages <= most, "pages=%lu is 1 to %lu", pages, most) &&
+	       check(share <= 100, "share=%lu is 0 to 100", share) &&
+	       check(contents >= 1, "contents=%lu is at least 1", contents) &&
+	       check(writes <= 100, "writes=%lu is 0 to 100", writes);
+}
+
+static void check_scan(void)
+{
+	check(hypercall(HYPERCALL_MERGE_SCAN, 0, 0, 0, 0) == HYPERCALL_ERROR_INVALID &&
+		      hypercall(HYPERCALL_MERGE_SCAN, SCAN_MAX + 1, 0, 0, 0) ==
+			      HYPERCALL_ERROR_INVALID,
+	      "1 to %lu pages are scanned at once", SCAN_MAX);
+}
+
+static void start(void)
+{
+	u64 twins = 0;
+
+	next_content = (u32)(contents + pages);
+	for (u64 i = 0; i < pages; i++)
+		fill(i, is_shared(i) ? twins++ % contents : contents + i);
+	print("%lu pages, %lu of them with one of %lu contents, seed %lu\n", pages, twins, contents,
+	      seed);
+}
+
+void guest_main(void)
+{
+	if (!read_options())
+		return;
+	check_scan();
+	start();
+	look();
+	merge();
+	rescan();
+	break_up();
+	for (u64 round = 0; round < rounds; round++) {
+		random_writes(round);
+		pass();
+		(void)faults_of_reading();
+	}
+	check(wrong == 0, "every page read as it was written, each time: %lu did not", wrong);
+}
