@@ -95,7 +95,7 @@ static void start_timer(void)
 
 /*
  * The ACPI timer goes by the PIT's clock. Read before and after the count it says how many ticks there must be at least
- * and at most, to the clock. Between them the TSC is read, as a system does that waits.
+ * and at most, to the clock.
  */
 static bool ticks_are_right(u64 ticks, u32 since, u32 until, u32 before)
 {

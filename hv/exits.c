@@ -181,9 +181,33 @@ static enum exit_verdict exit_hlt(struct vcpu *vcpu, const struct hv_exit *exit)
 	return EXIT_RESCHEDULE;
 }
 
+/* What is due by `now` is told before the guest's next instruction. */
+static bool look_at_timers(struct vcpu *vcpu, u64 now)
+{
+	if (vcpu_alarm(vcpu) > now)
+		return false;
+	vcpu_recheck(vcpu);
+	return true;
+}
+
 /*
- * No time is read at which a timer of the vCPU was due that it has not been told of: the timer first, then this
- * instruction again (pc_pit.c).
+ * It waits. For another vCPU, and then it gives way; or, where PAUSE was asked for (TICK-5), for ticks: then its next
+ * RDTSC exits, too, if it would take an interrupt.
+ */
+static enum exit_verdict exit_pause(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	virt->skip_insn(&vcpu->arch, exit);
+	if (!(vcpu->traps & TRAP_PAUSE))
+		return EXIT_RESCHEDULE;
+	if (virt->can_inject(&vcpu->arch, GUEST_EVENT_IRQ))
+		vcpu_trap(vcpu, TRAP_PAUSE | TRAP_TSC);
+	(void)look_at_timers(vcpu, arch_ticks());
+	return EXIT_RESUME;
+}
+
+/*
+ * Timers that are due first, then this instruction again: so no time is read at which one was due and not told. A
+ * handler that came between keeps the trap for whom it interrupted.
  */
 static enum exit_verdict exit_tsc(struct vcpu *vcpu, const struct hv_exit *exit)
 {
@@ -191,19 +215,13 @@ static enum exit_verdict exit_tsc(struct vcpu *vcpu, const struct hv_exit *exit)
 	u64 now = arch_ticks(), value = now + vcpu->arch.tsc_offset;
 
 	(void)exit;
-	if (vcpu_alarm(vcpu) <= now) {
-		vcpu_recheck(vcpu);
+	if (look_at_timers(vcpu, now))
 		return EXIT_RESUME;
-	}
+	if (virt->can_inject(&vcpu->arch, GUEST_EVENT_IRQ))
+		vcpu_trap(vcpu, vcpu->traps & ~TRAP_TSC);
 	gpr[GPR_RAX] = (u32)value;
 	gpr[GPR_RDX] = value >> 32;
 	return EXIT_NEXT_INSN;
-}
-
-static enum exit_verdict exit_pause(struct vcpu *vcpu, const struct hv_exit *exit)
-{
-	virt->skip_insn(&vcpu->arch, exit);
-	return EXIT_RESCHEDULE;
 }
 
 /*

@@ -18,9 +18,11 @@
  *	   lost in a request that is already there.
  * TICK-3  a rise while the line is masked everywhere is not owed: the PIC keeps one, the I/O APIC none, as on a board.
  * TICK-4  programming channel 0 forgets what is owed: its ticks have another length from then on.
- * TICK-5  where the hardware's timer may be late (virt.h, trap_tsc) the guest's RDTSC exits while it takes ticks, and no
- *	   time is read before the ticks that were due by then are told. With interrupts on they are also taken, each
- *	   after the other; so Linux's check cannot fail, however the machine below schedules us.
+ * TICK-5  where the hardware's timer may be late (virt.h, trap) the guest's PAUSE exits while it takes ticks by the I/O
+ *	   APIC, and with interrupts on so does the RDTSC that follows; no time is read there before the ticks that
+ *	   were due by then are told and taken, each after the other. So the wait in Linux's check of the I/O APIC
+ *	   (PAUSE, RDTSC, compare) cannot end with too few, however the machine below schedules us. Any other RDTSC
+ *	   stays quick: a system that calibrates its TSC wants it so.
  *
  * Only the PIT is dealt with so. A local APIC's periodic timer is the tick of a scheduler, which would charge a task
  * with time it did not have; systems take the time of day from a counter then. So its missed interrupts are one
@@ -101,7 +103,8 @@ static void set_alarm(struct pc *pc, u64 now)
 {
 	u64 rise = pit_next_rise(&pc->pit, now);
 	u64 due = rise == PIT_NEVER ? LAPIC_NEVER : pc_tick_at(pc, rise, PIT_HZ);
-	bool counts = pit_is_periodic(&pc->pit) && somebody_listens(pc);
+	struct lapic_ipi message;
+	bool counts = pit_is_periodic(&pc->pit) && ioapic_listens(pc, &message);
 
 	spin_assert_held(&pc->lock);
 	if (due == pc->pit_due && counts == pc->pit_counts)

@@ -123,16 +123,21 @@ static void deliver_nmi(struct vcpu *vcpu)
 	virt->inject(&vcpu->arch, &(struct guest_event){.type = GUEST_EVENT_NMI, .vector = 2});
 }
 
+void vcpu_trap(struct vcpu *vcpu, unsigned traps)
+{
+	if (!virt->trap || traps == vcpu->traps)
+		return;
+	vcpu->traps = traps;
+	virt->trap(&vcpu->arch, traps);
+}
+
 static void run_timers(struct vcpu *vcpu)
 {
-	bool trap;
-
 	pc_run_timers(vcpu);
-	trap = virt->trap_tsc && pc_ticks_count(vcpu);
-	if (trap == vcpu->traps_tsc)
-		return;
-	vcpu->traps_tsc = trap;
-	virt->trap_tsc(&vcpu->arch, trap);
+	if (pc_ticks_count(vcpu))
+		vcpu_trap(vcpu, vcpu->traps | TRAP_PAUSE);
+	else
+		vcpu_trap(vcpu, 0);
 }
 
 void vcpu_deliver_irqs(struct vcpu *vcpu)

@@ -23,7 +23,7 @@ enum hv_exit_reason {
 	HV_EXIT_STAGE2_BROKEN, /* .stage2: EPT misconfiguration or reserved bit in an NPT entry: our own bug */
 	HV_EXIT_HLT,
 	HV_EXIT_PAUSE,
-	HV_EXIT_TSC, /* RDTSC, while trap_tsc() asks for it */
+	HV_EXIT_TSC, /* RDTSC, while trap() asks for it */
 	HV_EXIT_CR,  /* .cr: a MOV to a CR bit that hv owns, CLTS, LMSW */
 	HV_EXIT_XSETBV,
 	HV_EXIT_CACHE,	   /* INVD or WBINVD */

@@ -120,6 +120,8 @@ struct msr_passthrough {
 
 #define NO_DEADLINE (~0ull)
 
+enum virt_trap { TRAP_PAUSE = 1, TRAP_TSC = 2 };
+
 struct virt_ops {
 	const char *name;    /* "vmx", "svm" */
 	const char *feature; /* what was looked for: "VMX with EPT (CPUID.1:ECX.5)" */
@@ -171,11 +173,12 @@ struct virt_ops {
 	void (*set_irq_window)(struct arch_vcpu *vcpu, bool wanted);
 	void (*set_nmi_window)(struct arch_vcpu *vcpu, bool wanted);
 	/*
-	 * RDTSC exits as HV_EXIT_TSC, so that hv can keep what the guest reads behind a deadline
-	 * that has not ended the run yet. NULL where a deadline is never late by the guest's own
-	 * clock (VMX: its timer counts down in the guest, and needs no interrupt).
+	 * Instructions that exit from now on: bits of enum virt_trap, for a guest that waits and
+	 * must not read a time behind a deadline that has not ended the run yet. NULL where a
+	 * deadline is never late by the guest's own clock (VMX: its timer counts down in the guest,
+	 * and needs no interrupt).
 	 */
-	void (*trap_tsc)(struct arch_vcpu *vcpu, bool wanted);
+	void (*trap)(struct arch_vcpu *vcpu, unsigned traps);
 	/*
 	 * Fills in what run() could not know without reading guest code: hv calls it before it
 	 * looks at .cr or at a string .pio. NULL where the hardware always tells.

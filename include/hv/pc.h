@@ -45,7 +45,7 @@ struct pc {
 	struct ioapic ioapic;
 	u64 pit_due;	 /* [a] tick of the PIT's next rise, LAPIC_NEVER for none */
 	u64 pit_seen;	 /* the PIT's clock up to which its rises are counted */
-	bool pit_counts; /* [a] it is periodic, and somebody listens */
+	bool pit_counts; /* [a] it is periodic, and the I/O APIC listens */
 	u64 pit_owed;	 /* [a] rises that were counted and not yet told (pc_pit.c) */
 	u32 tell;	 /* vCPUs to be told when the lock is released, a bit each */
 	u32 pm_timer;	 /* as latched by the read of its first byte */
@@ -73,7 +73,7 @@ u8 pc_irq_take(struct vcpu *vcpu);
 u64 pc_alarm(const struct vcpu *vcpu);
 void pc_run_timers(struct vcpu *vcpu);
 
-/* Owner. Does the vCPU take periodic interrupts of the PIT, which its system may hold against the TSC? */
+/* Owner. Does the vCPU take periodic interrupts of the PIT by the I/O APIC, which its system may hold against the TSC? */
 bool pc_ticks_count(const struct vcpu *vcpu);
 
 /* Owner, loaded. MSRs of the local APIC; false means #GP. */

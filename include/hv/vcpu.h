@@ -53,6 +53,9 @@ void vcpu_raise_ud(struct vcpu *vcpu);
 void vcpu_raise_gp(struct vcpu *vcpu);
 void vcpu_raise(struct vcpu *vcpu, u8 vector, bool has_error_code, u32 error_code, u64 address);
 
+/* Owner, loaded. Bits of enum virt_trap: what exits from now on, where the back end can do that. */
+void vcpu_trap(struct vcpu *vcpu, unsigned traps);
+
 /* Owner, loaded. Gives the guest a waiting interrupt, or asks for the window to do so. */
 void vcpu_deliver_irqs(struct vcpu *vcpu);
 

@@ -53,7 +53,7 @@ struct vcpu {
 	u32 state;			     /* [a] enum vcpu_state; READY <-> HALTED under [v] */
 	u64 pending_irqs[VCPU_VECTORS / 64]; /* [a] without a board */
 	struct lapic lapic;		     /* with one: [o], but what lapic.h says */
-	bool traps_tsc;			     /* [o] RDTSC exits */
+	unsigned traps;			     /* [o] enum virt_trap */
 	bool nmi_pending;		     /* [a] */
 	bool init_pending;		     /* [a] INIT was signalled, not yet carried out */
 	bool waits_for_sipi;		     /* [o] after an INIT */

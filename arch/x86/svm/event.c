@@ -26,6 +26,7 @@
 #define IRET_INTERCEPT	(1u << 20) /* in misc 1 */
 #define VINTR_INTERCEPT (1u << 4)
 #define RDTSC_INTERCEPT (1u << 14)
+#define PAUSE_INTERCEPT (1u << 23)
 #define VMRUN_INTERCEPT (1u << 0) /* in misc 2 */
 
 #define DR6_BS BIT(14)
@@ -159,11 +160,16 @@ void svm_event_requeue(struct svm_vcpu *svm)
 
 /*
  * The time slice ends by an interrupt of the local APIC. QEMU's TCG raises it in a thread of its own, which may be late
- * by any time while the guest runs and its TSC goes on.
+ * by any time while the guest runs and its TSC goes on. A CPU with a pause filter is none of that; there PAUSE exits as
+ * the filter says.
  */
-void svm_trap_tsc(struct arch_vcpu *vcpu, bool wanted)
+void svm_trap(struct arch_vcpu *vcpu, unsigned traps)
 {
-	svm_intercept(svm_of(vcpu), RDTSC_INTERCEPT, wanted);
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	svm_intercept(svm, RDTSC_INTERCEPT, traps & TRAP_TSC);
+	if (!(svm_features & SVM_FEATURE_PAUSE_FILTER))
+		svm_intercept(svm, PAUSE_INTERCEPT, traps & TRAP_PAUSE);
 }
 
 /* A virtual interrupt that is never delivered: its intercept says that the guest could take one. */

@@ -168,7 +168,7 @@ bool svm_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type);
 void svm_inject(struct arch_vcpu *vcpu, const struct guest_event *event);
 void svm_set_irq_window(struct arch_vcpu *vcpu, bool wanted);
 void svm_set_nmi_window(struct arch_vcpu *vcpu, bool wanted);
-void svm_trap_tsc(struct arch_vcpu *vcpu, bool wanted);
+void svm_trap(struct arch_vcpu *vcpu, unsigned traps);
 /* What goes into event_inj when `new` shall be delivered while `old` is queued; 0: shutdown. */
 u64 svm_event_combine(u64 old, u64 new);
 /* The exit interrupted the delivery of an event: queue it again unless its instruction will. */
