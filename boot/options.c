@@ -31,6 +31,7 @@ static struct option {
 	{.name = "merge_secure", .kind = OPTION_TEXT, .text = "no"},
 	{.name = "merge_cap", .kind = OPTION_NUMBER, .min = 2, .max = 1u << 30, .number = 256},
 	{.name = "merge_ms", .kind = OPTION_NUMBER, .min = 1, .max = 60000, .number = 20},
+	{.name = "reclaim", .kind = OPTION_TEXT, .text = "yes"},
 	{.name = "selftest", .kind = OPTION_TEXT},
 	{.name = "selftest-cpu", .kind = OPTION_NUMBER, .max = BOOT_CPUS_MAX - 1},
 	{.name = "console", .kind = OPTION_NUMBER, .max = BOOT_MODULES_MAX},

@@ -13,6 +13,7 @@
 #include <hv/exits.h>
 #include <hv/mmio.h>
 #include <hv/msr.h>
+#include <hv/reclaiming.h>
 #include <hv/sched.h>
 #include <hv/vcpu.h>
 #include <lib/error.h>
@@ -138,13 +139,15 @@ static enum exit_verdict access_to_nowhere(struct vcpu *vcpu, const struct hv_ex
 }
 
 /*
- * The vCPU rests and tries again, as another VM's end or a merge may have made room; after
- * STARVING_SECONDS without a frame its VM is over.
+ * Cold pages make room, if there are any. Else the vCPU rests and tries again, as another VM's end or a merge may have
+ * made room; after STARVING_SECONDS without a frame its VM is over.
  */
 static enum exit_verdict out_of_memory(struct vcpu *vcpu)
 {
 	u64 now = arch_ticks();
 
+	if (reclaiming_make_room())
+		return EXIT_RESUME;
 	if (vcpu->starving_since == 0) {
 		vcpu->starving_since = now;
 		log_warn("%s: vcpu %u waits for memory", vcpu->vm->config.name, vcpu->index);

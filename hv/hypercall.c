@@ -204,6 +204,7 @@ static const call_handler calls[HYPERCALLS] = {
 	[HYPERCALL_MERGE_STATS] = call_merge_stats,
 	[HYPERCALL_MERGE_ENGINE] = call_merge_engine,
 	[HYPERCALL_MERGE_SCAN] = call_merge_scan,
+	[HYPERCALL_RECLAIM] = call_reclaim,
 };
 
 static s64 dispatch(struct vcpu *vcpu)

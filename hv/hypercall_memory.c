@@ -13,11 +13,13 @@
 #include <mm/dirty_log.h>
 #include <mm/frame.h>
 #include <mm/guest_cache.h>
+#include <mm/reclaim.h>
 #include "hypercall_private.h"
 
-#define FORGET_MAX 4096
-#define DIRTY_MAX  32		/* so that the answer is never negative */
-#define MAX_GFN	   (1ull << 40) /* 52 address bits */
+#define FORGET_MAX  4096
+#define RECLAIM_MAX 4096
+#define DIRTY_MAX   32		 /* so that the answer is never negative */
+#define MAX_GFN	    (1ull << 40) /* 52 address bits */
 
 bool hypercall_range(const struct vcpu *vcpu, struct gfn_range *out)
 {
@@ -158,4 +160,16 @@ s64 call_dirty(struct vcpu *vcpu)
 	dirty_drain(vcpu);
 	err = dirty_log_collect(vcpu->vm->memory, range, &bitmap);
 	return err ? hypercall_error(err) : (s64)bitmap;
+}
+
+s64 call_reclaim(struct vcpu *vcpu)
+{
+	struct gfn_range range;
+	u64 done;
+	int err;
+
+	if (!hypercall_range(vcpu, &range) || gfn_range_frames(range) > RECLAIM_MAX)
+		return HYPERCALL_ERROR_INVALID;
+	err = addrspace_reclaim(vcpu->vm->memory, range, &done);
+	return err ? hypercall_error(err) : (s64)done;
 }

@@ -38,6 +38,7 @@ s64 call_forget(struct vcpu *vcpu);
 s64 call_device_read(struct vcpu *vcpu);
 s64 call_share(struct vcpu *vcpu);
 s64 call_dirty(struct vcpu *vcpu);
+s64 call_reclaim(struct vcpu *vcpu);
 
 /* hypercall_merge.c: the calls about merging. */
 s64 call_merge(struct vcpu *vcpu);

@@ -9,6 +9,7 @@
 #include <hv/loader.h>
 #include <hv/main.h>
 #include <hv/merging.h>
+#include <hv/reclaiming.h>
 #include <hv/run.h>
 #include <hv/sched.h>
 #include <hv/summary.h>
@@ -147,6 +148,7 @@ void hv_main(const struct boot_info *info)
 	__atomic_store_n(&phase, PHASE_ENABLE, __ATOMIC_RELEASE);
 	wait_for(&cpus_in, arch_cpu_count() - 1);
 	frame_stats(&before);
+	reclaiming_init();
 	if (make_vms(info) == 0)
 		log_error("no VM to run: a boot module makes one, with a line such as "
 			  "\"name=hello memory=16M\"");
@@ -159,8 +161,10 @@ void hv_main(const struct boot_info *info)
 	wait_for(&cpus_out, arch_cpu_count() - 1);
 	summary_vms();
 	merging_summary();
+	reclaiming_summary();
 	good = summary_audit() && good;
 	vm_forget_all();
+	reclaiming_fini();
 	good = summary_frames(before.free) && good;
 	log_info("end");
 	arch_machine_end(good);

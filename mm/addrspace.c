@@ -160,19 +160,31 @@ static int check_shape(struct gfn_range range)
 	return 0;
 }
 
-int space_check_range(const struct addrspace *as, struct gfn_range range)
+/* Is every gfn in a slot of a kind up to `most`? */
+static int check_kinds(const struct addrspace *as, struct gfn_range range, enum slot_kind most)
+	LOCK_REQUIRES(&as->lock)
 {
 	int err = check_shape(range);
 
 	while (!err && range.start.raw < range.end.raw) {
 		const struct slot *slot = space_slot(as, range.start);
 
-		if (!slot)
+		if (!slot || slot->kind > most)
 			err = ERR_RANGE;
 		else
 			range.start = slot->range.end;
 	}
 	return err;
+}
+
+int space_check_range(const struct addrspace *as, struct gfn_range range)
+{
+	return check_kinds(as, range, SLOT_MMIO);
+}
+
+int space_check_memory(const struct addrspace *as, struct gfn_range range)
+{
+	return check_kinds(as, range, SLOT_ROM);
 }
 
 int space_check(struct addrspace *as, struct gfn_range range)
@@ -227,6 +239,56 @@ static int forget_slot(struct addrspace *as, struct gfn_range range)
 		return 0;
 	}
 	return ERR_NOT_FOUND;
+}
+
+/* Is memory of the machine near? Records come by the section, and a frame without one is nobody's (frame.h). */
+static bool near_memory(struct mfn first, u64 frames)
+{
+	u64 section = ALIGN_DOWN(first.raw, FRAME_SECTION);
+
+	for (; section < first.raw + frames; section += FRAME_SECTION)
+		if (frame_record((struct mfn){section}))
+			return true;
+	return false;
+}
+
+/* First all pages of the tree, which may fail, then the PTEs. */
+static int map_device(struct addrspace *as, struct gfn_range range, struct mfn first)
+{
+	u64 frames = gfn_range_frames(range);
+	ppte_t *slot;
+	int err = 0;
+
+	for (u64 i = 0; !err && i < frames; i++)
+		err = primary_make(&as->primary, gfn_add(range.start, i), &slot);
+	for (u64 i = 0; !err && i < frames; i++) {
+		struct gfn gfn = gfn_add(range.start, i);
+
+		slot = primary_find(&as->primary, gfn);
+		primary_store(&as->primary, gfn, slot,
+			      ppte_make(PPTE_MMIO, mfn_add(first, i), PPTE_WRITE));
+	}
+	return err;
+}
+
+int addrspace_add_device(struct addrspace *as, struct gfn_range range, struct mfn first)
+{
+	const u64 mfns = PPTE_MFN >> PAGE_SHIFT;
+	int err = check_shape(range);
+
+	if (err || first.raw > mfns || gfn_range_frames(range) > mfns - first.raw)
+		return ERR_INVALID;
+	if (near_memory(first, gfn_range_frames(range)))
+		return ERR_PERMISSION;
+	spin_lock(&as->lock);
+	err = insert_slot(as, range, SLOT_MMIO);
+	if (!err) {
+		err = map_device(as, range, first);
+		if (err)
+			CHECK(!forget_slot(as, range));
+	}
+	spin_unlock(&as->lock);
+	return err;
 }
 
 int addrspace_remove_slot(struct addrspace *as, struct gfn_range range)

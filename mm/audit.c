@@ -11,6 +11,7 @@
  *   AUDIT-3  no secondary allows a write to a shared, guarded or zero page (COW-1)
  *   AUDIT-4  no secondary maps a frame that is not the primary's, and none but guest frames (STAGE2-1)
  *   AUDIT-5  each frame is free, or in use by somebody
+ *   AUDIT-6  the store keeps one page for each reclaimed PTE that is not of zeroes (RECLAIM-3)
  */
 #include <arch/cpu.h>
 #include <lib/log.h>
@@ -20,6 +21,7 @@
 
 #include "notifier_view.h"
 #include "space.h"
+#include "store.h"
 
 #define LOG_THIS    LOG_MM
 #define LINES_MAX   16
@@ -29,6 +31,7 @@
 /*
  * as, sub	where we are; sub is NULL among the primary's own PTEs, both are among frames
  * whole	everything is looked at and nobody else is: marks in frame records may be used
+ * tokens	reclaimed pages whose content is kept
  * lines	how many faults went to the log
  */
 struct audit {
@@ -36,6 +39,7 @@ struct audit {
 	struct addrspace *as;
 	const struct subscription *sub;
 	bool whole;
+	u64 tokens;
 	unsigned lines;
 };
 
@@ -55,6 +59,7 @@ static const char *const names[] = {
 	[AUDIT_LEAF_FRAME] = "leaf frame",
 	[AUDIT_LEAF_STALE] = "leaf stale",
 	[AUDIT_LEAF_RIGHTS] = "leaf rights",
+	[AUDIT_STORE] = "store",
 	[AUDIT_TABLE] = "table",
 };
 _Static_assert(ARRAY_SIZE(names) == AUDIT_FAULTS, "a name for each fault");
@@ -119,6 +124,8 @@ static void check_pte(struct audit *audit, struct gfn gfn, ppte_t pte)
 		check_counted(audit, gfn, pte);
 	else if (ppte_state(pte) == PPTE_ZERO && mfn.raw != audit->as->zero_mfn)
 		audit_found(audit, AUDIT_PTE_ZERO, gfn, mfn);
+	else if (ppte_state(pte) == PPTE_RECLAIMED)
+		audit->tokens += ppte_token(pte) != 0;
 	else if (ppte_state(pte) == PPTE_MMIO && frame_record(mfn))
 		audit_found(audit, AUDIT_PTE_FRAME, gfn, mfn);
 }
@@ -319,6 +326,15 @@ static void check_counts(struct audit *audit)
 		audit_found(audit, AUDIT_COUNTS, (struct gfn){0}, (struct mfn){0});
 }
 
+static void check_store(struct audit *audit)
+{
+	struct store_stats stats;
+
+	store_stats(&stats);
+	if (stats.pages != audit->tokens)
+		audit_found(audit, AUDIT_STORE, (struct gfn){0}, (struct mfn){0});
+}
+
 u64 audit_run(u64 held, struct audit_report *out)
 {
 	struct audit audit = {.report = out, .whole = true};
@@ -333,6 +349,7 @@ u64 audit_run(u64 held, struct audit_report *out)
 	}
 	each_frame(&audit, check_frame);
 	check_counts(&audit);
+	check_store(&audit);
 	if (out->held != held) {
 		log_error("audit: %llu references are held, %llu are accounted for",
 			  (unsigned long long)out->held, (unsigned long long)held);

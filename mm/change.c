@@ -2,11 +2,12 @@
 /*
  * change.c: operations that take something away from gfns: backing, rights, the soft-dirty mark. Each names its event.
  */
+#include <arch/exit.h>
 #include <lib/error.h>
 #include <lib/log.h>
 #include "update.h"
 
-/* What an operation does to a backed PTE; returns the new value, the old one for "leave it". */
+/* What an operation does to a PTE; returns the new value, the old one for "leave it". */
 typedef ppte_t (*pte_edit)(ppte_t pte);
 
 static unsigned note_flags(unsigned flags)
@@ -14,7 +15,7 @@ static unsigned note_flags(unsigned flags)
 	return flags & ADDRSPACE_NOBLOCK ? NOTIFY_NOBLOCK : 0;
 }
 
-/* Edits every backed PTE of the range in one operation. */
+/* Edits every PTE of the range that is not absent, in one operation. */
 static int edit_range(struct addrspace *as, enum notify_event event, struct gfn_range range,
 		      pte_edit edit)
 {
@@ -28,7 +29,7 @@ static int edit_range(struct addrspace *as, enum notify_event event, struct gfn_
 	if (err)
 		return err;
 	for (; (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++) {
-		ppte_t value = ppte_backed(*slot) ? edit(*slot) : *slot;
+		ppte_t value = *slot ? edit(*slot) : *slot;
 
 		if (value != *slot)
 			update_set(&update, gfn, slot, value);
@@ -79,7 +80,7 @@ static int allow_write(struct addrspace *as, struct gfn_range range)
 	spin_lock(&as->lock);
 	err = space_check_range(as, range);
 	for (; !err && (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++)
-		if (ppte_backed(*slot))
+		if (*slot)
 			primary_store(&as->primary, gfn, slot, *slot | PPTE_WRITE);
 	spin_unlock(&as->lock);
 	return err;
@@ -108,7 +109,7 @@ bool addrspace_is_soft_dirty(const struct addrspace *as, struct gfn gfn)
 {
 	ppte_t pte = gfn.raw >> PRIMARY_GFN_BITS ? 0 : primary_load(&as->primary, gfn);
 
-	return ppte_backed(pte) && (pte & PPTE_SOFT_DIRTY);
+	return ppte_has_content(pte) && (pte & PPTE_SOFT_DIRTY);
 }
 
 static ppte_t same(ppte_t pte)
@@ -179,11 +180,10 @@ static int pin_locked(struct addrspace *as, struct gfn gfn)
 int addrspace_pin(struct addrspace *as, struct gfn gfn)
 {
 	int err = space_check(as, gfn_range(gfn, 1));
+	ppte_t pte;
 
-	if (!err && !primary_load(&as->primary, gfn))
-		err = space_back(as, gfn);
 	if (!err)
-		err = space_make_writable(as, gfn);
+		err = space_resolve(as, gfn, HV_WRITE, &pte, NULL, NULL);
 	if (err)
 		return err;
 	spin_lock(&as->lock);

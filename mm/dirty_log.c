@@ -40,7 +40,7 @@ static void take_dirty(struct update *update, struct gfn first, u64 *bitmap)
 	for (; (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++) {
 		u64 bit = gfn.raw - first.raw;
 
-		if (!ppte_backed(*slot) || !(*slot & PPTE_SOFT_DIRTY))
+		if (!ppte_has_content(*slot) || !(*slot & PPTE_SOFT_DIRTY))
 			continue;
 		if (bitmap)
 			bitmap[bit / WORD_BITS] |= BIT(bit % WORD_BITS);
@@ -135,7 +135,7 @@ void space_mark(struct addrspace *as, struct gfn gfn, u64 frames, u64 flags)
 	ppte_t *slot;
 
 	for (; (slot = primary_next(&as->primary, &gfn, end)); gfn.raw++)
-		if (ppte_backed(*slot) && (*slot & flags) != flags)
+		if (ppte_has_content(*slot) && (*slot & flags) != flags)
 			primary_store(&as->primary, gfn, slot, *slot | flags);
 }
 

@@ -139,7 +139,7 @@ void dirty_tracker_take(struct dirty_tracker *tracker, u64 *bitmap)
 	memcpy(bitmap, tracker->bitmap, bitmap_bytes(range));
 	memset(tracker->bitmap, 0, bitmap_bytes(range));
 	for (; (slot = primary_next(&tracker->as->primary, &gfn, range.end)); gfn.raw++)
-		if (ppte_backed(*slot) && (*slot & PPTE_SOFT_DIRTY))
+		if (ppte_has_content(*slot) && (*slot & PPTE_SOFT_DIRTY))
 			set(tracker, bitmap, gfn);
 	spin_unlock(&tracker->as->lock);
 }

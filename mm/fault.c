@@ -60,6 +60,8 @@ static int bring_about(struct addrspace *as, struct gfn gfn, ppte_t *slot, ppte_
 {
 	if (ppte_state(pte) == PPTE_ABSENT)
 		return space_back(as, gfn);
+	if (ppte_state(pte) == PPTE_RECLAIMED)
+		return space_restore(as, gfn, slot);
 	if (ppte_shared(pte))
 		return pte & PPTE_WRITE ? space_break(as, gfn, slot) : ERR_PERMISSION;
 	return space_make_writable(as, gfn);

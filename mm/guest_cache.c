@@ -207,6 +207,8 @@ static int fill(struct guest_cache *cache, struct gfn gfn, ppte_t pte)
 	struct cache_entry *entry = entry_of(cache, gfn);
 
 	cache->counters.misses++;
+	if (ppte_state(pte) == PPTE_MMIO)
+		return ERR_RANGE;
 	if (entry->users && entry->gfn.raw != gfn.raw)
 		return ERR_BUSY;
 	entry->gfn = gfn;

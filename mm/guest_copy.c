@@ -46,7 +46,7 @@ static void copy_piece(struct copy *copy, ppte_t pte)
 static bool piece_ready(const struct copy *copy, ppte_t pte)
 {
 	if (!copy->from)
-		return ppte_backed(pte);
+		return ppte_backed(pte) && ppte_state(pte) != PPTE_MMIO;
 	return ppte_state(pte) == PPTE_PRIVATE && !(pte & (PPTE_GUARD | PPTE_BUSY));
 }
 
@@ -55,6 +55,10 @@ static int prepare(struct addrspace *as, struct gfn gfn, ppte_t pte)
 {
 	if (ppte_state(pte) == PPTE_ABSENT)
 		return space_back(as, gfn);
+	if (ppte_state(pte) == PPTE_MMIO)
+		return ERR_RANGE;
+	if (ppte_state(pte) == PPTE_RECLAIMED)
+		return space_restore(as, gfn, primary_find(&as->primary, gfn));
 	if (ppte_shared(pte))
 		return space_break(as, gfn, primary_find(&as->primary, gfn));
 	return space_lift_guard(as, gfn);
@@ -98,7 +102,7 @@ static int copy_all(struct addrspace *as, struct copy *copy)
 	range.start = gpa_to_gfn(copy->gpa);
 	range.end.raw = ((copy->gpa.raw + copy->len - 1) >> PAGE_SHIFT) + 1;
 	spin_lock(&as->lock);
-	err = space_check_range(as, range);
+	err = space_check_memory(as, range);
 	spin_unlock(&as->lock);
 	while (!err && copy->len)
 		err = copy_one(as, copy);

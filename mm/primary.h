@@ -16,7 +16,8 @@
  * A primary PTE:
  *
  *     63      52 51             12 11      9    8     7     6     5     4     3   2     0
- *     | lifts   | mfn or token    | 0     | BSY | PIN | YNG | SDT | GRD | WRT | state |
+ *     | lifts   | mfn             | 0     | BSY | PIN | YNG | SDT | GRD | WRT | state |
+ *     | lifts   | token of a reclaimed page |
  *
  * Invariants:
  * PRIMARY-1  A PTE changes only under LOCK_MMU, by one 8-byte store; a reader without the lock sees
@@ -39,7 +40,7 @@ enum ppte_state {
 	PPTE_PRIVATE,	/* a frame of its own */
 	PPTE_SHARED,	/* a frame it may share with others: read-only until broken */
 	PPTE_ZERO,	/* the frame of zeroes: as shared, but not in the rmap */
-	PPTE_RECLAIMED, /* content is elsewhere, under a token */
+	PPTE_RECLAIMED, /* no frame; the content is kept under a token (store.h) */
 	PPTE_MMIO,	/* a device's memory; no frame record stands behind it */
 };
 
@@ -56,6 +57,7 @@ typedef u64 ppte_t;
 #define PPTE_PINNED BIT(7) /* a device holds it: never moved, merged or reclaimed */
 #define PPTE_BUSY   BIT(8) /* being changed: writable for nobody yet, and a write fault waits */
 #define PPTE_MFN    BITS(51, 12)
+#define PPTE_TOKEN  BITS(51, 9)
 #define PPTE_LIFTS \
 	BITS(63, 52) /* how often a guard was lifted: tells a page from itself before a write */
 #define PPTE_LIFT BIT(52)
@@ -75,6 +77,16 @@ static inline ppte_t ppte_make(enum ppte_state state, struct mfn mfn, u64 flags)
 	return (mfn.raw << PAGE_SHIFT) | flags | state;
 }
 
+static inline ppte_t ppte_make_reclaimed(u64 token, u64 flags)
+{
+	return token << 9 | flags | PPTE_RECLAIMED;
+}
+
+static inline u64 ppte_token(ppte_t pte)
+{
+	return (pte & PPTE_TOKEN) >> 9;
+}
+
 /* The lift count after one more. */
 static inline u64 ppte_lifted(ppte_t pte)
 {
@@ -91,6 +103,12 @@ static inline bool ppte_shared(ppte_t pte)
 static inline bool ppte_backed(ppte_t pte)
 {
 	return pte & PPTE_STATE && ppte_state(pte) != PPTE_RECLAIMED;
+}
+
+/* The page has a content, behind a frame or under a token. */
+static inline bool ppte_has_content(ppte_t pte)
+{
+	return pte & PPTE_STATE && ppte_state(pte) != PPTE_MMIO;
 }
 
 /* What a secondary may allow: PT_RWX bits. */

@@ -30,6 +30,7 @@ struct slot {
  * lock		LOCK_MMU: primary PTEs and every stage 2 derived from them
  * primary	[m] the PTEs; lookups take no lock
  * slots	[m] sorted by start, never overlapping
+ * hand		[m] where reclaim_cold() looks next
  * zero_mfn	[a] its frame of zeroes, 0 until first used
  * dirty_mode	[m] how a first write to a page is noticed
  * limbo	[m] frames that left PTEs in a merge, their flush put off; freed by update_settle() alone: when a pass of the
@@ -47,6 +48,7 @@ struct addrspace {
 	unsigned limbo_count;
 	struct mfn limbo[SPACE_LIMBO];
 	struct gfn_range guarding[ARCH_CPUS_MAX];
+	struct gfn hand;
 	u64 zero_mfn;
 	enum dirty_mode dirty_mode;
 	struct notifier notifier;
@@ -59,7 +61,10 @@ const struct slot *space_slot(const struct addrspace *as, struct gfn gfn) LOCK_R
  * ERR_RANGE: no. */
 int space_check_range(const struct addrspace *as, struct gfn_range range) LOCK_REQUIRES(&as->lock);
 
-/* The same, taking the lock. */
+/* Are they all memory? ERR_RANGE also for a device's. */
+int space_check_memory(const struct addrspace *as, struct gfn_range range) LOCK_REQUIRES(&as->lock);
+
+/* space_check_range(), taking the lock. */
 int space_check(struct addrspace *as, struct gfn_range range) __must_check;
 
 /*
@@ -67,6 +72,9 @@ int space_check(struct addrspace *as, struct gfn_range range) __must_check;
  * ERR_RANGE: no slot. Takes as->lock.
  */
 int space_back(struct addrspace *as, struct gfn gfn) __must_check;
+
+/* Brings a reclaimed page back, unless another CPU was faster. ERR_NO_MEMORY. Takes as->lock. */
+int space_restore(struct addrspace *as, struct gfn gfn, ppte_t *slot) __must_check;
 
 /*
  * Makes sure that a write to gfn is allowed by the primary: lifts the guard, notes soft-dirty,

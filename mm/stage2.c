@@ -245,6 +245,9 @@ bool stage2_establish(struct stage2 *s2, const struct pte_change *change)
 	const struct pgtable_format *format = s2->table.format;
 	struct pgtable_visit visit;
 
+	/* A change does not say that a page is a device's, and so uncached: a fault finds out. */
+	if (ppte_state(primary_load(&s2->as->primary, change->gfn)) == PPTE_MMIO)
+		return false;
 	stage2_lookup(s2, change->gfn, &visit);
 	if (visit.level || visit.kind != VISIT_ABSENT ||
 	    !(change->rights & stage2_limit(s2, change->gfn)))

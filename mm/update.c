@@ -21,6 +21,7 @@
 #include <mm/frame.h>
 #include <mm/rmap.h>
 #include "race.h"
+#include "store.h"
 #include "update.h"
 
 /* The range, flags and owner are filled in. */
@@ -158,7 +159,8 @@ static void flush_batch(struct update *update, bool last)
 
 void update_set(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t value)
 {
-	bool moves = ppte_backed(*slot) && ppte_mfn(*slot).raw != ppte_mfn(value).raw;
+	bool moves = ppte_backed(*slot) &&
+		     !(ppte_backed(value) && ppte_mfn(*slot).raw == ppte_mfn(value).raw);
 	unsigned place, rights = ppte_rights(value);
 
 	if (unlikely(update->count == UPDATE_BATCH || update->gone_count == UPDATE_BATCH)) {
@@ -176,19 +178,28 @@ void update_set(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t valu
 
 static void clear_one(struct update *update, struct gfn gfn, ppte_t *slot)
 {
-	if (counted(*slot))
-		rmap_remove(ppte_mfn(*slot), update->as->id, gfn);
+	ppte_t was = *slot;
+
+	if (counted(was))
+		rmap_remove(ppte_mfn(was), update->as->id, gfn);
 	update_set(update, gfn, slot, 0);
+	if (ppte_state(was) == PPTE_RECLAIMED)
+		store_drop(ppte_token(was));
 }
 
-void update_clear(struct update *update, struct gfn_range range, bool pinned_too)
+static bool may_be_cleared(ppte_t pte)
+{
+	return !(pte & PPTE_PINNED) && ppte_state(pte) != PPTE_MMIO;
+}
+
+void update_clear(struct update *update, struct gfn_range range, bool all)
 {
 	struct addrspace *as = update->as;
 	struct gfn gfn = range.start;
 	ppte_t *slot;
 
 	for (; (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++) {
-		if (*slot && (pinned_too || !(*slot & PPTE_PINNED)))
+		if (*slot && (all || may_be_cleared(*slot)))
 			clear_one(update, gfn, slot);
 		if (gfn.raw % UPDATE_PAUSE == UPDATE_PAUSE - 1)
 			update_pause(update);

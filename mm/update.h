@@ -54,8 +54,8 @@ int update_begin_owned(struct update *update, struct addrspace *as, enum notify_
 /* A new value for a PTE, whose rmap the caller has seen to. The reference of the old frame is dropped in time. */
 void update_set(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t value);
 
-/* Takes the backing of the range away, rmap and all; of pinned pages only if told so. */
-void update_clear(struct update *update, struct gfn_range range, bool pinned_too);
+/* Takes the backing of the range away, rmap, token and all; of pinned pages and devices only if told so. */
+void update_clear(struct update *update, struct gfn_range range, bool all);
 
 /* Between two update_set() of a long range: lets others have the lock for a moment. */
 void update_pause(struct update *update);

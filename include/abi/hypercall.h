@@ -46,6 +46,9 @@ enum hypercall {
 	HYPERCALL_MERGE_SCAN =
 		19, /* (pages <= 4096) -> pages: the scanner looks at so many of all that are mergeable, here and
 				       now */
+	HYPERCALL_RECLAIM =
+		20, /* (gfn, frames <= 4096) -> how many of the pages gave up their frames, their
+				       content kept: the next touch brings it back */
 	HYPERCALLS
 };
 
@@ -60,7 +63,7 @@ enum hypercall_error {
 };
 
 /*
- * 9 to 15 act on the caller's own memory, for tests and measurements. A write to a READ range raises
+ * 9 to 15, and 20, act on the caller's own memory, for tests and measurements. A write to a READ range raises
  * #GP(0); a write to a watched page, or an access to a forgotten one, costs one second-level fault that the
  * guest does not see but can count. SHARE: INVALID if the
  * pages differ, BUSY if one is shared already, not backed, or was written meanwhile. DIRTY, where the CPU lists writes

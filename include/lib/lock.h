@@ -27,7 +27,8 @@ enum lock_rank {
 	LOCK_MMU, /* struct addrspace: primary PTEs and every stage 2 derived from them */
 	LOCK_RMAP,
 	LOCK_DEVICE,
-	LOCK_POOL, /* small objects: taken for an allocation, under anything but LOCK_FRAME */
+	LOCK_STORE, /* reclaimed pages' content */
+	LOCK_POOL,  /* small objects: taken for an allocation, under anything but LOCK_FRAME */
 	LOCK_FRAME,
 	LOCK_CONSOLE,
 	LOCK_RANKS

@@ -19,7 +19,8 @@ struct addrspace;
 struct notifier;
 struct notifier_policy;
 
-enum slot_kind { SLOT_RAM, SLOT_ROM };
+/* MMIO: frames of a device, by addrspace_add_device(). */
+enum slot_kind { SLOT_RAM, SLOT_ROM, SLOT_MMIO };
 
 /*
  * What all operations on a range have in common. ERR_INVALID: empty, wraps, or wider than a guest can be; ERR_RANGE: not
@@ -59,13 +60,21 @@ int addrspace_configure(const char *command_line) __must_check;
 /* A memory slot; frames come lazily. ERR_INVALID (empty, wraps), ERR_EXISTS (overlaps), ERR_NO_MEMORY: no change. */
 int addrspace_add_slot(struct addrspace *as, struct gfn_range range,
 		       enum slot_kind kind) __must_check;
+/*
+ * A slot of a device's frames, from `first` on: mapped at once, uncached, one by one; never cleared, merged, moved, pinned,
+ * reclaimed, or copied by the hypervisor; protecting it works. ERR_PERMISSION: one of them lies where the machine has
+ * memory (in 128 MiB that hold any); that no other device of the machine's is given away is for the caller to know.
+ * ERR_INVALID, ERR_EXISTS, ERR_NO_MEMORY as add_slot: no change.
+ */
+int addrspace_add_device(struct addrspace *as, struct gfn_range range,
+			 struct mfn first) __must_check;
 /* Takes away the slot that is exactly `range`. ERR_NOT_FOUND. Event UNMAP. */
 int addrspace_remove_slot(struct addrspace *as, struct gfn_range range) __must_check;
 
 /* Backs every absent gfn of the range with a zeroed private frame now, in blocks as large as can be. ERR_NO_MEMORY. */
 int addrspace_populate(struct addrspace *as, struct gfn_range range) __must_check;
 
-/* Takes the backing away; the next touch finds zeroes. Pinned pages stay. Event CLEAR. */
+/* Takes the backing away; the next touch finds zeroes. Pinned pages and a device's stay. Event CLEAR. */
 int addrspace_clear(struct addrspace *as, struct gfn_range range, unsigned flags) __must_check;
 /* The same at the guest's own wish. Event BALLOON. */
 int addrspace_balloon(struct addrspace *as, struct gfn_range range, unsigned flags) __must_check;
@@ -75,7 +84,7 @@ int addrspace_protect(struct addrspace *as, struct gfn_range range, bool writabl
 
 /* From now on the first write to each page is seen. Event SOFT_DIRTY. */
 int addrspace_clear_soft_dirty(struct addrspace *as, struct gfn_range range) __must_check;
-/* Was gfn written since? False for what is not backed. */
+/* Was gfn written since? False for what is absent. */
 bool addrspace_is_soft_dirty(const struct addrspace *as, struct gfn gfn);
 
 /*
@@ -98,7 +107,9 @@ int addrspace_split(struct addrspace *as, struct gfn_range range) __must_check;
 /* Was a page of the range touched since the last call? Event AGE. */
 int addrspace_age(struct addrspace *as, struct gfn_range range, bool *young) __must_check;
 
-/* A pinned page is never moved, shared or reclaimed. Populates, breaks sharing. ERR_NO_MEMORY, ERR_BUSY (being changed). */
+/*
+ * A pinned page is never moved, shared or reclaimed. Populates, breaks sharing. ERR_NO_MEMORY, ERR_PERMISSION (read-only),
+ * ERR_BUSY (being changed, or a device's). */
 int addrspace_pin(struct addrspace *as, struct gfn gfn) __must_check;
 void addrspace_unpin(struct addrspace *as, struct gfn gfn);
 
@@ -107,7 +118,7 @@ void addrspace_settle(struct addrspace *as);
 
 /*
  * Copies to and from guest memory through the primary, populating and breaking sharing as a guest's access would, page by
- * page. write reaches ROM slots too: it is the hypervisor's own, a loader's. ERR_RANGE (no slot): nothing is copied.
+ * page. write reaches ROM slots too: it is the hypervisor's own, a loader's. ERR_RANGE (no slot, or a device's): nothing is copied.
  * ERR_NO_MEMORY: pages before the one that failed are copied. Takes LOCK_MMU.
  */
 int addrspace_write(struct addrspace *as, struct gpa to, const void *from, size_t len) __must_check;

@@ -38,6 +38,7 @@ enum audit_fault {
 	AUDIT_LEAF_FRAME, /* a secondary maps a frame that is no guest's: ours, a table, or free */
 	AUDIT_LEAF_STALE, /* a secondary maps another frame than the primary, or what is not backed */
 	AUDIT_LEAF_RIGHTS, /* a secondary allows more than the primary: a writable alias */
+	AUDIT_STORE,	   /* reclaimed pages and what is kept of them differ in number */
 	AUDIT_TABLE,	   /* a table that is no table frame, is linked twice, or is not counted */
 	AUDIT_FAULTS
 };

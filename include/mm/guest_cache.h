@@ -29,7 +29,7 @@ void guest_cache_destroy(struct guest_cache *cache);
 
 /*
  * A pointer to [gpa, gpa + len), which lies in one page; a miss asks the primary as a guest's access would. ERR_INVALID
- * (crosses a page), ERR_RANGE (no slot), ERR_PERMISSION (ROM), ERR_NO_MEMORY, ERR_BUSY (all places for this gfn are in
+ * (crosses a page), ERR_RANGE (no slot, or a device's), ERR_PERMISSION (ROM), ERR_NO_MEMORY, ERR_BUSY (all places for this gfn are in
  * use). Waits while the page is being changed. Takes LOCK_DEVICE, LOCK_MMU.
  */
 int guest_cache_get(struct guest_cache *cache, struct gpa gpa, size_t len, bool write,

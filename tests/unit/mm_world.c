@@ -5,6 +5,8 @@
 #include "mm_world.h"
 #include "explore.h"
 
+#include <mm/reclaim.h>
+
 #include "mm/stage2_private.h"
 
 #define TLB_SIZE 16
@@ -64,6 +66,7 @@ void world_end(void)
 {
 	struct frame_stats stats;
 
+	reclaim_fini();
 	frame_stats(&stats);
 	assert_int_equal(stats.free, frames_free);
 }

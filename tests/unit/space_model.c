@@ -7,6 +7,9 @@
 #include <arch/exit.h>
 #include <mm/audit.h>
 #include <mm/cow.h>
+#include <mm/reclaim.h>
+
+#include "mm/store.h"
 
 struct scene scene;
 u64 merged, done[OP_KINDS];
@@ -39,12 +42,22 @@ u64 leaf_hpa(const struct stage2 *s2, u64 gfn, unsigned *attr)
 	       visit.address;
 }
 
+/* The first word of a page, wherever its content is. */
+static u64 word_of(ppte_t pte)
+{
+	static u64 page[PAGE_SIZE / 8];
+
+	if (ppte_state(pte) != PPTE_RECLAIMED)
+		return ppte_backed(pte) ? *frame_words(ppte_mfn(pte)) : 0;
+	store_get(ppte_token(pte), page);
+	return page[0];
+}
+
 static void check_page(unsigned space, u64 gfn)
 {
-	ppte_t pte = pte_of(space, gfn);
 	u64 want = scene.word[space][gfn];
 
-	assert_int_equal(ppte_backed(pte) ? *frame_words(ppte_mfn(pte)) : 0, want);
+	assert_int_equal(word_of(pte_of(space, gfn)), want);
 	for (unsigned i = 0; i < TABLES; i++) {
 		unsigned attr;
 		u64 hpa = leaf_hpa(scene.s2[space][i], gfn, &attr);
@@ -96,6 +109,7 @@ void strike_scene(void)
 {
 	struct frame_stats stats;
 
+	reclaim_fini();
 	for (unsigned i = 0; i < SPACES_TWO; i++) {
 		for (unsigned table = 0; table < TABLES; table++)
 			stage2_destroy(scene.s2[i][table]);
@@ -250,6 +264,17 @@ static int pin_for_a_moment(struct addrspace *as, struct gfn gfn)
 	return 0;
 }
 
+/* All of the range, or as many as are cold; how many that is does not matter. */
+static int reclaim(struct addrspace *as, const struct op *op)
+{
+	u64 count;
+
+	if (op->value)
+		return addrspace_reclaim(as, pages(op->gfn, MIN(op->count, 8)), &count);
+	reclaim_cold(as, op->count);
+	return 0;
+}
+
 int perform(const struct op *op)
 {
 	struct addrspace *as = scene.as[op->space];
@@ -292,6 +317,8 @@ int perform(const struct op *op)
 		return cow_break(as, gfn);
 	case OP_PIN:
 		return pin_for_a_moment(as, gfn);
+	case OP_RECLAIM:
+		return reclaim(as, op);
 	default:
 		addrspace_settle(as);
 		return 0;

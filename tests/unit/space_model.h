@@ -34,6 +34,7 @@ enum op_kind {
 	OP_MERGE_ZERO,
 	OP_BREAK,
 	OP_PIN,
+	OP_RECLAIM,
 	OP_SETTLE,
 	OP_KINDS
 };

@@ -14,6 +14,7 @@
 #include <mm/cow.h>
 #include <mm/dirty_log.h>
 #include <mm/guest_cache.h>
+#include <mm/reclaim.h>
 #include <mm/rmap.h>
 
 #include "mm/stage2_private.h"
@@ -120,6 +121,7 @@ static int strike_scene(void **state)
 	stage2_destroy(npt);
 	addrspace_destroy(a);
 	addrspace_destroy(b);
+	reclaim_fini();
 	assert_int_equal(audit_run(0, &report), 0);
 	frame_stats(&stats);
 	assert_int_equal(stats.free, frames_free);
@@ -406,6 +408,24 @@ static void a_table_that_is_no_table_frame_is_found(void **state)
 	assert_int_equal(report.found[AUDIT_COUNTS], 1);
 }
 
+static void a_reclaimed_page_whose_content_is_not_kept_is_found(void **state)
+{
+	struct gfn gfn = {PRIVATE_GFN};
+	ppte_t *slot, was;
+	u64 word = 1;
+
+	(void)state;
+	assert_int_equal(addrspace_write(a, gfn_to_gpa(gfn), &word, sizeof(word)), 0);
+	assert_int_equal(addrspace_reclaim(a, gfn_range(gfn, 1), &word), 0);
+	assert_int_equal(audit_run(0, &report), 0);
+	slot = primary_find(&a->primary, gfn);
+	was = *slot;
+	*slot = ppte_make_reclaimed(0, was & PPTE_WRITE);
+	assert_int_equal(audit_run(0, &report), 1);
+	assert_int_equal(report.found[AUDIT_STORE], 1);
+	*slot = was;
+}
+
 static void a_table_linked_twice_is_found(void **state)
 {
 	struct pgtable_visit visit;
@@ -492,6 +512,7 @@ int main(void)
 		test(a_writable_clean_page_is_sound_where_the_cpu_notes_writes),
 		test(one_wrong_page_under_a_large_leaf_is_found),
 		test(a_table_that_is_no_table_frame_is_found),
+		test(a_reclaimed_page_whose_content_is_not_kept_is_found),
 		test(a_table_linked_twice_is_found),
 		test(a_wrong_count_of_tables_is_found),
 		test(a_free_frame_with_a_reference_is_found),

@@ -11,6 +11,7 @@
 #include <mm/audit.h>
 #include <mm/dirty_tracker.h>
 #include <mm/guest_cache.h>
+#include <mm/reclaim.h>
 #include <mm/tracer.h>
 
 #define GFNS   1536ull
@@ -220,6 +221,19 @@ static void step_pin(void)
 	}
 }
 
+static void step_reclaim(void)
+{
+	u64 done;
+	int err;
+
+	if (!sim_below(&m.random, 4)) {
+		reclaim_cold(m.as, sim_below(&m.random, 50));
+		return;
+	}
+	err = addrspace_reclaim(m.as, any_range(), &done);
+	assert_true(err == 0 || err == ERR_NO_MEMORY);
+}
+
 static void step_settle(void)
 {
 	addrspace_settle(m.as);
@@ -236,7 +250,7 @@ static const struct {
 	{step_guest_read, 30}, {step_guest_write, 30}, {step_copy, 10},	       {step_device, 15},
 	{step_share, 20},      {step_share_zero, 5},   {step_clear, 2},	       {step_protect, 2},
 	{step_soft_dirty, 2},  {step_move, 5},	       {step_age_or_split, 2}, {step_pin, 2},
-	{step_settle, 1},
+	{step_settle, 1},      {step_reclaim, 10},
 };
 
 static void any_step(void)

@@ -12,6 +12,7 @@
 
 #include <mm/audit.h>
 #include <mm/guest_cache.h>
+#include <mm/reclaim.h>
 
 #include "mm/stage2_private.h"
 
@@ -138,6 +139,13 @@ static void change_share(struct race *r)
 		assert_false(frame_put(look.mfn));
 }
 
+static void change_reclaim(struct race *r)
+{
+	u64 done;
+
+	assert_int_equal(addrspace_reclaim(r->as, world_range(5, 1), &done), 0);
+}
+
 /* Merges only what reads as zero, as an engine would. */
 static void change_share_zero(struct race *r)
 {
@@ -164,6 +172,7 @@ static const struct {
 	{change_protect_and_back, GPA, false},
 	{change_share, GPA, false},
 	{change_share_zero, 6 * PAGE_SIZE, false},
+	{change_reclaim, GPA, false},
 };
 
 static void each_change(bool cached)
