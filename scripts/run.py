@@ -10,6 +10,7 @@ import sys
 import time
 
 import bench
+import bench_merge
 import linux
 import machine
 import report
@@ -33,6 +34,9 @@ LINUX = "linux/cloud:name={0} memory=192M cpu={1} merge=1 type=linux console=16M
 MAIN_JOB = [LINUX.format("one", 0), "linux/work.initrd:for=one", LINUX.format("two", 1), "linux/work.initrd:for=two"]
 MAIN_MEMORY = 768
 MAIN_GUEST_CPUS = 2
+
+
+BENCHES = {**bench.BENCHES, **bench_merge.BENCHES}
 
 
 class Stop(Exception):
@@ -162,9 +166,9 @@ def tell(setup, text, ending, output, seconds):
 def arguments():
     parser = argparse.ArgumentParser(
         prog="./run", description="Builds Samepage, boots it with its guests on an emulated machine, and reports.",
-        epilog="./run bench exits | mm measures instead of booting, and writes build/results/NAME.json.")
+        epilog="./run bench exits | mm | merge | policies measures instead of booting, and writes build/results/NAME.json.")
     parser.add_argument("job", nargs="?", choices=["boot", "bench"], default="boot", help="what to do; default: boot")
-    parser.add_argument("what", nargs="?", help=f"which bench: {', '.join(bench.BENCHES)}")
+    parser.add_argument("what", nargs="?", help=f"which bench: {', '.join(BENCHES)}")
     parser.add_argument("--machine", choices=machine.MACHINES,
                         help="default: qemu-kvm where the host offers VMX or SVM to guests, else qemu-tcg")
     parser.add_argument("--cpus", type=int, metavar="N",
@@ -186,8 +190,8 @@ def arguments():
         parser.error("--cpus is at least 1, --memory at least 32")
     if options.icount and options.cpus not in (None, 1):
         parser.error("--icount counts one CPU: leave --cpus out")
-    if (options.job == "bench") != (options.what in bench.BENCHES):
-        parser.error(f"a bench is one of: {', '.join(bench.BENCHES)}" if options.job == "bench" else
+    if (options.job == "bench") != (options.what in BENCHES):
+        parser.error(f"a bench is one of: {', '.join(BENCHES)}" if options.job == "bench" else
                      f"{options.what}: nothing of that name can be booted")
     return options
 
@@ -196,7 +200,7 @@ def main():
     options = arguments()
     try:
         if options.job == "bench":
-            return bench.BENCHES[options.what](options, need, build)
+            return BENCHES[options.what](options, need, build)
         return boot(options)
     except (Stop, linux.LinuxError, machine.MachineError) as stop:
         print(f"samepage: {stop}", file=sys.stderr)
