@@ -104,7 +104,7 @@ static void check_counted(struct audit *audit, struct gfn gfn, ppte_t pte)
 		audit_found(audit, AUDIT_PTE_FRAME, gfn, mfn);
 		return;
 	}
-	if (!in_rmap(audit->as, gfn, mfn))
+	if (!rmap_is_count_only(mfn) && !in_rmap(audit->as, gfn, mfn))
 		audit_found(audit, AUDIT_RMAP_MISSING, gfn, mfn);
 	if (ppte_state(pte) == PPTE_PRIVATE && (frame_refs(mfn) != 1 || rmap_count(mfn) != 1))
 		audit_found(audit, AUDIT_PRIVATE, gfn, mfn);

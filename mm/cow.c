@@ -41,7 +41,17 @@ static struct gfn_range only(struct gfn gfn)
 
 static bool guardable(ppte_t pte)
 {
-	return ppte_state(pte) == PPTE_PRIVATE && !(pte & (PPTE_PINNED | PPTE_BUSY));
+	const u64 never = PPTE_BUSY | (IS_ENABLED(CONFIG_BREAK_MERGE_PINNED) ? 0 : PPTE_PINNED);
+
+	return ppte_state(pte) == PPTE_PRIVATE && !(pte & never);
+}
+
+static void guard_one(struct update *update, struct gfn gfn, ppte_t *slot)
+{
+	if (IS_ENABLED(CONFIG_BREAK_MERGE_GUARD))
+		primary_store(&update->as->primary, gfn, slot, *slot | PPTE_GUARD);
+	else
+		update_set(update, gfn, slot, *slot | PPTE_GUARD);
 }
 
 static void guard_all(struct update *update, struct gfn_range range)
@@ -52,7 +62,7 @@ static void guard_all(struct update *update, struct gfn_range range)
 
 	for (; (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++)
 		if (guardable(*slot) && !(*slot & PPTE_GUARD))
-			update_set(update, gfn, slot, *slot | PPTE_GUARD);
+			guard_one(update, gfn, slot);
 }
 
 /* Called before the first PTE says GUARD, and when everybody has been told of the last (COW-5). */
@@ -123,9 +133,10 @@ int cow_look(struct addrspace *as, struct gfn gfn, struct cow_look *out)
 /* The PTE, if it is still what was looked at, else NULL. LOCK_MMU. */
 static ppte_t *unchanged(struct addrspace *as, struct gfn gfn, const struct cow_look *look)
 {
+	const u64 free = PPTE_YOUNG | (IS_ENABLED(CONFIG_BREAK_MERGE_LIFTS) ? PPTE_LIFTS : 0);
 	ppte_t *slot = gfn.raw >> PRIMARY_GFN_BITS ? NULL : primary_find(&as->primary, gfn);
 
-	return slot && !((*slot ^ look->pte) & ~PPTE_YOUNG) ? slot : NULL;
+	return slot && !((*slot ^ look->pte) & ~free) ? slot : NULL;
 }
 
 /* A page that shares `mfn`: what was written to it, and whether the guest may write after a break, stays known. */

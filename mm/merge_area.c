@@ -112,7 +112,8 @@ struct merge_domain *merge_domain_find(u32 number)
 	for (unsigned i = 0; i < merge_world.top; i++) {
 		struct merge_area *area = merge_area_at(i);
 
-		if (area && area->domain->number == number)
+		if (area &&
+		    (IS_ENABLED(CONFIG_BREAK_MERGE_DOMAIN) || area->domain->number == number))
 			return area->domain;
 	}
 	return NULL;

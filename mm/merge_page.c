@@ -25,6 +25,7 @@
 #include <lib/log.h>
 #include <lib/string.h>
 #include <mm/frame.h>
+#include <mm/rmap.h>
 #include "hash.h"
 #include "merge_private.h"
 #include "race.h"
@@ -36,7 +37,9 @@ const void *merge_content(struct mfn mfn)
 
 static bool is_candidate(ppte_t pte)
 {
-	return ppte_state(pte) == PPTE_PRIVATE && !(pte & (PPTE_PINNED | PPTE_BUSY));
+	const u64 never = PPTE_BUSY | (IS_ENABLED(CONFIG_BREAK_MERGE_PINNED) ? 0 : PPTE_PINNED);
+
+	return ppte_state(pte) == PPTE_PRIVATE && !(pte & never);
 }
 
 bool merge_hold(struct addrspace *as, struct gfn gfn, struct mfn *out)
@@ -150,7 +153,8 @@ static int guard(struct addrspace *as, struct gfn gfn, struct cow_look *look)
 static bool equal(struct mfn a, struct mfn b)
 {
 	merge_count(&merge_world.stats.compares, 1);
-	return memcmp(merge_content(a), merge_content(b), PAGE_SIZE) == 0;
+	return IS_ENABLED(CONFIG_BREAK_MERGE_COMPARE) ||
+	       memcmp(merge_content(a), merge_content(b), PAGE_SIZE) == 0;
 }
 
 static int lost_race(void)
@@ -203,6 +207,11 @@ static bool try_stable(struct merge_area *area, struct gfn gfn, const struct mer
 	return true;
 }
 
+static bool is_secure(const struct merge_area *area)
+{
+	return area->domain->limits.secure && !IS_ENABLED(CONFIG_BREAK_MERGE_SECURE);
+}
+
 static bool is_zero(const void *content)
 {
 	const u64 *word = content;
@@ -220,7 +229,7 @@ static bool try_zero(struct merge_area *area, struct gfn gfn, const struct merge
 	struct cow_look look;
 	int err;
 
-	if (!limits->zero || limits->secure || !is_zero(key->content))
+	if (!limits->zero || is_secure(area) || !is_zero(key->content))
 		return false;
 	err = guard(area->as, gfn, &look);
 	if (err == 0)
@@ -315,15 +324,57 @@ static void wait(struct merge_area *area, struct gfn gfn, const struct merge_key
 	merge_set_reason(area, gfn, reason_of(err, MERGE_UNIQUE));
 }
 
-/* Secure mode: a unique page, too, becomes one whose next write copies, so that a write takes as long either way. */
-static void pretend(struct merge_area *area, struct gfn gfn, const struct merge_key *key)
+/* --- Secure mode: what happens to a page does not depend on whether anybody has the same ------------------------------- */
+
+/*
+ * A frame of this content in the index, with a reference for the caller. Its users are counted, not listed, so that a break
+ * does the same work for one user and for many.
+ */
+static int new_secure_frame(struct merge_domain *domain, const void *content, struct mfn *out)
+{
+	struct merge_key key;
+	int err = frame_alloc(0, FRAME_GUEST, 0, out);
+
+	if (err)
+		return err;
+	arch_page_copy(arch_hpa_to_virt(mfn_to_hpa(*out)), content);
+	rmap_count_only(*out);
+	key.content = merge_content(*out);
+	key.tag = (u32)page_content_hash(key.content) & TAG_MASK;
+	frame_get(*out); /* the index's */
+	spin_lock(&domain->lock);
+	err = stable_new(domain, &key, *out);
+	spin_unlock(&domain->lock);
+	if (err) {
+		merge_release(*out);
+		merge_release(*out);
+	}
+	return err;
+}
+
+/*
+ * A unique page is merged, too: with a copy of itself. Guard, merge, and a copy at the next write: for the guest, all is as
+ * if somebody had had the same. It never keeps its own frame, nor does anybody get it.
+ */
+static int merge_with_copy(struct merge_area *area, struct gfn gfn)
 {
 	struct cow_look look;
+	struct mfn fresh;
 	int err = guard(area->as, gfn, &look);
 
-	if (err == 0)
-		err = make_stable(area, gfn, &look, key->tag);
-	merge_set_reason(area, gfn, reason_of(err, MERGE_UNIQUE));
+	if (!err)
+		err = new_secure_frame(area->domain, merge_content(look.mfn), &fresh);
+	if (err)
+		return err;
+	RACE_POINT("merge: copied");
+	err = cow_share(area->as, gfn, &look, fresh);
+	merge_release(fresh);
+	return err == ERR_BUSY ? lost_race() : err;
+}
+
+static void pretend(struct merge_area *area, struct gfn gfn)
+{
+	merge_set_reason(area, gfn, reason_of(merge_with_copy(area, gfn), MERGE_UNIQUE));
 }
 
 static void remember(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
@@ -371,13 +422,16 @@ static void consider(struct merge_area *area, struct gfn gfn, struct mfn mfn, bo
 		if (try_zero(area, gfn, &key))
 			return;
 	}
-	if (try_stable(area, gfn, &key))
+	/* In secure mode not at once: when a page is merged must not tell that somebody has the same, either. */
+	if ((same || !is_secure(area)) && try_stable(area, gfn, &key))
 		return;
 	RACE_POINT("merge: read");
 	if (!same)
 		remember(area, gfn, &key, seen);
+	else if (is_secure(area))
+		pretend(area, gfn);
 	else if (!try_twin(area, gfn, &key))
-		area->domain->limits.secure ? pretend(area, gfn, &key) : wait(area, gfn, &key);
+		wait(area, gfn, &key);
 }
 
 /* A page that is not a candidate: why. */

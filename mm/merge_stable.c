@@ -18,6 +18,11 @@ static u32 sharers(const struct stable *node)
 	return frame_refs(node->mfn) - 1;
 }
 
+static bool is_full(const struct merge_domain *domain, const struct stable *node)
+{
+	return !IS_ENABLED(CONFIG_BREAK_MERGE_CAP) && sharers(node) >= domain->limits.cap;
+}
+
 /* Appends a frame to the chain of a content that is in the index already. */
 static void append(struct stable *head, struct stable *node)
 {
@@ -69,7 +74,7 @@ bool stable_take(struct merge_domain *domain, const struct merge_key *key, struc
 {
 	struct stable *node = domain->engine->stable_find(domain, key);
 
-	while (node && sharers(node) >= domain->limits.cap)
+	while (node && is_full(domain, node))
 		node = node->next_frame;
 	if (!node)
 		return false;

@@ -11,6 +11,7 @@
 #include "pool.h"
 
 #define INLINE	   1ull
+#define COUNTED	   2ull /* owner: the users are counted in `link`, not listed */
 #define LOCKS	   16
 #define KEY(s, g)  ((u64)(s) << RMAP_GFN_BITS | (g).raw)
 #define KEY_GFN(k) ((struct gfn){(k)&BITS(RMAP_GFN_BITS - 1, 0)})
@@ -51,7 +52,7 @@ static struct spinlock *lock_of(struct mfn mfn)
 /* Three users or more. */
 static bool is_chained(const struct frame *frame)
 {
-	return frame->link && !(frame->link & INLINE);
+	return !frame->owner && frame->link;
 }
 
 static struct rmap_chain *chain_of(const struct frame *frame)
@@ -113,6 +114,16 @@ static int make_chain(struct frame *frame, u64 key)
 	return 0;
 }
 
+void rmap_count_only(struct mfn mfn)
+{
+	frame_record(mfn)->owner = COUNTED;
+}
+
+bool rmap_is_count_only(struct mfn mfn)
+{
+	return frame_record(mfn)->owner == COUNTED;
+}
+
 int rmap_add(struct mfn mfn, u16 space, struct gfn gfn)
 {
 	struct frame *frame = frame_record(mfn);
@@ -120,7 +131,9 @@ int rmap_add(struct mfn mfn, u16 space, struct gfn gfn)
 	int err = 0;
 
 	spin_lock(lock_of(mfn));
-	if (is_chained(frame))
+	if (frame->owner == COUNTED)
+		frame->link++;
+	else if (is_chained(frame))
 		err = chain_insert(chain_of(frame), key);
 	else if (!frame->owner)
 		frame->owner = key << 1 | INLINE;
@@ -168,7 +181,9 @@ void rmap_remove(struct mfn mfn, u16 space, struct gfn gfn)
 	struct frame *frame = frame_record(mfn);
 
 	spin_lock(lock_of(mfn));
-	if (is_chained(frame))
+	if (frame->owner == COUNTED)
+		frame->link--;
+	else if (is_chained(frame))
 		remove_chained(frame, KEY(space, gfn));
 	else
 		remove_inline(frame, KEY(space, gfn));
@@ -181,7 +196,11 @@ u64 rmap_count(struct mfn mfn)
 	u64 count;
 
 	spin_lock(lock_of(mfn));
-	count = is_chained(frame) ? chain_of(frame)->count : 0ull + !!frame->owner + !!frame->link;
+	if (frame->owner == COUNTED)
+		count = frame->link;
+	else
+		count = is_chained(frame) ? chain_of(frame)->count
+					  : 0ull + !!frame->owner + !!frame->link;
 	spin_unlock(lock_of(mfn));
 	return count;
 }
@@ -229,7 +248,9 @@ unsigned rmap_list(struct mfn mfn, const struct rmap_entry *from, struct rmap_en
 	unsigned count;
 
 	spin_lock(lock_of(mfn));
-	if (is_chained(frame))
+	if (frame->owner == COUNTED)
+		count = 0;
+	else if (is_chained(frame))
 		count = list_chain(chain_of(frame), least, out, max);
 	else
 		count = list_inline(frame, least, out, max);

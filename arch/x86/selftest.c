@@ -223,6 +223,7 @@ static const struct selftest {
 	{"alarm", test_alarm, false},
 	{"ring", test_ring, true},
 	{"virt", selftest_virt, false},
+	{"merge", selftest_merge, false},
 };
 
 static const struct selftest *find(const char *name)

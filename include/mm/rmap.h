@@ -11,11 +11,14 @@
  *       key << 1 | 1          0                        one        (key: space << 36 | gfn)
  *       key << 1 | 1          key << 1 | 1             two
  *       0                     chain --> tree of keys   more
+ *       2                     count                    any number, only counted (RMAP-3)
  *
  * Invariants:
  * RMAP-1  For each private or shared primary PTE there is exactly one entry at its frame, and no others. (The frame of
  *	   zeroes is not in the rmap: nobody ever looks for its users.)
  * RMAP-2  The number of entries of a frame is at most its reference count.
+ * RMAP-3  Users of a frame that rmap_count_only() was called for are counted, not listed. Coming and going then takes the same
+ *	   instructions however many there are, so that the time a guest's write takes does not tell.
  *
  * Locking: LOCK_RMAP, one of a table hashed by frame. Callers that keep RMAP-1 true hold the LOCK_MMU of the space.
  */
@@ -39,6 +42,10 @@ static inline void rmap_first(struct mfn mfn, u16 space, struct gfn gfn)
 	frame_record(mfn)->owner = ((u64)space << RMAP_GFN_BITS | gfn.raw) << 1 | 1;
 }
 
+/* A fresh frame's users will be counted only (RMAP-3). Before anybody shares it. Takes no lock. */
+void rmap_count_only(struct mfn mfn);
+bool rmap_is_count_only(struct mfn mfn);
+
 /* ERR_NO_MEMORY (never for a frame's first two users): nothing changed. */
 int rmap_add(struct mfn mfn, u16 space, struct gfn gfn) __must_check;
 /* The entry is there. */
@@ -47,7 +54,7 @@ void rmap_remove(struct mfn mfn, u16 space, struct gfn gfn);
 /* How many users are in the rmap. */
 u64 rmap_count(struct mfn mfn);
 
-/* The first `max` entries, in order, that come after `*from` (NULL: from the first); returns how many. */
+/* The first `max` listed entries, in order, that come after `*from` (NULL: from the first); returns how many. */
 unsigned rmap_list(struct mfn mfn, const struct rmap_entry *from, struct rmap_entry *out,
 		   unsigned max);
 

@@ -17,6 +17,9 @@ void selftest_run(void);
 /* selftest=virt: the back end against its contract; turns it on for that, and off again. */
 void selftest_virt(void);
 
+/* selftest=merge: 100 times address spaces that share pages; every frame comes back. */
+void selftest_merge(void);
+
 /*
  * Part of it: breaks `good` in `count` random ways and enters what set_state takes. False when the CPU
  * refused to enter one of those. Afterwards the vCPU has the state `good`.
