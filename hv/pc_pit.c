@@ -13,7 +13,7 @@
  * before. Then all that fell due while it was away are told before the instruction at which it was interrupted.
  *
  * Invariants:
- * TICK-1  a rise while somebody listens is told once, or owed; no more are owed than MAX_OWED() allows.
+ * TICK-1  a rise while somebody listens is told once, or owed; no more than PC_TICKS_OWED_MAX are owed, the others are lost.
  * TICK-2  the next one is told only when no controller that listens has one requested or in service, so that none is
  *	   lost in a request that is already there.
  * TICK-3  a rise while the line is masked everywhere is not owed: the PIC keeps one, the I/O APIC none, as on a board.
@@ -32,14 +32,6 @@
 #include <hv/pc.h>
 #include <hv/vcpu.h>
 #include "pc_private.h"
-
-/*
- * A second's, or 1000 where there are more in a second. A guest loses the CPU for as many slices as others share it,
- * which is far less; who was away for longer stood still (a debugger, a machine that slept). And a guest whose timer is
- * faster than it can follow must not be kept from its work for ever: 1000 interrupts are some 10 ms of it.
- */
-#define MAX_OWED(reload) \
-	(IS_ENABLED(CONFIG_BREAK_TICKS) ? 1 : PIT_HZ / MAX((u64)(reload), PIT_HZ / 1000))
 
 static bool pic_listens(const struct pc *pc)
 {
@@ -88,7 +80,7 @@ static bool somebody_listens(const struct pc *pc)
 static void count_rises(struct pc *pc, u64 now)
 {
 	u64 rises = pit_rises(&pc->pit, pc->pit_seen, now);
-	u64 owed = MIN(pc->pit_owed + rises, MAX_OWED(pc->pit.channel[0].reload));
+	u64 owed = MIN(pc->pit_owed + rises, PC_TICKS_OWED_MAX);
 
 	spin_assert_held(&pc->lock);
 	pc->pit_seen = now;

@@ -10,6 +10,13 @@
 /* Releases pc->lock and tells the vCPUs that were reached under it. */
 void pc_unlock(struct pc *pc) LOCK_RELEASE(&pc->lock);
 
+/*
+ * How many ticks a guest may be owed. Linux's check wants five. Each costs the guest an interrupt, and its turn is as
+ * long as ever: under emulation, with eight guests to a CPU and all that they missed owed to them, they did nothing but
+ * take ticks.
+ */
+#define PC_TICKS_OWED_MAX (IS_ENABLED(CONFIG_BREAK_TICKS) ? 1ull : 6ull)
+
 /* Clocks of `hz` since power-on. */
 u64 pc_clock(const struct pc *pc, u64 hz);
 
