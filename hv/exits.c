@@ -75,13 +75,10 @@ static __cold enum exit_verdict slow_cpuid(struct vcpu *vcpu)
 	const struct cpuid_entry *entry =
 		cpuid_find(&vcpu->vm->cpuid, (u32)gpr[GPR_RAX], (u32)gpr[GPR_RCX]);
 	struct cpuid_now now = {.vcpu = vcpu->index};
-	struct guest_state state;
 	struct arch_cpuid value;
 
-	if (entry->fill == CPUID_FILL_FEATURES) {
-		virt->get_state(&vcpu->arch, &state);
-		now.cr4 = state.cr4;
-	}
+	if (entry->fill == CPUID_FILL_FEATURES)
+		now.cr4 = virt->cr4(&vcpu->arch);
 	if (entry->fill == CPUID_FILL_XSAVE)
 		now.xcr0 = arch_xcr0();
 	value = cpuid_fill(entry, &now);

@@ -157,6 +157,9 @@ struct virt_ops {
 	 * virtual-8086 mode. */
 	unsigned (*cpl)(struct arch_vcpu *vcpu);
 
+	/* CR4 as the guest sees it, of the loaded vCPU: what CPUID's answer depends on. */
+	u64 (*cr4)(struct arch_vcpu *vcpu);
+
 	/* The slow view. set_state: ERR_INVALID for a state no guest may have, and then nothing
 	 * changed. */
 	void (*get_state)(struct arch_vcpu *vcpu, struct guest_state *state);

@@ -16,6 +16,7 @@
 #define STACK_SIZE    (256 * 1024)
 #define IDLE_MAX      10000
 #define SWITCH_ONE_IN 3
+#define ANY_NUMBER    1000
 
 enum task_state { TASK_NONE, TASK_READY, TASK_WAITING, TASK_DONE };
 
@@ -248,8 +249,33 @@ static bool next_schedule(void)
 	return false;
 }
 
-u64 sched_explore(const struct sched_scenario *scenario)
+/* The scenario, or with another bound, if the environment asks for one. */
+static struct sched_scenario with_bound(const struct sched_scenario *scenario)
 {
+	const char *bound = getenv("SAMEPAGE_PREEMPTIONS");
+	struct sched_scenario changed = *scenario;
+
+	if (bound && !scenario->random) {
+		changed.preemptions = (unsigned)strtoul(bound, NULL, 10);
+		changed.limit = 0;
+	}
+	return changed;
+}
+
+u64 sched_explore_and_draw(struct sched_scenario scenario, u64 drawn)
+{
+	struct sim_random random = {.state = 74};
+	u64 schedules = sched_explore(&scenario);
+
+	scenario.random = &random;
+	scenario.preemptions = ANY_NUMBER;
+	scenario.limit = drawn;
+	return schedules + sched_explore(&scenario);
+}
+
+u64 sched_explore(const struct sched_scenario *wanted)
+{
+	const struct sched_scenario bounded = with_bound(wanted), *scenario = &bounded;
 	u64 schedules = 0;
 
 	sched.scenario = scenario;
@@ -263,5 +289,6 @@ u64 sched_explore(const struct sched_scenario *scenario)
 		free(sched.task[i].stack);
 		sched.task[i].stack = NULL;
 	}
+	sched.scenario = NULL;
 	return schedules;
 }

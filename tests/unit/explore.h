@@ -11,6 +11,9 @@
  * Waiting costs no preemption: a task that waits runs again when another one has moved, or when
  * nobody else can run. If that goes on, the schedule is a deadlock and the test fails.
  *
+ * `preemptions` is the bound, and within it the search is exhaustive unless `limit` cuts it. The environment's
+ * SAMEPAGE_PREEMPTIONS=N sets another bound, for every scenario that is not drawn by chance, and takes the limits away.
+ *
  * Where all interleavings are too many, `random` chooses: then `limit` schedules are run, each drawn anew. The seed is
  * printed where the sequence was started, so a failure can be had again.
  */
@@ -41,6 +44,9 @@ struct sched_scenario {
 
 /* How many schedules it ran. */
 u64 sched_explore(const struct sched_scenario *scenario);
+
+/* Every schedule of `preemptions` switches, and after them `drawn` with any number of switches; how many in all. */
+u64 sched_explore_and_draw(struct sched_scenario scenario, u64 drawn);
 
 /* A task's own switch point; a wait for something another task does. */
 void sched_point(const char *name);

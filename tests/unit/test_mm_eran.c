@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_mm_eran.c: Eran's race under every policy, in every interleaving of three CPUs.
+ * test_mm_eran.c: Eran's race under every policy, in every interleaving of three CPUs with two preemptions, and in some with more.
  *
  *     CPU 0: breaks the sharing by its write   CPU 1: writes            CPU 2: reads
  *     ---------------------------------------  ----------------         ------------
@@ -16,9 +16,10 @@
 
 #include <mm/guest_cache.h>
 
-#define OLD 1111
-#define NEW 2222
-#define GPA (5 * PAGE_SIZE)
+#define OLD   1111
+#define NEW   2222
+#define GPA   (5 * PAGE_SIZE)
+#define DRAWN 300 /* schedules of more switches, by chance */
 
 /*
  * cached: the reader goes through the device models' cache, else through a second stage 2
@@ -126,12 +127,11 @@ static u64 stale_reads(const struct notifier_policy *policy, enum retry_mode ret
 		.check = check,
 		.world = &race,
 		.preemptions = 2,
-		.limit = 3000,
 	};
 
 	race = (struct race){.policy = policy, .retry = retry, .cached = cached};
 	world_begin(4, 4);
-	race.schedules = sched_explore(&scenario);
+	race.schedules = sched_explore_and_draw(scenario, DRAWN);
 	world_end();
 	print_message("# %s, %s, through the %s: %llu schedules, %llu stale reads\n",
 		      notifier_policy_name(policy), retry == RETRY_INPLACE ? "inplace" : "reenter",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_mm_race.c: faults against changes of the same page and of another, in every interleaving.
+ * test_mm_race.c: faults against changes of the same page and of another, in every interleaving with three preemptions, and in some
+ * with more.
  *
  *     CPU 0: changes gfn 5                CPU 1: its guest reads or writes gfn 5 (or 6)
  *
@@ -16,7 +17,8 @@
 
 #include "mm/stage2_private.h"
 
-#define GPA (5 * PAGE_SIZE)
+#define GPA   (5 * PAGE_SIZE)
+#define DRAWN 50 /* schedules of more switches, by chance */
 
 static struct race {
 	const struct notifier_policy *policy;
@@ -25,7 +27,7 @@ static struct race {
 	u64 gpa;      /* CPU 1's page */
 	bool cached;  /* CPU 1 is a device model */
 	bool forgets; /* the change may take the content away */
-	u64 avoided, raced;
+	u64 avoided, raced, schedules;
 	struct addrspace *as;
 	struct stage2 *s2;
 	struct guest_cache *cache;
@@ -98,13 +100,12 @@ static void explore(const struct notifier_policy *policy, enum retry_mode retry)
 					  .task = {changer, guest},
 					  .check = check,
 					  .world = &race,
-					  .preemptions = 2,
-					  .limit = 2000};
+					  .preemptions = 3};
 
 	race.policy = policy;
 	race.retry = retry;
 	world_begin(2, 4);
-	sched_explore(&scenario);
+	race.schedules += sched_explore_and_draw(scenario, DRAWN);
 	world_end();
 }
 
@@ -183,8 +184,9 @@ static void each_change(bool cached)
 				     .forgets = races[i].forgets,
 				     .cached = cached};
 		world_each_policy(explore);
-		print_message("# change %u: raced %llu, avoided %llu\n", i,
-			      (unsigned long long)race.raced, (unsigned long long)race.avoided);
+		print_message("# change %u: %llu schedules, raced %llu, avoided %llu\n", i,
+			      (unsigned long long)race.schedules, (unsigned long long)race.raced,
+			      (unsigned long long)race.avoided);
 		if (!cached)
 			assert_true(race.raced > 0);
 	}

@@ -134,6 +134,11 @@ static unsigned svm_cpl(struct arch_vcpu *vcpu)
 	return svm_of(vcpu)->vmcb.save.cpl;
 }
 
+static u64 svm_cr4(struct arch_vcpu *vcpu)
+{
+	return svm_of(vcpu)->vmcb.save.cr4;
+}
+
 const struct virt_ops svm_ops = {
 	.name = "svm",
 	.feature = "AMD SVM with nested paging (CPUID 8000_0001 ECX bit 2, 8000_000A EDX bit 0)",
@@ -147,6 +152,7 @@ const struct virt_ops svm_ops = {
 	.vcpu_put = svm_vcpu_put,
 	.run = svm_run,
 	.cpl = svm_cpl,
+	.cr4 = svm_cr4,
 	.get_state = svm_get_state,
 	.set_state = svm_set_state,
 	.can_inject = svm_can_inject,

@@ -211,6 +211,7 @@ const struct virt_ops vmx_ops = {
 	.vcpu_put = vmx_vcpu_put,
 	.run = vmx_run,
 	.cpl = vmx_cpl,
+	.cr4 = vmx_cr4,
 	.get_state = vmx_get_state,
 	.set_state = vmx_set_state,
 	.can_inject = vmx_can_inject,

@@ -104,6 +104,13 @@ static void write_unswitched(struct vmx_vcpu *v, const struct guest_state *s)
 	}
 }
 
+u64 vmx_cr4(struct arch_vcpu *vcpu)
+{
+	(void)vcpu;
+	return (vmcs_read(VMCS_GUEST_CR4) & CR4_GUEST & ~CR4_OWNED) |
+	       (vmcs_read(VMCS_CR4_READ_SHADOW) & CR4_OWNED);
+}
+
 void vmx_get_state(struct arch_vcpu *vcpu, struct guest_state *s)
 {
 	struct vmx_vcpu *v = vmx_of(vcpu), *before = vmx_borrow(v);
@@ -114,8 +121,7 @@ void vmx_get_state(struct arch_vcpu *vcpu, struct guest_state *s)
 	s->idtr.limit = vmcs_read(VMCS_GUEST_IDTR_LIMIT);
 	s->cr0 = (vmcs_read(VMCS_GUEST_CR0) & ~CR0_OWNED) |
 		 (vmcs_read(VMCS_CR0_READ_SHADOW) & CR0_OWNED);
-	s->cr4 = (vmcs_read(VMCS_GUEST_CR4) & CR4_GUEST & ~CR4_OWNED) |
-		 (vmcs_read(VMCS_CR4_READ_SHADOW) & CR4_OWNED);
+	s->cr4 = vmx_cr4(vcpu);
 	for (unsigned i = 0; i < SEGS; i++)
 		read_segment(i, &s->seg[i]);
 	s->interruptibility = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);

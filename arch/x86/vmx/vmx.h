@@ -168,6 +168,7 @@ void vmx_explain_entry_failure(struct vmx_vcpu *v, const struct hv_exit *exit);
 u64 *vmx_gpr(struct vmx_vcpu *v, unsigned gpr);
 void vmx_dump(struct arch_vcpu *vcpu);
 unsigned vmx_cpl(struct arch_vcpu *vcpu);
+u64 vmx_cr4(struct arch_vcpu *vcpu);
 
 /* cr.c */
 int vmx_write_cr(struct arch_vcpu *vcpu, unsigned cr, u64 value);
