@@ -24,6 +24,7 @@
 /*
  * on, interval, engine: [I] after init
  * due		[a] tick before which no pass begins
+ * scanners	[a] CPUs that are at it
  * told		[a] when progress was shown; two CPUs may both do it, which costs a line
  * rest		by CPU: the tick until which its vCPUs have it for themselves
  */
@@ -32,6 +33,7 @@ static struct {
 	u64 interval;
 	const struct merge_engine *engine;
 	u64 due, told;
+	u32 scanners;
 	u64 rest[ARCH_CPUS_MAX];
 } merging;
 
@@ -136,14 +138,29 @@ static bool is_time(bool idle, u64 now)
 	return idle || now >= merging.rest[arch_cpu_id()];
 }
 
+/*
+ * A fourth of the CPUs scan at a time, at least one. More of them mostly wait for one another's locks, and where the
+ * CPUs are threads of an emulator that share fewer real ones, a lock's holder is often not running.
+ */
+static bool may_scan(void)
+{
+	u32 most = MAX(arch_cpu_count() / 4, 1u);
+
+	if (__atomic_add_fetch(&merging.scanners, 1, __ATOMIC_ACQ_REL) <= most)
+		return true;
+	__atomic_sub_fetch(&merging.scanners, 1, __ATOMIC_ACQ_REL);
+	return false;
+}
+
 bool merging_step(bool idle)
 {
 	u64 began = arch_ticks(), passes = merge_passes(), now;
 	bool more;
 
-	if (!is_time(idle, began))
+	if (!is_time(idle, began) || !may_scan())
 		return false;
 	more = merge_scan(CHUNK) > 0;
+	__atomic_sub_fetch(&merging.scanners, 1, __ATOMIC_ACQ_REL);
 	now = arch_ticks();
 	merging.rest[arch_cpu_id()] = now + REST * (now - began);
 	if (merge_passes() == passes)
@@ -153,10 +170,14 @@ bool merging_step(bool idle)
 	return false;
 }
 
+/* Who finds enough others at it looks again in a millisecond. */
 u64 merging_alarm(void)
 {
-	return merging.on && merge_is_active() ? __atomic_load_n(&merging.due, __ATOMIC_RELAXED)
-					       : ~0ull;
+	u64 soon = arch_ticks() + arch_ticks_per_second() / 1000;
+
+	if (!merging.on || !merge_is_active())
+		return ~0ull;
+	return MAX(__atomic_load_n(&merging.due, __ATOMIC_RELAXED), soon);
 }
 
 void merging_summary(void)

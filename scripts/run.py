@@ -29,9 +29,9 @@ GUESTS = {
 }
 
 # The main job: two Debian Linux guests that work on the same files while their pages are merged.
-LINUX = "linux/cloud:name={0} memory=192M cpu={1} merge=1 type=linux console=16M " \
+LINUX = "linux/cloud:name={0} memory=192M merge=1 type=linux console=16M " \
         "arg=console=ttyS0 quiet tsc=reliable"
-MAIN_JOB = [LINUX.format("one", 0), "linux/work.initrd:for=one", LINUX.format("two", 1), "linux/work.initrd:for=two"]
+MAIN_JOB = [LINUX.format("one"), "linux/work.initrd:for=one", LINUX.format("two"), "linux/work.initrd:for=two"]
 MAIN_MEMORY = 768
 MAIN_GUEST_CPUS = 2
 
