@@ -11,6 +11,7 @@ provide(NAME) gives the file of a name, and makes it when it is not there yet:
 
 The same inputs make the same RAM disk, to the byte.
 """
+import contextlib
 import fcntl
 import functools
 import glob
@@ -82,8 +83,9 @@ def fetch(name):
     kept = os.path.join(FOLDER, name.removeprefix("linux/") + ".package")
     if not os.path.exists(kept):
         package = real_package(package) if meta else package
-        with open(kept, "w", encoding="ascii") as file:
+        with open(kept + ".part", "w", encoding="ascii") as file:
             file.write(package)
+        os.rename(kept + ".part", kept)
     with open(kept, encoding="ascii") as file:
         found = glob.glob(os.path.join(unpack(file.read()), pattern))
     if len(found) != 1:
@@ -92,6 +94,8 @@ def fetch(name):
     short = os.path.join(FOLDER, os.path.basename(name))
     if not os.path.exists(short) or not os.path.samefile(short, found[0]):
         shutil.rmtree(short, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(short + ".part")	# of a run that was interrupted
         os.link(found[0], short + ".part")
         os.replace(short + ".part", short)
     return short

@@ -4,9 +4,12 @@
 run.py: builds the hypervisor and its guests and boots them on an emulated machine; the Python behind ./run.
 """
 import argparse
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+import termios
 import time
 
 import bench
@@ -196,8 +199,36 @@ def arguments():
     return options
 
 
+def interrupted(*_):
+    """The first Ctrl-C ends everything on its way out; more of them must not cut that short."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def terminal_kept():
+    """An emulator with --console makes the terminal raw, and restores it only if it ends by itself."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
 def main():
-    options = arguments()
+    signal.signal(signal.SIGINT, interrupted)
+    try:
+        with terminal_kept():
+            return work(arguments())
+    except KeyboardInterrupt:
+        print("\nsamepage: interrupted", file=sys.stderr)
+        return 130
+
+
+def work(options):
     try:
         if options.job == "bench":
             return BENCHES[options.what](options, need, build)
@@ -205,9 +236,6 @@ def main():
     except (Stop, linux.LinuxError, machine.MachineError) as stop:
         print(f"samepage: {stop}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("\nsamepage: interrupted; the machine has been ended")
-        return 130
 
 
 if __name__ == "__main__":

@@ -3,7 +3,10 @@
 terminal.py: someone sits at ./run --console and types: a login in a guest, a change to the other guest, the end.
 """
 import os
+import signal
 import sys
+import tempfile
+import termios
 
 from runner import core
 
@@ -74,6 +77,66 @@ def talk(name, options, guests, script, timeout):
     return core.passed(name) if child.exitstatus == 0 else core.failed(name, f"status {child.exitstatus}")
 
 
+# Ctrl-C when this has appeared. With --console the keyboard is the guest's by then, and the signal comes from elsewhere.
+INTERRUPTS = {
+    "apt": ([], "samepage: installing"),
+    "build": ([], "samepage: building in"),
+    "boot": ([], "samepage: booting on"),
+    "guests": ([], r"one: started"),
+    "console": (["--console", "1"], "one: started"),
+}
+# Stands before the system's commands: root on a computer that has no package, and an apt-get that takes for ever.
+NO_PACKAGES = {"id": "echo 0", "dpkg-query": "exit 1", "apt-get": "exec sleep 1000"}
+
+
+def in_session(leader):
+    """The processes of a terminal's session that are still there, by name."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as stat:
+                name, _, rest = stat.read().partition(" (")[2].rpartition(") ")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        state, _, _, session = rest.split()[:4]
+        if int(session) == leader and state != "Z":
+            found.append(name)
+    return found
+
+
+def interrupt(phase):
+    """./run and a Ctrl-C: nothing of it is left, the terminal is as it was, and it says so."""
+    import pexpect
+    name, (options, moment) = f"terminal/interrupt-{phase}", INTERRUPTS[phase]
+    with tempfile.TemporaryDirectory(prefix="samepage-bin-") as folder:
+        for program, text in NO_PACKAGES.items() if phase == "apt" else ():
+            with open(os.path.join(folder, program), "w", encoding="ascii") as file:
+                file.write(f"#!/bin/sh\n{text}\n")
+            os.chmod(file.name, 0o755)
+        child = pexpect.spawn(os.path.join(core.ROOT, "run"), ["--machine", "qemu-tcg", *options], timeout=300, encoding="utf-8",
+                              codec_errors="replace", cwd=core.ROOT, env=dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}"))
+        before = termios.tcgetattr(child.child_fd)
+        try:
+            child.expect(moment)
+            if "--console" in options:
+                child.kill(signal.SIGINT)
+            else:
+                child.sendintr()
+            child.expect("samepage: interrupted")
+            child.expect(pexpect.EOF)
+        except (pexpect.TIMEOUT, pexpect.EOF) as end:
+            child.close(force=True)
+            return core.failed(name, f"{type(end).__name__}:\n{(child.before or '')[-4000:]}")
+        after = termios.tcgetattr(child.child_fd)
+        child.wait()
+        left = in_session(child.pid)
+        child.close()
+    if child.exitstatus != 130 or left or after != before:
+        return core.failed(name, f"status {child.exitstatus}, signal {child.signalstatus}, left: {left}, "
+                                 f"terminal {'restored' if after == before else 'changed'}")
+    return core.passed(name)
+
+
 def of_two(name, script):
     guests = [module for guest in ["one", "two"]
               for module in (KERNEL.format(name=guest), f"linux/login.initrd:for={guest}")]
@@ -88,4 +151,5 @@ def memtest():
 def tests():
     return [core.Test("terminal/login", lambda: of_two("terminal/login", TALK), ("default",)),
             core.Test("terminal/kill", lambda: of_two("terminal/kill", KILL_TALK), ("default",)),
-            core.Test("terminal/memtest", memtest, ("default",))]
+            core.Test("terminal/memtest", memtest, ("default",)),
+            *[core.Test(f"terminal/interrupt-{phase}", lambda phase=phase: interrupt(phase), ("default",)) for phase in INTERRUPTS]]
