@@ -196,6 +196,8 @@ static bool try_stable(struct merge_area *area, struct gfn gfn, const struct mer
 	bool found;
 	int err;
 
+	if (!ck_pr_load_ptr(&domain->heads)) /* the first pass over all of a VM */
+		return false;
 	spin_lock(&domain->lock);
 	found = stable_take(domain, key, &shared);
 	spin_unlock(&domain->lock);
