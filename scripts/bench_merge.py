@@ -123,6 +123,10 @@ def on_this_computer(program, ksm):
         print(f"samepage: {number + 1} of {len(cases)}: {setting} ...", flush=True)
         figures, excuse = run_case(program, case, not ksm.why)
         rows += [{"name": name, "value": round(value, 2), "unit": unit, "setting": setting} for name, value, unit in figures]
+        told = {name: value for name, value, _ in figures}
+        print("samepage:     " + ", ".join(f"{name} {told[name]:.0f}" for name in ("samepage_merge", "ksm_merge", "samepage_rescan", "ksm_rescan")
+                                           if name in told), flush=True)
+        bench.write("merge", rows)	# what there is, if the rest is not waited for
         if excuse:
             remarks.append(f"ksm_* of {setting}: {excuse}")
     return rows, remarks
