@@ -220,7 +220,7 @@ static bool make_memory(void)
 	return true;
 }
 
-/* From nothing known until all that can be merged is, in whole passes. */
+/* From nothing known until all that can be merged is, in whole passes; each page is come to twice at least. */
 static bool measure_merge(void)
 {
 	long long want = (long long)bench_twins(data, data->pages), start = read_number(schedstat);
@@ -234,7 +234,8 @@ static bool measure_merge(void)
 		if (!run_until(ksm("full_scans") + 1))
 			return false;
 		passes++;
-	} while (passes < 2 || (own("ksm_merging_pages") < want && passes < PASSES));
+	} while (visited() - began.visited < 2 * (long long)data->pages ||
+		 (own("ksm_merging_pages") < want && passes < PASSES));
 	keep("ksm_merge", (double)(read_number(schedstat) - start) / (double)data->pages, "ns");
 	keep("ksm_passes", passes, "passes");
 	keep("ksm_merged", (double)own("ksm_merging_pages"), "pages");
