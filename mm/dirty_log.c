@@ -80,10 +80,22 @@ static int start_anew(struct addrspace *as, struct gfn_range range, struct gfn f
 	return 0;
 }
 
-static void set_mode(struct addrspace *as, enum dirty_mode mode)
+/*
+ * A leaf may be writable though its page is clean, or large though its pages differ: before that is wrong, what the leaves
+ * know is gathered a last time, and they go.
+ */
+static void set_mode(struct addrspace *as, enum dirty_mode mode, bool coarse)
 {
+	const struct gfn_range all = {{0}, {BIT(PRIMARY_GFN_BITS)}};
+	bool forget = as->dirty_mode != mode && mode == DIRTY_WRITE_PROTECT;
+
 	spin_lock(&as->lock);
+	forget |= as->dirty_coarse && !coarse;
 	as->dirty_mode = mode;
+	as->dirty_coarse = coarse;
+	if (forget)
+		notifier_dirty(&as->notifier, all, true);
+	primary_ignore_soft_dirty(&as->primary, coarse && mode != DIRTY_WRITE_PROTECT);
 	spin_unlock(&as->lock);
 }
 
@@ -95,24 +107,30 @@ int dirty_log_start(struct addrspace *as, struct gfn_range range, enum dirty_mod
 	if (mode > DIRTY_PML)
 		return ERR_INVALID;
 	err = space_check(as, range);
+	if (!err && notification_inside(&as->notifier))
+		err = ERR_REENTRANT;
 	if (err)
 		return err;
-	set_mode(as, mode);
+	set_mode(as, mode, as->dirty_coarse);
 	err = start_anew(as, range, range.start, NULL);
 	if (err)
-		set_mode(as, before);
+		set_mode(as, before, as->dirty_coarse);
 	return err;
 }
 
-/* Leaves may be writable though their page is clean: what they know is gathered a last time, and they go. */
 void dirty_log_stop(struct addrspace *as)
 {
-	const struct gfn_range all = {{0}, {BIT(PRIMARY_GFN_BITS)}};
+	set_mode(as, DIRTY_WRITE_PROTECT, false);
+}
 
-	spin_lock(&as->lock);
-	as->dirty_mode = DIRTY_WRITE_PROTECT;
-	notifier_dirty(&as->notifier, all, true);
-	spin_unlock(&as->lock);
+void dirty_log_coarse(struct addrspace *as, bool coarse)
+{
+	set_mode(as, as->dirty_mode, coarse);
+}
+
+enum dirty_mode dirty_log_mode(const struct addrspace *as)
+{
+	return (enum dirty_mode)ck_pr_load_32((const u32 *)&as->dirty_mode);
 }
 
 int dirty_log_collect(struct addrspace *as, struct gfn_range range, u64 *bitmap)

@@ -9,7 +9,8 @@
 #define UNIFORM	   1ull
 #define ENTRIES	   512
 #define MAX_MARKED 2 /* 1 GiB: the largest leaf any format has */
-#define NO_MATTER  (PPTE_YOUNG | PPTE_PINNED | PPTE_LIFTS) /* what may differ in a uniform block */
+#define NO_MATTER \
+	(PPTE_YOUNG | PPTE_PINNED | PPTE_LIFTS) /* what may differ in a uniform block, always */
 
 static u64 *entry_page(u64 entry)
 {
@@ -28,7 +29,7 @@ int primary_init(struct primary *primary)
 
 	if (err)
 		return err;
-	*primary = (struct primary){.root = root, .pages = 1};
+	*primary = (struct primary){.root = root, .pages = 1, .no_matter = NO_MATTER};
 	return 0;
 }
 
@@ -99,7 +100,7 @@ static void mark(struct primary *primary, u64 *entry)
 
 void primary_store(struct primary *primary, struct gfn gfn, ppte_t *slot, ppte_t value)
 {
-	if (unlikely(primary->marks) && ((*slot ^ value) & ~NO_MATTER))
+	if (unlikely(primary->marks) && ((*slot ^ value) & ~primary->no_matter))
 		unmark(primary, gfn);
 	ck_pr_store_64(slot, value);
 }
@@ -134,24 +135,24 @@ unsigned primary_uniform(const struct primary *primary, struct gfn gfn, unsigned
 	return 0;
 }
 
-static bool like_first(ppte_t first, ppte_t pte, u64 index)
+static bool like_first(const struct primary *primary, ppte_t first, ppte_t pte, u64 index)
 {
-	return ((pte ^ (first + (index << PAGE_SHIFT))) & ~NO_MATTER) == 0;
+	return ((pte ^ (first + (index << PAGE_SHIFT))) & ~primary->no_matter) == 0;
 }
 
-static bool leaf_uniform(const u64 *leaf)
+static bool leaf_uniform(const struct primary *primary, const u64 *leaf)
 {
 	if (ppte_state(leaf[0]) != PPTE_PRIVATE ||
 	    !IS_ALIGNED(ppte_mfn(leaf[0]).raw, LEVEL_FRAMES(1)))
 		return false;
 	for (u64 i = 1; i < ENTRIES; i++)
-		if (!like_first(leaf[0], leaf[i], i))
+		if (!like_first(primary, leaf[0], leaf[i], i))
 			return false;
 	return true;
 }
 
 /* All entries of a level-1 page UNIFORM, and the leaf pages one after another? */
-static bool directory_uniform(const u64 *page)
+static bool directory_uniform(const struct primary *primary, const u64 *page)
 {
 	ppte_t first;
 
@@ -162,7 +163,7 @@ static bool directory_uniform(const u64 *page)
 	if (!IS_ALIGNED(ppte_mfn(first).raw, LEVEL_FRAMES(2)))
 		return false;
 	for (u64 i = 1; i < ENTRIES; i++)
-		if (!like_first(first, entry_page(page[i])[0], i * ENTRIES))
+		if (!like_first(primary, first, entry_page(page[i])[0], i * ENTRIES))
 			return false;
 	return true;
 }
@@ -171,10 +172,31 @@ void primary_mark_uniform(struct primary *primary, struct gfn gfn)
 {
 	u64 *entry = directory_entry(primary, gfn, 1);
 
-	if (!leaf_uniform(entry_page(*entry)))
+	if (!leaf_uniform(primary, entry_page(*entry)))
 		return;
 	mark(primary, entry);
 	entry = directory_entry(primary, gfn, 2);
-	if (directory_uniform(entry_page(*entry)))
+	if (directory_uniform(primary, entry_page(*entry)))
 		mark(primary, entry);
+}
+
+static void forget_below(struct primary *primary, u64 *page, unsigned level)
+{
+	for (unsigned i = 0; primary->marks && i < ENTRIES; i++) {
+		if (page[i] & UNIFORM) {
+			ck_pr_store_64(&page[i], page[i] & ~UNIFORM);
+			primary->marks--;
+		}
+		if (level > 1 && page[i])
+			forget_below(primary, entry_page(page[i]), level - 1);
+	}
+}
+
+void primary_ignore_soft_dirty(struct primary *primary, bool ignore)
+{
+	bool ignored = primary->no_matter & PPTE_SOFT_DIRTY;
+
+	primary->no_matter = NO_MATTER | (ignore ? PPTE_SOFT_DIRTY : 0);
+	if (ignored && !ignore)
+		forget_below(primary, primary->root, PRIMARY_LEVELS - 1);
 }

@@ -128,9 +128,10 @@ static inline unsigned ppte_rights(ppte_t pte)
 }
 
 struct primary {
-	u64 *root; /* [I] */
-	u64 pages; /* [m] radix pages, the root included */
-	u64 marks; /* [m] entries with UNIFORM */
+	u64 *root;     /* [I] */
+	u64 pages;     /* [m] radix pages, the root included */
+	u64 marks;     /* [m] entries with UNIFORM */
+	u64 no_matter; /* [m] bits in which the PTEs of a uniform block may differ */
 };
 
 /* ERR_NO_MEMORY. fini frees the radix pages; PTEs are not looked at. */
@@ -185,5 +186,12 @@ unsigned primary_uniform(const struct primary *primary, struct gfn gfn, unsigned
 /* Looks whether the blocks of level 1 and 2 around gfn are uniform now, and marks them. LOCK_MMU.
  */
 void primary_mark_uniform(struct primary *primary, struct gfn gfn);
+
+/*
+ * Where the CPU itself notes first writes (D bits, PML), soft-dirty says nothing about rights, and the PTEs of a uniform block
+ * may differ in it: so a large leaf survives that its pages are asked about. Else they may not, and all marks go: the caller
+ * has dropped what was derived from them. LOCK_MMU.
+ */
+void primary_ignore_soft_dirty(struct primary *primary, bool ignore);
 
 #endif

@@ -28,11 +28,48 @@ static void grow_to_leaves(struct stage2 *s2, u64 *start, u64 *end)
 	*end = MAX(*end, visit.kind == VISIT_LEAF ? visit.end : *end);
 }
 
+/*
+ * Splits the large leaf around gfn, down to level 0. The small ones inherit its D; so with PML the CPU will list no write to
+ * any of them, and all count as written. ERR_NO_MEMORY: the leaf is as it was.
+ */
+static int split_leaf(struct stage2 *s2, struct gfn gfn)
+{
+	struct pgtable_visit large, small;
+	int err;
+
+	pgtable_lookup(&s2->table, gpa_of(gfn), &large);
+	err = pgtable_split(&s2->table, gpa_of(gfn), 0);
+	if (err)
+		return err;
+	s2->stale = true; /* a CPU may hold the large translation, whose D would be lost */
+	pgtable_lookup(&s2->table, gpa_of(gfn), &small);
+	if (s2->as->dirty_coarse && s2->as->dirty_mode == DIRTY_PML &&
+	    (small.pte & s2->table.format->level[0].dirty))
+		space_mark(s2->as, gpa_to_gfn((struct gpa){large.address}),
+			   LEVEL_FRAMES(large.level), PPTE_SOFT_DIRTY);
+	return 0;
+}
+
+/* Does the range cut the leaf around gfn? Then it is split, if there is memory for it. */
+static void split_if_cut(struct stage2 *s2, struct gfn gfn, struct gfn_range range)
+{
+	struct pgtable_visit visit;
+
+	pgtable_lookup(&s2->table, gpa_of(gfn), &visit);
+	if (visit.kind == VISIT_LEAF && visit.level &&
+	    (visit.address < gpa_of(range.start) || visit.end > gpa_of(range.end)))
+		(void)split_leaf(s2, gfn);
+}
+
 /* A stage 2 may always map less than the primary says, so without memory for a split the whole large leaf goes. */
 void stage2_drop(struct stage2 *s2, struct gfn_range range)
 {
 	u64 start = gpa_of(range.start), end = gpa_of(range.end);
 
+	if (s2->as->dirty_coarse && s2->as->dirty_mode == DIRTY_PML) {
+		split_if_cut(s2, range.start, range);
+		split_if_cut(s2, (struct gfn){range.end.raw - 1}, range);
+	}
 	if (!pgtable_unmap(&s2->table, start, end))
 		return;
 	grow_to_leaves(s2, &start, &end);
@@ -49,12 +86,9 @@ static void split_range(struct stage2 *s2, struct gfn_range range)
 		pgtable_lookup(&s2->table, at, &visit);
 		if (visit.kind != VISIT_LEAF || !visit.level)
 			continue;
-		if (pgtable_split(&s2->table, at, 0))
+		if (split_leaf(s2, gpa_to_gfn((struct gpa){at})))
 			stage2_drop(s2, (struct gfn_range){{visit.address >> PAGE_SHIFT},
 							   {visit.end >> PAGE_SHIFT}});
-		else
-			s2->stale =
-				true; /* a CPU may hold the large translation, whose D would be lost */
 	}
 }
 
@@ -100,7 +134,7 @@ static bool find_small_leaf(struct stage2 *s2, struct gfn gfn, struct pgtable_vi
 		return false;
 	if (!visit->level)
 		return true;
-	if (pgtable_split(&s2->table, gpa_of(gfn), 0)) {
+	if (split_leaf(s2, gfn)) {
 		stage2_drop(s2, gfn_range(gfn, 1));
 		return false;
 	}
@@ -165,19 +199,30 @@ static void clear_dirty(struct stage2 *s2, const struct pgtable_visit *visit)
 	s2->stale |= (old & dirty) != 0;
 }
 
+static bool in_large_leaf(struct stage2 *s2, struct gfn gfn)
+{
+	struct pgtable_visit visit;
+
+	stage2_lookup(s2, gfn, &visit);
+	return visit.kind == VISIT_LEAF && visit.level;
+}
+
 static void change_one(struct stage2 *s2, const struct notify_change *all,
 		       const struct pte_change *change, struct upgrades *upgrades)
 {
 	unsigned rights = change->rights & stage2_limit(s2, change->gfn);
+	bool notes_writes =
+		all->range->event == EVENT_SOFT_DIRTY && s2->as->dirty_mode != DIRTY_WRITE_PROTECT;
 	struct pgtable_visit visit;
 
+	if (notes_writes && s2->as->dirty_coarse && in_large_leaf(s2, change->gfn))
+		return; /* its D went when it was gathered; what it says now belongs to the next answer */
 	if (!find_small_leaf(s2, change->gfn, &visit)) {
 		if ((all->flags & CHANGE_ESTABLISH) && stage2_establish(s2, change))
 			s2->counters.established++;
 		else
 			s2->counters.moot++;
-	} else if (all->range->event == EVENT_SOFT_DIRTY &&
-		   s2->as->dirty_mode != DIRTY_WRITE_PROTECT) {
+	} else if (notes_writes) {
 		clear_dirty(s2, &visit);
 	} else if (rights) {
 		retarget(s2, &visit, change, rights, upgrades);
@@ -251,31 +296,6 @@ static bool stage2_young(struct subscription *sub, struct gfn_range range, bool 
 	if (young && clear)
 		young = !pgtable_harvest(&s2->table, start, end, PT_ACCESSED, NULL, NULL);
 	return young != 0;
-}
-
-/* D bits become soft-dirty. With PML, D says nothing that the list did not. */
-static int gather(struct pgtable *table, const struct pgtable_visit *visit, void *argument)
-{
-	struct stage2 *s2 = argument;
-
-	spin_assert_held(&s2->as->lock);
-	if (visit->pte & table->format->level[visit->level].dirty)
-		space_mark(s2->as, gpa_to_gfn((struct gpa){visit->start}),
-			   (visit->end - visit->start) >> PAGE_SHIFT, PPTE_SOFT_DIRTY);
-	return 0;
-}
-
-static void stage2_dirty(struct subscription *sub, struct gfn_range range, bool forget)
-{
-	struct stage2 *s2 = stage2_of(sub);
-
-	if (s2->as->dirty_mode == DIRTY_BITS)
-		CHECK(!pgtable_walk(&s2->table, gpa_of(range.start), gpa_of(range.end), VISIT_LEAF,
-				    gather, s2));
-	if (forget) {
-		stage2_drop(s2, range);
-		stage2_flush_stale(s2);
-	}
 }
 
 const struct subscriber_ops stage2_ops = {

@@ -110,4 +110,7 @@ void stage2_drop(struct stage2 *s2, struct gfn_range range);
 /* Puts a leaf for gfn where the table exists already; false: it does not. LOCK_MMU. */
 bool stage2_establish(struct stage2 *s2, const struct pte_change *change);
 
+/* stage2_dirty.c: gathers D bits into soft-dirty; `forget`: and drops the range. LOCK_MMU. */
+void stage2_dirty(struct subscription *sub, struct gfn_range range, bool forget);
+
 #endif

@@ -11,7 +11,7 @@
  * Invariants:
  * DIRTY-1  A write between two collections is in the second one's answer; in DIRTY_PML once the list has been drained.
  * DIRTY-2  What was not written since the last collection is not in the answer, but for the rest of a large leaf that
- *	    lost its D bit as a whole.
+ *	    lost its D bit as a whole (dirty_log_coarse).
  */
 #ifndef SAMEPAGE_MM_DIRTY_LOG_H
 #define SAMEPAGE_MM_DIRTY_LOG_H
@@ -32,6 +32,14 @@ enum dirty_mode { DIRTY_WRITE_PROTECT, DIRTY_BITS, DIRTY_PML };
 int dirty_log_start(struct addrspace *as, struct gfn_range range,
 		    enum dirty_mode mode) __must_check;
 void dirty_log_stop(struct addrspace *as);
+/*
+ * May large leaves stay large while it is noticed who writes? Then a write to one page of such a leaf is in the answer for
+ * all of them, and nothing is split for being asked about. Not by default. In DIRTY_WRITE_PROTECT it says nothing. Takes
+ * LOCK_MMU; stop ends it.
+ */
+void dirty_log_coarse(struct addrspace *as, bool coarse);
+/* How it is now; DIRTY_WRITE_PROTECT also when nobody ever started. No lock. */
+enum dirty_mode dirty_log_mode(const struct addrspace *as);
 
 /*
  * Sets bit i of `bitmap` when gfn range.start + i was written since the last collection, clears the others, and starts anew

@@ -166,9 +166,10 @@ static struct translation *translate(struct guest_cpu *cpu, struct stage2 *s2, u
 				     unsigned need)
 {
 	struct translation *entry = &cpu->tlb[(gpa >> PAGE_SHIFT) % TLB_SIZE];
+	unsigned cached = need | (need & PT_WRITE ? PT_DIRTY : 0); /* D is set by a walk */
 
 	if (!entry->valid || entry->s2 != s2 || entry->gfn != gpa >> PAGE_SHIFT ||
-	    (need & ~entry->attr))
+	    (cached & ~entry->attr))
 		return walk(cpu, s2, gpa, need);
 	return entry;
 }
