@@ -30,6 +30,7 @@ static struct option {
 	{.name = "merge", .kind = OPTION_TEXT},	      /* an engine, or off; else Kconfig's */
 	{.name = "merge_secure", .kind = OPTION_TEXT, .text = "no"},
 	{.name = "merge_cap", .kind = OPTION_NUMBER, .min = 2, .max = 1u << 30, .number = 256},
+	{.name = "merge_split", .kind = OPTION_NUMBER, .max = 512, .number = 64},
 	{.name = "merge_ms", .kind = OPTION_NUMBER, .min = 1, .max = 60000, .number = 20},
 	{.name = "reclaim", .kind = OPTION_TEXT, .text = "yes"},
 	{.name = "selftest", .kind = OPTION_TEXT},

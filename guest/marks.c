@@ -2,7 +2,7 @@
 /*
  * marks.c: a guest that says which of its pages may be merged, and looks at what came of it.
  *
- * Words: `none`: this VM is not merged; `secure`: nor told how it went; `off`: nobody is. Else it wants
+ * Words: `large`: what becomes of large leaves (wants populate=yes, too); `none`: this VM is not merged; `secure`: nor told how it went; `off`: nobody is. Else it wants
  * mergeable=marked merge_control=yes.
  */
 #include <guest.h>
@@ -204,6 +204,48 @@ static void change_engines(void)
 	check(merged(PAGES) && wrong_pages() == 0, "all are merged under either");
 }
 
+/* Each page of two large leaves has a content of its own, but the first 2 * `pairs` of the second are pairs. */
+static void fill_leaves(u64 salt, unsigned pairs)
+{
+	for (unsigned page = 0; page < 1024; page++) {
+		bool paired = page >= 512 && page < 512 + 2 * pairs;
+
+		*word(page, 0) = salt + (paired ? page / 2 : 10000 + page);
+	}
+}
+
+static bool becomes(u64 large, u64 merging)
+{
+	for (unsigned i = 0; i < WAIT; i++) {
+		struct hypercall_merge_stats now = stats();
+
+		if (now.pages_large == large && now.ksm_merging_pages == merging &&
+		    now.pages_unshared == 1024 - large - merging)
+			return true;
+		hypercall(HYPERCALL_YIELD, 0, 0, 0, 0);
+	}
+	return false;
+}
+
+static void large_leaves(void)
+{
+	s64 faults;
+
+	fill_leaves(1, 20);
+	check(merge_pages(GFN, 1024, HYPERCALL_MERGE_ALLOW) == 0 && becomes(40, 0),
+	      "20 pairs are seen, and not merged");
+	faults = hypercall(HYPERCALL_STATISTIC, HYPERCALL_STATISTIC_FAULTS, 0, 0, 0);
+	fill_leaves(100000, 20);
+	check(hypercall(HYPERCALL_STATISTIC, HYPERCALL_STATISTIC_FAULTS, 0, 0, 0) - faults <= 2,
+	      "writing to all pages faults once a leaf at most");
+	fill_leaves(200000, 100);
+	check(becomes(0, 200), "for 100 pairs the leaf is split");
+	fill_leaves(300000, 0);
+	check(becomes(0, 0), "no pair is left");
+	let_pass(2);
+	print("writes are noticed by source %lu\n", (u64)stats().dirty_source);
+}
+
 void guest_main(void)
 {
 	end_of_memory = 16ul << 20;
@@ -211,6 +253,8 @@ void guest_main(void)
 		return refused(HYPERCALL_ERROR_PERMISSION, "this VM is not merged");
 	if (option("off"))
 		return refused(HYPERCALL_ERROR_UNSUPPORTED, "nobody is merged");
+	if (option("large"))
+		return large_leaves();
 	for (unsigned page = 0; page < PAGES; page++)
 		fill(page);
 	if (option("secure")) {

@@ -7,6 +7,7 @@
  */
 #include <abi/machine.h>
 #include <hv/dirty.h>
+#include <hv/merging.h>
 #include <hv/vm.h>
 #include <lib/error.h>
 #include <lib/log.h>
@@ -24,36 +25,59 @@ static int switch_lists_on(struct vm *vm)
 	return err;
 }
 
-/* What the machine has of what was asked for. */
-static int choose_mode(struct vm *vm, enum dirty_mode *mode)
+/* What the machine has of what was asked for; `told`: with a message if that is less. */
+static int choose_mode(struct vm *vm, enum dirty_mode *mode, bool told)
 {
 	int err = 0;
 
 	if (*mode == DIRTY_PML) {
 		err = switch_lists_on(vm);
 		if (err == ERR_UNSUPPORTED) {
-			log_warn("%s: dirty=pml: this CPU has no page-modification log; dirty=bits",
-				 vm->config.name);
+			if (told)
+				log_warn("%s: dirty=pml: this CPU has no page-modification log; "
+					 "dirty=bits",
+					 vm->config.name);
 			*mode = DIRTY_BITS;
 			err = 0;
 		}
 	}
 	if (*mode == DIRTY_BITS && !virt->stage2->level[0].dirty) {
-		log_warn("%s: dirty=bits: second-level tables have no dirty bits; dirty=wp",
-			 vm->config.name);
+		if (told)
+			log_warn("%s: dirty=bits: second-level tables have no dirty bits; dirty=wp",
+				 vm->config.name);
 		*mode = DIRTY_WRITE_PROTECT;
 	}
 	return err;
 }
 
+/* For the scanner of merging: the best that the machine has, and large leaves may answer for all their pages. */
+static void choose_for_merging(struct vm *vm)
+{
+	vm->config.dirty_log = true;
+	vm->config.dirty = DIRTY_PML;
+	dirty_log_coarse(vm->memory, true);
+}
+
+const char *dirty_source_name(const struct vm *vm)
+{
+	static const char *const names[] = {[DIRTY_WRITE_PROTECT] = "write protection",
+					    [DIRTY_BITS] = "dirty bits",
+					    [DIRTY_PML] = "the page-modification log"};
+
+	return names[dirty_log_mode(vm->memory)];
+}
+
 int dirty_setup(struct vm *vm)
 {
 	const u64 end = MIN(vm->config.memory, (u64)MACHINE_HOLE_START);
+	bool asked = vm->config.dirty_log;
 	int err;
 
+	if (!asked && merging_domain(vm))
+		choose_for_merging(vm);
 	if (!vm->config.dirty_log)
 		return 0;
-	err = choose_mode(vm, &vm->config.dirty);
+	err = choose_mode(vm, &vm->config.dirty, asked);
 	if (err)
 		return err;
 	/* The mode is the whole address space's. */

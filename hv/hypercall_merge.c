@@ -60,6 +60,8 @@ static struct hypercall_merge_stats told(const struct merge_space_stats *s)
 		.pages_absent = by[MERGE_ABSENT],
 		.pages_busy = by[MERGE_BUSY] + by[MERGE_NO_MEMORY],
 		.pages_excluded = by[MERGE_EXCLUDED],
+		.pages_large = by[MERGE_LARGE],
+		.dirty_source = s->source,
 	};
 }
 

@@ -11,6 +11,7 @@
 #include <abi/machine.h>
 #include <arch/boot_info.h>
 #include <arch/cpu.h>
+#include <hv/dirty.h>
 #include <hv/merging.h>
 #include <hv/vm.h>
 #include <lib/error.h>
@@ -57,6 +58,7 @@ void merging_init(void)
 		.cap = (u32)boot_option_number("merge_cap"),
 		.secure = strcmp(boot_option_text("merge_secure"), "yes") == 0,
 		.zero = true,
+		.split = (u32)boot_option_number("merge_split"),
 	};
 
 	merging.on = strcmp(engine, "off") != 0;
@@ -100,9 +102,9 @@ void merging_add(struct vm *vm)
 	if (err)
 		log_error("%s: its memory is not merged: %s", vm->config.name, error_name(err));
 	else
-		log_info("%s: mergeable%s, domain %u, engine %s", vm->config.name,
-			 vm->config.merge_marked ? " where marked" : "", domain,
-			 merge_engine_name(merging.engine));
+		log_info("%s: mergeable%s, domain %u, engine %s, writes noticed by %s",
+			 vm->config.name, vm->config.merge_marked ? " where marked" : "", domain,
+			 merge_engine_name(merging.engine), dirty_source_name(vm));
 }
 
 void merging_remove(struct vm *vm)
@@ -195,5 +197,7 @@ void merging_summary(void)
 	log_info("summary: merge: %llu merged, %llu to the frame of zeroes, %llu races lost",
 		 (unsigned long long)s.merged, (unsigned long long)s.zeroed,
 		 (unsigned long long)s.lost_races);
+	log_info("summary: merge: %llu large leaves split, %llu whole again",
+		 (unsigned long long)s.large_split, (unsigned long long)s.large_collapsed);
 	log_info("summary: merge: at best %llu KiB saved", (unsigned long long)(s.best_pages * 4));
 }

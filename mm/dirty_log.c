@@ -115,12 +115,15 @@ int dirty_log_start(struct addrspace *as, struct gfn_range range, enum dirty_mod
 	err = start_anew(as, range, range.start, NULL);
 	if (err)
 		set_mode(as, before, as->dirty_coarse);
+	else
+		as->dirty_on = true;
 	return err;
 }
 
 void dirty_log_stop(struct addrspace *as)
 {
 	set_mode(as, DIRTY_WRITE_PROTECT, false);
+	as->dirty_on = false;
 }
 
 void dirty_log_coarse(struct addrspace *as, bool coarse)

@@ -116,12 +116,15 @@ static void visit_chunk(const struct visit *visit)
 	}
 	if (merge_make_note(area, visit->chunk) || dirty_log_collect(area->as, range, dirty))
 		return;
-	if (!any(dirty) && ck_pr_load_32(&chunk->unsettled) == 0) {
+	merge_large_begin(area, visit->chunk);
+	if (!any(dirty) && ck_pr_load_32(&chunk->unsettled) == 0 &&
+	    !merge_large_wants_visit(area, visit->chunk)) {
 		merge_count(&merge_world.stats.pages_skipped, gfn_range_frames(range));
 		return;
 	}
 	for (u64 i = 0; i < gfn_range_frames(range); i++)
 		merge_visit(area, gfn_add(range.start, i), dirty[i / 64] & BIT(i % 64));
+	merge_large_end(area, visit->chunk);
 	addrspace_settle(area->as);
 }
 

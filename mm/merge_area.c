@@ -327,7 +327,7 @@ static int add(struct addrspace *as, struct gfn_range range, u32 number, bool ma
 	err = new_area(as, range, marked, &area);
 	if (err)
 		return err;
-	err = dirty_log_start(as, range, DIRTY_BITS);
+	err = dirty_log_start(as, range, as->dirty_on ? as->dirty_mode : DIRTY_BITS);
 	spin_lock(&merge_areas_lock);
 	if (!err)
 		err = publish(area, number);
@@ -394,7 +394,8 @@ static int each_page(struct merge_area *area, int (*visit)(struct merge_area *, 
 static int forget(struct merge_area *area, struct gfn gfn)
 {
 	merge_forget_waiting(area, gfn);
-	(void)merge_change_reason(area, gfn, BIT(MERGE_UNIQUE), MERGE_WAITING, 0, 0);
+	(void)merge_change_reason(area, gfn, BIT(MERGE_UNIQUE) | BIT(MERGE_LARGE), MERGE_WAITING, 0,
+				  0);
 	return 0;
 }
 

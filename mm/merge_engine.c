@@ -83,7 +83,8 @@ static int new_index(struct merge_domain *domain, const struct merge_engine *eng
 static void stop_waiting(struct merge_area *area, struct gfn gfn)
 {
 	if (page_change(merge_note(area, gfn), PAGE_INDEXED, 0) & PAGE_INDEXED)
-		(void)merge_change_reason(area, gfn, BIT(MERGE_UNIQUE), MERGE_WAITING, 0, 0);
+		(void)merge_change_reason(area, gfn, BIT(MERGE_UNIQUE) | BIT(MERGE_LARGE),
+					  MERGE_WAITING, 0, 0);
 }
 
 static void empty_area(struct merge_area *area)

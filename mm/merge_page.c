@@ -91,7 +91,7 @@ u32 page_change(struct merge_page *page, u32 mask, u32 bits)
 static bool settled(enum merge_reason reason)
 {
 	const u32 these = BIT(MERGE_ABSENT) | BIT(MERGE_UNIQUE) | BIT(MERGE_SHARED) |
-			  BIT(MERGE_ZERO) | BIT(MERGE_EXCLUDED);
+			  BIT(MERGE_ZERO) | BIT(MERGE_EXCLUDED) | BIT(MERGE_LARGE);
 
 	return these & BIT(reason);
 }
@@ -105,6 +105,7 @@ static void account(struct merge_area *area, struct gfn gfn, enum merge_reason o
 	ck_pr_dec_64(&area->by_reason[old]);
 	ck_pr_inc_64(&area->by_reason[reason]);
 	ck_pr_add_32(&chunk->unsettled, (u32)settled(old) - (u32)settled(reason));
+	ck_pr_add_32(&chunk->partners, (u32)(reason == MERGE_LARGE) - (old == MERGE_LARGE));
 	ck_pr_add_32(&chunk->excluded, (u32)(reason == MERGE_EXCLUDED) - (old == MERGE_EXCLUDED));
 }
 
@@ -214,7 +215,7 @@ static bool is_secure(const struct merge_area *area)
 	return area->domain->limits.secure && !IS_ENABLED(CONFIG_BREAK_MERGE_SECURE);
 }
 
-static bool is_zero(const void *content)
+bool merge_is_zero(const void *content)
 {
 	const u64 *word = content;
 
@@ -231,12 +232,12 @@ static bool try_zero(struct merge_area *area, struct gfn gfn, const struct merge
 	struct cow_look look;
 	int err;
 
-	if (!limits->zero || is_secure(area) || !is_zero(key->content))
+	if (!limits->zero || is_secure(area) || !merge_is_zero(key->content))
 		return false;
 	err = guard(area->as, gfn, &look);
 	if (err == 0)
-		err = is_zero(merge_content(look.mfn)) ? cow_share_zero(area->as, gfn, &look)
-						       : lost_race();
+		err = merge_is_zero(merge_content(look.mfn)) ? cow_share_zero(area->as, gfn, &look)
+							     : lost_race();
 	if (err == 0)
 		merge_count(&merge_world.stats.zeroed, 1);
 	merge_set_reason(area, gfn, reason_of(err, MERGE_ZERO));
@@ -263,22 +264,47 @@ static int make_stable(struct merge_area *area, struct gfn gfn, const struct cow
 	return err;
 }
 
-/* The page that waits and looks the same leaves the index: it will be shared, or has changed. */
+#define ASIDE 8 /* pages in large leaves that a search passes over */
+
+/* Under domain->lock. */
+static void put_back(struct merge_domain *domain, const struct merge_key *key, u32 number)
+{
+	struct gfn gfn;
+	struct merge_area *area = merge_area_of(domain, number, &gfn);
+
+	if (domain->engine->waiting_add(domain, key, number) == 0)
+		(void)page_change(merge_note(area, gfn), PAGE_INDEXED, PAGE_INDEXED);
+}
+
+/*
+ * The page that waits and looks the same leaves the index: it will be shared, or has changed. One whose large leaf is not
+ * worth splitting stays, and learns that it has a partner.
+ */
 static struct merge_area *take_twin(struct merge_area *area, const struct merge_key *key,
 				    struct gfn *gfn)
 {
 	struct merge_domain *domain = area->domain;
 	struct merge_area *other = NULL;
-	u32 number;
+	u32 number, aside[ASIDE];
+	unsigned count = 0;
 
 	spin_lock(&domain->lock);
-	number = domain->engine->waiting_find(domain, key);
-	if (number != MERGE_PAGE_NONE) {
+	while (count < ASIDE &&
+	       (number = domain->engine->waiting_find(domain, key)) != MERGE_PAGE_NONE) {
 		other = merge_area_of(domain, number, gfn);
 		domain->engine->waiting_remove(domain, number);
 		(void)page_change(merge_note(other, *gfn), PAGE_INDEXED, 0);
+		if (!merge_stays_large(other, *gfn))
+			break;
+		merge_large_credit(other, *gfn);
+		aside[count++] = number;
+		other = NULL;
 	}
+	while (count > 0)
+		put_back(domain, key, aside[--count]);
 	spin_unlock(&domain->lock);
+	if (other)
+		merge_large_open(other, *gfn);
 	return other;
 }
 
@@ -308,7 +334,8 @@ static bool try_twin(struct merge_area *area, struct gfn gfn, const struct merge
 	return true;
 }
 
-static void wait(struct merge_area *area, struct gfn gfn, const struct merge_key *key)
+void merge_wait(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
+		enum merge_reason reason)
 {
 	struct merge_domain *domain = area->domain;
 	struct merge_page *page = merge_note(area, gfn);
@@ -323,7 +350,7 @@ static void wait(struct merge_area *area, struct gfn gfn, const struct merge_key
 	if (err)
 		(void)page_change(page, PAGE_INDEXED, 0);
 	spin_unlock(&domain->lock);
-	merge_set_reason(area, gfn, reason_of(err, MERGE_UNIQUE));
+	merge_set_reason(area, gfn, reason_of(err, reason));
 }
 
 /* --- Secure mode: what happens to a page does not depend on whether anybody has the same ------------------------------- */
@@ -379,8 +406,8 @@ static void pretend(struct merge_area *area, struct gfn gfn)
 	merge_set_reason(area, gfn, reason_of(merge_with_copy(area, gfn), MERGE_UNIQUE));
 }
 
-static void remember(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
-		     bool changed)
+void merge_remember(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
+		    bool changed)
 {
 	struct merge_page *page = merge_note(area, gfn);
 	unsigned patience = changed ? MIN(page_patience(page) + 1, PAGE_PATIENCE_MAX) : 0;
@@ -394,7 +421,7 @@ static void remember(struct merge_area *area, struct gfn gfn, const struct merge
 static bool was_read(enum merge_reason reason)
 {
 	const u32 these = BIT(MERGE_WAITING) | BIT(MERGE_VOLATILE) | BIT(MERGE_UNIQUE) |
-			  BIT(MERGE_BUSY) | BIT(MERGE_NO_MEMORY);
+			  BIT(MERGE_BUSY) | BIT(MERGE_NO_MEMORY) | BIT(MERGE_LARGE);
 
 	return these & BIT(reason);
 }
@@ -417,23 +444,24 @@ static void consider(struct merge_area *area, struct gfn gfn, struct mfn mfn, bo
 {
 	const struct merge_page *page = merge_note(area, gfn);
 	struct merge_key key = {page_hash(page), merge_content(mfn)};
-	bool same = !dirty && page_reason(page) == MERGE_WAITING, seen = true;
+	bool unread = !dirty && page_reason(page) == MERGE_WAITING;
+	bool seen = true, same = unread || read_page(area, gfn, &key, &seen);
 
-	if (!same) {
-		same = read_page(area, gfn, &key, &seen);
-		if (try_zero(area, gfn, &key))
-			return;
+	if (merge_is_large(area, gfn)) {
+		merge_large_consider(area, gfn, &key, same, seen);
+		return;
 	}
 	/* In secure mode not at once: when a page is merged must not tell that somebody has the same, either. */
-	if ((same || !is_secure(area)) && try_stable(area, gfn, &key))
+	if ((!unread && try_zero(area, gfn, &key)) ||
+	    ((same || !is_secure(area)) && try_stable(area, gfn, &key)))
 		return;
 	RACE_POINT("merge: read");
 	if (!same)
-		remember(area, gfn, &key, seen);
+		merge_remember(area, gfn, &key, seen);
 	else if (is_secure(area))
 		pretend(area, gfn);
 	else if (!try_twin(area, gfn, &key))
-		wait(area, gfn, &key);
+		merge_wait(area, gfn, &key, MERGE_UNIQUE);
 }
 
 /* A page that is not a candidate: why. */

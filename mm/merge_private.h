@@ -138,9 +138,14 @@ struct merge_domain {
  * unsettled	[a] pages that want another look though nobody writes to them
  * excluded	[a] pages whose guest does not want them merged
  * taken	[a] a visitor is inside: two at once would put a page into the index twice
+ * large	[a] secondaries may map it by one large leaf, which is looked at and not split
+ * partners	[a] pages that are LARGE: others have the same
+ * judged	[a] how many those were when splitting was last found not to be worth it
+ * opened	[a] it was split for its partners' sake, and is to be collapsed when it has none left
  */
 struct merge_chunk {
 	u32 unsettled, excluded, taken;
+	u32 large, partners, judged, opened;
 };
 
 /*
@@ -254,6 +259,33 @@ void stable_prune(struct merge_domain *domain);
 void stable_drop(struct merge_domain *domain);
 void stable_count_sharing(const struct merge_domain *domain, struct merge_stats *out);
 u64 stable_bytes(const struct merge_domain *domain);
+
+/* merge_large.c: blocks that secondaries map by one large leaf. By the visitor of the chunk, before and after its pages. */
+void merge_large_begin(struct merge_area *area, u32 chunk);
+bool merge_large_wants_visit(const struct merge_area *area, u32 chunk);
+void merge_large_end(struct merge_area *area, u32 chunk);
+
+static inline bool merge_is_large(const struct merge_area *area, struct gfn gfn)
+{
+	return ck_pr_load_32(&area->chunk[merge_chunk_of(area, gfn)].large);
+}
+
+/* Would guarding this page split a large leaf that is not worth it? */
+bool merge_stays_large(const struct merge_area *area, struct gfn gfn);
+/* Somebody has the same as this page, which waits. */
+void merge_large_credit(struct merge_area *area, struct gfn gfn);
+/* From now on its pages may be guarded. */
+void merge_large_open(struct merge_area *area, struct gfn gfn);
+/* A page of a large block that was just read, or need not be: `same` as last time, `seen` before. */
+void merge_large_consider(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
+			  bool same, bool seen);
+
+/* merge_page.c: steps of a visit. wait: into the index, as UNIQUE or LARGE; remember: its tag, for the next look. */
+void merge_wait(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
+		enum merge_reason reason);
+void merge_remember(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
+		    bool changed);
+bool merge_is_zero(const void *content);
 
 /* merge_page.c: one page of an area. `dirty`: written since the last visit. */
 void merge_visit(struct merge_area *area, struct gfn gfn, bool dirty);

@@ -3,6 +3,7 @@
  * merge_stats.c: accounting: what became of the pages, what it saves, and what the knowledge costs.
  */
 #include <lib/error.h>
+#include <mm/dirty_log.h>
 #include "merge_private.h"
 
 const char *merge_reason_name(enum merge_reason reason)
@@ -19,6 +20,7 @@ const char *merge_reason_name(enum merge_reason reason)
 		[MERGE_ZERO] = "zero",
 		[MERGE_HINTED] = "hinted",
 		[MERGE_EXCLUDED] = "excluded",
+		[MERGE_LARGE] = "large",
 	};
 
 	return (unsigned)reason < MERGE_REASONS ? names[reason] : "?";
@@ -98,7 +100,8 @@ int merge_space_stats(const struct addrspace *as, struct merge_space_stats *out)
 {
 	bool found = false;
 
-	*out = (struct merge_space_stats){.full_scans = merge_passes()};
+	*out = (struct merge_space_stats){.full_scans = merge_passes(),
+					  .source = dirty_log_mode(as)};
 	spin_lock(&merge_world.lock);
 	for (unsigned i = 0; i < merge_world.top; i++) {
 		const struct merge_area *area = merge_area_at(i);

@@ -89,7 +89,7 @@ static void hint_likely(struct merge_area *area, struct gfn gfn)
 static void hint_volatile(struct merge_area *area, struct gfn gfn)
 {
 	const u32 from = BIT(MERGE_NEW) | BIT(MERGE_VOLATILE) | BIT(MERGE_WAITING) |
-			 BIT(MERGE_UNIQUE) | BIT(MERGE_HINTED);
+			 BIT(MERGE_UNIQUE) | BIT(MERGE_HINTED) | BIT(MERGE_LARGE);
 
 	if (merge_change_reason(area, gfn, from, MERGE_VOLATILE, PAGE_PATIENCE, PAGE_PATIENCE_MOST))
 		merge_forget_waiting(area, gfn);

@@ -33,6 +33,7 @@ struct slot {
  * hand		[m] where reclaim_cold() looks next
  * zero_mfn	[a] its frame of zeroes, 0 until first used
  * dirty_mode	[m] how a first write to a page is noticed
+ * dirty_on	[m] somebody has started it
  * dirty_coarse	[m] a large leaf may answer for all its pages
  * limbo	[m] frames that left PTEs in a merge, their flush put off; freed by update_settle() alone: when a pass of the
  *		scanner ends, when there is no room for more, and when the address space is released
@@ -52,7 +53,7 @@ struct addrspace {
 	struct gfn hand;
 	u64 zero_mfn;
 	enum dirty_mode dirty_mode;
-	bool dirty_coarse;
+	bool dirty_on, dirty_coarse;
 	struct notifier notifier;
 };
 

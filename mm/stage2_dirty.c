@@ -26,8 +26,12 @@ static void take_large(struct gathering *gathering, const struct pgtable_visit *
 	spin_assert_held(&s2->as->lock);
 	while (!pgtable_swap(&s2->table, visit->slot, old, old & ~dirty))
 		old = ck_pr_load_64(visit->slot);
-	space_mark(s2->as, gpa_to_gfn((struct gpa){visit->address}), LEVEL_FRAMES(visit->level),
-		   PPTE_SOFT_DIRTY);
+	if (!IS_ENABLED(CONFIG_BREAK_LARGE_DIRTY))
+		space_mark(s2->as, gpa_to_gfn((struct gpa){visit->address}),
+			   LEVEL_FRAMES(visit->level), PPTE_SOFT_DIRTY);
+	else
+		space_mark(s2->as, gpa_to_gfn((struct gpa){visit->start}),
+			   (visit->end - visit->start) >> PAGE_SHIFT, PPTE_SOFT_DIRTY);
 	gathering->taken = s2->stale = true;
 }
 

@@ -114,6 +114,10 @@ struct hypercall_merge_stats {
 	unsigned long long pages_absent;  /* nothing behind them */
 	unsigned long long pages_busy;	  /* pinned, or changed at the wrong moment, or no memory */
 	unsigned long long pages_excluded; /* by EXCLUDE, or not marked in a VM that marks */
+	unsigned long long
+		pages_large; /* others have the same, but a 2 MiB leaf would have to be split for it */
+	unsigned long long
+		dirty_source; /* how writes are noticed: 0 write protection, 1 dirty bits, 2 PML */
 };
 #define HYPERCALL_MERGE_STATS_VERSION 1
 

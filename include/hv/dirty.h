@@ -13,6 +13,8 @@ struct vm;
  * with a message. ERR_NO_MEMORY.
  */
 int dirty_setup(struct vm *vm);
+/* By what writes are noticed now, for a message. A VM that is merged and has no `dirty=` gets the best that there is. */
+const char *dirty_source_name(const struct vm *vm);
 
 /* Hands mm what the CPU listed for this vCPU; nothing without `dirty=pml`. Its owner only; takes LOCK_MMU. */
 void dirty_drain(struct vcpu *vcpu);

@@ -28,6 +28,7 @@
 
 #include <arch/addr.h>
 #include <lib/types.h>
+#include <mm/dirty_log.h>
 
 struct addrspace;
 
@@ -44,6 +45,7 @@ enum merge_reason {
 	MERGE_ZERO,	 /* merged with the frame of zeroes */
 	MERGE_HINTED, /* its guest says that others have the same: taken seriously at the first look */
 	MERGE_EXCLUDED, /* its guest does not want it merged */
+	MERGE_LARGE,	/* others have the same, but its large leaf is not worth splitting for it */
 	MERGE_REASONS
 };
 const char *merge_reason_name(enum merge_reason reason);
@@ -59,11 +61,14 @@ const char *merge_engine_name(const struct merge_engine *engine);
  * cap		pages that may share one frame, at least 2
  * secure	a page under consideration faults alike whether it was merged or not
  * zero		zero pages go to the frame of zeroes (not in secure mode)
+ * split	of the 512 pages of a large leaf so many must have a partner before it is split; 0: it is split for one. In
+ *		secure mode every page is guarded, and so each leaf is split
  */
 struct merge_limits {
 	u32 cap;
 	bool secure;
 	bool zero;
+	u32 split;
 };
 
 /* The engine and limits of domains that are made later. Before any area, or while none is there: ERR_BUSY otherwise. */
@@ -80,6 +85,8 @@ int merge_switch(u32 domain, const struct merge_engine *engine) __must_check;
 /*
  * Makes a range of `as` mergeable within `domain` (any number; equal numbers share). ERR_INVALID (empty, wraps),
  * ERR_RANGE (not wholly in slots), ERR_EXISTS (overlaps an area), ERR_NO_MEMORY: nothing changed.
+ * Writes are noticed as the address space's dirty log does already, or else by D bits; large leaves stay large until it is
+ * worth splitting them if it was told so (dirty_log_coarse).
  */
 int merge_add(struct addrspace *as, struct gfn_range range, u32 domain) __must_check;
 /* The same, but each page is EXCLUDED until a wish allows merging. */
@@ -131,12 +138,13 @@ enum merge_reason merge_reason(struct addrspace *as, struct gfn gfn);
  * pages_unshared	looked at and unique;	  pages_volatile: changed too fast
  * pages_scanned	visited since boot;	  pages_read: those whose content had to be read
  * pages_skipped	passed over because nothing in their chunk was written
+ * large_split		large leaves that were split for their pages' partners; large_collapsed: made whole again after
  * general_profit	bytes saved, net of metadata
  */
 struct merge_stats {
 	u64 pages_shared, pages_sharing, pages_unshared, pages_volatile, zero_pages;
 	u64 full_scans, pages_scanned, pages_skipped, pages_read, compares, merged, zeroed,
-		lost_races;
+		lost_races, large_split, large_collapsed;
 	u64 best_pages; /* the most frames that were saved at the end of a pass */
 	u64 by_reason[MERGE_REASONS];
 	u64 metadata_bytes, metadata_unmerged_bytes;
@@ -148,6 +156,7 @@ void merge_stats(struct merge_stats *out);
 struct merge_space_stats {
 	const struct merge_engine *engine;
 	bool secure;
+	enum dirty_mode source; /* how it is noticed who writes */
 	u64 full_scans, metadata_bytes;
 	u64 by_reason[MERGE_REASONS];
 };
