@@ -147,7 +147,9 @@ static enum exit_verdict out_of_memory(struct vcpu *vcpu)
 		return EXIT_RESUME;
 	if (vcpu->starving_since == 0) {
 		vcpu->starving_since = now;
-		log_warn("%s: vcpu %u waits for memory", vcpu->vm->config.name, vcpu->index);
+		if (vcpu->starved++ == 0)
+			log_warn("%s: vcpu %u waits for memory", vcpu->vm->config.name,
+				 vcpu->index);
 	} else if (now - vcpu->starving_since > STARVING_SECONDS * arch_ticks_per_second()) {
 		vm_stop(vcpu->vm, VM_END_NO_MEMORY, 0);
 	}

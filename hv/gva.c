@@ -9,6 +9,7 @@
  */
 #include <hv/gva.h>
 #include <hv/vm.h>
+#include <hv/vm_memory.h>
 #include <lib/error.h>
 
 #define CR0_PG	 BIT(31)
@@ -88,7 +89,7 @@ int gva_walk(const struct guest_state *state, gva_read read, void *context, stru
 
 static int read_guest(void *vm, struct gpa from, void *to, size_t len)
 {
-	return addrspace_read(((struct vm *)vm)->memory, from, to, len);
+	return vm_read_memory(vm, from, to, len);
 }
 
 unsigned vcpu_fetch(struct arch_vcpu *arch, struct gva linear, void *bytes, unsigned len)
@@ -105,7 +106,7 @@ unsigned vcpu_fetch(struct arch_vcpu *arch, struct gva linear, void *bytes, unsi
 		struct gpa gpa;
 
 		if (gva_walk(&state, read_guest, vcpu->vm, at, &gpa, &allowed) != 0 ||
-		    addrspace_read(vcpu->vm->memory, gpa, (u8 *)bytes + done, chunk) != 0)
+		    vm_read_memory(vcpu->vm, gpa, (u8 *)bytes + done, chunk) != 0)
 			break;
 		done += chunk;
 	}

@@ -4,11 +4,12 @@
  */
 #include <hv/gva.h>
 #include <hv/vcpu.h>
+#include <hv/vm_memory.h>
 #include <lib/error.h>
 
 static int read_guest(void *vm, struct gpa from, void *to, size_t len)
 {
-	return addrspace_read(((struct vm *)vm)->memory, from, to, len);
+	return vm_read_memory(vm, from, to, len);
 }
 
 bool gva_locate(struct vcpu *vcpu, const struct guest_state *state, struct gva at, bool write,

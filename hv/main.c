@@ -134,6 +134,29 @@ static void wait_for(const unsigned *counter, unsigned value)
 		arch_cpu_relax();
 }
 
+/*
+ * fail_alloc=N: one frame allocation in N fails, from where the VMs begin to run, or are made and loaded. What boot and the
+ * back ends need is not put at risk: without it there is nothing to see.
+ */
+static void inject_failures(const char *now)
+{
+	u64 one_in = boot_option_number("fail_alloc"), seed = boot_option_number("fail_seed");
+
+	if (!one_in || strcmp(boot_option_text("fail_from"), now) != 0)
+		return;
+	frame_fail_set(one_in, seed);
+	log_warn("fail_alloc: one frame allocation in %llu fails from now on, seed %llu",
+		 (unsigned long long)one_in, (unsigned long long)seed);
+}
+
+static void check_fail_from(void)
+{
+	const char *from = boot_option_text("fail_from");
+
+	if (strcmp(from, "run") != 0 && strcmp(from, "load") != 0)
+		log_error("fail_from=%s: it is run or load; no allocation fails", from);
+}
+
 void hv_main(const struct boot_info *info)
 {
 	struct frame_stats before;
@@ -149,18 +172,24 @@ void hv_main(const struct boot_info *info)
 	wait_for(&cpus_in, arch_cpu_count() - 1);
 	frame_stats(&before);
 	reclaiming_init();
+	check_fail_from();
+	inject_failures("load");
 	if (make_vms(info) == 0)
 		log_error("no VM to run: a boot module makes one, with a line such as "
 			  "\"name=hello memory=16M\"");
 	report_orphans(info);
 	good = vm_get(0) != NULL;
 	terminal_start((unsigned)boot_option_number("console"));
+	inject_failures("run");
 	start_vms();
 	__atomic_store_n(&phase, PHASE_RUN, __ATOMIC_RELEASE);
 	run_cpu();
 	wait_for(&cpus_out, arch_cpu_count() - 1);
 	summary_vms();
 	merging_summary();
+	if (boot_option_number("fail_alloc"))
+		log_info("summary: fail_alloc: %llu allocations failed on purpose",
+			 (unsigned long long)frame_fail_count());
 	reclaiming_summary();
 	good = summary_audit() && good;
 	vm_forget_all();

@@ -15,6 +15,7 @@
 #include <hv/mmio.h>
 #include <hv/pc.h>
 #include <hv/vcpu.h>
+#include <hv/vm_memory.h>
 #include <lib/error.h>
 #include <lib/log.h>
 
@@ -175,17 +176,17 @@ static struct gva other_operand(const struct access *access, bool to_device)
 /* Between the device and RAM at `gpa`, or another device's page. */
 static void move(const struct access *access, struct gpa gpa, bool to_device)
 {
-	struct addrspace *memory = access->vcpu->vm->memory;
+	struct vm *vm = access->vcpu->vm;
 	unsigned size = access->insn.size;
 	u64 value = 0;
 
 	if (!to_device) {
 		value = read_device(access->vcpu, access->gpa, size);
-		if (addrspace_write(memory, gpa, &value, size) != 0)
+		if (vm_write_memory(vm, gpa, &value, size) != 0)
 			pc_mmio_write(access->vcpu, gpa, (u32)value);
 		return;
 	}
-	if (addrspace_read(memory, gpa, &value, size) != 0)
+	if (vm_read_memory(vm, gpa, &value, size) != 0)
 		value = read_device(access->vcpu, gpa, size);
 	pc_mmio_write(access->vcpu, access->gpa, (u32)value);
 }

@@ -11,6 +11,7 @@
 #include <hv/pc.h>
 #include <hv/terminal.h>
 #include <hv/vcpu.h>
+#include <hv/vm_memory.h>
 #include <lib/error.h>
 #include <lib/log.h>
 
@@ -183,8 +184,8 @@ static bool move_element(struct string_io *io, struct gva at)
 
 		if (!gva_locate(io->vcpu, &io->state, (struct gva){at.raw + i}, io->pio->in, &gpa))
 			return false;
-		if ((io->pio->in ? addrspace_write(vm->memory, gpa, byte, 1)
-				 : addrspace_read(vm->memory, gpa, byte, 1)) != 0) {
+		if ((io->pio->in ? vm_write_memory(vm, gpa, byte, 1)
+				 : vm_read_memory(vm, gpa, byte, 1)) != 0) {
 			vcpu_raise_gp(io->vcpu);
 			return false;
 		}

@@ -93,6 +93,9 @@ static void list_vm(const struct vm *vm)
 			 vm->config.name, (unsigned long long)vm->lost_ports,
 			 (unsigned long long)vm->lost_accesses,
 			 (unsigned long long)vm->console.dropped);
+	if (vm->starved)
+		log_info("summary: vm %s: waited %llu times for memory", vm->config.name,
+			 (unsigned long long)vm->starved);
 	list_exits(vm);
 	list_events(vm);
 	list_stage2(vm);

@@ -335,6 +335,7 @@ void vm_release_vcpu(struct vcpu *vcpu)
 	vm->used += vcpu->used;
 	vm->injected += vcpu->injected;
 	vm->lost_accesses += vcpu->lost_accesses;
+	vm->starved += vcpu->starved;
 	spin_unlock(&vm->lock);
 	vm_let_go(vm);
 }

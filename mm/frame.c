@@ -35,11 +35,12 @@
  * struct frame_cache: one CPU's frames. Written by its CPU only; others read `count` and `used` for
  * statistics.
  *
+ * floor	with no more frames than this an allocation takes the slow way: 0, or all ones when frame_fail.c wants to be asked
  * used	how many frames of a kind this CPU handed out minus how many it took back: only the sum over
  *	all CPUs says anything
  */
 struct frame_cache {
-	u32 count;
+	u32 count, floor;
 	u64 mfns[FRAME_CACHE];
 	u64 used[FRAME_KINDS];
 } __aligned(64);
@@ -70,6 +71,22 @@ static __attribute__((__noinline__)) void cache_refill(struct frame_cache *cache
 			cache->mfns[cache->count++] = mfn + i - 1;
 	}
 	spin_unlock(&frame_buddy.lock);
+}
+
+void frame_caches_set_floor(u32 floor)
+{
+	for (unsigned cpu = 0; cpu < CONFIG_MAX_CPUS; cpu++)
+		ck_pr_store_32(&caches[cpu].floor, floor);
+}
+
+/* False: there is no frame, or there shall be none. */
+static __attribute__((__noinline__)) bool cache_has_frame(struct frame_cache *cache)
+{
+	if (cache->floor && frame_fail_now())
+		return false;
+	if (cache->count == 0)
+		cache_refill(cache);
+	return cache->count > 0;
 }
 
 static __attribute__((__noinline__)) void cache_drain(struct frame_cache *cache, u32 keep)
@@ -124,6 +141,8 @@ static int alloc_block(struct frame_cache *cache, unsigned order, enum frame_kin
 
 	if (order > FRAME_MAX_ORDER)
 		return ERR_INVALID;
+	if (unlikely(cache->floor) && frame_fail_now())
+		return ERR_NO_MEMORY;
 	mfn = take_block(cache, order);
 	if (mfn == FRAME_NONE)
 		return ERR_NO_MEMORY;
@@ -141,11 +160,8 @@ int frame_alloc(unsigned order, enum frame_kind kind, unsigned flags, struct mfn
 	CHECK(kind > FRAME_FREE && kind < FRAME_KINDS);
 	if (unlikely(order > 0))
 		return alloc_block(cache, order, kind, flags, out);
-	if (unlikely(cache->count == 0)) {
-		cache_refill(cache);
-		if (cache->count == 0)
-			return ERR_NO_MEMORY;
-	}
+	if (unlikely(cache->count <= cache->floor) && !cache_has_frame(cache))
+		return ERR_NO_MEMORY;
 	out->raw = cache->mfns[--cache->count];
 	cache->used[kind]++;
 	hand_out(out->raw, kind, flags);

@@ -68,6 +68,7 @@ struct vcpu {
 	u64 injected;	    /* [o] exceptions we raised in it */
 	u64 lost_accesses;  /* [o] to memory that is not there */
 	u64 starving_since; /* [o] tick of its first fault without a frame; 0: none */
+	u64 starved;	    /* [o] times it waited for a frame; the first one is said */
 	u64 scratch;	    /* [o] MACHINE_MSR_SCRATCH */
 };
 
@@ -101,21 +102,21 @@ struct vm {
 	struct guest_cache *cache[VM_DEVICES_MAX]; /* [I] config.devices of them */
 	struct vcpu *vcpu[VM_VCPUS_MAX];	   /* [I] config.vcpus of them */
 	struct spinlock lock;
-	enum vm_state state;			   /* [a] changed under [v] */
-	enum vm_end end;			   /* [v] valid from STOPPING on */
-	u64 status;				   /* [v] of VM_END_SHUTDOWN */
-	unsigned awake;				   /* [v] vCPUs that run or may run again */
-	unsigned held;				   /* [v] vCPUs not yet GONE, and vm_hold()s */
-	struct cpuid_table cpuid;		   /* [I] */
-	struct console console;			   /* its own lock */
-	struct uart uart;			   /* console.lock */
-	struct pc *pc;				   /* [I] the board, or NULL */
-	struct guest_state reset;		   /* [I] of a vCPU; with a board */
-	struct audit_report audit;		   /* of its memory, when it had ended */
-	struct vm_memory_stats memory_stats;	   /* likewise */
-	u64 lost_ports;				   /* [a] accesses to ports where nothing is */
-	u64 exits[HV_EXIT_REASONS];		   /* [v] sums of vCPUs that are GONE */
-	u64 slices, used, injected, lost_accesses; /* [v] likewise */
+	enum vm_state state;		     /* [a] changed under [v] */
+	enum vm_end end;		     /* [v] valid from STOPPING on */
+	u64 status;			     /* [v] of VM_END_SHUTDOWN */
+	unsigned awake;			     /* [v] vCPUs that run or may run again */
+	unsigned held;			     /* [v] vCPUs not yet GONE, and vm_hold()s */
+	struct cpuid_table cpuid;	     /* [I] */
+	struct console console;		     /* its own lock */
+	struct uart uart;		     /* console.lock */
+	struct pc *pc;			     /* [I] the board, or NULL */
+	struct guest_state reset;	     /* [I] of a vCPU; with a board */
+	struct audit_report audit;	     /* of its memory, when it had ended */
+	struct vm_memory_stats memory_stats; /* likewise */
+	u64 lost_ports;			     /* [a] accesses to ports where nothing is */
+	u64 exits[HV_EXIT_REASONS];	     /* [v] sums of vCPUs that are GONE */
+	u64 slices, used, injected, lost_accesses, starved; /* [v] likewise */
 };
 
 /*

@@ -99,6 +99,13 @@ int frame_init(const struct frame_range *usable, unsigned count) __must_check;
 int frame_alloc(unsigned order, enum frame_kind kind, unsigned flags, struct mfn *out) __must_check;
 
 /*
+ * From now on one allocation in `one_in` fails with ERR_NO_MEMORY, drawn for each CPU from `seed`; 0: none. While no other
+ * CPU allocates. frame_fail_count: how many have failed since.
+ */
+void frame_fail_set(u64 one_in, u64 seed);
+u64 frame_fail_count(void);
+
+/*
  * Gives back 2^order frames: a whole block or an aligned piece of one. Panics on what only a bug of
  * ours can cause: a frame that is free already, was never allocated, is of another kind than its
  * neighbours, or is still referenced more than once. Context as frame_alloc.

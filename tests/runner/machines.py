@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-machines.py: the runs on emulated machines, from the table tests/runs.toml.
+machines.py: the runs on emulated machines, from the tables tests/runs.toml and tests/runs-*.toml.
 
 The oracle is the text on the serial console: the lines of `expect` in their order, none of `forbid`, and the way the
 run ended. A row for several machines is one test for each, named machine/ROW@MACHINE.
 """
+import glob
 import os
 import re
 import time
@@ -17,7 +18,7 @@ sys.path.insert(0, os.path.join(core.ROOT, "scripts"))
 import linux
 import machine
 
-TABLE = os.path.join(core.ROOT, "tests", "runs.toml")
+TABLES = sorted(glob.glob(os.path.join(core.ROOT, "tests", "runs*.toml")))
 FORBID = [r"panic", r"CHECK failed", r"\| not ok\b", r"error: summary"]
 # QEMU 7.2 sometimes fails an assertion of its own ("Bail out! ERROR:../../softmmu/cpus.c ... iothread_locked") when a guest's
 # #DB is delivered; that says nothing of us, so the run is tried again, and the log says that it was.
@@ -129,16 +130,17 @@ def run_row(row, on):
 
 
 def rows():
-    """The table, its variants spread, and checked: an unknown key is a mistake that would go unnoticed."""
-    with open(TABLE, "rb") as table:
-        found = tomllib.load(table).get("run", [])
-    spread = []
+    """The tables, their variants spread, and checked: an unknown key is a mistake that would go unnoticed."""
+    found, spread = [], []
+    for path in TABLES:
+        with open(path, "rb") as table:
+            found += tomllib.load(table).get("run", [])
     for row in found:
         variants = row.pop("variants", [{}])
         spread += [{**row, **more, "name": "-".join([row["name"], more["name"]] if more else [row["name"]])} for more in variants]
     for row in spread:
         if not set(row) <= KEYS:
-            raise ValueError(f"tests/runs.toml: {row['name']}: unknown {', '.join(set(row) - KEYS)}")
+            raise ValueError(f"tests/runs*.toml: {row['name']}: unknown {', '.join(set(row) - KEYS)}")
     return spread
 
 

@@ -118,6 +118,21 @@ static void a_malformed_value_leaves_the_default(void **state)
 	}
 }
 
+static void failing_allocations_are_one_in_a_number_that_fits(void **state)
+{
+	(void)state;
+	sim_init(1);
+	options_parse("fail_alloc=0.1 fail_seed=x");
+	assert_said("fail_alloc=0.1: not a number from 0 to 1073741824; staying at 0");
+	assert_said("fail_seed=x: not a number from 0 to 18446744073709551615; staying at 1");
+	options_parse("fail_alloc=1073741825");
+	assert_int_equal(boot_option_number("fail_alloc"), 0);
+	options_parse("fail_alloc=1000 fail_seed=42 fail_from=load");
+	assert_int_equal(boot_option_number("fail_alloc"), 1000);
+	assert_int_equal(boot_option_number("fail_seed"), 42);
+	assert_string_equal(boot_option_text("fail_from"), "load");
+}
+
 static void a_word_that_is_broken_is_said(void **state)
 {
 	char line[400] = "log=";
@@ -172,6 +187,7 @@ int main(void)
 		cmocka_unit_test(an_empty_line_leaves_the_defaults),
 		cmocka_unit_test(an_unknown_option_is_named),
 		cmocka_unit_test(a_malformed_value_leaves_the_default),
+		cmocka_unit_test(failing_allocations_are_one_in_a_number_that_fits),
 		cmocka_unit_test(a_word_that_is_broken_is_said),
 		cmocka_unit_test(the_ends_of_a_range_belong_to_it),
 		cmocka_unit_test(good_values_are_taken_and_the_last_one_counts),

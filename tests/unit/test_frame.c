@@ -316,6 +316,62 @@ static void a_frame_never_handed_out_may_hold_anything(void **state)
 	(void)take(1);
 }
 
+/* Which of 64 allocations fail, as bits. */
+static u64 failures(u64 one_in, u64 seed)
+{
+	struct mfn mfns[64];
+	u64 failed = 0;
+
+	frame_fail_set(one_in, seed);
+	for (unsigned i = 0; i < 64; i++)
+		if (frame_alloc(i % 2, FRAME_GUEST, 0, &mfns[i]))
+			failed |= BIT(i);
+	assert_int_equal(frame_fail_count(), __builtin_popcountll(failed));
+	frame_fail_set(0, 0);
+	for (unsigned i = 0; i < 64; i++)
+		if (!(failed & BIT(i)))
+			frame_free(mfns[i], i % 2);
+	return failed;
+}
+
+static void one_allocation_in_so_many_fails(void **state)
+{
+	(void)state;
+	assert_true(failures(0, 1) == 0);
+	assert_true(failures(1, 1) == ~0ull);
+	assert_in_range(__builtin_popcountll(failures(4, 1)), 6, 28);
+}
+
+static void which_allocations_fail_follows_from_seed_and_cpu(void **state)
+{
+	u64 first = failures(4, 7);
+
+	(void)state;
+	assert_true(failures(4, 7) == first); /* FAIL-2 */
+	assert_true(failures(4, 8) != first);
+	sim_set_cpu(1);
+	assert_true(failures(4, 7) != first);
+	sim_set_cpu(0);
+}
+
+/* FAIL-1. */
+static void an_allocation_that_fails_on_purpose_changes_nothing(void **state)
+{
+	struct frame_stats before, after;
+	struct mfn mfn = {5};
+
+	(void)state;
+	frame_stats(&before);
+	frame_fail_set(1, 1);
+	assert_int_equal(frame_alloc(0, FRAME_GUEST, 0, &mfn), ERR_NO_MEMORY);
+	assert_int_equal(frame_alloc(3, FRAME_GUEST, 0, &mfn), ERR_NO_MEMORY);
+	frame_fail_set(0, 0);
+	frame_stats(&after);
+	assert_int_equal(mfn.raw, 5);
+	assert_int_equal(after.free, before.free);
+	assert_int_equal(after.cached, before.cached);
+}
+
 static void a_gib_can_be_had_in_one_block(void **state)
 {
 	struct mfn mfn;
@@ -402,6 +458,9 @@ int main(void)
 		test_panics(asking_for_a_free_frame_as_such_panics),
 		test_panics(a_write_to_a_free_frame_is_found_when_it_is_handed_out),
 		test(a_frame_never_handed_out_may_hold_anything),
+		test(one_allocation_in_so_many_fails),
+		test(which_allocations_fail_follows_from_seed_and_cpu),
+		test(an_allocation_that_fails_on_purpose_changes_nothing),
 		test(a_gib_can_be_had_in_one_block),
 		test(four_cpus_at_once_never_hold_the_same_frame),
 	};

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vm_memory.c: guest memory for instructions that hv carries out. vm_memory.h tells why.
+ */
+#include <hv/reclaiming.h>
+#include <hv/vm.h>
+#include <hv/vm_memory.h>
+#include <lib/error.h>
+#include <lib/log.h>
+
+#define LOG_THIS LOG_VM
+#define TRIES	 64
+
+/* Is another try worth while after the `tries`-th has ended with `err`? */
+static bool try_again(struct vm *vm, int err, unsigned tries)
+{
+	if (err != ERR_NO_MEMORY)
+		return false;
+	if (tries < TRIES) {
+		(void)reclaiming_make_room();
+		return true;
+	}
+	log_warn("%s: no memory in the middle of an instruction", vm->config.name);
+	vm_stop(vm, VM_END_NO_MEMORY, 0);
+	return false;
+}
+
+int vm_read_memory(struct vm *vm, struct gpa from, void *to, size_t len)
+{
+	unsigned tries = 0;
+	int err;
+
+	do
+		err = addrspace_read(vm->memory, from, to, len);
+	while (try_again(vm, err, ++tries));
+	return err;
+}
+
+int vm_write_memory(struct vm *vm, struct gpa to, const void *from, size_t len)
+{
+	unsigned tries = 0;
+	int err;
+
+	do
+		err = addrspace_write(vm->memory, to, from, len);
+	while (try_again(vm, err, ++tries));
+	return err;
+}
