@@ -110,14 +110,14 @@ static struct stable **bucket_of(const struct hash_index *index, u32 tag)
 	return &index->bucket[tag & (index->buckets - 1)];
 }
 
-/* Moves everything to tables that are large enough: at least a quarter of the slots stays empty. */
+/* Moves everything to tables that are large enough: at least an eighth of the slots stays empty, so that MERGE-4 holds for any number of pages. */
 static int hash_grow(struct merge_domain *domain, u32 pages)
 {
 	struct hash_index *index = index_of(domain), larger;
 	u32 slots = index->slots;
 	int err;
 
-	while (slots - slots / 4 < pages)
+	while (slots - slots / 8 < pages)
 		slots *= 2;
 	if (slots == index->slots)
 		return 0;
