@@ -137,7 +137,7 @@ static int next_signed(struct decoder *d, unsigned size, u64 *value)
 	return 0;
 }
 
-/* Takes one legacy prefix (SDM vol. 2A, 2.1.1); false when `byte` is none. Segment overrides change nothing here. */
+/* Takes one legacy prefix (SDM vol. 2A, 2.1.1); false when `byte` is none. The segment counts for MOVS alone. */
 static bool take_prefix(struct decoder *d, u8 byte)
 {
 	switch (byte) {
@@ -158,8 +158,12 @@ static bool take_prefix(struct decoder *d, u8 byte)
 	case 0x2e:
 	case 0x36:
 	case 0x3e:
+		if (d->mode != INSN_64)
+			d->insn.segment = byte >> 3 & 3;
+		return true;
 	case 0x64:
 	case 0x65:
+		d->insn.segment = byte - 0x60;
 		return true;
 	default:
 		return false;
@@ -374,7 +378,8 @@ static int find_opcode(struct decoder *d, const struct opcode **found)
 
 int insn_decode(const u8 *bytes, unsigned available, enum insn_mode mode, struct insn *out)
 {
-	struct decoder d = {.bytes = bytes, .available = available, .mode = mode};
+	struct decoder d = {
+		.bytes = bytes, .available = available, .mode = mode, .insn.segment = 3};
 	const struct opcode *opcode;
 	int error = find_opcode(&d, &opcode);
 

@@ -7,8 +7,8 @@
  * The APICs' registers are 32 bits wide and a multiple of 16 bytes apart: a narrow read gets its part of one, a wide
  * write is cut to one. Where nothing is, every bit of a read is one, whatever its width.
  *
- * MOVS has a second operand in memory, which the exit does not tell: it is taken at DS or ES as they stand, a segment
- * override being left aside, and found by the guest's own tables.
+ * MOVS has a second operand in memory, which the exit does not tell: mmio_movs_operand() computes its address, and the
+ * guest's own tables say where it lies.
  */
 #include <arch/cpu.h>
 #include <hv/gva.h>
@@ -157,22 +157,6 @@ static void carry_out(struct access *access)
 		virt->skip_insn(&vcpu->arch, &skip);
 }
 
-/* The operand of MOVS that did not fault. */
-static struct gva other_operand(const struct access *access, bool to_device)
-{
-	const struct guest_state *state = &access->state;
-	u64 offset = access->vcpu->arch.gpr[to_device ? GPR_RSI : GPR_RDI];
-
-	switch (mode_of(state)) {
-	case INSN_64:
-		return (struct gva){offset};
-	case INSN_32:
-		return (struct gva){(u32)(state->seg[to_device ? SEG_DS : SEG_ES].base + offset)};
-	default:
-		return (struct gva){state->seg[to_device ? SEG_DS : SEG_ES].base + (u16)offset};
-	}
-}
-
 /* Between the device and RAM at `gpa`, or another device's page. */
 static void move(const struct access *access, struct gpa gpa, bool to_device)
 {
@@ -196,9 +180,12 @@ static void carry_out_movs(const struct access *access, bool to_device)
 {
 	struct vcpu *vcpu = access->vcpu;
 	struct hv_exit skip = {.reason = HV_EXIT_STAGE2, .insn_len = access->insn.length};
+	struct gva operand =
+		mmio_movs_operand(&access->insn, mode_of(&access->state), &access->state,
+				  vcpu->arch.gpr[to_device ? GPR_RSI : GPR_RDI], to_device);
 	struct gpa gpa;
 
-	if (!gva_locate(vcpu, &access->state, other_operand(access, to_device), !to_device, &gpa))
+	if (!gva_locate(vcpu, &access->state, operand, !to_device, &gpa))
 		return;
 	move(access, gpa, to_device);
 	if (step_string(access))

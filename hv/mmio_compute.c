@@ -172,3 +172,19 @@ bool mmio_compute(const struct insn *insn, u64 *memory, u64 *other, u64 *flags)
 	(void)arithmetic(insn->op, insn->size, other, *memory, flags);
 	return false;
 }
+
+struct gva mmio_movs_operand(const struct insn *insn, enum insn_mode mode,
+			     const struct guest_state *state, u64 offset, bool source)
+{
+	unsigned segment = source ? insn->segment : SEG_ES;
+	u64 base = state->seg[segment].base;
+
+	switch (mode) {
+	case INSN_64: /* only FS and GS have a base */
+		return (struct gva){segment >= SEG_FS ? base + offset : offset};
+	case INSN_32:
+		return (struct gva){(u32)(base + offset)};
+	default:
+		return (struct gva){(u32)(base + (u16)offset)};
+	}
+}

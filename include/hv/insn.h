@@ -55,6 +55,8 @@ enum insn_mode { INSN_16, INSN_32, INSN_64 };
  * immediate	the other operand is `value`, sign-extended to 64 bits; else it is register `reg`
  * high_byte	reg 0-3 means AH, CH, DH, BH
  * rep, lock	prefix present
+ * segment	of the source of MOVS: 0 ES, 1 CS, 2 SS, 3 DS (without an override), 4 FS, 5 GS; in 64-bit mode only the
+ *		last two override
  */
 struct insn {
 	enum insn_op op;
@@ -67,6 +69,7 @@ struct insn {
 	bool high_byte;
 	bool rep;
 	bool lock;
+	u8 segment;
 	u64 value;
 };
 

@@ -15,6 +15,13 @@
  */
 bool mmio_compute(const struct insn *insn, u64 *memory, u64 *other, u64 *flags);
 
+/*
+ * The linear address of the operand of MOVS that is not the device: the source, in DS or the override's segment, if
+ * `source`; else the destination, in ES. `offset` is rSI or rDI. Pure; SDM vol. 2B, MOVS; vol. 1, 3.3.7.
+ */
+struct gva mmio_movs_operand(const struct insn *insn, enum insn_mode mode,
+			     const struct guest_state *state, u64 offset, bool source);
+
 /* An access that stage 2 did not map because a device of the board is there, or nothing. Owner, loaded. */
 enum exit_verdict mmio_access(struct vcpu *vcpu, const struct hv_exit *exit);
 

@@ -111,6 +111,8 @@ static void compare(const struct insn *insn, const struct oracle *o)
 	DEMAND(memory >= 0);
 	DEMAND(o->insn.length == insn->length);
 	DEMAND(o->operands[memory].size == insn->size * 8);
+	if (insn->op == INSN_MOVS)
+		DEMAND(o->operands[1].mem.segment == ZYDIS_REGISTER_ES + insn->segment);
 	if (insn->op >= INSN_STOS)
 		return;
 	if (insn->op != INSN_CMP && insn->op != INSN_TEST && insn->op != INSN_XCHG &&

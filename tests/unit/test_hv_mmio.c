@@ -222,9 +222,45 @@ static void a_string_instruction_moves_its_operand(void **state)
 	assert_int_equal(flags, FLAGS_BASE);
 }
 
+static struct insn decoded(enum insn_mode mode, const u8 *bytes, unsigned count)
+{
+	struct insn insn;
+
+	assert_int_equal(insn_decode(bytes, count, mode, &insn), 0);
+	return insn;
+}
+#define DECODED(mode, ...) \
+	decoded(mode, (const u8[]){__VA_ARGS__}, sizeof((const u8[]){__VA_ARGS__}))
+
+static u64 movs_at(struct insn insn, enum insn_mode mode, u64 offset, bool source)
+{
+	struct guest_state state = {0};
+
+	for (unsigned i = 0; i <= SEG_GS; i++)
+		state.seg[i].base = (i + 1) * 0x10000;
+	return mmio_movs_operand(&insn, mode, &state, offset, source).raw;
+}
+
+static void movs_takes_its_source_where_the_override_says(void **state)
+{
+	(void)state;
+	assert_int_equal(movs_at(DECODED(INSN_16, 0xa5), INSN_16, 0x12345, true), 0x42345);
+	assert_int_equal(movs_at(DECODED(INSN_16, 0x2e, 0xa5), INSN_16, 0x345, true), 0x20345);
+	assert_int_equal(movs_at(DECODED(INSN_16, 0x2e, 0xa5), INSN_16, 0x345, false), 0x10345);
+	assert_int_equal(movs_at(DECODED(INSN_32, 0x64, 0xa5), INSN_32, 0x12345, true), 0x62345);
+	assert_int_equal(movs_at(DECODED(INSN_32, 0x64, 0x36, 0xa4), INSN_32, 1, true), 0x30001);
+	assert_int_equal(movs_at(DECODED(INSN_32, 0xa4), INSN_32, 0xffffffff, true), 0x3ffff);
+	assert_int_equal(movs_at(DECODED(INSN_64, 0x48, 0xa5), INSN_64, 0x12345, true), 0x12345);
+	assert_int_equal(movs_at(DECODED(INSN_64, 0x26, 0xa5), INSN_64, 0x12345, true), 0x12345);
+	assert_int_equal(movs_at(DECODED(INSN_64, 0x65, 0xa5), INSN_64, 0x12345, true), 0x72345);
+	assert_int_equal(movs_at(DECODED(INSN_64, 0x65, 0x2e, 0xa5), INSN_64, 0x5, true), 0x60005);
+	assert_int_equal(movs_at(DECODED(INSN_64, 0x65, 0xa5), INSN_64, 0x12345, false), 0x12345);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(movs_takes_its_source_where_the_override_says),
 		cmocka_unit_test(results_and_flags_are_those_of_the_cpu),
 		cmocka_unit_test(a_string_instruction_moves_its_operand),
 	};
