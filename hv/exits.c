@@ -22,6 +22,7 @@
 #define LOG_THIS	 LOG_VM
 #define STARVING_SECONDS 2
 #define STARVING_TRIES	 1000 /* a second */
+#define TRAPPED_MAX	 32   /* RDTSCs of handlers between a PAUSE and the RDTSC that follows it */
 
 static enum exit_verdict refuse_gp(struct vcpu *vcpu)
 {
@@ -203,13 +204,15 @@ static enum exit_verdict exit_pause(struct vcpu *vcpu, const struct hv_exit *exi
 		return EXIT_RESCHEDULE;
 	if (virt->can_inject(&vcpu->arch, GUEST_EVENT_IRQ))
 		vcpu_trap(vcpu, TRAP_PAUSE | TRAP_TSC);
+	vcpu->trapped = 0;
 	(void)look_at_timers(vcpu, arch_ticks());
 	return EXIT_RESUME;
 }
 
 /*
  * Timers that are due first, then this instruction again: so no time is read at which one was due and not told. A
- * handler that came between keeps the trap for whom it interrupted.
+ * handler that came between keeps the trap for whom it interrupted; not for ever, as who reads the time with interrupts
+ * off may be calibrating.
  */
 static enum exit_verdict exit_tsc(struct vcpu *vcpu, const struct hv_exit *exit)
 {
@@ -219,7 +222,7 @@ static enum exit_verdict exit_tsc(struct vcpu *vcpu, const struct hv_exit *exit)
 	(void)exit;
 	if (look_at_timers(vcpu, now))
 		return EXIT_RESUME;
-	if (virt->can_inject(&vcpu->arch, GUEST_EVENT_IRQ))
+	if (virt->can_inject(&vcpu->arch, GUEST_EVENT_IRQ) || ++vcpu->trapped >= TRAPPED_MAX)
 		vcpu_trap(vcpu, vcpu->traps & ~TRAP_TSC);
 	gpr[GPR_RAX] = (u32)value;
 	gpr[GPR_RDX] = value >> 32;

@@ -54,6 +54,7 @@ struct vcpu {
 	u64 pending_irqs[VCPU_VECTORS / 64]; /* [a] without a board */
 	struct lapic lapic;		     /* with one: [o], but what lapic.h says */
 	unsigned traps;			     /* [o] enum virt_trap */
+	unsigned trapped;		     /* [o] RDTSCs since the PAUSE that TRAP_TSC is for */
 	bool nmi_pending;		     /* [a] */
 	bool init_pending;		     /* [a] INIT was signalled, not yet carried out */
 	bool waits_for_sipi;		     /* [o] after an INIT */
