@@ -18,7 +18,7 @@
 #include "compress.h"
 
 #define WORDS	  (PAGE_SIZE / sizeof(u64))
-#define TAGS_SIZE (WORDS * 2 / 8)
+#define TAGS_SIZE (PAGE_SIZE / 32) /* four tags a byte */
 #define PLACES	  64
 #define LOW_BITS  16
 

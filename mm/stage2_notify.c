@@ -37,6 +37,7 @@ static int split_leaf(struct stage2 *s2, struct gfn gfn)
 	struct pgtable_visit large, small;
 	int err;
 
+	spin_assert_held(&s2->as->lock);
 	pgtable_lookup(&s2->table, gpa_of(gfn), &large);
 	err = pgtable_split(&s2->table, gpa_of(gfn), 0);
 	if (err)

@@ -77,8 +77,17 @@ def unpack(package):
     return where
 
 
+@contextlib.contextmanager
+def alone():
+    """One at a time: tests that run together want the same files."""
+    os.makedirs(FOLDER, exist_ok=True)
+    with open(os.path.join(FOLDER, "lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def fetch(name):
-    """A file of a Debian package."""
+    """A file of a Debian package. Within alone()."""
     package, meta, pattern = FILES[name]
     kept = os.path.join(FOLDER, name.removeprefix("linux/") + ".package")
     if not os.path.exists(kept):
@@ -208,7 +217,9 @@ def lay_out(entries, top):
 def run_here(jobs, **settings):
     """What the jobs print when they run on this computer, with the RAM disk's programs and nothing else of it."""
     with tempfile.TemporaryDirectory(prefix="samepage-job-") as top:
-        lay_out(contents(jobs), top)
+        with alone():
+            files = list(contents(jobs))
+        lay_out(files, top)
         environment = {**settings, "PATH": f"{top}/bin", "TOP": top, "TMP": f"{top}/tmp"}
         return "".join(command([f"{top}/bin/busybox", "sh", f"{top}/jobs/{job}"], env=environment, cwd=top) for job in jobs)
 
@@ -236,8 +247,6 @@ def provides(name):
 
 
 def provide(name):
-    """The path of a file. One at a time: tests that run together want the same ones."""
-    os.makedirs(FOLDER, exist_ok=True)
-    with open(os.path.join(FOLDER, "lock"), "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """The path of a file."""
+    with alone():
         return fetch(name) if name in FILES else make_initrd(name)
