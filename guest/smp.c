@@ -13,7 +13,7 @@
 #define PAGES_HELD 64
 #define PAGE	   4096ul
 
-static volatile u64 shared, plain[2], turn, woken, stop, ready;
+static volatile u64 shared, plain[2], turn, stop, ready;
 static volatile u8 *const pages = (volatile u8 *)(8ul << 20);
 
 static void count(unsigned self)
@@ -47,10 +47,8 @@ static void write_pages(unsigned self)
 static void sleep_until_stopped(void)
 {
 	ready = 1;
-	while (!stop) {
+	while (!stop)
 		asm volatile("sti; hlt; cli" : : : "memory");
-		woken = irq_count(IRQ_WAKE);
-	}
 	ready = 2;
 }
 
@@ -71,17 +69,25 @@ static void wait_for(const volatile u64 *what, u64 least)
 		hypercall(HYPERCALL_YIELD, 0, 0, 0, 0);
 }
 
+/*
+ * What counts is that each interrupt is taken, which in HLT takes a wake-up. It may also be taken just before the HLT: QEMU
+ * 7.2 does not load the interrupt shadow at VMRUN, so an exit between STI and HLT loses it. Hence the last one is repeated.
+ */
 static void wake_second(void)
 {
 	wait_for(&ready, 1);
 	for (u64 i = 1; i <= IRQS; i++) {
 		hypercall(HYPERCALL_IPI, 1, IRQ_WAKE, 0, 0);
-		wait_for(&woken, i);
+		while (irq_count_of(1, IRQ_WAKE) < i)
+			hypercall(HYPERCALL_YIELD, 0, 0, 0, 0);
 	}
-	check(woken == IRQS, "%lu interrupts woke vCPU 1 %lu times", IRQS, woken);
-	stop = 1;
-	hypercall(HYPERCALL_IPI, 1, IRQ_WAKE, 0, 0);
-	wait_for(&ready, 2);
+	check(irq_count_of(1, IRQ_WAKE) == IRQS, "vCPU 1 took %lu of %lu interrupts",
+	      irq_count_of(1, IRQ_WAKE), IRQS);
+	for (stop = 1; ready != 2;) {
+		hypercall(HYPERCALL_IPI, 1, IRQ_WAKE, 0, 0);
+		for (unsigned i = 0; i < 256 && ready != 2; i++)
+			hypercall(HYPERCALL_YIELD, 0, 0, 0, 0);
+	}
 }
 
 static void check_pages(void)

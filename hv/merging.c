@@ -117,7 +117,7 @@ static void tell_progress(u64 now)
 {
 	struct merge_stats s;
 
-	if (now < merging.told + arch_ticks_per_second())
+	if (!merge_is_active() || now < merging.told + arch_ticks_per_second())
 		return;
 	merging.told = now;
 	merge_stats(&s);

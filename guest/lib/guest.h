@@ -71,6 +71,8 @@ struct guest_fault catch_user_fault(void (*function)(void));
 
 /* Interrupts that came on this vCPU, by vector (32 to 63). */
 u64 irq_count(unsigned vector);
+/* Likewise on another one. */
+u64 irq_count_of(unsigned vcpu, unsigned vector);
 
 /* --- vCPUs. --- */
 

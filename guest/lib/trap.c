@@ -88,9 +88,14 @@ unsigned vcpu_number(void)
 	return (unsigned)this_cpu()->number;
 }
 
+u64 irq_count_of(unsigned vcpu, unsigned vector)
+{
+	return *(volatile u64 *)&cpus[vcpu].irqs[vector];
+}
+
 u64 irq_count(unsigned vector)
 {
-	return *(volatile u64 *)&this_cpu()->irqs[vector];
+	return irq_count_of(vcpu_number(), vector);
 }
 
 static u64 read_cr2(void)
