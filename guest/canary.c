@@ -146,6 +146,8 @@ void guest_main(void)
 	for (unsigned i = 0; i < pages; i++)
 		write_page(i, i % CONTENTS);
 	print("seed %lu, %u pages\n", seed, pages);
+	check(hypercall(HYPERCALL_MERGE_SCAN, 512, 0, 0, 0) == HYPERCALL_ERROR_PERMISSION,
+	      "the scanner is not this guest's to drive");
 	check(vcpu_run(1, write_for_ever, seed) == 0, "vCPU 1 writes");
 	read_until_done(seed + 1);
 	for (unsigned i = 0; i < pages; i++)

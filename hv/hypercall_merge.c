@@ -119,8 +119,8 @@ s64 call_merge_scan(struct vcpu *vcpu)
 
 	if (!pages || pages > SCAN_MAX)
 		return HYPERCALL_ERROR_INVALID;
-	if (!vcpu->vm->config.merge_domain || !merge_is_active())
-		return HYPERCALL_ERROR_PERMISSION;
+	if (!vcpu->vm->config.merge_domain || !vcpu->vm->config.merge_control || !merge_is_active())
+		return HYPERCALL_ERROR_PERMISSION; /* it scans everybody's memory, at a time of the guest's choice */
 	dirty_drain(vcpu);
 	return (s64)merge_scan(pages);
 }

@@ -145,7 +145,7 @@ def ratios(rows):
 def workload(where, name, cmdline, pages, more=""):
     """A Setup with the workload guest; the scanner does what the guest asks, and nothing else."""
     memory = 8 + pages * 4096 // (1 << 20)
-    guest = [(os.path.join(where, "guest", "workload.elf"), f"name=w memory={memory}M merge=1 arg=pages={pages} {more}".strip())]
+    guest = [(os.path.join(where, "guest", "workload.elf"), f"name=w memory={memory}M merge=1 merge_control=yes arg=pages={pages} {more}".strip())]
     return machine.Setup(machine=name, build=where, modules=guest, icount=name == "qemu-tcg", memory=max(128, 64 + 2 * memory),
                          cmdline=f"{cmdline} merge_ms=60000")
 

@@ -70,7 +70,8 @@ enum hypercall_error {
  * (dirty=pml): those of another vCPU are in the answer once its turn has ended.
  *
  * MERGE_SCAN makes passes happen when a measurement wants them, and none else when merge_ms is long; a call goes on where the
- * last ended, in chunks of 512 pages. PERMISSION: the VM is not merged itself.
+ * last ended, in chunks of 512 pages. PERMISSION: the VM is not merged itself, or
+ * has no say in the scanner (merge_control=no): it looks at the memory of all.
  */
 enum hypercall_access { HYPERCALL_ACCESS_READ = 1, HYPERCALL_ACCESS_WRITE = 3 };
 
