@@ -36,16 +36,26 @@ static void take_dirty(struct update *update, struct gfn first, u64 *bitmap)
 	struct addrspace *as = update->as;
 	struct gfn gfn = range.start;
 	ppte_t *slot;
+	u64 count;
 
-	for (; (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++) {
-		u64 bit = gfn.raw - first.raw;
+	for (; (slot = primary_run(&as->primary, &gfn, range.end, &count)); gfn.raw += count)
+		for (u64 i = 0, bit = gfn.raw - first.raw; i < count; i++, bit++) {
+			if (!(slot[i] & PPTE_SOFT_DIRTY) || !ppte_has_content(slot[i]))
+				continue;
+			if (bitmap)
+				bitmap[bit / WORD_BITS] |= BIT(bit % WORD_BITS);
+			update_set(update, gfn_add(gfn, i), &slot[i], slot[i] & ~PPTE_SOFT_DIRTY);
+		}
+}
 
-		if (!ppte_has_content(*slot) || !(*slot & PPTE_SOFT_DIRTY))
-			continue;
-		if (bitmap)
-			bitmap[bit / WORD_BITS] |= BIT(bit % WORD_BITS);
-		update_set(update, gfn, slot, *slot & ~PPTE_SOFT_DIRTY);
-	}
+/* Is any of these PTEs soft-dirty? Mostly none is, so all are or-ed, which takes no branch for each. */
+static bool any_dirty(const ppte_t *slot, u64 count)
+{
+	ppte_t all = 0;
+
+	for (u64 i = 0; i < count; i++)
+		all |= slot[i];
+	return all & PPTE_SOFT_DIRTY;
 }
 
 /* The least range around all pages that were written; empty: none was. */
@@ -54,15 +64,17 @@ static struct gfn_range written_in(struct addrspace *as, struct gfn_range range)
 	struct gfn_range written = {range.end, range.end};
 	struct gfn gfn = range.start;
 	ppte_t *slot;
+	u64 count;
 
 	spin_lock(&as->lock);
 	notifier_dirty(&as->notifier, range, false);
-	for (; (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++) {
-		if (!ppte_backed(*slot) || !(*slot & PPTE_SOFT_DIRTY))
-			continue;
-		written.start.raw = MIN(written.start.raw, gfn.raw);
-		written.end.raw = gfn.raw + 1;
-	}
+	for (; (slot = primary_run(&as->primary, &gfn, range.end, &count)); gfn.raw += count)
+		for (u64 i = any_dirty(slot, count) ? 0 : count; i < count; i++) {
+			if (!ppte_backed(slot[i]) || !(slot[i] & PPTE_SOFT_DIRTY))
+				continue;
+			written.start.raw = MIN(written.start.raw, gfn.raw + i);
+			written.end.raw = gfn.raw + i + 1;
+		}
 	spin_unlock(&as->lock);
 	return written;
 }

@@ -125,6 +125,14 @@ ppte_t *primary_next(const struct primary *primary, struct gfn *gfn, struct gfn 
 	return NULL;
 }
 
+ppte_t *primary_run(const struct primary *primary, struct gfn *gfn, struct gfn end, u64 *count)
+{
+	ppte_t *slot = primary_next(primary, gfn, end);
+
+	*count = MIN(end.raw - gfn->raw, ENTRIES - gfn->raw % ENTRIES);
+	return slot;
+}
+
 unsigned primary_uniform(const struct primary *primary, struct gfn gfn, unsigned max)
 {
 	if (!primary->marks)

@@ -179,6 +179,12 @@ void primary_store(struct primary *primary, struct gfn gfn, ppte_t *slot, ppte_t
  */
 ppte_t *primary_next(const struct primary *primary, struct gfn *gfn, struct gfn end);
 
+/*
+ * The same for PTEs that lie side by side: the place of the first, and in *count how many there are below `end` in its leaf
+ * page, at least one.
+ */
+ppte_t *primary_run(const struct primary *primary, struct gfn *gfn, struct gfn end, u64 *count);
+
 /* The largest level, up to `max`, at which the block around gfn is UNIFORM; 0 when none. LOCK_MMU.
  */
 unsigned primary_uniform(const struct primary *primary, struct gfn gfn, unsigned max);

@@ -13,10 +13,35 @@
 #include <mm/tlb.h>
 #include "stage2_private.h"
 
+/*
+ * taken	a large leaf lost its D: CPUs that hold it as written would not set it again
+ * near		the last small leaf's primary PTE: the next one's is mostly beside it
+ */
 struct gathering {
 	struct stage2 *s2;
-	bool taken; /* a large leaf lost its D: CPUs that hold it as written would not set it again */
+	bool taken;
+	struct gfn near_gfn;
+	ppte_t *near;
 };
+
+static ppte_t *find_near(struct gathering *gathering, struct gfn gfn)
+{
+	bool same_page = gathering->near && (gathering->near_gfn.raw ^ gfn.raw) < PGTABLE_ENTRIES;
+
+	gathering->near = same_page ? gathering->near + (s64)(gfn.raw - gathering->near_gfn.raw)
+				    : primary_find(&gathering->s2->as->primary, gfn);
+	gathering->near_gfn = gfn;
+	return gathering->near;
+}
+
+static void mark_small(struct gathering *gathering, struct gfn gfn)
+{
+	ppte_t *slot = find_near(gathering, gfn);
+
+	spin_assert_held(&gathering->s2->as->lock);
+	if (slot && !(*slot & PPTE_SOFT_DIRTY) && ppte_has_content(*slot))
+		primary_store(&gathering->s2->as->primary, gfn, slot, *slot | PPTE_SOFT_DIRTY);
+}
 
 static void take_large(struct gathering *gathering, const struct pgtable_visit *visit)
 {
@@ -43,7 +68,9 @@ static int gather(struct pgtable *table, const struct pgtable_visit *visit, void
 	spin_assert_held(&s2->as->lock);
 	if (!(visit->pte & table->format->level[visit->level].dirty))
 		return 0;
-	if (visit->level && s2->as->dirty_coarse)
+	if (!visit->level)
+		mark_small(gathering, gpa_to_gfn((struct gpa){visit->address}));
+	else if (s2->as->dirty_coarse)
 		take_large(gathering, visit);
 	else
 		space_mark(s2->as, gpa_to_gfn((struct gpa){visit->start}),
@@ -68,14 +95,23 @@ static void gather_large(struct gathering *gathering, struct gfn_range range)
 	}
 }
 
+/* Most of the time nobody has written, and then a look at each entry is all it takes. */
+static void gather_all(struct gathering *gathering, struct gfn_range range)
+{
+	u64 start = gfn_to_gpa(range.start).raw, end = gfn_to_gpa(range.end).raw;
+	struct pgtable *table = &gathering->s2->table;
+
+	if (pgtable_any(table, start, end, PT_DIRTY))
+		CHECK(!pgtable_walk(table, start, end, VISIT_LEAF, gather, gathering));
+}
+
 void stage2_dirty(struct subscription *sub, struct gfn_range range, bool forget)
 {
 	struct gathering gathering = {.s2 = stage2_of(sub)};
 	struct stage2 *s2 = gathering.s2;
 
 	if (s2->as->dirty_mode == DIRTY_BITS)
-		CHECK(!pgtable_walk(&s2->table, gfn_to_gpa(range.start).raw,
-				    gfn_to_gpa(range.end).raw, VISIT_LEAF, gather, &gathering));
+		gather_all(&gathering, range);
 	else if (s2->as->dirty_mode == DIRTY_PML && s2->as->dirty_coarse)
 		gather_large(&gathering, range);
 	if (forget)

@@ -279,24 +279,16 @@ static void stage2_sync(struct subscription *sub)
 	stage2_flush_stale(stage2_of(sub));
 }
 
-static int stop_at_first(struct pgtable *table, const struct pgtable_visit *visit, void *argument)
-{
-	const struct pgtable_level *level = &table->format->level[visit->level];
-
-	(void)argument;
-	return visit->pte & level->accessed ? ERR_EXISTS : 0;
-}
-
 /* As Linux: clearing A flushes nothing; a CPU that holds the translation is merely seen later. */
 static bool stage2_young(struct subscription *sub, struct gfn_range range, bool clear)
 {
 	struct stage2 *s2 = stage2_of(sub);
 	u64 start = gpa_of(range.start), end = gpa_of(range.end);
-	int young = pgtable_walk(&s2->table, start, end, VISIT_LEAF, stop_at_first, NULL);
+	bool young = pgtable_any(&s2->table, start, end, PT_ACCESSED);
 
 	if (young && clear)
 		young = !pgtable_harvest(&s2->table, start, end, PT_ACCESSED, NULL, NULL);
-	return young != 0;
+	return young;
 }
 
 const struct subscriber_ops stage2_ops = {

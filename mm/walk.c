@@ -217,3 +217,36 @@ void pgtable_lookup(struct pgtable *table, u64 address, struct pgtable_visit *vi
 {
 	pgtable_lookup_level(table, address, 0, visit);
 }
+
+/* The entries [first, last] of the table that a slot names, or-ed. */
+static pte_t all_bits(const struct pgtable *table, const struct pgtable_visit *slot, u64 first,
+		      u64 last)
+{
+	const pte_t *slots = table_slots(table, visit_table(table, slot));
+	u64 end = last % PGTABLE_ENTRIES;
+	pte_t all = 0;
+
+	for (u64 i = first % PGTABLE_ENTRIES; i <= end; i++)
+		all |= pte_load(&slots[i]);
+	return all;
+}
+
+bool pgtable_any(struct pgtable *table, u64 start, u64 end, unsigned attr)
+{
+	const struct pgtable_format *format = table->format;
+	pte_t found = 0, bits;
+	struct pgtable_visit visit;
+
+	if (!pgtable_range_valid(table, start, end))
+		return false;
+	for (u64 at = start; !found && at - start < end - start; at = visit.end) {
+		pgtable_lookup_level(table, at, 1, &visit);
+		bits = level_bits(format, visit.kind == VISIT_LEAF ? visit.level : 0, attr);
+		if (visit.kind == VISIT_LEAF)
+			found = visit.pte & bits;
+		else if (visit.kind == VISIT_TABLE_BEFORE)
+			found = bits & all_bits(table, &visit, at >> PAGE_SHIFT,
+						MIN(visit.end - 1, end - 1) >> PAGE_SHIFT);
+	}
+	return found;
+}

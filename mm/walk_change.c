@@ -279,9 +279,7 @@ struct harvest {
 static int harvest_leaf(struct pgtable *table, const struct pgtable_visit *visit, void *argument)
 {
 	const struct harvest *harvest = argument;
-	const struct pgtable_level *level = &table->format->level[visit->level];
-	pte_t bits = (harvest->attr & PT_ACCESSED ? level->accessed : 0) |
-		     (harvest->attr & PT_DIRTY ? level->dirty : 0);
+	pte_t bits = level_bits(table->format, visit->level, harvest->attr);
 	struct pgtable_visit seen = *visit;
 
 	while ((seen.pte & bits) && !pgtable_swap(table, seen.slot, seen.pte, seen.pte & ~bits))

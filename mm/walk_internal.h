@@ -34,6 +34,13 @@ static inline bool visit_whole(const struct pgtable_visit *visit)
 	return visit->end - visit->start == LEVEL_SIZE(visit->level);
 }
 
+/* The bits of a leaf that say PT_ACCESSED, PT_DIRTY or both. */
+static inline pte_t level_bits(const struct pgtable_format *format, unsigned level, unsigned attr)
+{
+	return (attr & PT_ACCESSED ? format->level[level].accessed : 0) |
+	       (attr & PT_DIRTY ? format->level[level].dirty : 0);
+}
+
 bool pgtable_range_valid(const struct pgtable *table, u64 start, u64 end);
 
 /* What a slot holds: VISIT_ABSENT, VISIT_LEAF or VISIT_TABLE_BEFORE. */

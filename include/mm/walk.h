@@ -160,6 +160,12 @@ int pgtable_harvest(struct pgtable *table, u64 start, u64 end, unsigned attr, pg
 		    void *argument) __must_check;
 
 /*
+ * Has any leaf of [start, end) PT_ACCESSED or PT_DIRTY (of those in `attr`)? One load for each entry, and no call: for who asks
+ * often, and mostly hears no. Takes no lock. False where the format does not translate.
+ */
+bool pgtable_any(struct pgtable *table, u64 start, u64 end, unsigned attr);
+
+/*
  * Splits the leaf at `address` until it is at most of `level`; attributes, A and D are inherited.
  * The mapping reads the same at every instant. ERR_NOT_FOUND: nothing is mapped there.
  * ERR_NO_MEMORY: nothing changed.

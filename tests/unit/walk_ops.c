@@ -119,6 +119,25 @@ struct op model_choose(struct model *model)
 	return op;
 }
 
+static int count_one(struct pgtable *table, const struct pgtable_visit *visit, void *count)
+{
+	(void)table;
+	(void)visit;
+	++*(u64 *)count;
+	return 0;
+}
+
+/* Whether there is anything to harvest, pgtable_any() knows beforehand. */
+static int harvest(struct pgtable *table, const struct op *op)
+{
+	bool any = pgtable_any(table, op->start, op->end, op->attr);
+	u64 found = 0;
+	int err = pgtable_harvest(table, op->start, op->end, op->attr, count_one, &found);
+
+	assert_int_equal(any, found > 0);
+	return err;
+}
+
 int world_do(struct world *world, const struct op *op)
 {
 	struct pgtable *table = &world->table;
@@ -136,7 +155,7 @@ int world_do(struct world *world, const struct op *op)
 	case OP_COLLAPSE:
 		return pgtable_collapse(table, op->start, op->level);
 	case OP_HARVEST:
-		return pgtable_harvest(table, op->start, op->end, op->attr, NULL, NULL);
+		return harvest(table, op);
 	case OP_PRUNE:
 		return pgtable_prune(table, op->start, op->end);
 	default:
