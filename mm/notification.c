@@ -7,13 +7,19 @@
 #include "notification.h"
 #include "race.h"
 
+/* Only ever changed under one LOCK_MMU, and read without. */
+static void count_locked(u64 *counter, u64 n)
+{
+	ck_pr_store_64(counter, *counter + n);
+}
+
 static void reader_enter(struct notifier *notifier)
 {
 	u64 *count = &notifier->reading[arch_cpu_id()].count;
 
 	DEBUG_CHECK(!(*count & 1));
-	ck_pr_store_64(count, *count + 1);
-	ck_pr_fence_memory(); /* pairs with the one in wait_for_readers */
+	(void)ck_pr_fas_64(count,
+			   *count + 1); /* a full barrier; pairs with the one in wait_for_readers */
 }
 
 static void reader_leave(struct notifier *notifier)
@@ -111,20 +117,26 @@ static void end_list(struct notification *note, const struct notify_list *list)
 int notification_begin_wanted(struct notification *note)
 {
 	struct notifier *notifier = note->notifier;
-	struct notifier_counters *counters;
 	int err = 0;
 
 	reader_enter(notifier);
 	note->view = ck_pr_load_ptr(&notifier->view);
 	take_plan(note);
-	counters = &notifier->counters[note->view->policy->index][note->range.event];
-	ck_pr_inc_64(&counters->notifications);
-	ck_pr_add_64(&counters->gfns, gfn_range_frames(note->range.range));
 	if (note->start)
 		err = start_list(note, note->start);
 	if (err)
 		reader_leave(notifier);
 	return err;
+}
+
+bool notification_count(const struct notification *note, struct notifier *notifier)
+{
+	struct notifier_counters *counters =
+		&notifier->counters[note->view->policy->index][note->range.event];
+
+	count_locked(&counters->notifications, 1);
+	count_locked(&counters->gfns, gfn_range_frames(note->range.range));
+	return true;
 }
 
 static int change_one(struct subscription *sub, void *argument)
@@ -133,8 +145,8 @@ static int change_one(struct subscription *sub, void *argument)
 	struct subscription_counters *counters = &sub->counters[change->range->event];
 
 	sub->ops->change(sub, change);
-	ck_pr_inc_64(&counters->changes);
-	ck_pr_add_64(&counters->changed_gfns, change->count);
+	count_locked(&counters->changes, 1);
+	count_locked(&counters->changed_gfns, change->count);
 	return 0;
 }
 

@@ -249,40 +249,53 @@ static void finish_pending(struct update *update)
 	spin_unlock(&as->lock);
 }
 
-/* A merge's old frames wait for update_settle(). A flush that comes for another reason pays the debt, but frees nothing. */
-static void keep_in_limbo(struct update *update)
+/*
+ * A merge's old frames wait for update_settle(). A flush that comes for another reason pays the debt, but frees nothing. If
+ * there is no room they stay gone.
+ */
+static void put_in_limbo(struct update *update)
 {
 	struct addrspace *as = update->as;
-	bool room;
 
-	spin_lock(&as->lock);
-	room = as->limbo_count + update->gone_count <= SPACE_LIMBO;
-	for (unsigned i = 0; room && i < update->gone_count; i++)
-		as->limbo[as->limbo_count++] = update->gone[i];
-	spin_unlock(&as->lock);
-	if (room)
+	spin_assert_held(&as->lock);
+	if (as->limbo_count + update->gone_count > SPACE_LIMBO)
 		return;
-	update_settle(as);
+	for (unsigned i = 0; i < update->gone_count; i++)
+		as->limbo[as->limbo_count++] = update->gone[i];
+	update->gone_count = 0;
+}
+
+/* What had to wait for those who are told last; and what found no room, for which limbo is settled. */
+static void put_rest(struct update *update)
+{
+	struct addrspace *as = update->as;
+
+	if (update->gone_count && is_lazy(update)) {
+		spin_lock(&as->lock);
+		put_in_limbo(update);
+		spin_unlock(&as->lock);
+		if (update->gone_count)
+			update_settle(as);
+	}
 	put_gone(update);
 }
 
 LOCK_UNCHECKED void update_end(struct update *update)
 {
 	struct addrspace *as = update->as;
-	bool lazy = is_lazy(update);
 
 	flush_batch(update, true);
 	pay_flush(update);
+	if (is_lazy(update) &&
+	    !update->note.after) /* who is told afterwards may use them until then */
+		put_in_limbo(update);
 	spin_unlock(&as->lock);
 	RACE_POINT("update: changed");
 	if (notification_end(&update->note)) {
 		finish_pending(update);
 		notification_done(&update->note);
 	}
-	if (lazy && update->gone_count)
-		keep_in_limbo(update);
-	else
-		put_gone(update);
+	put_rest(update);
 }
 
 void update_settle(struct addrspace *as)

@@ -120,7 +120,7 @@ struct subscriber_ops {
 	void (*audit)(struct subscription *sub, struct audit *audit);
 };
 
-/* What a subscription was told, by event. */
+/* What a subscription was told, by event. changes, changed_gfns: under LOCK_MMU; the others [a]. */
 struct subscription_counters {
 	u64 starts, changes, changed_gfns, refused;
 };
@@ -136,7 +136,7 @@ struct subscription {
 	struct gfn_range range;
 	u32 want_drop, want_change;
 	const void *owner;
-	struct subscription_counters counters[EVENTS]; /* [a] */
+	struct subscription_counters counters[EVENTS];
 };
 
 /* What an address space's chain was told to tell, by policy and event. */
@@ -173,7 +173,7 @@ struct notifier {
 	struct notifier_view *spare;
 	unsigned order, capacity, count;
 	struct spinlock *mmu_lock;
-	struct notifier_counters counters[NOTIFIER_POLICIES][EVENTS]; /* [a] */
+	struct notifier_counters counters[NOTIFIER_POLICIES][EVENTS]; /* [m] */
 	u64 unwanted[EVENTS]; /* [a] operations that nobody had to be told of */
 	struct {
 		u64 count;
