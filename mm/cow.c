@@ -39,13 +39,6 @@ static struct gfn_range only(struct gfn gfn)
 	return gfn_range(gfn, 1);
 }
 
-static bool guardable(ppte_t pte)
-{
-	const u64 never = PPTE_BUSY | (IS_ENABLED(CONFIG_BREAK_MERGE_PINNED) ? 0 : PPTE_PINNED);
-
-	return ppte_state(pte) == PPTE_PRIVATE && !(pte & never);
-}
-
 static void guard_one(struct update *update, struct gfn gfn, ppte_t *slot)
 {
 	if (IS_ENABLED(CONFIG_BREAK_MERGE_GUARD))
@@ -61,7 +54,7 @@ static void guard_all(struct update *update, struct gfn_range range)
 	ppte_t *slot;
 
 	for (; (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++)
-		if (guardable(*slot) && !(*slot & PPTE_GUARD))
+		if (cow_guardable(*slot) && !(*slot & PPTE_GUARD))
 			guard_one(update, gfn, slot);
 }
 
@@ -124,9 +117,34 @@ int cow_look(struct addrspace *as, struct gfn gfn, struct cow_look *out)
 {
 	ppte_t pte = gfn.raw >> PRIMARY_GFN_BITS ? 0 : primary_load(&as->primary, gfn);
 
-	if (!guardable(pte) || !(pte & PPTE_GUARD) || is_being_guarded(as, gfn))
+	if (!cow_guardable(pte) || !(pte & PPTE_GUARD) || is_being_guarded(as, gfn))
 		return ERR_BUSY;
 	*out = (struct cow_look){ppte_mfn(pte), pte};
+	return 0;
+}
+
+int cow_guard_look(struct addrspace *as, struct gfn gfn, struct cow_look *out)
+{
+	ppte_t *slot = gfn.raw >> PRIMARY_GFN_BITS ? NULL : primary_find(&as->primary, gfn);
+	struct update update;
+	ppte_t guarded = 0;
+	int err;
+
+	if (!slot)
+		return ERR_BUSY;
+	err = update_begin(&update, as, EVENT_PROTECT_PAGE, only(gfn), 0);
+	if (err)
+		return err;
+	guarding_begin(as, only(gfn));
+	if (cow_guardable(*slot) && !(*slot & PPTE_GUARD)) {
+		guarded = *slot | PPTE_GUARD;
+		guard_one(&update, gfn, slot);
+	}
+	update_end(&update);
+	guarding_end(as);
+	if (!guarded) /* nobody's, or another's guard, who may not have told everybody yet */
+		return cow_look(as, gfn, out);
+	*out = (struct cow_look){ppte_mfn(guarded), guarded};
 	return 0;
 }
 

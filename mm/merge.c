@@ -40,8 +40,8 @@ static void end_of_pass(void)
 		stable_count_sharing(domain, &sharing);
 		spin_unlock(&domain->lock);
 	}
-	merge_world.stats.best_pages = MAX(merge_world.stats.best_pages, sharing.pages_sharing);
-	merge_count(&merge_world.stats.full_scans, 1);
+	merge_world.best_pages = MAX(merge_world.best_pages, sharing.pages_sharing);
+	ck_pr_store_64(&merge_world.passes, merge_world.passes + 1);
 }
 
 /*
@@ -103,6 +103,38 @@ static bool any(const u64 *bitmap)
 	return all;
 }
 
+static void visit_handful(struct merge_area *area, struct merge_handful *next)
+{
+	merge_foresee(area, next);
+	for (unsigned i = 0; i < next->count; i++)
+		merge_visit(area, next->page[i].gfn, next->page[i].dirty);
+	next->count = 0;
+}
+
+/* Visits those of the range that want it, a handful at a time. */
+static void visit_pages(struct merge_area *area, struct gfn_range range, const u64 *dirty)
+{
+	const struct merge_page *page = merge_note(area, range.start);
+	u64 count = gfn_range_frames(range);
+	struct merge_handful next = {.count = 0};
+
+	for (u64 i = 0; i < count; i++) {
+		bool written = dirty[i / 64] & BIT(i % 64);
+
+		if (!merge_wants_visit(&page[i], written))
+			continue;
+		next.page[next.count++] = (struct merge_next){
+			.gfn = gfn_add(range.start, i),
+			.dirty = written,
+			.search = !written && page_reason(&page[i]) == MERGE_WAITING,
+			.tag = page_hash(&page[i]),
+		};
+		if (next.count == MERGE_HANDFUL)
+			visit_handful(area, &next);
+	}
+	visit_handful(area, &next);
+}
+
 static void visit_chunk(const struct visit *visit)
 {
 	struct merge_area *area = visit->area;
@@ -111,7 +143,7 @@ static void visit_chunk(const struct visit *visit)
 	u64 dirty[MERGE_CHUNK / 64] = {0};
 
 	if (ck_pr_load_32(&chunk->excluded) == gfn_range_frames(range)) {
-		merge_count(&merge_world.stats.pages_skipped, gfn_range_frames(range));
+		merge_count(pages_skipped, gfn_range_frames(range));
 		return;
 	}
 	if (merge_make_note(area, visit->chunk) || dirty_log_collect(area->as, range, dirty))
@@ -119,11 +151,10 @@ static void visit_chunk(const struct visit *visit)
 	merge_large_begin(area, visit->chunk);
 	if (!any(dirty) && ck_pr_load_32(&chunk->unsettled) == 0 &&
 	    !merge_large_wants_visit(area, visit->chunk)) {
-		merge_count(&merge_world.stats.pages_skipped, gfn_range_frames(range));
+		merge_count(pages_skipped, gfn_range_frames(range));
 		return;
 	}
-	for (u64 i = 0; i < gfn_range_frames(range); i++)
-		merge_visit(area, gfn_add(range.start, i), dirty[i / 64] & BIT(i % 64));
+	visit_pages(area, range, dirty);
 	merge_large_end(area, visit->chunk);
 	addrspace_settle(area->as);
 }
@@ -139,13 +170,13 @@ u64 merge_scan(u64 budget)
 		done += gfn_range_frames(merge_chunk_range(visit.area, visit.chunk));
 		end_visit(&visit);
 	}
-	merge_count(&merge_world.stats.pages_scanned, done);
+	merge_count(pages_scanned, done);
 	return done;
 }
 
 u64 merge_passes(void)
 {
-	return ck_pr_load_64(&merge_world.stats.full_scans);
+	return ck_pr_load_64(&merge_world.passes);
 }
 
 bool merge_is_active(void)

@@ -146,7 +146,7 @@ static struct stable *hash_stable_find(struct merge_domain *domain, const struct
 	for (; head; head = head->bucket) {
 		if (head->tag != key->tag)
 			continue;
-		merge_count(&merge_world.stats.compares, 1);
+		merge_count(compares, 1);
 		if (memcmp(merge_content(head->mfn), key->content, PAGE_SIZE) == 0)
 			return head;
 	}
@@ -217,6 +217,42 @@ static void hash_waiting_remove(struct merge_domain *domain, u32 number)
 	close_hole(domain, at);
 }
 
+/* What a waiting page's number names; it is mostly a twin. */
+static void foresee_waiting(const struct merge_domain *domain, u32 tag, u32 number, unsigned step)
+{
+	struct gfn gfn;
+	struct merge_area *area = merge_area_of(domain, number, &gfn);
+	const struct merge_page *page = merge_note(area, gfn);
+	ppte_t pte;
+
+	if (step == 1) {
+		__builtin_prefetch(page);
+	} else if (page_hash(page) == tag) {
+		pte = primary_load(&area->as->primary, gfn);
+		if (ppte_state(pte) == PPTE_PRIVATE)
+			merge_foresee_frame(ppte_mfn(pte));
+	}
+}
+
+static void hash_foresee(const struct merge_domain *domain, u32 tag, unsigned step)
+{
+	const struct hash_index *index = index_of(domain);
+	const u32 *slot = &index->slot[home(index, tag)];
+	struct stable *const *bucket = bucket_of(index, tag);
+
+	if (step == 0) {
+		__builtin_prefetch(slot);
+		__builtin_prefetch(bucket);
+		return;
+	}
+	if (*slot != EMPTY)
+		foresee_waiting(domain, tag, *slot, step);
+	if (*bucket && step == 1)
+		__builtin_prefetch(*bucket);
+	else if (*bucket && (*bucket)->tag == tag)
+		merge_foresee_frame((*bucket)->mfn);
+}
+
 static u64 hash_bytes(const struct merge_domain *domain)
 {
 	const struct hash_index *index = domain->index;
@@ -235,5 +271,6 @@ const struct merge_engine merge_engine_hash = {
 	.waiting_find = hash_waiting_find,
 	.waiting_add = hash_waiting_add,
 	.waiting_remove = hash_waiting_remove,
+	.foresee = hash_foresee,
 	.bytes = hash_bytes,
 };

@@ -90,7 +90,7 @@ void merge_large_open(struct merge_area *area, struct gfn gfn)
 	if (!ck_pr_cas_32(&chunk->large, 1, 0))
 		return;
 	ck_pr_store_32(&chunk->opened, 1);
-	merge_count(&merge_world.stats.large_split, 1);
+	merge_count(large_split, 1);
 }
 
 static bool zero_merges(const struct merge_area *area, const struct merge_key *key)
@@ -202,7 +202,7 @@ static void close_again(struct merge_area *area, struct merge_chunk *chunk, stru
 	if (addrspace_collapse(area->as, range.start))
 		return;
 	ck_pr_store_32(&chunk->opened, 0);
-	merge_count(&merge_world.stats.large_collapsed, 1);
+	merge_count(large_collapsed, 1);
 }
 
 void merge_large_end(struct merge_area *area, u32 number)

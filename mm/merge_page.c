@@ -35,25 +35,18 @@ const void *merge_content(struct mfn mfn)
 	return arch_hpa_to_virt(mfn_to_hpa(mfn));
 }
 
-static bool is_candidate(ppte_t pte)
-{
-	const u64 never = PPTE_BUSY | (IS_ENABLED(CONFIG_BREAK_MERGE_PINNED) ? 0 : PPTE_PINNED);
-
-	return ppte_state(pte) == PPTE_PRIVATE && !(pte & never);
-}
-
 bool merge_hold(struct addrspace *as, struct gfn gfn, struct mfn *out)
 {
 	ppte_t pte;
 
 	spin_lock(&as->lock);
 	pte = primary_load(&as->primary, gfn);
-	if (is_candidate(pte)) {
+	if (cow_guardable(pte)) {
 		*out = ppte_mfn(pte);
 		frame_get(*out);
 	}
 	spin_unlock(&as->lock);
-	return is_candidate(pte);
+	return cow_guardable(pte);
 }
 
 void merge_release(struct mfn mfn)
@@ -70,7 +63,7 @@ int merge_waiting_compare(const struct merge_domain *domain, const struct merge_
 	struct mfn mfn;
 	int order;
 
-	merge_count(&merge_world.stats.compares, 1);
+	merge_count(compares, 1);
 	if (!merge_hold(area->as, gfn, &mfn))
 		return 1;
 	order = memcmp(key->content, merge_content(mfn), PAGE_SIZE);
@@ -96,6 +89,13 @@ static bool settled(enum merge_reason reason)
 	return these & BIT(reason);
 }
 
+/* A counter of pages that are something: one more, one less, or, as mostly, neither. */
+static void adjust(u32 *counter, bool is, bool was)
+{
+	if (is != was)
+		ck_pr_add_32(counter, (u32)is - (u32)was);
+}
+
 /* What follows from one page's change of reason. */
 static void account(struct merge_area *area, struct gfn gfn, enum merge_reason old,
 		    enum merge_reason reason)
@@ -104,9 +104,9 @@ static void account(struct merge_area *area, struct gfn gfn, enum merge_reason o
 
 	ck_pr_dec_64(&area->by_reason[old]);
 	ck_pr_inc_64(&area->by_reason[reason]);
-	ck_pr_add_32(&chunk->unsettled, (u32)settled(old) - (u32)settled(reason));
-	ck_pr_add_32(&chunk->partners, (u32)(reason == MERGE_LARGE) - (old == MERGE_LARGE));
-	ck_pr_add_32(&chunk->excluded, (u32)(reason == MERGE_EXCLUDED) - (old == MERGE_EXCLUDED));
+	adjust(&chunk->unsettled, !settled(reason), !settled(old));
+	adjust(&chunk->partners, reason == MERGE_LARGE, old == MERGE_LARGE);
+	adjust(&chunk->excluded, reason == MERGE_EXCLUDED, old == MERGE_EXCLUDED);
 }
 
 bool merge_change_reason(struct merge_area *area, struct gfn gfn, u32 from,
@@ -143,24 +143,16 @@ void merge_forget_waiting(struct merge_area *area, struct gfn gfn)
 	spin_unlock(&domain->lock);
 }
 
-/* Guarded and looked at: from here on its content stands still, or cow_share() will refuse. */
-static int guard(struct addrspace *as, struct gfn gfn, struct cow_look *look)
-{
-	int err = cow_guard(as, gfn_range(gfn, 1));
-
-	return err ? err : cow_look(as, gfn, look);
-}
-
 static bool equal(struct mfn a, struct mfn b)
 {
-	merge_count(&merge_world.stats.compares, 1);
+	merge_count(compares, 1);
 	return IS_ENABLED(CONFIG_BREAK_MERGE_COMPARE) ||
 	       memcmp(merge_content(a), merge_content(b), PAGE_SIZE) == 0;
 }
 
 static int lost_race(void)
 {
-	merge_count(&merge_world.stats.lost_races, 1);
+	merge_count(lost_races, 1);
 	return ERR_BUSY;
 }
 
@@ -168,7 +160,7 @@ static int lost_race(void)
 static int share_with(struct merge_area *area, struct gfn gfn, struct mfn shared)
 {
 	struct cow_look look;
-	int err = guard(area->as, gfn, &look);
+	int err = cow_guard_look(area->as, gfn, &look);
 
 	if (err)
 		return err;
@@ -178,7 +170,7 @@ static int share_with(struct merge_area *area, struct gfn gfn, struct mfn shared
 	RACE_POINT("merge: compared");
 	err = cow_share(area->as, gfn, &look, shared);
 	if (err == 0)
-		merge_count(&merge_world.stats.merged, 1);
+		merge_count(merged, 1);
 	return err == ERR_BUSY ? lost_race() : err;
 }
 
@@ -234,12 +226,12 @@ static bool try_zero(struct merge_area *area, struct gfn gfn, const struct merge
 
 	if (!limits->zero || is_secure(area) || !merge_is_zero(key->content))
 		return false;
-	err = guard(area->as, gfn, &look);
+	err = cow_guard_look(area->as, gfn, &look);
 	if (err == 0)
 		err = merge_is_zero(merge_content(look.mfn)) ? cow_share_zero(area->as, gfn, &look)
 							     : lost_race();
 	if (err == 0)
-		merge_count(&merge_world.stats.zeroed, 1);
+		merge_count(zeroed, 1);
 	merge_set_reason(area, gfn, reason_of(err, MERGE_ZERO));
 	return true;
 }
@@ -320,7 +312,7 @@ static bool try_twin(struct merge_area *area, struct gfn gfn, const struct merge
 	if (!other)
 		return false;
 	RACE_POINT("merge: twin taken");
-	err = guard(other->as, twin, &look);
+	err = cow_guard_look(other->as, twin, &look);
 	if (err == 0)
 		err = make_stable(other, twin, &look, key->tag);
 	merge_set_reason(other, twin, reason_of(err, MERGE_SHARED));
@@ -389,7 +381,7 @@ static int merge_with_copy(struct merge_area *area, struct gfn gfn)
 {
 	struct cow_look look;
 	struct mfn fresh;
-	int err = guard(area->as, gfn, &look);
+	int err = cow_guard_look(area->as, gfn, &look);
 
 	if (!err)
 		err = new_secure_frame(area->domain, merge_content(look.mfn), &fresh);
@@ -412,9 +404,9 @@ void merge_remember(struct merge_area *area, struct gfn gfn, const struct merge_
 	struct merge_page *page = merge_note(area, gfn);
 	unsigned patience = changed ? MIN(page_patience(page) + 1, PAGE_PATIENCE_MAX) : 0;
 
-	(void)page_change(page, ~(PAGE_REASON | PAGE_INDEXED),
-			  key->tag << PAGE_HASH_SHIFT | patience << PAGE_PATIENCE_SHIFT);
-	merge_set_reason(area, gfn, changed ? MERGE_VOLATILE : MERGE_WAITING);
+	(void)merge_change_reason(area, gfn, ~(u32)BIT(MERGE_EXCLUDED),
+				  changed ? MERGE_VOLATILE : MERGE_WAITING, ~PAGE_INDEXED,
+				  key->tag << PAGE_HASH_SHIFT | patience << PAGE_PATIENCE_SHIFT);
 }
 
 /* Has a page been read before? */
@@ -432,7 +424,7 @@ static bool read_page(struct merge_area *area, struct gfn gfn, struct merge_key 
 	struct merge_page *page = merge_note(area, gfn);
 	enum merge_reason reason = page_reason(page);
 
-	merge_count(&merge_world.stats.pages_read, 1);
+	merge_count(pages_read, 1);
 	key->tag = (u32)page_content_hash(key->content) & TAG_MASK;
 	*seen = was_read(reason);
 	if (reason == MERGE_HINTED)
@@ -479,12 +471,18 @@ static enum merge_reason why_not(ppte_t pte)
 	}
 }
 
+bool merge_wants_visit(const struct merge_page *page, bool dirty)
+{
+	enum merge_reason reason = page_reason(page);
+
+	return reason != MERGE_EXCLUDED && (dirty || !settled(reason) || reason == MERGE_ABSENT);
+}
+
 static bool due(const struct merge_page *page)
 {
 	u64 every = BIT(page_patience(page));
 
-	return page_reason(page) != MERGE_VOLATILE ||
-	       (ck_pr_load_64(&merge_world.stats.full_scans) & (every - 1)) == 0;
+	return page_reason(page) != MERGE_VOLATILE || (merge_passes() & (every - 1)) == 0;
 }
 
 void merge_visit(struct merge_area *area, struct gfn gfn, bool dirty)
@@ -494,9 +492,7 @@ void merge_visit(struct merge_area *area, struct gfn gfn, bool dirty)
 	struct mfn mfn;
 	ppte_t pte;
 
-	if (reason == MERGE_EXCLUDED || (!dirty && settled(reason) && reason != MERGE_ABSENT))
-		return;
-	if (!due(page))
+	if (!merge_wants_visit(page, dirty) || !due(page))
 		return;
 	merge_forget_waiting(area, gfn);
 	if (merge_hold(area->as, gfn, &mfn)) {

@@ -100,7 +100,9 @@ struct stable {
  * waiting_find	a page that waits and whose content is the key's, or MERGE_PAGE_NONE. The caller guards and compares again,
  *		for a waiting page may be written at any time
  * waiting_add	ERR_NO_MEMORY. The page is not in yet
- * per_page	bytes of metadata for each page of an area, beside struct merge_page
+ * foresee	asks for what a search for this tag is going to read; `step` 0, 1, 2: what it names, once that has come (merge_foresee.c).
+ *		NULL: nobody knows where this engine's searches lead
+ * bytes	of metadata, beside struct merge_page
  */
 struct merge_engine {
 	const char *name;
@@ -115,6 +117,7 @@ struct merge_engine {
 	u32 (*waiting_find)(struct merge_domain *domain, const struct merge_key *key);
 	int (*waiting_add)(struct merge_domain *domain, const struct merge_key *key, u32 page);
 	void (*waiting_remove)(struct merge_domain *domain, u32 page);
+	void (*foresee)(const struct merge_domain *domain, u32 tag, unsigned step);
 	u64 (*bytes)(const struct merge_domain *domain);
 };
 
@@ -170,12 +173,21 @@ struct merge_area {
 	u64 by_reason[MERGE_REASONS];
 };
 
+/* What one CPU did; names as in struct merge_stats. Written by that CPU alone, so that scanners do not wait for each other. */
+struct merge_counters {
+	u64 pages_scanned, pages_skipped, pages_read, compares, merged, zeroed, lost_races,
+		large_split, large_collapsed;
+} __aligned(64);
+
 /*
  * Everything that can be merged.
  *
  * area		[a] by number, NULL where there is none; `top` is above all that are used
  * cursor	where the next visitor starts, with cursor_chunk
  * visits	[a] by CPU, odd while it visits: what merge_quiesce() waits for
+ * passes	[a] how many have ended
+ * best_pages	the most frames that were saved when one ended
+ * counters	[a] by CPU
  */
 struct merge_world {
 	struct spinlock lock; /* LOCK_MERGE_WORLD */
@@ -185,13 +197,16 @@ struct merge_world {
 	u64 visits[ARCH_CPUS_MAX];
 	const struct merge_engine *engine;
 	struct merge_limits limits;
-	struct merge_stats stats; /* [a] */
+	u64 passes, best_pages;
+	struct merge_counters counters[ARCH_CPUS_MAX];
 };
 extern struct merge_world merge_world;
 
-static inline void merge_count(u64 *counter, u64 n)
+/* Counts something of this CPU's, struct merge_counters' `what`. */
+#define merge_count(what, n) merge_count_one(&merge_world.counters[arch_cpu_id()].what, (n))
+static inline void merge_count_one(u64 *counter, u64 n)
 {
-	ck_pr_add_64(counter, n);
+	ck_pr_store_64(counter, *counter + n);
 }
 
 /* The i-th area, if there is one and it is alive. */
@@ -287,6 +302,26 @@ void merge_remember(struct merge_area *area, struct gfn gfn, const struct merge_
 		    bool changed);
 bool merge_is_zero(const void *content);
 
+/*
+ * merge_foresee.c: asks for what the visits of these pages are going to read.
+ *
+ * dirty	written since the last visit
+ * search	its visit will look for others with `tag` at once, for nobody wrote it
+ */
+#define MERGE_HANDFUL 16u
+struct merge_handful {
+	unsigned count;
+	struct merge_next {
+		struct gfn gfn;
+		bool dirty, search;
+		u32 tag;
+	} page[MERGE_HANDFUL];
+};
+void merge_foresee(struct merge_area *area, const struct merge_handful *next);
+void merge_foresee_frame(struct mfn mfn);
+
+/* merge_page.c: is there anything to do for this page, when its turn comes? */
+bool merge_wants_visit(const struct merge_page *page, bool dirty);
 /* merge_page.c: one page of an area. `dirty`: written since the last visit. */
 void merge_visit(struct merge_area *area, struct gfn gfn, bool dirty);
 void merge_forget_waiting(struct merge_area *area, struct gfn gfn);

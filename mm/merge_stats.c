@@ -70,6 +70,23 @@ static void add_domain(struct merge_domain *domain, struct merge_stats *out)
 	spin_unlock(&domain->lock);
 }
 
+static void add_counters(struct merge_stats *out)
+{
+	for (unsigned cpu = 0; cpu < ARCH_CPUS_MAX; cpu++) {
+		const struct merge_counters *counters = &merge_world.counters[cpu];
+
+		out->pages_scanned += ck_pr_load_64(&counters->pages_scanned);
+		out->pages_skipped += ck_pr_load_64(&counters->pages_skipped);
+		out->pages_read += ck_pr_load_64(&counters->pages_read);
+		out->compares += ck_pr_load_64(&counters->compares);
+		out->merged += ck_pr_load_64(&counters->merged);
+		out->zeroed += ck_pr_load_64(&counters->zeroed);
+		out->lost_races += ck_pr_load_64(&counters->lost_races);
+		out->large_split += ck_pr_load_64(&counters->large_split);
+		out->large_collapsed += ck_pr_load_64(&counters->large_collapsed);
+	}
+}
+
 static void by_linux_names(struct merge_stats *out)
 {
 	out->pages_unshared = out->by_reason[MERGE_UNIQUE];
@@ -82,7 +99,9 @@ static void by_linux_names(struct merge_stats *out)
 void merge_stats(struct merge_stats *out)
 {
 	spin_lock(&merge_world.lock);
-	*out = merge_world.stats;
+	*out = (struct merge_stats){.full_scans = merge_passes(),
+				    .best_pages = merge_world.best_pages};
+	add_counters(out);
 	for (unsigned i = 0; i < merge_world.top; i++) {
 		const struct merge_area *area = merge_area_at(i);
 		struct merge_domain *domain = merge_first_of_domain(i);

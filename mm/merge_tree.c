@@ -39,7 +39,7 @@ struct tree_index {
 
 static int by_content(struct stable *a, struct stable *b)
 {
-	merge_count(&merge_world.stats.compares, 1);
+	merge_count(compares, 1);
 	return memcmp(merge_content(a->mfn), merge_content(b->mfn), PAGE_SIZE);
 }
 
@@ -123,7 +123,7 @@ static struct stable *tree_stable_find(struct merge_domain *domain, const struct
 	while (head) {
 		int order = memcmp(key->content, merge_content(head->mfn), PAGE_SIZE);
 
-		merge_count(&merge_world.stats.compares, 1);
+		merge_count(compares, 1);
 		if (order == 0)
 			return head;
 		head = order < 0 ? RB_LEFT(head, tree) : RB_RIGHT(head, tree);

@@ -88,6 +88,14 @@ int space_make_writable(struct addrspace *as, struct gfn gfn) __must_check;
 /* The same for a private page and a write of our own: whether the guest may write does not matter. ERR_BUSY. */
 int space_lift_guard(struct addrspace *as, struct gfn gfn) __must_check;
 
+/* A private page that no device holds and nobody is changing: its frame may be guarded, and shared. */
+static inline bool cow_guardable(ppte_t pte)
+{
+	const u64 never = PPTE_BUSY | (IS_ENABLED(CONFIG_BREAK_MERGE_PINNED) ? 0 : PPTE_PINNED);
+
+	return ppte_state(pte) == PPTE_PRIVATE && !(pte & never);
+}
+
 /* cow_break() for who has the PTE's place at hand already, and does not ask whether the guest may write. */
 int space_break(struct addrspace *as, struct gfn gfn, ppte_t *slot) __must_check;
 

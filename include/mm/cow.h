@@ -48,6 +48,11 @@ struct cow_look {
 int cow_look(struct addrspace *as, struct gfn gfn, struct cow_look *out) __must_check;
 
 /*
+ * Guards one page and looks at it. ERR_BUSY as cow_look(), and for a gfn that nothing backs; ERR_REENTRANT. Takes LOCK_MMU.
+ */
+int cow_guard_look(struct addrspace *as, struct gfn gfn, struct cow_look *out) __must_check;
+
+/*
  * Makes the guarded page's own frame a shared one, with a reference for the caller, who drops it with frame_put() some
  * day. No secondary sees a difference, so nobody is told. ERR_BUSY: written or changed since the look.
  */

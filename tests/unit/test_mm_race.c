@@ -220,6 +220,7 @@ static void test_the_change_of_another_page_costs_no_retry(void **state)
  * COW-5: once a look succeeds, nobody writes but by lifting the guard, which the PTE counts.
  */
 static struct {
+	int (*look_at)(struct addrspace *as, struct gfn gfn, struct cow_look *out);
 	struct cow_look look;
 	void *pointer;
 	u64 seen, looks;
@@ -252,7 +253,7 @@ static void looker(void *world)
 {
 	(void)world;
 	for (unsigned tries = 0; tries < 4 && !third.looked; tries++) {
-		third.looked = !cow_look(race.as, (struct gfn){5}, &third.look);
+		third.looked = !third.look_at(race.as, (struct gfn){5}, &third.look);
 		if (!third.looked)
 			sched_point("looker: again");
 	}
@@ -293,6 +294,16 @@ static void test_a_look_waits_for_the_guard_of_another(void **state)
 {
 	(void)state;
 	race = (struct race){0};
+	third.look_at = cow_look;
+	world_each_policy(look_while_guarding);
+}
+
+/* Who finds the page guarded already looks only when whoever guarded it has told everybody, too. */
+static void test_a_guard_with_a_look_waits_for_the_guard_of_another(void **state)
+{
+	(void)state;
+	race = (struct race){0};
+	third.look_at = cow_guard_look;
 	world_each_policy(look_while_guarding);
 }
 
@@ -303,6 +314,7 @@ int main(void)
 		cmocka_unit_test(test_a_device_model_never_writes_to_a_page_that_was_left),
 		cmocka_unit_test(test_the_change_of_another_page_costs_no_retry),
 		cmocka_unit_test(test_a_look_waits_for_the_guard_of_another),
+		cmocka_unit_test(test_a_guard_with_a_look_waits_for_the_guard_of_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
