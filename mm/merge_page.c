@@ -174,11 +174,19 @@ static int share_with(struct merge_area *area, struct gfn gfn, struct mfn shared
 	return err == ERR_BUSY ? lost_race() : err;
 }
 
-static enum merge_reason reason_of(int err, enum merge_reason success)
+enum merge_reason merge_reason_of(int err, enum merge_reason success)
 {
 	if (err == 0)
 		return success;
 	return err == ERR_NO_MEMORY ? MERGE_NO_MEMORY : MERGE_BUSY;
+}
+
+static void share_and_release(struct merge_area *area, struct gfn gfn, struct mfn shared)
+{
+	int err = share_with(area, gfn, shared);
+
+	merge_release(shared);
+	merge_set_reason(area, gfn, merge_reason_of(err, MERGE_SHARED));
 }
 
 /* A frame of this content is shared already. False: there is none. */
@@ -187,7 +195,6 @@ static bool try_stable(struct merge_area *area, struct gfn gfn, const struct mer
 	struct merge_domain *domain = area->domain;
 	struct mfn shared;
 	bool found;
-	int err;
 
 	if (!ck_pr_load_ptr(&domain->heads)) /* the first pass over all of a VM */
 		return false;
@@ -196,9 +203,7 @@ static bool try_stable(struct merge_area *area, struct gfn gfn, const struct mer
 	spin_unlock(&domain->lock);
 	if (!found)
 		return false;
-	err = share_with(area, gfn, shared);
-	merge_release(shared);
-	merge_set_reason(area, gfn, reason_of(err, MERGE_SHARED));
+	share_and_release(area, gfn, shared);
 	return true;
 }
 
@@ -232,7 +237,7 @@ static bool try_zero(struct merge_area *area, struct gfn gfn, const struct merge
 							     : lost_race();
 	if (err == 0)
 		merge_count(zeroed, 1);
-	merge_set_reason(area, gfn, reason_of(err, MERGE_ZERO));
+	merge_set_reason(area, gfn, merge_reason_of(err, MERGE_ZERO));
 	return true;
 }
 
@@ -249,6 +254,8 @@ static int make_stable(struct merge_area *area, struct gfn gfn, const struct cow
 	RACE_POINT("merge: offered");
 	spin_lock(&domain->lock);
 	err = stable_new(domain, &key, look->mfn);
+	if (!err)
+		merge_call_waiting(domain, &key);
 	spin_unlock(&domain->lock);
 	if (err)
 		merge_release(
@@ -256,93 +263,40 @@ static int make_stable(struct merge_area *area, struct gfn gfn, const struct cow
 	return err;
 }
 
-#define ASIDE 8 /* pages in large leaves that a search passes over */
-
-/* Under domain->lock. */
-static void put_back(struct merge_domain *domain, const struct merge_key *key, u32 number)
+/* Two pages that look alike: the one that waited gives its frame. If it cannot, both are looked at again. */
+static void share_with_twin(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
+			    const struct merge_hit *twin)
 {
-	struct gfn gfn;
-	struct merge_area *area = merge_area_of(domain, number, &gfn);
-
-	if (domain->engine->waiting_add(domain, key, number) == 0)
-		(void)page_change(merge_note(area, gfn), PAGE_INDEXED, PAGE_INDEXED);
-}
-
-/*
- * The page that waits and looks the same leaves the index: it will be shared, or has changed. One whose large leaf is not
- * worth splitting stays, and learns that it has a partner.
- */
-static struct merge_area *take_twin(struct merge_area *area, const struct merge_key *key,
-				    struct gfn *gfn)
-{
-	struct merge_domain *domain = area->domain;
-	struct merge_area *other = NULL;
-	u32 number, aside[ASIDE];
-	unsigned count = 0;
-
-	spin_lock(&domain->lock);
-	while (count < ASIDE &&
-	       (number = domain->engine->waiting_find(domain, key)) != MERGE_PAGE_NONE) {
-		other = merge_area_of(domain, number, gfn);
-		domain->engine->waiting_remove(domain, number);
-		(void)page_change(merge_note(other, *gfn), PAGE_INDEXED, 0);
-		if (!merge_stays_large(other, *gfn))
-			break;
-		merge_large_credit(other, *gfn);
-		aside[count++] = number;
-		other = NULL;
-	}
-	while (count > 0)
-		put_back(domain, key, aside[--count]);
-	spin_unlock(&domain->lock);
-	if (other)
-		merge_large_open(other, *gfn);
-	return other;
-}
-
-/* Two pages that look alike: the other one's frame becomes the shared one. */
-static bool try_twin(struct merge_area *area, struct gfn gfn, const struct merge_key *key)
-{
-	struct gfn twin;
-	struct merge_area *other = take_twin(area, key, &twin);
 	struct cow_look look;
-	struct mfn shared;
-	int err;
+	int err = cow_guard_look(twin->area->as, twin->gfn, &look);
 
-	if (!other)
-		return false;
-	RACE_POINT("merge: twin taken");
-	err = cow_guard_look(other->as, twin, &look);
 	if (err == 0)
-		err = make_stable(other, twin, &look, key->tag);
-	merge_set_reason(other, twin, reason_of(err, MERGE_SHARED));
-	if (err)
-		return false;
-	shared = look.mfn;
-	frame_get(shared);
-	err = share_with(area, gfn, shared);
-	merge_release(shared);
-	merge_set_reason(area, gfn, reason_of(err, MERGE_SHARED));
-	return true;
+		err = make_stable(twin->area, twin->gfn, &look, key->tag);
+	merge_set_reason(twin->area, twin->gfn, merge_reason_of(err, MERGE_SHARED));
+	if (err) {
+		merge_set_reason(area, gfn, MERGE_WAITING);
+		return;
+	}
+	frame_get(look.mfn);
+	share_and_release(area, gfn, look.mfn);
 }
 
-void merge_wait(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
-		enum merge_reason reason)
+/* The same as when it was last looked at: with whom can it be shared? */
+static void share_or_wait(struct merge_area *area, struct gfn gfn, const struct merge_key *key)
 {
-	struct merge_domain *domain = area->domain;
-	struct merge_page *page = merge_note(area, gfn);
-	int err = 0;
+	struct merge_hit hit;
 
-	spin_lock(&domain->lock);
-	/* Who excludes it has taken it out before, or does so behind us. */
-	if (page_reason(page) != MERGE_EXCLUDED || IS_ENABLED(CONFIG_BREAK_MERGE_EXCLUDED)) {
-		(void)page_change(page, PAGE_INDEXED, PAGE_INDEXED);
-		err = domain->engine->waiting_add(domain, key, merge_number(area, gfn));
+	switch (merge_search(area, gfn, key, &hit)) {
+	case MERGE_FOUND_SHARED:
+		share_and_release(area, gfn, hit.shared);
+		break;
+	case MERGE_FOUND_TWIN:
+		RACE_POINT("merge: twin taken");
+		share_with_twin(area, gfn, key, &hit);
+		break;
+	case MERGE_FOUND_NOBODY:
+		break;
 	}
-	if (err)
-		(void)page_change(page, PAGE_INDEXED, 0);
-	spin_unlock(&domain->lock);
-	merge_set_reason(area, gfn, reason_of(err, reason));
 }
 
 /* --- Secure mode: what happens to a page does not depend on whether anybody has the same ------------------------------- */
@@ -395,7 +349,7 @@ static int merge_with_copy(struct merge_area *area, struct gfn gfn)
 
 static void pretend(struct merge_area *area, struct gfn gfn)
 {
-	merge_set_reason(area, gfn, reason_of(merge_with_copy(area, gfn), MERGE_UNIQUE));
+	merge_set_reason(area, gfn, merge_reason_of(merge_with_copy(area, gfn), MERGE_UNIQUE));
 }
 
 void merge_remember(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
@@ -443,17 +397,21 @@ static void consider(struct merge_area *area, struct gfn gfn, struct mfn mfn, bo
 		merge_large_consider(area, gfn, &key, same, seen);
 		return;
 	}
+	if (!unread && try_zero(area, gfn, &key))
+		return;
+	if (same && !is_secure(area)) {
+		RACE_POINT("merge: read");
+		share_or_wait(area, gfn, &key);
+		return;
+	}
 	/* In secure mode not at once: when a page is merged must not tell that somebody has the same, either. */
-	if ((!unread && try_zero(area, gfn, &key)) ||
-	    ((same || !is_secure(area)) && try_stable(area, gfn, &key)))
+	if ((same || !is_secure(area)) && try_stable(area, gfn, &key))
 		return;
 	RACE_POINT("merge: read");
-	if (!same)
-		merge_remember(area, gfn, &key, seen);
-	else if (is_secure(area))
+	if (same)
 		pretend(area, gfn);
-	else if (!try_twin(area, gfn, &key))
-		merge_wait(area, gfn, &key, MERGE_UNIQUE);
+	else
+		merge_remember(area, gfn, &key, seen);
 }
 
 /* A page that is not a candidate: why. */

@@ -295,9 +295,29 @@ void merge_large_open(struct merge_area *area, struct gfn gfn);
 void merge_large_consider(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
 			  bool same, bool seen);
 
-/* merge_page.c: steps of a visit. wait: into the index, as UNIQUE or LARGE; remember: its tag, for the next look. */
+/*
+ * merge_search.c: who else has this content?
+ *
+ * SHARED	hit->shared holds it, with a reference for the caller
+ * TWIN		the page of hit waits with it, and is in no index any more
+ * NOBODY	the page itself waits now, UNIQUE, unless it is EXCLUDED
+ */
+enum merge_found { MERGE_FOUND_SHARED, MERGE_FOUND_TWIN, MERGE_FOUND_NOBODY };
+struct merge_hit {
+	struct mfn shared;
+	struct merge_area *area;
+	struct gfn gfn;
+};
+enum merge_found merge_search(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
+			      struct merge_hit *hit);
+/* Into the index, as UNIQUE or LARGE. */
 void merge_wait(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
 		enum merge_reason reason);
+/* The content is shared from now on: who waits with it, having come in between, is to look again. Under domain->lock. */
+void merge_call_waiting(struct merge_domain *domain, const struct merge_key *key);
+
+/* merge_page.c: steps of a visit. remember: its tag, for the next look; reason_of: what an error makes of a page. */
+enum merge_reason merge_reason_of(int err, enum merge_reason success);
 void merge_remember(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
 		    bool changed);
 bool merge_is_zero(const void *content);
