@@ -8,7 +8,7 @@
  *
  * Invariants:
  * LINUX-1  whatever the file, nothing outside [file, file + size) is read.
- * LINUX-2  in a plan the code lies in the file and its init_size in the VM's RAM above 1 MiB, and the initial RAM disk
+ * LINUX-2  in a plan the code lies in the file, all that the header says there is, and its init_size in the VM's RAM above 1 MiB, and the initial RAM disk
  *	    touches neither.
  */
 #include <abi/machine.h>
@@ -21,6 +21,7 @@
 /* The setup header's fields, by offset in the file and in the boot parameters alike. */
 enum setup_field {
 	SETUP_SECTS = 0x1f1,
+	SETUP_SYSSIZE = 0x1f4,
 	SETUP_BOOT_FLAG = 0x1fe,
 	SETUP_JUMP_LENGTH = 0x201,
 	SETUP_MAGIC = 0x202,
@@ -48,6 +49,7 @@ enum params_field { PARAMS_RSDP = 0x070, PARAMS_E820_COUNT = 0x1e8, PARAMS_E820 
 #define LOADER_UNDEFINED 0xff
 #define ENTRY_64	 0x200
 #define SECTOR		 512ull
+#define PARAGRAPH	 16ull
 #define LINUX_REACH	 (1ull << 32) /* as far as the page tables of the entry map */
 
 static u64 get(const void *file, unsigned offset, unsigned size)
@@ -90,6 +92,12 @@ static u64 setup_size(const void *file)
 	return ((sectors ? sectors : 4) + 1) * SECTOR;
 }
 
+/* The header counts paragraphs, and the last need not be whole (memtest86+); a signature may follow the code. */
+static bool is_cut_short(const void *file, u64 code_size)
+{
+	return ALIGN_UP(code_size, PARAGRAPH) < get(file, SETUP_SYSSIZE, 4) * PARAGRAPH;
+}
+
 int load_plan_linux(const void *file, size_t size, u64 memory, struct load_plan *out,
 		    const char **why)
 {
@@ -104,6 +112,8 @@ int load_plan_linux(const void *file, size_t size, u64 memory, struct load_plan 
 	if (kernel.offset + ENTRY_64 >= size)
 		return refuse(why, "the kernel's code lies outside the file");
 	kernel.file_size = size - kernel.offset;
+	if (is_cut_short(file, kernel.file_size))
+		return refuse(why, "the file ends before the kernel's code does");
 	if (kernel.size < kernel.file_size)
 		return refuse(why, "the kernel's init_size is smaller than its code");
 	if (kernel.gpa < MACHINE_HOLE_END || !IS_ALIGNED(kernel.gpa, PAGE_SIZE))

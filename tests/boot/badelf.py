@@ -18,12 +18,12 @@ def put(image, at, value, form="<I"):
     return bytes(out)
 
 
-def segment(image, field):
-    """Where a field of the first program header to load stands."""
+def segment(image, field, which=0):
+    """Where a field of a program header to load stands, by default of the first."""
     table, = struct.unpack_from("<I", image, PHOFF)
     count, = struct.unpack_from("<H", image, PHNUM)
     loads = [table + 32 * i for i in range(count) if struct.unpack_from("<I", image, table + 32 * i)[0] == 1]
-    return loads[0] + field
+    return loads[which] + field
 
 
 def first_header(image):
@@ -48,19 +48,20 @@ MADE = {
     "too-high": lambda good: put(good, segment(good, PADDR), 0xF0000000),
     "wraps": lambda good: put(good, segment(good, MEMSZ), 0xFFFFFFFF),
     "in-the-hole": lambda good: put(good, segment(good, PADDR), 0xA0000),
+    "overlap": lambda good: put(good, segment(good, PADDR, 1), struct.unpack_from("<I", good, segment(good, PADDR))[0]),
     "longer-file": lambda good: put(good, segment(good, MEMSZ), 1),
     "entry-outside": lambda good: put(good, ENTRY, 0x40),
 }
 
 
-def main():
-    good_path, folder = sys.argv[1:]
+def write_all(made, good_path, folder, extension):
+    """One file for each entry of a table like MADE."""
     with open(good_path, "rb") as file:
         good = file.read()
-    for name, make in MADE.items():
-        with open(f"{folder}/{name}.bad", "wb") as out:
+    for name, make in made.items():
+        with open(f"{folder}/{name}.{extension}", "wb") as out:
             out.write(make(good))
 
 
 if __name__ == "__main__":
-    main()
+    write_all(MADE, *sys.argv[1:], "bad")

@@ -17,10 +17,15 @@
 
 #define LOW_END 0x100000ull
 
-static void check_plan(const struct load_plan *plan, size_t size, u64 memory)
+#define SYSSIZE 0x1f4 /* in the setup header: paragraphs of code */
+
+static void check_plan(const u8 *file, const struct load_plan *plan, size_t size, u64 memory)
 {
 	const struct load_segment *kernel = &plan->segment[0];
+	u32 paragraphs;
 
+	memcpy(&paragraphs, file + SYSSIZE, sizeof(paragraphs));
+	fuzz_check((kernel->file_size + 15) / 16 >= paragraphs, "LINUX-2: the code is cut short");
 	fuzz_check(plan->segments == 1, "LINUX-2: a kernel is one piece");
 	fuzz_check(kernel->file_size <= size && kernel->offset <= size - kernel->file_size,
 		   "LINUX-2: the code lies outside the file");
@@ -62,7 +67,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	file = malloc(size ? size : 1);
 	memcpy(file, data + 5, size);
 	if (load_plan_linux(file, size, boot.memory, &plan, &why) == 0) {
-		check_plan(&plan, size, boot.memory);
+		check_plan(file, &plan, size, boot.memory);
 		check_initrd(file, &plan, boot.memory, initrd);
 		linux_fill_params(file, &boot, params);
 	} else {

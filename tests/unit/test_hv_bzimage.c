@@ -18,6 +18,7 @@
 
 enum field {
 	SETUP_SECTS = 0x1f1,
+	SYSSIZE = 0x1f4,
 	BOOT_FLAG = 0x1fe,
 	JUMP_LENGTH = 0x201,
 	MAGIC = 0x202,
@@ -51,6 +52,7 @@ static int start(void **state)
 	(void)state;
 	file = calloc(1, FILE_SIZE);
 	put(SETUP_SECTS, SETUP_SIZE / 512 - 1, 1);
+	put(SYSSIZE, CODE_SIZE / 16, 4);
 	put(BOOT_FLAG, 0xaa55, 2);
 	put(JUMP_LENGTH, HEADER_END - MAGIC, 1);
 	put(MAGIC, 0x53726448, 4);
@@ -104,14 +106,16 @@ static void no_setup_sectors_means_four(void **state)
 {
 	(void)state;
 	put(SETUP_SECTS, 0, 1);
+	put(SYSSIZE, (FILE_SIZE - 5 * 512) / 16, 4);
 	assert_int_equal(make_plan(FILE_SIZE, MEMORY), 0);
 	assert_int_equal(plan.segment[0].offset, 5 * 512);
 }
 
-/* LINUX-1: ASan watches. */
+/* LINUX-1: ASan watches. The header says nothing of its code's size here. */
 static void a_file_that_ends_anywhere_is_refused_or_inside(void **state)
 {
 	(void)state;
+	put(SYSSIZE, 0, 4);
 	for (size_t size = 0; size < FILE_SIZE; size += size < 0x300 ? 1 : 37) {
 		int err = make_plan(size, MEMORY);
 
@@ -121,6 +125,21 @@ static void a_file_that_ends_anywhere_is_refused_or_inside(void **state)
 		else
 			assert_non_null(why);
 	}
+}
+
+/* LINUX-2. A last paragraph that is not whole is memtest86+'s; what follows the code is a signature. */
+static void a_file_cut_short_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(make_plan(FILE_SIZE - 15, MEMORY), 0);
+	assert_int_equal(make_plan(FILE_SIZE - 16, MEMORY), ERR_FORMAT);
+	assert_non_null(strstr(why, "ends before"));
+	assert_int_equal(make_plan(SETUP_SIZE + CODE_SIZE / 2, MEMORY), ERR_FORMAT);
+	put(SYSSIZE, 0xffffffff, 4);
+	refuses("ends before");
+	put(SYSSIZE, CODE_SIZE / 16 - 100, 4);
+	assert_int_equal(make_plan(FILE_SIZE, MEMORY), 0);
+	assert_int_equal(plan.segment[0].file_size, CODE_SIZE);
 }
 
 static void what_is_no_kernel_is_refused(void **state)
@@ -263,6 +282,7 @@ int main(void)
 		CASE(a_kernel_goes_where_it_prefers_to_be),
 		CASE(no_setup_sectors_means_four),
 		CASE(a_file_that_ends_anywhere_is_refused_or_inside),
+		CASE(a_file_cut_short_is_refused),
 		CASE(what_is_no_kernel_is_refused),
 		CASE(an_old_or_32_bit_kernel_is_refused),
 		CASE(code_outside_the_file_is_refused),
