@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * board.c: the virtual PC as a guest sees it: the task priority, and a timer whose ticks a system may count.
+ * board.c: the virtual PC as a guest sees it: places where nothing is, the task priority, and a timer whose ticks a system
+ * may count.
  *
  *     ticks=N    how many of them; the default is 40
  *
@@ -17,6 +18,7 @@ enum x2apic { APIC_TPR = 0x808, APIC_EOI = 0x80b, APIC_SVR = 0x80f, APIC_SELF_IP
 #define IRQ_TIMER     32 /* class 2 */
 #define IRQ_HIGH      50 /* class 3 */
 #define PM_TIMER      0x608
+#define NOBODYS_PORT  0x1234
 #define PIT_RELOAD    4773		 /* 250 Hz */
 #define PM_PER_TICK   (3ul * PIT_RELOAD) /* its clock is three times the PIT's */
 
@@ -81,6 +83,21 @@ static void check_task_priority(void)
 	set_cr8(0);
 }
 
+/* Where a VGA would be, and below the I/O APIC. */
+static void check_nobody(void)
+{
+	volatile u32 *const places[] = {(void *)0xb8000ul, (void *)0xfebffffcul};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
+		*places[i] = 0x12345678;
+		check(*places[i] == ~0u && *(volatile u8 *)places[i] == 0xff,
+		      "nothing is at %lx: all ones", (u64)places[i]);
+	}
+	out32(NOBODYS_PORT, 0);
+	check(in8(NOBODYS_PORT) == 0xff && in32(NOBODYS_PORT) == ~0u,
+	      "nobody is at port %x: all ones", NOBODYS_PORT);
+}
+
 static void start_timer(void)
 {
 	out8(0x20, 0x11);
@@ -131,6 +148,7 @@ void guest_main(void)
 {
 	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | X2APIC);
 	wrmsr(APIC_SVR, SVR_ENABLED);
+	check_nobody();
 	check_task_priority();
 	check_ticks();
 }

@@ -133,6 +133,9 @@ int pc_create(struct vm *vm)
 	pic_init(&pc->pic);
 	pit_init(&pc->pit);
 	rtc_init(&pc->rtc);
+	pm_init(&pc->pm);
+	pci_init(&pc->pci);
+	fw_cfg_init(&pc->fw_cfg, vm->config.memory, vm->config.vcpus);
 	ioapic_init(&pc->ioapic, deliver, pc);
 	for (unsigned i = 0; i < vm->config.vcpus; i++)
 		lapic_init(&vm->vcpu[i]->lapic, i, i == 0);

@@ -7,7 +7,6 @@
 #include <hv/pc.h>
 #include "pc_private.h"
 #include <hv/vm.h>
-#include <lib/string.h>
 
 struct port_range {
 	u16 first, count;
@@ -57,125 +56,34 @@ static void write_rtc(struct pc *pc, u16 port, u8 value)
 	rtc_write(&pc->rtc, port, value, wall_clock(pc));
 }
 
-static u8 byte_of(u32 value, unsigned byte)
+static u8 read_pm(struct pc *pc, u16 port)
 {
-	return (u8)(value >> (8 * byte));
+	return pm_read(&pc->pm, port, pc_clock(pc, ACPI_PM_HZ));
 }
 
-static u8 read_acpi(struct pc *pc, u16 port)
+static void write_pm(struct pc *pc, u16 port, u8 value)
 {
-	unsigned byte = port - ACPI_PM_TIMER;
-
-	if (port >= ACPI_PM_TIMER) {
-		if (byte == 0)
-			pc->pm_timer = (u32)pc_clock(pc, ACPI_PM_HZ);
-		return byte_of(pc->pm_timer, byte);
-	}
-	if (port >= ACPI_PM1_CONTROL)
-		return byte_of(pc->pm1_control | 1u,
-			       port - ACPI_PM1_CONTROL); /* SCI_EN: ACPI mode, always */
-	if (port >= ACPI_PM1_EVENT + 2)
-		return byte_of(pc->pm1_enable, port - ACPI_PM1_EVENT - 2);
-	return byte_of(pc->pm1_status, port - ACPI_PM1_EVENT);
-}
-
-static void set_byte(u16 *reg, unsigned byte, u8 value)
-{
-	*reg = (u16)((*reg & ~(0xff << (8 * byte))) | value << (8 * byte));
-}
-
-static void write_acpi(struct pc *pc, u16 port, u8 value)
-{
-	if (port >= ACPI_PM_TIMER)
-		return;
-	if (port >= ACPI_PM1_CONTROL)
-		set_byte(&pc->pm1_control, port & 1, value);
-	else if (port >= ACPI_PM1_EVENT + 2)
-		set_byte(&pc->pm1_enable, port & 1, value);
-	else
-		pc->pm1_status &= (u16) ~(value << (8 * (port & 1))); /* write one to clear */
-}
-
-/*
- * PCI configuration mechanism 1: a bus with its host bridge and nothing on it. Without a bridge systems doubt that the
- * bus is there at all, and say so. The address register holds what is written.
- */
-#define PCI_ENABLE   BIT(31)
-#define PCI_FUNCTION 0xffff00u /* bus, device, function: all 0 for the bridge */
-
-static u8 read_bridge(unsigned reg)
-{
-	/* vendor 1b36h, device 0008h (a host bridge of no vendor's chipset), class 06h */
-	static const u8 header[] = {0x36, 0x1b, 0x08, 0, 0, 0, 0, 0, 0, 0, 0, 6};
-
-	return reg < sizeof(header) ? header[reg] : 0;
+	pc->asked = pm_write(&pc->pm, port, value);
 }
 
 static u8 read_pci(struct pc *pc, u16 port)
 {
-	if (port < 0xcfc)
-		return byte_of(pc->pci_address, port & 3);
-	if (!(pc->pci_address & PCI_ENABLE) || pc->pci_address & PCI_FUNCTION)
-		return 0xff;
-	return read_bridge((pc->pci_address & 0xfc) | (port & 3));
+	return pci_read(&pc->pci, port);
 }
 
 static void write_pci(struct pc *pc, u16 port, u8 value)
 {
-	unsigned shift = 8 * (port & 3);
-
-	if (port < 0xcfc)
-		pc->pci_address = (pc->pci_address & ~(0xffu << shift)) | (u32)value << shift;
+	pci_write(&pc->pci, port, value);
 }
 
-/* fw_cfg as QEMU has it, with the items that name the machine and its size (QEMU, docs/specs/fw_cfg). */
-enum fw_item { FW_SIGNATURE, FW_ID, FW_RAM_SIZE = 3, FW_CPUS = 5, FW_DIRECTORY = 0x19 };
-
-static u8 read_fw_data(struct pc *pc)
+static u8 read_fw_cfg(struct pc *pc, u16 port)
 {
-	static const char signature[] = "QEMU";
-	unsigned at = pc->fw_at++;
-
-	switch (pc->fw_item) {
-	case FW_SIGNATURE:
-		return at < 4 ? (u8)signature[at] : 0;
-	case FW_ID:
-		return at == 0; /* the traditional interface, no DMA */
-	case FW_RAM_SIZE:
-		return at < 8 ? (u8)(pc->vm->config.memory >> (8 * at)) : 0;
-	case FW_CPUS:
-		return at == 0 ? (u8)pc->vm->config.vcpus : 0;
-	default:
-		return 0; /* FW_DIRECTORY among them: no files */
-	}
+	return fw_cfg_read(&pc->fw_cfg, port);
 }
 
-static u8 read_fw(struct pc *pc, u16 port)
+static void write_fw_cfg(struct pc *pc, u16 port, u8 value)
 {
-	return port == 0x511 ? read_fw_data(pc) : 0xff;
-}
-
-static void write_fw(struct pc *pc, u16 port, u8 value)
-{
-	if (port == 0x510)
-		pc->fw_item = value; /* the low byte comes first */
-	else
-		pc->fw_item = (u16)((pc->fw_item & 0xff) | value << 8);
-	pc->fw_at = 0;
-}
-
-static u8 read_reset(struct pc *pc, u16 port)
-{
-	(void)pc;
-	(void)port;
-	return 0;
-}
-
-static void write_reset(struct pc *pc, u16 port, u8 value)
-{
-	(void)pc;
-	(void)port;
-	(void)value; /* carried out after the lock is released */
+	fw_cfg_write(&pc->fw_cfg, port, value);
 }
 
 static const struct port_range ranges[] = {
@@ -185,12 +93,12 @@ static const struct port_range ranges[] = {
 	{0x70, 2, read_rtc, write_rtc},
 	{0xa0, 2, read_pic, write_pic},
 	{0x4d0, 2, read_pic, write_pic},
-	{0x510, 2, read_fw, write_fw},
-	{ACPI_PM1_EVENT, 4, read_acpi, write_acpi},
-	{ACPI_PM1_CONTROL, 2, read_acpi, write_acpi},
-	{ACPI_PM_TIMER, 4, read_acpi, write_acpi},
-	{ACPI_RESET_PORT, 1, read_reset, write_reset},
-	{0xcf8, 8, read_pci, write_pci},
+	{FW_CFG_SELECTOR, 2, read_fw_cfg, write_fw_cfg},
+	{ACPI_PM1_EVENT, 4, read_pm, write_pm},
+	{ACPI_PM1_CONTROL, 2, read_pm, write_pm},
+	{ACPI_PM_TIMER, 4, read_pm, write_pm},
+	{ACPI_RESET_PORT, 1, read_pm, write_pm},
+	{PCI_ADDRESS, 8, read_pci, write_pci},
 };
 
 static const struct port_range *find(u16 port)
@@ -214,27 +122,24 @@ bool pc_port_read(struct pc *pc, u16 port, u8 *value)
 	return true;
 }
 
-/* Power-off by PM1 control, restart by the reset register (ACPI specification 4.8.3.2, 4.8.3.6). */
-static void check_end(struct pc *pc, u16 port, u8 value)
-{
-	bool sleep = pc->pm1_control & ACPI_SLEEP_ENABLE &&
-		     ACPI_SLEEP_TYPE(pc->pm1_control) == ACPI_S5_TYPE;
-
-	if (port == ACPI_PM1_CONTROL + 1 && sleep)
-		vm_stop(pc->vm, VM_END_SHUTDOWN, 0);
-	else if (port == ACPI_RESET_PORT && value & 4)
-		vm_stop(pc->vm, VM_END_REBOOT, 0);
-}
+static const enum vm_end ends[] = {
+	[PM_POWER_OFF] = VM_END_SHUTDOWN,
+	[PM_RESET] = VM_END_REBOOT,
+};
 
 bool pc_port_write(struct pc *pc, u16 port, u8 value)
 {
 	const struct port_range *range = find(port);
+	enum pm_request asked;
 
 	if (!range)
 		return false;
 	spin_lock(&pc->lock);
 	range->write(pc, port, value);
+	asked = pc->asked;
+	pc->asked = PM_NOTHING;
 	pc_unlock(pc);
-	check_end(pc, port, value);
+	if (asked != PM_NOTHING)
+		vm_stop(pc->vm, ends[asked], 0);
 	return true;
 }

@@ -6,7 +6,7 @@
  *     PIT  --IRQ 0--+                          +--> local APIC of each vCPU --> the vCPU
  *                   +--> I/O APIC -------------+
  *
- * Why a board: the chips (pic.h, pit.h, rtc.h, ioapic.h, lapic.h) are models without surroundings. The board is the wires
+ * Why a board: the chips (pic.h, pit.h, rtc.h, ioapic.h, lapic.h, pm.h, pci.h, fw_cfg.h) are models without surroundings. The board is the wires
  * between them, the one lock over them, and time.
  *
  * Locking: pc->lock, rank LOCK_DEVICE, guards all chips but the local APICs, which belong to their vCPU. A wire that
@@ -16,10 +16,13 @@
 #define SAMEPAGE_HV_PC_H
 
 #include <arch/exit.h>
+#include <hv/fw_cfg.h>
 #include <hv/ioapic.h>
 #include <hv/lapic.h>
+#include <hv/pci.h>
 #include <hv/pic.h>
 #include <hv/pit.h>
+#include <hv/pm.h>
 #include <hv/rtc.h>
 #include <lib/lock.h>
 #include <lib/types.h>
@@ -48,10 +51,10 @@ struct pc {
 	bool pit_counts; /* [a] it is periodic, and the I/O APIC listens */
 	u64 pit_owed;	 /* [a] rises that were counted and not yet told (pc_pit.c) */
 	u32 tell;	 /* vCPUs to be told when the lock is released, a bit each */
-	u32 pm_timer;	 /* as latched by the read of its first byte */
-	u32 pci_address;
-	u16 pm1_status, pm1_enable, pm1_control;
-	u16 fw_item, fw_at;
+	struct pm pm;
+	enum pm_request asked; /* by the write that is under way, and carried out after it */
+	struct pci pci;
+	struct fw_cfg fw_cfg;
 };
 
 /* The board of a VM, before it runs. ERR_NO_MEMORY. */
