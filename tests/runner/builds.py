@@ -21,9 +21,8 @@ BUILDS = {
 }
 
 # The Kconfig switches of "Break it". A mutant builds in folders of its own, with just one of them on.
-SWITCHES = ["BREAK_FLUSH", "BREAK_REFCOUNT", "BREAK_WRITE_PROTECT", "BREAK_QUIESCE", "BREAK_SEQUENCE", "BREAK_TICKS",
-            "BREAK_MERGE_GUARD", "BREAK_MERGE_COMPARE", "BREAK_MERGE_LIFTS", "BREAK_MERGE_PINNED", "BREAK_MERGE_DOMAIN",
-            "BREAK_MERGE_CAP", "BREAK_MERGE_SECURE", "BREAK_MERGE_QUIESCE", "BREAK_MERGE_EXCLUDED", "BREAK_MERGE_TAKEN"]
+with open(os.path.join(core.ROOT, "Kconfig"), encoding="utf-8") as kconfig:
+    SWITCHES = re.findall(r"^config (BREAK_\w+)$", kconfig.read(), re.M)
 MUTANT = os.environ.get("SAMEPAGE_MUTANT")
 
 

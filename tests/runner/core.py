@@ -126,7 +126,8 @@ class Report:
         skip = f" # SKIP {result.detail}" if result.status == "skipped" else ""
         print(f"{word} {self.number} - {result.name}{skip}")
         if result.status == "failed":
-            for text in result.detail.strip().splitlines()[-60:]:
+            why, *rest = result.detail.strip().splitlines() or [""]
+            for text in [why, *rest[-60:]]:
                 print(f"#   {text}")
 
     def close(self):
