@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * board.c: the virtual PC as a guest sees it: places where nothing is, the task priority, and a timer whose ticks a system
- * may count.
+ * board.c: the virtual PC as a guest sees it: the firmware's tables, places where nothing is, the task priority, and a timer
+ * whose ticks a system may count.
  *
  *     ticks=N    how many of them; the default is 40
  *
@@ -12,15 +12,17 @@
 
 enum x2apic { APIC_TPR = 0x808, APIC_EOI = 0x80b, APIC_SVR = 0x80f, APIC_SELF_IPI = 0x83f };
 
-#define MSR_APIC_BASE 0x1b
-#define X2APIC	      BIT(10)
-#define SVR_ENABLED   0x1ff
-#define IRQ_TIMER     32 /* class 2 */
-#define IRQ_HIGH      50 /* class 3 */
-#define PM_TIMER      0x608
-#define NOBODYS_PORT  0x1234
-#define PIT_RELOAD    4773		 /* 250 Hz */
-#define PM_PER_TICK   (3ul * PIT_RELOAD) /* its clock is three times the PIT's */
+#define MSR_APIC_BASE  0x1b
+#define X2APIC	       BIT(10)
+#define SVR_ENABLED    0x1ff
+#define IRQ_TIMER      32 /* class 2 */
+#define IRQ_HIGH       50 /* class 3 */
+#define PM_TIMER       0x608
+#define NOBODYS_PORT   0x1234
+#define EBDA_SEGMENT   0x40eul
+#define PIT_RELOAD     4773		    /* 250 Hz */
+#define RSDP_SIGNATURE 0x2052545020445352ul /* "RSD PTR " */
+#define PM_PER_TICK    (3ul * PIT_RELOAD)   /* its clock is three times the PIT's */
 
 static void write_cr8(void *value)
 {
@@ -81,6 +83,17 @@ static void check_task_priority(void)
 	check(irq_count(IRQ_HIGH) == 1, "a priority of 2 lets it in");
 	wrmsr(APIC_EOI, 0);
 	set_cr8(0);
+}
+
+/* Where an old-fashioned search looks: the segment at 40eh. What the boot information calls memory ends below. */
+static void check_firmware(void)
+{
+	u64 segment = EBDA_SEGMENT, tables;
+
+	asm("" : "+r"(segment)); /* or the compiler takes so low an address for a mistake */
+	tables = *(volatile u16 *)segment * 16ul;
+	check(*(volatile u64 *)tables == RSDP_SIGNATURE, "the RSDP is at %lx", tables);
+	check(guest_info->mem_lower * 1024ul <= tables, "and no memory that is free");
 }
 
 /* Where a VGA would be, and below the I/O APIC. */
@@ -148,6 +161,7 @@ void guest_main(void)
 {
 	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | X2APIC);
 	wrmsr(APIC_SVR, SVR_ENABLED);
+	check_firmware();
 	check_nobody();
 	check_task_priority();
 	check_ticks();

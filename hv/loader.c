@@ -57,17 +57,17 @@ static void fill_info(struct info_page *page, u64 gpa, const struct vm_config *c
 {
 	struct multiboot_info *info = &page->info;
 	u64 upper = config->memory > MACHINE_HOLE_END ? config->memory - MACHINE_HOLE_END : 0;
+	u64 lower = MIN(config->memory, config->board ? ACPI_TABLES_GPA : (u64)MACHINE_HOLE_START);
 
 	info->flags = MULTIBOOT_INFO_MEMORY | MULTIBOOT_INFO_COMMAND_LINE | MULTIBOOT_INFO_MODULES |
 		      MULTIBOOT_INFO_MAP | MULTIBOOT_INFO_LOADER;
-	info->mem_lower = (u32)(MIN(config->memory, (u64)MACHINE_HOLE_START) >> 10);
+	info->mem_lower = (u32)(lower >> 10);
 	info->mem_upper = (u32)MIN(upper >> 10, 0xffffffffull);
 	info->map = FIELD(page, gpa, map);
 	info->modules = FIELD(page, gpa, module);
 	info->loader_name = FIELD(page, gpa, loader);
 	info->command_line = FIELD(page, gpa, arg);
-	add_range(page, 0,
-		  MIN(config->memory, config->board ? ACPI_TABLES_GPA : (u64)MACHINE_HOLE_START));
+	add_range(page, 0, lower);
 	add_range(page, MACHINE_HOLE_END, config->memory);
 	memcpy(page->loader, LOADER_NAME, sizeof(LOADER_NAME));
 	memcpy(page->arg, config->arg, sizeof(page->arg));
