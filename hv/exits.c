@@ -32,8 +32,8 @@ static enum exit_verdict refuse_gp(struct vcpu *vcpu)
 
 enum exit_verdict exit_unhandled(struct vcpu *vcpu, const struct hv_exit *exit, const char *what)
 {
-	log_error("%s: %s (exit %s, reason %llx, info %llx %llx); the VM is stopped",
-		  vcpu->vm->config.name, what, hv_exit_name(exit->reason),
+	log_error("%s: %s: %s (reason %llx, info %llx %llx); the VM is stopped",
+		  vcpu->vm->config.name, what, virt->exit_name(exit->raw.reason),
 		  (unsigned long long)exit->raw.reason, (unsigned long long)exit->raw.info1,
 		  (unsigned long long)exit->raw.info2);
 	vcpu_dump(vcpu);

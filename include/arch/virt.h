@@ -204,6 +204,8 @@ struct virt_ops {
 	unsigned (*pml_drain)(struct arch_vcpu *vcpu, struct gpa *out, unsigned max);
 	/* Everything the hardware keeps of the vCPU, to the log. */
 	void (*dump)(struct arch_vcpu *vcpu);
+	/* The manual's name of an exit, by raw.reason. */
+	const char *(*exit_name)(u64 reason);
 };
 
 extern const struct virt_ops vmx_ops, svm_ops;

@@ -67,15 +67,20 @@ static void dump_registers(const struct arch_vcpu *vcpu)
 			  (unsigned long long)vcpu->gpr[i + 3]);
 }
 
+const char *svm_exit_name(u64 code)
+{
+	return svm_exit_row(code)->name;
+}
+
 void svm_dump(struct arch_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 	u64 code = svm->vmcb.control.exit_code;
-	const char *name = svm_exit_row(code)->name;
 
 	log_error("guest CPU, VMCB at %llx, last exit %llx (%s), NMI %s%s",
-		  (unsigned long long)svm->vmcb_pa.raw, (unsigned long long)code, name,
-		  svm->nmi_blocked ? "blocked" : "open", svm->shut_down ? ", shut down" : "");
+		  (unsigned long long)svm->vmcb_pa.raw, (unsigned long long)code,
+		  svm_exit_name(code), svm->nmi_blocked ? "blocked" : "open",
+		  svm->shut_down ? ", shut down" : "");
 	dump_registers(vcpu);
 	dump_fields(&svm->vmcb);
 	dump_segments(&svm->vmcb);

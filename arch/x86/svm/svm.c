@@ -168,4 +168,5 @@ const struct virt_ops svm_ops = {
 	.pml_enable = NULL, /* AMD-V has no page-modification log */
 	.pml_drain = NULL,
 	.dump = svm_dump,
+	.exit_name = svm_exit_name,
 };

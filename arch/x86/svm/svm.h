@@ -206,5 +206,6 @@ bool svm_msrpm_allow(u8 *map, u32 index, bool read, bool write);
 
 /* dump.c */
 void svm_dump(struct arch_vcpu *vcpu);
+const char *svm_exit_name(u64 code);
 
 #endif

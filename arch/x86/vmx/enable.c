@@ -225,4 +225,5 @@ const struct virt_ops vmx_ops = {
 	.pml_enable = vmx_pml_enable,
 	.pml_drain = vmx_pml_drain,
 	.dump = vmx_dump,
+	.exit_name = vmx_exit_name,
 };

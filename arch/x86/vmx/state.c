@@ -265,6 +265,11 @@ void vmx_explain_entry_failure(struct vmx_vcpu *v, const struct hv_exit *exit)
 	log_error("  rule broken: %s", broken ? broken : "none that is known here; see the dump");
 }
 
+const char *vmx_exit_name(u64 reason)
+{
+	return vmx_exit_info(reason)->name;
+}
+
 void vmx_dump(struct arch_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = vmx_of(vcpu), *before = vmx_borrow(v);

@@ -167,6 +167,7 @@ void vmx_explain_entry_failure(struct vmx_vcpu *v, const struct hv_exit *exit);
 /* A general register, RSP too: the VMCS is current. */
 u64 *vmx_gpr(struct vmx_vcpu *v, unsigned gpr);
 void vmx_dump(struct arch_vcpu *vcpu);
+const char *vmx_exit_name(u64 reason);
 unsigned vmx_cpl(struct arch_vcpu *vcpu);
 u64 vmx_cr4(struct arch_vcpu *vcpu);
 
