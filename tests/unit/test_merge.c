@@ -3,11 +3,10 @@
  * test_merge.c: merging against a brute-force oracle, for each engine, with guests that write in between (MERGE-1 to
  * MERGE-6).
  */
-#include "mm_world.h"
+#include "merge_check.h"
 
 #include <lib/log.h>
 #include <mm/audit.h>
-#include <mm/merge.h>
 #include <mm/rmap.h>
 
 #include "mm/hash.h"
@@ -15,8 +14,6 @@
 
 #define PAGES	    512
 #define SPACES_USED 3
-
-static const struct merge_engine *engines[] = {&merge_engine_hash, &merge_engine_tree};
 
 struct guests {
 	struct addrspace *as[SPACES_USED];
@@ -27,11 +24,7 @@ struct guests {
 /* Every word of the page. */
 static void fill(struct guests *g, unsigned vm, u64 page, u64 value)
 {
-	u64 words[PAGE_SIZE / 8];
-
-	for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
-		words[i] = value;
-	assert_int_equal(addrspace_write(g->as[vm], (struct gpa){page << 12}, words, PAGE_SIZE), 0);
+	fill_page(g->as[vm], page, value);
 	g->wrote[vm][page] = value;
 }
 
@@ -71,13 +64,17 @@ static void begin(struct guests *g, const struct merge_engine *engine, struct me
 	}
 }
 
+/* Everything stands, and merging goes. */
 static void end(struct guests *g)
 {
+	check_contents(g);
+	check_audit();
 	for (unsigned vm = 0; vm < SPACES_USED; vm++) {
 		merge_remove_all(g->as[vm]);
 		stage2_destroy(g->s2[vm]);
 		addrspace_destroy(g->as[vm]);
 	}
+	check_audit();
 	world_end();
 }
 
@@ -131,10 +128,11 @@ static void what_is_the_same_ends_in_one_frame(void **state)
 	struct sim_random random = sim_random_start(41);
 
 	(void)state;
-	for (unsigned e = 0; e < ARRAY_SIZE(engines); e++) {
+	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		struct guests g;
 
-		begin(&g, engines[e], (struct merge_limits){.cap = 100000, .zero = true}, true);
+		begin(&g, merge_engines[e], (struct merge_limits){.cap = 100000, .zero = true},
+		      true);
 		for (unsigned vm = 0; vm < SPACES_USED; vm++) {
 			for (u64 page = 0; page < PAGES; page++)
 				fill(&g, vm, page, sim_below(&random, 200));
@@ -152,10 +150,10 @@ static void random_writes_between_passes_lose_nothing(void **state)
 	struct sim_random random = sim_random_start(42);
 
 	(void)state;
-	for (unsigned e = 0; e < ARRAY_SIZE(engines); e++) {
+	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		struct guests g;
 
-		begin(&g, engines[e], (struct merge_limits){.cap = 16, .zero = true}, true);
+		begin(&g, merge_engines[e], (struct merge_limits){.cap = 16, .zero = true}, true);
 		for (unsigned round = 0; round < 30; round++) {
 			for (unsigned i = 0; i < 300; i++) {
 				unsigned vm = (unsigned)sim_below(&random, SPACES_USED);
@@ -212,11 +210,11 @@ static void contents_with_one_tag_are_told_apart(void **state)
 
 	(void)state;
 	find_strangers_with_one_tag(&a, &b);
-	for (unsigned e = 0; e < ARRAY_SIZE(engines); e++) {
+	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		struct guests g;
 		struct merge_stats before, after;
 
-		begin(&g, engines[e], (struct merge_limits){.cap = 256, .zero = true}, true);
+		begin(&g, merge_engines[e], (struct merge_limits){.cap = 256, .zero = true}, true);
 		for (u64 page = 0; page < 8; page++)
 			fill(&g, page % 2, page, page < 4 ? a : b);
 		pass(2);
@@ -234,10 +232,11 @@ static void contents_with_one_tag_are_told_apart(void **state)
 static void domains_do_not_share(void **state)
 {
 	(void)state;
-	for (unsigned e = 0; e < ARRAY_SIZE(engines); e++) {
+	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		struct guests g;
 
-		begin(&g, engines[e], (struct merge_limits){.cap = 1000, .zero = true}, false);
+		begin(&g, merge_engines[e], (struct merge_limits){.cap = 1000, .zero = true},
+		      false);
 		for (unsigned vm = 0; vm < SPACES_USED; vm++) {
 			for (u64 page = 0; page < PAGES; page++)
 				fill(&g, vm, page, 7);
@@ -253,11 +252,11 @@ static void domains_do_not_share(void **state)
 static void the_cap_bounds_who_shares_a_frame(void **state)
 {
 	(void)state;
-	for (unsigned e = 0; e < ARRAY_SIZE(engines); e++) {
+	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		struct guests g;
 		struct merge_stats stats;
 
-		begin(&g, engines[e], (struct merge_limits){.cap = 100, .zero = true}, true);
+		begin(&g, merge_engines[e], (struct merge_limits){.cap = 100, .zero = true}, true);
 		for (unsigned vm = 0; vm < SPACES_USED; vm++) {
 			for (u64 page = 0; page < PAGES; page++)
 				fill(&g, vm, page, 7);

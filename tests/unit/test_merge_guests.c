@@ -9,18 +9,13 @@
  * last word. After every schedule the auditor finds nothing, and when all is gone the frames are back.
  */
 #include "explore.h"
-#include "mm_world.h"
-
-#include <mm/audit.h>
-#include <mm/merge.h>
+#include "merge_check.h"
 
 #include "mm/merge_private.h"
 
 #define VMS   2u
 #define PAGES 6u
 #define WORDS (PAGE_SIZE / 8)
-
-static const struct merge_engine *const engines[] = {&merge_engine_hash, &merge_engine_tree};
 
 /*
  * warm		passes before the race: 0 none was looked at, 1 the next look merges, 3 all is merged already
@@ -50,12 +45,7 @@ static u64 content(unsigned page)
 
 static void fill(struct race *r, unsigned vm, unsigned page, u64 value)
 {
-	u64 words[WORDS];
-
-	for (unsigned i = 0; i < WORDS; i++)
-		words[i] = value;
-	assert_int_equal(
-		addrspace_write(r->as[vm], (struct gpa){page * PAGE_SIZE}, words, PAGE_SIZE), 0);
+	fill_page(r->as[vm], page, value);
 	r->wrote[vm][page] = value;
 }
 
@@ -185,26 +175,6 @@ static void wander_second(void *world)
 	wander(world, 1);
 }
 
-static u64 held_by_merging(void)
-{
-	u64 held = 0;
-
-	for (unsigned i = 0; i < merge_world.top; i++) {
-		struct merge_domain *domain = merge_first_of_domain(i);
-
-		held += domain ? domain->stable_count : 0;
-	}
-	return held;
-}
-
-static void audit(u64 held)
-{
-	struct audit_report report;
-
-	if (audit_run(held, &report))
-		fail_msg("audit after%s", sched_trace());
-}
-
 static void check(void *world)
 {
 	struct race *r = world;
@@ -217,13 +187,13 @@ static void check(void *world)
 	/* Two more passes go through every index. */
 	(void)merge_scan(VMS * PAGES);
 	(void)merge_scan(VMS * PAGES);
-	audit(held_by_merging());
+	check_audit();
 	for (unsigned vm = 0; vm < VMS - r->gone; vm++) {
 		merge_remove_all(r->as[vm]);
 		stage2_destroy(r->s2[vm]);
 		addrspace_destroy(r->as[vm]);
 	}
-	audit(0);
+	check_audit();
 	frame_stats(&stats);
 	assert_int_equal(stats.free, r->frames);
 }
@@ -267,10 +237,10 @@ static void explore(const task *tasks, u64 limit, struct sim_random *random)
 	merge_stats(&before);
 	memcpy(scenario.task, tasks, sizeof(scenario.task));
 	race.random = random;
-	for (unsigned i = 0; i < NOTIFIER_POLICIES * 2 * ARRAY_SIZE(engines); i++) {
+	for (unsigned i = 0; i < NOTIFIER_POLICIES * 2 * MERGE_ENGINES; i++) {
 		race.policy = notifier_policies[i / 4];
 		race.retry = i & 1 ? RETRY_INPLACE : RETRY_REENTER;
-		race.engine = engines[i >> 1 & 1];
+		race.engine = merge_engines[i >> 1 & 1];
 		if (leaves_out(random, i / 4))
 			continue;
 		world_begin(SCHED_TASKS, 2);
@@ -342,7 +312,7 @@ static void a_guard_that_was_lifted_and_set_anew_is_another_one(void **state)
 
 	(void)state;
 	world_begin(1, 2);
-	race = (struct race){.policy = notifier_policies[0], .engine = engines[0]};
+	race = (struct race){.policy = notifier_policies[0], .engine = merge_engines[0]};
 	setup(&race);
 	assert_int_equal(cow_guard(r->as[0], world_range(0, 2)), 0);
 	assert_int_equal(cow_look(r->as[0], (struct gfn){0}, &twin), 0);

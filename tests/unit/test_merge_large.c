@@ -3,11 +3,10 @@
  * test_merge_large.c: blocks that are mapped by a large leaf: looked at as they are, split when enough of their pages have a
  * partner, collapsed when sharing has ended.
  */
-#include "mm_world.h"
+#include "merge_check.h"
 
 #include <mm/audit.h>
 #include <mm/dirty_log.h>
-#include <mm/merge.h>
 
 #include "mm/stage2_private.h"
 
@@ -16,7 +15,6 @@
 #define VMS    2
 #define SPLIT  64
 
-static const struct merge_engine *const engines[] = {&merge_engine_hash, &merge_engine_tree};
 static const struct merge_limits limits = {.cap = 256, .zero = true, .split = SPLIT};
 
 static struct addrspace *as[VMS];
@@ -25,11 +23,7 @@ static u64 wrote[VMS][PAGES];
 
 static void fill(unsigned vm, u64 page, u64 value)
 {
-	u64 words[PAGE_SIZE / 8];
-
-	for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
-		words[i] = value;
-	assert_int_equal(addrspace_write(as[vm], (struct gpa){page << 12}, words, PAGE_SIZE), 0);
+	fill_page(as[vm], page, value);
 	wrote[vm][page] = value;
 }
 
@@ -106,10 +100,10 @@ static void large_leaves_are_read_and_not_split(void **state)
 {
 	(void)state;
 	for (enum dirty_mode mode = DIRTY_BITS; mode <= DIRTY_PML; mode++) {
-		for (unsigned e = 0; e < ARRAY_SIZE(engines); e++) {
+		for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 			struct merge_stats before, after;
 
-			begin(engines[e], mode);
+			begin(merge_engines[e], mode);
 			merge_stats(&before);
 			pass(4);
 			merge_stats(&after);
@@ -140,8 +134,8 @@ static void few_partners_do_not_split_a_leaf(void **state)
 	struct merge_stats before, after;
 
 	(void)state;
-	for (unsigned e = 0; e < ARRAY_SIZE(engines); e++) {
-		begin(engines[e], DIRTY_BITS);
+	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+		begin(merge_engines[e], DIRTY_BITS);
 		same_pages(SPLIT - 1);
 		merge_stats(&before);
 		pass(5);
@@ -159,8 +153,8 @@ static void enough_partners_do_and_the_end_of_sharing_collapses_it(void **state)
 	struct merge_stats before, after;
 
 	(void)state;
-	for (unsigned e = 0; e < ARRAY_SIZE(engines); e++) {
-		begin(engines[e], DIRTY_BITS);
+	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+		begin(merge_engines[e], DIRTY_BITS);
 		same_pages(SPLIT + 10);
 		merge_stats(&before);
 		pass(5);
@@ -200,8 +194,8 @@ static void partners_that_cannot_be_had_split_nothing(void **state)
 	struct merge_stats before, after;
 
 	(void)state;
-	for (unsigned e = 0; e < ARRAY_SIZE(engines); e++) {
-		begin(engines[e], DIRTY_BITS);
+	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+		begin(merge_engines[e], DIRTY_BITS);
 		for (u64 page = 0; page < SPLIT; page++) {
 			fill(0, page, 77 + page);
 			fill(page % 2, page < SPLIT / 2 ? 512 + page : 512 + 100 + page, 77 + page);
@@ -243,7 +237,7 @@ static void random_writes_lose_nothing_whatever_is_split(void **state)
 
 	(void)state;
 	for (unsigned policy = 0; policy < NOTIFIER_POLICIES; policy++) {
-		begin(engines[policy % 2], DIRTY_BITS);
+		begin(merge_engines[policy % 2], DIRTY_BITS);
 		for (unsigned vm = 0; vm < VMS; vm++)
 			assert_int_equal(addrspace_set_policy(as[vm], notifier_policies[policy]),
 					 0);

@@ -5,10 +5,8 @@
  *
  * MERGE-5, MERGE-6, COW-3: whatever fails, contents stay, the auditor finds nothing, and every frame comes back.
  */
-#include "mm_world.h"
+#include "merge_check.h"
 
-#include <mm/audit.h>
-#include <mm/merge.h>
 #include <mm/rmap.h>
 
 #include "mm/merge_private.h"
@@ -16,32 +14,11 @@
 #define VMS   2u
 #define PAGES 12u
 
-static const struct merge_engine *const engines[] = {&merge_engine_hash, &merge_engine_tree};
-
 struct vm {
 	struct addrspace *as;
 	struct stage2 *s2;
 	u64 wrote[PAGES];
 };
-
-static u64 held_by_merging(void)
-{
-	u64 held = 0;
-
-	for (unsigned i = 0; i < merge_world.top; i++) {
-		struct merge_domain *domain = merge_first_of_domain(i);
-
-		held += domain ? domain->stable_count : 0;
-	}
-	return held;
-}
-
-static void audit(void)
-{
-	struct audit_report report;
-
-	assert_int_equal(audit_run(held_by_merging(), &report), 0);
-}
 
 /* Each page that is mergeable has one reason why it is merged or not. */
 static void check_reasons(u64 pages)
@@ -104,7 +81,7 @@ static void check_all(struct vm *vms)
 	guest_out();
 	for (unsigned i = 0; i < VMS; i++)
 		check_contents(&vms[i]);
-	audit();
+	check_audit();
 }
 
 /* Merging, sharing by three and more, breaking, unmerging, and all again. */
@@ -159,7 +136,7 @@ static u64 work_with_bad_luck(u64 k, u64 length)
 		addrspace_destroy(vms[i].as);
 	}
 	check_reasons(0);
-	audit();
+	check_audit();
 	return calls;
 }
 
@@ -185,10 +162,10 @@ static void fail_each(const struct merge_engine *engine, bool secure, u64 length
 static void a_missing_frame_at_any_step_loses_nothing(void **state)
 {
 	(void)state;
-	for (unsigned e = 0; e < ARRAY_SIZE(engines); e++) {
+	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		for (unsigned secure = 0; secure < 2; secure++) {
-			fail_each(engines[e], secure, 1);
-			fail_each(engines[e], secure, 5);
+			fail_each(merge_engines[e], secure, 1);
+			fail_each(merge_engines[e], secure, 5);
 		}
 	}
 }
@@ -198,16 +175,6 @@ static void a_missing_frame_at_any_step_loses_nothing(void **state)
 #define POPULAR 100000ull
 #define BATCH	4000ull
 #define CAP	256ull
-
-static void write_popular(struct addrspace *as, u64 page)
-{
-	static u64 words[PAGE_SIZE / 8];
-
-	for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
-		words[i] = 0x5a5a;
-	assert_int_equal(addrspace_write(as, (struct gpa){page << PAGE_SHIFT}, words, PAGE_SIZE),
-			 0);
-}
 
 /* From a frame to all its users, as a reverse walk goes; how many steps. */
 static u64 walk_users(struct mfn mfn)
@@ -257,7 +224,7 @@ static struct addrspace *make_popular(u32 cap, const struct merge_engine *engine
 	assert_int_equal(merge_add(as, world_range(0, POPULAR), 0), 0);
 	for (u64 start = 0; start < POPULAR; start += BATCH) {
 		for (u64 page = start; page < start + BATCH; page++)
-			write_popular(as, page);
+			fill_page(as, page, 0x5a5a);
 		for (unsigned pass = 0; pass < 3; pass++)
 			(void)merge_scan(POPULAR);
 	}
@@ -269,7 +236,7 @@ static void end_popular(struct addrspace *as)
 	merge_remove_all(as);
 	addrspace_destroy(as);
 	check_reasons(0);
-	audit();
+	check_audit();
 	world_end();
 }
 
@@ -288,31 +255,31 @@ static void breaking_popular_pages_leaves_the_others(struct addrspace *as)
 				 0);
 		assert_int_equal(value, page % 33 ? 0x5a5a : page);
 	}
-	audit();
+	check_audit();
 }
 
 static void a_page_shared_100000_times_has_short_reverse_walks(void **state)
 {
 	(void)state;
-	for (unsigned e = 0; e < ARRAY_SIZE(engines); e++) {
+	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		struct merge_stats before, after;
 		struct addrspace *as;
 		u64 frames, longest;
 
 		world_begin(1, 64);
 		merge_stats(&before);
-		as = make_popular(CAP, engines[e]);
+		as = make_popular(CAP, merge_engines[e]);
 		merge_stats(&after);
 		frames = count_frames(as, &longest);
 		print_message("# %s: %llu frames, longest walk %llu steps, %llu compares\n",
-			      merge_engine_name(engines[e]), (unsigned long long)frames,
+			      merge_engine_name(merge_engines[e]), (unsigned long long)frames,
 			      (unsigned long long)longest,
 			      (unsigned long long)(after.compares - before.compares));
 		assert_int_equal(longest, CAP);
 		assert_int_equal(frames, (POPULAR + CAP - 1) / CAP);
 		/* One to find it, one under guard; however long the chain is. */
 		assert_true(after.compares - before.compares <= 3 * POPULAR);
-		audit();
+		check_audit();
 		breaking_popular_pages_leaves_the_others(as);
 		end_popular(as);
 	}
@@ -329,7 +296,7 @@ static void without_a_cap_a_reverse_walk_is_100000_steps(void **state)
 	as = make_popular(1u << 30, &merge_engine_hash);
 	assert_int_equal(count_frames(as, &longest), 1);
 	assert_int_equal(longest, POPULAR);
-	audit();
+	check_audit();
 	end_popular(as);
 }
 
@@ -374,12 +341,12 @@ static void ten_thousand_pairs_leave_no_frame_behind(void **state)
 		struct merge_limits limits = {
 			.cap = 4, .secure = sim_once_in(&random, 4), .zero = true};
 
-		assert_int_equal(merge_configure(engines[life % 2], &limits), 0);
+		assert_int_equal(merge_configure(merge_engines[life % 2], &limits), 0);
 		one_life(&random);
 		frame_stats(&after);
 		assert_int_equal(before.free, after.free);
 		if (life % 100 == 0)
-			audit();
+			check_audit();
 	}
 	check_reasons(0);
 	world_end();

@@ -8,7 +8,7 @@
  * same none is left over, whoever looked at which of them at the same time.
  */
 #include "explore.h"
-#include "mm_world.h"
+#include "merge_check.h"
 
 #include <lib/log.h>
 #include <mm/audit.h>
@@ -78,11 +78,8 @@ static void check(void *world)
 
 static void with_each_engine(const struct sched_scenario *scenario)
 {
-	static const struct merge_engine *const engines[] = {&merge_engine_hash,
-							     &merge_engine_tree};
-
-	for (unsigned e = 0; e < ARRAY_SIZE(engines); e++) {
-		race.engine = engines[e];
+	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+		race.engine = merge_engines[e];
 		world_begin(2, 16);
 		sched_explore(scenario);
 		world_end();
@@ -142,15 +139,13 @@ static void scanner_of_twins(void *world)
 
 static void check_twins(void *world)
 {
-	struct audit_report report;
-
 	(void)world;
 	(void)merge_scan(TWINS);
 	(void)merge_scan(TWINS);
 	for (unsigned vm = 1; vm < TWINS; vm++)
 		if (world_mfn(twins.as[vm], 0) != world_mfn(twins.as[0], 0))
 			fail_msg("VM %u's page was left over after%s", vm, sched_trace());
-	assert_int_equal(audit_run(merge_world.area[0]->domain->stable_count, &report), 0);
+	check_audit();
 	for (unsigned vm = 0; vm < TWINS; vm++) {
 		merge_remove_all(twins.as[vm]);
 		stage2_destroy(twins.s2[vm]);

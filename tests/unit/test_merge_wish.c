@@ -3,7 +3,7 @@
  * test_merge_wish.c: what a guest wants of its own pages (WISH-1, WISH-2), and engines that change while it goes on.
  */
 #include "explore.h"
-#include "mm_world.h"
+#include "merge_check.h"
 
 #include <lib/log.h>
 #include <mm/audit.h>
@@ -13,7 +13,6 @@
 #define PAGES 1100 /* three chunks, the last one short */
 #define FIRST 100  /* and the first, too */
 
-static const struct merge_engine *const engines[] = {&merge_engine_hash, &merge_engine_tree};
 static const struct merge_limits limits = {.cap = 256, .zero = true};
 
 static struct addrspace *as;
@@ -21,12 +20,7 @@ static u64 wrote[PAGES];
 
 static void fill(u64 page, u64 value)
 {
-	u64 words[PAGE_SIZE / 8];
-
-	for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
-		words[i] = value;
-	assert_int_equal(addrspace_write(as, (struct gpa){page << PAGE_SHIFT}, words, PAGE_SIZE),
-			 0);
+	fill_page(as, page, value);
 	wrote[page] = value;
 }
 
@@ -97,8 +91,8 @@ static u64 count_state(u64 first, u64 frames, enum ppte_state state)
 static void an_excluded_page_is_private_until_it_is_allowed(void **state)
 {
 	(void)state;
-	for (unsigned e = 0; e < ARRAY_SIZE(engines); e++) {
-		begin(engines[e]);
+	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+		begin(merge_engines[e]);
 		assert_int_equal(merge_add(as, world_range(FIRST, PAGES - FIRST), 0), 0);
 		for (u64 page = 500; page < 510; page++)
 			fill(page, 0);
@@ -147,8 +141,8 @@ static void hints_say_when_and_not_what(void **state)
 	struct sim_random random = sim_random_start(51);
 
 	(void)state;
-	for (unsigned e = 0; e < ARRAY_SIZE(engines); e++) {
-		begin(engines[e]);
+	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+		begin(merge_engines[e]);
 		while (merge_passes() % 32 !=
 		       1) /* a volatile page is looked at when this is a multiple */
 			(void)merge_scan(1);
@@ -230,7 +224,7 @@ static void switching_the_engine_loses_nothing(void **state)
 			fill(FIRST + sim_below(&random, PAGES - FIRST), sim_below(&random, 300));
 		(void)merge_scan(1 + sim_below(&random, 3 * PAGES));
 		merge_stats(&before);
-		assert_int_equal(merge_switch(9, engines[i % 2]), 0);
+		assert_int_equal(merge_switch(9, merge_engines[i % 2]), 0);
 		merge_stats(&after);
 		assert_int_equal(after.pages_shared, before.pages_shared);
 		assert_int_equal(after.pages_sharing, before.pages_sharing);
@@ -257,7 +251,7 @@ static void a_switch_without_memory_changes_nothing(void **state)
 	assert_int_equal(merge_add(as, world_range(FIRST, PAGES - FIRST), 0), 0);
 	pass(3);
 	for (unsigned e = 0; e < 2; e++) {
-		const struct merge_engine *to = engines[!e];
+		const struct merge_engine *to = merge_engines[!e];
 		u64 nth = 0;
 		int err;
 
@@ -279,8 +273,8 @@ static void metadata_is_sixteen_bytes_a_page(void **state)
 	static const u64 sizes[] = {4096, 7169, 14337, 24577};
 
 	(void)state;
-	for (unsigned i = 0; i < ARRAY_SIZE(sizes) * 2; i++) {
-		const struct merge_engine *engine = engines[i % 2];
+	for (unsigned i = 0; i < ARRAY_SIZE(sizes) * MERGE_ENGINES; i++) {
+		const struct merge_engine *engine = merge_engines[i % 2];
 		u64 pages = sizes[i / 2], sum = 0;
 		struct merge_stats stats;
 
@@ -355,7 +349,9 @@ static void excluder(void *world)
 static void switcher(void *world)
 {
 	(void)world;
-	assert_int_equal(merge_switch(0, first_engine == engines[0] ? engines[1] : engines[0]), 0);
+	assert_int_equal(merge_switch(0, first_engine == merge_engines[0] ? merge_engines[1]
+									  : merge_engines[0]),
+			 0);
 }
 
 /* The last pages read as those `back` before them, and all else as it was written. */
@@ -412,8 +408,8 @@ static void explore(void (*other)(void *world), void (*check)(void *world))
 					  .preemptions = 2,
 					  .limit = 3000};
 
-	for (unsigned e = 0; e < ARRAY_SIZE(engines); e++) {
-		first_engine = engines[e];
+	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+		first_engine = merge_engines[e];
 		world_begin(2, 16);
 		sched_explore(&scenario);
 		world_end();
