@@ -163,21 +163,24 @@ static void drop_domain(struct merge_domain *domain)
 	pool_free(&domains, domain);
 }
 
-/* Page numbers that no area of the domain has: the lowest gap that is large enough. */
-static u32 find_base(const struct merge_domain *domain, u32 pages)
+/* Page numbers that no area of the domain has: the lowest gap that is large enough. ERR_UNSUPPORTED: there is none. */
+static int find_base(const struct merge_domain *domain, u64 pages, u32 *out)
 {
-	u32 base = 0;
+	u64 base = 0;
 
 	for (unsigned i = 0; i < merge_world.top; i++) {
 		const struct merge_area *area = merge_area_at(i);
 
 		if (!area || area->domain != domain || area->base >= base + pages ||
-		    base >= area->base + (u32)gfn_range_frames(area->range))
+		    base >= area->base + gfn_range_frames(area->range))
 			continue;
-		base = area->base + (u32)gfn_range_frames(area->range);
+		base = area->base + gfn_range_frames(area->range);
 		i = -1u; /* look at all of them again */
 	}
-	return base;
+	if (base + pages > MERGE_PAGES_MAX)
+		return ERR_UNSUPPORTED;
+	*out = (u32)base;
+	return 0;
 }
 
 /* --- Areas ------------------------------------------------------------------------------------------------------------ */
@@ -286,11 +289,28 @@ static void put_on_list(struct merge_area *area)
 	spin_unlock(&merge_world.lock);
 }
 
+/* Numbers for the area's pages, and room in the index for them. */
+static int give_numbers(struct merge_area *area, struct merge_domain *domain)
+{
+	u64 pages = gfn_range_frames(area->range);
+	u32 end;
+	int err = find_base(domain, pages, &area->base);
+
+	if (err)
+		return err;
+	end = MAX(domain->pages, area->base + (u32)pages);
+	spin_lock(&domain->lock);
+	err = domain->engine->grow(domain, end);
+	if (!err)
+		domain->pages = end;
+	spin_unlock(&domain->lock);
+	return err;
+}
+
 /* Gives the area its domain and its numbers. */
 static int publish(struct merge_area *area, u32 number)
 {
 	struct merge_domain *domain = merge_domain_find(number);
-	u32 pages = (u32)gfn_range_frames(area->range);
 	int err = 0;
 
 	if (merge_world.count == MERGE_AREAS)
@@ -302,12 +322,7 @@ static int publish(struct merge_area *area, u32 number)
 	if (err)
 		return err;
 	area->domain = domain;
-	area->base = find_base(domain, pages);
-	spin_lock(&domain->lock);
-	err = domain->engine->grow(domain, MAX(domain->pages, area->base + pages));
-	if (!err)
-		domain->pages = MAX(domain->pages, area->base + pages);
-	spin_unlock(&domain->lock);
+	err = give_numbers(area, domain);
 	if (err) {
 		drop_domain(domain);
 		return err;
@@ -322,9 +337,10 @@ static int add(struct addrspace *as, struct gfn_range range, u32 number, bool ma
 	struct merge_area *area;
 	int err = space_check(as, range);
 
-	if (err)
-		return err;
-	err = new_area(as, range, marked, &area);
+	if (!err && gfn_range_frames(range) > MERGE_PAGES_MAX)
+		err = ERR_UNSUPPORTED;
+	if (!err)
+		err = new_area(as, range, marked, &area);
 	if (err)
 		return err;
 	err = dirty_log_start(as, range, as->dirty_on ? as->dirty_mode : DIRTY_BITS);

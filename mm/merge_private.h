@@ -21,6 +21,8 @@
 #define MERGE_NOTES	(PAGE_SIZE / sizeof(struct merge_page)) /* notes in a page of them */
 #define MERGE_AREAS	1024u
 #define MERGE_PAGE_NONE (~0u)
+#define MERGE_PAGES_MAX \
+	((1u << 29) - 1) /* page numbers of a domain: the tree keeps 29 bits of each; 2 TiB */
 
 /*
  * What is remembered of a page: 4 bytes, changed by compare-and-swap, because a twin's visitor may change them too.

@@ -7,8 +7,14 @@
  * costs a merge, and never finds a wrong one, because what it finds is compared again under guard. KSM throws the unstable
  * tree away with every pass; here a page that was written leaves it, because the dirty bit tells.
  *
- * Waiting pages have no node: their links are three page numbers in a table by page number, 12 bytes each, the colour in
- * the top bit of the parent's.
+ * Waiting pages have no node. Their links are three page numbers and a colour in a table by page number. There is an entry
+ * for each page, whether it waits or not, so its size is what counts (MERGE-4): a number has 29 bits, the low 24 of it in
+ * three bytes and the high 5 beside those of the others.
+ *
+ *     byte  0        3        6        9                11
+ *           | left   | right  | parent | c ppppp rrrrr lllll |        c: red
+ *
+ *     index | head | page of links | page of links | ...              372 links fill 4092 bytes of a page
  *
  * TREE-1  Whatever the contents do meanwhile, the links stay a red-black tree: contents choose places, not shapes.
  */
@@ -16,25 +22,28 @@
 #include <lib/string.h>
 #include "merge_private.h"
 
-#define NIL	   0x7fffffffu
-#define RED	   0x80000000u
-#define LINKS_PAGE 341u /* links in a page */
-#define DIRECTORY  (PAGE_SIZE / sizeof(void *))
+enum way { LEFT, RIGHT, PARENT };
 
-enum side { LEFT, RIGHT };
+#define HIGH_BITS  5u
+#define NIL	   MERGE_PAGES_MAX /* no page has this number */
+#define RED	   0x8000u
+#define LINKS_PAGE (PAGE_SIZE / sizeof(struct link)) /* links in a page */
 
 struct link {
-	u32 child[2];
-	u32 parent; /* and RED */
-};
+	u8 low[3][3]; /* by way, the lowest byte first */
+	u16 high;     /* and RED */
+} __packed;
+_Static_assert(sizeof(struct link) == 11, "MERGE-4 counts on it");
+_Static_assert(MERGE_PAGES_MAX == BIT(24 + HIGH_BITS) - 1, "a number, and none, fit a link");
 
-/* links: a directory of directories of pages of links. */
+/* The head and the directory of the pages of links are one block of 2^order pages, which moves when it grows. */
 struct tree_index {
 	RB_HEAD(stable_tree, stable)
 	stable;
 	u32 root;
 	u32 pages; /* of links that there are */
-	struct link ***links;
+	unsigned order;
+	struct link *page[];
 };
 
 static int by_content(struct stable *a, struct stable *b)
@@ -53,20 +62,14 @@ static struct tree_index *index_of(const struct merge_domain *domain)
 static int tree_init(struct merge_domain *domain)
 {
 	struct tree_index *index;
-	void *memory, *links;
+	void *memory;
 	int err = page_alloc(0, &memory);
 
 	if (err)
 		return err;
-	err = page_alloc(0, &links);
-	if (err) {
-		page_free(memory, 0);
-		return err;
-	}
 	index = memory;
 	RB_INIT(&index->stable);
 	index->root = NIL;
-	index->links = links;
 	domain->index = index;
 	return 0;
 }
@@ -75,44 +78,56 @@ static void tree_fini(struct merge_domain *domain)
 {
 	struct tree_index *index = index_of(domain);
 
-	for (u32 i = 0; i < DIRECTORY && index->links[i]; i++) {
-		for (u32 j = 0; j < DIRECTORY && index->links[i][j]; j++)
-			page_free(index->links[i][j], 0);
-		page_free(index->links[i], 0);
-	}
-	page_free(index->links, 0);
-	page_free(index, 0);
+	for (u32 i = 0; i < index->pages; i++)
+		page_free(index->page[i], 0);
+	page_free(index, index->order);
 }
 
-static int add_links(struct tree_index *index)
+/* How many pages of links a directory of that size has room for. */
+static u32 room(unsigned order)
 {
-	struct link ***directory = &index->links[index->pages / DIRECTORY];
-	void *memory;
-	int err;
+	return (u32)(((PAGE_SIZE << order) - sizeof(struct tree_index)) / sizeof(struct link *));
+}
 
-	if (index->pages / DIRECTORY >= DIRECTORY)
-		return ERR_NO_MEMORY;
-	if (!*directory) {
-		err = page_alloc(0, &memory);
-		if (err)
-			return err;
-		*directory = memory;
-	}
-	err = page_alloc(0, &memory);
+static int double_directory(struct merge_domain *domain)
+{
+	struct tree_index *old = index_of(domain), *larger;
+	void *memory;
+	int err = page_alloc(old->order + 1, &memory);
+
 	if (err)
 		return err;
-	(*directory)[index->pages % DIRECTORY] = memory;
-	index->pages++;
+	larger = memory;
+	memcpy(larger, old, PAGE_SIZE << old->order);
+	larger->order++;
+	domain->index = larger;
+	page_free(old, old->order);
+	return 0;
+}
+
+static int add_links(struct merge_domain *domain)
+{
+	struct tree_index *index;
+	void *memory;
+	int err = 0;
+
+	if (index_of(domain)->pages == room(index_of(domain)->order))
+		err = double_directory(domain);
+	if (!err)
+		err = page_alloc(0, &memory);
+	if (err)
+		return err;
+	index = index_of(domain);
+	index->page[index->pages++] = memory;
 	return 0;
 }
 
 static int tree_grow(struct merge_domain *domain, u32 pages)
 {
-	struct tree_index *index = index_of(domain);
 	int err = 0;
 
-	while (!err && (u64)index->pages * LINKS_PAGE < pages)
-		err = add_links(index);
+	while (!err && (u64)index_of(domain)->pages * LINKS_PAGE < pages)
+		err = add_links(domain);
 	return err;
 }
 
@@ -145,41 +160,55 @@ static void tree_stable_remove(struct merge_domain *domain, struct stable *head)
 
 /* --- The tree of page numbers --------------------------------------------------------------------------------------- */
 
-static struct link *at(const struct tree_index *index, u32 number)
+static struct link *at(const struct tree_index *t, u32 n)
 {
-	u32 page = number / LINKS_PAGE;
-
-	return &index->links[page / DIRECTORY][page % DIRECTORY][number % LINKS_PAGE];
+	return &t->page[n / LINKS_PAGE][n % LINKS_PAGE];
 }
 
-static u32 parent(const struct tree_index *t, u32 n)
+static u32 follow(const struct tree_index *t, u32 n, enum way way)
 {
-	return at(t, n)->parent & ~RED;
+	const struct link *link = at(t, n);
+	const u8 *low = link->low[way];
+	u32 high = link->high >> (HIGH_BITS * way) & (BIT(HIGH_BITS) - 1);
+
+	return high << 24 | (u32)low[2] << 16 | (u32)low[1] << 8 | low[0];
 }
 
-static void set_parent(struct tree_index *t, u32 n, u32 to)
+static void point(struct tree_index *t, u32 n, enum way way, u32 to)
 {
-	at(t, n)->parent = (at(t, n)->parent & RED) | to;
+	struct link *link = at(t, n);
+	u32 mask = (BIT(HIGH_BITS) - 1) << (HIGH_BITS * way);
+
+	for (unsigned i = 0; i < 3; i++)
+		link->low[way][i] = (u8)(to >> (8 * i));
+	link->high = (u16)((link->high & ~mask) | to >> 24 << (HIGH_BITS * way));
 }
 
 static bool is_red(const struct tree_index *t, u32 n)
 {
-	return n != NIL && at(t, n)->parent & RED;
+	return n != NIL && at(t, n)->high & RED;
 }
 
 static void set_red(struct tree_index *t, u32 n, bool red)
 {
-	at(t, n)->parent = (at(t, n)->parent & ~RED) | (red ? RED : 0);
+	struct link *link = at(t, n);
+
+	link->high = (u16)((link->high & ~RED) | (red ? RED : 0));
 }
 
-static u32 child(const struct tree_index *t, u32 n, enum side side)
+static u32 parent(const struct tree_index *t, u32 n)
 {
-	return at(t, n)->child[side];
+	return follow(t, n, PARENT);
 }
 
-static enum side side_of(const struct tree_index *t, u32 n)
+static void set_parent(struct tree_index *t, u32 n, u32 to)
 {
-	return child(t, parent(t, n), RIGHT) == n ? RIGHT : LEFT;
+	point(t, n, PARENT, to);
+}
+
+static enum way side_of(const struct tree_index *t, u32 n)
+{
+	return follow(t, parent(t, n), RIGHT) == n ? RIGHT : LEFT;
 }
 
 /* `with` takes the place of `n` below n's parent. */
@@ -190,21 +219,21 @@ static void replace(struct tree_index *t, u32 n, u32 with)
 	if (up == NIL)
 		t->root = with;
 	else
-		at(t, up)->child[side_of(t, n)] = with;
+		point(t, up, side_of(t, n), with);
 	if (with != NIL)
 		set_parent(t, with, up);
 }
 
 /* n goes down to `side`; its child on the other side comes up. */
-static void rotate(struct tree_index *t, u32 n, enum side side)
+static void rotate(struct tree_index *t, u32 n, enum way side)
 {
-	u32 up = child(t, n, !side), inner = child(t, up, side);
+	u32 up = follow(t, n, !side), inner = follow(t, up, side);
 
 	replace(t, n, up);
-	at(t, n)->child[!side] = inner;
+	point(t, n, !side, inner);
 	if (inner != NIL)
 		set_parent(t, inner, n);
-	at(t, up)->child[side] = n;
+	point(t, up, side, n);
 	set_parent(t, n, up);
 }
 
@@ -212,9 +241,9 @@ static void fix_insertion(struct tree_index *t, u32 n)
 {
 	while (is_red(t, parent(t, n)) && parent(t, n) != NIL) {
 		u32 p = parent(t, n), g = parent(t, p), uncle;
-		enum side side = side_of(t, p);
+		enum way side = side_of(t, p);
 
-		uncle = child(t, g, !side);
+		uncle = follow(t, g, !side);
 		if (is_red(t, uncle)) {
 			set_red(t, p, false);
 			set_red(t, uncle, false);
@@ -238,30 +267,30 @@ static void fix_insertion(struct tree_index *t, u32 n)
 static void fix_removal(struct tree_index *t, u32 n, u32 p)
 {
 	while (n != t->root && !is_red(t, n)) {
-		enum side side = child(t, p, LEFT) == n ? LEFT : RIGHT;
-		u32 s = child(t, p, !side);
+		enum way side = follow(t, p, LEFT) == n ? LEFT : RIGHT;
+		u32 s = follow(t, p, !side);
 
 		if (is_red(t, s)) {
 			set_red(t, s, false);
 			set_red(t, p, true);
 			rotate(t, p, side);
-			s = child(t, p, !side);
+			s = follow(t, p, !side);
 		}
-		if (!is_red(t, child(t, s, LEFT)) && !is_red(t, child(t, s, RIGHT))) {
+		if (!is_red(t, follow(t, s, LEFT)) && !is_red(t, follow(t, s, RIGHT))) {
 			set_red(t, s, true);
 			n = p;
 			p = parent(t, n);
 			continue;
 		}
-		if (!is_red(t, child(t, s, !side))) {
-			set_red(t, child(t, s, side), false);
+		if (!is_red(t, follow(t, s, !side))) {
+			set_red(t, follow(t, s, side), false);
 			set_red(t, s, true);
 			rotate(t, s, !side);
-			s = child(t, p, !side);
+			s = follow(t, p, !side);
 		}
 		set_red(t, s, is_red(t, p));
 		set_red(t, p, false);
-		set_red(t, child(t, s, !side), false);
+		set_red(t, follow(t, s, !side), false);
 		rotate(t, p, side);
 		n = t->root;
 	}
@@ -272,30 +301,30 @@ static void fix_removal(struct tree_index *t, u32 n, u32 p)
 /* The successor takes the place and the colour of a node with two children. */
 static void swap_with_successor(struct tree_index *t, u32 n)
 {
-	u32 s = child(t, n, RIGHT), s_parent, s_right;
+	u32 s = follow(t, n, RIGHT), s_parent, s_right;
 	bool s_red;
 
-	while (child(t, s, LEFT) != NIL)
-		s = child(t, s, LEFT);
+	while (follow(t, s, LEFT) != NIL)
+		s = follow(t, s, LEFT);
 	s_parent = parent(t, s);
-	s_right = child(t, s, RIGHT);
+	s_right = follow(t, s, RIGHT);
 	s_red = is_red(t, s);
 
 	replace(t, n, s);
 	set_red(t, s, is_red(t, n));
-	at(t, s)->child[LEFT] = child(t, n, LEFT);
-	set_parent(t, child(t, n, LEFT), s);
+	point(t, s, LEFT, follow(t, n, LEFT));
+	set_parent(t, follow(t, n, LEFT), s);
 	if (s_parent == n) {
-		at(t, s)->child[RIGHT] = n;
+		point(t, s, RIGHT, n);
 		set_parent(t, n, s);
 	} else {
-		at(t, s)->child[RIGHT] = child(t, n, RIGHT);
-		set_parent(t, child(t, n, RIGHT), s);
-		at(t, s_parent)->child[LEFT] = n;
+		point(t, s, RIGHT, follow(t, n, RIGHT));
+		set_parent(t, follow(t, n, RIGHT), s);
+		point(t, s_parent, LEFT, n);
 		set_parent(t, n, s_parent);
 	}
-	at(t, n)->child[LEFT] = NIL;
-	at(t, n)->child[RIGHT] = s_right;
+	point(t, n, LEFT, NIL);
+	point(t, n, RIGHT, s_right);
 	if (s_right != NIL)
 		set_parent(t, s_right, n);
 	set_red(t, n, s_red);
@@ -307,9 +336,9 @@ static void tree_waiting_remove(struct merge_domain *domain, u32 number)
 	u32 only, up;
 	bool black;
 
-	if (child(t, number, LEFT) != NIL && child(t, number, RIGHT) != NIL)
+	if (follow(t, number, LEFT) != NIL && follow(t, number, RIGHT) != NIL)
 		swap_with_successor(t, number);
-	only = child(t, number, LEFT) != NIL ? child(t, number, LEFT) : child(t, number, RIGHT);
+	only = follow(t, number, LEFT) != NIL ? follow(t, number, LEFT) : follow(t, number, RIGHT);
 	up = parent(t, number);
 	black = !is_red(t, number);
 	replace(t, number, only);
@@ -327,7 +356,7 @@ static u32 tree_waiting_find(struct merge_domain *domain, const struct merge_key
 
 		if (order == 0)
 			return n;
-		n = child(t, n, order < 0 ? LEFT : RIGHT);
+		n = follow(t, n, order < 0 ? LEFT : RIGHT);
 	}
 	return MERGE_PAGE_NONE;
 }
@@ -336,18 +365,21 @@ static int tree_waiting_add(struct merge_domain *domain, const struct merge_key 
 {
 	struct tree_index *t = index_of(domain);
 	u32 n = t->root, up = NIL;
-	enum side side = LEFT;
+	enum way side = LEFT;
 
 	while (n != NIL) {
 		up = n;
 		side = merge_waiting_compare(domain, key, n) < 0 ? LEFT : RIGHT;
-		n = child(t, n, side);
+		n = follow(t, n, side);
 	}
-	*at(t, number) = (struct link){{NIL, NIL}, up | RED};
+	point(t, number, LEFT, NIL);
+	point(t, number, RIGHT, NIL);
+	set_parent(t, number, up);
+	set_red(t, number, true);
 	if (up == NIL)
 		t->root = number;
 	else
-		at(t, up)->child[side] = number;
+		point(t, up, side, number);
 	fix_insertion(t, number);
 	return 0;
 }
@@ -356,7 +388,7 @@ static u64 tree_bytes(const struct merge_domain *domain)
 {
 	const struct tree_index *index = domain->index;
 
-	return ((u64)index->pages + index->pages / DIRECTORY + 2) * PAGE_SIZE;
+	return ((u64)index->pages + BIT(index->order)) * PAGE_SIZE;
 }
 
 const struct merge_engine merge_engine_tree = {

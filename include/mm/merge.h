@@ -84,7 +84,8 @@ int merge_switch(u32 domain, const struct merge_engine *engine) __must_check;
 
 /*
  * Makes a range of `as` mergeable within `domain` (any number; equal numbers share). ERR_INVALID (empty, wraps),
- * ERR_RANGE (not wholly in slots), ERR_EXISTS (overlaps an area), ERR_NO_MEMORY: nothing changed.
+ * ERR_RANGE (not wholly in slots), ERR_EXISTS (overlaps an area), ERR_UNSUPPORTED (the domain's areas would be more than
+ * 2^29 pages, 2 TiB, in all), ERR_NO_MEMORY: nothing changed.
  * Writes are noticed as the address space's dirty log does already, or else by D bits; large leaves stay large until it is
  * worth splitting them if it was told so (dirty_log_coarse).
  */
