@@ -205,10 +205,10 @@ static unsigned note_order(const struct merge_area *area)
 			 area->chunks * sizeof(struct merge_chunk));
 }
 
-/* What an area and its share of the index take, whether its pages are merged or not. */
+/* What an area takes, whether its pages are merged or not. */
 u64 merge_area_bytes(const struct merge_area *area)
 {
-	u64 bytes = PAGE_SIZE << note_order(area);
+	u64 bytes = sizeof(*area) + (PAGE_SIZE << note_order(area));
 
 	for (u32 i = 0; i < merge_note_pages(area); i++)
 		bytes += ck_pr_load_ptr(&area->note[i]) ? PAGE_SIZE : 0;

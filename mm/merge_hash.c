@@ -257,7 +257,9 @@ static u64 hash_bytes(const struct merge_domain *domain)
 {
 	const struct hash_index *index = domain->index;
 
-	return (u64)index->slots * sizeof(u32) + (u64)index->buckets * sizeof(void *);
+	return (1 + BIT(order_for((u64)index->slots * sizeof(u32))) +
+		BIT(order_for((u64)index->buckets * sizeof(void *)))) *
+	       PAGE_SIZE;
 }
 
 const struct merge_engine merge_engine_hash = {

@@ -4,6 +4,7 @@
  */
 #include <lib/error.h>
 #include <mm/dirty_log.h>
+#include <mm/rmap.h>
 #include "merge_private.h"
 
 const char *merge_reason_name(enum merge_reason reason)
@@ -63,7 +64,7 @@ static void add_domain(struct merge_domain *domain, struct merge_stats *out)
 	u64 index;
 
 	spin_lock(&domain->lock);
-	index = domain->engine->bytes(domain);
+	index = sizeof(*domain) + domain->engine->bytes(domain);
 	stable_count_sharing(domain, out);
 	out->metadata_bytes += stable_bytes(domain) + index;
 	out->metadata_unmerged_bytes += index;
@@ -87,13 +88,25 @@ static void add_counters(struct merge_stats *out)
 	}
 }
 
+static bool is_first_of_space(unsigned i)
+{
+	for (unsigned j = 0; j < i; j++) {
+		const struct merge_area *other = merge_area_at(j);
+
+		if (other && other->as == merge_area_at(i)->as)
+			return false;
+	}
+	return true;
+}
+
 static void by_linux_names(struct merge_stats *out)
 {
 	out->pages_unshared = out->by_reason[MERGE_UNIQUE];
 	out->pages_volatile = out->by_reason[MERGE_VOLATILE];
 	out->zero_pages = out->by_reason[MERGE_ZERO];
-	out->general_profit = (s64)((out->pages_sharing + out->zero_pages) * PAGE_SIZE) -
-			      (s64)out->metadata_bytes;
+	out->general_profit =
+		(s64)((out->pages_sharing + out->zero_pages - out->zero_frames) * PAGE_SIZE) -
+		(s64)out->metadata_bytes;
 }
 
 void merge_stats(struct merge_stats *out)
@@ -108,11 +121,26 @@ void merge_stats(struct merge_stats *out)
 
 		if (area)
 			add_area(area, out);
+		if (area && is_first_of_space(i))
+			out->zero_frames += ck_pr_load_64(&area->as->zero_mfn) != 0;
 		if (domain)
 			add_domain(domain, out);
 	}
 	spin_unlock(&merge_world.lock);
+	out->metadata_bytes += rmap_bytes();
 	by_linux_names(out);
+}
+
+/* By its number of pages, whoever's wait. */
+static u64 share_of_index(const struct merge_area *area)
+{
+	struct merge_domain *domain = area->domain;
+	u64 bytes;
+
+	spin_lock(&domain->lock);
+	bytes = domain->engine->bytes(domain) * gfn_range_frames(area->range) / domain->pages;
+	spin_unlock(&domain->lock);
+	return bytes;
 }
 
 int merge_space_stats(const struct addrspace *as, struct merge_space_stats *out)
@@ -130,7 +158,7 @@ int merge_space_stats(const struct addrspace *as, struct merge_space_stats *out)
 		found = true;
 		out->engine = area->domain->engine;
 		out->secure = area->domain->limits.secure;
-		out->metadata_bytes += merge_area_bytes(area);
+		out->metadata_bytes += merge_area_bytes(area) + share_of_index(area);
 		for (unsigned reason = 0; reason < MERGE_REASONS; reason++)
 			out->by_reason[reason] += ck_pr_load_64(&area->by_reason[reason]);
 	}

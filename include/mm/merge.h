@@ -16,7 +16,8 @@
  * MERGE-1  Pages are shared only after write-protect, flush and compare, in this order (mm/cow.h enforces it).
  * MERGE-2  No frame is shared across domains.
  * MERGE-3  A pinned page, a ROM page, a page that is not private is never considered.
- * MERGE-4  At most 16 bytes of metadata for a page that was looked at and is not merged.
+ * MERGE-4  At most 16 bytes of metadata for a page that was looked at and is not merged, in areas of 2^15 pages or more; in
+ *          smaller ones six pages more, for what is rounded up. Secure mode merges each page that stands still: a node more.
  * MERGE-5  At most merge_limits.cap pages share one frame.
  * MERGE-6  After merge_remove() nothing of mm/merge refers to the range, and no page of it is shared by merging.
  * MERGE-7  A page waits in the index of its domain once at most, whoever scans.
@@ -140,10 +141,12 @@ enum merge_reason merge_reason(struct addrspace *as, struct gfn gfn);
  * pages_scanned	visited since boot;	  pages_read: those whose content had to be read
  * pages_skipped	passed over because nothing in their chunk was written
  * large_split		large leaves that were split for their pages' partners; large_collapsed: made whole again after
- * general_profit	bytes saved, net of metadata
+ * zero_pages		pages that are backed by their address space's frame of zeroes; zero_frames: how many such frames
+ * general_profit	bytes saved, net of metadata: notes, indexes, nodes, and what listing the users of frames takes
+ * metadata_unmerged_bytes	what of it is there for pages that are not merged, too
  */
 struct merge_stats {
-	u64 pages_shared, pages_sharing, pages_unshared, pages_volatile, zero_pages;
+	u64 pages_shared, pages_sharing, pages_unshared, pages_volatile, zero_pages, zero_frames;
 	u64 full_scans, pages_scanned, pages_skipped, pages_read, compares, merged, zeroed,
 		lost_races, large_split, large_collapsed;
 	u64 best_pages; /* the most frames that were saved at the end of a pass */

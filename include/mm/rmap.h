@@ -54,6 +54,9 @@ void rmap_remove(struct mfn mfn, u16 space, struct gfn gfn);
 /* How many users are in the rmap. */
 u64 rmap_count(struct mfn mfn);
 
+/* What listing the users of all frames takes, in bytes: nothing for a frame with one or two. Any context. */
+u64 rmap_bytes(void);
+
 /* The first `max` listed entries, in order, that come after `*from` (NULL: from the first); returns how many. */
 unsigned rmap_list(struct mfn mfn, const struct rmap_entry *from, struct rmap_entry *out,
 		   unsigned max);

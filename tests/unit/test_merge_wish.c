@@ -267,47 +267,6 @@ static void a_switch_without_memory_changes_nothing(void **state)
 	end();
 }
 
-/* MERGE-4, at the numbers of pages that are worst for the tables; and the sums that hang together. */
-static void metadata_is_sixteen_bytes_a_page(void **state)
-{
-	static const u64 sizes[] = {4096, 7169, 14337, 24577};
-
-	(void)state;
-	for (unsigned i = 0; i < ARRAY_SIZE(sizes) * MERGE_ENGINES; i++) {
-		const struct merge_engine *engine = merge_engines[i % 2];
-		u64 pages = sizes[i / 2], sum = 0;
-		struct merge_stats stats;
-
-		world_begin(1, 128);
-		assert_int_equal(merge_configure(engine, &limits), 0);
-		as = world_space(pages);
-		assert_int_equal(merge_add(as, world_range(0, pages), 0), 0);
-		for (u64 page = 0; page < pages; page++) {
-			u64 value = page + 1;
-
-			assert_int_equal(
-				addrspace_write(as, (struct gpa){page << PAGE_SHIFT}, &value, 8),
-				0);
-		}
-		for (unsigned n = 0; n < 3; n++)
-			(void)merge_scan(pages);
-		merge_stats(&stats);
-		assert_int_equal(stats.by_reason[MERGE_UNIQUE], pages);
-		assert_int_equal(stats.pages_unshared, pages);
-		for (unsigned reason = 0; reason < MERGE_REASONS; reason++)
-			sum += stats.by_reason[reason];
-		assert_int_equal(sum, pages);
-		assert_int_equal(stats.general_profit, -(s64)stats.metadata_bytes);
-		/* And a few pages for what holds the tables; the tree's, 1 % more. */
-		assert_in_range(stats.metadata_unmerged_bytes, 4 * pages,
-				16 * pages + 6 * PAGE_SIZE +
-					(engine == &merge_engine_tree ? pages / 6 : 0));
-		merge_remove_all(as);
-		addrspace_destroy(as);
-		world_end();
-	}
-}
-
 /* --- Interleavings ----------------------------------------------------------------------------------------------------- */
 
 static struct stage2 *s2;
@@ -443,7 +402,6 @@ int main(void)
 		cmocka_unit_test(an_exclusion_without_memory_goes_on_later),
 		cmocka_unit_test(switching_the_engine_loses_nothing),
 		cmocka_unit_test(a_switch_without_memory_changes_nothing),
-		cmocka_unit_test(metadata_is_sixteen_bytes_a_page),
 		cmocka_unit_test(no_scanner_shares_what_was_excluded_under_its_hands),
 		cmocka_unit_test(no_scanner_is_lost_when_the_engine_changes),
 	};
