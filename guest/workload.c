@@ -24,7 +24,7 @@
 #define WORDS	   (PAGE / sizeof(u64))
 #define FIRST	   (4ul << 20)
 #define PAGES_MAX  65536u
-#define SCAN_MAX   4096ul
+#define SCAN_MAX   512ul
 #define BREAK_STEP 2
 
 static u64 pages, share, contents, writes, rounds, seed;

@@ -2,8 +2,9 @@
 /*
  * hypercall_merge.c: what a guest may ask about merging: which of its pages, how it went, and by which engine.
  *
- * Why MERGE comes back after 512 pages at most: breaking what is shared copies a page each, so a range may take long, and
- * between two calls the guest takes interrupts and the vCPU its end of turn.
+ * Why MERGE and MERGE_SCAN come back after 512 pages at most: breaking what is shared copies a page each, and a page that is
+ * looked at may be read, compared and merged. So a call for many would take long, and between two calls the guest takes
+ * interrupts and the vCPU its end of turn.
  */
 #include <hv/dirty.h>
 #include <hv/merging.h>
@@ -13,7 +14,7 @@
 #include <mm/merge.h>
 #include "hypercall_private.h"
 
-#define SCAN_MAX 4096
+#define SCAN_MAX 512
 
 static const struct merge_engine *const engines[] = {
 	[HYPERCALL_ENGINE_TREE] = &merge_engine_tree,

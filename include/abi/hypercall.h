@@ -44,7 +44,7 @@ enum hypercall {
 	HYPERCALL_MERGE_ENGINE =
 		18, /* (enum hypercall_engine) -> 0: how its domain looks pages up from now on */
 	HYPERCALL_MERGE_SCAN =
-		19, /* (pages <= 4096) -> pages: the scanner looks at so many of all that are mergeable, here and
+		19, /* (pages <= 512) -> pages: the scanner looks at so many of all that are mergeable, here and
 				       now */
 	HYPERCALL_RECLAIM =
 		20, /* (gfn, frames <= 4096) -> how many of the pages gave up their frames, their
