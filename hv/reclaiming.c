@@ -4,6 +4,10 @@
  *
  * Why only then: keeping a page compressed costs its guest a fault, and memory that is free serves nobody. And why a few at a
  * time: who asked wants one frame, and the next pages are colder the later they are asked for.
+ *
+ * A call is a part of somebody's exit, so it looks at RECLAIM_LOOKS pages of two VMs at most, and the next one goes on where it
+ * ended. Where all pages were just touched, it takes many calls to find one that was not touched again; the vCPU rests in
+ * between.
  */
 #include <arch/boot_info.h>
 #include <hv/reclaiming.h>
@@ -15,10 +19,11 @@
 
 #define LOG_THIS LOG_MM
 #define BATCH	 32
+#define VMS	 2 /* that are looked at in a call */
 
 static bool on; /* [I] after init */
 static unsigned
-	turn; /* [a] whose pages are looked at next, by number; it stays until a round of that VM has ended */
+	turn; /* [a] whose pages are looked at next, by number: it stays with a VM that had cold ones */
 
 void reclaiming_init(void)
 {
@@ -46,7 +51,6 @@ static u64 reclaim_from(struct vm *vm, u64 want)
 	return done;
 }
 
-/* Twice round at most: the first time, all may have been touched, and lose the mark. */
 bool reclaiming_make_room(void)
 {
 	unsigned count = 0, first = __atomic_load_n(&turn, __ATOMIC_RELAXED);
@@ -54,7 +58,7 @@ bool reclaiming_make_room(void)
 
 	while (vm_get(count))
 		count++;
-	for (unsigned i = 0; on && !done && i < 2 * count; i++) {
+	for (unsigned i = 0; on && count && !done && i < VMS; i++) {
 		unsigned number = (first + i) % count;
 
 		done = reclaim_from(vm_get(number), BATCH);

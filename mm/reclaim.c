@@ -175,20 +175,28 @@ int space_restore(struct addrspace *as, struct gfn gfn, ppte_t *slot)
 	return 0;
 }
 
-/* The next private page at or after the hand, which moves past it. False: the hand has reached the end, and starts anew. */
-static bool next_page(struct addrspace *as, struct gfn *gfn)
+static bool may_go(ppte_t pte)
+{
+	return ppte_state(pte) == PPTE_PRIVATE && !(pte & PPTE_PINNED);
+}
+
+/*
+ * The next private page at or after the hand, which moves past it; *looks is less by the pages that were passed over. False:
+ * the hand has reached the end, and starts anew; or no look is left.
+ */
+static bool next_page(struct addrspace *as, struct gfn *gfn, unsigned *looks)
 {
 	const struct gfn end = {BIT(PRIMARY_GFN_BITS)};
 	ppte_t *slot;
 
 	spin_lock(&as->lock);
-	*gfn = as->hand;
-	while ((slot = primary_next(&as->primary, gfn, end)) &&
-	       (ppte_state(*slot) != PPTE_PRIVATE || (*slot & PPTE_PINNED)))
-		gfn->raw++;
-	as->hand.raw = slot ? gfn->raw + 1 : 0;
+	do {
+		*gfn = as->hand;
+		slot = primary_next(&as->primary, gfn, end);
+		as->hand.raw = slot ? gfn->raw + 1 : 0;
+	} while (slot && !may_go(*slot) && --*looks > 0);
 	spin_unlock(&as->lock);
-	return slot;
+	return slot && *looks > 0;
 }
 
 static bool is_cold(struct addrspace *as, struct gfn gfn)
@@ -215,11 +223,11 @@ u64 reclaim_cold(struct addrspace *as, u64 want)
 	struct gfn_range run = {{0}, {0}};
 	u64 done = 0;
 
-	for (unsigned looks = 0; done + gfn_range_frames(run) < want && looks < RECLAIM_LOOKS;
-	     looks++) {
+	for (unsigned looks = RECLAIM_LOOKS; done + gfn_range_frames(run) < want && looks > 0;
+	     looks--) {
 		struct gfn gfn;
 
-		if (!next_page(as, &gfn))
+		if (!next_page(as, &gfn, &looks))
 			break;
 		if (!is_cold(as, gfn))
 			continue;

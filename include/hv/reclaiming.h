@@ -11,7 +11,8 @@
 void reclaiming_init(void);
 void reclaiming_fini(void);
 
-/* Takes some frames of pages that were not touched for the longest time. False: there were none to take. No lock held. */
+/* Takes some frames of pages that were not touched for the longest time. False: none was found yet.
+ * Looks at a bounded number of pages, and goes on there the next time. No lock held. */
 bool reclaiming_make_room(void);
 
 /* What came of it, for the summary. */

@@ -31,10 +31,10 @@ int addrspace_reclaim(struct addrspace *as, struct gfn_range range, u64 *done) _
 
 /*
  * Reclaims about `want` pages that were not touched since it last came by, going round the address space like the hand of a
- * clock: a page that was touched gets until the next round. Ends with the round, or after RECLAIM_LOOKS pages. Returns how
- * many.
+ * clock: a page that was touched gets until the next round. Ends with the round, or after RECLAIM_LOOKS pages, of whatever
+ * state: whoever asked is in the middle of a fault, and the next call goes on from there. Returns how many.
  */
-#define RECLAIM_LOOKS 32768
+#define RECLAIM_LOOKS 2048u
 u64 reclaim_cold(struct addrspace *as, u64 want);
 
 /* Sets a few frames aside, so that there is room to reclaim in when there is no frame left; and gives them back. */

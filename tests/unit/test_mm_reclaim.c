@@ -259,6 +259,32 @@ static void test_a_guest_outgrows_the_machine(void **state)
 	world_end();
 }
 
+/* However large the VM is, and whatever its pages are: a call is a part of somebody's fault. */
+static void test_a_call_looks_at_a_bounded_number_of_pages(void **state)
+{
+	const u64 pages = 2 * RECLAIM_LOOKS + 8;
+
+	(void)state;
+	world_begin(1, 32);
+	as = world_space(pages);
+	s2 = world_stage2(as);
+	for (u64 gfn = 0; gfn < pages; gfn++)
+		assert_int_equal(guest_write(s2, gfn * PAGE_SIZE, gfn), FAULT_MAPPED);
+	for (u64 gfn = RECLAIM_LOOKS; gfn < 2 * RECLAIM_LOOKS; gfn++)
+		assert_int_equal(addrspace_pin(as, (struct gfn){gfn}), 0);
+	assert_int_equal(reclaim_cold(as, 4), 0); /* touched, all of them */
+	assert_int_equal(as->hand.raw, RECLAIM_LOOKS);
+	assert_int_equal(reclaim_cold(as, 4), 0); /* pinned */
+	assert_int_equal(as->hand.raw, 2 * RECLAIM_LOOKS);
+	assert_int_equal(reclaim_cold(as, 4), 0); /* the end of the round */
+	assert_int_equal(as->hand.raw, 0);
+	assert_int_equal(reclaim_cold(as, 4), 4);
+	assert_int_equal(as->hand.raw, 4);
+	for (u64 gfn = RECLAIM_LOOKS; gfn < 2 * RECLAIM_LOOKS; gfn++)
+		addrspace_unpin(as, (struct gfn){gfn});
+	close_world();
+}
+
 /* The hand passes over what was touched since it came by. */
 static void test_only_cold_pages_go(void **state)
 {
@@ -317,6 +343,7 @@ int main(void)
 		cmocka_unit_test(test_rights_and_marks_outlive_the_frame),
 		cmocka_unit_test(test_every_other_operation_knows_a_reclaimed_page),
 		cmocka_unit_test(test_a_guest_outgrows_the_machine),
+		cmocka_unit_test(test_a_call_looks_at_a_bounded_number_of_pages),
 		cmocka_unit_test(test_only_cold_pages_go),
 		cmocka_unit_test(test_neighbours_go_together),
 	};
