@@ -32,6 +32,7 @@ static struct option {
 	{.name = "merge_cap", .kind = OPTION_NUMBER, .min = 2, .max = 1u << 30, .number = 256},
 	{.name = "merge_split", .kind = OPTION_NUMBER, .max = 512, .number = 64},
 	{.name = "merge_ms", .kind = OPTION_NUMBER, .min = 1, .max = 60000, .number = 20},
+	{.name = "merge_share", .kind = OPTION_NUMBER, .min = 1, .max = 100, .number = 20},
 	{.name = "reclaim", .kind = OPTION_TEXT, .text = "yes"},
 	{.name = "fail_alloc", .kind = OPTION_NUMBER, .max = 1u << 30},
 	{.name = "fail_seed", .kind = OPTION_NUMBER, .max = ~0ull, .number = 1},

@@ -3,7 +3,9 @@
  * merging.c: when the scanner runs, and who takes part.
  *
  *     idle CPU    chunk, chunk, ... until a vCPU is ready or the pass ends; then sleep until `due`
- *     busy CPU    turn, turn, [chunk if due], turn, turn, ...        a fifth of its time at most
+ *     busy CPU    turn, turn, [chunk if due], turn, turn, ...        merge_share percent of its time at most
+ *
+ * Idle CPUs come first: a busy one leaves a pass that is due to them, and joins in when none has been at it for a while.
  *
  * Why passes are spaced: a page is taken seriously when it is the same in two passes. Passes in a row would call everything
  * stable that is not written all the time.
@@ -23,18 +25,19 @@
 #define CHUNK	 512
 
 /*
- * on, interval, engine: [I] after init
+ * on, interval, share, engine: [I] after init
  * due		[a] tick before which no pass begins
- * scanners	[a] CPUs that are at it
+ * scanners	[a] CPUs that are at it; idlers: those of them that have nothing else to do
+ * idle_seen	[a] tick when one of these was last at it
  * told		[a] when progress was shown; two CPUs may both do it, which costs a line
  * rest		by CPU: the tick until which its vCPUs have it for themselves
  */
 static struct {
 	bool on;
-	u64 interval;
+	u64 interval, share;
 	const struct merge_engine *engine;
-	u64 due, told;
-	u32 scanners;
+	u64 due, told, idle_seen;
+	u32 scanners, idlers;
 	u64 rest[ARCH_CPUS_MAX];
 } merging;
 
@@ -63,6 +66,7 @@ void merging_init(void)
 
 	merging.on = strcmp(engine, "off") != 0;
 	merging.interval = arch_ticks_per_second() / 1000 * boot_option_number("merge_ms");
+	merging.share = boot_option_number("merge_share");
 	merging.engine = chosen_engine(merging.on ? engine : "");
 	CHECK(merge_configure(merging.engine, &limits) == 0);
 }
@@ -130,28 +134,49 @@ static void tell_progress(u64 now)
 		 (unsigned long long)s.pages_unshared);
 }
 
-/* A busy CPU's vCPUs keep four fifths of it: a step that took long, for what it had to read, is followed by a long rest. */
-#define REST 4
+/* How long a busy CPU waits for an idle one, which the alarm has woken. Alone, it has nobody to wait for. */
+static u64 grace(void)
+{
+	return arch_cpu_count() > 1 ? arch_ticks_per_second() / 1000 : 0;
+}
 
 static bool is_time(bool idle, u64 now)
 {
-	if (!merging.on || now < __atomic_load_n(&merging.due, __ATOMIC_RELAXED))
+	u64 due = __atomic_load_n(&merging.due, __ATOMIC_RELAXED);
+	u64 seen = __atomic_load_n(&merging.idle_seen, __ATOMIC_RELAXED);
+
+	if (!merging.on || now < due)
 		return false;
-	return idle || now >= merging.rest[arch_cpu_id()];
+	if (idle)
+		return true;
+	return !__atomic_load_n(&merging.idlers, __ATOMIC_RELAXED) &&
+	       now >= MAX(due, seen) + grace() && now >= merging.rest[arch_cpu_id()];
 }
 
 /*
  * A fourth of the CPUs scan at a time, at least one. More of them mostly wait for one another's locks, and where the
  * CPUs are threads of an emulator that share fewer real ones, a lock's holder is often not running.
  */
-static bool may_scan(void)
+static bool begin_scan(bool idle)
 {
 	u32 most = MAX(arch_cpu_count() / 4, 1u);
 
-	if (__atomic_add_fetch(&merging.scanners, 1, __ATOMIC_ACQ_REL) <= most)
+	if (__atomic_add_fetch(&merging.scanners, 1, __ATOMIC_ACQ_REL) <= most) {
+		__atomic_add_fetch(&merging.idlers, idle, __ATOMIC_RELAXED);
 		return true;
+	}
 	__atomic_sub_fetch(&merging.scanners, 1, __ATOMIC_ACQ_REL);
 	return false;
+}
+
+/* A step that took long, for what it had to read, is followed by a long rest, should the CPU be busy then. */
+static void end_scan(bool idle, u64 took, u64 now)
+{
+	merging.rest[arch_cpu_id()] = now + took * (100 - merging.share) / merging.share;
+	if (idle)
+		__atomic_store_n(&merging.idle_seen, now, __ATOMIC_RELAXED);
+	__atomic_sub_fetch(&merging.idlers, idle, __ATOMIC_RELAXED);
+	__atomic_sub_fetch(&merging.scanners, 1, __ATOMIC_ACQ_REL);
 }
 
 bool merging_step(bool idle)
@@ -159,12 +184,11 @@ bool merging_step(bool idle)
 	u64 began = arch_ticks(), passes = merge_passes(), now;
 	bool more;
 
-	if (!is_time(idle, began) || !may_scan())
+	if (!is_time(idle, began) || !begin_scan(idle))
 		return false;
 	more = merge_scan(CHUNK) > 0;
-	__atomic_sub_fetch(&merging.scanners, 1, __ATOMIC_ACQ_REL);
 	now = arch_ticks();
-	merging.rest[arch_cpu_id()] = now + REST * (now - began);
+	end_scan(idle, now - began, now);
 	if (merge_passes() == passes)
 		return more;
 	__atomic_store_n(&merging.due, now + merging.interval, __ATOMIC_RELAXED);

@@ -3,7 +3,8 @@
  * merging.h: page merging as an activity of the hypervisor: which VMs take part, and when the scanner runs.
  *
  * A VM takes part if its command line says merge=DOMAIN (merge=own: with nobody else). The scanner runs on idle CPUs, a
- * chunk at a time as long as there is something to read, and on busy CPUs one chunk each `interval`.
+ * chunk at a time, pass after pass with merge_ms between two; and on busy CPUs, if no idle one does it, for merge_share percent
+ * of their time.
  */
 #ifndef SAMEPAGE_HV_MERGING_H
 #define SAMEPAGE_HV_MERGING_H
@@ -12,7 +13,8 @@
 
 struct vm;
 
-/* The hypervisor's command line: merge=hash|tree|off, merge_cap=N, merge_secure=yes|no, merge_ms=N. Once, before any VM. */
+/* The hypervisor's command line: merge=hash|tree|off, merge_cap=N, merge_secure=yes|no, merge_ms=N,
+ * merge_share=N, merge_split=N. Once, before any VM. */
 void merging_init(void);
 
 /* All of the VM's memory is mergeable from now on, if its configuration wants it; and no more, before it is taken apart. */
