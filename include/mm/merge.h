@@ -15,7 +15,7 @@
  * Invariants:
  * MERGE-1  Pages are shared only after write-protect, flush and compare, in this order (mm/cow.h enforces it).
  * MERGE-2  No frame is shared across domains.
- * MERGE-3  A pinned page, a ROM page, a page that is not private is never considered.
+ * MERGE-3  A pinned page, a device's, a page that is not private is never considered. ROM may be, and stays read-only.
  * MERGE-4  At most 16 bytes of metadata for a page that was looked at and is not merged, in areas of 2^15 pages or more; in
  *          smaller ones six pages more, for what is rounded up. Secure mode merges each page that stands still: a node more.
  * MERGE-5  At most merge_limits.cap pages share one frame.

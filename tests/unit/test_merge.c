@@ -341,6 +341,46 @@ static void a_pinned_page_stays_alone(void **state)
 	end(&g);
 }
 
+#define ROM    512
+#define DEVICE 1024
+
+/* MERGE-3: an area may cover all kinds of memory. */
+static void a_device_stays_alone_and_rom_stays_read_only(void **state)
+{
+	const struct mfn registers = {0xfed00};
+
+	(void)state;
+	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+		struct guests g;
+		struct gfn rom = {ROM};
+		struct addrspace *as;
+
+		begin(&g, merge_engines[e], (struct merge_limits){.cap = 256, .zero = true}, true);
+		as = g.as[0];
+		assert_int_equal(addrspace_add_slot(as, world_range(ROM, 8), SLOT_ROM), 0);
+		assert_int_equal(addrspace_add_device(as, world_range(DEVICE, 8), registers), 0);
+		assert_int_equal(merge_add(as, world_range(ROM, 8), 0), 0);
+		assert_int_equal(merge_add(as, world_range(DEVICE, 8), 0), 0);
+		fill(&g, 0, 1, 9);
+		fill_page(as, ROM, 9);
+		for (unsigned i = 0; i < 4; i++)
+			(void)merge_scan(SPACES_USED * PAGES + 16);
+		assert_int_equal(world_mfn(as, ROM), world_mfn(as, 1));
+		assert_int_equal(guest_write(g.s2[0], ROM << PAGE_SHIFT, 1), FAULT_READ_ONLY);
+		guest_out();
+		for (u64 gfn = DEVICE; gfn < DEVICE + 8; gfn++) {
+			assert_int_equal(merge_reason(as, (struct gfn){gfn}), MERGE_ABSENT);
+			assert_int_equal(world_mfn(as, gfn), registers.raw + gfn - DEVICE);
+		}
+		/* Its loader may write, and that is seen by nobody else. */
+		fill_page(as, rom.raw, 10);
+		assert_int_not_equal(world_mfn(as, ROM), world_mfn(as, 1));
+		assert_int_equal(guest_write(g.s2[0], ROM << PAGE_SHIFT, 1), FAULT_READ_ONLY);
+		guest_out();
+		end(&g);
+	}
+}
+
 static void ten_thousand_lives_leave_no_frame_behind(void **state)
 {
 	(void)state;
@@ -382,6 +422,7 @@ int main(void)
 		cmocka_unit_test(removing_an_area_makes_its_pages_private_again),
 		cmocka_unit_test(what_is_wrong_with_a_range_is_said_and_nothing_happens),
 		cmocka_unit_test(a_pinned_page_stays_alone),
+		cmocka_unit_test(a_device_stays_alone_and_rom_stays_read_only),
 		cmocka_unit_test(ten_thousand_lives_leave_no_frame_behind),
 	};
 
