@@ -21,7 +21,6 @@
 #include <mm/dirty_log.h>
 #include <mm/frame.h>
 #include "merge_private.h"
-#include "race.h"
 
 struct spinlock merge_areas_lock = SPINLOCK_INIT(LOCK_MERGE_AREAS, "merge areas");
 
@@ -34,10 +33,8 @@ void merge_quiesce(void)
 	for (unsigned cpu = 0; cpu < arch_cpu_count(); cpu++) {
 		u64 seen = ck_pr_load_64(&merge_world.visits[cpu]);
 
-		while ((seen & 1) && ck_pr_load_64(&merge_world.visits[cpu]) == seen) {
+		while ((seen & 1) && ck_pr_load_64(&merge_world.visits[cpu]) == seen)
 			arch_cpu_relax();
-			RACE_POINT("merge: waiting for a visit");
-		}
 	}
 	ck_pr_fence_acquire();
 }
