@@ -137,7 +137,7 @@ static void tell_progress(u64 now)
 /* How long a busy CPU waits for an idle one, which the alarm has woken. Alone, it has nobody to wait for. */
 static u64 grace(void)
 {
-	return arch_cpu_count() > 1 ? arch_ticks_per_second() / 1000 : 0;
+	return arch_cpu_count() > 1 ? merging.interval / 16 : 0;
 }
 
 static bool is_time(bool idle, u64 now)

@@ -164,7 +164,7 @@ static void a_busy_cpu_leaves_a_new_pass_to_idle_ones_for_a_moment(void **state)
 	sim_ticks += 20 * MS + 1;
 	assert_false(step_on(0, false));
 	assert_true(step_on(1, true));
-	sim_ticks += 21 * MS + 1;
+	sim_ticks += 22 * MS;
 	assert_true(step_on(0, false));
 }
 
