@@ -7,6 +7,7 @@
 static const char *const names[HV_EXIT_REASONS] = {
 	[HV_EXIT_INTERRUPT] = "interrupt",
 	[HV_EXIT_TIMESLICE] = "timeslice",
+	[HV_EXIT_SHADOW] = "shadow",
 	[HV_EXIT_CPUID] = "cpuid",
 	[HV_EXIT_HYPERCALL] = "hypercall",
 	[HV_EXIT_PIO] = "pio",

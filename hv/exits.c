@@ -184,6 +184,15 @@ static enum exit_verdict exit_hlt(struct vcpu *vcpu, const struct hv_exit *exit)
 	return EXIT_RESCHEDULE;
 }
 
+/* Between STI and HLT an interrupt may not be taken; so the HLT is carried out, which looks for one. */
+static enum exit_verdict exit_shadow(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	struct hv_exit known = *exit;
+
+	virt->complete_exit(&vcpu->arch, &known);
+	return known.reason == HV_EXIT_HLT ? exit_hlt(vcpu, &known) : exit_timeslice(vcpu, &known);
+}
+
 /* What is due by `now` is told before the guest's next instruction. */
 static bool look_at_timers(struct vcpu *vcpu, u64 now)
 {
@@ -360,6 +369,7 @@ static enum exit_verdict exit_unknown(struct vcpu *vcpu, const struct hv_exit *e
 const exit_handler exit_handlers[HV_EXIT_REASONS] = {
 	[HV_EXIT_INTERRUPT] = exit_interrupt,
 	[HV_EXIT_TIMESLICE] = exit_timeslice,
+	[HV_EXIT_SHADOW] = exit_shadow,
 	[HV_EXIT_CPUID] = exit_cpuid,
 	[HV_EXIT_HYPERCALL] = exit_hypercall,
 	[HV_EXIT_PIO] = exit_pio,

@@ -14,6 +14,7 @@
 enum hv_exit_reason {
 	HV_EXIT_INTERRUPT, /* a host interrupt or kick: already dealt with, nothing for hv but its entry check */
 	HV_EXIT_TIMESLICE, /* the slice given to run() is over */
+	HV_EXIT_SHADOW, /* one of the two, in an interrupt shadow: complete_exit() makes it HLT, or TIMESLICE */
 	HV_EXIT_CPUID,
 	HV_EXIT_HYPERCALL, /* VMCALL or VMMCALL, whichever the machine has; the other one raises #UD in the guest */
 	HV_EXIT_PIO,	  /* .pio */

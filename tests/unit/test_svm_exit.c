@@ -61,6 +61,50 @@ static void each_exit_has_hvs_word_for_it(void **state)
 	}
 }
 
+/* What an interrupt of the host in the shadow of STI is to hv, when it has had the code read. */
+static struct hv_exit interrupted_before(u8 opcode)
+{
+	struct hv_exit exit;
+	unsigned fetches = world.fetches;
+
+	svm_world_code(opcode, 0x90);
+	exit = svm_world_exit(SVM_EXIT_INTR, 0, 0);
+	assert_int_equal(exit.reason, HV_EXIT_SHADOW);
+	assert_int_equal(world.fetches, fetches); /* RUN-2: reading takes a lock */
+	svm_complete_exit(&world.vcpu, &exit);
+	return exit;
+}
+
+static void an_exit_between_sti_and_hlt_is_the_hlts(void **state)
+{
+	struct vmcb *vmcb = &world.svm.vmcb;
+	struct hv_exit exit;
+
+	(void)state;
+	vmcb->control.interrupt_shadow = 1;
+	exit = interrupted_before(0xf4);
+	assert_int_equal(exit.reason, HV_EXIT_HLT);
+	svm_skip_insn(&world.vcpu, &exit);
+	assert_int_equal(vmcb->save.rip, 0x1001);
+	assert_int_equal(vmcb->control.interrupt_shadow, 0);
+}
+
+static void any_other_exit_in_the_shadow_is_none_of_a_hlt(void **state)
+{
+	struct vmcb *vmcb = &world.svm.vmcb;
+
+	(void)state;
+	assert_int_equal(svm_world_exit(SVM_EXIT_INTR, 0, 0).reason, HV_EXIT_INTERRUPT);
+	vmcb->control.interrupt_shadow = 1;
+	assert_int_equal(interrupted_before(0x90).reason, HV_EXIT_TIMESLICE);
+	vmcb->save.cpl = 3; /* the HLT is a #GP there */
+	assert_int_equal(interrupted_before(0xf4).reason, HV_EXIT_TIMESLICE);
+	vmcb->save.cpl = 0;
+	vmcb->control.event_inj = EVENT_VALID; /* comes before the HLT */
+	assert_int_equal(interrupted_before(0xf4).reason, HV_EXIT_TIMESLICE);
+	assert_int_equal(vmcb->control.interrupt_shadow, 1);
+}
+
 /* The values QEMU 7.2 gives, and those of APM 15.25.6. */
 static void nested_faults_tell_access_and_cause(void **state)
 {
@@ -348,6 +392,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(every_exit_code_has_a_name_and_a_reason),
 		TEST(each_exit_has_hvs_word_for_it),
+		TEST(an_exit_between_sti_and_hlt_is_the_hlts),
+		TEST(any_other_exit_in_the_shadow_is_none_of_a_hlt),
 		TEST(nested_faults_tell_access_and_cause),
 		TEST(port_io_is_decoded),
 		TEST(string_io_has_a_linear_address),

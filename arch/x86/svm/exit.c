@@ -10,10 +10,24 @@
 #include <lib/log.h>
 #include "svm.h"
 
-/* The host's own: leaving the guest and STGI let a pending NMI, SMI or INIT happen. */
+/*
+ * The host's own: leaving the guest and STGI let a pending NMI, SMI or INIT happen.
+ *
+ * Between STI and HLT it is the HLT's exit, a moment early, and hv looks for interrupts when it carries that out. To
+ * enter the guest before it would be as good where VMRUN loads the interrupt shadow. QEMU 7.2 forgets it:
+ *
+ *     guest                                hypervisor
+ *     STI
+ *                                          an exit; a byte was typed: IRQ 4, not in the shadow; VMRUN
+ *                                          IRQ 4 injected: the shadow is gone
+ *     handler: wakes a task; IRET
+ *     HLT: nothing is pending              sleeps with the task, until another interrupt comes
+ */
 static void decode_host_event(struct svm_vcpu *svm, struct hv_exit *exit)
 {
 	svm_host_window(svm, exit);
+	if (unlikely(svm->vmcb.control.interrupt_shadow & 1))
+		exit->reason = HV_EXIT_SHADOW; /* svm_complete_exit() looks whether it is a HLT */
 }
 
 /* An intercepted #MC is not pending any more: raise it again where its handler is the host's. */

@@ -25,6 +25,7 @@
 #define OPCODE_RDTSCP	 0x01 /* after 0F; then F9 */
 #define OPCODE_MOV_CR	 0x20
 #define OPCODE_MOV_TO_CR 0x22
+#define OPCODE_HLT	 0xf4
 
 enum { SEGMENT_NONE = SEGS };
 
@@ -210,10 +211,27 @@ static void complete_cr(struct svm_vcpu *svm, struct hv_exit *exit)
 		exit->cr.cr = CR_NONE;
 }
 
+/* An event that is queued comes before the HLT; outside CPL 0 the HLT is a #GP. */
+static void complete_shadow(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	struct insn insn;
+
+	exit->reason = HV_EXIT_TIMESLICE;
+	if (svm->vmcb.control.event_inj & EVENT_VALID || svm->vmcb.save.cpl != 0)
+		return;
+	insn_read(svm, &insn);
+	if (insn.opcode >= insn.count || insn.bytes[insn.opcode] != OPCODE_HLT)
+		return;
+	exit->reason = HV_EXIT_HLT;
+	exit->insn_len = 1;
+}
+
 void svm_complete_exit(struct arch_vcpu *vcpu, struct hv_exit *exit)
 {
 	if (exit->reason == HV_EXIT_CR)
 		complete_cr(svm_of(vcpu), exit);
+	else if (exit->reason == HV_EXIT_SHADOW)
+		complete_shadow(svm_of(vcpu), exit);
 	else if (exit->reason == HV_EXIT_PIO && exit->pio.string)
 		complete_string_io(svm_of(vcpu), exit);
 }
