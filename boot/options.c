@@ -40,6 +40,7 @@ static struct option {
 	{.name = "selftest", .kind = OPTION_TEXT},
 	{.name = "selftest-cpu", .kind = OPTION_NUMBER, .max = BOOT_CPUS_MAX - 1},
 	{.name = "console", .kind = OPTION_NUMBER, .max = BOOT_MODULES_MAX},
+	{.name = "progress", .kind = OPTION_NUMBER, .max = 3600},
 	{.name = "cpus",
 	 .kind = OPTION_NUMBER,
 	 .min = 1,

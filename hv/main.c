@@ -9,6 +9,7 @@
 #include <hv/loader.h>
 #include <hv/main.h>
 #include <hv/merging.h>
+#include <hv/progress.h>
 #include <hv/reclaiming.h>
 #include <hv/run.h>
 #include <hv/sched.h>
@@ -180,6 +181,7 @@ void hv_main(const struct boot_info *info)
 	report_orphans(info);
 	good = vm_get(0) != NULL;
 	terminal_start((unsigned)boot_option_number("console"));
+	progress_start(boot_option_number("progress"));
 	inject_failures("run");
 	start_vms();
 	__atomic_store_n(&phase, PHASE_RUN, __ATOMIC_RELEASE);

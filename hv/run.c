@@ -23,6 +23,7 @@
 #include <hv/exits.h>
 #include <hv/lifetime.h>
 #include <hv/merging.h>
+#include <hv/progress.h>
 #include <hv/run.h>
 #include <hv/sched.h>
 #include <hv/terminal.h>
@@ -136,6 +137,7 @@ static void idle(void)
 	if (merging_step(true))
 		return;
 	alarm = MIN(MIN(sched_alarm(), merging_alarm()), MIN(terminal_alarm(), lifetime_alarm()));
+	alarm = MIN(alarm, progress_alarm());
 	if (alarm != LAPIC_NEVER)
 		arch_alarm(alarm);
 	arch_idle();
@@ -150,6 +152,7 @@ void run_cpu(void)
 		wake_sleepers();
 		terminal_poll();
 		lifetime_poll();
+		progress_poll();
 		vcpu = sched_pick();
 		if (vcpu) {
 			run_vcpu(vcpu);

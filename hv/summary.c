@@ -5,7 +5,9 @@
  *     summary: vm hello: shut down, status 0, 4 slices, 31 exits, 0 exceptions raised
  *     summary: vm hello: exits: cpuid 3, hypercall 1, pio 20, stage2 7
  *     summary: audit: 4096 pages, 12 translations, 65012 frames: no faults
+ *     summary: vm hello: pages at its end: 60 private, 0 shared, 12 zero, 0 reclaimed, 4024 absent
  *     summary: vm hello: events (told/unwanted) under masked: merge 15/0, cow_break 3/0, soft_dirty 0/90
+ *     summary: vm hello: subscriber stage2 x1 (drops/changes): merge 0/15, cow_break 0/3
  *     summary: vm hello: stage 2: 7 faults, 0 drops, 15 changed in place, 0 moot, 0 raced, 2 false retries avoided
  *     summary: frames: 65012 free, as before the first VM
  */
@@ -60,6 +62,42 @@ static void list_events(const struct vm *vm)
 		 stats->policy, line);
 }
 
+static void list_pages(const struct vm *vm)
+{
+	const struct addrspace_pages *pages = &vm->memory_stats.pages;
+
+	log_info("summary: vm %s: pages at its end: %llu private, %llu shared, %llu zero, %llu "
+		 "reclaimed, %llu absent",
+		 vm->config.name, (unsigned long long)pages->private,
+		 (unsigned long long)pages->shared, (unsigned long long)pages->zero,
+		 (unsigned long long)pages->reclaimed, (unsigned long long)vm->memory_stats.absent);
+}
+
+/* Event by event: how often it was told to drop, and how many pages it was handed the change of. */
+static void list_subscriber(const struct vm *vm, const struct vm_subscriber_stats *row)
+{
+	char line[160];
+	size_t len = 0;
+
+	line[0] = '\0';
+	for (unsigned i = 0; i < EVENTS && len < sizeof(line); i++)
+		if (row->drops[i] || row->changes[i])
+			len += format_text(line + len, sizeof(line) - len, "%s%s %llu/%llu",
+					   len ? ", " : "", notify_event_name(i),
+					   (unsigned long long)row->drops[i],
+					   (unsigned long long)row->changes[i]);
+	log_info("summary: vm %s: subscriber %s x%u (drops/changes): %s", vm->config.name,
+		 row->name, row->count, line);
+}
+
+static void list_subscribers(const struct vm *vm)
+{
+	const struct vm_subscriber_stats *row = vm->memory_stats.subscribers;
+
+	for (unsigned i = 0; i < VM_SUBSCRIBERS_MAX && row[i].name; i++)
+		list_subscriber(vm, &row[i]);
+}
+
 static void list_stage2(const struct vm *vm)
 {
 	const struct stage2_stats *s = &vm->memory_stats.stage2;
@@ -97,7 +135,9 @@ static void list_vm(const struct vm *vm)
 		log_info("summary: vm %s: waited %llu times for memory", vm->config.name,
 			 (unsigned long long)vm->starved);
 	list_exits(vm);
+	list_pages(vm);
 	list_events(vm);
+	list_subscribers(vm);
 	list_stage2(vm);
 }
 

@@ -34,6 +34,7 @@ static enum log_level levels[LOG_SUBSYSTEMS] = {
 };
 
 static struct spinlock console_lock = SPINLOCK_INIT(LOCK_CONSOLE, "console");
+static u64 writes; /* [a] changed under console_lock */
 
 bool log_enabled(enum log_subsystem subsystem, enum log_level level)
 {
@@ -64,7 +65,13 @@ void console_write(const char *text, size_t len)
 {
 	spin_lock(&console_lock);
 	lib_env()->write(text, len);
+	__atomic_store_n(&writes, writes + 1, __ATOMIC_RELAXED);
 	spin_unlock(&console_lock);
+}
+
+u64 log_writes(void)
+{
+	return __atomic_load_n(&writes, __ATOMIC_RELAXED);
 }
 
 /* The index of a word in a table of names, or -1. */

@@ -134,6 +134,23 @@ void addrspace_settle(struct addrspace *as)
 	update_settle(as);
 }
 
+void addrspace_count(struct addrspace *as, struct addrspace_pages *out)
+{
+	struct gfn gfn = {0}, end = {BIT(PRIMARY_GFN_BITS)};
+	u64 by[PPTE_STATE + 1] = {0};
+	const ppte_t *slot;
+
+	spin_lock(&as->lock);
+	for (; (slot = primary_next(&as->primary, &gfn, end)); gfn.raw++)
+		by[ppte_state(*slot)]++;
+	spin_unlock(&as->lock);
+	*out = (struct addrspace_pages){.private = by[PPTE_PRIVATE],
+					.shared = by[PPTE_SHARED],
+					.zero = by[PPTE_ZERO],
+					.reclaimed = by[PPTE_RECLAIMED],
+					.device = by[PPTE_MMIO]};
+}
+
 /* Where in the sorted slots a slot that starts at `start` belongs. */
 static unsigned slot_place(const struct addrspace *as, struct gfn start)
 {

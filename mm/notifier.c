@@ -235,15 +235,22 @@ static int add_calls(struct subscription *sub, void *argument)
 	return 0;
 }
 
-u64 notifier_callbacks(struct notifier *notifier)
+void notifier_each(struct notifier *notifier, int (*visit)(struct subscription *, void *),
+		   void *argument)
 {
 	const struct gfn_range all = {{0}, {~0ull}};
-	u64 sum = 0;
 
 	spin_lock(&notifier->lock);
 	if (notifier->view)
-		view_visit(&notifier->view->all, all, add_calls, &sum);
+		(void)view_visit(&notifier->view->all, all, visit, argument);
 	spin_unlock(&notifier->lock);
+}
+
+u64 notifier_callbacks(struct notifier *notifier)
+{
+	u64 sum = 0;
+
+	notifier_each(notifier, add_calls, &sum);
 	return sum;
 }
 

@@ -88,8 +88,19 @@ enum vm_end {
 	VM_ENDS
 };
 
-/* What its notifier and stage 2 had done when it ended, for the summary. */
+/* What the subscribers of one kind were told, by event: how often to drop a range, and how many changed pages they were handed. */
+struct vm_subscriber_stats {
+	const char *name;
+	unsigned count;
+	u64 drops[EVENTS], changes[EVENTS];
+};
+#define VM_SUBSCRIBERS_MAX 4 /* kinds: stage 2, guest cache, dirty tracker, tracer */
+
+/* What its memory was made of, and what its notifier and stage 2 had done, when it ended; for the summary. */
 struct vm_memory_stats {
+	struct addrspace_pages pages; /* as merging had left them */
+	u64 absent;		      /* pages of its slots that nothing stood behind */
+	struct vm_subscriber_stats subscribers[VM_SUBSCRIBERS_MAX];
 	struct stage2_stats stage2;
 	const char *policy;
 	u64 notifications[EVENTS], unwanted[EVENTS];

@@ -38,6 +38,8 @@ void log_line(enum log_subsystem subsystem, enum log_level level, const char *fo
 /* Text as it stands, not a log line (a guest's console): written as one piece. Any context but NMI.
  */
 void console_write(const char *text, size_t len);
+/* How many pieces and log lines have been written. Any context. */
+u64 log_writes(void);
 
 bool log_enabled(enum log_subsystem subsystem, enum log_level level);
 

@@ -116,6 +116,12 @@ void addrspace_unpin(struct addrspace *as, struct gfn gfn);
 /* Frees the frames of merges whose flush was put off, after carrying it out. Takes LOCK_MMU. */
 void addrspace_settle(struct addrspace *as);
 
+/* Its pages by what stands behind them; the others of its slots are absent. Takes LOCK_MMU. */
+struct addrspace_pages {
+	u64 private, shared, zero, reclaimed, device;
+};
+void addrspace_count(struct addrspace *as, struct addrspace_pages *out);
+
 /*
  * Copies to and from guest memory through the primary, populating and breaking sharing as a guest's access would, page by
  * page. write reaches ROM slots too: it is the hypervisor's own, a loader's. ERR_RANGE (no slot, or a device's): nothing is copied.

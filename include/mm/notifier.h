@@ -198,6 +198,9 @@ int notifier_unsubscribe(struct notifier *notifier, struct subscription *sub) __
 int notifier_set_policy(struct notifier *notifier,
 			const struct notifier_policy *policy) __must_check;
 
+/* Shows every subscription there is to `visit`; stops where that returns other than 0. Takes LOCK_NOTIFIER. */
+void notifier_each(struct notifier *notifier,
+		   int (*visit)(struct subscription *sub, void *argument), void *argument);
 /* Calls of start, end and change so far, of those who are subscribed now. Takes LOCK_NOTIFIER. */
 u64 notifier_callbacks(struct notifier *notifier);
 /* Operations of this kind so far, under whichever policy, told or not. No lock. */

@@ -191,6 +191,44 @@ static void test_migration_and_collapse_keep_the_content(void **state)
 	world_end();
 }
 
+static int add_calls(struct subscription *sub, void *argument)
+{
+	u64 *sum = argument;
+
+	assert_string_equal(sub->ops->name, "stage2");
+	for (unsigned event = 0; event < EVENTS; event++)
+		*sum += sub->counters[event].starts + sub->counters[event].changed_gfns;
+	return 0;
+}
+
+static void test_pages_are_counted_by_what_stands_behind_them(void **state)
+{
+	struct addrspace_pages pages;
+	struct addrspace *as;
+	struct stage2 *s2;
+	u64 calls = 0;
+
+	(void)state;
+	world_begin(1, 16);
+	as = world_space(GFNS);
+	s2 = world_stage2(as);
+	assert_int_equal(addrspace_populate(as, world_range(100, 50)), 0);
+	world_share(as, (const u64[]){100, 149, 3000}, 3, 7);
+	addrspace_count(as, &pages);
+	assert_int_equal(pages.private, 48);
+	assert_int_equal(pages.shared, 3);
+	assert_int_equal(pages.zero + pages.reclaimed + pages.device, 0);
+	assert_int_equal(addrspace_clear(as, world_range(100, 25), 0), 0);
+	addrspace_count(as, &pages);
+	assert_int_equal(pages.private, 24);
+	assert_int_equal(pages.shared, 2);
+	notifier_each(addrspace_notifier(as), add_calls, &calls);
+	assert_true(calls > 0);
+	stage2_destroy(s2);
+	addrspace_destroy(as);
+	world_end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +237,7 @@ int main(void)
 		cmocka_unit_test(test_a_read_only_slot_takes_the_loader_but_not_the_guest),
 		cmocka_unit_test(test_populated_blocks_are_mapped_by_large_leaves),
 		cmocka_unit_test(test_a_gigabyte_is_one_leaf),
+		cmocka_unit_test(test_pages_are_counted_by_what_stands_behind_them),
 		cmocka_unit_test(test_migration_and_collapse_keep_the_content),
 	};
 
