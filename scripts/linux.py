@@ -21,6 +21,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -64,6 +65,7 @@ def unpack(package):
     part = where + ".part"
     shutil.rmtree(part, ignore_errors=True)
     os.makedirs(part)
+    print(f"samepage: fetching {package} from Debian ...", file=sys.stderr, flush=True)
     try:
         command(["apt-get", "download", "-q", package], cwd=part)
     except LinuxError:

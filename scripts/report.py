@@ -10,6 +10,7 @@ import os
 import re
 
 PROGRESS = re.compile(r"\[ *([\d.]+)\].* merge: pass (\d+): (\d+) KiB saved, (\d+) pages in (\d+) frames, (\d+) zero, (\d+) unique")
+STATES = ("private", "shared", "zero", "reclaimed")	# of pages; the others are absent
 PAIRS = re.compile(r"([a-z_][a-z_ 0-9]*?) (\d+)(?:/(\d+))?(?:, |$)")
 COUNTS = re.compile(r"(\d+) ([a-z][a-z ]*[a-z])")
 
@@ -33,13 +34,19 @@ def parse(text):
 def summary_line(run, line):
     kind, _, rest = line.partition(": ")
     if kind.startswith("vm "):
-        vm = run["vms"].setdefault(kind[3:], {"exits": {}, "events": {}, "stage2": {}, "policy": ""})
+        vm = run["vms"].setdefault(kind[3:], {"exits": {}, "pages": {}, "events": {}, "subscribers": {}, "stage2": {}, "policy": ""})
         if rest.startswith("exits: "):
             vm["exits"] = {name: int(count) for name, count, _ in PAIRS.findall(rest[7:])}
         elif rest.startswith("events"):
             vm["policy"] = re.search(r"under (\w+)", rest)[1]
             vm["events"] = {name: {"told": int(told), "unwanted": int(unwanted or 0)}
                             for name, told, unwanted in PAIRS.findall(rest.split(": ", 1)[1])}
+        elif rest.startswith("pages at its end: "):
+            vm["pages"] = {state: int(count) for count, state in COUNTS.findall(rest)}
+        elif rest.startswith("subscriber "):
+            name, count = re.match(r"subscriber (\w+) x(\d+)", rest).groups()
+            vm["subscribers"][name] = {"count": int(count), "events": {
+                event: {"drops": int(drops), "changes": int(changes or 0)} for event, drops, changes in PAIRS.findall(rest.split("): ", 1)[1])}}
         elif rest.startswith("stage 2: "):
             vm["stage2"].update({name: int(count) for count, name in COUNTS.findall(rest[9:])})
         elif "slices" in rest:
@@ -53,6 +60,14 @@ def summary_line(run, line):
         run[kind] = rest
 
 
+def heard(events):
+    """What a subscriber was told."""
+    drops, changes = ({event: n[kind] for event, n in events.items() if n[kind]} for kind in ("drops", "changes"))
+    said = [f"{what} {', '.join(f'{event} {count}' for event, count in counts.items())}"
+            for what, counts in (("told to drop", drops), ("handed changed pages", changes)) if counts]
+    return "; ".join(said) or "told nothing"
+
+
 def rows(run):
     """The report's lines for a terminal."""
     for name, vm in run["vms"].items():
@@ -60,10 +75,14 @@ def rows(run):
         if vm["exits"]:
             top = sorted(vm["exits"].items(), key=lambda item: -item[1])
             yield f"    exits: {', '.join(f'{count} {reason}' for reason, count in top[:8])}"
+        if vm["pages"]:
+            yield f"    pages at its end: {', '.join(f'{count} {state}' for state, count in vm['pages'].items())}"
         if vm["events"]:
             told = ", ".join(f"{event} {n['told']}" for event, n in vm["events"].items() if n["told"])
             unwanted = sum(n["unwanted"] for n in vm["events"].values())
-            yield f"    events its subscribers were told of: {told or 'none'}; {unwanted} that nobody wanted cost no call"
+            yield f"    events: {told or 'none'}; {unwanted} more that nobody wanted cost no call"
+        for name, subscriber in vm["subscribers"].items():
+            yield f"    subscriber {name}: {heard(subscriber['events'])}"
         if vm["stage2"]:
             s = vm["stage2"]
             yield (f"    policy {vm['policy']}: {s.get('changed in place', 0)} entries changed in place, each a fault saved against "
@@ -81,49 +100,144 @@ def rows(run):
         yield f"noted: {line}"
 
 
-def bars(title, values):
-    """A bar for each value, as inline SVG."""
-    top = max(values.values(), default=1) or 1
-    lines = [f"<h3>{html.escape(title)}</h3><svg width='760' height='{22 * len(values) + 4}' font-family='sans-serif' font-size='12'>"]
-    for i, (name, value) in enumerate(sorted(values.items(), key=lambda item: -item[1])):
-        width = 480 * value / top
-        lines.append(f"<text x='190' y='{22 * i + 15}' text-anchor='end'>{html.escape(name)}</text>"
-                     f"<rect x='200' y='{22 * i + 3}' width='{width:.1f}' height='16' fill='#3b6ea5'/>"
-                     f"<text x='{206 + width:.1f}' y='{22 * i + 15}'>{value}</text>")
-    return "".join(lines) + "</svg>"
+# --- The page: plots as inline SVG, so that it is one file that opens anywhere. ---
+
+COLOURS = ("#3b6ea5", "#b5533c", "#5b8c5a", "#c9a227", "#7d5ba6", "#4d9a9a", "#a0522d", "#777777")
+WIDTH, LEFT, RIGHT = 760, 230, 70	# of a plot, of what stands beside its bars
 
 
-def curve(progress):
-    """KiB saved over time."""
+def svg(height, *parts):
+    return (f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH}' height='{height:.0f}' font-family='sans-serif' font-size='12' fill='#222'>"
+            f"{''.join(parts)}</svg>")
+
+
+def label(x, y, text, anchor="start"):
+    return f"<text x='{x:.1f}' y='{y:.1f}' text-anchor='{anchor}'>{html.escape(str(text))}</text>"
+
+
+def box(x, y, width, height, colour):
+    return f"<rect x='{x:.1f}' y='{y:.1f}' width='{width:.1f}' height='{height:.1f}' fill='{colour}'/>"
+
+
+def legend(names, y=12):
+    parts, x = [], LEFT
+    for name, colour in zip(names, COLOURS):
+        parts += [box(x, y - 9, 10, 10, colour), label(x + 14, y, name)]
+        x += 34 + 7 * len(name)
+    return "".join(parts)
+
+
+def bars(series):
+    """Bars by name, those of all series (a VM each) together; the largest first. `series`: {VM: {name: value}}."""
+    names = sorted({name for values in series.values() for name, value in values.items() if value},
+                   key=lambda name: -max(values.get(name, 0) for values in series.values()))
+    if not names:
+        return ""
+    top = max(value for values in series.values() for value in values.values())
+    step, parts = 13 * len(series) + 7, [legend(series)]
+    for i, name in enumerate(names):
+        y = 26 + step * i
+        parts.append(label(LEFT - 10, y + step / 2 + 1, name, "end"))
+        for k, values in enumerate(series.values()):
+            width = (WIDTH - LEFT - RIGHT) * values.get(name, 0) / top
+            parts += [box(LEFT, y + 13 * k, max(width, 1), 11, COLOURS[k % len(COLOURS)]),
+                      label(LEFT + width + 6, y + 13 * k + 10, f"{values.get(name, 0):,}")]
+    return svg(26 + step * len(names), *parts)
+
+
+def shares(series, names):
+    """One bar a VM, made of parts that add up to its whole."""
+    if not series:
+        return ""
+    parts = [legend(names)]
+    for i, (vm, values) in enumerate(series.items()):
+        x, whole = LEFT, sum(values.values()) or 1
+        parts.append(label(LEFT - 10, 26 + 24 * i + 14, vm, "end"))
+        for k, name in enumerate(names):
+            width = (WIDTH - LEFT - 10) * values.get(name, 0) / whole
+            parts.append(box(x, 26 + 24 * i, width, 19, COLOURS[k % len(COLOURS)]))
+            if width > 8 * len(f"{values[name]:,}"):
+                parts.append(f"<g fill='#fff'>{label(x + width / 2, 26 + 24 * i + 14, f'{values[name]:,}', 'middle')}</g>")
+            x += width
+    return svg(26 + 24 * len(series), *parts)
+
+
+def nice(top):
+    """A round distance between the lines of an axis that reaches to `top`: some five of them."""
+    power = 10 ** len(str(int(top / 5))) / 10 if top >= 5 else 1
+    return next(power * factor for factor in (1, 2, 5, 10) if power * factor * 5 >= top)
+
+
+def axes(start, end, top, unit):
+    """Lines and figures, and the two functions that place a point between them."""
+    def across(seconds):
+        return 60 + (WIDTH - 80) * (seconds - start) / (end - start or 1)
+
+    def up(value):
+        return 230 - 200 * value / top
+    step, seconds = nice(top), nice(end - start)
+    parts = []
+    for i in range(int(top / step) + 1):
+        parts += [f"<path d='M60 {up(i * step):.1f}H{WIDTH - 20}' stroke='#ddd'/>", label(54, up(i * step) + 4, f"{i * step:,.0f}", "end")]
+    for i in range(int(-(-start // seconds)), int(end // seconds) + 1):
+        parts.append(label(across(i * seconds), 246, f"{i * seconds:.0f} s", "middle"))
+    return [*parts, label(60, 20, unit)], across, up
+
+
+def areas(progress, unit, names):
+    """Values over time, one upon the other. `names`: {key of a point: (its name, what it is divided by)}."""
     if len(progress) < 2:
         return ""
-    start, end = progress[0]["seconds"], progress[-1]["seconds"]
-    top = max(point["saved_kib"] for point in progress) or 1
-    points = " ".join(f"{60 + 680 * (p['seconds'] - start) / (end - start or 1):.1f},{210 - 190 * p['saved_kib'] / top:.1f}"
-                      for p in progress)
-    return ("<h3>Memory saved while the guests work</h3><svg width='760' height='240' font-family='sans-serif' font-size='12'>"
-            "<path d='M60 20V210H740' fill='none' stroke='#888'/>"
-            f"<polyline points='{points}' fill='none' stroke='#b5533c' stroke-width='2'/>"
-            f"<text x='55' y='24' text-anchor='end'>{top / 1024:.0f} MiB</text><text x='55' y='213' text-anchor='end'>0</text>"
-            f"<text x='60' y='228'>{start:.0f} s</text><text x='740' y='228' text-anchor='end'>{end:.0f} s</text></svg>")
+    scaled = [[point[key] / divisor for key, (_, divisor) in names.items()] for point in progress]
+    parts, across, up = axes(progress[0]["seconds"], progress[-1]["seconds"], max(map(sum, scaled)) or 1, unit)
+    below = [0] * len(progress)
+    for k in range(len(names)):
+        above = [low + values[k] for low, values in zip(below, scaled)]
+        edge = [f"{across(p['seconds']):.1f},{up(value):.1f}" for p, value in zip(progress, above)]
+        base = [f"{across(p['seconds']):.1f},{up(value):.1f}" for p, value in zip(progress, below)]
+        parts.append(f"<polygon points='{' '.join(edge + base[::-1])}' fill='{COLOURS[k]}' fill-opacity='.85'/>")
+        below = above
+    return svg(252, *parts, legend([name for name, _ in names.values()]) if len(names) > 1 else "")
+
+
+def plots(run):
+    """Of (title, SVG)."""
+    vms = run["vms"]
+    yield "Memory saved while the guests work", areas(run["progress"], "MiB", {"saved_kib": ("saved", 1024)})
+    yield "What the scanner knows of their pages", areas(run["progress"], "pages", {
+        "pages": ("merged with others", 1), "zero": ("of zeroes", 1), "unique": ("unique", 1)})
+    yield "Pages by state, at each guest's end", shares({name: {state: vm["pages"].get(state, 0) for state in STATES}
+                                                         for name, vm in vms.items() if vm["pages"]}, STATES)
+    yield "Exits by reason", bars({name: vm["exits"] for name, vm in vms.items()})
+    yield "Events by subscriber: ranges it was told to drop, changed pages it was handed", bars({
+        name: {f"{who} {word} {event}": n[kind] for who, subscriber in vm["subscribers"].items()
+               for event, n in subscriber["events"].items() for kind, word in (("drops", "drops"), ("changes", "takes"))}
+        for name, vm in vms.items()})
+    yield "What the policy saved: faults and flushes", bars({name: {
+        "faults saved by changing": vm["stage2"].get("changed in place", 0), "entries dropped": vm["stage2"].get("drops", 0),
+        "flushes put off": vm["stage2"].get("put off", 0), "flushes carried out": vm["stage2"].get("flushes", 0)}
+        for name, vm in vms.items()})
 
 
 def page(run, title):
-    parts = [f"<!doctype html><meta charset='utf-8'><title>{html.escape(title)}</title>"
-             f"<body style='font-family:sans-serif;max-width:800px;margin:2em auto'><h1>{html.escape(title)}</h1><pre>",
-             html.escape("\n".join(rows(run))), "</pre>", curve(run["progress"])]
-    for name, vm in run["vms"].items():
-        parts.append(bars(f"{name}: exits by reason", vm["exits"]))
-        parts.append(bars(f"{name}: events told", {event: n["told"] for event, n in vm["events"].items()}))
-    return "".join(parts) + "</body>\n"
+    parts = [f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{html.escape(title)}</title>"
+             "<body style='font-family:sans-serif;color:#222;max-width:800px;margin:2em auto'>"
+             f"<h1>{html.escape(title)}</h1><pre style='white-space:pre-wrap;background:#f6f6f4;padding:1em'>",
+             html.escape("\n".join(rows(run))), "</pre>"]
+    parts += [f"<h3>{html.escape(name)}</h3>{plot}" for name, plot in plots(run) if plot]
+    return "".join(parts) + "</body></html>\n"
+
+
+def replace(path, text):
+    """Whoever is interrupted here leaves the old file, and no half of the new one under its name."""
+    with open(path + ".part", "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(path + ".part", path)
+    return path
 
 
 def write(run, folder, title):
     """run.json and run.html in `folder`; returns their paths."""
     os.makedirs(folder, exist_ok=True)
-    paths = [os.path.join(folder, name) for name in ("run.json", "run.html")]
-    with open(paths[0], "w", encoding="utf-8") as file:
-        json.dump(run, file, indent=1)
-    with open(paths[1], "w", encoding="utf-8") as file:
-        file.write(page(run, title))
-    return paths
+    return [replace(os.path.join(folder, name), text)
+            for name, text in (("run.json", json.dumps(run, indent=1) + "\n"), ("run.html", page(run, title)))]

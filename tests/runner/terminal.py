@@ -2,6 +2,7 @@
 """
 terminal.py: someone sits at ./run --console and types: a login in a guest, a change to the other guest, the end.
 """
+import contextlib
 import os
 import signal
 import sys
@@ -29,14 +30,17 @@ TALK = [
     (r"ended with ok", ""),
 ]
 
-# The guest that has the keyboard is killed while it waits for a login; the other one is still there to be ended after it.
+# The guest that has the keyboard is killed while it waits for a login; the other one's console works after that as before.
 KILL_TALK = [
     (r"guest login: ", "\x1d2"),
     (r"terminal: of two now", "\r"),
     (r"guest login: ", "\x1dk"),
     (r"two: ended by the user", "\x1d1"),
-    (r"terminal: of one now", "\x1dq"),
-    (r"one: ended by the user", ""),
+    (r"terminal: of one now", "\r"),
+    (r"guest login: ", "root\r"),
+    (r"# ", "echo sum $((6 * 7)); exit\r"),
+    (r"sum 42\r", ""),
+    (r"one: shut down, status 0", ""),
     (r"summary: vm two: ended by the user", ""),
     (r"summary: frames: \d+ free, as before", ""),
     (r"ended with ok", ""),
@@ -85,12 +89,37 @@ def talk(name, options, guests, script, timeout):
 INTERRUPTS = {
     "apt": ([], "samepage: installing"),
     "build": ([], "samepage: building in"),
+    "fetch": ([], "samepage: fetching"),
     "boot": ([], "samepage: booting on"),
     "guests": ([], r"one: started"),
     "console": (["--console", "1"], "one: started"),
+    "report": (["--guest", "hello"], r"frames: \d+ free, as before the first VM[\s\S]*frames: "),
+    "bench": (["bench", "exits"], "samepage: measuring on"),
 }
-# Stands before the system's commands: root on a computer that has no package, and an apt-get that takes for ever.
-NO_PACKAGES = {"id": "echo 0", "dpkg-query": "exit 1", "apt-get": "exec sleep 1000"}
+# Stand before the system's commands: root on a computer that has no package, and an apt-get that takes for ever.
+FOR_EVER = {"apt-get": "exec sleep 1000"}
+STAND_INS = {"apt": {"id": "echo 0", "dpkg-query": "exit 1", **FOR_EVER}, "fetch": FOR_EVER}
+# ./run on a computer that has fetched nothing yet.
+FETCHES = "import sys; sys.path.insert(0, 'scripts'); import linux, run; linux.FOLDER = sys.argv.pop(1); sys.exit(run.main())"
+REPORT = os.path.join(core.ROOT, "build", "results", "run.json")
+
+
+@contextlib.contextmanager
+def endless_report():
+    """Who opens this for writing waits for a reader, and so the report is never finished. What it would replace must stay."""
+    os.makedirs(os.path.dirname(REPORT), exist_ok=True)
+    with open(REPORT, "w", encoding="ascii") as file:
+        file.write("old")
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(REPORT + ".part")
+    os.mkfifo(REPORT + ".part")
+    try:
+        yield
+        with open(REPORT, encoding="ascii") as file:
+            if file.read() != "old":
+                raise ValueError("the report was written")
+    finally:
+        os.remove(REPORT + ".part")
 
 
 def in_session(leader):
@@ -112,12 +141,14 @@ def interrupt(phase):
     """./run and a Ctrl-C: nothing of it is left, the terminal is as it was, and it says so."""
     import pexpect
     name, (options, moment) = f"terminal/interrupt-{phase}", INTERRUPTS[phase]
-    with tempfile.TemporaryDirectory(prefix="samepage-bin-") as folder:
-        for program, text in NO_PACKAGES.items() if phase == "apt" else ():
+    with tempfile.TemporaryDirectory(prefix="samepage-bin-") as folder, \
+            endless_report() if phase == "report" else contextlib.nullcontext():
+        for program, text in STAND_INS.get(phase, {}).items():
             with open(os.path.join(folder, program), "w", encoding="ascii") as file:
                 file.write(f"#!/bin/sh\n{text}\n")
             os.chmod(file.name, 0o755)
-        child = pexpect.spawn(os.path.join(core.ROOT, "run"), ["--machine", "qemu-tcg", *options], timeout=300, encoding="utf-8",
+        command = [sys.executable, "-c", FETCHES, os.path.join(folder, "linux")] if phase == "fetch" else [os.path.join(core.ROOT, "run")]
+        child = pexpect.spawn(command[0], [*command[1:], *options, "--machine", "qemu-tcg"], timeout=300, encoding="utf-8",
                               codec_errors="replace", cwd=core.ROOT, env=dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}"))
         before = termios.tcgetattr(child.child_fd)
         try:
