@@ -35,13 +35,17 @@ static void foresee_searches(const struct merge_domain *domain, const struct mer
 void merge_foresee(struct merge_area *area, const struct merge_handful *next)
 {
 	struct merge_domain *domain = area->domain;
+	bool searches = false;
 
 	for (unsigned i = 0; i < next->count; i++) {
 		ppte_t pte = primary_load(&area->as->primary, next->page[i].gfn);
 
 		if (ppte_state(pte) == PPTE_PRIVATE)
 			merge_foresee_frame(ppte_mfn(pte));
+		searches |= next->page[i].search;
 	}
+	if (!searches)
+		return;
 	spin_lock(&domain->lock);
 	for (unsigned step = 0; domain->engine->foresee && step < STEPS; step++)
 		foresee_searches(domain, next, step);

@@ -10,6 +10,8 @@
  * Shared contents: buckets of heads. A search compares one tag for each, and one content in full.
  *
  * HASH-1  A page is at or after its home slot, and no hole lies between.
+ * HASH-2  It is fewer than REACH slots from home. So every search ends, though a guest may make as many pages with one tag as
+ *	   it has: who finds no slot within reach waits in none, and who meets STRANGERS with his own tag gives up.
  */
 #include <lib/error.h>
 #include <lib/string.h>
@@ -17,6 +19,8 @@
 
 #define EMPTY	  MERGE_PAGE_NONE
 #define SLOTS_MIN 1024u
+#define REACH	  1024u /* of runs at seven eighths full, one in a few thousand is as long */
+#define STRANGERS 8
 
 struct hash_index {
 	u32 *slot;
@@ -96,18 +100,44 @@ static u32 tag_of(const struct merge_domain *domain, u32 number)
 	return page_hash(merge_note(area, gfn));
 }
 
-static void put(struct hash_index *index, u32 tag, u32 number)
+static bool put(struct hash_index *index, u32 tag, u32 number)
 {
 	u32 at = home(index, tag);
 
-	while (index->slot[at] != EMPTY)
-		at = (at + 1) & (index->slots - 1);
-	index->slot[at] = number;
+	for (u32 i = 0; i < REACH; i++, at = (at + 1) & (index->slots - 1)) {
+		if (index->slot[at] != EMPTY)
+			continue;
+		index->slot[at] = number;
+		return true;
+	}
+	return false;
+}
+
+/* From the old table to a larger one. If there is no place, which is chance, the page is looked at again. */
+static void move(struct merge_domain *domain, struct hash_index *to, u32 number)
+{
+	struct gfn gfn;
+	struct merge_area *area = merge_area_of(domain, number, &gfn);
+
+	if (!put(to, page_hash(merge_note(area, gfn)), number))
+		(void)merge_change_reason(area, gfn, ~(u32)BIT(MERGE_EXCLUDED), MERGE_WAITING,
+					  PAGE_INDEXED, 0);
 }
 
 static struct stable **bucket_of(const struct hash_index *index, u32 tag)
 {
 	return &index->bucket[tag & (index->buckets - 1)];
+}
+
+static void put_head(struct hash_index *index, struct stable *head)
+{
+	struct stable **bucket = bucket_of(index, head->tag);
+
+	head->bucket.next = *bucket;
+	head->bucket.at = bucket;
+	if (head->bucket.next)
+		head->bucket.next->bucket.at = &head->bucket.next;
+	*bucket = head;
 }
 
 /* Moves everything to tables that are large enough: at least an eighth of the slots stays empty, so that MERGE-4 holds for any number of pages. */
@@ -126,14 +156,10 @@ static int hash_grow(struct merge_domain *domain, u32 pages)
 		return err;
 	for (u32 i = 0; i < index->slots; i++) {
 		if (index->slot[i] != EMPTY)
-			put(&larger, tag_of(domain, index->slot[i]), index->slot[i]);
+			move(domain, &larger, index->slot[i]);
 	}
-	for (struct stable *head = domain->heads; head; head = head->next) {
-		struct stable **bucket = bucket_of(&larger, head->tag);
-
-		head->bucket = *bucket;
-		*bucket = head;
-	}
+	for (struct stable *head = domain->heads; head; head = head->next)
+		put_head(&larger, head);
 	free_tables(index);
 	*index = larger;
 	return 0;
@@ -142,13 +168,15 @@ static int hash_grow(struct merge_domain *domain, u32 pages)
 static struct stable *hash_stable_find(struct merge_domain *domain, const struct merge_key *key)
 {
 	struct stable *head = *bucket_of(index_of(domain), key->tag);
+	unsigned strangers = 0;
 
-	for (; head; head = head->bucket) {
+	for (u32 i = 0; head && i < REACH && strangers < STRANGERS; i++, head = head->bucket.next) {
 		if (head->tag != key->tag)
 			continue;
 		merge_count(compares, 1);
 		if (memcmp(merge_content(head->mfn), key->content, PAGE_SIZE) == 0)
 			return head;
+		strangers++;
 	}
 	return NULL;
 }
@@ -156,47 +184,48 @@ static struct stable *hash_stable_find(struct merge_domain *domain, const struct
 static void hash_stable_add(struct merge_domain *domain, struct stable *head,
 			    const struct merge_key *key)
 {
-	struct stable **bucket = bucket_of(index_of(domain), key->tag);
-
-	head->bucket = *bucket;
-	*bucket = head;
+	(void)key;
+	put_head(index_of(domain), head);
 }
 
 static void hash_stable_remove(struct merge_domain *domain, struct stable *head)
 {
-	struct stable **at = bucket_of(index_of(domain), head->tag);
-
-	while (*at != head)
-		at = &(*at)->bucket;
-	*at = head->bucket;
+	(void)domain;
+	*head->bucket.at = head->bucket.next;
+	if (head->bucket.next)
+		head->bucket.next->bucket.at = head->bucket.at;
 }
 
 static u32 hash_waiting_find(struct merge_domain *domain, const struct merge_key *key)
 {
 	struct hash_index *index = index_of(domain);
+	u32 at = home(index, key->tag);
+	unsigned strangers = 0;
 
-	for (u32 at = home(index, key->tag); index->slot[at] != EMPTY;
-	     at = (at + 1) & (index->slots - 1)) {
-		if (tag_of(domain, index->slot[at]) == key->tag &&
-		    merge_waiting_compare(domain, key, index->slot[at]) == 0)
-			return index->slot[at];
+	for (u32 i = 0; i < REACH && strangers < STRANGERS && index->slot[at] != EMPTY; i++) {
+		if (tag_of(domain, index->slot[at]) == key->tag) {
+			if (merge_waiting_compare(domain, key, index->slot[at]) == 0)
+				return index->slot[at];
+			strangers++;
+		}
+		at = (at + 1) & (index->slots - 1);
 	}
 	return MERGE_PAGE_NONE;
 }
 
 static int hash_waiting_add(struct merge_domain *domain, const struct merge_key *key, u32 number)
 {
-	put(index_of(domain), key->tag, number);
-	return 0;
+	return put(index_of(domain), key->tag, number) ? 0 : ERR_BUSY;
 }
 
-/* Fills the hole at `at` with the next entry that may lie there (HASH-1), until the run ends. */
+/* Fills the hole at `at` with the next entry that may lie there (HASH-1), until the run ends or is out of reach (HASH-2). */
 static void close_hole(struct merge_domain *domain, u32 at)
 {
 	struct hash_index *index = index_of(domain);
 	u32 mask = index->slots - 1;
 
-	for (u32 next = (at + 1) & mask; index->slot[next] != EMPTY; next = (next + 1) & mask) {
+	for (u32 next = (at + 1) & mask; index->slot[next] != EMPTY && ((next - at) & mask) < REACH;
+	     next = (next + 1) & mask) {
 		u32 from = home(index, tag_of(domain, index->slot[next]));
 
 		if (((next - from) & mask) < ((next - at) & mask))

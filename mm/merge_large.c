@@ -99,58 +99,55 @@ static bool zero_merges(const struct merge_area *area, const struct merge_key *k
 }
 
 /* Does anybody have the same? Who waits with it learns that it has a partner, too. The page itself is in no index. */
-static bool has_partner(struct merge_area *area, const struct merge_key *key)
+static bool has_partner(struct merge_domain *domain, const struct merge_key *key)
 {
-	struct merge_domain *domain = area->domain;
-	u32 number = MERGE_PAGE_NONE;
 	struct gfn gfn;
-	bool found;
+	u32 number;
 
-	spin_lock(&domain->lock);
-	found = domain->engine->stable_find(domain, key);
-	if (!found)
-		number = domain->engine->waiting_find(domain, key);
+	if (domain->engine->stable_find(domain, key))
+		return true;
+	number = domain->engine->waiting_find(domain, key);
 	if (number != MERGE_PAGE_NONE)
 		merge_large_credit(merge_area_of(domain, number, &gfn), gfn);
-	spin_unlock(&domain->lock);
-	return found || number != MERGE_PAGE_NONE;
+	return number != MERGE_PAGE_NONE;
 }
 
 void merge_large_consider(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
 			  bool same, bool seen)
 {
-	bool zero = zero_merges(area, key), partner = zero || has_partner(area, key);
+	struct merge_domain *domain = area->domain;
+	bool zero = zero_merges(area, key), partner = zero;
 
-	if (!partner && !same) {
-		merge_remember(area, gfn, key, seen);
-		return;
-	}
-	(void)page_change(merge_note(area, gfn), ~0u << PAGE_HASH_SHIFT,
-			  key->tag << PAGE_HASH_SHIFT);
+	spin_lock(&domain->lock); /* one hold: see merge_search.c */
+	if (!zero)
+		partner = has_partner(domain, key);
+	if (partner || same)
+		(void)page_change(merge_note(area, gfn), ~0u << PAGE_HASH_SHIFT,
+				  key->tag << PAGE_HASH_SHIFT);
 	if (zero)
 		merge_set_reason(area, gfn, MERGE_LARGE);
-	else
-		merge_wait(area, gfn, key, partner ? MERGE_LARGE : MERGE_UNIQUE);
+	else if (partner || same)
+		merge_wait_locked(area, gfn, key, partner ? MERGE_LARGE : MERGE_UNIQUE);
+	spin_unlock(&domain->lock);
+	if (!partner && !same)
+		merge_remember(area, gfn, key, seen);
 }
 
-/* Is there somebody to share with who need not be split for it, or is worth it, or is in this very block? */
+/* Is there somebody to share with who need not be split for it, or is worth it, or is in this very block? Under domain->lock. */
 static bool could_share(struct merge_area *area, struct gfn gfn, const struct merge_key *key)
 {
 	struct merge_domain *domain = area->domain;
 	struct merge_area *other;
 	u32 number;
 	struct gfn twin;
-	bool could;
+	bool could = domain->engine->stable_find(domain, key);
 
-	spin_lock(&domain->lock);
-	could = domain->engine->stable_find(domain, key);
 	number = could ? MERGE_PAGE_NONE : domain->engine->waiting_find(domain, key);
 	if (number != MERGE_PAGE_NONE) {
 		other = merge_area_of(domain, number, &twin);
 		could = !merge_stays_large(other, twin) ||
 			(other == area && merge_chunk_of(area, twin) == merge_chunk_of(area, gfn));
 	}
-	spin_unlock(&domain->lock);
 	return could;
 }
 
@@ -168,8 +165,10 @@ static bool judge_page(struct merge_area *area, struct gfn gfn)
 	could = zero_merges(area, &key);
 	if (!could) {
 		merge_forget_waiting(area, gfn);
+		spin_lock(&area->domain->lock);
 		could = could_share(area, gfn, &key);
-		merge_wait(area, gfn, &key, MERGE_LARGE);
+		merge_wait_locked(area, gfn, &key, MERGE_LARGE);
+		spin_unlock(&area->domain->lock);
 	}
 	merge_release(mfn);
 	return could;

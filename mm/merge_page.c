@@ -241,7 +241,10 @@ static bool try_zero(struct merge_area *area, struct gfn gfn, const struct merge
 	return true;
 }
 
-/* Makes a guarded page's own frame one that others may share. */
+/*
+ * Makes a guarded page's own frame one that others may share, with a reference for the caller: its guest may write at any
+ * moment and have a copy, and then the frame would be nobody's but the index's.
+ */
 static int make_stable(struct merge_area *area, struct gfn gfn, const struct cow_look *look,
 		       u32 tag)
 {
@@ -254,9 +257,12 @@ static int make_stable(struct merge_area *area, struct gfn gfn, const struct cow
 	RACE_POINT("merge: offered");
 	spin_lock(&domain->lock);
 	err = stable_new(domain, &key, look->mfn);
-	if (!err)
+	if (!err) {
+		frame_get(look->mfn);
 		merge_call_waiting(domain, &key);
+	}
 	spin_unlock(&domain->lock);
+	RACE_POINT("merge: stable");
 	if (err)
 		merge_release(
 			look->mfn); /* the page stays a shared one with one sharer: its next write copies */
@@ -277,7 +283,6 @@ static void share_with_twin(struct merge_area *area, struct gfn gfn, const struc
 		merge_set_reason(area, gfn, MERGE_WAITING);
 		return;
 	}
-	frame_get(look.mfn);
 	share_and_release(area, gfn, look.mfn);
 }
 
@@ -308,6 +313,8 @@ static void share_or_wait(struct merge_area *area, struct gfn gfn, const struct 
 static int new_secure_frame(struct merge_domain *domain, const void *content, struct mfn *out)
 {
 	struct merge_key key;
+	struct mfn shared;
+	bool found;
 	int err = frame_alloc(0, FRAME_GUEST, 0, out);
 
 	if (err)
@@ -318,12 +325,15 @@ static int new_secure_frame(struct merge_domain *domain, const void *content, st
 	key.tag = (u32)page_content_hash(key.content) & TAG_MASK;
 	frame_get(*out); /* the index's */
 	spin_lock(&domain->lock);
-	err = stable_new(domain, &key, *out);
+	found = stable_take(domain, &key, &shared); /* another CPU was faster, at a twin */
+	err = found ? 0 : stable_new(domain, &key, *out);
 	spin_unlock(&domain->lock);
-	if (err) {
+	if (found || err) {
 		merge_release(*out);
 		merge_release(*out);
 	}
+	if (found)
+		*out = shared;
 	return err;
 }
 

@@ -86,8 +86,12 @@ struct merge_domain;
  * index and in the domain's list; further frames of the same content hang behind it, because of the cap.
  */
 struct stable {
-	RB_ENTRY(stable) tree; /* the engine tree's */
-	struct stable *bucket; /* the engine hash's: next in the bucket */
+	union {
+		RB_ENTRY(stable) tree; /* the engine tree's */
+		struct {
+			struct stable *next, **at; /* the engine hash's: and what points here */
+		} bucket;
+	};
 	struct stable *next, *previous;
 	struct stable *next_frame;
 	u32 tag;
@@ -98,10 +102,11 @@ struct stable {
  * struct merge_engine: the two indexes of a domain, by whatever order. All under domain->lock.
  *
  * init		an empty index; fini frees it, which has no nodes any more
- * stable_find	the head whose content is the key's, compared in full, or NULL
+ * stable_find	the head whose content is the key's, compared in full, or NULL. A search takes a bounded time whatever guests
+ *		write: an engine may give up on contents that were made to be in each other's way
  * waiting_find	a page that waits and whose content is the key's, or MERGE_PAGE_NONE. The caller guards and compares again,
  *		for a waiting page may be written at any time
- * waiting_add	ERR_NO_MEMORY. The page is not in yet
+ * waiting_add	ERR_NO_MEMORY; ERR_BUSY: too crowded there. The page is not in yet, nor after an error
  * foresee	asks for what a search for this tag is going to read; `step` 0, 1, 2: what it names, once that has come (merge_foresee.c).
  *		NULL: nobody knows where this engine's searches lead
  * bytes	of metadata, beside struct merge_page
@@ -312,9 +317,9 @@ struct merge_hit {
 };
 enum merge_found merge_search(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
 			      struct merge_hit *hit);
-/* Into the index, as UNIQUE or LARGE. */
-void merge_wait(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
-		enum merge_reason reason);
+/* Into the index, as UNIQUE or LARGE, unless it is EXCLUDED. Under domain->lock. */
+void merge_wait_locked(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
+		       enum merge_reason reason);
 /* The content is shared from now on: who waits with it, having come in between, is to look again. Under domain->lock. */
 void merge_call_waiting(struct merge_domain *domain, const struct merge_key *key);
 

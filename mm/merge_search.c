@@ -12,38 +12,35 @@
  *     at a third: nobody; waits
  *                                                offers the twin's frame; lock: it is shared; calls who waits
  *
- * MERGE-8  Of pages that read the same and stand still none is left over, whoever looks at which of them when.
+ * MERGE-8 (merge.h) is this file's.
  */
-#include <arch/cpu.h>
 #include <lib/error.h>
-#include <mm/frame.h>
 #include "merge_private.h"
 
 #define ASIDE 8 /* pages in large leaves that a search passes over */
 
-/* Under domain->lock. Who excludes the page has taken it out before, or does so behind us. */
-static void wait_locked(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
-			enum merge_reason reason)
+/*
+ * Who excludes the page says so first and looks for INDEXED then; here it is the other way round. So either the exclusion is
+ * seen here, or INDEXED there, and then the page is taken out as soon as the lock is free.
+ *
+ * A page whose place is too crowded is done with, too; only nobody finds it.
+ */
+void merge_wait_locked(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
+		       enum merge_reason reason)
 {
 	struct merge_domain *domain = area->domain;
 	struct merge_page *page = merge_note(area, gfn);
-	int err;
+	u32 before = page_change(page, PAGE_INDEXED, PAGE_INDEXED);
+	bool excluded = (before & PAGE_REASON) == MERGE_EXCLUDED;
+	int err = 0;
 
-	if (page_reason(page) == MERGE_EXCLUDED && !IS_ENABLED(CONFIG_BREAK_MERGE_EXCLUDED))
-		return;
-	(void)page_change(page, PAGE_INDEXED, PAGE_INDEXED);
-	err = domain->engine->waiting_add(domain, key, merge_number(area, gfn));
+	if (excluded && !IS_ENABLED(CONFIG_BREAK_MERGE_EXCLUDED))
+		err = ERR_PERMISSION;
+	else
+		err = domain->engine->waiting_add(domain, key, merge_number(area, gfn));
 	if (err)
 		(void)page_change(page, PAGE_INDEXED, 0);
-	merge_set_reason(area, gfn, merge_reason_of(err, reason));
-}
-
-void merge_wait(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
-		enum merge_reason reason)
-{
-	spin_lock(&area->domain->lock);
-	wait_locked(area, gfn, key, reason);
-	spin_unlock(&area->domain->lock);
+	merge_set_reason(area, gfn, err == ERR_NO_MEMORY ? MERGE_NO_MEMORY : reason);
 }
 
 /* Under domain->lock. */
@@ -52,13 +49,14 @@ static void put_back(struct merge_domain *domain, const struct merge_key *key, u
 	struct gfn gfn;
 	struct merge_area *area = merge_area_of(domain, number, &gfn);
 
-	if (domain->engine->waiting_add(domain, key, number) == 0)
-		(void)page_change(merge_note(area, gfn), PAGE_INDEXED, PAGE_INDEXED);
+	if (domain->engine->waiting_add(domain, key, number))
+		(void)page_change(merge_note(area, gfn), PAGE_INDEXED, 0);
 }
 
 /*
- * A page that waits and looks the same leaves the index; NULL: there is none. One whose large leaf is not worth splitting
- * stays, and learns that it has a partner. Under domain->lock.
+ * A page that waits and looks the same leaves the index. One whose large leaf is not worth splitting stays, and learns that it
+ * has a partner: it is put aside and back, and stays INDEXED all the time, so that who wants it out waits for the lock. NULL:
+ * there is none, or not among the first ASIDE. Under domain->lock.
  */
 static struct merge_area *take_waiting(struct merge_domain *domain, const struct merge_key *key,
 				       struct gfn *gfn)
@@ -71,9 +69,10 @@ static struct merge_area *take_waiting(struct merge_domain *domain, const struct
 	       (number = domain->engine->waiting_find(domain, key)) != MERGE_PAGE_NONE) {
 		area = merge_area_of(domain, number, gfn);
 		domain->engine->waiting_remove(domain, number);
-		(void)page_change(merge_note(area, *gfn), PAGE_INDEXED, 0);
-		if (!merge_stays_large(area, *gfn))
+		if (!merge_stays_large(area, *gfn)) {
+			(void)page_change(merge_note(area, *gfn), PAGE_INDEXED, 0);
 			break;
+		}
 		merge_large_credit(area, *gfn);
 		aside[count++] = number;
 		area = NULL;
@@ -95,7 +94,7 @@ enum merge_found merge_search(struct merge_area *area, struct gfn gfn, const str
 		found = hit->area ? MERGE_FOUND_TWIN : MERGE_FOUND_NOBODY;
 	}
 	if (found == MERGE_FOUND_NOBODY)
-		wait_locked(area, gfn, key, MERGE_UNIQUE);
+		merge_wait_locked(area, gfn, key, MERGE_UNIQUE);
 	spin_unlock(&domain->lock);
 	if (found == MERGE_FOUND_TWIN)
 		merge_large_open(hit->area, hit->gfn);
@@ -107,7 +106,9 @@ void merge_call_waiting(struct merge_domain *domain, const struct merge_key *key
 	struct merge_area *area;
 	struct gfn gfn;
 
-	while ((area = take_waiting(domain, key, &gfn)))
+	while ((area = take_waiting(domain, key, &gfn))) {
 		(void)merge_change_reason(area, gfn, BIT(MERGE_UNIQUE) | BIT(MERGE_LARGE),
 					  MERGE_WAITING, 0, 0);
+		ck_pr_store_32(&area->chunk[merge_chunk_of(area, gfn)].judged, 0);
+	}
 }

@@ -129,14 +129,13 @@ int notification_begin_wanted(struct notification *note)
 	return err;
 }
 
-bool notification_count(const struct notification *note, struct notifier *notifier)
+void notification_count(const struct notification *note, struct notifier *notifier)
 {
 	struct notifier_counters *counters =
 		&notifier->counters[note->view->policy->index][note->range.event];
 
 	count_locked(&counters->notifications, 1);
 	count_locked(&counters->gfns, gfn_range_frames(note->range.range));
-	return true;
 }
 
 static int change_one(struct subscription *sub, void *argument)

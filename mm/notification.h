@@ -59,16 +59,17 @@ static inline __must_check int notification_begin(struct notification *note,
 	return 0;
 }
 
-/* Counts a notification that will be carried out; true. LOCK_MMU. */
-bool notification_count(const struct notification *note, struct notifier *notifier);
+/* Counts a notification that will be carried out; one whose start was refused is in `refused`. LOCK_MMU. */
+void notification_count(const struct notification *note, struct notifier *notifier);
 
 /* Nobody wanted it; is that still so? LOCK_MMU. */
 static inline bool notification_confirm(const struct notification *note, struct notifier *notifier,
 					enum notify_event event)
 {
-	if (unlikely(note->view))
-		return notification_count(note, notifier);
-	return likely(!notification_wanted(notifier, event));
+	if (likely(!note->view))
+		return likely(!notification_wanted(notifier, event));
+	notification_count(note, notifier);
+	return true;
 }
 
 /* Hands new PTEs to the change list. flags: enum change_flags, beside what the rule adds. LOCK_MMU. */

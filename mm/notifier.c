@@ -62,7 +62,7 @@ static void wait_for_readers(struct notifier *notifier)
 
 	if (IS_ENABLED(CONFIG_BREAK_QUIESCE))
 		return;
-	ck_pr_fence_memory(); /* pairs with the one in notification_begin */
+	ck_pr_fence_memory(); /* pairs with the exchange in reader_enter */
 	for (unsigned cpu = 0; cpu < cpus; cpu++) {
 		u64 count = ck_pr_load_64(&notifier->reading[cpu].count);
 

@@ -4,6 +4,7 @@
  *
  *     cow_guard       private page -> write-protected everywhere, flushed: its content stands still until a write fault
  *     cow_look        guarded page -> its frame, for reading, and what tells whether it was written since
+ *     cow_guard_look  both at once, for one page
  *     (compare)
  *     cow_offer       guarded page -> its frame may be shared (the first of several)
  *     cow_share       guarded page -> backed by that frame; its own is freed

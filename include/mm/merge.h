@@ -21,6 +21,9 @@
  * MERGE-5  At most merge_limits.cap pages share one frame.
  * MERGE-6  After merge_remove() nothing of mm/merge refers to the range, and no page of it is shared by merging.
  * MERGE-7  A page waits in the index of its domain once at most, whoever scans.
+ * MERGE-8  Of pages that read the same and stand still none is left over for having been looked at while another was. What may
+ *          be: a page that came when all frames of its content were full, or whose twins are behind eight in large leaves; with
+ *          `hash` one that is crowded out (merge_hash.c, HASH-2).
  *
  * Context: no lock held, any CPU; several CPUs may scan at once. Takes LOCK_MERGE, then what mm/cow.h takes.
  */

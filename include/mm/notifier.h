@@ -203,7 +203,7 @@ void notifier_each(struct notifier *notifier,
 		   int (*visit)(struct subscription *sub, void *argument), void *argument);
 /* Calls of start, end and change so far, of those who are subscribed now. Takes LOCK_NOTIFIER. */
 u64 notifier_callbacks(struct notifier *notifier);
-/* Operations of this kind so far, under whichever policy, told or not. No lock. */
+/* Operations of this kind that were carried out so far, under whichever policy, told or not. No lock. */
 u64 notifier_events(const struct notifier *notifier, enum notify_event event);
 
 const char *notify_event_name(enum notify_event event);

@@ -137,6 +137,15 @@ static void scanner_of_twins(void *world)
 	(void)merge_scan(TWINS);
 }
 
+static void tear_down_twins(void)
+{
+	for (unsigned vm = 0; vm < TWINS; vm++) {
+		merge_remove_all(twins.as[vm]);
+		stage2_destroy(twins.s2[vm]);
+		addrspace_destroy(twins.as[vm]);
+	}
+}
+
 static void check_twins(void *world)
 {
 	(void)world;
@@ -146,11 +155,7 @@ static void check_twins(void *world)
 		if (world_mfn(twins.as[vm], 0) != world_mfn(twins.as[0], 0))
 			fail_msg("VM %u's page was left over after%s", vm, sched_trace());
 	check_audit();
-	for (unsigned vm = 0; vm < TWINS; vm++) {
-		merge_remove_all(twins.as[vm]);
-		stage2_destroy(twins.s2[vm]);
-		addrspace_destroy(twins.as[vm]);
-	}
+	tear_down_twins();
 }
 
 static void no_twin_is_left_over_however_many_scan(void **state)
@@ -165,11 +170,55 @@ static void no_twin_is_left_over_however_many_scan(void **state)
 	with_each_engine(&scenario);
 }
 
+/*
+ *     CPU 0: two twins                      CPU 1: the guest of the one that gives its frame; then the pass ends
+ *
+ *     the frame is in the index
+ *                                           writes: a copy; nobody shares the frame
+ *                                           prunes what nobody shares
+ *     the other page is to share the frame
+ */
+static void writer_and_scanner(void *world)
+{
+	(void)world;
+	for (unsigned vm = 0; vm < TWINS; vm++)
+		assert_int_equal(guest_write(twins.s2[vm], 0, 1000 + vm), FAULT_MAPPED);
+	guest_out();
+	(void)merge_scan(TWINS);
+}
+
+static void check_written(void *world)
+{
+	(void)world;
+	for (unsigned vm = 0; vm < TWINS; vm++) {
+		u64 value;
+
+		assert_int_equal(guest_read(twins.s2[vm], 0, &value), FAULT_MAPPED);
+		assert_int_equal(value, 1000 + vm);
+	}
+	guest_out();
+	check_audit();
+	tear_down_twins();
+}
+
+static void a_frame_stays_while_its_twin_is_on_the_way(void **state)
+{
+	const struct sched_scenario scenario = {.setup = setup_twins,
+						.task = {scanner_of_twins, writer_and_scanner},
+						.check = check_written,
+						.world = &race,
+						.preemptions = 2};
+
+	(void)state;
+	with_each_engine(&scenario);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_page_waits_once_however_many_scan),
 		cmocka_unit_test(no_twin_is_left_over_however_many_scan),
+		cmocka_unit_test(a_frame_stays_while_its_twin_is_on_the_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
