@@ -3,8 +3,10 @@
  * serial.c: the console on COM1 and the debug port.
  *
  * Each character waits for THRE, or the emulators lose it. A machine without a UART reads all ones:
- * its scratch register does not keep what is written, and then nothing is sent there. The wait is
- * bounded all the same, and a UART that dies is left alone from then on.
+ * its scratch register does not keep what is written, and then nothing is sent there.
+ *
+ * The wait is bounded: whoever is at the other end may not read, a user who has stopped his terminal for
+ * one. Then characters are dropped, each after one look, until there is room again.
  */
 #include <arch/console.h>
 #include <asm/console.h>
@@ -33,7 +35,7 @@
 #define DEBUG_PORT  0xe9 /* reads as 0xe9 where it exists: Bochs' port_e9_hack, QEMU's debugcon */
 #define WAIT_ROUNDS 1000000
 
-static bool has_uart, has_debug_port;
+static bool has_uart, has_debug_port, stalled;
 
 void serial_init(void)
 {
@@ -51,24 +53,25 @@ void serial_init(void)
 	io_write8(UART_MCR, MCR_READY);
 }
 
-static void wait_for(u8 status)
+static bool wait_for(u8 status)
 {
-	for (unsigned i = 0; i < WAIT_ROUNDS; i++) {
-		if (io_read8(UART_LSR) & status)
-			return;
-		cpu_pause();
+	unsigned rounds = stalled ? 1 : WAIT_ROUNDS;
+
+	stalled = true;
+	for (; stalled && rounds; rounds--) {
+		stalled = !(io_read8(UART_LSR) & status);
+		if (stalled)
+			cpu_pause();
 	}
-	has_uart = false;
+	return !stalled;
 }
 
 static void put(u8 c)
 {
 	if (has_debug_port)
 		io_write8(DEBUG_PORT, c);
-	if (has_uart) {
-		wait_for(LSR_THRE);
+	if (has_uart && wait_for(LSR_THRE))
 		io_write8(UART_DATA, c);
-	}
 }
 
 void serial_write(const char *text, size_t len)
@@ -83,7 +86,7 @@ void serial_write(const char *text, size_t len)
 void serial_drain(void)
 {
 	if (has_uart)
-		wait_for(LSR_TEMT);
+		(void)wait_for(LSR_TEMT);
 }
 
 int arch_console_getc(void)

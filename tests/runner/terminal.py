@@ -8,13 +8,14 @@ import signal
 import sys
 import tempfile
 import termios
+import time
 
 from runner import core
 
 KERNEL = "linux/cloud:name={name} memory=128M type=linux console=16M arg=console=ttyS0 quiet tsc=reliable"
 RUN = ["--machine", "qemu-tcg", "--cpus", "3", "--memory", "512", "--console", "1"]
 
-# What appears (a regular expression), then what is typed.
+# What appears (a regular expression), then what is typed, and for how many seconds nobody reads after that.
 TALK = [
     (r"guest login: ", "root\r"),
     (r"# ", "echo sum $((6 * 7)); hostname one\r"),
@@ -46,6 +47,17 @@ KILL_TALK = [
     (r"ended with ok", ""),
 ]
 
+# The user's terminal stops in the middle of a flood, which is dropped when it has been waited for long enough; then it goes on.
+STALL_TALK = [
+    (r"guest login: ", "root\r"),
+    (r"# ", "seq 100000\r", 12),
+    (r"\n\d+\r", "echo sum $((6 * 7)); exit\r"),
+    (r"sum 42\r", ""),
+    (r"one: shut down, status 0", "\x1dq"),
+    (r"summary: frames: \d+ free, as before", ""),
+    (r"ended with ok", ""),
+]
+
 # Its display is a screen of text on the serial line. The bit fade test waits for 160 seconds of the guest's time. Its patterns
 # make pages alike, which are merged while it looks at them, and each next pattern breaks them.
 MEMTEST = "linux/memtest:name=mt memory=16M merge=1 type=linux console=64M arg=console=ttyS0,115200"
@@ -73,13 +85,14 @@ def talk(name, options, guests, script, timeout):
     os.makedirs(core.LOGS, exist_ok=True)
     log = os.path.join(core.LOGS, f"{name.replace('/', '-')}.text")
     with open(log, "w", encoding="utf-8") as child.logfile_read:
-        for pattern, answer in script:
+        for pattern, answer, *pause in script:
             try:
                 child.expect(pattern)
             except (pexpect.TIMEOUT, pexpect.EOF) as end:
                 child.close(force=True)
                 return core.failed(name, f"{type(end).__name__} instead of {pattern}:\n{(child.before or '')[-4000:]}")
             child.send(answer)
+            time.sleep(sum(pause))
         child.expect(pexpect.EOF)
         child.close()
     return core.passed(name) if child.exitstatus == 0 else core.failed(name, f"status {child.exitstatus}")
@@ -186,5 +199,6 @@ def memtest():
 def tests():
     return [core.Test("terminal/login", lambda: of_two("terminal/login", TALK), ("default",)),
             core.Test("terminal/kill", lambda: of_two("terminal/kill", KILL_TALK), ("default",)),
+            core.Test("terminal/stall", lambda: of_two("terminal/stall", STALL_TALK), ("default",)),
             core.Test("terminal/memtest", memtest, ("default",)),
             *[core.Test(f"terminal/interrupt-{phase}", lambda phase=phase: interrupt(phase), ("default",)) for phase in INTERRUPTS]]
