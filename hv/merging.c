@@ -126,12 +126,12 @@ static void tell_progress(u64 now)
 	merging.told = now;
 	merge_stats(&s);
 	log_info("merge: pass %llu: %llu KiB saved, %llu pages in %llu frames, %llu zero, %llu "
-		 "unique",
+		 "unique, general_profit %lld KiB",
 		 (unsigned long long)s.full_scans,
 		 (unsigned long long)(s.pages_sharing + s.zero_pages) * PAGE_SIZE >> 10,
 		 (unsigned long long)(s.pages_sharing + s.pages_shared),
 		 (unsigned long long)s.pages_shared, (unsigned long long)s.zero_pages,
-		 (unsigned long long)s.pages_unshared);
+		 (unsigned long long)s.pages_unshared, (long long)(s.general_profit / 1024));
 }
 
 /* How long a busy CPU waits for an idle one, which the alarm has woken. Alone, it has nobody to wait for. */

@@ -165,7 +165,7 @@ def on_the_machine(where):
 
 
 def show_host(rows):
-    names = [f"{who}_{figure}" for figure in FIGURES for who in ("samepage", "ksm", "ratio")]
+    names = [f"{who}_{figure}" for figure in FIGURES for who in ("samepage", "ksm", "ratio")] + ["floor_hash", "floor_compare"]
     settings = list(dict.fromkeys(row["setting"] for row in rows))
     value = {(row["name"], row["setting"]): row["value"] for row in rows}
     columns = [name for name in names if any((name, setting) in value for setting in settings)]
@@ -173,7 +173,7 @@ def show_host(rows):
     for setting in settings:
         print(f"{setting:20}" + "".join(f"{value.get((name, setting), ''):>16}" for name in columns))
     print(f"{'target':20}" + "".join(f"{TARGETS.get(name, ''):>16}" for name in columns))
-    print("ns a page; metadata: bytes a page; ratio: KSM's over ours")
+    print("ns a page; metadata: bytes a page; ratio: KSM's over ours; floor: to hash a page, and to compare two, on this computer and no more")
 
 
 def merge(_, need, build):
@@ -202,7 +202,7 @@ POLICY_WORK = "share=50 contents=64 writes=20 rounds=2"
 COLUMNS = [("look_faults", "look"), ("merge_faults", "merge"), ("rescan_faults", "rescan"), ("break_faults", "break"), ("break_refaults", "again"),
            ("merge_flushes", "fl.merge"), ("break_flushes", "fl.break"), ("merge_callbacks", "cb.merge"), ("break_callbacks", "cb.break"),
            ("look_instructions", "i.look"), ("merge_instructions", "i.merge"), ("rescan_instructions", "i.rescan"),
-           ("break_instructions", "i.break"), ("exits_stage2", "stage2"), ("exits_all", "exits")]
+           ("break_instructions", "i.break")]
 
 
 def digest(where):
@@ -271,17 +271,34 @@ def run_all(where, cases):
     return table
 
 
+def show_rows(table, back_end, engine, columns):
+    """A line for each policy and retry mode."""
+    print(f"{'':22}" + "".join(f"{title:>11}" for _, title in columns))
+    for policy in bench.POLICIES:
+        for retry in RETRIES:
+            counts = table[back_end, engine, policy, retry]
+            print(f"{policy + ' ' + retry:22}" + "".join(f"{counts.get(name, 0):>11}" for name, _ in columns))
+
+
+def reasons(table, back_end):
+    """Why guests of a back end left, the most frequent first."""
+    sums = {}
+    for (end, *_), counts in table.items():
+        for name in counts if end == back_end else ():
+            if name.startswith("exits_"):
+                sums[name] = sums.get(name, 0) + counts[name]
+    return sorted(sums, key=sums.get, reverse=True)
+
+
 def show_policies(table):
     for back_end in BACK_ENDS:
         for engine in ENGINES:
             counts = table[back_end, engine, "masked", "inplace"]
             print(f"\n{back_end}, {engine}: {counts['merge_merges']} merges, {counts['break_breaks']} breaks; faults after a look, a merge, a "
-                  f"rescan; of a break, and again;\nflushes and callbacks of the merge and of the break; instructions a page; exits of the run")
-            print(f"{'':22}" + "".join(f"{title:>9}" for _, title in COLUMNS))
-            for policy in bench.POLICIES:
-                for retry in RETRIES:
-                    counts = table[back_end, engine, policy, retry]
-                    print(f"{policy + ' ' + retry:22}" + "".join(f"{counts.get(name, 0):>9}" for name, _ in COLUMNS))
+                  f"rescan; of a break, and again;\nflushes and callbacks of the merge and of the break; instructions a page")
+            show_rows(table, back_end, engine, COLUMNS)
+            print(f"\n{back_end}, {engine}: exits of the run, by reason")
+            show_rows(table, back_end, engine, [(name, name.removeprefix("exits_")) for name in reasons(table, back_end)])
 
 
 def policies(_, need, build):

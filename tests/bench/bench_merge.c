@@ -11,6 +11,8 @@
  *     rescan       a pass in which nobody wrote              rescan_1pct  one before which a hundredth was written
  *     break        a guest's write to a merged page, from the fault handler's call to its return, the copy included
  *     metadata     bytes for each page, merged or not
+ *     floor        what reading alone takes on this computer, in order and none of it cached: the hash of a page, and the
+ *                  comparison of two that are the same
  */
 #include "mm_world.h"
 
@@ -18,12 +20,14 @@
 #include <sys/mman.h>
 
 #include "bench_merge.h"
+#include "mm/hash.h"
 
 #define VMS    4u
 #define ROUNDS 8u	  /* of rescans; fewer where a pass is long */
 #define MANY   (1u << 17) /* pages */
 #define BREAKS 1024u
 #define PASSES 8u
+#define FLOOR  (1u << 14) /* pages */
 #define SPARE  (64 * MIB) /* tables, notes, indexes: besides 64 bytes a page */
 
 static const struct bench_data *data;
@@ -70,6 +74,31 @@ static void boot(void)
 	madvise(sim_memory, bytes, MADV_HUGEPAGE);
 	for (u64 at = MIB; at < bytes; at += PAGE_SIZE)
 		__atomic_fetch_add(&sim_memory[at], 0, __ATOMIC_RELAXED);
+}
+
+static void bench_floor(void)
+{
+	size_t half = (size_t)FLOOR * PAGE_SIZE;
+	char *pages = aligned_alloc(2 * MIB, 2 * half);
+	uint64_t start, sum = 0;
+
+	madvise(pages, 2 * half, MADV_HUGEPAGE);
+	for (uint64_t page = 0; page < FLOOR; page++) {
+		bench_fill(data, page, (uint64_t *)(pages + page * PAGE_SIZE));
+		memcpy(pages + half + page * PAGE_SIZE, pages + page * PAGE_SIZE, PAGE_SIZE);
+	}
+	start = bench_clock();
+	for (uint64_t page = 0; page < FLOOR; page++)
+		sum += page_content_hash(pages + page * PAGE_SIZE);
+	bench_print("floor_hash", (double)(bench_clock() - start) / FLOOR, "ns");
+	assert_true(sum != 0);
+	start = bench_clock();
+	for (uint64_t page = 0; page < FLOOR; page++)
+		assert_int_equal(memcmp(pages + page * PAGE_SIZE, pages + half + page * PAGE_SIZE,
+					PAGE_SIZE),
+				 0);
+	bench_print("floor_compare", (double)(bench_clock() - start) / FLOOR, "ns");
+	free(pages);
 }
 
 static void begin(const char *engine)
@@ -217,6 +246,7 @@ int main(int argc, char **argv)
 	asked.duplicates = strtoull(argv[2], NULL, 0);
 	asked.late = has_word(argc, argv, "late");
 	data = &asked;
+	bench_floor();
 	begin(argv[3]);
 	bench_first_merge();
 	bench_metadata();

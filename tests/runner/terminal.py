@@ -50,7 +50,7 @@ KILL_TALK = [
 # The user's terminal stops in the middle of a flood, which is dropped when it has been waited for long enough; then it goes on.
 STALL_TALK = [
     (r"guest login: ", "root\r"),
-    (r"# ", "seq 100000\r", 12),
+    (r"# ", "seq 30000\r", 12),
     (r"\n\d+\r", "echo sum $((6 * 7)); exit\r"),
     (r"sum 42\r", ""),
     (r"one: shut down, status 0", "\x1dq"),
