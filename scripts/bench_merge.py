@@ -14,6 +14,7 @@ import json
 import os
 import re
 import signal
+import statistics
 import subprocess
 import sys
 
@@ -24,6 +25,7 @@ KSM = "/sys/kernel/mm/ksm"
 KSM_SETTINGS = ["pages_to_scan", "sleep_millisecs", "run"]
 ORDERS = [14, 16, 18, 20]
 SHARES = [0, 50, 90]
+REPEATS = 3	# of our half, which is short: its median is told
 BYTES_A_PAGE = 4096 + 64	# what each half of the bench needs, one after the other
 FIGURES = ["merge", "rescan", "rescan_1pct", "break", "metadata"]
 TARGETS = {"samepage_merge": 1000, "samepage_rescan": 10, "samepage_metadata": 16}
@@ -100,16 +102,25 @@ def setting_of(pages, share, engine, late):
     return f"host 2^{pages.bit_length() - 1} {share} %" + (f" {engine}" if engine != "hash" else "") + (" late" if late else "")
 
 
-def run_case(program, case, with_ksm):
-    """One process measures both on the same data: (figures, KSM's excuse)."""
-    pages, share, engine, late = case
-    words = [program, str(pages), str(share), engine] + ["late"] * late + ["ksm"] * (with_ksm and engine == "hash")
+def run_program(words):
+    """What one process printed: {name: (value, unit)} and KSM's excuse."""
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         raise machine.MachineError(f"{' '.join(words)}: status {done.returncode}\n{done.stdout[-2000:]}")
-    figures = [(name, float(value), unit) for name, value, unit in re.findall(r"^bench: (\w+) ([\d.]+) (\w+)$", done.stdout, re.M)]
+    figures = {name: (float(value), unit) for name, value, unit in re.findall(r"^bench: (\w+) ([\d.]+) (\w+)$", done.stdout, re.M)}
     excuse = re.search(r"^bench: ksm: (.*)$", done.stdout, re.M)
     return figures, excuse[1] if excuse else None
+
+
+def run_case(program, case, with_ksm):
+    """The medians of our figures in REPEATS processes, the last of which gives KSM the same data: (figures, KSM's excuse)."""
+    pages, share, engine, late = case
+    words = [program, str(pages), str(share), engine] + ["late"] * late
+    runs = [run_program(words + ["ksm"] * (last and with_ksm and engine == "hash")) for last in [False] * (REPEATS - 1) + [True]]
+    all_figures = [figures for figures, _ in runs]
+    figures = [(name, statistics.median(run[name][0] for run in all_figures if name in run), unit)
+               for name, (_, unit) in all_figures[-1].items()]
+    return figures, runs[-1][1]
 
 
 def on_this_computer(program, ksm):
