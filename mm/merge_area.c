@@ -331,6 +331,7 @@ static int publish(struct merge_area *area, u32 number)
 
 static int add(struct addrspace *as, struct gfn_range range, u32 number, bool marked)
 {
+	bool logged = as->dirty_on;
 	struct merge_area *area;
 	int err = space_check(as, range);
 
@@ -347,6 +348,8 @@ static int add(struct addrspace *as, struct gfn_range range, u32 number, bool ma
 	spin_unlock(&merge_areas_lock);
 	if (err)
 		free_area(area);
+	if (err && !logged)
+		dirty_log_stop(as);
 	return err;
 }
 
