@@ -15,8 +15,8 @@ from runner import builds, core, host, machines, mutants, terminal
 
 
 def all_tests(build_tests):
-    """In the order they are started: quick ones that find silly mistakes first."""
-    return [*build_tests, *builds.tests(), *host.checks(), *host.programs(), *host.models(), *machines.tests(), *terminal.tests()]
+    """In the order they are started: quick ones that find silly mistakes first, and no long one last, which would leave a CPU idle."""
+    return [*build_tests, *builds.tests(), *host.checks(), *host.programs(), *host.models(), *terminal.tests(), *machines.tests()]
 
 
 def main():
