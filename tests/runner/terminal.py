@@ -150,6 +150,14 @@ def in_session(leader):
     return found
 
 
+def wait_for_stand_in(leader):
+    """Until the apt-get that takes for ever is there: dash loses a Ctrl-C that comes while it starts a program."""
+    for _ in range(600):
+        if "sleep" in in_session(leader):
+            return
+        time.sleep(0.1)
+
+
 def interrupt(phase):
     """./run and a Ctrl-C: nothing of it is left, the terminal is as it was, and it says so."""
     import pexpect
@@ -166,6 +174,8 @@ def interrupt(phase):
         before = termios.tcgetattr(child.child_fd)
         try:
             child.expect(moment)
+            if phase in STAND_INS:
+                wait_for_stand_in(child.pid)
             if "--console" in options:
                 child.kill(signal.SIGINT)
             else:
