@@ -44,20 +44,27 @@ static void list_exits(const struct vm *vm)
 	log_info("summary: vm %s: exits: %s", vm->config.name, line);
 }
 
+/* "merge 15/0, cow_break 3/0": two counts of each event that has any. */
+static void format_events(char *line, size_t size, const u64 *first, const u64 *second)
+{
+	size_t len = 0;
+
+	line[0] = '\0';
+	for (unsigned i = 0; i < EVENTS && len < size; i++)
+		if (first[i] || second[i])
+			len += format_text(line + len, size - len, "%s%s %llu/%llu",
+					   len ? ", " : "", notify_event_name(i),
+					   (unsigned long long)first[i],
+					   (unsigned long long)second[i]);
+}
+
 /* Events that happened to its memory: how many subscribers were told of, and how many nobody wanted to know. */
 static void list_events(const struct vm *vm)
 {
 	const struct vm_memory_stats *stats = &vm->memory_stats;
 	char line[200];
-	size_t len = 0;
 
-	line[0] = '\0';
-	for (unsigned i = 0; i < EVENTS && len < sizeof(line); i++)
-		if (stats->notifications[i] || stats->unwanted[i])
-			len += format_text(line + len, sizeof(line) - len, "%s%s %llu/%llu",
-					   len ? ", " : "", notify_event_name(i),
-					   (unsigned long long)stats->notifications[i],
-					   (unsigned long long)stats->unwanted[i]);
+	format_events(line, sizeof(line), stats->notifications, stats->unwanted);
 	log_info("summary: vm %s: events (told/unwanted) under %s: %s", vm->config.name,
 		 stats->policy, line);
 }
@@ -77,15 +84,8 @@ static void list_pages(const struct vm *vm)
 static void list_subscriber(const struct vm *vm, const struct vm_subscriber_stats *row)
 {
 	char line[160];
-	size_t len = 0;
 
-	line[0] = '\0';
-	for (unsigned i = 0; i < EVENTS && len < sizeof(line); i++)
-		if (row->drops[i] || row->changes[i])
-			len += format_text(line + len, sizeof(line) - len, "%s%s %llu/%llu",
-					   len ? ", " : "", notify_event_name(i),
-					   (unsigned long long)row->drops[i],
-					   (unsigned long long)row->changes[i]);
+	format_events(line, sizeof(line), row->drops, row->changes);
 	log_info("summary: vm %s: subscriber %s x%u (drops/changes): %s", vm->config.name,
 		 row->name, row->count, line);
 }

@@ -119,9 +119,11 @@ static void move(struct merge_domain *domain, struct hash_index *to, u32 number)
 	struct gfn gfn;
 	struct merge_area *area = merge_area_of(domain, number, &gfn);
 
-	if (!put(to, page_hash(merge_note(area, gfn)), number))
-		(void)merge_change_reason(area, gfn, ~(u32)BIT(MERGE_EXCLUDED), MERGE_WAITING,
-					  PAGE_INDEXED, 0);
+	if (put(to, page_hash(merge_note(area, gfn)), number))
+		return;
+	(void)page_change(merge_note(area, gfn), PAGE_INDEXED, 0); /* also if it is EXCLUDED */
+	(void)merge_change_reason(area, gfn, BIT(MERGE_UNIQUE) | BIT(MERGE_LARGE), MERGE_WAITING, 0,
+				  0);
 }
 
 static struct stable **bucket_of(const struct hash_index *index, u32 tag)

@@ -32,12 +32,13 @@ void merge_wait_locked(struct merge_area *area, struct gfn gfn, const struct mer
 	struct merge_page *page = merge_note(area, gfn);
 	u32 before = page_change(page, PAGE_INDEXED, PAGE_INDEXED);
 	bool excluded = (before & PAGE_REASON) == MERGE_EXCLUDED;
-	int err = 0;
+	int err;
 
-	if (excluded && !IS_ENABLED(CONFIG_BREAK_MERGE_EXCLUDED))
-		err = ERR_PERMISSION;
-	else
-		err = domain->engine->waiting_add(domain, key, merge_number(area, gfn));
+	if (excluded && !IS_ENABLED(CONFIG_BREAK_MERGE_EXCLUDED)) {
+		(void)page_change(page, PAGE_INDEXED, 0);
+		return; /* its guest may have allowed it again by now: then it is looked at like a new one */
+	}
+	err = domain->engine->waiting_add(domain, key, merge_number(area, gfn));
 	if (err)
 		(void)page_change(page, PAGE_INDEXED, 0);
 	merge_set_reason(area, gfn, err == ERR_NO_MEMORY ? MERGE_NO_MEMORY : reason);
