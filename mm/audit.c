@@ -19,9 +19,9 @@
 #include <mm/frame.h>
 #include <mm/rmap.h>
 
-#include "notifier_view.h"
-#include "space.h"
-#include "store.h"
+#include "mm/notify/view.h"
+#include "mm/space/space.h"
+#include "mm/reclaim/store.h"
 
 #define LOG_THIS    LOG_MM
 #define LINES_MAX   16

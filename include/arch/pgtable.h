@@ -2,7 +2,7 @@
 /*
  * pgtable.h: a paging format as pure data and pure functions.
  *
- * Why: EPT, NPT and the host's own tables differ in bits, not in shape. One walker (mm/walk.c) does
+ * Why: EPT, NPT and the host's own tables differ in bits, not in shape. One walker (mm/table/walk.c) does
  * the walking; a format says what a PTE of a level looks like. Nothing here touches memory, a
  * register or a TLB, so formats build and are tested on the host, unchanged. The tables are
  * `ept_format`, `npt_format` and `host_format`.

@@ -33,7 +33,7 @@ enum frame_kind {
  *
  *              owner               link                  extra
  *  FREE        next in free list   previous in it        -           (heads of free blocks only)
- *  GUEST       rmap's (mm/rmap.c): one (address space, gfn) inline, or a chain   merge's
+ *  GUEST       rmap's (mm/space/rmap.c): one (address space, gfn) inline, or a chain   merge's
  *  others      their owner's: 0 after frame_alloc
  *
  * refs	 [a] references of primary PTEs

@@ -20,7 +20,7 @@
 #include <sys/mman.h>
 
 #include "bench_merge.h"
-#include "mm/hash.h"
+#include "mm/merge/content_hash.h"
 
 #define VMS    4u
 #define ROUNDS 8u	  /* of rescans; fewer where a pass is long */

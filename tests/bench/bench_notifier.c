@@ -9,8 +9,8 @@
 
 #include <mm/notifier.h>
 
-#include "mm/notification.h"
-#include "mm/space.h"
+#include "mm/notify/dispatch.h"
+#include "mm/space/space.h"
 
 #define ROUNDS 64
 #define MANY   64

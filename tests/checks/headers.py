@@ -19,7 +19,7 @@ def include_path(name):
     """Where a header of this folder looks for others: that of its room."""
     if name.startswith("guest/"):
         return ["-Iinclude", "-Iguest/include", "-Iguest", "-I" + os.path.dirname(name)]
-    return ["-Iinclude", "-Iarch/x86/inline", "-Iarch/x86/include", "-I" + os.path.dirname(name)]
+    return ["-Iinclude", "-iquote", ".", "-Iarch/x86/inline", "-Iarch/x86/include", "-I" + os.path.dirname(name)]
 
 
 def check(job):

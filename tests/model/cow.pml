@@ -152,7 +152,7 @@ active proctype breaker()
 	old_freed = true
 }
 
-/* Fills a secondary from the primary, as mm/fault.c does. Leaves it as it is when it raced. */
+/* Fills a secondary from the primary, as mm/stage2/fault.c does. Leaves it as it is when it raced. */
 inline fault(secondary)
 {
 	s = sequence;

@@ -4,7 +4,7 @@
  *
  * Why: the fault path looks the frame up without a lock, so an invalidation can come between the look-up and the
  * installation. The invalidate sequence finds that out; the log says whether it was this gfn, so that an invalidation
- * of another gfn costs no retry (mm/fault.c, docs/mm/stage2.md).
+ * of another gfn costs no retry (mm/stage2/fault.c, docs/mm/stage2.md).
  *
  *     vCPU                              invalidator of the same gfn
  *     ----                              ---------------------------

@@ -7,7 +7,7 @@
 
 #include "sim.h"
 
-#include "mm/frame_internal.h"
+#include "mm/frame/internal.h"
 
 /* The free blocks of each order. */
 struct frame_blocks {

@@ -7,7 +7,7 @@
 
 #include <mm/audit.h>
 
-#include "mm/merge_private.h"
+#include "mm/merge/private.h"
 
 const struct merge_engine *const merge_engines[MERGE_ENGINES] = {&merge_engine_hash,
 								 &merge_engine_tree};

@@ -7,7 +7,7 @@
 
 #include <mm/reclaim.h>
 
-#include "mm/stage2_private.h"
+#include "mm/stage2/private.h"
 
 #define TLB_SIZE 16
 

@@ -10,7 +10,7 @@
 
 #include <mm/notifier.h>
 
-#include "mm/stage2_private.h"
+#include "mm/stage2/private.h"
 
 #define PAGES	   1600 /* three 2 MiB blocks and a bit */
 #define SPACES_TWO 2

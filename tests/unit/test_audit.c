@@ -17,7 +17,7 @@
 #include <mm/reclaim.h>
 #include <mm/rmap.h>
 
-#include "mm/stage2_private.h"
+#include "mm/stage2/private.h"
 
 #define PRIVATE_GFN 3
 #define SHARED_GFN  10 /* 10 and 20 in `a`, 30 in `b` */

@@ -9,8 +9,8 @@
 #include <mm/audit.h>
 #include <mm/rmap.h>
 
-#include "mm/hash.h"
-#include "mm/merge_private.h"
+#include "mm/merge/content_hash.h"
+#include "mm/merge/private.h"
 
 #define PAGES	    512
 #define SPACES_USED 3

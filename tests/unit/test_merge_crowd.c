@@ -6,8 +6,8 @@
  */
 #include "merge_check.h"
 
-#include "mm/hash.h"
-#include "mm/merge_private.h"
+#include "mm/merge/content_hash.h"
+#include "mm/merge/private.h"
 
 #define PAGES	  2048u
 #define STRANGERS 8 /* merge_hash.c's */

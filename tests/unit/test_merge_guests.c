@@ -14,7 +14,7 @@
 
 #include <mm/guest_cache.h>
 
-#include "mm/merge_private.h"
+#include "mm/merge/private.h"
 
 #define VMS   2u
 #define PAGES 6u

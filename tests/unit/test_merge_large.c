@@ -8,7 +8,7 @@
 #include <mm/audit.h>
 #include <mm/dirty_log.h>
 
-#include "mm/stage2_private.h"
+#include "mm/stage2/private.h"
 
 #define BLOCKS 2ull
 #define PAGES  (BLOCKS * 512)

@@ -10,7 +10,7 @@
 #include <mm/dirty_log.h>
 #include <mm/rmap.h>
 
-#include "mm/merge_private.h"
+#include "mm/merge/private.h"
 
 #define VMS   2u
 #define PAGES 12u

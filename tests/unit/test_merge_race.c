@@ -13,8 +13,8 @@
 #include <lib/log.h>
 #include <mm/audit.h>
 
-#include "mm/hash.h"
-#include "mm/merge_private.h"
+#include "mm/merge/content_hash.h"
+#include "mm/merge/private.h"
 
 #define PAGES 2
 

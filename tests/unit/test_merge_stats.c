@@ -7,7 +7,7 @@
 
 #include <mm/dirty_log.h>
 
-#include "mm/merge_private.h"
+#include "mm/merge/private.h"
 
 static const struct merge_limits limits = {.cap = 256, .zero = true};
 

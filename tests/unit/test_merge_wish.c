@@ -8,7 +8,7 @@
 #include <lib/log.h>
 #include <mm/audit.h>
 
-#include "mm/merge_private.h"
+#include "mm/merge/private.h"
 
 #define PAGES 1100 /* three chunks, the last one short */
 #define FIRST 100  /* and the first, too */

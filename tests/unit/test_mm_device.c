@@ -8,7 +8,7 @@
 #include <mm/guest_cache.h>
 #include <mm/reclaim.h>
 
-#include "mm/stage2_private.h"
+#include "mm/stage2/private.h"
 
 #define FIRST_MFN 0xfed00ull
 #define GFN	  0x800

@@ -8,8 +8,8 @@
 #include <mm/audit.h>
 #include <mm/dirty_log.h>
 
-#include "mm/policy.h"
-#include "mm/stage2_private.h"
+#include "mm/notify/policy.h"
+#include "mm/stage2/private.h"
 
 #define BLOCKS 4ull
 #define GFNS   (BLOCKS * 512)

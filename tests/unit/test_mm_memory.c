@@ -10,7 +10,7 @@
 #include <mm/rmap.h>
 #include <mm/tracer.h>
 
-#include "mm/stage2_private.h"
+#include "mm/stage2/private.h"
 
 /* Runs `operation` with the n-th allocation failing, for every n, until it makes fewer than n. */
 static void fail_each(int (*operation)(void *world), void (*check_unchanged)(void *world),

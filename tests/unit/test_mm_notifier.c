@@ -8,7 +8,7 @@
 
 #include <mm/guest_cache.h>
 
-#include "mm/policy.h"
+#include "mm/notify/policy.h"
 
 #define SPIES 200
 

@@ -11,8 +11,8 @@
 #include <mm/audit.h>
 #include <mm/guest_cache.h>
 
-#include "mm/policy.h"
-#include "mm/stage2_private.h"
+#include "mm/notify/policy.h"
+#include "mm/stage2/private.h"
 
 struct cost {
 	u64 after_merge, break_exits, after_break;

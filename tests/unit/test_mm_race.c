@@ -15,7 +15,7 @@
 #include <mm/guest_cache.h>
 #include <mm/reclaim.h>
 
-#include "mm/stage2_private.h"
+#include "mm/stage2/private.h"
 
 #define GPA   (5 * PAGE_SIZE)
 #define DRAWN 50 /* schedules of more switches, by chance */

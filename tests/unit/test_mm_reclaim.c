@@ -12,8 +12,8 @@
 #include <mm/guest_cache.h>
 #include <mm/reclaim.h>
 
-#include "mm/compress.h"
-#include "mm/stage2_private.h"
+#include "mm/reclaim/compress.h"
+#include "mm/stage2/private.h"
 
 #define WORDS (PAGE_SIZE / sizeof(u64))
 #define KINDS 5

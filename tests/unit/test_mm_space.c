@@ -4,7 +4,7 @@
  */
 #include "mm_world.h"
 
-#include "mm/space.h"
+#include "mm/space/space.h"
 
 #define GFNS 4096
 

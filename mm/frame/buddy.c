@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * buddy.c: free blocks of 2^n frames, naturally aligned, each in the list of its order.
+ *
+ *     order 2   [0 1 2 3]      a block splits into two buddies whose numbers differ in one bit;
+ *     order 1   [0 1][2 3]     two free buddies of an order join again. So to find a buddy takes
+ *     order 0   [0][1][2][3]   one exclusive-or and one look at its record.
+ *
+ * Invariants:
+ *   BUDDY-1  a block in a list of order n starts at a multiple of 2^n; its first record, and no
+ *            other, is FRAME_IS_HEAD
+ *   BUDDY-2  blocks in lists do not overlap, and all their frames are FRAME_FREE
+ *   BUDDY-3  no two buddies of one order are both in lists, short of the largest order: they would
+ *            have joined
+ *   BUDDY-4  `free` is the sum of all blocks in lists
+ *
+ * Locking: frame_buddy.lock (LOCK_FRAME), which the caller holds.
+ */
+#include <lib/log.h>
+
+#include "mm/frame/internal.h"
+
+struct frame_buddy frame_buddy;
+
+static struct frame *record(u64 mfn)
+{
+	return frame_record((struct mfn){mfn});
+}
+
+void buddy_init(void)
+{
+	spin_init(&frame_buddy.lock, LOCK_FRAME, "frames");
+	for (unsigned order = 0; order <= FRAME_MAX_ORDER; order++)
+		frame_buddy.heads[order] = FRAME_NONE;
+	frame_buddy.free = 0;
+}
+
+static void list_add(u64 mfn, unsigned order)
+{
+	struct frame *frame = record(mfn);
+	u64 next = frame_buddy.heads[order];
+
+	frame->owner = next;
+	frame->link = FRAME_NONE;
+	frame->order = (u8)order;
+	frame->state |= FRAME_IS_HEAD;
+	if (next != FRAME_NONE)
+		record(next)->link = mfn;
+	frame_buddy.heads[order] = mfn;
+}
+
+static void list_remove(u64 mfn)
+{
+	struct frame *frame = record(mfn);
+
+	if (frame->link != FRAME_NONE)
+		record(frame->link)->owner = frame->owner;
+	else
+		frame_buddy.heads[frame->order] = frame->owner;
+	if (frame->owner != FRAME_NONE)
+		record(frame->owner)->link = frame->link;
+	frame->state &= (u8)~FRAME_IS_HEAD;
+}
+
+unsigned buddy_smallest(void)
+{
+	unsigned order = 0;
+
+	while (order <= FRAME_MAX_ORDER && frame_buddy.heads[order] == FRAME_NONE)
+		order++;
+	return order;
+}
+
+u64 buddy_take(unsigned order)
+{
+	unsigned from = order;
+	u64 mfn;
+
+	while (from <= FRAME_MAX_ORDER && frame_buddy.heads[from] == FRAME_NONE)
+		from++;
+	if (from > FRAME_MAX_ORDER)
+		return FRAME_NONE;
+	mfn = frame_buddy.heads[from];
+	list_remove(mfn);
+	/* Keep the lower half each time, so that memory fills from below and large blocks stay
+	 * whole above. */
+	while (from > order) {
+		from--;
+		list_add(mfn + (1ull << from), from);
+	}
+	frame_buddy.free -= 1ull << order;
+	return mfn;
+}
+
+static bool can_join(u64 mfn, unsigned order)
+{
+	const struct frame *frame = record(mfn);
+
+	return frame && (frame->state & FRAME_IS_HEAD) && frame->order == order;
+}
+
+void buddy_put(u64 mfn, unsigned order)
+{
+	frame_buddy.free += 1ull << order;
+	while (order < FRAME_MAX_ORDER && can_join(mfn ^ (1ull << order), order)) {
+		list_remove(mfn ^ (1ull << order));
+		mfn &= ~(1ull << order);
+		order++;
+	}
+	list_add(mfn, order);
+}

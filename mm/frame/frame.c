@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * frame.c: frames handed out and taken back; single ones through a cache of each CPU.
+ *
+ *     frame_alloc(0) <--- cache of this CPU <=== FRAME_BATCH at a time, locked ===> buddy lists
+ *     frame_alloc(n) <------------------------------------------------------------- buddy lists
+ *
+ * Why caches: faults take and give single frames on every CPU at once, and a cached frame needs no
+ * lock. A cache is touched by its CPU only, with interrupts off, as they always are here.
+ *
+ * Invariants:
+ *   FRAME-1  a frame is in exactly one place: a free list, one cache, or in use; only in use is its
+ *            kind not FRAME_FREE
+ *   FRAME-2  what frame_alloc hands out overlaps nothing that is in use, has refcount 1, and owner,
+ *            link, extra 0
+ *   FRAME-3  total = free + hypervisor + table + guest, whenever no CPU is inside the allocator
+ *   FRAME-4  a failed frame_alloc changes nothing that a caller can see
+ *   FRAME-5  a CPU that finds no block empties its own cache before it says ERR_NO_MEMORY; other
+ *            CPUs' caches, at most FRAME_CACHE frames each, stay out of its reach
+ *   FRAME-6  freeing what is not in use, or is still shared, panics
+ *
+ * Locking: LOCK_FRAME around the buddy lists. Refcounts are atomic.
+ */
+#include <arch/cpu.h>
+#include <ck_pr.h>
+#include <lib/error.h>
+#include <lib/log.h>
+
+#include "mm/frame/internal.h"
+
+#define FRAME_CACHE 64
+#define FRAME_BATCH 32
+
+/*
+ * struct frame_cache: one CPU's frames. Written by its CPU only; others read `count` and `used` for
+ * statistics.
+ *
+ * floor	with no more frames than this an allocation takes the slow way: 0, or all ones when frame_fail.c wants to be asked
+ * used	how many frames of a kind this CPU handed out minus how many it took back: only the sum over
+ *	all CPUs says anything
+ */
+struct frame_cache {
+	u32 count, floor;
+	u64 mfns[FRAME_CACHE];
+	u64 used[FRAME_KINDS];
+} __aligned(64);
+
+static struct frame_cache caches[CONFIG_MAX_CPUS];
+static u64 frames_total; /* [I] after frame_init */
+
+void frame_caches_init(u64 total)
+{
+	for (unsigned cpu = 0; cpu < CONFIG_MAX_CPUS; cpu++)
+		caches[cpu] = (struct frame_cache){.count = 0};
+	frames_total = total;
+}
+
+/*
+ * Whole blocks, the smallest there are, so that fragments are used up before large blocks are cut, and one cut yields many
+ * frames. Pushed backwards, so that they are handed out in ascending order.
+ */
+static __attribute__((__noinline__)) void cache_refill(struct frame_cache *cache)
+{
+	spin_lock(&frame_buddy.lock);
+	while (cache->count < FRAME_BATCH && frame_buddy.free > 0) {
+		unsigned room = FRAME_BATCH - cache->count;
+		unsigned order = MIN(buddy_smallest(), 31u - (unsigned)__builtin_clz(room));
+		u64 mfn = buddy_take(order);
+
+		for (u64 i = 1ull << order; i > 0; i--)
+			cache->mfns[cache->count++] = mfn + i - 1;
+	}
+	spin_unlock(&frame_buddy.lock);
+}
+
+void frame_caches_set_floor(u32 floor)
+{
+	for (unsigned cpu = 0; cpu < CONFIG_MAX_CPUS; cpu++)
+		ck_pr_store_32(&caches[cpu].floor, floor);
+}
+
+/* False: there is no frame, or there shall be none. */
+static __attribute__((__noinline__)) bool cache_has_frame(struct frame_cache *cache)
+{
+	if (cache->floor && frame_fail_now())
+		return false;
+	if (cache->count == 0)
+		cache_refill(cache);
+	return cache->count > 0;
+}
+
+static __attribute__((__noinline__)) void cache_drain(struct frame_cache *cache, u32 keep)
+{
+	spin_lock(&frame_buddy.lock);
+	while (cache->count > keep)
+		buddy_put(cache->mfns[--cache->count], 0);
+	spin_unlock(&frame_buddy.lock);
+}
+
+static u64 take_from_buddy(unsigned order)
+{
+	u64 mfn;
+
+	spin_lock(&frame_buddy.lock);
+	mfn = buddy_take(order);
+	spin_unlock(&frame_buddy.lock);
+	return mfn;
+}
+
+static u64 take_block(struct frame_cache *cache, unsigned order)
+{
+	u64 mfn = take_from_buddy(order);
+
+	if (mfn == FRAME_NONE && cache->count > 0) {
+		cache_drain(cache, 0);
+		mfn = take_from_buddy(order);
+	}
+	return mfn;
+}
+
+static inline void hand_out(u64 mfn, enum frame_kind kind, unsigned flags)
+{
+	struct frame *frame = frame_record((struct mfn){mfn});
+
+	DEBUG_CHECK(frame->kind == FRAME_FREE && !(frame->state & FRAME_IS_HEAD));
+	if (IS_ENABLED(CONFIG_FRAME_POISON))
+		frame_check_poison(mfn);
+	frame->owner = 0;
+	frame->link = 0;
+	frame->extra = 0;
+	frame->refs = 1;
+	frame->kind = (u8)kind;
+	if (flags & FRAME_ZERO)
+		arch_page_zero(arch_hpa_to_virt(mfn_to_hpa((struct mfn){mfn})));
+}
+
+static int alloc_block(struct frame_cache *cache, unsigned order, enum frame_kind kind,
+		       unsigned flags, struct mfn *out)
+{
+	u64 mfn;
+
+	if (order > FRAME_MAX_ORDER)
+		return ERR_INVALID;
+	if (unlikely(cache->floor) && frame_fail_now())
+		return ERR_NO_MEMORY;
+	mfn = take_block(cache, order);
+	if (mfn == FRAME_NONE)
+		return ERR_NO_MEMORY;
+	for (u64 i = 0; i < 1ull << order; i++)
+		hand_out(mfn + i, kind, flags);
+	cache->used[kind] += 1ull << order;
+	out->raw = mfn;
+	return 0;
+}
+
+int frame_alloc(unsigned order, enum frame_kind kind, unsigned flags, struct mfn *out)
+{
+	struct frame_cache *cache = &caches[arch_cpu_id()];
+
+	CHECK(kind > FRAME_FREE && kind < FRAME_KINDS);
+	if (unlikely(order > 0))
+		return alloc_block(cache, order, kind, flags, out);
+	if (unlikely(cache->count <= cache->floor) && !cache_has_frame(cache))
+		return ERR_NO_MEMORY;
+	out->raw = cache->mfns[--cache->count];
+	cache->used[kind]++;
+	hand_out(out->raw, kind, flags);
+	return 0;
+}
+
+static void __cold __noreturn misused(u64 mfn, const struct frame *frame, enum frame_kind kind)
+{
+	panic("frame 0x%llx cannot be freed: kind %d among %d, %u references",
+	      (unsigned long long)mfn, frame ? frame->kind : -1, kind, frame ? frame->refs : 0);
+}
+
+static inline void take_back(u64 mfn, enum frame_kind kind)
+{
+	struct frame *frame = frame_record((struct mfn){mfn});
+
+	if (unlikely(!frame || frame->kind != kind || frame->refs > 1))
+		misused(mfn, frame, kind);
+	frame->kind = FRAME_FREE;
+	frame->refs = 0;
+	if (IS_ENABLED(CONFIG_FRAME_POISON))
+		frame_poison(mfn);
+}
+
+static void free_block(struct frame_cache *cache, struct mfn mfn, unsigned order,
+		       enum frame_kind kind)
+{
+	CHECK(order <= FRAME_MAX_ORDER && IS_ALIGNED(mfn.raw, 1ull << order));
+	for (u64 i = 0; i < 1ull << order; i++)
+		take_back(mfn.raw + i, kind);
+	cache->used[kind] -= 1ull << order;
+	spin_lock(&frame_buddy.lock);
+	buddy_put(mfn.raw, order);
+	spin_unlock(&frame_buddy.lock);
+}
+
+void frame_free(struct mfn mfn, unsigned order)
+{
+	struct frame_cache *cache = &caches[arch_cpu_id()];
+	enum frame_kind kind = frame_kind(mfn);
+
+	if (unlikely(kind <= FRAME_FREE))
+		panic("frame 0x%llx is not in use and cannot be freed",
+		      (unsigned long long)mfn.raw);
+	if (unlikely(order > 0)) {
+		free_block(cache, mfn, order, kind);
+		return;
+	}
+	take_back(mfn.raw, kind);
+	cache->used[kind]--;
+	if (unlikely(cache->count == FRAME_CACHE))
+		cache_drain(cache, FRAME_CACHE - FRAME_BATCH);
+	cache->mfns[cache->count++] = mfn.raw;
+}
+
+void frame_get(struct mfn mfn)
+{
+	u32 before = ck_pr_faa_32(&frame_record(mfn)->refs, 1);
+
+	CHECK(before > 0 && before != UINT32_MAX);
+}
+
+bool frame_put(struct mfn mfn)
+{
+	u32 before = ck_pr_faa_32(&frame_record(mfn)->refs, (u32)-1);
+
+	CHECK(before > 0);
+	return before == 1;
+}
+
+u32 frame_refs(struct mfn mfn)
+{
+	return ck_pr_load_32(&frame_record(mfn)->refs);
+}
+
+enum frame_kind frame_kind(struct mfn mfn)
+{
+	const struct frame *frame = frame_record(mfn);
+
+	return frame ? ck_pr_load_8(&frame->kind) : FRAME_RESERVED;
+}
+
+static u64 used_of_kind(enum frame_kind kind)
+{
+	u64 sum = 0;
+
+	for (unsigned cpu = 0; cpu < CONFIG_MAX_CPUS; cpu++)
+		sum += ck_pr_load_64(&caches[cpu].used[kind]);
+	return sum;
+}
+
+static int largest_order(void)
+{
+	int order = FRAME_MAX_ORDER;
+
+	while (order >= 0 && ck_pr_load_64(&frame_buddy.heads[order]) == FRAME_NONE)
+		order--;
+	return order;
+}
+
+void frame_stats(struct frame_stats *out)
+{
+	*out = (struct frame_stats){
+		.total = frames_total,
+		.hypervisor = used_of_kind(FRAME_HYPERVISOR),
+		.table = used_of_kind(FRAME_TABLE),
+		.guest = used_of_kind(FRAME_GUEST),
+		.largest = largest_order(),
+	};
+	out->free = out->total - out->hypervisor - out->table - out->guest;
+	for (unsigned cpu = 0; cpu < CONFIG_MAX_CPUS; cpu++)
+		out->cached += ck_pr_load_32(&caches[cpu].count);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * internal.h: between the buddy allocator (frame_buddy.c), the per-CPU caches (frame.c) and
+ * frame_init.c.
+ */
+#ifndef SAMEPAGE_MM_FRAME_INTERNAL_H
+#define SAMEPAGE_MM_FRAME_INTERNAL_H
+
+#include <lib/lock.h>
+#include <mm/frame.h>
+
+#define FRAME_NONE (~0ull) /* end of a free list */
+
+/* struct frame.state, a set */
+enum frame_state {
+	FRAME_IS_HEAD = 1, /* first frame of a free block that is in a free list */
+	FRAME_IS_POISONED =
+		2, /* filled with the pattern, and nobody may have written to it since */
+};
+
+/*
+ * struct frame_buddy: the free blocks.
+ *
+ * heads	[f] first block of each order's doubly linked list, FRAME_NONE at its end
+ * free		[f] frames in all lists
+ */
+struct frame_buddy {
+	struct spinlock lock;
+	u64 heads[FRAME_MAX_ORDER + 1];
+	u64 free;
+};
+extern struct frame_buddy frame_buddy;
+
+void buddy_init(void);
+
+/* A block off the free lists, its records as they were; FRAME_NONE when none is large enough. */
+u64 buddy_take(unsigned order) LOCK_REQUIRES(&frame_buddy.lock);
+
+/* The order of the smallest block in the lists, FRAME_MAX_ORDER + 1 when there is none. */
+unsigned buddy_smallest(void) LOCK_REQUIRES(&frame_buddy.lock);
+
+/* Puts a block of FRAME_FREE records back and joins it with its buddies. */
+void buddy_put(u64 mfn, unsigned order) LOCK_REQUIRES(&frame_buddy.lock);
+
+/* Fills a freed frame with the pattern. Panics when one about to be handed out no longer shows it. */
+void frame_poison(u64 mfn);
+void frame_check_poison(u64 mfn);
+
+/* Shall this allocation fail (frame_fail.c)? Asked by allocations that find no more frames in the cache than its floor. */
+bool frame_fail_now(void);
+void frame_caches_set_floor(u32 floor);
+
+/* Empties every cache and counter, for frame_init. `total` frames are the allocator's from now on. */
+void frame_caches_init(u64 total);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pool.c: small objects of one size, carved out of frames.
+ *
+ * A page starts with its header; the objects follow, the free ones chained through their first
+ * word:
+ *
+ *     | header: next, previous, free ->| object | free object -> | object | free object -> NULL |
+ * rest |
+ *
+ * A page is on its pool's list while it has a free object. Which page an object is in follows from
+ * its address, so nothing is stored for each object.
+ */
+#include <mm/frame.h>
+#include <arch/cpu.h>
+#include <lib/error.h>
+#include <lib/log.h>
+#include <lib/string.h>
+#include "mm/frame/pool.h"
+
+struct pool_page {
+	struct pool_page *next, *previous;
+	void *free;
+	u64 used;
+};
+
+int page_alloc(unsigned order, void **out)
+{
+	struct mfn mfn;
+	int err = frame_alloc(order, FRAME_HYPERVISOR, FRAME_ZERO, &mfn);
+
+	if (!err)
+		*out = arch_hpa_to_virt(mfn_to_hpa(mfn));
+	return err;
+}
+
+void page_free(void *page, unsigned order)
+{
+	frame_free(hpa_to_mfn(arch_virt_to_hpa(page)), order);
+}
+
+static void list_add(struct pool *pool, struct pool_page *page)
+{
+	page->previous = NULL;
+	page->next = pool->partial;
+	if (page->next)
+		page->next->previous = page;
+	pool->partial = page;
+}
+
+static void list_remove(struct pool *pool, struct pool_page *page)
+{
+	if (page->previous)
+		page->previous->next = page->next;
+	else
+		pool->partial = page->next;
+	if (page->next)
+		page->next->previous = page->previous;
+}
+
+static int add_page(struct pool *pool)
+{
+	struct pool_page *page;
+	void *memory;
+	int err = page_alloc(0, &memory);
+
+	if (err)
+		return err;
+	page = memory;
+	for (char *object = (char *)(page + 1); object + pool->size <= (char *)page + PAGE_SIZE;
+	     object += pool->size) {
+		*(void **)object = page->free;
+		page->free = object;
+	}
+	list_add(pool, page);
+	return 0;
+}
+
+static void *take(struct pool *pool)
+{
+	struct pool_page *page = pool->partial;
+	void *object = page->free;
+
+	page->free = *(void **)object;
+	page->used++;
+	if (!page->free)
+		list_remove(pool, page);
+	pool->live++;
+	return object;
+}
+
+int pool_alloc(struct pool *pool, void **out)
+{
+	int err = 0;
+
+	spin_lock(&pool->lock);
+	if (!pool->partial)
+		err = add_page(pool);
+	if (!err)
+		*out = take(pool);
+	spin_unlock(&pool->lock);
+	if (!err)
+		memset(*out, 0, pool->size);
+	return err;
+}
+
+void pool_free(struct pool *pool, void *object)
+{
+	struct pool_page *page = (void *)ALIGN_DOWN((uintptr_t)object, PAGE_SIZE);
+
+	if (!object)
+		return;
+	spin_lock(&pool->lock);
+	if (!page->free)
+		list_add(pool, page);
+	*(void **)object = page->free;
+	page->free = object;
+	pool->live--;
+	page->used--;
+	if (page->used)
+		page = NULL;
+	else
+		list_remove(pool, page);
+	spin_unlock(&pool->lock);
+	if (page)
+		page_free(page, 0);
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reclaim.c: guard, keep the content, take the frame; and back.
+ *
+ *     CPU 1: reclaims gfn 5                     CPU 2: writes to gfn 5
+ *     ---------------------                     ----------------------
+ *     guard, flush; look: count n
+ *     compress: token
+ *                                               faults, lifts the guard: n + 1; lands
+ *     begin RECLAIM: all drop, flush
+ *     lock; the PTE says n + 1: ERR_BUSY
+ *     drops the token
+ *
+ * Why restoring decompresses under LOCK_MMU: the token belongs to the PTE, and whoever clears the page drops it.
+ */
+#define LOG_THIS LOG_MM
+
+#include <arch/cpu.h>
+#include <lib/error.h>
+#include <lib/log.h>
+#include <mm/cow.h>
+#include <mm/frame.h>
+#include <mm/reclaim.h>
+#include <mm/rmap.h>
+#include <lib/race.h>
+#include "mm/reclaim/store.h"
+#include "mm/space/update.h"
+
+#define KEPT_FLAGS (PPTE_WRITE | PPTE_SOFT_DIRTY)
+
+static struct reclaim_stats stats; /* [a] but for what the store keeps */
+
+/*
+ * Was the page neither written nor moved since the look? What the CPU noted of earlier writes may have become soft-dirty
+ * when its leaf went.
+ */
+static bool unchanged(ppte_t pte, const struct cow_look *look)
+{
+	return !((pte ^ look->pte) & ~(PPTE_YOUNG | PPTE_SOFT_DIRTY));
+}
+
+struct kept_page {
+	struct gfn gfn;
+	struct cow_look look;
+	u64 token;
+};
+
+/* Pages whose content is kept and whose frames are to go, by ascending gfns. */
+struct batch {
+	unsigned count;
+	struct kept_page page[UPDATE_BATCH];
+};
+
+/* Keeps what can be kept of a guarded range. *next: where it ended, before the range's end for want of memory. */
+static void keep_pages(struct addrspace *as, struct gfn_range range, struct batch *batch,
+		       struct gfn *next)
+{
+	int err = 0;
+
+	batch->count = 0;
+	for (*next = range.start; next->raw < range.end.raw; next->raw++) {
+		struct kept_page *page = &batch->page[batch->count];
+
+		page->gfn = *next;
+		if (cow_look(as, *next, &page->look))
+			continue;
+		err = store_put(arch_hpa_to_virt(mfn_to_hpa(page->look.mfn)), &page->token);
+		if (err == ERR_NO_MEMORY)
+			return;
+		ck_pr_add_64(&stats.incompressible, err != 0);
+		batch->count += !err;
+	}
+}
+
+/* The page's frame goes, if nobody wrote since the content was kept. */
+static bool swap_page(struct update *update, const struct kept_page *page)
+{
+	struct addrspace *as = update->as;
+	ppte_t *slot = primary_find(&as->primary, page->gfn);
+
+	if (!slot || !unchanged(*slot, &page->look)) {
+		store_drop(page->token);
+		return false;
+	}
+	rmap_remove(page->look.mfn, as->id, page->gfn);
+	update_set(update, page->gfn, slot,
+		   ppte_make_reclaimed(page->token, (*slot & KEPT_FLAGS) | ppte_lifted(*slot)));
+	return true;
+}
+
+static int swap_batch(struct addrspace *as, const struct batch *batch, u64 *done)
+{
+	const struct kept_page *first = &batch->page[0], *last = &batch->page[batch->count - 1];
+	struct gfn_range range = {first->gfn, gfn_add(last->gfn, 1)};
+	struct update update;
+	int err = update_begin(&update, as, EVENT_RECLAIM, range, 0);
+	u64 swapped = 0;
+
+	for (unsigned i = 0; i < batch->count; i++) {
+		bool went = !err && swap_page(&update, &batch->page[i]);
+
+		if (err)
+			store_drop(batch->page[i].token);
+		swapped += went;
+		ck_pr_add_64(&stats.zeroes, went && !batch->page[i].token);
+	}
+	if (err)
+		return err;
+	update_end(&update);
+	ck_pr_add_64(&stats.reclaimed, swapped);
+	ck_pr_add_64(&stats.lost_races, batch->count - swapped);
+	*done += swapped;
+	return 0;
+}
+
+/* One guard, one RECLAIM. What was kept may have taken the store's reserve; the frames that went refill it. */
+static int reclaim_batch(struct addrspace *as, struct gfn_range range, struct gfn *next, u64 *done)
+{
+	struct batch batch;
+	int err = cow_guard(as, range);
+
+	if (err)
+		return err;
+	keep_pages(as, range, &batch, next);
+	RACE_POINT("reclaim: kept");
+	if (!batch.count)
+		return next->raw < range.end.raw ? ERR_NO_MEMORY : 0;
+	err = swap_batch(as, &batch, done);
+	(void)store_reserve(); /* if it fails, the next reclaim tries again */
+	return err;
+}
+
+int addrspace_reclaim(struct addrspace *as, struct gfn_range range, u64 *done)
+{
+	int err = space_check(as, range);
+
+	*done = 0;
+	while (!err && range.start.raw < range.end.raw) {
+		u64 frames = MIN(gfn_range_frames(range), (u64)UPDATE_BATCH);
+
+		err = reclaim_batch(as, gfn_range(range.start, frames), &range.start, done);
+	}
+	return err;
+}
+
+/* Nobody can have cached a page that has no frame, so it comes back without an event. LOCK_MMU. */
+static void restore_locked(struct addrspace *as, struct gfn gfn, ppte_t *slot, struct mfn mfn)
+{
+	u64 token = ppte_token(*slot), flags = *slot & (KEPT_FLAGS | PPTE_LIFTS);
+
+	store_get(token, arch_hpa_to_virt(mfn_to_hpa(mfn)));
+	rmap_first(mfn, as->id, gfn);
+	primary_store(&as->primary, gfn, slot, ppte_make(PPTE_PRIVATE, mfn, flags | PPTE_YOUNG));
+	store_drop(token);
+}
+
+int space_restore(struct addrspace *as, struct gfn gfn, ppte_t *slot)
+{
+	bool used;
+	struct mfn mfn;
+	int err = frame_alloc(0, FRAME_GUEST, 0, &mfn);
+
+	if (err)
+		return err;
+	RACE_POINT("restore: allocated");
+	spin_lock(&as->lock);
+	used = ppte_state(*slot) == PPTE_RECLAIMED;
+	if (used)
+		restore_locked(as, gfn, slot, mfn);
+	spin_unlock(&as->lock);
+	if (used)
+		ck_pr_inc_64(&stats.restored);
+	else
+		frame_free(mfn, 0);
+	return 0;
+}
+
+static bool may_go(ppte_t pte)
+{
+	return ppte_state(pte) == PPTE_PRIVATE && !(pte & PPTE_PINNED);
+}
+
+/*
+ * The next private page at or after the hand, which moves past it; *looks is less by the pages that were passed over. False:
+ * the hand has reached the end, and starts anew; or no look is left.
+ */
+static bool next_page(struct addrspace *as, struct gfn *gfn, unsigned *looks)
+{
+	const struct gfn end = {BIT(PRIMARY_GFN_BITS)};
+	ppte_t *slot;
+
+	spin_lock(&as->lock);
+	do {
+		*gfn = as->hand;
+		slot = primary_next(&as->primary, gfn, end);
+		as->hand.raw = slot ? gfn->raw + 1 : 0;
+	} while (slot && !may_go(*slot) && --*looks > 0);
+	spin_unlock(&as->lock);
+	return slot && *looks > 0;
+}
+
+static bool is_cold(struct addrspace *as, struct gfn gfn)
+{
+	bool young = true;
+
+	return !addrspace_age(as, gfn_range(gfn, 1), &young) && !young;
+}
+
+/* Reclaims a run of cold pages and empties it. */
+static u64 finish_run(struct addrspace *as, struct gfn_range *run)
+{
+	u64 done = 0;
+
+	if (run->start.raw < run->end.raw && addrspace_reclaim(as, *run, &done))
+		log_debug("reclaim: %s: stopped early", as->name);
+	run->start = run->end;
+	return done;
+}
+
+/* Neighbours are reclaimed together, which saves notifications and flushes. */
+u64 reclaim_cold(struct addrspace *as, u64 want)
+{
+	struct gfn_range run = {{0}, {0}};
+	u64 done = 0;
+
+	for (unsigned looks = RECLAIM_LOOKS; done + gfn_range_frames(run) < want && looks > 0;
+	     looks--) {
+		struct gfn gfn;
+
+		if (!next_page(as, &gfn, &looks))
+			break;
+		if (!is_cold(as, gfn))
+			continue;
+		if (gfn.raw != run.end.raw || run.start.raw == run.end.raw) {
+			done += finish_run(as, &run);
+			run = gfn_range(gfn, 0);
+		}
+		run.end.raw++;
+	}
+	return done + finish_run(as, &run);
+}
+
+int reclaim_init(void)
+{
+	return store_reserve();
+}
+
+void reclaim_fini(void)
+{
+	store_unreserve();
+}
+
+void reclaim_stats(struct reclaim_stats *out)
+{
+	struct store_stats kept;
+
+	store_stats(&kept);
+	*out = (struct reclaim_stats){
+		.reclaimed = ck_pr_load_64(&stats.reclaimed),
+		.zeroes = ck_pr_load_64(&stats.zeroes),
+		.restored = ck_pr_load_64(&stats.restored),
+		.incompressible = ck_pr_load_64(&stats.incompressible),
+		.lost_races = ck_pr_load_64(&stats.lost_races),
+		.kept = kept.pages,
+		.bytes = kept.bytes,
+	};
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * change.c: operations that take something away from gfns: backing, rights, the soft-dirty mark. Each names its event.
+ */
+#include <arch/exit.h>
+#include <lib/error.h>
+#include <lib/log.h>
+#include "mm/space/update.h"
+
+/* What an operation does to a PTE; returns the new value, the old one for "leave it". */
+typedef ppte_t (*pte_edit)(ppte_t pte);
+
+static unsigned note_flags(unsigned flags)
+{
+	return flags & ADDRSPACE_NOBLOCK ? NOTIFY_NOBLOCK : 0;
+}
+
+/* Edits every PTE of the range that is not absent, in one operation. */
+static int edit_range(struct addrspace *as, enum notify_event event, struct gfn_range range,
+		      pte_edit edit)
+{
+	struct gfn gfn = range.start;
+	struct update update;
+	ppte_t *slot;
+	int err = space_check(as, range);
+
+	if (!err)
+		err = update_begin(&update, as, event, range, 0);
+	if (err)
+		return err;
+	for (; (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++) {
+		ppte_t value = *slot ? edit(*slot) : *slot;
+
+		if (value != *slot)
+			update_set(&update, gfn, slot, value);
+		if (gfn.raw % UPDATE_PAUSE == UPDATE_PAUSE - 1)
+			update_pause(&update);
+	}
+	update_end(&update);
+	return 0;
+}
+
+static int take_away(struct addrspace *as, enum notify_event event, struct gfn_range range,
+		     unsigned flags)
+{
+	struct update update;
+	int err = space_check(as, range);
+
+	if (!err)
+		err = update_begin(&update, as, event, range, note_flags(flags));
+	if (err)
+		return err;
+	update_clear(&update, range, false);
+	update_end(&update);
+	return 0;
+}
+
+int addrspace_clear(struct addrspace *as, struct gfn_range range, unsigned flags)
+{
+	return take_away(as, EVENT_CLEAR, range, flags);
+}
+
+int addrspace_balloon(struct addrspace *as, struct gfn_range range, unsigned flags)
+{
+	return take_away(as, EVENT_BALLOON, range, flags);
+}
+
+static ppte_t forbid_write(ppte_t pte)
+{
+	return pte & ~PPTE_WRITE;
+}
+
+/* More rights need no telling: whoever allows less finds out by a fault. */
+static int allow_write(struct addrspace *as, struct gfn_range range)
+{
+	struct gfn gfn = range.start;
+	ppte_t *slot;
+	int err;
+
+	spin_lock(&as->lock);
+	err = space_check_range(as, range);
+	for (; !err && (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++)
+		if (*slot)
+			primary_store(&as->primary, gfn, slot, *slot | PPTE_WRITE);
+	spin_unlock(&as->lock);
+	return err;
+}
+
+int addrspace_protect(struct addrspace *as, struct gfn_range range, bool writable)
+{
+	if (writable)
+		return allow_write(as, range);
+	if (range.end.raw - range.start.raw == 1)
+		return edit_range(as, EVENT_PROTECT_PAGE, range, forbid_write);
+	return edit_range(as, EVENT_PROTECT_RANGE, range, forbid_write);
+}
+
+static ppte_t forget_dirty(ppte_t pte)
+{
+	return pte & ~PPTE_SOFT_DIRTY;
+}
+
+int addrspace_clear_soft_dirty(struct addrspace *as, struct gfn_range range)
+{
+	return edit_range(as, EVENT_SOFT_DIRTY, range, forget_dirty);
+}
+
+bool addrspace_is_soft_dirty(const struct addrspace *as, struct gfn gfn)
+{
+	ppte_t pte = gfn.raw >> PRIMARY_GFN_BITS ? 0 : primary_load(&as->primary, gfn);
+
+	return ppte_has_content(pte) && (pte & PPTE_SOFT_DIRTY);
+}
+
+static ppte_t same(ppte_t pte)
+{
+	return pte;
+}
+
+int addrspace_split(struct addrspace *as, struct gfn_range range)
+{
+	return edit_range(as, EVENT_SPLIT, range, same);
+}
+
+int addrspace_exclusive(struct addrspace *as, struct gfn gfn, const void *owner)
+{
+	struct update update;
+	int err = space_check(as, gfn_range(gfn, 1));
+
+	if (!err)
+		err = update_begin_owned(&update, as, EVENT_EXCLUSIVE, gfn_range(gfn, 1), owner);
+	if (err)
+		return err;
+	update_end(&update);
+	return 0;
+}
+
+/* The primary's own young bits. LOCK_MMU. */
+static bool take_young(struct addrspace *as, struct gfn_range range)
+{
+	struct gfn gfn = range.start;
+	bool young = false;
+	ppte_t *slot;
+
+	for (; (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++) {
+		if (!(*slot & PPTE_YOUNG))
+			continue;
+		young = true;
+		primary_store(&as->primary, gfn, slot, *slot & ~PPTE_YOUNG);
+	}
+	return young;
+}
+
+int addrspace_age(struct addrspace *as, struct gfn_range range, bool *young)
+{
+	int err = space_check(as, range);
+
+	if (err)
+		return err;
+	if (notification_inside(&as->notifier))
+		return ERR_REENTRANT;
+	spin_lock(&as->lock);
+	*young = take_young(as, range);
+	*young |= notifier_young(&as->notifier, range, true);
+	spin_unlock(&as->lock);
+	return 0;
+}
+
+/* What a pinned page must be: backed by a frame of its own, and nobody in the middle of changing it. */
+static int pin_locked(struct addrspace *as, struct gfn gfn)
+{
+	ppte_t *slot = primary_find(&as->primary, gfn);
+
+	if (!slot || ppte_state(*slot) != PPTE_PRIVATE || (*slot & (PPTE_GUARD | PPTE_BUSY)))
+		return ERR_BUSY;
+	primary_store(&as->primary, gfn, slot, *slot | PPTE_PINNED);
+	return 0;
+}
+
+int addrspace_pin(struct addrspace *as, struct gfn gfn)
+{
+	int err = space_check(as, gfn_range(gfn, 1));
+	ppte_t pte;
+
+	if (!err)
+		err = space_resolve(as, gfn, HV_WRITE, &pte, NULL, NULL);
+	if (err)
+		return err;
+	spin_lock(&as->lock);
+	err = pin_locked(as, gfn);
+	spin_unlock(&as->lock);
+	return err;
+}
+
+void addrspace_unpin(struct addrspace *as, struct gfn gfn)
+{
+	ppte_t *slot;
+
+	spin_lock(&as->lock);
+	slot = gfn.raw >> PRIMARY_GFN_BITS ? NULL : primary_find(&as->primary, gfn);
+	if (slot)
+		primary_store(&as->primary, gfn, slot, *slot & ~PPTE_PINNED);
+	spin_unlock(&as->lock);
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cow.c: sharing and copy-on-write. cow.h tells the steps, docs/mm/cow.md the races.
+ *
+ * Why a break copies before it notifies: the shared frame cannot change (COW-2) and cannot go, because the breaker holds
+ * a reference; so the long part needs no lock and blocks nobody.
+ */
+#include <arch/cpu.h>
+#include <lib/error.h>
+#include <lib/log.h>
+#include <mm/cow.h>
+#include <mm/frame.h>
+#include <mm/rmap.h>
+#include <lib/race.h>
+#include "mm/space/update.h"
+
+/*
+ * The frame of zeroes: one for each address space, so that how long it takes to get it tells nothing about another VM.
+ */
+static int zero_frame(struct addrspace *as, struct mfn *out)
+{
+	struct mfn mfn;
+	int err;
+
+	out->raw = ck_pr_load_64(&as->zero_mfn);
+	if (out->raw)
+		return 0;
+	err = frame_alloc(0, FRAME_GUEST, FRAME_ZERO, &mfn);
+	if (err)
+		return err;
+	if (!ck_pr_cas_64(&as->zero_mfn, 0, mfn.raw))
+		frame_free(mfn, 0);
+	out->raw = ck_pr_load_64(&as->zero_mfn);
+	return 0;
+}
+
+static struct gfn_range only(struct gfn gfn)
+{
+	return gfn_range(gfn, 1);
+}
+
+static void guard_one(struct update *update, struct gfn gfn, ppte_t *slot)
+{
+	if (IS_ENABLED(CONFIG_BREAK_MERGE_GUARD))
+		primary_store(&update->as->primary, gfn, slot, *slot | PPTE_GUARD);
+	else
+		update_set(update, gfn, slot, *slot | PPTE_GUARD);
+}
+
+static void guard_all(struct update *update, struct gfn_range range)
+{
+	struct addrspace *as = update->as;
+	struct gfn gfn = range.start;
+	ppte_t *slot;
+
+	for (; (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++)
+		if (cow_guardable(*slot) && !(*slot & PPTE_GUARD))
+			guard_one(update, gfn, slot);
+}
+
+/* Called before the first PTE says GUARD, and when everybody has been told of the last (COW-5). */
+static void guarding_begin(struct addrspace *as, struct gfn_range range)
+{
+	struct gfn_range *mine = &as->guarding[arch_cpu_id()];
+
+	ck_pr_store_64(&mine->start.raw, range.start.raw);
+	ck_pr_fence_store(); /* pairs with the loads of is_being_guarded() */
+	ck_pr_store_64(&mine->end.raw, range.end.raw);
+	ck_pr_fence_store();
+}
+
+static void guarding_end(struct addrspace *as)
+{
+	ck_pr_fence_release();
+	ck_pr_store_64(&as->guarding[arch_cpu_id()].end.raw, 0);
+}
+
+/*
+ * Who sees GUARD in the PTE sees the range of the call that set it, or of a later one of the same CPU: then the first has
+ * returned. That holds for start and end each by itself, so it does no harm if they are of two calls.
+ */
+static bool is_being_guarded(const struct addrspace *as, struct gfn gfn)
+{
+	unsigned cpus = arch_cpu_count();
+
+	ck_pr_fence_load();
+	for (unsigned cpu = 0; cpu < cpus; cpu++) {
+		u64 end = ck_pr_load_64(&as->guarding[cpu].end.raw);
+
+		ck_pr_fence_load();
+		if (gfn.raw < end && ck_pr_load_64(&as->guarding[cpu].start.raw) <= gfn.raw)
+			return true;
+	}
+	return false;
+}
+
+int cow_guard(struct addrspace *as, struct gfn_range range)
+{
+	struct update update;
+	enum notify_event event;
+	int err = space_check(as, range);
+
+	if (err)
+		return err;
+	event = gfn_range_frames(range) == 1 ? EVENT_PROTECT_PAGE : EVENT_PROTECT_RANGE;
+	err = update_begin(&update, as, event, range, 0);
+	if (err)
+		return err;
+	guarding_begin(as, range);
+	guard_all(&update, range);
+	update_end(&update);
+	guarding_end(as);
+	return 0;
+}
+
+int cow_look(struct addrspace *as, struct gfn gfn, struct cow_look *out)
+{
+	ppte_t pte = gfn.raw >> PRIMARY_GFN_BITS ? 0 : primary_load(&as->primary, gfn);
+
+	if (!cow_guardable(pte) || !(pte & PPTE_GUARD) || is_being_guarded(as, gfn))
+		return ERR_BUSY;
+	*out = (struct cow_look){ppte_mfn(pte), pte};
+	return 0;
+}
+
+int cow_guard_look(struct addrspace *as, struct gfn gfn, struct cow_look *out)
+{
+	ppte_t *slot = gfn.raw >> PRIMARY_GFN_BITS ? NULL : primary_find(&as->primary, gfn);
+	struct update update;
+	ppte_t guarded = 0;
+	int err;
+
+	if (!slot)
+		return ERR_BUSY;
+	err = update_begin(&update, as, EVENT_PROTECT_PAGE, only(gfn), 0);
+	if (err)
+		return err;
+	guarding_begin(as, only(gfn));
+	if (cow_guardable(*slot) && !(*slot & PPTE_GUARD)) {
+		guarded = *slot | PPTE_GUARD;
+		guard_one(&update, gfn, slot);
+	}
+	update_end(&update);
+	guarding_end(as);
+	if (!guarded) /* nobody's, or another's guard, who may not have told everybody yet */
+		return cow_look(as, gfn, out);
+	*out = (struct cow_look){ppte_mfn(guarded), guarded};
+	return 0;
+}
+
+/* The PTE, if it is still what was looked at, else NULL. LOCK_MMU. */
+static ppte_t *unchanged(struct addrspace *as, struct gfn gfn, const struct cow_look *look)
+{
+	const u64 free = PPTE_YOUNG | (IS_ENABLED(CONFIG_BREAK_MERGE_LIFTS) ? PPTE_LIFTS : 0);
+	ppte_t *slot = gfn.raw >> PRIMARY_GFN_BITS ? NULL : primary_find(&as->primary, gfn);
+
+	return slot && !((*slot ^ look->pte) & ~free) ? slot : NULL;
+}
+
+/* A page that shares `mfn`: what was written to it, and whether the guest may write after a break, stays known. */
+static ppte_t shared_pte(ppte_t was, enum ppte_state state, struct mfn mfn)
+{
+	return ppte_make(state, mfn,
+			 was & (PPTE_WRITE | PPTE_SOFT_DIRTY | PPTE_YOUNG | PPTE_LIFTS));
+}
+
+int cow_offer(struct addrspace *as, struct gfn gfn, const struct cow_look *look)
+{
+	ppte_t *slot;
+	int err = ERR_BUSY;
+
+	spin_lock(&as->lock);
+	slot = unchanged(as, gfn, look);
+	if (slot) {
+		frame_get(look->mfn);
+		primary_store(&as->primary, gfn, slot, shared_pte(*slot, PPTE_SHARED, look->mfn));
+		err = 0;
+	}
+	spin_unlock(&as->lock);
+	return err;
+}
+
+/* Under the lock, inside the update: the page is still as the caller saw it, so it can take the new frame. */
+static int replace_guarded(struct update *update, struct gfn gfn, const struct cow_look *look,
+			   enum ppte_state state, struct mfn mfn)
+{
+	struct addrspace *as = update->as;
+	ppte_t *slot = unchanged(as, gfn, look);
+	int err = 0;
+
+	if (!slot)
+		return ERR_BUSY;
+	if (state == PPTE_SHARED)
+		err = rmap_add(mfn, as->id, gfn);
+	if (err)
+		return err;
+	if (state == PPTE_SHARED && !IS_ENABLED(CONFIG_BREAK_REFCOUNT))
+		frame_get(mfn);
+	rmap_remove(look->mfn, as->id, gfn);
+	update_set(update, gfn, slot, shared_pte(*slot, state, mfn));
+	return 0;
+}
+
+static int share(struct addrspace *as, struct gfn gfn, const struct cow_look *look,
+		 enum ppte_state state, struct mfn mfn)
+{
+	struct update update;
+	int err = update_begin(&update, as, EVENT_MERGE, only(gfn), 0);
+
+	if (err)
+		return err;
+	err = replace_guarded(&update, gfn, look, state, mfn);
+	update_end(&update);
+	return err;
+}
+
+int cow_share(struct addrspace *as, struct gfn gfn, const struct cow_look *look, struct mfn shared)
+{
+	return share(as, gfn, look, PPTE_SHARED, shared);
+}
+
+int cow_share_zero(struct addrspace *as, struct gfn gfn, const struct cow_look *look)
+{
+	struct mfn zero;
+	int err = zero_frame(as, &zero);
+
+	return err ? err : share(as, gfn, look, PPTE_ZERO, zero);
+}
+
+/* Looks at the page and, if it is shared, holds its frame. *pte is 0 when there is nothing to break. */
+static void hold_shared(struct addrspace *as, const ppte_t *slot, ppte_t *pte)
+{
+	spin_lock(&as->lock);
+	*pte = *slot;
+	if (!ppte_shared(*pte))
+		*pte = 0;
+	else if (ppte_state(*pte) == PPTE_SHARED)
+		frame_get(ppte_mfn(*pte));
+	spin_unlock(&as->lock);
+}
+
+static void release_shared(ppte_t pte)
+{
+	if (ppte_state(pte) == PPTE_SHARED && frame_put(ppte_mfn(pte)))
+		frame_free(ppte_mfn(pte), 0);
+}
+
+static void *frame_virt(struct mfn mfn)
+{
+	return arch_hpa_to_virt(mfn_to_hpa(mfn));
+}
+
+static int copy_of(ppte_t pte, struct mfn *fresh)
+{
+	unsigned flags = ppte_state(pte) == PPTE_ZERO ? FRAME_ZERO : 0;
+	int err = frame_alloc(0, FRAME_GUEST, flags, fresh);
+
+	if (!err && ppte_state(pte) == PPTE_SHARED)
+		arch_page_copy(frame_virt(*fresh), frame_virt(ppte_mfn(pte)));
+	return err;
+}
+
+/* Swaps the shared frame for `fresh`, unless the page changed meanwhile: then *used stays false. */
+static int install_copy(struct addrspace *as, struct gfn gfn, ppte_t *slot, ppte_t pte,
+			struct mfn fresh, bool *used)
+{
+	const u64 flags = (pte & PPTE_WRITE) | PPTE_SOFT_DIRTY | PPTE_YOUNG;
+	struct update update;
+	int err = update_begin(&update, as, EVENT_COW_BREAK, only(gfn), 0);
+
+	if (err)
+		return err;
+	*used = !((*slot ^ pte) & ~PPTE_YOUNG);
+	if (*used) {
+		rmap_first(fresh, as->id, gfn);
+		if (ppte_state(pte) == PPTE_SHARED)
+			rmap_remove(ppte_mfn(pte), as->id, gfn);
+		update_set(&update, gfn, slot,
+			   ppte_make(PPTE_PRIVATE, fresh, ppte_lifted(pte) | flags));
+	}
+	update_end(&update);
+	return 0;
+}
+
+int space_break(struct addrspace *as, struct gfn gfn, ppte_t *slot)
+{
+	struct mfn fresh;
+	bool used = false;
+	ppte_t pte;
+	int err;
+
+	hold_shared(as, slot, &pte);
+	if (!pte)
+		return 0;
+	err = copy_of(pte, &fresh);
+	if (!err) {
+		RACE_POINT("cow: copied");
+		err = install_copy(as, gfn, slot, pte, fresh, &used);
+		if (!used)
+			frame_free(fresh, 0);
+	}
+	release_shared(pte);
+	return err;
+}
+
+int cow_break(struct addrspace *as, struct gfn gfn)
+{
+	ppte_t *slot = gfn.raw >> PRIMARY_GFN_BITS ? NULL : primary_find(&as->primary, gfn);
+
+	if (!slot || !ppte_shared(*slot))
+		return 0;
+	return *slot & PPTE_WRITE ? space_break(as, gfn, slot) : ERR_PERMISSION;
+}

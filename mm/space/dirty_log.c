@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dirty_log.c: collecting what was written, and starting anew. dirty_log.h has the modes.
+ *
+ *     collect                                     a vCPU
+ *     -------                                     ------
+ *     lock; D bits -> soft-dirty; anything?
+ *     no: unlock, nobody is told                  its write is in the next answer
+ *     yes, in [first, last]: unlock
+ *     start list of SOFT_DIRTY (drops), of that
+ *     lock
+ *     D bits -> soft-dirty of the primary
+ *     soft-dirty -> bitmap, cleared               its write sets D, or faults and waits for the lock
+ *     change: W or D taken away; flush            from here on a write sets soft-dirty again
+ *     unlock
+ *
+ * Why it looks first: eight of the nine policies answer SOFT_DIRTY by dropping the range, so asking about pages that nobody
+ * wrote would make the guest fault for each of them.
+ *
+ * A write through a translation that is older than the flush is in this answer or the next: its D or its W is looked at
+ * after the flush of whoever took them away.
+ */
+#include <lib/error.h>
+#include <lib/log.h>
+#include <lib/string.h>
+#include <mm/dirty_log.h>
+#include "mm/stage2/private.h"
+#include "mm/space/update.h"
+
+#define WORD_BITS 64
+
+/* Clears soft-dirty in the update's range; what was set goes into `bitmap`, which begins at `first`, unless NULL. */
+static void take_dirty(struct update *update, struct gfn first, u64 *bitmap)
+{
+	struct gfn_range range = update->note.range.range;
+	struct addrspace *as = update->as;
+	struct gfn gfn = range.start;
+	ppte_t *slot;
+	u64 count;
+
+	for (; (slot = primary_run(&as->primary, &gfn, range.end, &count)); gfn.raw += count)
+		for (u64 i = 0, bit = gfn.raw - first.raw; i < count; i++, bit++) {
+			if (!(slot[i] & PPTE_SOFT_DIRTY) || !ppte_has_content(slot[i]))
+				continue;
+			if (bitmap)
+				bitmap[bit / WORD_BITS] |= BIT(bit % WORD_BITS);
+			update_set(update, gfn_add(gfn, i), &slot[i], slot[i] & ~PPTE_SOFT_DIRTY);
+		}
+}
+
+/* Is any of these PTEs soft-dirty? Mostly none is, so all are or-ed, which takes no branch for each. */
+static bool any_dirty(const ppte_t *slot, u64 count)
+{
+	ppte_t all = 0;
+
+	for (u64 i = 0; i < count; i++)
+		all |= slot[i];
+	return all & PPTE_SOFT_DIRTY;
+}
+
+/* The least range around all pages that were written; empty: none was. */
+static struct gfn_range written_in(struct addrspace *as, struct gfn_range range)
+{
+	struct gfn_range written = {range.end, range.end};
+	struct gfn gfn = range.start;
+	ppte_t *slot;
+	u64 count;
+
+	spin_lock(&as->lock);
+	notifier_dirty(&as->notifier, range, false);
+	for (; (slot = primary_run(&as->primary, &gfn, range.end, &count)); gfn.raw += count)
+		for (u64 i = any_dirty(slot, count) ? 0 : count; i < count; i++) {
+			if (!ppte_backed(slot[i]) || !(slot[i] & PPTE_SOFT_DIRTY))
+				continue;
+			written.start.raw = MIN(written.start.raw, gfn.raw + i);
+			written.end.raw = gfn.raw + i + 1;
+		}
+	spin_unlock(&as->lock);
+	return written;
+}
+
+static int start_anew(struct addrspace *as, struct gfn_range range, struct gfn first, u64 *bitmap)
+{
+	struct update update;
+	int err = update_begin(&update, as, EVENT_SOFT_DIRTY, range, 0);
+
+	if (err)
+		return err;
+	notification_dirty(&update.note);
+	take_dirty(&update, first, bitmap);
+	update_end(&update);
+	return 0;
+}
+
+/*
+ * A leaf may be writable though its page is clean, or large though its pages differ: before that is wrong, what the leaves
+ * know is gathered a last time, and they go.
+ */
+static void set_mode(struct addrspace *as, enum dirty_mode mode, bool coarse)
+{
+	const struct gfn_range all = {{0}, {BIT(PRIMARY_GFN_BITS)}};
+	bool forget = as->dirty_mode != mode && mode == DIRTY_WRITE_PROTECT;
+
+	spin_lock(&as->lock);
+	forget |= as->dirty_coarse && !coarse;
+	as->dirty_mode = mode;
+	as->dirty_coarse = coarse;
+	if (forget)
+		notifier_dirty(&as->notifier, all, true);
+	primary_ignore_soft_dirty(&as->primary, coarse && mode != DIRTY_WRITE_PROTECT);
+	spin_unlock(&as->lock);
+}
+
+int dirty_log_start(struct addrspace *as, struct gfn_range range, enum dirty_mode mode)
+{
+	enum dirty_mode before = as->dirty_mode;
+	int err;
+
+	if (mode > DIRTY_PML)
+		return ERR_INVALID;
+	err = space_check(as, range);
+	if (!err && notification_inside(&as->notifier))
+		err = ERR_REENTRANT;
+	if (err)
+		return err;
+	set_mode(as, mode, as->dirty_coarse);
+	err = start_anew(as, range, range.start, NULL);
+	if (err)
+		set_mode(as, before, as->dirty_coarse);
+	else
+		as->dirty_on = true;
+	return err;
+}
+
+void dirty_log_stop(struct addrspace *as)
+{
+	set_mode(as, DIRTY_WRITE_PROTECT, false);
+	as->dirty_on = false;
+}
+
+void dirty_log_coarse(struct addrspace *as, bool coarse)
+{
+	set_mode(as, as->dirty_mode, coarse);
+}
+
+enum dirty_mode dirty_log_mode(const struct addrspace *as)
+{
+	return (enum dirty_mode)ck_pr_load_32((const u32 *)&as->dirty_mode);
+}
+
+int dirty_log_collect(struct addrspace *as, struct gfn_range range, u64 *bitmap)
+{
+	struct gfn_range written;
+	int err = space_check(as, range);
+
+	if (!err && notification_inside(&as->notifier))
+		err = ERR_REENTRANT;
+	if (err)
+		return err;
+	memset(bitmap, 0, ALIGN_UP(gfn_range_frames(range), WORD_BITS) / 8);
+	written = written_in(as, range);
+	return gfn_range_frames(written) ? start_anew(as, written, range.start, bitmap) : 0;
+}
+
+void space_mark(struct addrspace *as, struct gfn gfn, u64 frames, u64 flags)
+{
+	struct gfn end = gfn_add(gfn, frames);
+	ppte_t *slot;
+
+	for (; (slot = primary_next(&as->primary, &gfn, end)); gfn.raw++)
+		if (ppte_has_content(*slot) && (*slot & flags) != flags)
+			primary_store(&as->primary, gfn, slot, *slot | flags);
+}
+
+void dirty_log_pml(struct stage2 *s2, const struct gpa *written, unsigned count)
+{
+	spin_lock(&s2->as->lock);
+	for (unsigned i = 0; i < count; i++)
+		if (!(written[i].raw >> (PRIMARY_GFN_BITS + PAGE_SHIFT)))
+			space_mark(s2->as, gpa_to_gfn(written[i]), 1, PPTE_SOFT_DIRTY);
+	spin_unlock(&s2->as->lock);
+}

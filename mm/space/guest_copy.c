@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guest_copy.c: the hypervisor's own reads and writes of guest memory, through the primary.
+ *
+ * Why the copy runs under LOCK_MMU: the frame behind a gfn cannot be swapped or freed while it is
+ * held, so what is read is never another VM's, and what is written is never lost in a frame that
+ * was just left.
+ */
+#include <arch/cpu.h>
+#include <arch/exit.h>
+#include <lib/error.h>
+#include <lib/string.h>
+#include "mm/space/space.h"
+
+struct copy {
+	struct gpa gpa;
+	void *to;	  /* reading: the caller's buffer */
+	const void *from; /* writing */
+	size_t len;
+};
+
+static size_t step(const struct copy *copy)
+{
+	return MIN(copy->len, PAGE_SIZE - page_offset(copy->gpa.raw));
+}
+
+/* Copies the piece in the page that `pte` backs. */
+static void copy_piece(struct copy *copy, ppte_t pte)
+{
+	char *page = arch_hpa_to_virt(mfn_to_hpa(ppte_mfn(pte)));
+	size_t bytes = step(copy);
+
+	page += page_offset(copy->gpa.raw);
+	if (copy->to) {
+		memcpy(copy->to, page, bytes);
+		copy->to = (char *)copy->to + bytes;
+	} else {
+		memcpy(page, copy->from, bytes);
+		copy->from = (const char *)copy->from + bytes;
+	}
+	copy->gpa.raw += bytes;
+	copy->len -= bytes;
+}
+
+/* May a piece be copied now? Writing wants a page of the guest's own that nobody looks at (COW-2). */
+static bool piece_ready(const struct copy *copy, ppte_t pte)
+{
+	if (!copy->from)
+		return ppte_backed(pte) && ppte_state(pte) != PPTE_MMIO;
+	return ppte_state(pte) == PPTE_PRIVATE && !(pte & (PPTE_GUARD | PPTE_BUSY));
+}
+
+/* What a guest's access would do to make the piece ready; but ROM is protected from the guest, not from us. */
+static int prepare(struct addrspace *as, struct gfn gfn, ppte_t pte)
+{
+	if (ppte_state(pte) == PPTE_ABSENT)
+		return space_back(as, gfn);
+	if (ppte_state(pte) == PPTE_MMIO)
+		return ERR_RANGE;
+	if (ppte_state(pte) == PPTE_RECLAIMED)
+		return space_restore(as, gfn, primary_find(&as->primary, gfn));
+	if (ppte_shared(pte))
+		return space_break(as, gfn, primary_find(&as->primary, gfn));
+	return space_lift_guard(as, gfn);
+}
+
+static int copy_one(struct addrspace *as, struct copy *copy)
+{
+	struct gfn gfn = gpa_to_gfn(copy->gpa);
+
+	for (;;) {
+		ppte_t pte;
+		bool ready;
+		int err;
+
+		spin_lock(&as->lock);
+		pte = primary_load(&as->primary, gfn);
+		ready = piece_ready(copy, pte);
+		if (ready) {
+			copy_piece(copy, pte);
+			space_mark(as, gfn, 1,
+				   copy->from ? PPTE_YOUNG | PPTE_SOFT_DIRTY : PPTE_YOUNG);
+		}
+		spin_unlock(&as->lock);
+		if (ready)
+			return 0;
+		err = prepare(as, gfn, pte);
+		if (err && err != ERR_BUSY)
+			return err;
+	}
+}
+
+static int copy_all(struct addrspace *as, struct copy *copy)
+{
+	struct gfn_range range;
+	int err;
+
+	if (!copy->len)
+		return 0;
+	if (copy->gpa.raw + copy->len - 1 < copy->gpa.raw)
+		return ERR_INVALID;
+	range.start = gpa_to_gfn(copy->gpa);
+	range.end.raw = ((copy->gpa.raw + copy->len - 1) >> PAGE_SHIFT) + 1;
+	spin_lock(&as->lock);
+	err = space_check_memory(as, range);
+	spin_unlock(&as->lock);
+	while (!err && copy->len)
+		err = copy_one(as, copy);
+	return err;
+}
+
+int addrspace_write(struct addrspace *as, struct gpa to, const void *from, size_t len)
+{
+	struct copy copy = {.gpa = to, .from = from, .len = len};
+
+	return copy_all(as, &copy);
+}
+
+int addrspace_read(struct addrspace *as, struct gpa from, void *to, size_t len)
+{
+	struct copy copy = {.gpa = from, .to = to, .len = len};
+
+	return copy_all(as, &copy);
+}

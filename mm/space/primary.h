@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * primary.h: the primary PTEs of an address space: 8 bytes for each gfn, in a radix tree.
+ *
+ *     root (level 3)       level 2              level 1               level 0
+ *     gfn[35:27] --------> gfn[26:18] --------> gfn[17:9] ----------> gfn[8:0]
+ *                                     entry: page | UNIFORM           primary PTE
+ *
+ * Why a radix tree whose pages live as long as the address space: a lookup is four loads and takes
+ * no lock. Leaf pages come when the first gfn in them is backed, so a large empty slot costs
+ * nothing.
+ *
+ * UNIFORM says that all PTEs below an entry are private, physically contiguous and allow the same,
+ * so that a secondary may use one large leaf. It is a hint for holders of LOCK_MMU only.
+ *
+ * A primary PTE:
+ *
+ *     63      52 51             12 11      9    8     7     6     5     4     3   2     0
+ *     | lifts   | mfn             | 0     | BSY | PIN | YNG | SDT | GRD | WRT | state |
+ *     | lifts   | token of a reclaimed page |
+ *
+ * Invariants:
+ * PRIMARY-1  A PTE changes only under LOCK_MMU, by one 8-byte store; a reader without the lock sees
+ * the old or the new. PRIMARY-2  UNIFORM on an entry implies that what it says is true of the PTEs
+ * below.
+ */
+#ifndef SAMEPAGE_MM_SPACE_PRIMARY_H
+#define SAMEPAGE_MM_SPACE_PRIMARY_H
+
+#include <arch/addr.h>
+#include <arch/pgtable.h>
+#include <ck_pr.h>
+#include <lib/types.h>
+
+#define PRIMARY_LEVELS	 4
+#define PRIMARY_GFN_BITS (PRIMARY_LEVELS * LEVEL_BITS)
+
+enum ppte_state {
+	PPTE_ABSENT,	/* in a slot, but not backed: the next touch backs it */
+	PPTE_PRIVATE,	/* a frame of its own */
+	PPTE_SHARED,	/* a frame it may share with others: read-only until broken */
+	PPTE_ZERO,	/* the frame of zeroes: as shared, but not in the rmap */
+	PPTE_RECLAIMED, /* no frame; the content is kept under a token (store.h) */
+	PPTE_MMIO,	/* a device's memory; no frame record stands behind it */
+};
+
+typedef u64 ppte_t;
+
+#define PPTE_STATE 7ull
+#define PPTE_WRITE BIT(3) /* the guest may write (a shared page: after breaking) */
+#define PPTE_GUARD \
+	BIT(4) /* write-protected for our own sake (merging looks at it): a write fault lifts it \
+		*/
+#define PPTE_SOFT_DIRTY \
+	BIT(5) /* written since soft-dirty was cleared; clear: the next write must fault */
+#define PPTE_YOUNG  BIT(6) /* touched since last aged */
+#define PPTE_PINNED BIT(7) /* a device holds it: never moved, merged or reclaimed */
+#define PPTE_BUSY   BIT(8) /* being changed: writable for nobody yet, and a write fault waits */
+#define PPTE_MFN    BITS(51, 12)
+#define PPTE_TOKEN  BITS(51, 9)
+#define PPTE_LIFTS \
+	BITS(63, 52) /* how often a guard was lifted: tells a page from itself before a write */
+#define PPTE_LIFT BIT(52)
+
+static inline enum ppte_state ppte_state(ppte_t pte)
+{
+	return pte & PPTE_STATE;
+}
+
+static inline struct mfn ppte_mfn(ppte_t pte)
+{
+	return (struct mfn){(pte & PPTE_MFN) >> PAGE_SHIFT};
+}
+
+static inline ppte_t ppte_make(enum ppte_state state, struct mfn mfn, u64 flags)
+{
+	return (mfn.raw << PAGE_SHIFT) | flags | state;
+}
+
+static inline ppte_t ppte_make_reclaimed(u64 token, u64 flags)
+{
+	return token << 9 | flags | PPTE_RECLAIMED;
+}
+
+static inline u64 ppte_token(ppte_t pte)
+{
+	return (pte & PPTE_TOKEN) >> 9;
+}
+
+/* The lift count after one more. */
+static inline u64 ppte_lifted(ppte_t pte)
+{
+	return (pte + PPTE_LIFT) & PPTE_LIFTS;
+}
+
+/* Backed by a frame that others may use too: a write breaks the sharing. */
+static inline bool ppte_shared(ppte_t pte)
+{
+	return ppte_state(pte) == PPTE_SHARED || ppte_state(pte) == PPTE_ZERO;
+}
+
+/* A frame, or a device, stands behind it. */
+static inline bool ppte_backed(ppte_t pte)
+{
+	return pte & PPTE_STATE && ppte_state(pte) != PPTE_RECLAIMED;
+}
+
+/* The page has a content, behind a frame or under a token. */
+static inline bool ppte_has_content(ppte_t pte)
+{
+	return pte & PPTE_STATE && ppte_state(pte) != PPTE_MMIO;
+}
+
+/* What a secondary may allow: PT_RWX bits. */
+static inline unsigned ppte_rights(ppte_t pte)
+{
+	const u64 writable = PPTE_WRITE | PPTE_SOFT_DIRTY, protected = PPTE_GUARD | PPTE_BUSY;
+
+	if (!ppte_backed(pte))
+		return 0;
+	if (ppte_state(pte) == PPTE_MMIO)
+		return pte & PPTE_WRITE ? PT_READ | PT_WRITE : PT_READ;
+	if (IS_ENABLED(CONFIG_BREAK_WRITE_PROTECT) && ppte_state(pte) == PPTE_SHARED)
+		return PT_RWX;
+	if (ppte_state(pte) == PPTE_PRIVATE && (pte & (writable | protected)) == writable)
+		return PT_RWX;
+	return PT_READ | PT_EXEC;
+}
+
+struct primary {
+	u64 *root;     /* [I] */
+	u64 pages;     /* [m] radix pages, the root included */
+	u64 marks;     /* [m] entries with UNIFORM */
+	u64 no_matter; /* [m] bits in which the PTEs of a uniform block may differ */
+};
+
+/* ERR_NO_MEMORY. fini frees the radix pages; PTEs are not looked at. */
+int primary_init(struct primary *primary) __must_check;
+void primary_fini(struct primary *primary);
+
+/* The page an entry names; NULL for none. */
+static inline u64 *primary_page(const u64 *page, struct gfn gfn, unsigned level)
+{
+	u64 entry = ck_pr_load_64(&page[(gfn.raw >> (LEVEL_BITS * level)) & 511]);
+
+	return (u64 *)(uintptr_t)ALIGN_DOWN(entry, PAGE_SIZE);
+}
+
+/* The PTE's place, or NULL when its leaf page does not exist (the gfn is absent). No lock. Places never go away. */
+static inline ppte_t *primary_find(const struct primary *primary, struct gfn gfn)
+{
+	u64 *page = primary_page(primary->root, gfn, 3);
+
+	if (likely(page))
+		page = primary_page(page, gfn, 2);
+	if (likely(page))
+		page = primary_page(page, gfn, 1);
+	return likely(page) ? &page[gfn.raw & 511] : NULL;
+}
+
+/* The PTE's value; 0 (absent) where there is no leaf page. No lock. gfn is below
+ * 2^PRIMARY_GFN_BITS. */
+static inline ppte_t primary_load(const struct primary *primary, struct gfn gfn)
+{
+	const ppte_t *slot = primary_find(primary, gfn);
+
+	return slot ? ck_pr_load_64(slot) : 0;
+}
+
+/* As primary_find, but makes what is missing. ERR_NO_MEMORY. LOCK_MMU. */
+int primary_make(struct primary *primary, struct gfn gfn, ppte_t **slot) __must_check;
+
+/* Stores a PTE, and forgets UNIFORM above it when what that speaks of changes. LOCK_MMU. */
+void primary_store(struct primary *primary, struct gfn gfn, ppte_t *slot, ppte_t value);
+
+/*
+ * The place of the first PTE in [*gfn, end) that has a leaf page; *gfn moves to it. NULL when there
+ * is none. LOCK_MMU, or nobody changes the tree.
+ */
+ppte_t *primary_next(const struct primary *primary, struct gfn *gfn, struct gfn end);
+
+/*
+ * The same for PTEs that lie side by side: the place of the first, and in *count how many there are below `end` in its leaf
+ * page, at least one.
+ */
+ppte_t *primary_run(const struct primary *primary, struct gfn *gfn, struct gfn end, u64 *count);
+
+/* The largest level, up to `max`, at which the block around gfn is UNIFORM; 0 when none. LOCK_MMU.
+ */
+unsigned primary_uniform(const struct primary *primary, struct gfn gfn, unsigned max);
+
+/* Looks whether the blocks of level 1 and 2 around gfn are uniform now, and marks them. LOCK_MMU.
+ */
+void primary_mark_uniform(struct primary *primary, struct gfn gfn);
+
+/*
+ * Where the CPU itself notes first writes (D bits, PML), soft-dirty says nothing about rights, and the PTEs of a uniform block
+ * may differ in it: so a large leaf survives that its pages are asked about. Else they may not, and all marks go: the caller
+ * has dropped what was derived from them. LOCK_MMU.
+ */
+void primary_ignore_soft_dirty(struct primary *primary, bool ignore);
+
+#endif

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * update.c: how a change of primary PTEs reaches everybody, and when the old frames go. update.h has the outline.
+ *
+ * Two steps: where subscribers are handed a writable frame in place of a shared one, they get it read-only first, and
+ * writable only when each of them has taken it and flushed. Else the first to be told could write to the new frame
+ * while the second still reads the old one: Eran's race, between two subscribers that both have change.
+ *
+ *     CPU 1: breaks sharing                CPU 2: writes             CPU 3: reads
+ *     ---------------------                ---------------           ------------
+ *     primary = new, BUSY
+ *     change(new, read-only), flush        write faults, waits       old or new: the same content
+ *     primary = new, writable
+ *     change(new, writable)                writes new                new only
+ *
+ * BUSY in the primary keeps a fault from making the page writable between the steps; under `late_wp` the lock is free
+ * there while the others drop.
+ */
+#include <lib/error.h>
+#include <lib/log.h>
+#include <mm/frame.h>
+#include <mm/rmap.h>
+#include <lib/race.h>
+#include "mm/reclaim/store.h"
+#include "mm/space/update.h"
+
+/* The range, flags and owner are filled in. */
+LOCK_UNCHECKED static int begin(struct update *update, struct addrspace *as)
+{
+	struct notification *note = &update->note;
+	struct notifier *notifier = &as->notifier;
+	enum notify_event event = note->range.event;
+	unsigned flags = note->range.flags;
+
+	update->as = as;
+	update->count = update->gone_count = 0;
+	update->moved = update->pending = update->owes_flush = false;
+	note->notifier = notifier;
+	for (;;) {
+		int err = notification_begin(note, notifier, event);
+
+		if (err)
+			return err;
+		RACE_POINT("update: started");
+		spin_lock(&as->lock);
+		if (likely(notification_confirm(note, notifier, event)))
+			return 0;
+		spin_unlock(&as->lock);
+		note->range.flags = flags;
+	}
+}
+
+int update_begin(struct update *update, struct addrspace *as, enum notify_event event,
+		 struct gfn_range range, unsigned flags)
+{
+	update->note.range = (struct notify_range){.event = event, .range = range, .flags = flags};
+	return begin(update, as);
+}
+
+int update_begin_owned(struct update *update, struct addrspace *as, enum notify_event event,
+		       struct gfn_range range, const void *owner)
+{
+	update->note.range = (struct notify_range){.event = event, .range = range, .owner = owner};
+	return begin(update, as);
+}
+
+static bool counted(ppte_t pte)
+{
+	return ppte_state(pte) == PPTE_PRIVATE || ppte_state(pte) == PPTE_SHARED;
+}
+
+static void store_all(struct update *update, u64 also)
+{
+	for (unsigned i = 0; i < update->count; i++)
+		primary_store(&update->as->primary, update->change[i].gfn, update->entry[i].slot,
+			      update->entry[i].value | also);
+}
+
+/* Hands the batch over as it shall be, or, in the first of two steps, without the right to write. */
+static void hand_over(struct update *update, unsigned flags)
+{
+	if (update->note.view && update->note.change)
+		notification_change(&update->note, update->change, update->count, flags);
+}
+
+static void hand_over_read_only(struct update *update)
+{
+	unsigned rights[UPDATE_BATCH];
+
+	for (unsigned i = 0; i < update->count; i++) {
+		rights[i] = update->change[i].rights;
+		update->change[i].rights &= ~PT_WRITE;
+	}
+	hand_over(update, 0);
+	for (unsigned i = 0; i < update->count; i++)
+		update->change[i].rights = rights[i];
+}
+
+static void put_frame(struct mfn mfn)
+{
+	if (frame_put(mfn))
+		frame_free(mfn, 0);
+}
+
+/* Nobody uses them any more. */
+static void put_gone(struct update *update)
+{
+	for (unsigned i = 0; i < update->gone_count; i++)
+		put_frame(update->gone[i]);
+	update->gone_count = 0;
+}
+
+static bool is_lazy(const struct update *update)
+{
+	return update->note.view && (update->note.rule & RULE_LAZY) &&
+	       update->note.range.event == EVENT_MERGE;
+}
+
+/* Must the old frames stay until the operation ends? */
+static bool keeps_frames(const struct update *update)
+{
+	return is_lazy(update) || (update->note.view && update->note.after);
+}
+
+/* The first of two steps. False: the second must wait for others to drop (late_wp). */
+static bool step_one(struct update *update)
+{
+	store_all(update, PPTE_BUSY);
+	hand_over_read_only(update);
+	update->pending = update->note.rule & RULE_WAIT_AFTER;
+	return !update->pending;
+}
+
+/*
+ * Only rights are taken away and more is to come: the flush can wait for the last batch.
+ */
+static bool may_wait(const struct update *update, bool last)
+{
+	return !last && !update->gone_count && !update->moved;
+}
+
+static void flush_batch(struct update *update, bool last)
+{
+	bool two_steps = update->moved && update->note.view && update->note.change &&
+			 (update->note.rule & RULE_TWO_STEPS);
+	bool wait;
+
+	if (!update->count || (two_steps && !step_one(update)))
+		return;
+	store_all(update, 0);
+	wait = may_wait(update, last);
+	update->owes_flush |= wait;
+	hand_over(update, wait || is_lazy(update) ? CHANGE_LAZY : 0);
+	update->count = 0;
+	update->moved = false;
+	if (!keeps_frames(update))
+		put_gone(update);
+}
+
+void update_set(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t value)
+{
+	bool moves = ppte_backed(*slot) &&
+		     !(ppte_backed(value) && ppte_mfn(*slot).raw == ppte_mfn(value).raw);
+	unsigned place, rights = ppte_rights(value);
+
+	if (unlikely(update->count == UPDATE_BATCH || update->gone_count == UPDATE_BATCH)) {
+		flush_batch(update, false);
+		CHECK(update->count < UPDATE_BATCH && update->gone_count < UPDATE_BATCH);
+	}
+	place = update->count++;
+	update->entry[place].slot = slot;
+	update->entry[place].value = value;
+	update->change[place] = (struct pte_change){gfn, ppte_mfn(value), rights};
+	if (moves && counted(*slot))
+		update->gone[update->gone_count++] = ppte_mfn(*slot);
+	update->moved |= moves && (rights & PT_WRITE);
+}
+
+static void clear_one(struct update *update, struct gfn gfn, ppte_t *slot)
+{
+	ppte_t was = *slot;
+
+	if (counted(was))
+		rmap_remove(ppte_mfn(was), update->as->id, gfn);
+	update_set(update, gfn, slot, 0);
+	if (ppte_state(was) == PPTE_RECLAIMED)
+		store_drop(ppte_token(was));
+}
+
+static bool may_be_cleared(ppte_t pte)
+{
+	return !(pte & PPTE_PINNED) && ppte_state(pte) != PPTE_MMIO;
+}
+
+void update_clear(struct update *update, struct gfn_range range, bool all)
+{
+	struct addrspace *as = update->as;
+	struct gfn gfn = range.start;
+	ppte_t *slot;
+
+	for (; (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++) {
+		if (*slot && (all || may_be_cleared(*slot)))
+			clear_one(update, gfn, slot);
+		if (gfn.raw % UPDATE_PAUSE == UPDATE_PAUSE - 1)
+			update_pause(update);
+	}
+}
+
+static void pay_flush(struct update *update)
+{
+	if (update->owes_flush)
+		notification_sync(&update->note);
+	update->owes_flush = false;
+}
+
+LOCK_UNCHECKED void update_pause(struct update *update)
+{
+	flush_batch(update, false);
+	pay_flush(
+		update); /* who collects dirty pages in the pause must not miss a write by an old translation */
+	spin_unlock(&update->as->lock);
+	RACE_POINT("update: paused");
+	spin_lock(&update->as->lock);
+}
+
+/*
+ * late_wp's second step. Rights and marks of a page may have changed since the first, and stay; a page that names another
+ * frame by now is somebody else's business. BUSY goes in any case, or nobody could ever write again.
+ */
+static void finish_pending(struct update *update)
+{
+	struct addrspace *as = update->as;
+	unsigned kept = 0;
+
+	if (!update->pending)
+		return;
+	spin_lock(&as->lock);
+	for (unsigned i = 0; i < update->count; i++) {
+		ppte_t *slot = update->entry[i].slot, now = *slot & ~PPTE_BUSY;
+
+		if (!(*slot & PPTE_BUSY) || ppte_mfn(now).raw != update->change[i].mfn.raw)
+			continue;
+		primary_store(&as->primary, update->change[i].gfn, slot, now);
+		update->change[kept] = update->change[i];
+		update->change[kept++].rights = ppte_rights(now);
+	}
+	if (kept)
+		notification_change(&update->note, update->change, kept, CHANGE_FLUSH);
+	spin_unlock(&as->lock);
+}
+
+/*
+ * A merge's old frames wait for update_settle(). A flush that comes for another reason pays the debt, but frees nothing. If
+ * there is no room they stay gone.
+ */
+static void put_in_limbo(struct update *update)
+{
+	struct addrspace *as = update->as;
+
+	spin_assert_held(&as->lock);
+	if (as->limbo_count + update->gone_count > SPACE_LIMBO)
+		return;
+	for (unsigned i = 0; i < update->gone_count; i++)
+		as->limbo[as->limbo_count++] = update->gone[i];
+	update->gone_count = 0;
+}
+
+/* What had to wait for those who are told last; and what found no room, for which limbo is settled. */
+static void put_rest(struct update *update)
+{
+	struct addrspace *as = update->as;
+
+	if (update->gone_count && is_lazy(update)) {
+		spin_lock(&as->lock);
+		put_in_limbo(update);
+		spin_unlock(&as->lock);
+		if (update->gone_count)
+			update_settle(as);
+	}
+	put_gone(update);
+}
+
+LOCK_UNCHECKED void update_end(struct update *update)
+{
+	struct addrspace *as = update->as;
+
+	flush_batch(update, true);
+	pay_flush(update);
+	if (is_lazy(update) &&
+	    !update->note.after) /* who is told afterwards may use them until then */
+		put_in_limbo(update);
+	spin_unlock(&as->lock);
+	RACE_POINT("update: changed");
+	if (notification_end(&update->note)) {
+		finish_pending(update);
+		notification_done(&update->note);
+	}
+	put_rest(update);
+}
+
+void update_settle(struct addrspace *as)
+{
+	spin_lock(&as->lock);
+	if (as->limbo_count) {
+		notifier_sync(&as->notifier);
+		for (unsigned i = 0; i < as->limbo_count; i++)
+			put_frame(as->limbo[i]);
+		as->limbo_count = 0;
+	}
+	spin_unlock(&as->lock);
+}

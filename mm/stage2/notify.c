@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * notify.c: how a stage 2 keeps right while its address space changes: its callbacks on the chain.
+ *
+ * start drops, change takes over, and both move the invalidate sequence, so that a fault that resolved before cannot
+ * install after. Whether a change finds a leaf to take over is the policy's doing: under `bracket` start has just
+ * dropped it, which is what the story of docs/mm/notifier.md is about.
+ */
+#include <lib/error.h>
+#include <lib/log.h>
+#include <mm/tlb.h>
+#include <lib/race.h>
+#include "mm/stage2/private.h"
+
+static u64 gpa_of(struct gfn gfn)
+{
+	return gfn_to_gpa(gfn).raw;
+}
+
+/* The range, grown to whole leaves at both ends, so that unmapping it splits nothing. */
+static void grow_to_leaves(struct stage2 *s2, u64 *start, u64 *end)
+{
+	struct pgtable_visit visit;
+
+	pgtable_lookup(&s2->table, *start, &visit);
+	*start = MIN(*start, visit.kind == VISIT_LEAF ? visit.address : *start);
+	pgtable_lookup(&s2->table, *end - PAGE_SIZE, &visit);
+	*end = MAX(*end, visit.kind == VISIT_LEAF ? visit.end : *end);
+}
+
+/*
+ * Splits the large leaf around gfn, down to level 0. The small ones inherit its D; so with PML the CPU will list no write to
+ * any of them, and all count as written. ERR_NO_MEMORY: the leaf is as it was.
+ */
+static int split_leaf(struct stage2 *s2, struct gfn gfn)
+{
+	struct pgtable_visit large, small;
+	int err;
+
+	spin_assert_held(&s2->as->lock);
+	pgtable_lookup(&s2->table, gpa_of(gfn), &large);
+	err = pgtable_split(&s2->table, gpa_of(gfn), 0);
+	if (err)
+		return err;
+	s2->stale = true; /* a CPU may hold the large translation, whose D would be lost */
+	pgtable_lookup(&s2->table, gpa_of(gfn), &small);
+	if (s2->as->dirty_coarse && s2->as->dirty_mode == DIRTY_PML &&
+	    (small.pte & s2->table.format->level[0].dirty))
+		space_mark(s2->as, gpa_to_gfn((struct gpa){large.address}),
+			   LEVEL_FRAMES(large.level), PPTE_SOFT_DIRTY);
+	return 0;
+}
+
+/* Does the range cut the leaf around gfn? Then it is split, if there is memory for it. */
+static void split_if_cut(struct stage2 *s2, struct gfn gfn, struct gfn_range range)
+{
+	struct pgtable_visit visit;
+
+	pgtable_lookup(&s2->table, gpa_of(gfn), &visit);
+	if (visit.kind == VISIT_LEAF && visit.level &&
+	    (visit.address < gpa_of(range.start) || visit.end > gpa_of(range.end)))
+		(void)split_leaf(s2, gfn);
+}
+
+/* A stage 2 may always map less than the primary says, so without memory for a split the whole large leaf goes. */
+void stage2_drop(struct stage2 *s2, struct gfn_range range)
+{
+	u64 start = gpa_of(range.start), end = gpa_of(range.end);
+
+	if (s2->as->dirty_coarse && s2->as->dirty_mode == DIRTY_PML) {
+		split_if_cut(s2, range.start, range);
+		split_if_cut(s2, (struct gfn){range.end.raw - 1}, range);
+	}
+	if (!pgtable_unmap(&s2->table, start, end))
+		return;
+	grow_to_leaves(s2, &start, &end);
+	CHECK(!pgtable_unmap(&s2->table, start, end));
+}
+
+/* Large leaves at and between the ends of the range become small ones. */
+static void split_range(struct stage2 *s2, struct gfn_range range)
+{
+	u64 end = gpa_of(range.end);
+	struct pgtable_visit visit;
+
+	for (u64 at = gpa_of(range.start); at < end; at = visit.end) {
+		pgtable_lookup(&s2->table, at, &visit);
+		if (visit.kind != VISIT_LEAF || !visit.level)
+			continue;
+		if (split_leaf(s2, gpa_to_gfn((struct gpa){at})))
+			stage2_drop(s2, (struct gfn_range){{visit.address >> PAGE_SHIFT},
+							   {visit.end >> PAGE_SHIFT}});
+	}
+}
+
+/* Policy `event`: the new PTEs will come by change. Else: our own doing. */
+static bool ignores(const struct subscription *sub, const struct notify_range *range)
+{
+	return (range->flags & NOTIFY_HANDED) || (range->owner && range->owner == sub->owner);
+}
+
+static int stage2_start(struct subscription *sub, const struct notify_range *range)
+{
+	struct stage2 *s2 = stage2_of(sub);
+
+	if (ignores(sub, range))
+		return 0;
+	spin_lock(&s2->as->lock);
+	invalidate_begin(&s2->log, range->range);
+	if (range->event == EVENT_SPLIT)
+		split_range(s2, range->range);
+	else
+		stage2_drop(s2, range->range);
+	stage2_flush_stale(s2);
+	spin_unlock(&s2->as->lock);
+	return 0;
+}
+
+static void stage2_end(struct subscription *sub, const struct notify_range *range)
+{
+	struct stage2 *s2 = stage2_of(sub);
+
+	if (ignores(sub, range))
+		return;
+	spin_lock(&s2->as->lock);
+	invalidate_end(&s2->log, range->range);
+	spin_unlock(&s2->as->lock);
+}
+
+/* The leaf of exactly this gfn, split off a larger one if need be. False: none, or none any more for want of memory. */
+static bool find_small_leaf(struct stage2 *s2, struct gfn gfn, struct pgtable_visit *visit)
+{
+	stage2_lookup(s2, gfn, visit);
+	if (visit->kind != VISIT_LEAF)
+		return false;
+	if (!visit->level)
+		return true;
+	if (split_leaf(s2, gfn)) {
+		stage2_drop(s2, gfn_range(gfn, 1));
+		return false;
+	}
+	stage2_lookup(s2, gfn, visit);
+	return true;
+}
+
+/* Leaves that have their new frame, and become writable when no CPU uses the old one any more. */
+struct upgrades {
+	unsigned count;
+	pte_t *slot[NOTIFY_BATCH];
+};
+
+/*
+ * Gives a leaf its new frame and rights; A and D stay what they are. Another frame is read-only first: until the flush, a
+ * CPU may still read the old one, so no CPU may write to the new one (NOTIFIER-5 among the CPUs of one guest).
+ */
+static void retarget(struct stage2 *s2, const struct pgtable_visit *visit,
+		     const struct pte_change *change, unsigned rights, struct upgrades *upgrades)
+{
+	const struct pgtable_format *format = s2->table.format;
+	struct hpa to = mfn_to_hpa(change->mfn);
+	bool moves = pte_addr(format, visit->pte, 0).raw != to.raw;
+	pte_t old = visit->pte, value;
+	unsigned attr;
+
+	if (moves && (rights & PT_WRITE)) {
+		upgrades->slot[upgrades->count++] = visit->slot;
+		rights &= ~PT_WRITE;
+	}
+	for (;;) {
+		attr = format->attr(old, 0);
+		value = format->make_leaf(to, 0, (attr & ~PT_RWX) | rights);
+		if (pgtable_swap(&s2->table, visit->slot, old, value))
+			break;
+		old = ck_pr_load_64(visit->slot); /* the CPU set A or D */
+	}
+	s2->stale |= moves || (attr & ~rights & PT_RWX);
+	s2->counters.changed++;
+}
+
+static void upgrade(struct stage2 *s2, const struct upgrades *upgrades)
+{
+	pte_t write = s2->table.format->level[0].write;
+
+	for (unsigned i = 0; i < upgrades->count; i++) {
+		pte_t *slot = upgrades->slot[i], old;
+
+		do
+			old = ck_pr_load_64(slot);
+		while (!pgtable_swap(&s2->table, slot, old, old | write));
+	}
+}
+
+/* SOFT_DIRTY where the CPU notes writes: the right to write stays, D goes. */
+static void clear_dirty(struct stage2 *s2, const struct pgtable_visit *visit)
+{
+	pte_t dirty = s2->table.format->level[0].dirty, old = visit->pte;
+
+	while (!pgtable_swap(&s2->table, visit->slot, old, old & ~dirty))
+		old = ck_pr_load_64(visit->slot);
+	s2->stale |= (old & dirty) != 0;
+}
+
+static bool in_large_leaf(struct stage2 *s2, struct gfn gfn)
+{
+	struct pgtable_visit visit;
+
+	stage2_lookup(s2, gfn, &visit);
+	return visit.kind == VISIT_LEAF && visit.level;
+}
+
+static void change_one(struct stage2 *s2, const struct notify_change *all,
+		       const struct pte_change *change, struct upgrades *upgrades)
+{
+	unsigned rights = change->rights & stage2_limit(s2, change->gfn);
+	bool notes_writes =
+		all->range->event == EVENT_SOFT_DIRTY && s2->as->dirty_mode != DIRTY_WRITE_PROTECT;
+	struct pgtable_visit visit;
+
+	if (notes_writes && s2->as->dirty_coarse && in_large_leaf(s2, change->gfn))
+		return; /* its D went when it was gathered; what it says now belongs to the next answer */
+	if (!find_small_leaf(s2, change->gfn, &visit)) {
+		if ((all->flags & CHANGE_ESTABLISH) && stage2_establish(s2, change))
+			s2->counters.established++;
+		else
+			s2->counters.moot++;
+	} else if (notes_writes) {
+		clear_dirty(s2, &visit);
+	} else if (rights) {
+		retarget(s2, &visit, change, rights, upgrades);
+	} else {
+		stage2_drop(s2, gfn_range(change->gfn, 1));
+	}
+}
+
+/* One note for each run of neighbouring gfns. */
+static void note_runs(struct stage2 *s2, const struct notify_change *change)
+{
+	struct gfn_range run = gfn_range(change->changes[0].gfn, 1);
+
+	for (unsigned i = 1; i < change->count; i++) {
+		struct gfn gfn = change->changes[i].gfn;
+
+		if (gfn.raw != run.end.raw) {
+			invalidate_note(&s2->log, run);
+			run.start = gfn;
+		}
+		run.end.raw = gfn.raw + 1;
+	}
+	invalidate_note(&s2->log, run);
+}
+
+static void stage2_change(struct subscription *sub, const struct notify_change *change)
+{
+	struct stage2 *s2 = stage2_of(sub);
+	struct upgrades upgrades;
+
+	upgrades.count = 0;
+	note_runs(s2, change);
+	for (unsigned i = 0; i < change->count; i++)
+		change_one(s2, change, &change->changes[i], &upgrades);
+	if (change->flags & CHANGE_FLUSH)
+		s2->stale = true;
+	if (!(change->flags & CHANGE_LAZY) || upgrades.count)
+		stage2_flush_stale(s2);
+	else if (s2->stale)
+		s2->counters.put_off++;
+	upgrade(s2, &upgrades);
+}
+
+/* Policy `companion`: change brings all there is to know, so there is nothing to do around it. */
+static void stage2_change_bracket(struct subscription *sub, const struct notify_range *range)
+{
+	(void)sub;
+	(void)range;
+}
+
+static void stage2_sync(struct subscription *sub)
+{
+	stage2_flush_stale(stage2_of(sub));
+}
+
+/* As Linux: clearing A flushes nothing; a CPU that holds the translation is merely seen later. */
+static bool stage2_young(struct subscription *sub, struct gfn_range range, bool clear)
+{
+	struct stage2 *s2 = stage2_of(sub);
+	u64 start = gpa_of(range.start), end = gpa_of(range.end);
+	bool young = pgtable_any(&s2->table, start, end, PT_ACCESSED);
+
+	if (young && clear)
+		young = !pgtable_harvest(&s2->table, start, end, PT_ACCESSED, NULL, NULL);
+	return young;
+}
+
+const struct subscriber_ops stage2_ops = {
+	.name = "stage2",
+	.start = stage2_start,
+	.end = stage2_end,
+	.change = stage2_change,
+	.change_start = stage2_change_bracket,
+	.change_end = stage2_change_bracket,
+	.sync = stage2_sync,
+	.young = stage2_young,
+	.dirty = stage2_dirty,
+	.audit = stage2_audit,
+};

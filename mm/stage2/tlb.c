@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tlb.c: remote flushes by generation. tlb.h draws the protocol.
+ *
+ * Invariants:
+ * TLB-1  When stage2_flush() returns, no CPU uses a translation of s2 made from PTEs as they were
+ *	  before the call.
+ * TLB-2  A CPU that is not inside s2 is never kicked for it.
+ * TLB-3  Nobody waits for a CPU that waits for a lock: a CPU leaves before it takes one.
+ */
+#include <arch/cpu.h>
+#include <lib/log.h>
+#include <mm/tlb.h>
+#include "mm/stage2/private.h"
+
+struct stage2_inside stage2_inside[ARCH_CPUS_MAX];
+
+_Static_assert(offsetof(struct stage2, tlb) == 0, "stage2_enter() finds it there");
+
+/* Can `cpu` use a translation from before `generation`? */
+static bool lags(struct stage2 *s2, unsigned cpu, u64 generation)
+{
+	return ck_pr_load_ptr(&stage2_inside[cpu].s2) == s2 &&
+	       ck_pr_load_64(&s2->tlb.seen[cpu]) < generation;
+}
+
+void stage2_flush(struct stage2 *s2)
+{
+	unsigned cpus = arch_cpu_count(), kicked = 0;
+	u64 generation;
+
+	if (IS_ENABLED(CONFIG_BREAK_FLUSH))
+		return;
+	/* A full barrier, which pairs with the one in stage2_enter(). */
+	generation = ck_pr_faa_64(&s2->tlb.generation, 1) + 1;
+	ck_pr_inc_64(&s2->counters.flushes);
+	for (unsigned cpu = 0; cpu < cpus; cpu++)
+		if (unlikely(lags(s2, cpu, generation))) {
+			ck_pr_inc_64(&s2->counters.kicks);
+			arch_cpu_kick(cpu);
+			kicked++;
+		}
+	for (unsigned cpu = 0; kicked && cpu < cpus; cpu++)
+		while (lags(s2, cpu, generation))
+			arch_cpu_relax();
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guest_cache.c: device models' mappings of guest memory, by the same protocol as a stage 2's faults.
+ *
+ *     device model                                CPU that changes the page
+ *     ------------                                -------------------------
+ *     get: entry for gfn, users++
+ *     load, store ...                             start: forget the entry, wait until users is 0
+ *     put: users--                                (with NOTIFY_NOBLOCK: ERR_WOULD_BLOCK instead)
+ *                                                 primary changes
+ *     get: waits, because gfn is being            end
+ *     invalidated; then asks the primary
+ */
+#include <arch/cpu.h>
+#include <arch/exit.h>
+#include <lib/error.h>
+#include <lib/lock.h>
+#include <lib/log.h>
+#include <mm/audit.h>
+#include <mm/guest_cache.h>
+#include <mm/invalidate.h>
+#include <mm/notifier.h>
+#include "mm/frame/pool.h"
+#include <lib/race.h>
+#include "mm/space/space.h"
+
+#define ENTRIES 32 /* direct-mapped by gfn */
+
+struct cache_entry {
+	struct gfn gfn;
+	struct mfn mfn;
+	unsigned users;
+	bool valid, writable, young;
+};
+
+/*
+ * struct guest_cache
+ *
+ * log, entry, counters		[d] lock
+ */
+struct guest_cache {
+	struct addrspace *as;
+	struct subscription sub;
+	struct spinlock lock;
+	struct invalidate_log log;
+	struct cache_entry entry[ENTRIES];
+	struct guest_cache_counters counters;
+};
+
+static struct pool caches = POOL_INITIALIZER(sizeof(struct guest_cache), "guest caches");
+
+static struct guest_cache *cache_of(struct subscription *sub)
+{
+	return container_of(sub, struct guest_cache, sub);
+}
+
+static struct cache_entry *entry_of(struct guest_cache *cache, struct gfn gfn)
+{
+	return &cache->entry[gfn.raw % ENTRIES];
+}
+
+/* Forgets what the range covers; returns how many users still hold pointers. */
+static unsigned forget(struct guest_cache *cache, struct gfn_range range)
+{
+	u64 places = MIN(gfn_range_frames(range), (u64)ENTRIES);
+	unsigned users = 0;
+
+	for (u64 i = 0; i < places; i++) {
+		struct cache_entry *entry = entry_of(cache, gfn_add(range.start, i));
+
+		if (!gfn_in_range(entry->gfn, range))
+			continue;
+		cache->counters.drops += entry->valid;
+		entry->valid = false;
+		users += entry->users;
+	}
+	return users;
+}
+
+static int cache_start(struct subscription *sub, const struct notify_range *range)
+{
+	struct guest_cache *cache = cache_of(sub);
+	unsigned users;
+
+	spin_lock(&cache->lock);
+	invalidate_begin(&cache->log, range->range);
+	users = forget(cache, range->range);
+	if (users && (range->flags & NOTIFY_NOBLOCK)) {
+		invalidate_end(&cache->log, range->range);
+		spin_unlock(&cache->lock);
+		return ERR_WOULD_BLOCK;
+	}
+	while (users) {
+		cache->counters.waits++;
+		spin_unlock(&cache->lock);
+		arch_cpu_relax();
+		spin_lock(&cache->lock);
+		users = forget(cache, range->range);
+	}
+	spin_unlock(&cache->lock);
+	return 0;
+}
+
+static void cache_end(struct subscription *sub, const struct notify_range *range)
+{
+	struct guest_cache *cache = cache_of(sub);
+
+	spin_lock(&cache->lock);
+	invalidate_end(&cache->log, range->range);
+	spin_unlock(&cache->lock);
+}
+
+/* Pages that a device model used since last asked. */
+static bool cache_young(struct subscription *sub, struct gfn_range range, bool clear)
+{
+	struct guest_cache *cache = cache_of(sub);
+	bool young = false;
+
+	spin_lock(&cache->lock);
+	for (unsigned i = 0; i < ENTRIES; i++) {
+		struct cache_entry *entry = &cache->entry[i];
+
+		if (!gfn_in_range(entry->gfn, range))
+			continue;
+		young |= entry->young;
+		entry->young &= !clear;
+	}
+	spin_unlock(&cache->lock);
+	return young;
+}
+
+static void cache_audit(struct subscription *sub, struct audit *audit)
+{
+	struct guest_cache *cache = cache_of(sub);
+
+	spin_lock(&cache->lock);
+	for (unsigned i = 0; i < ENTRIES; i++) {
+		const struct cache_entry *entry = &cache->entry[i];
+
+		if (entry->valid)
+			audit_translation(audit, entry->gfn, entry->mfn, 1,
+					  entry->writable ? PT_READ | PT_WRITE : PT_READ);
+	}
+	spin_unlock(&cache->lock);
+}
+
+static const struct subscriber_ops cache_ops = {
+	.name = "guest_cache",
+	.start = cache_start,
+	.end = cache_end,
+	.young = cache_young,
+	.audit = cache_audit,
+};
+
+int guest_cache_create(struct addrspace *as, struct guest_cache **out)
+{
+	struct guest_cache *cache;
+	void *memory;
+	int err = pool_alloc(&caches, &memory);
+
+	if (err)
+		return err;
+	cache = memory;
+	cache->as = as;
+	spin_init(&cache->lock, LOCK_DEVICE, "guest_cache");
+	cache->sub.ops = &cache_ops;
+	cache->sub.range.end.raw = BIT(PRIMARY_GFN_BITS);
+	cache->sub.want_drop = EVENTS_ALL & ~BIT(EVENT_SPLIT);
+	err = notifier_subscribe(&as->notifier, &cache->sub);
+	if (err) {
+		pool_free(&caches, cache);
+		return err;
+	}
+	*out = cache;
+	return 0;
+}
+
+void guest_cache_destroy(struct guest_cache *cache)
+{
+	CHECK(!notifier_unsubscribe(&cache->as->notifier, &cache->sub));
+	for (unsigned i = 0; i < ENTRIES; i++)
+		CHECK(!cache->entry[i].users);
+	pool_free(&caches, cache);
+}
+
+/* Counts a user when the cache has what is wanted. */
+static bool get_hit(struct guest_cache *cache, struct gfn gfn, bool write, struct mfn *mfn)
+{
+	struct cache_entry *entry = entry_of(cache, gfn);
+	bool hit;
+
+	spin_lock(&cache->lock);
+	hit = entry->valid && entry->gfn.raw == gfn.raw && (!write || entry->writable);
+	if (hit) {
+		cache->counters.hits++;
+		entry->users++;
+		entry->young = true;
+		*mfn = entry->mfn;
+	}
+	spin_unlock(&cache->lock);
+	return hit;
+}
+
+/* Puts what the primary said into the cache. */
+static int fill(struct guest_cache *cache, struct gfn gfn, ppte_t pte)
+{
+	struct cache_entry *entry = entry_of(cache, gfn);
+
+	cache->counters.misses++;
+	if (ppte_state(pte) == PPTE_MMIO)
+		return ERR_RANGE;
+	if (entry->users && entry->gfn.raw != gfn.raw)
+		return ERR_BUSY;
+	entry->gfn = gfn;
+	entry->mfn = ppte_mfn(pte);
+	entry->writable = ppte_rights(pte) & PT_WRITE;
+	entry->valid = true;
+	return 0;
+}
+
+/* 0 also when the answer was old by the time it could be filled in: the caller looks again. */
+static int miss(struct guest_cache *cache, struct gfn gfn, bool write)
+{
+	u64 word = invalidate_read(&cache->log);
+	bool raced;
+	ppte_t pte;
+	int err =
+		space_resolve(cache->as, gfn, write ? HV_WRITE : HV_READ, &pte, &cache->log, &word);
+
+	RACE_POINT("guest_cache: resolved");
+	if (err && err != ERR_BUSY)
+		return err;
+	spin_lock(&cache->lock);
+	raced = err || invalidate_check(&cache->log, word, gfn) != INVALIDATE_CLEAN;
+	cache->counters.retries += raced;
+	err = raced ? 0 : fill(cache, gfn, pte);
+	spin_unlock(&cache->lock);
+	if (raced)
+		arch_cpu_relax();
+	return err;
+}
+
+int guest_cache_get(struct guest_cache *cache, struct gpa gpa, size_t len, bool write, void **out)
+{
+	struct gfn gfn = gpa_to_gfn(gpa);
+	struct mfn mfn;
+	int err;
+
+	if (!len || len > PAGE_SIZE - page_offset(gpa.raw))
+		return ERR_INVALID;
+	while (!get_hit(cache, gfn, write, &mfn)) {
+		err = miss(cache, gfn, write);
+		if (err)
+			return err;
+	}
+	*out = (char *)arch_hpa_to_virt(mfn_to_hpa(mfn)) + page_offset(gpa.raw);
+	return 0;
+}
+
+void guest_cache_put(struct guest_cache *cache, struct gpa gpa)
+{
+	struct cache_entry *entry = entry_of(cache, gpa_to_gfn(gpa));
+
+	spin_lock(&cache->lock);
+	CHECK(entry->users && entry->gfn.raw == gpa_to_gfn(gpa).raw);
+	entry->users--;
+	spin_unlock(&cache->lock);
+}
+
+void guest_cache_counters(struct guest_cache *cache, struct guest_cache_counters *out)
+{
+	spin_lock(&cache->lock);
+	*out = cache->counters;
+	spin_unlock(&cache->lock);
+}

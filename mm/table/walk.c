@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * walk.c: the walk itself, lookups, and the stores every change is made of.
+ *
+ * Why one walk: what differs between formats is data, what differs between operations is a visitor
+ * (walk_change.c, walk_shape.c), so atomicity and edge cases are right or wrong in one place. The
+ * invariants are in walk.h.
+ *
+ * Recursion: walk_slots calls itself once a level, so at most four deep.
+ */
+#include "mm/table/internal.h"
+
+#include <lib/error.h>
+#include <lib/log.h>
+
+struct walk {
+	struct pgtable *table;
+	unsigned flags;
+	pgtable_visitor visitor;
+	void *argument;
+};
+
+int pgtable_init(struct pgtable *table, const struct pgtable_format *format,
+		 const struct pgtable_memory *memory)
+{
+	struct hpa root;
+	int err = memory->alloc(memory->context, &root);
+
+	if (err)
+		return err;
+	*table = (struct pgtable){.format = format, .memory = memory, .root = root, .tables = 1};
+	return 0;
+}
+
+void pgtable_fini(struct pgtable *table)
+{
+	pgtable_free_tables(table, table->root, table->format->levels - 1u);
+	CHECK(table->tables == 0);
+	table->root.raw = 0;
+}
+
+bool pgtable_swap(struct pgtable *table, pte_t *slot, pte_t old, pte_t value)
+{
+	const struct pgtable_memory *memory = table->memory;
+
+	if (memory->swap)
+		return memory->swap(memory->context, slot, old, value);
+	return __atomic_compare_exchange_n(slot, &old, value, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_ACQUIRE);
+}
+
+pte_t pgtable_exchange(struct pgtable *table, pte_t *slot, pte_t value)
+{
+	pte_t old;
+
+	do
+		old = pte_load(slot);
+	while (!pgtable_swap(table, slot, old, value));
+	return old;
+}
+
+/* Is `address` one that the format translates? */
+static bool address_valid(const struct pgtable_format *format, u64 address)
+{
+	unsigned above = 64u - format->address_bits;
+
+	if (format->sign_extended)
+		return (u64)((s64)(address << above) >> above) == address;
+	return (address << above) >> above == address;
+}
+
+bool pgtable_range_valid(const struct pgtable *table, u64 start, u64 end)
+{
+	const struct pgtable_format *format = table->format;
+	u64 last = end - PAGE_SIZE;
+
+	if (!IS_ALIGNED(start, PAGE_SIZE) || !IS_ALIGNED(end, PAGE_SIZE) || start >= end)
+		return false;
+	/* Both ends on one side of the hole between the canonical halves. */
+	return address_valid(format, start) && address_valid(format, last) &&
+	       !((start ^ last) >> 63);
+}
+
+static int visit_slot(const struct walk *walk, struct pgtable_visit *visit);
+
+static int walk_slots(const struct walk *walk, struct hpa page, unsigned level, u64 start, u64 end)
+{
+	pte_t *slots = table_slots(walk->table, page);
+	u64 size = LEVEL_SIZE(level);
+
+	while (start < end) {
+		u64 address = ALIGN_DOWN(start, size);
+		/* Compared by their last bytes, because the top slot ends where 64 bits do. */
+		u64 next = address + (size - 1) < end - 1 ? address + size : end;
+		struct pgtable_visit visit = {
+			.address = address,
+			.start = start,
+			.end = next,
+			.slot = &slots[(start >> LEVEL_SHIFT(level)) % PGTABLE_ENTRIES],
+			.level = (u8)level,
+		};
+		int err = visit_slot(walk, &visit);
+
+		if (err)
+			return err;
+		start = next;
+	}
+	return 0;
+}
+
+static int show(const struct walk *walk, struct pgtable_visit *visit, enum visit_flags kind)
+{
+	visit->kind = (u8)kind;
+	return walk->flags & kind ? walk->visitor(walk->table, visit, walk->argument) : 0;
+}
+
+static int visit_slot(const struct walk *walk, struct pgtable_visit *visit)
+{
+	int err;
+
+	visit->pte = pte_load(visit->slot);
+	err = show(walk, visit, pgtable_kind(walk->table, visit->pte, visit->level));
+	if (err)
+		return err == VISIT_SKIP ? 0 : err;
+	visit->pte = pte_load(visit->slot);
+	if (pgtable_kind(walk->table, visit->pte, visit->level) != VISIT_TABLE_BEFORE)
+		return 0;
+	err = walk_slots(walk, visit_table(walk->table, visit), visit->level - 1u, visit->start,
+			 visit->end);
+	return err ? err : show(walk, visit, VISIT_TABLE_AFTER);
+}
+
+int pgtable_walk(struct pgtable *table, u64 start, u64 end, unsigned flags, pgtable_visitor visitor,
+		 void *argument)
+{
+	struct walk walk = {table, flags, visitor, argument};
+
+	if (!pgtable_range_valid(table, start, end))
+		return ERR_INVALID;
+	return walk_slots(&walk, table->root, table->format->levels - 1u, start, end);
+}
+
+/*
+ * A lookup of a valid address, which every fault takes. `direct` is a constant where this is inlined, so that tables which
+ * are frames of the machine cost no call a level.
+ */
+static __always_inline void descend(const struct pgtable *table, u64 address, unsigned level,
+				    struct pgtable_visit *visit, bool direct)
+{
+	const struct pgtable_format *format = table->format;
+	const struct pgtable_memory *memory = table->memory;
+	const struct pgtable_level *bits = &format->level[format->levels];
+	unsigned shift = LEVEL_SHIFT(format->levels), last = LEVEL_SHIFT(level);
+	enum visit_flags kind = VISIT_TABLE_BEFORE;
+	struct hpa page = table->root;
+	pte_t *slot, pte;
+
+	for (;;) {
+		slot = direct ? arch_hpa_to_virt(page) : memory->virt(memory->context, page);
+		shift -= LEVEL_BITS;
+		bits--;
+		slot += (address >> shift) % PGTABLE_ENTRIES;
+		pte = pte_load(slot);
+		if (!(pte & bits->present)) {
+			kind = VISIT_ABSENT;
+			break;
+		}
+		if ((pte & bits->leaf_mask) == bits->leaf_value) {
+			kind = VISIT_LEAF;
+			break;
+		}
+		if (shift == last)
+			break;
+		page.raw = pte & bits->table_address;
+	}
+	visit->address = visit->start = ALIGN_DOWN(address, 1ull << shift);
+	visit->end = visit->address + (1ull << shift);
+	visit->pte = pte;
+	visit->slot = slot;
+	visit->level = (u8)(bits - format->level);
+	visit->kind = (u8)kind;
+}
+
+/* An address that the format does not translate: as if the root's slot were absent. */
+static __cold void nowhere(const struct pgtable *table, u64 address, struct pgtable_visit *visit)
+{
+	unsigned level = table->format->levels;
+
+	*visit = (struct pgtable_visit){
+		.address = ALIGN_DOWN(address, LEVEL_SIZE(level)),
+		.start = ALIGN_DOWN(address, LEVEL_SIZE(level)),
+		.end = ALIGN_DOWN(address, LEVEL_SIZE(level)) + LEVEL_SIZE(level),
+		.level = (u8)level,
+		.kind = VISIT_ABSENT,
+	};
+}
+
+/* Apart, so that the common lookup has no call in it and saves no registers for one. */
+static __attribute__((__noinline__)) void descend_virt(const struct pgtable *table, u64 address,
+						       unsigned level, struct pgtable_visit *visit)
+{
+	descend(table, address, level, visit, false);
+}
+
+void pgtable_lookup_level(struct pgtable *table, u64 address, unsigned level,
+			  struct pgtable_visit *visit)
+{
+	if (unlikely(!address_valid(table->format, address)))
+		nowhere(table, address, visit);
+	else if (likely(!table->memory->virt))
+		descend(table, address, level, visit, true);
+	else
+		descend_virt(table, address, level, visit);
+}
+
+void pgtable_lookup(struct pgtable *table, u64 address, struct pgtable_visit *visit)
+{
+	pgtable_lookup_level(table, address, 0, visit);
+}
+
+/* The entries [first, last] of the table that a slot names, or-ed. */
+static pte_t all_bits(const struct pgtable *table, const struct pgtable_visit *slot, u64 first,
+		      u64 last)
+{
+	const pte_t *slots = table_slots(table, visit_table(table, slot));
+	u64 end = last % PGTABLE_ENTRIES;
+	pte_t all = 0;
+
+	for (u64 i = first % PGTABLE_ENTRIES; i <= end; i++)
+		all |= pte_load(&slots[i]);
+	return all;
+}
+
+bool pgtable_any(struct pgtable *table, u64 start, u64 end, unsigned attr)
+{
+	const struct pgtable_format *format = table->format;
+	pte_t found = 0, bits;
+	struct pgtable_visit visit;
+
+	if (!pgtable_range_valid(table, start, end))
+		return false;
+	for (u64 at = start; !found && at - start < end - start; at = visit.end) {
+		pgtable_lookup_level(table, at, 1, &visit);
+		bits = level_bits(format, visit.kind == VISIT_LEAF ? visit.level : 0, attr);
+		if (visit.kind == VISIT_LEAF)
+			found = visit.pte & bits;
+		else if (visit.kind == VISIT_TABLE_BEFORE)
+			found = bits & all_bits(table, &visit, at >> PAGE_SHIFT,
+						MIN(visit.end - 1, end - 1) >> PAGE_SHIFT);
+	}
+	return found;
+}
