@@ -2,7 +2,7 @@
 /*
  * cpuid.h: what a guest sees of the CPU.
  *
- * The policy is a table of rules in hv/cpuid.c: for each leaf the bits that are let through, the bits
+ * The policy is a table of rules in hv/cpu/cpuid.c: for each leaf the bits that are let through, the bits
  * that are set, and why. When a VM is made, the rules are applied once to the machine's own CPUID, so
  * that an exit is a lookup. What depends on the vCPU or on its mode is filled in at the exit.
  */

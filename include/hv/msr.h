@@ -2,7 +2,7 @@
 /*
  * msr.h: what a guest finds behind RDMSR and WRMSR where the hardware does not answer by itself.
  *
- * Two tables make the whole policy: msr_passthrough (<arch/virt.h>) lists what never exits, hv/msr.c
+ * Two tables make the whole policy: msr_passthrough (<arch/virt.h>) lists what never exits, hv/cpu/msr.c
  * what is answered here. An MSR in neither raises #GP(0), as one that does not exist (SDM vol. 2B, RDMSR).
  */
 #ifndef SAMEPAGE_HV_MSR_H

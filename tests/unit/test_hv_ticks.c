@@ -8,7 +8,7 @@
  */
 #include "sim.h"
 #include <hv/memory.h>
-#include <hv/pc_private.h>
+#include <hv/pc/private.h>
 #include <hv/vcpu.h>
 
 #define US	      1000ull

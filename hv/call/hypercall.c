@@ -10,7 +10,7 @@
 #include <hv/sched.h>
 #include <lib/error.h>
 #include <lib/log.h>
-#include "hypercall_private.h"
+#include "hv/call/private.h"
 
 #define CONSOLE_MAX 4096
 #define COPY_CHUNK  128

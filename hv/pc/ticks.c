@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pc_pit.c: the PIT's wire, and the ticks that a guest was not there to take.
+ * ticks.c: the PIT's wire, and the ticks that a guest was not there to take.
  *
  *     OUT of channel 0   |   |   |   |   |   |   |   |   |
  *     the guest has      [===]               [===]           a CPU, its TSC runs all the time
@@ -31,7 +31,7 @@
 #include <arch/cpu.h>
 #include <hv/pc.h>
 #include <hv/vcpu.h>
-#include "pc_private.h"
+#include "hv/pc/private.h"
 
 static bool pic_listens(const struct pc *pc)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pc_ports.c: the board's chips as ports. All of them are a byte wide; a wider access is split by the bus (pio.c), lowest
+ * ports.c: the board's chips as ports. All of them are a byte wide; a wider access is split by the bus (pio.c), lowest
  * port first, which is why a counter that moves is latched by the read of its first byte.
  */
 #include <hv/acpi.h>
 #include <hv/pc.h>
-#include "pc_private.h"
+#include "hv/pc/private.h"
 #include <hv/vm.h>
 
 struct port_range {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hypercall_merge.c: what a guest may ask about merging: which of its pages, how it went, and by which engine.
+ * merge.c: what a guest may ask about merging: which of its pages, how it went, and by which engine.
  *
  * Why MERGE and MERGE_SCAN come back after 512 pages at most: breaking what is shared copies a page each, and a page that is
  * looked at may be read, compared and merged. So a call for many would take long, and between two calls the guest takes
@@ -12,7 +12,7 @@
 #include <lib/string.h>
 #include <mm/guest_cache.h>
 #include <mm/merge.h>
-#include "hypercall_private.h"
+#include "hv/call/private.h"
 
 #define SCAN_MAX 512
 

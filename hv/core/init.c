@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vcpu_init.c: INIT and SIPI for a vCPU that was already started (Intel SDM vol. 3A, 9.4).
+ * init.c: INIT and SIPI for a vCPU that was already started (Intel SDM vol. 3A, 9.4).
  *
  *      runs or halts --INIT--> waits for SIPI --SIPI--> real mode at vector * 4 KiB
  *

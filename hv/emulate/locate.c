@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gva_locate.c: where an operand of an instruction that is carried out for the guest lies.
+ * locate.c: where an operand of an instruction that is carried out for the guest lies.
  */
 #include <hv/gva.h>
 #include <hv/vcpu.h>

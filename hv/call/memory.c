@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hypercall_memory.c: the calls by which a guest's memory is changed or looked at from outside, at its own wish.
+ * memory.c: the calls by which a guest's memory is changed or looked at from outside, at its own wish.
  *
  * Why DEVICE_READ reads two places: a device model learns from one word of a ring that another is ready, and then reads
  * that. A guest can tell whether it did so in this order only if nothing comes between the two.
@@ -14,7 +14,7 @@
 #include <mm/frame.h>
 #include <mm/guest_cache.h>
 #include <mm/reclaim.h>
-#include "hypercall_private.h"
+#include "hv/call/private.h"
 
 #define FORGET_MAX  4096
 #define RECLAIM_MAX 4096

@@ -12,7 +12,7 @@
 #include <hv/vcpu.h>
 #include <lib/error.h>
 #include <lib/log.h>
-#include "pc_private.h"
+#include "hv/pc/private.h"
 
 #define LOG_THIS LOG_DEVICE
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hypercall_private.h: what the files of the hypercall layer share.
+ * private.h: what the files of the hypercall layer share.
  *
  * A handler finds its arguments in the vCPU's registers; what a call means for the run loop, it says as a request.
  */
-#ifndef SAMEPAGE_HV_HYPERCALL_PRIVATE_H
-#define SAMEPAGE_HV_HYPERCALL_PRIVATE_H
+#ifndef SAMEPAGE_HV_CALL_PRIVATE_H
+#define SAMEPAGE_HV_CALL_PRIVATE_H
 
 #include <abi/hypercall.h>
 #include <hv/vcpu.h>

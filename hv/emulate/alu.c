@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mmio_compute.c: the arithmetic of the instructions that insn.c decodes.
+ * alu.c: the arithmetic of the instructions that insn.c decodes.
  *
  * MMIO-1  result and flags are those of the instruction on a real CPU (tests/unit/test_hv_mmio.c runs it on one).
  */

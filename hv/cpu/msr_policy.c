@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * msr_policy.c: the MSRs hv answers for, and the checks of what a guest may write. Pure, so that it
- * is tested on the host; hv/msr.c carries it out.
+ * is tested on the host; hv/cpu/msr.c carries it out.
  *
  * Invariants:
  * MSR-1  the rules are sorted by index, each index once.

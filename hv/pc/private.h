@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pc_private.h: what the files of the board (hv/pc*.c) share.
+ * private.h: what the files of the board (hv/pc*.c) share.
  */
 #ifndef SAMEPAGE_HV_PC_PRIVATE_H
 #define SAMEPAGE_HV_PC_PRIVATE_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pc_apic.c: the local APICs' surroundings: their MSRs and memory, and the messages between them.
+ * apic.c: the local APICs' surroundings: their MSRs and memory, and the messages between them.
  *
  * INIT and SIPI (SDM vol. 3A, 9.4): a vCPU that is OFF waits for a SIPI, which starts it in real mode at vector * 4 KiB.
  * One that was started before is reset by INIT and started again (vcpu_init.c), as Linux does to bring a CPU back. vCPU 0
@@ -8,7 +8,7 @@
  */
 #include <arch/cpu.h>
 #include <hv/pc.h>
-#include "pc_private.h"
+#include "hv/pc/private.h"
 #include <hv/vcpu.h>
 #include <lib/error.h>
 #include <lib/log.h>
