@@ -15,6 +15,7 @@
 #include <lib/log.h>
 #include "multiboot.h"
 #include "parse.h"
+#include "tests/selftest/selftest.h"
 
 #define LOG_THIS LOG_BOOT
 
@@ -152,6 +153,21 @@ static void choose_cpus(struct boot_info *info)
 		 info->local_apic.raw, info->ioapic_count);
 }
 
+/* All CPUs, once all are up. */
+static void run_selftest(void)
+{
+	if (IS_ENABLED(CONFIG_SELFTEST))
+		selftest_run();
+	else if (*boot_option_text("selftest") && !arch_cpu_id())
+		log_error("command line: selftest: not in this image (CONFIG_SELFTEST)");
+}
+
+static void ap_main(void)
+{
+	run_selftest();
+	hv_ap_main();
+}
+
 void boot_main(u32 magic, u32 information)
 {
 	struct boot_info *info = &boot_info;
@@ -167,6 +183,7 @@ void boot_main(u32 magic, u32 information)
 	acpi_parse(&reader, info);
 	choose_cpus(info);
 	arch_init(info);
-	arch_smp_start();
+	arch_smp_start(ap_main);
+	run_selftest();
 	hv_main(info);
 }

@@ -9,7 +9,7 @@
  *     waits for `arrived`                    descriptors, CR4, APIC; arrived = its APIC ID
  *     count = n + 1
  *     the next one ...
- *     all_up = 1                             waits for all_up; hv_ap_main()
+ *     all_up = 1                             waits for all_up; ap_entry()
  *
  * A CPU that does not come is put back to sleep by INIT, so that it cannot wake up in the middle of
  * the next one's start, and named in the log; its number goes to the next. Should it come all the
@@ -26,12 +26,10 @@
 #include <asm/insn.h>
 #include <asm/paging.h>
 #include <asm/percpu.h>
-#include <asm/selftest.h>
 #include <asm/smp.h>
 #include <asm/stacks.h>
 #include <asm/time.h>
 #include <asm/trampoline.h>
-#include <hv/main.h>
 #include <lib/log.h>
 
 #define INIT_DELAY_US  100
@@ -39,6 +37,8 @@
 #define ARRIVAL_US     5000000 /* an emulator on a busy computer takes its time */
 
 static const struct boot_info *boot;
+/* [I] what the other CPUs run, once all are up; does not return */
+static void (*ap_entry)(void);
 
 /* [a] CPUs that are up: numbers below it exist */
 static unsigned count = 1;
@@ -85,8 +85,7 @@ static void smp_entry(void *argument)
 	ck_pr_store_32(&arrived, 1 + cpu->apic_id);
 	while (!ck_pr_load_uint(&all_up))
 		cpu_pause();
-	selftest_run();
-	hv_ap_main();
+	ap_entry();
 }
 
 static bool wait_for_arrival(u32 target, u64 microseconds)
@@ -143,9 +142,11 @@ static void start_cpu(u32 target)
 	ck_pr_store_uint(&count, id + 1);
 }
 
-void arch_smp_start(void)
+void arch_smp_start(void (*entry)(void))
 {
 	unsigned left = 0;
+
+	ap_entry = entry;
 
 	for (unsigned i = 0; i < boot->cpu_count; i++) {
 		u32 target = boot->cpus[i].apic_id;
@@ -165,5 +166,4 @@ void arch_smp_start(void)
 			 ARCH_CPUS_MAX);
 	log_info("%u of %u CPUs up", arch_cpu_count(), boot->cpu_count);
 	ck_pr_store_uint(&all_up, 1);
-	selftest_run();
 }

@@ -6,7 +6,7 @@
  *     arch_early_init()    serial port, lib_env: log lines come out, panic works
  *     (boot_main parses)
  *     arch_init(info)      traps, final page tables, frames, APIC, TSC
- *     arch_smp_start()     the other CPUs, each of which calls hv_ap_main()
+ *     arch_smp_start(f)    the other CPUs; each calls f(), which does not return, once all are up
  *     hv_main(info)        does not return
  *
  * `info` stays valid and constant for ever. What the machine lacks ends in panic() with a message
@@ -19,6 +19,6 @@
 
 void arch_early_init(void);
 void arch_init(const struct boot_info *info);
-void arch_smp_start(void);
+void arch_smp_start(void (*ap_entry)(void));
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * selftest.h: faults on purpose, to see that the CPU layer tells them right.
  */
-#ifndef SAMEPAGE_ASM_SELFTEST_H
-#define SAMEPAGE_ASM_SELFTEST_H
+#ifndef SAMEPAGE_TESTS_SELFTEST_SELFTEST_H
+#define SAMEPAGE_TESTS_SELFTEST_SELFTEST_H
 
 #include <lib/types.h>
 

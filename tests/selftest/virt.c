@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * selftest_virt.c: the contract of include/arch/virt.h, held against the back end of this machine.
+ * virt.c: the contract of include/arch/virt.h, held against the back end of this machine.
  *
  * Why in the image: guests under hv try most of it, but not what hv has no use for yet (views, the
  * dirty log, NMIs) nor what it must never see (states no CPU takes). So one vCPU is run here by
@@ -15,11 +15,11 @@
 #include <arch/cpu.h>
 #include <arch/virt.h>
 #include <asm/regs.h>
-#include <asm/selftest.h>
 #include <lib/error.h>
 #include <lib/log.h>
 #include <lib/string.h>
 #include <mm/frame.h>
+#include "tests/selftest/selftest.h"
 
 #define CODE	    0x1000
 #define IDT	    0x2000

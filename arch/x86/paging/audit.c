@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * paging_audit.c: do the hypervisor's own tables keep what paging.c promises?
+ * audit.c: do the hypervisor's own tables keep what paging.c promises?
  *
  * Invariants:
  * PAGING-1  nothing is mapped in the lower half: a NULL pointer, a guest's address, a stale identity

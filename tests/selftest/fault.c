@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * selftest.c: faults on purpose.
+ * fault.c: faults on purpose.
  *
  * Why in the image: a guard page that is mapped, an IST stack that is not, or a text page that can
  * be written shows only when it is needed most. Each test below provokes one of them the way a bug
@@ -19,11 +19,11 @@
 #include <asm/msr.h>
 #include <asm/paging.h>
 #include <asm/regs.h>
-#include <asm/selftest.h>
 #include <asm/time.h>
 #include <lib/lock.h>
 #include <lib/log.h>
 #include <lib/string.h>
+#include "tests/selftest/selftest.h"
 
 #define NOT_CANONICAL 0x0123456789abcdefull
 #define NO_SUCH_MSR   0x4fffffff

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * selftest_states.c: does the CPU enter every state that set_state takes?
+ * states.c: does the CPU enter every state that set_state takes?
  *
  * Why: the rules in the back ends are read from the manuals; the CPU has its own. A state that was taken
  * and is then refused at the entry is a rule we do not know. So a good state is broken in one to three
@@ -14,8 +14,8 @@
 #include <arch/cpu.h>
 #include <arch/virt.h>
 #include <asm/regs.h>
-#include <asm/selftest.h>
 #include <lib/log.h>
+#include "tests/selftest/selftest.h"
 
 #define SEED  0x9e3779b97f4a7c15ull
 #define TICKS 3000

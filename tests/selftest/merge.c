@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * selftest_merge.c: address spaces that share pages come and go, with the machine's memory.
+ * merge.c: address spaces that share pages come and go, with the machine's memory.
  *
  * Why: the host's tests do it ten thousand times with a simulated machine's frames. Here the frames, the direct map and the
  * build are the real ones. Whatever a cycle took is back at its end (MERGE-6).
@@ -8,7 +8,6 @@
 #define LOG_THIS LOG_TEST
 
 #include <arch/pgtable.h>
-#include <asm/selftest.h>
 #include <lib/log.h>
 #include <mm/addrspace.h>
 #include <mm/audit.h>
@@ -16,6 +15,7 @@
 #include <mm/frame.h>
 #include <mm/merge.h>
 #include <mm/stage2.h>
+#include "tests/selftest/selftest.h"
 
 #define CYCLES 100
 #define SPACES 3u
