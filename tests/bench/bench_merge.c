@@ -14,7 +14,7 @@
  *     floor        what reading alone takes on this computer, in order and none of it cached: the hash of a page, and the
  *                  comparison of two that are the same
  */
-#include "mm_world.h"
+#include "sim/mm_world.h"
 
 #include <mm/merge.h>
 #include <sys/mman.h>

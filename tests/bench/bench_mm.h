@@ -5,7 +5,7 @@
 #ifndef SAMEPAGE_TESTS_BENCH_MM_H
 #define SAMEPAGE_TESTS_BENCH_MM_H
 
-#include "sim.h"
+#include "sim/sim.h"
 
 #include <mm/addrspace.h>
 

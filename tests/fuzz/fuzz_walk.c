@@ -17,7 +17,7 @@
 #include <lib/error.h>
 #include <mm/walk.h>
 #include "fuzz.h"
-#include "tests/unit/fake_format.h"
+#include "tests/sim/fake_format.h"
 
 #define PAGES	       256
 #define CLUSTER	       64

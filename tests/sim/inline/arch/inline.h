@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inline.h: what <arch/cpu.h> wants inline, of the simulated machine (sim_cpu.c).
+ */
+#ifndef SAMEPAGE_TESTS_SIM_INLINE_ARCH_INLINE_H
+#define SAMEPAGE_TESTS_SIM_INLINE_ARCH_INLINE_H
+
+#include <arch/addr.h>
+#include <lib/types.h>
+
+/* Which CPU this thread is; sim_set_cpu() says it. */
+extern _Thread_local unsigned sim_this_cpu;
+/* Machine address 0, and how many bytes follow. */
+extern char *sim_memory;
+extern u64 sim_memory_size;
+void sim_no_memory(struct hpa address) __noreturn;
+
+static inline unsigned arch_cpu_id(void)
+{
+	return sim_this_cpu;
+}
+
+static inline void *arch_hpa_to_virt(struct hpa address)
+{
+	if (unlikely(address.raw >= sim_memory_size))
+		sim_no_memory(address);
+	return sim_memory + address.raw;
+}
+
+static inline void arch_guest_enter(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static inline void arch_guest_leave(void)
+{
+}
+
+#endif

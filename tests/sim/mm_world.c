@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mm_world.c: guests and address spaces for the tests of mm. mm_world.h has the idea.
+ */
+#include "sim/mm_world.h"
+#include "sim/explore.h"
+
+#include <mm/reclaim.h>
+
+#include "mm/stage2/private.h"
+
+#define TLB_SIZE 16
+
+struct translation {
+	struct stage2 *s2; /* TLBs are tagged by root */
+	u64 gfn, mfn;
+	unsigned attr;
+	bool valid;
+};
+
+/* One simulated CPU. */
+struct guest_cpu {
+	struct stage2 *s2; /* NULL: outside */
+	bool kicked;
+	struct translation tlb[TLB_SIZE];
+};
+
+static struct guest_cpu cpus[ARCH_CPUS_MAX];
+static u64 frames_free;
+struct guest_counters guest_counters;
+
+static void leave(struct guest_cpu *cpu)
+{
+	if (cpu->s2)
+		stage2_leave(cpu->s2);
+	cpu->s2 = NULL;
+}
+
+/* Under the explorer the CPU comes out at its next step, else at once. */
+static void on_kick(unsigned cpu)
+{
+	unsigned me = arch_cpu_id();
+
+	guest_counters.kicks++;
+	cpus[cpu].kicked = true;
+	if (sched_running())
+		return;
+	sim_set_cpu(cpu);
+	leave(&cpus[cpu]);
+	sim_set_cpu(me);
+}
+
+void world_begin(unsigned count, u64 mib)
+{
+	struct frame_stats stats;
+
+	sim_boot(count, mib * MIB);
+	sim_on_kick = on_kick;
+	memset(cpus, 0, sizeof(cpus));
+	memset(&guest_counters, 0, sizeof(guest_counters));
+	frame_stats(&stats);
+	frames_free = stats.free;
+}
+
+void world_end(void)
+{
+	struct frame_stats stats;
+
+	reclaim_fini();
+	frame_stats(&stats);
+	assert_int_equal(stats.free, frames_free);
+}
+
+struct addrspace *world_space(u64 frames)
+{
+	struct addrspace *as;
+
+	assert_int_equal(addrspace_create("test", &as), 0);
+	assert_int_equal(addrspace_add_slot(as, world_range(0, frames), SLOT_RAM), 0);
+	return as;
+}
+
+struct stage2 *world_stage2(struct addrspace *as)
+{
+	struct stage2 *s2;
+
+	assert_int_equal(stage2_create(as, &ept_format, &s2), 0);
+	return s2;
+}
+
+void world_each_policy(void (*body)(const struct notifier_policy *policy, enum retry_mode retry))
+{
+	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++) {
+		body(notifier_policies[i], RETRY_REENTER);
+		body(notifier_policies[i], RETRY_INPLACE);
+	}
+}
+
+struct gfn_range world_range(u64 gfn, u64 frames)
+{
+	return gfn_range((struct gfn){gfn}, frames);
+}
+
+u64 world_mfn(struct addrspace *as, u64 gfn)
+{
+	ppte_t pte = primary_load(&as->primary, (struct gfn){gfn});
+
+	return ppte_backed(pte) ? ppte_mfn(pte).raw : 0;
+}
+
+static void enter(struct guest_cpu *cpu, struct stage2 *s2)
+{
+	if (cpu->s2 == s2 && !cpu->kicked)
+		return;
+	guest_out();
+	cpu->kicked = false;
+	if (stage2_enter(s2)) {
+		guest_counters.flushes++;
+		for (unsigned i = 0; i < TLB_SIZE; i++)
+			if (cpu->tlb[i].s2 == s2)
+				cpu->tlb[i].valid = false;
+	}
+	cpu->s2 = s2;
+}
+
+void guest_out(void)
+{
+	leave(&cpus[arch_cpu_id()]);
+}
+
+void guest_idle(void)
+{
+	if (cpus[arch_cpu_id()].kicked)
+		guest_out();
+	sched_wait();
+}
+
+/* Walks the table as the hardware does, and fills the TLB; NULL: violation. */
+static struct translation *walk(struct guest_cpu *cpu, struct stage2 *s2, u64 gpa, unsigned need)
+{
+	struct translation *entry = &cpu->tlb[(gpa >> PAGE_SHIFT) % TLB_SIZE];
+	const struct pgtable_format *format = s2->table.format;
+	unsigned set = PT_ACCESSED | (need & PT_WRITE ? PT_DIRTY : 0);
+	struct pgtable_visit visit;
+	unsigned attr;
+
+	pgtable_lookup(&s2->table, gpa, &visit);
+	if (visit.kind != VISIT_LEAF)
+		return NULL;
+	attr = format->attr(visit.pte, visit.level);
+	if (need & ~attr)
+		return NULL;
+	pgtable_exchange(&s2->table, visit.slot,
+			 format->make_leaf(pte_addr(format, visit.pte, visit.level), visit.level,
+					   attr | set));
+	entry->s2 = s2;
+	entry->gfn = gpa >> PAGE_SHIFT;
+	entry->mfn = (pte_addr(format, visit.pte, visit.level).raw + (gpa - visit.address)) >>
+		     PAGE_SHIFT;
+	entry->attr = attr | set;
+	entry->valid = true;
+	return entry;
+}
+
+static struct translation *translate(struct guest_cpu *cpu, struct stage2 *s2, u64 gpa,
+				     unsigned need)
+{
+	struct translation *entry = &cpu->tlb[(gpa >> PAGE_SHIFT) % TLB_SIZE];
+	unsigned cached = need | (need & PT_WRITE ? PT_DIRTY : 0); /* D is set by a walk */
+
+	if (!entry->valid || entry->s2 != s2 || entry->gfn != gpa >> PAGE_SHIFT ||
+	    (cached & ~entry->attr))
+		return walk(cpu, s2, gpa, need);
+	return entry;
+}
+
+/* The word behind gpa, once the guest may access it. */
+static enum fault_outcome access(struct stage2 *s2, u64 gpa, unsigned access, u64 **word)
+{
+	struct guest_cpu *cpu = &cpus[arch_cpu_id()];
+	unsigned need = access == HV_WRITE ? PT_WRITE : PT_READ;
+
+	for (;;) {
+		struct translation *entry;
+		enum fault_outcome outcome;
+
+		enter(cpu, s2);
+		sched_point("guest: inside");
+		if (cpu->kicked)
+			continue;
+		entry = translate(cpu, s2, gpa, need);
+		if (entry) {
+			u64 hpa = (entry->mfn << PAGE_SHIFT) + page_offset(gpa);
+
+			*word = arch_hpa_to_virt((struct hpa){hpa});
+			return FAULT_MAPPED;
+		}
+		guest_out();
+		guest_counters.exits++;
+		sched_point("guest: out");
+		outcome = fault_handle(s2, (struct gpa){gpa}, access);
+		if (outcome == FAULT_RACED) {
+			guest_counters.raced++;
+			sched_wait();
+		} else if (outcome != FAULT_MAPPED && outcome != FAULT_SPURIOUS) {
+			return outcome;
+		}
+	}
+}
+
+enum fault_outcome guest_read(struct stage2 *s2, u64 gpa, u64 *value)
+{
+	enum fault_outcome outcome;
+	u64 *word;
+
+	outcome = access(s2, gpa, HV_READ, &word);
+	if (outcome == FAULT_MAPPED)
+		*value = *word;
+	return outcome;
+}
+
+enum fault_outcome guest_write(struct stage2 *s2, u64 gpa, u64 value)
+{
+	enum fault_outcome outcome;
+	u64 *word;
+
+	outcome = access(s2, gpa, HV_WRITE, &word);
+	if (outcome == FAULT_MAPPED)
+		*word = value;
+	return outcome;
+}
+
+void world_share(struct addrspace *as, const u64 *gfns, unsigned count, u64 value)
+{
+	struct mfn shared = {0};
+
+	for (unsigned i = 0; i < count; i++) {
+		struct gfn gfn = {gfns[i]};
+		struct cow_look look;
+
+		assert_int_equal(addrspace_write(as, gfn_to_gpa(gfn), &value, sizeof(value)), 0);
+		assert_int_equal(cow_guard(as, gfn_range(gfn, 1)), 0);
+		assert_int_equal(cow_look(as, gfn, &look), 0);
+		if (i) {
+			assert_int_equal(cow_share(as, gfn, &look, shared), 0);
+		} else {
+			assert_int_equal(cow_offer(as, gfn, &look), 0);
+			shared = look.mfn;
+		}
+	}
+	assert_false(frame_put(shared));
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sched.c: who gets the CPU next (SCHED-1, SCHED-2).
+ */
+#include "sim/sim.h"
+#include <hv/sched.h>
+#include <hv/vcpu.h>
+
+#define VCPUS 4
+
+static struct vm vm;
+static struct vcpu vcpus[VCPUS];
+static unsigned kicked;
+
+/* No vCPU here has a timer. */
+u64 vcpu_alarm(const struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return ~0ull;
+}
+
+static void count_kick(unsigned cpu)
+{
+	(void)cpu;
+	kicked++;
+}
+
+static int start(void **state)
+{
+	(void)state;
+	sim_init(2);
+	sched_init();
+	memset(&vm, 0, sizeof(vm));
+	vm.state = VM_RUNNING;
+	for (unsigned i = 0; i < VCPUS; i++)
+		vcpus[i] = (struct vcpu){.vm = &vm, .index = i, .state = VCPU_READY};
+	kicked = 0;
+	sim_on_kick = count_kick;
+	return 0;
+}
+
+static void add(unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		sched_add(&vcpus[i]);
+}
+
+static void remove_all(unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		sched_remove(&vcpus[i]);
+}
+
+/* Picks and runs for `ticks`. */
+static struct vcpu *turn(u64 ticks)
+{
+	struct vcpu *vcpu = sched_pick();
+
+	if (vcpu)
+		sched_account(vcpu, ticks);
+	return vcpu;
+}
+
+static void an_empty_queue_has_nothing_to_run(void **state)
+{
+	(void)state;
+	assert_null(sched_pick());
+	assert_null(sched_pick_ended());
+}
+
+static void equal_ones_take_turns(void **state)
+{
+	(void)state;
+	add(3);
+	for (unsigned i = 0; i < 300; i++)
+		assert_non_null(turn(sched_slice()));
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(vcpus[i].slices, 100);
+	assert_true(sched_turns(0) >= 300);
+	remove_all(3);
+}
+
+static void time_is_shared_not_turns(void **state)
+{
+	u64 slice = sched_slice();
+
+	(void)state;
+	add(2);
+	for (unsigned i = 0; i < 3000; i++) {
+		struct vcpu *vcpu = sched_pick();
+
+		sched_account(vcpu, vcpu == &vcpus[0] ? slice : slice / 4);
+	}
+	assert_true(vcpus[1].slices > vcpus[0].slices * 3);
+	assert_true(vcpus[0].used < vcpus[1].used + 2 * slice);
+	assert_true(vcpus[1].used < vcpus[0].used + 2 * slice);
+	remove_all(2);
+}
+
+/* SCHED-2 */
+static void one_that_slept_long_goes_first_but_not_for_long(void **state)
+{
+	u64 slice = sched_slice();
+
+	(void)state;
+	add(2);
+	vcpus[1].state = VCPU_HALTED;
+	for (unsigned i = 0; i < 100; i++)
+		assert_ptr_equal(turn(slice), &vcpus[0]);
+	vcpus[1].state = VCPU_READY;
+	assert_ptr_equal(turn(slice), &vcpus[1]);
+	for (unsigned i = 0; i < 100; i++)
+		turn(slice);
+	assert_true(vcpus[1].slices <= 53);
+	remove_all(2);
+}
+
+static void only_the_ready_run(void **state)
+{
+	(void)state;
+	add(3);
+	vcpus[0].state = VCPU_HALTED;
+	vcpus[1].state = VCPU_OFF;
+	for (unsigned i = 0; i < 10; i++)
+		assert_ptr_equal(turn(1), &vcpus[2]);
+	remove_all(3);
+}
+
+static void one_that_rests_is_passed_over_until_its_time(void **state)
+{
+	(void)state;
+	add(2);
+	sched_rest(&vcpus[0], sim_ticks + 1000);
+	for (unsigned i = 0; i < 10; i++)
+		assert_ptr_equal(turn(100), &vcpus[1]);
+	sched_rest(&vcpus[1], sim_ticks + 500);
+	assert_null(turn(1));
+	assert_int_equal(sched_alarm(), vcpus[1].rests_until);
+	sim_ticks += 1000;
+	assert_ptr_equal(turn(1), &vcpus[0]);
+	remove_all(2);
+}
+
+/* SCHED-1 */
+static void each_cpu_has_its_own(void **state)
+{
+	(void)state;
+	vcpus[1].cpu = 1;
+	add(2);
+	assert_int_equal(kicked, 2);
+	assert_ptr_equal(sched_pick(), &vcpus[0]);
+	sim_set_cpu(1);
+	assert_ptr_equal(sched_pick(), &vcpus[1]);
+	sched_remove(&vcpus[1]);
+	assert_null(sched_pick());
+	sim_set_cpu(0);
+	sched_remove(&vcpus[0]);
+}
+
+static void waking_another_asks_the_one_that_runs_to_give_way(void **state)
+{
+	(void)state;
+	add(2);
+	assert_ptr_equal(turn(5), &vcpus[1]);
+	kicked = 0;
+	sched_woken(&vcpus[0]);
+	assert_int_equal(vcpus[1].requests, REQUEST_RESCHEDULE);
+	assert_int_equal(kicked, 1);
+	remove_all(2);
+}
+
+static void those_of_an_ended_vm_are_given_up(void **state)
+{
+	(void)state;
+	add(2);
+	vm.state = VM_STOPPING;
+	assert_non_null(sched_pick_ended());
+	remove_all(2);
+	assert_null(sched_pick_ended());
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, start)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(an_empty_queue_has_nothing_to_run),
+		TEST(equal_ones_take_turns),
+		TEST(time_is_shared_not_turns),
+		TEST(one_that_slept_long_goes_first_but_not_for_long),
+		TEST(only_the_ready_run),
+		TEST(one_that_rests_is_passed_over_until_its_time),
+		TEST(each_cpu_has_its_own),
+		TEST(waking_another_asks_the_one_that_runs_to_give_way),
+		TEST(those_of_an_ended_vm_are_given_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * merging.c: who scans, and when: idle CPUs first, a busy one for its share, several at once.
+ *
+ * The scanner is a stand-in that takes as long as a test says, and whose passes have as many chunks as a test says.
+ */
+#include "sim/sim.h"
+
+#include <arch/boot_info.h>
+#include <hv/dirty.h>
+#include <hv/merging.h>
+#include <hv/vm.h>
+#include <mm/merge.h>
+
+#define CHUNK_TICKS 1000u
+#define MS	    (arch_ticks_per_second() / 1000)
+
+u64 __wrap_merge_scan(u64 budget);
+u64 __wrap_merge_passes(void);
+bool __wrap_merge_is_active(void);
+
+static u64 chunks, passes, chunks_a_pass, share;
+static u64 at_once, most;	/* CPUs that scan */
+static void (*meanwhile)(void); /* what other CPUs do while one scans */
+
+u64 __wrap_merge_scan(u64 budget)
+{
+	at_once++;
+	most = MAX(most, at_once);
+	if (meanwhile)
+		meanwhile();
+	at_once--;
+	sim_ticks += CHUNK_TICKS;
+	passes += ++chunks % chunks_a_pass == 0;
+	return budget;
+}
+
+u64 __wrap_merge_passes(void)
+{
+	return passes;
+}
+
+/* No progress is told. */
+bool __wrap_merge_is_active(void)
+{
+	return false;
+}
+
+const char *boot_option_text(const char *name)
+{
+	return strcmp(name, "merge") ? "" : "hash";
+}
+
+u64 boot_option_number(const char *name)
+{
+	if (!strcmp(name, "merge_share"))
+		return share;
+	return strcmp(name, "merge_ms") ? 256 : 20;
+}
+
+const char *dirty_source_name(const struct vm *vm)
+{
+	(void)vm;
+	return "";
+}
+
+/* A pass is due long since, whatever the test before has left behind. */
+static void begin(unsigned cpus, u64 percent, u64 length)
+{
+	static u64 latest;
+
+	latest = MAX(latest, sim_ticks) + 1000 * MS;
+	sim_init(cpus);
+	sim_ticks = latest;
+	share = percent;
+	chunks_a_pass = length;
+	chunks = passes = most = 0;
+	meanwhile = NULL;
+	merging_init();
+}
+
+static bool step_on(unsigned cpu, bool idle)
+{
+	unsigned me = arch_cpu_id();
+	u64 before = chunks;
+
+	sim_set_cpu(cpu);
+	(void)merging_step(idle);
+	sim_set_cpu(me);
+	return chunks > before;
+}
+
+static void an_idle_cpu_scans_until_the_pass_ends_and_then_when_the_next_is_due(void **state)
+{
+	u64 due;
+
+	(void)state;
+	begin(1, 20, 3);
+	assert_true(merging_step(true));
+	assert_true(merging_step(true));
+	assert_false(merging_step(true));
+	assert_int_equal(chunks, 3);
+	due = sim_ticks + 20 * MS;
+	assert_false(step_on(0, true));
+	sim_ticks = due - 10;
+	assert_false(step_on(0, true));
+	sim_ticks = due + 10;
+	assert_true(step_on(0, true));
+}
+
+/* Over a long time, its vCPUs' turns being much shorter than a chunk, or much longer. */
+static void a_busy_cpu_gives_its_share_and_no_more(void **state)
+{
+	static const u64 percents[] = {1, 20, 50, 100}, turns[] = {10, 20 * CHUNK_TICKS};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(percents) * ARRAY_SIZE(turns); i++) {
+		u64 percent = percents[i / 2], turn = turns[i % 2], start, took;
+
+		begin(1, percent, ~0ull);
+		start = sim_ticks;
+		while (sim_ticks < start + 1000 * CHUNK_TICKS) {
+			sim_ticks += turn;
+			(void)merging_step(false);
+		}
+		took = chunks * CHUNK_TICKS * 100 / (sim_ticks - start);
+		if (took > percent || (i % 2 == 0 && took < percent - percent / 10 - 1))
+			fail_msg("%llu percent are %llu", (unsigned long long)percent,
+				 (unsigned long long)took);
+	}
+}
+
+static void busy_steps_in(void)
+{
+	assert_false(step_on(1, false));
+	sim_ticks += 100 * MS;
+	assert_false(step_on(1, false));
+}
+
+/* While an idle CPU is at it, however long that takes, and right after. */
+static void idle_cpus_come_first(void **state)
+{
+	(void)state;
+	begin(8, 20, ~0ull);
+	meanwhile = busy_steps_in;
+	assert_true(step_on(0, true));
+	meanwhile = NULL;
+	assert_false(step_on(1, false));
+	sim_ticks += MS / 2;
+	assert_false(step_on(1, false));
+	assert_true(step_on(0, true));
+	sim_ticks += MS / 2;
+	assert_false(step_on(1, false));
+	sim_ticks += MS;
+	assert_true(step_on(1, false));
+}
+
+/* A pass that has become due is theirs, too. */
+static void a_busy_cpu_leaves_a_new_pass_to_idle_ones_for_a_moment(void **state)
+{
+	(void)state;
+	begin(2, 100, 1);
+	assert_true(step_on(0, false));
+	sim_ticks += 20 * MS + 1;
+	assert_false(step_on(0, false));
+	assert_true(step_on(1, true));
+	sim_ticks += 22 * MS;
+	assert_true(step_on(0, false));
+}
+
+/* Whoever is not at it yet. */
+static void all_step_in(void)
+{
+	static bool at_it[8];
+
+	for (unsigned cpu = 1; cpu < arch_cpu_count(); cpu++) {
+		if (at_it[cpu])
+			continue;
+		at_it[cpu] = true;
+		(void)step_on(cpu, true);
+		at_it[cpu] = false;
+	}
+}
+
+static void a_fourth_of_the_cpus_scan_at_once(void **state)
+{
+	static const unsigned cpus[] = {1, 2, 4, 7, 8};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(cpus); i++) {
+		begin(cpus[i], 20, ~0ull);
+		meanwhile = all_step_in;
+		assert_true(step_on(0, true));
+		assert_int_equal(most, MAX(cpus[i] / 4, 1u));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			an_idle_cpu_scans_until_the_pass_ends_and_then_when_the_next_is_due),
+		cmocka_unit_test(a_busy_cpu_gives_its_share_and_no_more),
+		cmocka_unit_test(idle_cpus_come_first),
+		cmocka_unit_test(a_busy_cpu_leaves_a_new_pass_to_idle_ones_for_a_moment),
+		cmocka_unit_test(a_fourth_of_the_cpus_scan_at_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

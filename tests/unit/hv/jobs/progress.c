@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * progress.c: a line when nobody else has printed, and none when somebody has (PROGRESS-1).
+ */
+#include "sim/sim.h"
+#include <hv/progress.h>
+#include <hv/vm.h>
+#include <lib/log.h>
+
+#define VMS    64
+#define SECOND 1000000000ull /* the simulated machine's, in ticks */
+
+static struct vm vms[VMS];
+static struct vcpu vcpus[VMS];
+static unsigned vm_count, held;
+
+struct vm *vm_get(unsigned number)
+{
+	return number < vm_count ? &vms[number] : NULL;
+}
+
+bool vm_hold(struct vm *vm)
+{
+	held += vm->state == VM_RUNNING;
+	return vm->state == VM_RUNNING;
+}
+
+void vm_let_go(struct vm *vm)
+{
+	assert_int_equal(vm->state, VM_RUNNING);
+	held--;
+}
+
+void __wrap_addrspace_count(struct addrspace *as, struct addrspace_pages *out);
+void __wrap_addrspace_count(struct addrspace *as, struct addrspace_pages *out)
+{
+	assert_null(as);
+	assert_true(held > 0);
+	*out = (struct addrspace_pages){
+		.private = 512, .shared = 200, .zero = 56, .reclaimed = 9, .device = 9};
+}
+
+/* Two guests, "one" and "two"; or many. */
+static void have(unsigned count)
+{
+	static const char *const names[] = {"one", "two"};
+
+	sim_init(2);
+	assert_int_equal(arch_ticks_per_second(), SECOND);
+	vm_count = count;
+	held = 0;
+	for (unsigned i = 0; i < count; i++) {
+		vcpus[i] = (struct vcpu){
+			.vm = &vms[i], .state = VCPU_READY, .exits = {[0] = i, [1] = 7}};
+		vms[i] = (struct vm){.state = VM_RUNNING, .config.vcpus = 1, .vcpu = {&vcpus[i]}};
+		snprintf(vms[i].config.name, sizeof(vms[i].config.name), "%s",
+			 count == 2 ? names[i] : "a-name-as-long-as-names-may-be");
+	}
+	progress_start(1);
+}
+
+static int start(void **state)
+{
+	(void)state;
+	have(2);
+	return 0;
+}
+
+static bool told(void)
+{
+	u64 before = log_writes();
+
+	progress_poll();
+	assert_int_equal(held, 0);
+	return log_writes() != before;
+}
+
+static void a_second_of_silence_is_followed_by_a_line(void **state)
+{
+	(void)state;
+	assert_false(told());
+	sim_ticks += SECOND;
+	assert_true(told());
+	assert_non_null(strstr(sim_console(),
+			       "progress: one runs, 3 MiB, 7 exits; two runs, 3 MiB, 8 exits\n"));
+	assert_false(told());
+	sim_ticks += SECOND;
+	assert_true(told());
+}
+
+static void whoever_prints_puts_it_off(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		sim_ticks += SECOND / 2;
+		console_write("x", 1);
+		assert_false(told());
+	}
+	sim_ticks += SECOND;
+	assert_true(told());
+}
+
+static void who_sleeps_or_has_ended_is_told_apart(void **state)
+{
+	(void)state;
+	vms[0].state = VM_ENDED;
+	vcpus[1].state = VCPU_HALTED;
+	sim_ticks += SECOND;
+	assert_true(told());
+	assert_non_null(strstr(sim_console(), "progress: two sleeps, "));
+	vms[1].state = VM_STOPPING;
+	sim_ticks += SECOND;
+	assert_false(told());
+}
+
+static void many_guests_fit_on_a_line(void **state)
+{
+	(void)state;
+	have(VMS);
+	sim_ticks += SECOND;
+	assert_true(told());
+	assert_non_null(strstr(sim_console(), "; and 62 more\n"));
+}
+
+static void an_idle_cpu_wakes_for_it(void **state)
+{
+	(void)state;
+	assert_true(progress_alarm() > sim_ticks && progress_alarm() <= sim_ticks + SECOND);
+	sim_set_cpu(1);
+	assert_true(progress_alarm() == ~0ull);
+	sim_ticks += 2 * SECOND;
+	assert_false(told());
+	sim_set_cpu(0);
+	assert_true(told());
+}
+
+static void unasked_it_says_nothing(void **state)
+{
+	(void)state;
+	progress_start(0);
+	sim_ticks += 100 * SECOND;
+	assert_false(told());
+	assert_true(progress_alarm() == ~0ull);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, start)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_second_of_silence_is_followed_by_a_line),
+		TEST(whoever_prints_puts_it_off),
+		TEST(who_sleeps_or_has_ended_is_told_apart),
+		TEST(many_guests_fit_on_a_line),
+		TEST(an_idle_cpu_wakes_for_it),
+		TEST(unasked_it_says_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * terminal.c: who gets what the user types (TERMINAL-1, TERMINAL-2).
+ */
+#include "sim/sim.h"
+#include <arch/console.h>
+#include <hv/pc.h>
+#include <hv/terminal.h>
+#include <hv/vm.h>
+
+#define VMS 2
+
+static struct vm vms[VMS];
+static struct pc pc;
+static const char *typed;
+static bool wire, stopped[VMS];
+static unsigned held;
+static void (*on_wire)(void);
+
+int arch_console_getc(void)
+{
+	return *typed ? (u8)*typed++ : -1;
+}
+
+struct vm *vm_get(unsigned number)
+{
+	return number < VMS ? &vms[number] : NULL;
+}
+
+bool vm_hold(struct vm *vm)
+{
+	held += !stopped[vm - vms];
+	return !stopped[vm - vms];
+}
+
+void vm_let_go(struct vm *vm)
+{
+	assert_false(stopped[vm - vms] && held == 0);
+	held--;
+}
+
+void vm_stop(struct vm *vm, enum vm_end end, u64 status)
+{
+	assert_int_equal(end, VM_END_KILLED);
+	assert_int_equal(status, 0);
+	stopped[vm - vms] = true;
+}
+
+void pc_set_irq(struct pc *board, enum pc_irq irq, bool level)
+{
+	void (*then)(void) = on_wire;
+
+	assert_ptr_equal(board, &pc);
+	assert_int_equal(irq, PC_IRQ_UART);
+	on_wire = NULL;
+	if (then)
+		then();
+	wire = level;
+}
+
+static void nowhere(void *context, char c)
+{
+	(void)context;
+	(void)c;
+}
+
+static int start(void **state)
+{
+	static const char *const names[VMS] = {"one", "two"};
+
+	(void)state;
+	sim_init(1);
+	for (unsigned i = 0; i < VMS; i++) {
+		vms[i] = (struct vm){.pc = &pc};
+		console_init(&vms[i].console, names[i], 1000);
+		uart_init(&vms[i].uart, nowhere, NULL);
+		uart_write(&vms[i].uart, 2, 1); /* FIFO on */
+		uart_write(&vms[i].uart, 1, 1); /* interrupt when a byte is there */
+		stopped[i] = false;
+	}
+	typed = "";
+	wire = false;
+	held = 0;
+	on_wire = NULL;
+	terminal_start(1);
+	return 0;
+}
+
+static void type(const char *text)
+{
+	typed = text;
+	terminal_poll();
+	assert_int_equal(held, 0);
+}
+
+static void gets(unsigned vm, const char *text)
+{
+	for (; *text; text++)
+		assert_int_equal(uart_read(&vms[vm].uart, 0), (u8)*text);
+	assert_int_equal(uart_read(&vms[vm].uart, 5) & 1, 0);
+}
+
+static void the_attached_guest_gets_the_bytes_and_an_interrupt(void **state)
+{
+	(void)state;
+	type("ls\r");
+	assert_true(wire);
+	gets(0, "ls\r");
+	gets(1, "");
+}
+
+/* TERMINAL-1. */
+static void what_is_typed_ahead_waits(void **state)
+{
+	(void)state;
+	type("0123456789abcdefghij");
+	assert_string_equal(typed, "ghij");
+	gets(0, "0123456789abcdef");
+	terminal_poll();
+	gets(0, "ghij");
+}
+
+static void the_escape_moves_the_terminal(void **state)
+{
+	(void)state;
+	type("a\x1d"
+	     "2b\x1d\x1d"
+	     "c");
+	gets(0, "a");
+	gets(1, "b\x1d"
+		"c");
+	assert_false(vms[0].console.raw);
+	assert_true(vms[1].console.raw);
+	type("\x1d"
+	     "dx");
+	gets(1, "");
+	assert_false(vms[1].console.raw);
+}
+
+static void the_escape_ends_one_guest_or_all(void **state)
+{
+	(void)state;
+	type("\x1dk");
+	assert_true(stopped[0]);
+	assert_false(stopped[1]);
+	type("lost");
+	gets(0, "");
+	type("\x1dq");
+	assert_true(stopped[1]);
+}
+
+static void guest_reads_all(void)
+{
+	while (uart_read(&vms[0].uart, 5) & 1)
+		(void)uart_read(&vms[0].uart, 0);
+}
+
+/* TERMINAL-2: the guest reads the byte between the look at the chip and the move of the wire. */
+static void the_wire_ends_at_the_level_of_the_chip(void **state)
+{
+	(void)state;
+	on_wire = guest_reads_all;
+	type("x");
+	assert_false(wire);
+}
+
+static void without_a_number_nothing_is_polled(void **state)
+{
+	(void)state;
+	terminal_start(0);
+	type("x");
+	assert_string_equal(typed, "x");
+	assert_true(terminal_alarm() == ~0ull);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, start)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_attached_guest_gets_the_bytes_and_an_interrupt),
+		TEST(what_is_typed_ahead_waits),
+		TEST(the_escape_moves_the_terminal),
+		TEST(the_escape_ends_one_guest_or_all),
+		TEST(the_wire_ends_at_the_level_of_the_chip),
+		TEST(without_a_number_nothing_is_polled),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ticks.c: the PIT's interrupts on the whole board, as a guest takes them that has a CPU only now and then
+ * (TICK-1 to TICK-4).
+ *
+ * The guest is a loop of this file: while it has the CPU it takes what is pending, ends it and counts; time passes in
+ * steps of 10 us. Its time is the TSC's, at 1 GHz, so that every count here is exact.
+ */
+#include "sim/sim.h"
+#include <hv/memory.h>
+#include "hv/pc/private.h"
+#include <hv/vcpu.h>
+
+#define US	      1000ull
+#define MS	      (1000 * US)
+#define STEP	      (10 * US)
+#define LINUX_RELOAD  4773 /* 250 Hz */
+#define VECTOR	      0x30
+#define PIC_BASE      0x20
+#define TICK(n)	      ((n)*LINUX_RELOAD * 1000000000ull / PIT_HZ)
+#define REDIRECTION   0x10
+#define MASK	      BIT(16)
+#define MODE_RATE     0x34
+#define MODE_ONE_SHOT 0x38
+
+enum path { BY_IOAPIC, BY_PIC };
+
+static struct vm vm;
+static struct vcpu vcpus[2];
+static enum path path;
+static bool interrupts_off, automatic_eoi;
+static u64 jiffies, started;
+
+void *hv_alloc(size_t size)
+{
+	return calloc(1, size);
+}
+
+void hv_free(void *memory, size_t size)
+{
+	(void)size;
+	free(memory);
+}
+
+u64 arch_wall_seconds(void)
+{
+	return 0;
+}
+
+void vcpu_notify(struct vcpu *vcpu)
+{
+	(void)vcpu;
+}
+
+void vcpu_recheck(struct vcpu *vcpu)
+{
+	(void)vcpu;
+}
+
+void vcpu_signal_init(struct vcpu *vcpu)
+{
+	(void)vcpu;
+}
+
+void vcpu_signal_sipi(struct vcpu *vcpu, u8 vector)
+{
+	(void)vcpu;
+	(void)vector;
+}
+
+int vcpu_start_real(struct vcpu *vcpu, struct vcpu *sender, u8 vector)
+{
+	(void)vcpu;
+	(void)sender;
+	(void)vector;
+	return 0;
+}
+
+void vm_stop(struct vm *of, enum vm_end end, u64 status)
+{
+	(void)of;
+	(void)end;
+	(void)status;
+}
+
+static void out(u16 port, u8 value)
+{
+	assert_true(pc_port_write(vm.pc, port, value));
+}
+
+static void lapic_out(struct vcpu *vcpu, enum lapic_reg reg, u32 value)
+{
+	pc_mmio_write(vcpu, (struct gpa){LAPIC_BASE + reg * 16}, value);
+}
+
+static void ioapic_out(unsigned reg, u32 value)
+{
+	pc_mmio_write(&vcpus[0], (struct gpa){IOAPIC_BASE}, reg);
+	pc_mmio_write(&vcpus[0], (struct gpa){IOAPIC_BASE + 0x10}, value);
+}
+
+static void route_timer(u32 to, u32 entry)
+{
+	ioapic_out(REDIRECTION + 2 * PC_PIN_TIMER + 1, to << 24);
+	ioapic_out(REDIRECTION + 2 * PC_PIN_TIMER, entry);
+}
+
+static void program(u8 mode, u16 reload)
+{
+	out(0x43, mode);
+	out(0x40, reload & 0xff);
+	out(0x40, reload >> 8);
+	started = pc_clock(vm.pc, PIT_HZ);
+}
+
+static void init_pic(bool automatic)
+{
+	out(0x20, 0x11);
+	out(0x21, PIC_BASE);
+	out(0x21, 4);
+	out(0x21, automatic ? 3 : 1);
+	out(0x21, path == BY_PIC ? 0xfe : 0xff);
+}
+
+/* A board with both controllers set up as Linux has them, the timer on one of them. */
+static void boot(enum path by)
+{
+	sim_init(1);
+	path = by;
+	interrupts_off = automatic_eoi = false;
+	jiffies = 0;
+	memset(&vm, 0, sizeof(vm));
+	vm.config.vcpus = 2;
+	for (unsigned i = 0; i < 2; i++) {
+		vcpus[i] = (struct vcpu){.vm = &vm, .index = i};
+		vm.vcpu[i] = &vcpus[i];
+	}
+	assert_int_equal(pc_create(&vm), 0);
+	for (unsigned i = 0; i < 2; i++)
+		lapic_out(&vcpus[i], LAPIC_SVR, 0x1ff);
+	init_pic(false);
+	if (by == BY_IOAPIC)
+		route_timer(0, VECTOR);
+}
+
+static int end(void **state)
+{
+	(void)state;
+	pc_destroy(&vm);
+	return 0;
+}
+
+static int by_ioapic(void **state)
+{
+	(void)state;
+	boot(BY_IOAPIC);
+	return 0;
+}
+
+static int by_pic(void **state)
+{
+	(void)state;
+	boot(BY_PIC);
+	return 0;
+}
+
+static void finish(struct vcpu *vcpu)
+{
+	if (path == BY_IOAPIC)
+		lapic_out(vcpu, LAPIC_EOI, 0);
+	else if (!automatic_eoi)
+		out(0x20, 0x20);
+}
+
+/* The handler. */
+static void take(struct vcpu *vcpu)
+{
+	assert_int_equal(pc_irq_take(vcpu), path == BY_IOAPIC ? VECTOR : PIC_BASE);
+	finish(vcpu);
+	jiffies++;
+}
+
+/* What the run loop does before the guest's next instruction. */
+static void look(void)
+{
+	if (pc_alarm(&vcpus[0]) <= sim_ticks)
+		pc_run_timers(&vcpus[0]);
+	while (!interrupts_off && pc_irq_pending(&vcpus[0]))
+		take(&vcpus[0]);
+}
+
+static void guest_runs_until(u64 tick)
+{
+	look();
+	while (sim_ticks + STEP <= tick) {
+		sim_ticks += STEP;
+		look();
+	}
+}
+
+static void guest_runs(u64 ticks)
+{
+	guest_runs_until(sim_ticks + ticks);
+}
+
+static void others_run(u64 ticks)
+{
+	sim_ticks += ticks;
+}
+
+static u64 rises_since_start(void)
+{
+	return (pc_clock(vm.pc, PIT_HZ) - started) / LINUX_RELOAD;
+}
+
+/* TICK-1, TICK-2: 5 ms of every 20, for ten seconds: not a tick is lost, nor told before its time. */
+static void a_guest_with_a_quarter_of_a_cpu_counts_every_tick(void **state)
+{
+	(void)state;
+	program(MODE_RATE, LINUX_RELOAD);
+	for (u64 turn = 0; turn < 500; turn++) {
+		sim_ticks = MAX(sim_ticks, turn * 20 * MS);
+		guest_runs_until((turn * 20 + 5) * MS);
+		assert_int_equal(jiffies, rises_since_start());
+	}
+	assert_int_equal(jiffies, 2496);
+}
+
+/*
+ * Linux's timer_irq_works() with a TSC of 4 GHz, whose 40e9 / HZ cycles are 40 ms: the loop ends when that is over or
+ * five ticks were counted, looking at both at each turn. `away` ms after it began the guest loses the CPU for `gone`.
+ */
+static u64 linux_timer_check(u64 away, u64 gone)
+{
+	u64 start = sim_ticks, first = jiffies;
+
+	while (sim_ticks - start < 40 * MS && jiffies <= first + 4) {
+		sim_ticks += STEP;
+		if (sim_ticks - start >= away && gone) {
+			sim_ticks += gone;
+			gone = 0;
+		}
+		look();
+	}
+	return jiffies - first;
+}
+
+static void linux_finds_its_timer_wherever_it_loses_the_cpu(void **state)
+{
+	(void)state;
+	for (u64 away = 0; away < 40 * MS; away += MS / 4) {
+		for (u64 gone = 0; gone <= 400 * MS; gone += 15 * MS) {
+			others_run(away / 3);
+			program(MODE_RATE, LINUX_RELOAD);
+			assert_true(linux_timer_check(away, gone) > 4);
+		}
+	}
+}
+
+/* TICK-2 */
+static void the_next_tick_waits_for_the_end_of_the_one_before(void **state)
+{
+	(void)state;
+	program(MODE_RATE, LINUX_RELOAD);
+	others_run(TICK(6) + STEP);
+	pc_run_timers(&vcpus[0]);
+	for (unsigned i = 0; i < 6; i++) {
+		assert_true(pc_irq_pending(&vcpus[0]));
+		(void)pc_irq_take(&vcpus[0]);
+		assert_false(pc_irq_pending(&vcpus[0]));
+		assert_int_equal(vm.pc->pit_owed, 5 - i);
+		finish(&vcpus[0]);
+	}
+	assert_false(pc_irq_pending(&vcpus[0]));
+}
+
+static void ticks_that_come_while_interrupts_are_off_are_told_after(void **state)
+{
+	(void)state;
+	program(MODE_RATE, LINUX_RELOAD);
+	interrupts_off = true;
+	guest_runs(TICK(5) + STEP);
+	assert_int_equal(jiffies, 0);
+	interrupts_off = false;
+	guest_runs(STEP);
+	assert_int_equal(jiffies, 5);
+}
+
+static void automatic_eoi_ends_a_tick_when_it_is_taken(void **state)
+{
+	(void)state;
+	init_pic(true);
+	automatic_eoi = true;
+	program(MODE_RATE, LINUX_RELOAD);
+	others_run(TICK(6) + STEP);
+	guest_runs(STEP);
+	assert_int_equal(jiffies, 6);
+}
+
+/* As Linux handles an interrupt of the 8259: mask, EOI, handle, unmask. */
+static void a_handler_that_masks_its_line_loses_nothing(void **state)
+{
+	(void)state;
+	program(MODE_RATE, LINUX_RELOAD);
+	others_run(TICK(6) + STEP);
+	pc_run_timers(&vcpus[0]);
+	while (pc_irq_pending(&vcpus[0])) {
+		(void)pc_irq_take(&vcpus[0]);
+		out(0x21, 0xff);
+		out(0x20, 0x20);
+		jiffies++;
+		out(0x21, 0xfe);
+	}
+	assert_int_equal(jiffies, 6);
+}
+
+/* TICK-3 */
+static void the_io_apic_keeps_nothing_of_what_came_while_masked(void **state)
+{
+	(void)state;
+	program(MODE_RATE, LINUX_RELOAD);
+	route_timer(0, MASK | VECTOR);
+	guest_runs(TICK(25) + STEP);
+	route_timer(0, VECTOR);
+	guest_runs(STEP);
+	assert_int_equal(jiffies, 0);
+	guest_runs(TICK(1));
+	assert_int_equal(jiffies, 1);
+}
+
+static void the_pic_keeps_one_of_what_came_while_masked(void **state)
+{
+	(void)state;
+	program(MODE_RATE, LINUX_RELOAD);
+	out(0x21, 0xff);
+	guest_runs(TICK(25) + STEP);
+	out(0x21, 0xfe);
+	guest_runs(STEP);
+	assert_int_equal(jiffies, 1);
+	guest_runs(TICK(1));
+	assert_int_equal(jiffies, 2);
+}
+
+/* TICK-4 */
+static void programming_the_channel_forgets_what_is_owed(void **state)
+{
+	(void)state;
+	program(MODE_RATE, LINUX_RELOAD);
+	others_run(TICK(50) + STEP);
+	program(MODE_RATE, LINUX_RELOAD);
+	guest_runs(STEP);
+	assert_int_equal(jiffies, 0);
+	guest_runs(TICK(3));
+	assert_int_equal(jiffies, 3);
+}
+
+static void a_latch_and_the_other_channels_forget_nothing(void **state)
+{
+	(void)state;
+	program(MODE_RATE, LINUX_RELOAD);
+	others_run(TICK(50) + STEP);
+	out(0x43, 0x00); /* latch channel 0 */
+	out(0x43, 0xc2); /* read back channel 0 */
+	out(0x43, 0xb0);
+	out(0x42, 0xff);
+	out(0x42, 0xff);
+	out(0x61, 1);
+	guest_runs(STEP);
+	assert_int_equal(jiffies, 6);
+}
+
+/* TICK-1: the bound, whatever the rate. */
+static void who_was_away_for_long_is_owed_six(void **state)
+{
+	(void)state;
+	program(MODE_RATE, LINUX_RELOAD);
+	others_run(10000 * MS);
+	guest_runs(STEP);
+	assert_int_equal(jiffies, 6);
+	program(MODE_RATE, 119); /* 10 kHz */
+	jiffies = 0;
+	others_run(10000 * MS);
+	look();
+	assert_int_equal(jiffies, 6);
+}
+
+static void another_cpu_may_be_the_one_that_takes_them(void **state)
+{
+	(void)state;
+	route_timer(1, VECTOR);
+	program(MODE_RATE, LINUX_RELOAD);
+	others_run(TICK(6) + STEP);
+	pc_run_timers(&vcpus[0]); /* keeps the alarm, whoever takes the interrupt */
+	assert_false(pc_irq_pending(&vcpus[0]));
+	while (pc_irq_pending(&vcpus[1]))
+		take(&vcpus[1]);
+	assert_int_equal(jiffies, 6);
+}
+
+static void a_local_apic_that_is_off_is_owed_nothing(void **state)
+{
+	(void)state;
+	lapic_out(&vcpus[0], LAPIC_SVR, 0xff);
+	program(MODE_RATE, LINUX_RELOAD);
+	guest_runs(TICK(40) + STEP);
+	assert_int_equal(vm.pc->pit_owed, 0);
+	lapic_out(&vcpus[0], LAPIC_SVR, 0x1ff);
+	guest_runs(TICK(2));
+	assert_int_equal(jiffies, 2);
+}
+
+static void a_one_shot_comes_once(void **state)
+{
+	(void)state;
+	program(MODE_ONE_SHOT, LINUX_RELOAD);
+	others_run(TICK(40));
+	guest_runs(TICK(40));
+	assert_int_equal(jiffies, 1);
+}
+
+#define BOTH(name)                                         \
+	{#name " (I/O APIC)", name, by_ioapic, end, NULL}, \
+	{                                                  \
+#name " (PIC)", name, by_pic, end, NULL    \
+	}
+#define IOAPIC(name) cmocka_unit_test_setup_teardown(name, by_ioapic, end)
+#define PIC(name)    cmocka_unit_test_setup_teardown(name, by_pic, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BOTH(a_guest_with_a_quarter_of_a_cpu_counts_every_tick),
+		BOTH(linux_finds_its_timer_wherever_it_loses_the_cpu),
+		BOTH(the_next_tick_waits_for_the_end_of_the_one_before),
+		BOTH(ticks_that_come_while_interrupts_are_off_are_told_after),
+		PIC(automatic_eoi_ends_a_tick_when_it_is_taken),
+		PIC(a_handler_that_masks_its_line_loses_nothing),
+		IOAPIC(the_io_apic_keeps_nothing_of_what_came_while_masked),
+		PIC(the_pic_keeps_one_of_what_came_while_masked),
+		BOTH(programming_the_channel_forgets_what_is_owed),
+		BOTH(a_latch_and_the_other_channels_forget_nothing),
+		BOTH(who_was_away_for_long_is_owed_six),
+		IOAPIC(another_cpu_may_be_the_one_that_takes_them),
+		IOAPIC(a_local_apic_that_is_off_is_owed_nothing),
+		BOTH(a_one_shot_comes_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * race.c: scanners against each other, in every interleaving.
+ *
+ *     CPU 0: scans                          CPU 1: scans; the cursor comes round while CPU 0 is still inside
+ *
+ * A page is in its domain's index once or not at all: once taken out, nobody finds it any more. And of pages that read the
+ * same none is left over, whoever looked at which of them at the same time.
+ */
+#include "sim/explore.h"
+#include "sim/merge_check.h"
+
+#include <lib/log.h>
+#include <mm/audit.h>
+
+#include "mm/merge/content_hash.h"
+#include "mm/merge/private.h"
+
+#define PAGES 2
+
+static struct race {
+	const struct merge_engine *engine;
+	struct addrspace *as;
+	struct stage2 *s2;
+} race;
+
+static void setup(void *world)
+{
+	const struct merge_limits limits = {.cap = 256, .zero = true};
+	struct race *r = world;
+
+	assert_int_equal(merge_configure(r->engine, &limits), 0);
+	r->as = world_space(PAGES);
+	r->s2 = world_stage2(r->as);
+	assert_int_equal(merge_add(r->as, world_range(0, PAGES), 0), 0);
+	for (u64 page = 0; page < PAGES; page++)
+		assert_int_equal(guest_write(r->s2, page << PAGE_SHIFT, 100 + page), FAULT_MAPPED);
+	guest_out();
+	(void)merge_scan(PAGES);
+}
+
+static void scanner(void *world)
+{
+	(void)world;
+	(void)merge_scan(PAGES);
+}
+
+static void check_page(struct race *r, u64 page)
+{
+	struct merge_area *area = merge_world.area[0];
+	struct gfn gfn = {page};
+	struct merge_key key;
+
+	key.content = merge_content((struct mfn){world_mfn(r->as, page)});
+	key.tag = (u32)page_content_hash(key.content) & TAG_MASK;
+	spin_lock(&area->domain->lock);
+	assert_int_equal(r->engine->waiting_find(area->domain, &key), page);
+	spin_unlock(&area->domain->lock);
+	merge_forget_waiting(area, gfn);
+	spin_lock(&area->domain->lock);
+	if (r->engine->waiting_find(area->domain, &key) != MERGE_PAGE_NONE)
+		fail_msg("page %llu was in twice after%s", (unsigned long long)page, sched_trace());
+	spin_unlock(&area->domain->lock);
+}
+
+static void check(void *world)
+{
+	struct audit_report report;
+	struct race *r = world;
+
+	for (u64 page = 0; page < PAGES; page++)
+		check_page(r, page);
+	assert_int_equal(audit_run(0, &report), 0);
+	merge_remove_all(r->as);
+	stage2_destroy(r->s2);
+	addrspace_destroy(r->as);
+}
+
+static void with_each_engine(const struct sched_scenario *scenario)
+{
+	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+		race.engine = merge_engines[e];
+		world_begin(2, 16);
+		sched_explore(scenario);
+		world_end();
+	}
+}
+
+static void a_page_waits_once_however_many_scan(void **state)
+{
+	const struct sched_scenario scenario = {.setup = setup,
+						.task = {scanner, scanner},
+						.check = check,
+						.world = &race,
+						.preemptions = 2,
+						.limit = 2000};
+
+	(void)state;
+	with_each_engine(&scenario);
+}
+
+/*
+ *     CPU 0: at VM a's page                 CPU 1: at VM b's page, and then c's; all read the same
+ *
+ *     nobody waits with the same
+ *                                           nobody waits with the same
+ *     waits                                 waits: two that will not look again
+ *
+ * or, if both are found by a third: taken out of the index, not yet shared, and nobody finds either.
+ */
+#define TWINS 3
+
+static struct {
+	struct addrspace *as[TWINS];
+	struct stage2 *s2[TWINS];
+} twins;
+
+static void setup_twins(void *world)
+{
+	const struct merge_limits limits = {.cap = 256, .zero = true};
+	struct race *r = world;
+
+	assert_int_equal(merge_configure(r->engine, &limits), 0);
+	for (unsigned vm = 0; vm < TWINS; vm++) {
+		twins.as[vm] = world_space(1);
+		twins.s2[vm] = world_stage2(twins.as[vm]);
+		assert_int_equal(merge_add(twins.as[vm], world_range(0, 1), 0), 0);
+		assert_int_equal(guest_write(twins.s2[vm], 0, 77), FAULT_MAPPED);
+	}
+	guest_out();
+	(void)merge_scan(TWINS);
+}
+
+static void scanner_of_twins(void *world)
+{
+	(void)world;
+	(void)merge_scan(TWINS);
+}
+
+static void tear_down_twins(void)
+{
+	for (unsigned vm = 0; vm < TWINS; vm++) {
+		merge_remove_all(twins.as[vm]);
+		stage2_destroy(twins.s2[vm]);
+		addrspace_destroy(twins.as[vm]);
+	}
+}
+
+static void check_twins(void *world)
+{
+	(void)world;
+	(void)merge_scan(TWINS);
+	(void)merge_scan(TWINS);
+	for (unsigned vm = 1; vm < TWINS; vm++)
+		if (world_mfn(twins.as[vm], 0) != world_mfn(twins.as[0], 0))
+			fail_msg("VM %u's page was left over after%s", vm, sched_trace());
+	check_audit();
+	tear_down_twins();
+}
+
+static void no_twin_is_left_over_however_many_scan(void **state)
+{
+	const struct sched_scenario scenario = {.setup = setup_twins,
+						.task = {scanner_of_twins, scanner_of_twins},
+						.check = check_twins,
+						.world = &race,
+						.preemptions = 2};
+
+	(void)state;
+	with_each_engine(&scenario);
+}
+
+/*
+ *     CPU 0: two twins                      CPU 1: the guest of the one that gives its frame; then the pass ends
+ *
+ *     the frame is in the index
+ *                                           writes: a copy; nobody shares the frame
+ *                                           prunes what nobody shares
+ *     the other page is to share the frame
+ */
+static void writer_and_scanner(void *world)
+{
+	(void)world;
+	for (unsigned vm = 0; vm < TWINS; vm++)
+		assert_int_equal(guest_write(twins.s2[vm], 0, 1000 + vm), FAULT_MAPPED);
+	guest_out();
+	(void)merge_scan(TWINS);
+}
+
+static void check_written(void *world)
+{
+	(void)world;
+	for (unsigned vm = 0; vm < TWINS; vm++) {
+		u64 value;
+
+		assert_int_equal(guest_read(twins.s2[vm], 0, &value), FAULT_MAPPED);
+		assert_int_equal(value, 1000 + vm);
+	}
+	guest_out();
+	check_audit();
+	tear_down_twins();
+}
+
+static void a_frame_stays_while_its_twin_is_on_the_way(void **state)
+{
+	const struct sched_scenario scenario = {.setup = setup_twins,
+						.task = {scanner_of_twins, writer_and_scanner},
+						.check = check_written,
+						.world = &race,
+						.preemptions = 2};
+
+	(void)state;
+	with_each_engine(&scenario);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_page_waits_once_however_many_scan),
+		cmocka_unit_test(no_twin_is_left_over_however_many_scan),
+		cmocka_unit_test(a_frame_stays_while_its_twin_is_on_the_way),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stats.c: what merging says of itself: the reason of each page, Linux's names, the profit, and what the knowledge
+ * costs (MERGE-4). What is said is held against the frame allocator, which cannot be told anything.
+ */
+#include "sim/merge_check.h"
+
+#include <mm/dirty_log.h>
+
+#include "mm/merge/private.h"
+
+static const struct merge_limits limits = {.cap = 256, .zero = true};
+
+static u64 frames_free(void)
+{
+	struct frame_stats stats;
+
+	frame_stats(&stats);
+	return stats.free;
+}
+
+static struct addrspace *begin(const struct merge_engine *engine, u64 mib, u64 pages)
+{
+	world_begin(1, mib);
+	assert_int_equal(merge_configure(engine, &limits), 0);
+	return world_space(pages);
+}
+
+static void end(struct addrspace *as)
+{
+	check_audit();
+	merge_remove_all(as);
+	addrspace_destroy(as);
+	world_end();
+}
+
+/* --- MERGE-4: metadata ------------------------------------------------------------------------------------------------- */
+
+#define SURE BIT(15) /* pages from which on no rounding matters: 128 MiB */
+
+/* Everything is counted but what a pool's page has room for besides. */
+static void check_metadata(const struct merge_stats *stats, u64 pages, u64 taken)
+{
+	u64 most = 16 * pages + (pages < SURE ? 6 * PAGE_SIZE : 0);
+
+	assert_int_equal(stats->metadata_bytes, stats->metadata_unmerged_bytes);
+	assert_in_range(stats->metadata_bytes, (taken - 2) * PAGE_SIZE, taken * PAGE_SIZE);
+	assert_in_range(stats->metadata_bytes, 4 * pages, most);
+	assert_int_equal(stats->general_profit, -(s64)stats->metadata_bytes);
+}
+
+static void fill_unlike(struct addrspace *as, u64 pages)
+{
+	for (u64 page = 0; page < pages; page++) {
+		u64 value = page + 1;
+
+		assert_int_equal(addrspace_write(as, (struct gpa){page << PAGE_SHIFT}, &value, 8),
+				 0);
+	}
+}
+
+/* Pages that are all looked at and none merged: each with a content of its own, or nothing behind it. */
+static void measure(const struct merge_engine *engine, u64 pages, bool absent)
+{
+	struct addrspace *as = begin(engine, 128, pages);
+	struct merge_stats stats;
+	u64 before;
+
+	if (!absent)
+		fill_unlike(as, pages);
+	assert_int_equal(dirty_log_start(as, world_range(0, pages), DIRTY_BITS), 0);
+	before = frames_free();
+	assert_int_equal(merge_add(as, world_range(0, pages), 0), 0);
+	for (unsigned n = 0; n < 3; n++)
+		(void)merge_scan(pages);
+	merge_stats(&stats);
+	assert_int_equal(stats.by_reason[absent ? MERGE_ABSENT : MERGE_UNIQUE], pages);
+	check_metadata(&stats, pages, before - frames_free());
+	end(as);
+}
+
+/* The numbers of pages at which the tables have just grown are the worst. */
+static void metadata_is_sixteen_bytes_a_page(void **state)
+{
+	static const u64 unlike[] = {512, 4096, 7169, 14337, 24577};
+	static const u64 absent[] = {SURE, SURE + 1, 57345, 114689, 189349, BIT(18) + 1, 917505};
+
+	(void)state;
+	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+		for (unsigned i = 0; i < ARRAY_SIZE(unlike); i++)
+			measure(merge_engines[e], unlike[i], false);
+		for (unsigned i = 0; i < ARRAY_SIZE(absent); i++)
+			measure(merge_engines[e], absent[i], true);
+	}
+}
+
+/* --- Page numbers ------------------------------------------------------------------------------------------------------ */
+
+#define FAR   BIT(24)
+#define PAGES 512ull
+
+/* As many frames as there are contents, whatever was written and taken back in between. */
+static void check_frames(const u64 *wrote)
+{
+	bool seen[64] = {false};
+	struct merge_stats stats;
+	u64 distinct = 0;
+
+	for (u64 page = 0; page < PAGES; page++) {
+		distinct += !seen[wrote[page] % 64];
+		seen[wrote[page] % 64] = true;
+	}
+	merge_stats(&stats);
+	assert_int_equal(stats.pages_shared + stats.pages_unshared, distinct);
+	assert_int_equal(stats.pages_sharing, PAGES - distinct);
+}
+
+/* Beyond what 24 bits count, a page number has bits in every part of a link. */
+static void page_numbers_may_be_large(void **state)
+{
+	struct sim_random random = sim_random_start(29);
+
+	(void)state;
+	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+		struct addrspace *as = begin(merge_engines[e], 512, FAR + PAGES);
+		u64 wrote[PAGES];
+
+		assert_int_equal(merge_add_marked(as, world_range(0, FAR), 0), 0);
+		assert_int_equal(merge_add(as, world_range(FAR, PAGES), 0), 0);
+		for (u64 page = 0; page < PAGES; page++)
+			fill_page(as, FAR + page, wrote[page] = 1000 + page);
+		for (unsigned round = 0; round < 20; round++) {
+			(void)merge_scan(FAR + PAGES);
+			for (unsigned i = 0; i < 100; i++) {
+				u64 page = sim_below(&random, PAGES);
+
+				wrote[page] = 64 + sim_below(&random, 64);
+				fill_page(as, FAR + page, wrote[page]);
+			}
+		}
+		for (u64 page = 0; page < PAGES; page++)
+			fill_page(as, FAR + page, wrote[page] = 64 + wrote[page] % 64);
+		for (unsigned n = 0; n < 40;
+		     n++) /* the most volatile one is looked at every 32nd time */
+			(void)merge_scan(FAR + PAGES);
+		check_frames(wrote);
+		end(as);
+	}
+}
+
+static void more_pages_than_can_be_numbered_are_refused(void **state)
+{
+	(void)state;
+	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+		struct addrspace *as = begin(merge_engines[e], 256, BIT(30));
+		u64 before;
+
+		assert_int_equal(merge_add(as, world_range(0, PAGES), 0), 0);
+		before = frames_free();
+		assert_int_equal(merge_add(as, world_range(PAGES, MERGE_PAGES_MAX + 1ull), 0),
+				 ERR_UNSUPPORTED);
+		assert_int_equal(merge_add(as, world_range(PAGES, MERGE_PAGES_MAX - 1), 0),
+				 ERR_UNSUPPORTED);
+		assert_int_equal(before, frames_free());
+		end(as);
+	}
+}
+
+/* --- Linux's names ----------------------------------------------------------------------------------------------------- */
+
+/* Page by page: a frame of content 1 for five, of 2 for two; three alone; four zeroes; one pinned; two that never stand still. */
+static const u64 contents[] = {1, 1, 1, 1, 1, 2, 2, 3, 4, 5, 0, 0, 0, 0, 1, 6, 7};
+#define USED   ARRAY_SIZE(contents)
+#define PINNED 14
+#define MOVING 15
+#define POOLS  5 /* areas, domains, nodes; the rmap's nodes and chains */
+
+static void write_moving(struct addrspace *as, u64 round)
+{
+	fill_page(as, MOVING, 100 + round);
+	fill_page(as, MOVING + 1, 200 + round);
+}
+
+static void check_names(struct addrspace *as, s64 frames)
+{
+	struct merge_stats s;
+	u64 sum = 0;
+
+	merge_stats(&s);
+	assert_int_equal(s.pages_shared, 2);
+	assert_int_equal(s.pages_sharing, 4 + 1);
+	assert_int_equal(s.pages_unshared, 3);
+	assert_int_equal(s.zero_pages, 4);
+	assert_int_equal(s.pages_volatile, 2);
+	assert_int_equal(s.by_reason[MERGE_BUSY], 1);
+	assert_int_equal(s.by_reason[MERGE_ABSENT], PAGES - USED);
+	assert_int_equal(merge_reason(as, (struct gfn){PINNED}), MERGE_BUSY);
+	for (unsigned reason = 0; reason < MERGE_REASONS; reason++)
+		sum += s.by_reason[reason];
+	assert_int_equal(sum, PAGES);
+	assert_int_equal(s.zero_frames, 1);
+	assert_int_equal(s.general_profit, (s64)((5 + 4 - 1) * PAGE_SIZE) - (s64)s.metadata_bytes);
+	/* What the allocator sees, but for what pools' pages have room for besides. */
+	assert_in_range(s.general_profit + POOLS * PAGE_SIZE, (frames + POOLS) * PAGE_SIZE,
+			(frames + 2 * POOLS) * PAGE_SIZE);
+}
+
+/* Documentation/admin-guide/mm/ksm.rst says what they mean. */
+static void names_mean_what_linux_means_by_them(void **state)
+{
+	(void)state;
+	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+		struct addrspace *as = begin(merge_engines[e], 64, PAGES);
+		struct merge_stats before, after;
+		u64 unmerged;
+
+		for (u64 page = 0; page < USED; page++)
+			fill_page(as, page, contents[page]);
+		assert_int_equal(addrspace_pin(as, (struct gfn){PINNED}), 0);
+		write_moving(as, 0);
+		assert_int_equal(dirty_log_start(as, world_range(0, PAGES), DIRTY_BITS), 0);
+		unmerged = frames_free();
+		assert_int_equal(merge_add(as, world_range(0, PAGES), 0), 0);
+		merge_stats(&before);
+		(void)merge_scan(PAGES);
+		for (u64 round = 1; round < 5; round++) {
+			write_moving(as, round);
+			(void)merge_scan(PAGES);
+		}
+		merge_stats(&after);
+		assert_int_equal(after.full_scans - before.full_scans, 4);
+		assert_int_equal(after.pages_scanned - before.pages_scanned, 5 * PAGES);
+		check_names(as, (s64)frames_free() - (s64)unmerged);
+		addrspace_unpin(as, (struct gfn){PINNED});
+		end(as);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(metadata_is_sixteen_bytes_a_page),
+		cmocka_unit_test(page_numbers_may_be_large),
+		cmocka_unit_test(more_pages_than_can_be_numbered_are_refused),
+		cmocka_unit_test(names_mean_what_linux_means_by_them),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

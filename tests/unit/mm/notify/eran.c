@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * eran.c: Eran's race under every policy, in every interleaving of three CPUs with two preemptions, and in some with more.
+ *
+ *     CPU 0: breaks the sharing by its write   CPU 1: writes            CPU 2: reads
+ *     ---------------------------------------  ----------------         ------------
+ *     primary = new                            writes the new page,
+ *     tells the subscribers                    then says so             knows that it was written,
+ *                                                                       reads through a subscriber
+ *                                                                       without change: the old page?
+ *
+ * NOTIFIER-5: the reader never sees the old content after it knows of the write; under `late` it does.
+ */
+#include "sim/mm_world.h"
+#include "sim/explore.h"
+
+#include <mm/guest_cache.h>
+
+#define OLD   1111
+#define NEW   2222
+#define GPA   (5 * PAGE_SIZE)
+#define DRAWN 300 /* schedules of more switches, by chance */
+
+/*
+ * cached: the reader goes through the device models' cache, else through a second stage 2
+ */
+static struct race {
+	const struct notifier_policy *policy;
+	enum retry_mode retry;
+	bool cached;
+	struct addrspace *as;
+	struct stage2 *s2, *view;
+	struct guest_cache *cache;
+	bool published;
+	u64 stale, schedules;
+} race;
+
+static u64 read_page(struct race *r)
+{
+	u64 value = 0;
+	void *place;
+
+	if (!r->cached) {
+		assert_int_equal(guest_read(r->view, GPA, &value), FAULT_MAPPED);
+		return value;
+	}
+	assert_int_equal(guest_cache_get(r->cache, (struct gpa){GPA}, 8, false, &place), 0);
+	value = *(u64 *)place;
+	guest_cache_put(r->cache, (struct gpa){GPA});
+	return value;
+}
+
+static void setup(void *world)
+{
+	const u64 gfns[] = {5, 6};
+	struct race *r = world;
+	u64 value;
+
+	r->published = false;
+	r->as = world_space(16);
+	assert_int_equal(addrspace_set_policy(r->as, r->policy), 0);
+	addrspace_set_retry(r->as, r->retry);
+	world_share(r->as, gfns, 2, OLD);
+	r->s2 = world_stage2(r->as);
+	r->view = world_stage2(r->as);
+	assert_int_equal(guest_cache_create(r->as, &r->cache), 0);
+	/* All have the old page in their hands. */
+	sim_set_cpu(1);
+	assert_int_equal(guest_read(r->s2, GPA, &value), FAULT_MAPPED);
+	sim_set_cpu(2);
+	assert_int_equal(read_page(r), OLD);
+	sim_set_cpu(0);
+}
+
+static void breaker(void *world)
+{
+	struct race *r = world;
+
+	assert_int_equal(cow_break(r->as, (struct gfn){5}), 0);
+}
+
+static void writer(void *world)
+{
+	struct race *r = world;
+
+	assert_int_equal(guest_write(r->s2, GPA, NEW), FAULT_MAPPED);
+	sched_point("writer: wrote");
+	r->published = true;
+	guest_out();
+}
+
+static void reader(void *world)
+{
+	struct race *r = world;
+	bool knew = r->published;
+
+	while (!knew) {
+		guest_idle();
+		knew = r->published;
+	}
+	if (read_page(r) != NEW)
+		r->stale++;
+	guest_out();
+}
+
+static void check(void *world)
+{
+	struct race *r = world;
+	u64 value;
+
+	assert_int_equal(guest_read(r->view, GPA, &value), FAULT_MAPPED);
+	assert_int_equal(value, NEW);
+	assert_int_equal(guest_read(r->s2, 6 * PAGE_SIZE, &value), FAULT_MAPPED);
+	assert_int_equal(value, OLD);
+	guest_out();
+	guest_cache_destroy(r->cache);
+	stage2_destroy(r->view);
+	stage2_destroy(r->s2);
+	addrspace_destroy(r->as);
+}
+
+static u64 stale_reads(const struct notifier_policy *policy, enum retry_mode retry, bool cached)
+{
+	struct sched_scenario scenario = {
+		.setup = setup,
+		.task = {breaker, writer, reader},
+		.check = check,
+		.world = &race,
+		.preemptions = 2,
+	};
+
+	race = (struct race){.policy = policy, .retry = retry, .cached = cached};
+	world_begin(4, 4);
+	race.schedules = sched_explore_and_draw(scenario, DRAWN);
+	world_end();
+	print_message("# %s, %s, through the %s: %llu schedules, %llu stale reads\n",
+		      notifier_policy_name(policy), retry == RETRY_INPLACE ? "inplace" : "reenter",
+		      cached ? "guest cache" : "second view", (unsigned long long)race.schedules,
+		      (unsigned long long)race.stale);
+	return race.stale;
+}
+
+static bool is_late(const struct notifier_policy *policy)
+{
+	return !strcmp(notifier_policy_name(policy), "late");
+}
+
+static void through_the_cache(const struct notifier_policy *policy, enum retry_mode retry)
+{
+	u64 stale = stale_reads(policy, retry, true);
+
+	if (is_late(policy))
+		assert_true(stale > 0);
+	else
+		assert_int_equal(stale, 0);
+}
+
+static void through_a_view(const struct notifier_policy *policy, enum retry_mode retry)
+{
+	u64 stale = stale_reads(policy, retry, false);
+
+	if (!is_late(policy))
+		assert_int_equal(stale, 0);
+}
+
+static void only_late_lets_a_device_model_read_the_old_page(void **state)
+{
+	(void)state;
+	world_each_policy(through_the_cache);
+}
+
+static void a_second_view_never_reads_the_old_page(void **state)
+{
+	(void)state;
+	world_each_policy(through_a_view);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_late_lets_a_device_model_read_the_old_page),
+		cmocka_unit_test(a_second_view_never_reads_the_old_page),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * policy.c: what each policy costs the guest in exits, as the 2014 thread expected it.
+ *
+ *     merge two pages    the guest reads one again          bracket, invalidate: one exit; the others: none
+ *     break              the guest writes to it             one exit that nobody avoids; one more under bracket and
+ *                                                           invalidate when the guest retries (mode reenter)
+ */
+#include "sim/mm_world.h"
+
+#include <mm/audit.h>
+#include <mm/guest_cache.h>
+
+#include "mm/notify/policy.h"
+#include "mm/stage2/private.h"
+
+struct cost {
+	u64 after_merge, break_exits, after_break;
+	struct stage2_stats stats;
+};
+
+/* Two pages shared, read again, one of them broken by a write; with a device model's cache or without. */
+static struct cost measure(const struct notifier_policy *policy, enum retry_mode retry,
+			   bool with_cache)
+{
+	const u64 gfns[] = {1, 2};
+	struct guest_cache *cache = NULL;
+	struct audit_report report;
+	struct cost cost = {0};
+	struct addrspace *as;
+	struct stage2 *s2;
+	u64 value;
+
+	world_begin(2, 4);
+	as = world_space(16);
+	assert_int_equal(addrspace_set_policy(as, policy), 0);
+	addrspace_set_retry(as, retry);
+	s2 = world_stage2(as);
+	if (with_cache)
+		assert_int_equal(guest_cache_create(as, &cache), 0);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(guest_write(s2, gfns[i] * PAGE_SIZE, 7), FAULT_MAPPED);
+	guest_counters.exits = 0;
+	world_share(as, gfns, 2, 7);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(guest_read(s2, gfns[i] * PAGE_SIZE, &value), FAULT_MAPPED);
+	cost.after_merge = guest_counters.exits;
+	assert_int_equal(guest_write(s2, PAGE_SIZE, 8), FAULT_MAPPED);
+	cost.break_exits = guest_counters.exits - cost.after_merge;
+	assert_int_equal(guest_read(s2, PAGE_SIZE, &value), FAULT_MAPPED);
+	assert_int_equal(value, 8);
+	cost.after_break = guest_counters.exits - cost.after_merge - cost.break_exits;
+	assert_int_equal(guest_read(s2, 2 * PAGE_SIZE, &value), FAULT_MAPPED);
+	assert_int_equal(value, 7);
+	guest_out();
+	stage2_stats(s2, &cost.stats);
+	assert_int_equal(audit_run(0, &report), 0);
+	if (cache)
+		guest_cache_destroy(cache);
+	stage2_destroy(s2);
+	addrspace_destroy(as);
+	world_end();
+	return cost;
+}
+
+static bool is(const struct notifier_policy *policy, const char *name)
+{
+	return !strcmp(policy->name, name);
+}
+
+/* Does stage 2 have to fault again for what the policy could have handed to it? */
+static bool refaults(const struct notifier_policy *policy, bool with_cache)
+{
+	return is(policy, "bracket") || is(policy, "invalidate") ||
+	       (is(policy, "unanimous") && with_cache);
+}
+
+static void expect(const struct notifier_policy *policy, enum retry_mode retry, bool with_cache)
+{
+	struct cost cost = measure(policy, retry, with_cache);
+	bool again = refaults(policy, with_cache);
+
+	print_message("# %-10s %s %s: %llu after merge, %llu for the break, %llu flushes\n",
+		      policy->name, retry == RETRY_INPLACE ? "inplace" : "reenter",
+		      with_cache ? "cache" : "alone", (unsigned long long)cost.after_merge,
+		      (unsigned long long)cost.break_exits, (unsigned long long)cost.stats.flushes);
+	assert_int_equal(cost.after_merge, again ? 2 : 0);
+	assert_int_equal(cost.break_exits, again && retry == RETRY_REENTER ? 2 : 1);
+	assert_int_equal(cost.after_break, 0);
+	if (is(policy, "bracket"))
+		assert_true(cost.stats.moot > 0 && cost.stats.changed == 0);
+	if (is(policy, "establish"))
+		assert_true(cost.stats.established > 0);
+	if (is(policy, "masked"))
+		assert_true(cost.stats.changed > 0 && cost.stats.drops == 0);
+}
+
+static void alone(const struct notifier_policy *policy, enum retry_mode retry)
+{
+	expect(policy, retry, false);
+}
+
+static void with_cache(const struct notifier_policy *policy, enum retry_mode retry)
+{
+	expect(policy, retry, true);
+}
+
+static void faults_after_merge_and_break_are_as_the_thread_expected(void **state)
+{
+	(void)state;
+	world_each_policy(alone);
+}
+
+static void one_subscriber_without_change_spoils_unanimous_only(void **state)
+{
+	(void)state;
+	world_each_policy(with_cache);
+}
+
+static u64 flushes(const char *name, bool cached)
+{
+	return measure(notifier_policy_find(name, strlen(name)), RETRY_INPLACE, cached)
+		.stats.flushes;
+}
+
+/*
+ * Two guards and the break flush. MERGE's flush, of equal content, waits until the old frame is to be freed and comes for
+ * free with the break's. late_wp pays one more for its second step, when there is somebody to wait for; establish for what
+ * change mapped and the next start dropped again.
+ */
+static void only_late_wp_and_establish_flush_more_often(void **state)
+{
+	struct cost masked = measure(notifier_policy_find("masked", 6), RETRY_INPLACE, false);
+
+	(void)state;
+	assert_int_equal(masked.stats.flushes_put_off, 1);
+	assert_int_equal(masked.stats.flushes, 3);
+	assert_int_equal(flushes("late", true), 3);
+	assert_int_equal(flushes("late_wp", true), 4);
+	assert_int_equal(flushes("late_wp", false), 3);
+	assert_int_equal(flushes("establish", false), 4);
+}
+
+/* A range longer than a batch: many changes, one flush; and nothing is writable when the operation returns. */
+static void a_long_range_is_flushed_once(void **state)
+{
+	struct stage2_stats before, after;
+	struct addrspace *as;
+	struct stage2 *s2;
+	u64 exits;
+
+	(void)state;
+	world_begin(2, 8);
+	as = world_space(300);
+	assert_int_equal(addrspace_set_policy(as, notifier_policy_find("masked", 6)), 0);
+	s2 = world_stage2(as);
+	for (u64 gfn = 0; gfn < 300; gfn++)
+		assert_int_equal(guest_write(s2, gfn * PAGE_SIZE, 1), FAULT_MAPPED);
+	stage2_stats(s2, &before);
+	assert_int_equal(cow_guard(as, world_range(0, 300)), 0);
+	stage2_stats(s2, &after);
+	assert_int_equal(after.flushes - before.flushes, 1);
+	assert_int_equal(after.changed - before.changed, 300);
+	exits = guest_counters.exits;
+	for (u64 gfn = 0; gfn < 300; gfn++)
+		assert_int_equal(guest_write(s2, gfn * PAGE_SIZE, 2), FAULT_MAPPED);
+	assert_int_equal(guest_counters.exits - exits, 300);
+	guest_out();
+	stage2_destroy(s2);
+	addrspace_destroy(as);
+	world_end();
+}
+
+/* ROM and guarded pages take the hypervisor's own writes, and who looked before them notices (COW-2). */
+static void our_own_write_spoils_a_look(void **state)
+{
+	struct cow_look look;
+	struct addrspace *as;
+	u64 value = 1;
+
+	(void)state;
+	world_begin(1, 4);
+	as = world_space(4);
+	assert_int_equal(addrspace_add_slot(as, world_range(4, 4), SLOT_ROM), 0);
+	for (u64 gfn = 3; gfn < 5; gfn++) {
+		struct gpa gpa = {gfn * PAGE_SIZE};
+
+		assert_int_equal(addrspace_write(as, gpa, &value, 8), 0);
+		assert_int_equal(cow_guard(as, world_range(gfn, 1)), 0);
+		assert_int_equal(cow_look(as, (struct gfn){gfn}, &look), 0);
+		assert_int_equal(addrspace_write(as, gpa, &value, 8), 0);
+		assert_int_equal(cow_guard(as, world_range(gfn, 1)), 0);
+		assert_int_equal(cow_offer(as, (struct gfn){gfn}, &look), ERR_BUSY);
+		assert_int_equal(cow_look(as, (struct gfn){gfn}, &look), 0);
+		assert_int_equal(cow_offer(as, (struct gfn){gfn}, &look), 0);
+		assert_false(frame_put(look.mfn));
+		/* Shared, it is broken first; a ROM page stays one. */
+		assert_int_equal(addrspace_write(as, gpa, &value, 8), 0);
+		assert_int_equal(cow_break(as, (struct gfn){gfn}), 0);
+	}
+	addrspace_destroy(as);
+	world_end();
+}
+
+static void names_are_found_and_others_are_not(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++) {
+		const char *name = notifier_policy_name(notifier_policies[i]);
+
+		assert_ptr_equal(notifier_policy_find(name, strlen(name)), notifier_policies[i]);
+		assert_int_equal(notifier_policies[i]->index, i);
+	}
+	assert_null(notifier_policy_find("brackets", 8));
+	assert_null(notifier_policy_find("", 0));
+	sim_init(1);
+	assert_int_equal(addrspace_configure("notifier=late_wp fault_retry=reenter x=1"), 0);
+	assert_int_equal(addrspace_configure("notifier=nonsense"), ERR_FORMAT);
+	assert_int_equal(addrspace_configure("fault_retry="), ERR_FORMAT);
+	world_begin(1, 4);
+	struct addrspace *as = world_space(4);
+
+	assert_string_equal(notifier_policy_name(addrspace_policy(as)), "late_wp");
+	assert_int_equal(addrspace_retry(as), RETRY_REENTER);
+	addrspace_destroy(as);
+	world_end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(faults_after_merge_and_break_are_as_the_thread_expected),
+		cmocka_unit_test(one_subscriber_without_change_spoils_unanimous_only),
+		cmocka_unit_test(only_late_wp_and_establish_flush_more_often),
+		cmocka_unit_test(a_long_range_is_flushed_once),
+		cmocka_unit_test(our_own_write_spoils_a_look),
+		cmocka_unit_test(names_are_found_and_others_are_not),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
