@@ -75,7 +75,10 @@ long_mode:
 	movabsq	$boot_high, %rax
 	jmp	*%rax
 
-	/* Says why on the debug port and on COM1 (115200 8N1). A port that is not there reads ready. */
+	/*
+	 * Says why on the debug port and on COM1 (115200 8N1). A port that is not there reads
+	 * ready.
+	 */
 	.code32
 no_long_mode:
 	movl	$no_long_mode_text, %esi
@@ -116,7 +119,10 @@ boot_high:
 	movl	%esi, %esi
 	movq	$boot_main, %rdx
 
-	/* Calls RDX(RDI, RSI) on this stack. Its first act is desc_load(), which loads all segments. */
+	/*
+	 * Calls RDX(RDI, RSI) on this stack. Its first act is desc_load(), which loads all
+	 * segments.
+	 */
 	.globl	enter_c
 enter_c:
 	xorl	%ebp, %ebp

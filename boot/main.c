@@ -42,14 +42,18 @@ static bool read_machine(void *context, u64 address, void *to, size_t length)
 	return true;
 }
 
-/* For what a loader got wrong: no panic, since nothing of ours is broken. The reason is in the log. */
+/*
+ * For what a loader got wrong: no panic, since nothing of ours is broken. The reason is in the log.
+ */
 static void __noreturn give_up(void)
 {
 	log_error("cannot start without that; stopping");
 	arch_machine_end(false);
 }
 
-/* Machine addresses end where the CPU's do (SDM vol. 2A, CPUID leaf 80000008h), or the direct map. */
+/*
+ * Machine addresses end where the CPU's do (SDM vol. 2A, CPUID leaf 80000008h), or the direct map.
+ */
 static u64 address_limit(void)
 {
 	u32 bits = cpuid_has_leaf(0x80000008) ? cpuid(0x80000008, 0).eax & 0xff : 36;

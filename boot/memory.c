@@ -11,8 +11,8 @@
  *     holes                [ image ]                          [ module ]
  *     usable       [-----]                                              (whole pages from 1 MiB on)
  *
- * BOOT-4 usable ranges are page aligned, sorted, disjoint, and touch no hole and nothing that is not
- *	  usable memory
+ * BOOT-4 usable ranges are page aligned, sorted, disjoint, and touch no hole and nothing that is
+ *        not usable memory
  */
 #include <lib/log.h>
 #include <lib/types.h>

@@ -15,7 +15,9 @@
 
 enum option_kind { OPTION_TEXT, OPTION_NUMBER };
 
-/* A number's range is [min, max]. `text`, `number`: the default, then what the command line says. */
+/*
+ * A number's range is [min, max]. `text`, `number`: the default, then what the command line says.
+ */
 static struct option {
 	const char *name;
 	enum option_kind kind;

@@ -2,8 +2,8 @@
 /*
  * parse.c: the checked steps that both multiboot parsers take.
  */
-#include <lib/log.h>
 #include "parse.h"
+#include <lib/log.h>
 
 #define LOG_THIS LOG_BOOT
 

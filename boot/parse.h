@@ -36,7 +36,9 @@ static inline bool boot_read(const struct boot_reader *reader, u64 address, void
 /* No x86 CPU has wider machine addresses (SDM vol. 3A, 4.1.4); this one may have fewer bits. */
 #define BOOT_ADDRESS_LIMIT BIT(52)
 
-/* The memory map as the loader gave it, in its order; ranges may overlap. None is empty or wraps. */
+/*
+ * The memory map as the loader gave it, in its order; ranges may overlap. None is empty or wraps.
+ */
 #define BOOT_MAP_MAX 128
 struct boot_map {
 	struct boot_memory entry[BOOT_MAP_MAX];

@@ -2,9 +2,9 @@
 /*
  * trampoline.c: fills the page an application processor starts in. trampoline.S is what runs there.
  */
+#include <asm/trampoline.h>
 #include <arch/cpu.h>
 #include <asm/regs.h>
-#include <asm/trampoline.h>
 #include <lib/log.h>
 #include <lib/string.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench.c: what a way to the hypervisor and back costs, in ticks of the TSC, which are instructions where
- * the emulator counts them. The loop around the exit is part of it; an empty loop is shown for
- * comparison.
+ * bench.c: what a way to the hypervisor and back costs, in ticks of the TSC, which are instructions
+ * where the emulator counts them. The loop around the exit is part of it; an empty loop is shown
+ * for comparison.
  *
  *     mm         the memory core instead: faults, copy-on-write breaks, taking a right away
  *     count=N    round trips a measurement, at most 1000      tries=N    measurements; the best counts

@@ -4,13 +4,14 @@
  *
  * Invariants:
  * EXIT-1  every reason has a handler, and every handler either moves the guest on (skips the
- *	   instruction, raises an exception, makes the access possible), puts the vCPU to sleep, or ends
- *	   the VM. So no guest can make hv spin on one exit without using up its own time slice.
+ *         instruction, raises an exception, makes the access possible), puts the vCPU to sleep, or
+ *         ends the VM. So no guest can make hv spin on one exit without using up its own time
+ *         slice.
  * EXIT-2  nothing a guest can do reaches CHECK() or panic().
  */
+#include <hv/exits.h>
 #include <arch/cpu.h>
 #include <hv/dirty.h>
-#include <hv/exits.h>
 #include <hv/mmio.h>
 #include <hv/msr.h>
 #include <hv/reclaiming.h>
@@ -137,8 +138,8 @@ static enum exit_verdict access_to_nowhere(struct vcpu *vcpu, const struct hv_ex
 }
 
 /*
- * Cold pages make room, if there are any. Else the vCPU rests and tries again, as another VM's end or a merge may have
- * made room; after STARVING_SECONDS without a frame its VM is over.
+ * Cold pages make room, if there are any. Else the vCPU rests and tries again, as another VM's end
+ * or a merge may have made room; after STARVING_SECONDS without a frame its VM is over.
  */
 static enum exit_verdict out_of_memory(struct vcpu *vcpu)
 {
@@ -184,7 +185,10 @@ static enum exit_verdict exit_hlt(struct vcpu *vcpu, const struct hv_exit *exit)
 	return EXIT_RESCHEDULE;
 }
 
-/* Between STI and HLT an interrupt may not be taken; so the HLT is carried out, which looks for one. */
+/*
+ * Between STI and HLT an interrupt may not be taken; so the HLT is carried out, which looks for
+ * one.
+ */
 static enum exit_verdict exit_shadow(struct vcpu *vcpu, const struct hv_exit *exit)
 {
 	struct hv_exit known = *exit;
@@ -203,8 +207,8 @@ static bool look_at_timers(struct vcpu *vcpu, u64 now)
 }
 
 /*
- * It waits. For another vCPU, and then it gives way; or, where PAUSE was asked for (TICK-5), for ticks: then its next
- * RDTSC exits, too, if it would take an interrupt.
+ * It waits. For another vCPU, and then it gives way; or, where PAUSE was asked for (TICK-5), for
+ * ticks: then its next RDTSC exits, too, if it would take an interrupt.
  */
 static enum exit_verdict exit_pause(struct vcpu *vcpu, const struct hv_exit *exit)
 {
@@ -219,9 +223,9 @@ static enum exit_verdict exit_pause(struct vcpu *vcpu, const struct hv_exit *exi
 }
 
 /*
- * Timers that are due first, then this instruction again: so no time is read at which one was due and not told. A
- * handler that came between keeps the trap for whom it interrupted; not for ever, as who reads the time with interrupts
- * off may be calibrating.
+ * Timers that are due first, then this instruction again: so no time is read at which one was due
+ * and not told. A handler that came between keeps the trap for whom it interrupted; not for ever,
+ * as who reads the time with interrupts off may be calibrating.
  */
 static enum exit_verdict exit_tsc(struct vcpu *vcpu, const struct hv_exit *exit)
 {
@@ -239,8 +243,9 @@ static enum exit_verdict exit_tsc(struct vcpu *vcpu, const struct hv_exit *exit)
 }
 
 /*
- * CR8 is the task priority of the local APIC. A VM without a board has none to hold back; there CR8 is a register and no
- * more. A system that changes it often pays an exit each time, and every other exit is spared the look at it.
+ * CR8 is the task priority of the local APIC. A VM without a board has none to hold back; there CR8
+ * is a register and no more. A system that changes it often pays an exit each time, and every other
+ * exit is spared the look at it.
  */
 static enum exit_verdict task_priority(struct vcpu *vcpu, const struct hv_exit_cr *cr)
 {

@@ -2,12 +2,13 @@
 /*
  * main.c: from boot modules to running VMs, and the end of it all.
  *
- * A module that cannot be used costs its VM and a message, never the others: each is taken for itself.
+ * A module that cannot be used costs its VM and a message, never the others: each is taken for
+ * itself.
  */
+#include <hv/main.h>
 #include <arch/cpu.h>
 #include <arch/virt.h>
 #include <hv/loader.h>
-#include <hv/main.h>
 #include <hv/merging.h>
 #include <hv/progress.h>
 #include <hv/reclaiming.h>
@@ -136,8 +137,8 @@ static void wait_for(const unsigned *counter, unsigned value)
 }
 
 /*
- * fail_alloc=N: one frame allocation in N fails, from where the VMs begin to run, or are made and loaded. What boot and the
- * back ends need is not put at risk: without it there is nothing to see.
+ * fail_alloc=N: one frame allocation in N fails, from where the VMs begin to run, or are made and
+ * loaded. What boot and the back ends need is not put at risk: without it there is nothing to see.
  */
 static void inject_failures(const char *now)
 {

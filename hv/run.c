@@ -9,22 +9,24 @@
  *                                                 |                          |
  *                                             a request                  RESCHEDULE ---> back to run_cpu
  *
- * Everything between the guest and the handler is paid at every exit, so it is this and no more: the
- * entry check is one load and two generations compared, and there is no lock.
+ * Everything between the guest and the handler is paid at every exit, so it is this and no more:
+ * the entry check is one load and two generations compared, and there is no lock.
  *
  * Invariants:
- * RUN-1  a request stored before a kick is seen before the guest runs its next instruction: either the
- *	  entry check reads it, or the kick arrives as a pending interrupt and ends the guest at once.
+ * RUN-1  a request stored before a kick is seen before the guest runs its next instruction: either
+ *        the entry check reads it, or the kick arrives as a pending interrupt and ends the guest at
+ *        once.
  * RUN-2  between stage2_enter() and stage2_leave() no lock is taken (tlb.h).
- * RUN-3  the vCPU that is loaded on a CPU is in that CPU's queue; it is unloaded before it is let go.
+ * RUN-3  the vCPU that is loaded on a CPU is in that CPU's queue; it is unloaded before it is let
+ *        go.
  */
+#include <hv/run.h>
 #include <arch/cpu.h>
 #include <hv/dirty.h>
 #include <hv/exits.h>
 #include <hv/lifetime.h>
 #include <hv/merging.h>
 #include <hv/progress.h>
-#include <hv/run.h>
 #include <hv/sched.h>
 #include <hv/terminal.h>
 #include <hv/vcpu.h>
@@ -48,8 +50,8 @@ static void load(struct vcpu *vcpu)
 }
 
 /*
- * False: the vCPU may not go on now. All requests are taken at once, so each has to be carried out: an
- * event that came together with a reschedule is queued before the vCPU steps aside.
+ * False: the vCPU may not go on now. All requests are taken at once, so each has to be carried out:
+ * an event that came together with a reschedule is queued before the vCPU steps aside.
  */
 static bool handle_requests(struct vcpu *vcpu)
 {
@@ -64,7 +66,9 @@ static bool handle_requests(struct vcpu *vcpu)
 	return !(requests & (REQUEST_STOP | REQUEST_RESCHEDULE));
 }
 
-/* Until when the guest may run: its turn, its own timer, the timer of one that sleeps on this CPU. */
+/*
+ * Until when the guest may run: its turn, its own timer, the timer of one that sleeps on this CPU.
+ */
 static u64 run_until(const struct vcpu *vcpu)
 {
 	return MIN(vcpu->slice_end, MIN(vcpu_alarm(vcpu), sched_alarm()));

@@ -11,8 +11,8 @@
  *     summary: vm hello: stage 2: 7 faults, 0 drops, 15 changed in place, 0 moot, 0 raced, 2 false retries avoided
  *     summary: frames: 65012 free, as before the first VM
  */
-#include <arch/exit.h>
 #include <hv/summary.h>
+#include <arch/exit.h>
 #include <hv/vm.h>
 #include <lib/format.h>
 #include <lib/log.h>
@@ -58,7 +58,10 @@ static void format_events(char *line, size_t size, const u64 *first, const u64 *
 					   (unsigned long long)second[i]);
 }
 
-/* Events that happened to its memory: how many subscribers were told of, and how many nobody wanted to know. */
+/*
+ * Events that happened to its memory: how many subscribers were told of, and how many nobody wanted
+ * to know.
+ */
 static void list_events(const struct vm *vm)
 {
 	const struct vm_memory_stats *stats = &vm->memory_stats;

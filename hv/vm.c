@@ -2,9 +2,9 @@
 /*
  * vm.c: making VMs and taking them down.
  *
- * Why a VM takes itself down in steps: its vCPUs are on several CPUs, and each alone may touch its own. So
- * vm_stop() only says that it is over; each CPU lets its vCPUs go when it next passes its run loop; and
- * whichever CPU lets the last one go frees the rest.
+ * Why a VM takes itself down in steps: its vCPUs are on several CPUs, and each alone may touch its
+ * own. So vm_stop() only says that it is over; each CPU lets its vCPUs go when it next passes its
+ * run loop; and whichever CPU lets the last one go frees the rest.
  *
  * Invariants:
  * VM-1  after vm_release_vcpu() of the last vCPU, every frame the VM ever had is free again.
@@ -12,6 +12,7 @@
  *
  * Locking: vm->lock (LOCK_VM) guards what vm.h marks [v].
  */
+#include <hv/vm.h>
 #include <arch/cpu.h>
 #include <abi/machine.h>
 #include <hv/dirty.h>
@@ -22,7 +23,6 @@
 #include <hv/pc.h>
 #include <hv/sched.h>
 #include <hv/vcpu.h>
-#include <hv/vm.h>
 #include <lib/error.h>
 #include <lib/log.h>
 #include <lib/string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * date.c: the calendar, by eras of 400 years that begin in March: a leap day is then the last of its year, and the days
- * before a month are a straight line.
+ * date.c: the calendar, by eras of 400 years that begin in March: a leap day is then the last of
+ * its year, and the days before a month are a straight line.
  */
 #include <lib/date.h>
 

@@ -13,8 +13,8 @@
  * LOCK-1  a CPU takes a lock only of a higher rank than every lock it holds.
  * LOCK-2  a CPU releases only a lock it holds (in any order).
  */
-#include <lib/env.h>
 #include <lib/lock.h>
+#include <lib/env.h>
 #include <lib/log.h>
 
 #define HELD_MAX 8

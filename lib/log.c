@@ -5,12 +5,12 @@
  * A line is made whole in a buffer on the caller's stack and written under LOCK_CONSOLE, so lines
  * of several CPUs do not mix. LOCK_CONSOLE is the last rank: one may log under any lock.
  */
+#include <lib/log.h>
 #include <stdarg.h>
 #include <lib/env.h>
 #include <lib/error.h>
 #include <lib/format.h>
 #include <lib/lock.h>
-#include <lib/log.h>
 #include <lib/string.h>
 
 #define LOG_LINE 240

@@ -2,8 +2,8 @@
 /*
  * audit.c: goes through address spaces, then through frames, and says what does not agree.
  *
- * Nothing here trusts a helper that the code under audit uses to decide: rights are worked out anew from the PTE's bits, so
- * that a mistake there is not repeated here.
+ * Nothing here trusts a helper that the code under audit uses to decide: rights are worked out anew
+ * from the PTE's bits, so that a mistake there is not repeated here.
  *
  * Invariants, as the auditor holds them against what it sees:
  *   AUDIT-1  every private or shared PTE, and nothing else, is in the rmap of its frame (RMAP-1)
@@ -13,9 +13,9 @@
  *   AUDIT-5  each frame is free, or in use by somebody
  *   AUDIT-6  the store keeps one page for each reclaimed PTE that is not of zeroes (RECLAIM-3)
  */
+#include <mm/audit.h>
 #include <arch/cpu.h>
 #include <lib/log.h>
-#include <mm/audit.h>
 #include <mm/frame.h>
 #include <mm/rmap.h>
 

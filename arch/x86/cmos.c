@@ -2,8 +2,8 @@
 /*
  * cmos.c: the date, from the MC146818 clock that every PC has (Motorola data sheet ADI-1023).
  *
- * The registers change once a second, one after another; they are read until two readings agree with no update in
- * between. A machine without the chip reads all ones, which is no date.
+ * The registers change once a second, one after another; they are read until two readings agree
+ * with no update in between. A machine without the chip reads all ones, which is no date.
  */
 #include <arch/cpu.h>
 #include <asm/io.h>

@@ -2,11 +2,11 @@
 /*
  * errata.c: what the machine does wrong and the design has to step around.
  *
- * QEMU's emulation, a thread for each CPU (seen in 7.2): restoring x87 state on any CPU (FLDENV, FRSTOR,
- * FXRSTOR, XRSTOR; a guest's, too) also writes a word of CPU 0's, without a lock. If CPU 0 enters or leaves a guest
- * just then, what it wrote there is lost: that it is in a guest, under nested paging, without interrupts. What
- * follows is a #NPF for the hypervisor's own next instruction, whose exit overwrites the VMCB with the host's
- * state, or a reset of the machine.
+ * QEMU's emulation, a thread for each CPU (seen in 7.2): restoring x87 state on any CPU (FLDENV,
+ * FRSTOR, FXRSTOR, XRSTOR; a guest's, too) also writes a word of CPU 0's, without a lock. If CPU 0
+ * enters or leaves a guest just then, what it wrote there is lost: that it is in a guest, under
+ * nested paging, without interrupts. What follows is a #NPF for the hypervisor's own next
+ * instruction, whose exit overwrites the VMCB with the host's state, or a reset of the machine.
  *
  *     CPU 0: #VMEXIT                      CPU 1: XRSTOR
  *     ---------------                     -------------
@@ -15,7 +15,8 @@
  *                                         word = old & ~IGNNE     (in a guest, again)
  *     fetch at RIP: nested page walk
  *
- * So where that emulator is, CPU 0 runs guests only when it is the only CPU or when a VM's configuration names it.
+ * So where that emulator is, CPU 0 runs guests only when it is the only CPU or when a VM's
+ * configuration names it.
  */
 #include <arch/cpu.h>
 #include <arch/virt.h>

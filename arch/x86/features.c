@@ -8,8 +8,8 @@
  */
 #define LOG_THIS LOG_CPU
 
-#include <asm/cpuid.h>
 #include <asm/features.h>
+#include <asm/cpuid.h>
 #include <asm/msr.h>
 #include <asm/regs.h>
 #include <lib/log.h>

@@ -17,6 +17,7 @@
  */
 #define LOG_THIS LOG_CPU
 
+#include <asm/smp.h>
 #include <ck_pr.h>
 #include <arch/cpu.h>
 #include <arch/init.h>
@@ -26,7 +27,6 @@
 #include <asm/insn.h>
 #include <asm/paging.h>
 #include <asm/percpu.h>
-#include <asm/smp.h>
 #include <asm/stacks.h>
 #include <asm/time.h>
 #include <asm/trampoline.h>
@@ -104,8 +104,8 @@ static bool wait_for_arrival(u32 target, u64 microseconds)
 }
 
 /*
- * The manual's 10 ms between INIT and SIPI are for the first CPUs with 64 bits; today's are ready at
- * once. So the first SIPI comes early, and the second one, which a running CPU ignores, late.
+ * The manual's 10 ms between INIT and SIPI are for the first CPUs with 64 bits; today's are ready
+ * at once. So the first SIPI comes early, and the second one, which a running CPU ignores, late.
  */
 static bool wake(u32 target)
 {

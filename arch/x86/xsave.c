@@ -19,9 +19,9 @@
  * Invariants: XSAVE-1 a bit outside arch_xcr0_allowed() never reaches XSETBV. XSAVE-2 the area was
  * written by XSAVE or by xsave_vcpu_init(), so XRSTOR cannot fault.
  */
+#include <asm/xsave.h>
 #include <asm/cpuid.h>
 #include <asm/regs.h>
-#include <asm/xsave.h>
 #include <arch/cpu.h>
 #include <lib/error.h>
 #include <lib/log.h>

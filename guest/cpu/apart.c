@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * apart.c: are a guest's system registers its own? Two VMs with different seeds share a CPU; each writes
- * every register that no exit switches on its own account, lets the other one run, and looks again. What the
- * FPU holds is fpu.c's business.
+ * apart.c: are a guest's system registers its own? Two VMs with different seeds share a CPU; each
+ * writes every register that no exit switches on its own account, lets the other one run, and looks
+ * again. What the FPU holds is fpu.c's business.
  *
  *     seed=N    what is written      rounds=N    how often
  */

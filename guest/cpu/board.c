@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * board.c: the virtual PC as a guest sees it: the firmware's tables, places where nothing is, the task priority, and a timer
- * whose ticks a system may count.
+ * board.c: the virtual PC as a guest sees it: the firmware's tables, places where nothing is, the
+ * task priority, and a timer whose ticks a system may count.
  *
  *     ticks=N    how many of them; the default is 40
  *
- * Interrupts are vectors 32 to 63, classes 2 and 3. The local APIC is in x2APIC mode, where its registers are MSRs; the
- * timer comes by the 8259 with automatic EOI, so that the library's handler, which only counts, is enough.
+ * Interrupts are vectors 32 to 63, classes 2 and 3. The local APIC is in x2APIC mode, where its
+ * registers are MSRs; the timer comes by the 8259 with automatic EOI, so that the library's
+ * handler, which only counts, is enough.
  */
 #include <guest.h>
 
@@ -85,7 +86,10 @@ static void check_task_priority(void)
 	set_cr8(0);
 }
 
-/* Where an old-fashioned search looks: the segment at 40eh. What the boot information calls memory ends below. */
+/*
+ * Where an old-fashioned search looks: the segment at 40eh. What the boot information calls memory
+ * ends below.
+ */
 static void check_firmware(void)
 {
 	u64 segment = EBDA_SEGMENT, tables;
@@ -124,8 +128,8 @@ static void start_timer(void)
 }
 
 /*
- * The ACPI timer goes by the PIT's clock. Read before and after the count it says how many ticks there must be at least
- * and at most, to the clock.
+ * The ACPI timer goes by the PIT's clock. Read before and after the count it says how many ticks
+ * there must be at least and at most, to the clock.
  */
 static bool ticks_are_right(u64 ticks, u32 since, u32 until, u32 before)
 {

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fpu.c: are a guest's x87, SSE and AVX registers its own? Two VMs with different seeds share a CPU; each
- * fills its registers from its seed, lets the other one run, and looks again.
+ * fpu.c: are a guest's x87, SSE and AVX registers its own? Two VMs with different seeds share a
+ * CPU; each fills its registers from its seed, lets the other one run, and looks again.
  *
  *     seed=N    what the registers are filled from      rounds=N    how often
  */
 #include <guest.h>
 
 #define STATE_SIZE 4096
-/* The layout of SDM vol. 1, 10.5.1 and 13.4, in words of 8 bytes: x87, XMM, XSTATE_BV, upper YMM. */
+/*
+ * The layout of SDM vol. 1, 10.5.1 and 13.4, in words of 8 bytes: x87, XMM, XSTATE_BV, upper YMM.
+ */
 #define X87_WORD 4
 #define XMM_WORD 20
 #define BV_WORD	 64

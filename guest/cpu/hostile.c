@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hostile.c: a guest that does what it should not, everything it can think of, and must disturb nobody.
+ * hostile.c: a guest that does what it should not, everything it can think of, and must disturb
+ * nobody.
  *
- * Whatever raises a fault is caught and the next thing is tried. What it cannot survive is its last act,
- * chosen by the command line: triple, stack, idt, tables, halt, cr3, spin; else it shuts down.
+ * Whatever raises a fault is caught and the next thing is tried. What it cannot survive is its last
+ * act, chosen by the command line: triple, stack, idt, tables, halt, cr3, spin; else it shuts down.
  */
 #include <guest.h>
 

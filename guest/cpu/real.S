@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * real.S: a guest that never leaves real mode: prints, takes a software interrupt and a divide error,
- * reaches over 1 MiB (A20 is on), reads a CPUID leaf, and ends its VM through the exit port.
+ * real.S: a guest that never leaves real mode: prints, takes a software interrupt and a divide
+ * error, reaches over 1 MiB (A20 is on), reads a CPUID leaf, and ends its VM through the exit port.
  */
 #include <abi/machine.h>
 

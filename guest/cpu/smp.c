@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * smp.c: two vCPUs of one VM: shared counters, ping-pong through memory, and interrupts that wake HLT.
+ * smp.c: two vCPUs of one VM: shared counters, ping-pong through memory, and interrupts that wake
+ * HLT.
  *
  *     spin    vCPU 1 ends in a loop with interrupts off, which only the hypervisor can end
  */
@@ -70,8 +71,9 @@ static void wait_for(const volatile u64 *what, u64 least)
 }
 
 /*
- * What counts is that each interrupt is taken, which in HLT takes a wake-up. It may also be taken just before the HLT: QEMU
- * 7.2 does not load the interrupt shadow at VMRUN, so an exit between STI and HLT loses it. Hence the last one is repeated.
+ * What counts is that each interrupt is taken, which in HLT takes a wake-up. It may also be taken
+ * just before the HLT: QEMU 7.2 does not load the interrupt shadow at VMRUN, so an exit between STI
+ * and HLT loses it. Hence the last one is repeated.
  */
 static void wake_second(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * task.S: a 32-bit kernel that switches tasks by TSS (SDM vol. 3A, 8.3), as no 64-bit system can. AMD-V lets it; under VT-x a
- * task switch always exits, none is emulated, and the VM ends.
+ * task.S: a 32-bit kernel that switches tasks by TSS (SDM vol. 3A, 8.3), as no 64-bit system can.
+ * AMD-V lets it; under VT-x a task switch always exits, none is emulated, and the VM ends.
  */
 #include <abi/machine.h>
 #include <abi/multiboot.h>

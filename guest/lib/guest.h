@@ -2,8 +2,8 @@
 /*
  * guest.h: the small library every test guest is built on.
  *
- * A guest is one C file with guest_main(). It runs in ring 0, in long mode, on memory mapped one to one,
- * and ends with the number of failed checks as its status.
+ * A guest is one C file with guest_main(). It runs in ring 0, in long mode, on memory mapped one to
+ * one, and ends with the number of failed checks as its status.
  */
 #ifndef SAMEPAGE_GUEST_H
 #define SAMEPAGE_GUEST_H
@@ -64,8 +64,8 @@ struct guest_fault {
 struct guest_fault catch_fault(void (*function)(void *), void *argument);
 
 /*
- * The same for a function that runs in ring 3, on vCPU 0. It must end in a fault: ud2, if in nothing
- * worse. It may use the stack and global data.
+ * The same for a function that runs in ring 3, on vCPU 0. It must end in a fault: ud2, if in
+ * nothing worse. It may use the stack and global data.
  */
 struct guest_fault catch_user_fault(void (*function)(void));
 
@@ -173,7 +173,10 @@ static inline s64 hypercall(u64 number, u64 a0, u64 a1, u64 a2, u64 a3)
 
 /* --- Merging. --- */
 
-/* HYPERCALL_MERGE for a whole range, piece by piece: 0, or the hypercall_error of the first piece that fails. */
+/*
+ * HYPERCALL_MERGE for a whole range, piece by piece: 0, or the hypercall_error of the first piece
+ * that fails.
+ */
 s64 merge_pages(u64 gfn, u64 frames, enum hypercall_merge wish);
 
 /* All of it, or a hypercall_error. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * start.S: how a guest kernel comes up: multiboot's 32-bit entry, long mode with 4 GiB identity-mapped
- * in 2 MiB pages, traps, and the way out of an expected fault.
+ * start.S: how a guest kernel comes up: multiboot's 32-bit entry, long mode with 4 GiB
+ * identity-mapped in 2 MiB pages, traps, and the way out of an expected fault.
  */
 #include <abi/multiboot.h>
 
@@ -82,7 +82,10 @@ trap_common:
 	addq $16, %rsp
 	iretq
 
-/* u64 guest_call_catching(void (*function)(void *), void *argument, u64 *saved_rsp): 0, or 1 after a fault. */
+/*
+ * u64 guest_call_catching(void (*function)(void *), void *argument, u64 *saved_rsp): 0, or 1 after
+ * a fault.
+ */
 	.globl guest_call_catching, guest_caught
 guest_call_catching:
 	.irp reg, rbx, rbp, r12, r13, r14, r15
@@ -103,7 +106,10 @@ guest_caught: /* guest_trap() comes here by iretq, with the saved RSP */
 	.endr
 	ret
 
-/* void guest_enter_user(void (*function)(void)): ring 3, on its own stack; comes back by a fault only. */
+/*
+ * void guest_enter_user(void (*function)(void)): ring 3, on its own stack; comes back by a fault
+ * only.
+ */
 	.globl guest_enter_user
 guest_enter_user:
 	pushq $USER_DATA

@@ -44,7 +44,9 @@ static void fill_idt(void)
 	}
 }
 
-/* For the way from ring 3 to ring 0, which takes its stack from here. Only vCPU 0 goes to ring 3. */
+/*
+ * For the way from ring 3 to ring 0, which takes its stack from here. Only vCPU 0 goes to ring 3.
+ */
 static struct {
 	u32 reserved;
 	u64 rsp[3];

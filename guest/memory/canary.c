@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * canary.c: does every page read as it was last written, all the time, while the hypervisor merges and splits pages?
+ * canary.c: does every page read as it was last written, all the time, while the hypervisor merges
+ * and splits pages?
  *
  *     vCPU 1: the writer                          vCPU 0: the reader
  *     ------------------                          ------------------
@@ -8,9 +9,9 @@
  *     version odd, words 0-510, version even      version moved; word 511 is its own, and it
  *                                                 writes that, too
  *
- * A page is a function of a small counter, 0 for zeroes: many pages are alike at any time, in this VM and in others that
- * run the same guest, and none stays so. Both vCPUs write to the same pages, so that both break the same sharing at once.
- * The first wrong word ends the guest.
+ * A page is a function of a small counter, 0 for zeroes: many pages are alike at any time, in this
+ * VM and in others that run the same guest, and none stays so. Both vCPUs write to the same pages,
+ * so that both break the same sharing at once. The first wrong word ends the guest.
  *
  *     faults=N   until the writer has had so many second-level faults
  *     pages=N    how many pages, at most 1024      seed=N

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * eran.c: Eran's race (docs/mm/cow.md): who still reads the old page when the new one has been written and announced?
+ * eran.c: Eran's race (docs/mm/cow.md): who still reads the old page when the new one has been
+ * written and announced?
  *
  *     vCPU 1                          vCPU 2                          vCPU 0
  *     ------                          ------                          ------
@@ -9,9 +10,10 @@
  *                                     flag[2] = r                     again and again; and so does vCPU 0 itself
  *     flag[1] = r
  *
- * Whoever reads flag[i] == r and after it page[i] != r has read the page that vCPU 1 had replaced. In each round vCPU 2
- * waits another moment, so that its write wanders over the whole break. The rest of the page is a pattern that nobody
- * writes; two pages that differ in it are not shared, and the next round says so.
+ * Whoever reads flag[i] == r and after it page[i] != r has read the page that vCPU 1 had replaced.
+ * In each round vCPU 2 waits another moment, so that its write wanders over the whole break. The
+ * rest of the page is a pattern that nobody writes; two pages that differ in it are not shared, and
+ * the next round says so.
  *
  *     spread=N    moments that a break takes, and something more
  *     device=N    which of the VM's devices looks: the last one is told last

@@ -2,8 +2,9 @@
 /*
  * marks.c: a guest that says which of its pages may be merged, and looks at what came of it.
  *
- * Words: `large`: what becomes of large leaves (wants populate=yes, too); `none`: this VM is not merged; `secure`: nor told how it went; `off`: nobody is. Else it wants
- * mergeable=marked merge_control=yes.
+ * Words: `large`: what becomes of large leaves (wants populate=yes, too); `none`: this VM is not
+ * merged; `secure`: nor told how it went; `off`: nobody is. Else it wants mergeable=marked
+ * merge_control=yes.
  */
 #include <guest.h>
 
@@ -204,7 +205,10 @@ static void change_engines(void)
 	check(merged(PAGES) && wrong_pages() == 0, "all are merged under either");
 }
 
-/* Each page of two large leaves has a content of its own, but the first 2 * `pairs` of the second are pairs. */
+/*
+ * Each page of two large leaves has a content of its own, but the first 2 * `pairs` of the second
+ * are pairs.
+ */
 static void fill_leaves(u64 salt, unsigned pairs)
 {
 	for (unsigned page = 0; page < 1024; page++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * reclaim.c: pages whose frames the hypervisor takes are there again at the next touch, as they were.
+ * reclaim.c: pages whose frames the hypervisor takes are there again at the next touch, as they
+ * were.
  *
  *     pages 0, 4, 8 ...   zeroes            1, 5, 9 ...   a counter in each word
  *     pages 2, 6, 10 ...  one word in 8     3, 7, 11 ...  chance: too much to be kept

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * secret.c: can a VM tell by its own clock that another one has a page it has guessed? Two VMs of one merge domain:
+ * secret.c: can a VM tell by its own clock that another one has a page it has guessed? Two VMs of
+ * one merge domain:
  *
  *     victim                          spy
  *     ------                          ---
@@ -8,9 +9,9 @@
  *     rests                           rests while the scanner passes
  *                                     each page: time of a read, time of a write, in ticks of the TSC
  *
- * Where the clock counts instructions (Bochs, -icount) a time is exact. How far the two sets of times are apart is told by the best
- * test there is: "longer than t, so it is merged", for the best t. Its lead is the number of pages it sorts rightly more than
- * by guessing, of 64.
+ * Where the clock counts instructions (Bochs, -icount) a time is exact. How far the two sets of
+ * times are apart is told by the best test there is: "longer than t, so it is merged", for the best
+ * t. Its lead is the number of pages it sorts rightly more than by guessing, of 64.
  *
  *     spy         leaks: the lead must be large; else it must be what chance gives
  *     apart       the two are in different domains, so the spy must learn nothing without secure mode, too

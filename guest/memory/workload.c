@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * workload.c: memory with a known share of duplicates, and what it costs a guest when they are merged and come apart.
+ * workload.c: memory with a known share of duplicates, and what it costs a guest when they are
+ * merged and come apart.
  *
  *     pages=N (1024)     pages of the workload, 1 to what the VM has above 4 MiB
  *     share=P (50)       percent of them, evenly spread, whose content others have too ...
@@ -9,8 +10,9 @@
  *     rounds=R (2)       times: write at random places, a pass, check every page
  *     seed=S (1)
  *
- * The scanner looks when it is asked to (HYPERCALL_MERGE_SCAN), so that with merge_ms=60000 a run is the same twice. After
- * each step every word of every page is checked: what is read is what was written last, merged or not.
+ * The scanner looks when it is asked to (HYPERCALL_MERGE_SCAN), so that with merge_ms=60000 a run
+ * is the same twice. After each step every word of every page is checked: what is read is what was
+ * written last, merged or not.
  *
  *     step      what happens                          what is told
  *     look      pages were written; a pass            faults of reading all pages after it
@@ -80,7 +82,10 @@ static u64 statistic(u64 which)
 	return (u64)hypercall(HYPERCALL_STATISTIC, which, 0, 0, 0);
 }
 
-/* --- Counting --------------------------------------------------------------------------------------------------------- */
+/*
+ * --- Counting
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 struct counts {
 	u64 faults, flushes, callbacks, merges, breaks, ticks;
@@ -115,7 +120,10 @@ static void tell_counts(const char *step, struct counts c)
 	tell(step, "callbacks", c.callbacks, "calls");
 }
 
-/* --- Steps ------------------------------------------------------------------------------------------------------------ */
+/*
+ * --- Steps
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 /* One whole pass; the instructions of each page, the calls themselves included. */
 static u64 pass(void)
@@ -248,7 +256,10 @@ static void random_writes(u64 round)
 	}
 }
 
-/* --- The command line ------------------------------------------------------------------------------------------------- */
+/*
+ * --- The command line
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static bool read_options(void)
 {

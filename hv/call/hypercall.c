@@ -4,7 +4,8 @@
  *
  * Invariants:
  * HYPERCALL-1  a call checks all its arguments before it changes anything.
- * HYPERCALL-2  a wrong argument is the caller's own business: it gets an error code, nobody else notices.
+ * HYPERCALL-2  a wrong argument is the caller's own business: it gets an error code, nobody else
+ *              notices.
  */
 #include <hv/exits.h>
 #include <hv/sched.h>

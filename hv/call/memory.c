@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * memory.c: the calls by which a guest's memory is changed or looked at from outside, at its own wish.
+ * memory.c: the calls by which a guest's memory is changed or looked at from outside, at its own
+ * wish.
  *
- * Why DEVICE_READ reads two places: a device model learns from one word of a ring that another is ready, and then reads
- * that. A guest can tell whether it did so in this order only if nothing comes between the two.
+ * Why DEVICE_READ reads two places: a device model learns from one word of a ring that another is
+ * ready, and then reads that. A guest can tell whether it did so in this order only if nothing
+ * comes between the two.
  */
 #include <arch/cpu.h>
 #include <hv/dirty.h>
@@ -112,7 +114,10 @@ static bool same_content(const struct cow_look *a, const struct cow_look *b)
 		      PAGE_SIZE) == 0;
 }
 
-/* Guarded pages only: their content stands still, or the last two steps notice that it did not (COW-2). */
+/*
+ * Guarded pages only: their content stands still, or the last two steps notice that it did not
+ * (COW-2).
+ */
 static int share_guarded(struct addrspace *as, struct gfn a, struct gfn b)
 {
 	struct cow_look look_a, look_b;

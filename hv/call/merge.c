@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * merge.c: what a guest may ask about merging: which of its pages, how it went, and by which engine.
+ * merge.c: what a guest may ask about merging: which of its pages, how it went, and by which
+ * engine.
  *
- * Why MERGE and MERGE_SCAN come back after 512 pages at most: breaking what is shared copies a page each, and a page that is
- * looked at may be read, compared and merged. So a call for many would take long, and between two calls the guest takes
- * interrupts and the vCPU its end of turn.
+ * Why MERGE and MERGE_SCAN come back after 512 pages at most: breaking what is shared copies a page
+ * each, and a page that is looked at may be read, compared and merged. So a call for many would
+ * take long, and between two calls the guest takes interrupts and the vCPU its end of turn.
  */
 #include <hv/dirty.h>
 #include <hv/merging.h>

@@ -2,7 +2,8 @@
 /*
  * private.h: what the files of the hypercall layer share.
  *
- * A handler finds its arguments in the vCPU's registers; what a call means for the run loop, it says as a request.
+ * A handler finds its arguments in the vCPU's registers; what a call means for the run loop, it
+ * says as a request.
  */
 #ifndef SAMEPAGE_HV_CALL_PRIVATE_H
 #define SAMEPAGE_HV_CALL_PRIVATE_H
@@ -21,13 +22,16 @@ static inline u64 hypercall_argument(const struct vcpu *vcpu, unsigned i)
 s64 hypercall_error(int err);
 
 /*
- * Copies [from, from + len), which lies in one page, as a device model of the VM does: through its guest cache. Errors as
- * guest_cache_get().
+ * Copies [from, from + len), which lies in one page, as a device model of the VM does: through its
+ * guest cache. Errors as guest_cache_get().
  */
 int hypercall_device_copy(struct vcpu *vcpu, unsigned device, struct gpa from, void *to,
 			  size_t len) __must_check;
 
-/* Arguments 0 and 1 as a range of gfns; false: empty, wraps, or wider than any address. What lies outside memory, mm refuses. */
+/*
+ * Arguments 0 and 1 as a range of gfns; false: empty, wraps, or wider than any address. What lies
+ * outside memory, mm refuses.
+ */
 bool hypercall_range(const struct vcpu *vcpu, struct gfn_range *out) __must_check;
 
 /* hypercall_memory.c: the calls on the caller's own memory. */

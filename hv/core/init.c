@@ -4,9 +4,10 @@
  *
  *      runs or halts --INIT--> waits for SIPI --SIPI--> real mode at vector * 4 KiB
  *
- * Why by its owner: the vCPU may be loaded on its CPU at any time, and only that CPU may change its state. The sender
- * leaves a note and a request, as for an interrupt; the owner acts on it before the next entry. A vCPU that waits is
- * HALTED and hopeless, so that a VM whose last vCPU waits ends as one that halted for good.
+ * Why by its owner: the vCPU may be loaded on its CPU at any time, and only that CPU may change its
+ * state. The sender leaves a note and a request, as for an interrupt; the owner acts on it before
+ * the next entry. A vCPU that waits is HALTED and hopeless, so that a VM whose last vCPU waits ends
+ * as one that halted for good.
  *
  * A sender may follow INIT with SIPI at once: the SIPI is kept until the INIT is carried out.
  */

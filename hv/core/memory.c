@@ -2,8 +2,8 @@
 /*
  * memory.c: hv's own structures, by frames.
  */
-#include <arch/cpu.h>
 #include <hv/memory.h>
+#include <arch/cpu.h>
 #include <mm/frame.h>
 
 static unsigned order_of(size_t size)

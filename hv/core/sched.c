@@ -5,8 +5,8 @@
  *     runtime     A: 12 ms   B: 10 ms   C: halted, 3 ms         now = 10 ms (the least ever picked)
  *     pick        B, for a slice of 5 ms; then A; and when C wakes it enters at 10 - 5 = 5 ms: next
  */
-#include <arch/cpu.h>
 #include <hv/sched.h>
+#include <arch/cpu.h>
 #include <hv/vcpu.h>
 #include <lib/log.h>
 

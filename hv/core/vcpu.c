@@ -14,10 +14,10 @@
  *
  * Either the owner sees the event or the other CPU sees HALTED: both stores come before both loads.
  */
+#include <hv/vcpu.h>
 #include <arch/cpu.h>
 #include <hv/pc.h>
 #include <hv/sched.h>
-#include <hv/vcpu.h>
 #include <lib/error.h>
 #include <lib/log.h>
 
@@ -26,8 +26,10 @@
 #define RFLAGS_RESERVED BIT(1)
 #define RFLAGS_IF	BIT(9)
 
-/* With interrupts off only an NMI ends a HLT (SDM vol. 2A, HLT). Without a board a hypercall is what
- * raises interrupts, and it wakes whoever it names. */
+/*
+ * With interrupts off only an NMI ends a HLT (SDM vol. 2A, HLT). Without a board a hypercall is
+ * what raises interrupts, and it wakes whoever it names.
+ */
 static bool can_wake(const struct vcpu *vcpu)
 {
 	if (vcpu->waits_for_sipi)

@@ -2,18 +2,20 @@
 /*
  * cpuid.c: the CPUID policy: one rule a leaf, each with its reason.
  *
- * A bit that no mask names is hidden: what we do not know, a guest shall not use. A leaf without a rule
- * reads zero, on both vendors, also past the last leaf (there Intel repeats the last basic leaf, SDM vol. 2A; guests
- * that ask for it are wrong on half of the machines).
+ * A bit that no mask names is hidden: what we do not know, a guest shall not use. A leaf without a
+ * rule reads zero, on both vendors, also past the last leaf (there Intel repeats the last basic
+ * leaf, SDM vol. 2A; guests that ask for it are wrong on half of the machines).
  *
  * Invariants:
- * CPUID-1  a guest never sees VMX, SVM, a local APIC where its VM has no board, or a feature whose state is not switched with it.
- * CPUID-2  EAX of leaves 0, 40000000h and 80000000h names the last leaf that has a rule in its range.
+ * CPUID-1  a guest never sees VMX, SVM, a local APIC where its VM has no board, or a feature whose
+ *          state is not switched with it.
+ * CPUID-2  EAX of leaves 0, 40000000h and 80000000h names the last leaf that has a rule in its
+ *          range.
  * CPUID-3  two VMs with the same configuration read the same on every CPU at any time.
  */
+#include <hv/cpuid.h>
 #include <abi/machine.h>
 #include <abi/hypercall.h>
-#include <hv/cpuid.h>
 #include <lib/string.h>
 
 #define ALL 0xffffffffu

@@ -2,7 +2,8 @@
 /*
  * alu.c: the arithmetic of the instructions that insn.c decodes.
  *
- * MMIO-1  result and flags are those of the instruction on a real CPU (tests/unit/hv/emulate/mmio.c runs it on one).
+ * MMIO-1  result and flags are those of the instruction on a real CPU (tests/unit/hv/emulate/mmio.c
+ *         runs it on one).
  */
 #include <hv/mmio.h>
 

@@ -22,7 +22,9 @@
 #define ENTRY_USER    BIT(2)
 #define ENTRY_LARGE   BIT(7)
 
-/* large: bit n: an entry of level n may map memory itself. address: the address bits of an entry. */
+/*
+ * large: bit n: an entry of level n may map memory itself. address: the address bits of an entry.
+ */
 struct paging_mode {
 	u8 levels, bits, entry_size, large;
 	u64 address;

@@ -5,8 +5,8 @@
  *      prefixes   REX    opcode          ModRM  SIB  displacement  immediate
  *     |66 67 F0..|40-4F|XX, 0F XX       |  m  |  s  | 0 1 2 4     | 0 1 2 4 8 |
  *
- * Why a table: an opcode's form says which operand is where; all the rest of the encoding is common. 29 rows cover what
- * compilers and kernels use to touch device memory.
+ * Why a table: an opcode's form says which operand is where; all the rest of the encoding is
+ * common. 29 rows cover what compilers and kernels use to touch device memory.
  *
  * INSN-1 Never reads past bytes[available] or past INSN_MAX.
  * INSN-2 What it accepts, Zydis accepts with the same length, operand size and immediate.
@@ -14,7 +14,10 @@
 #include <hv/insn.h>
 #include <lib/error.h>
 
-/* Where the operands of an opcode are. E: ModRM r/m; G: ModRM reg; b: byte; v: operand size; z: v, but at most 4 */
+/*
+ * Where the operands of an opcode are. E: ModRM r/m; G: ModRM reg; b: byte; v: operand size; z: v,
+ * but at most 4
+ */
 enum form {
 	FORM_NONE,
 	FORM_EB_GB,
@@ -59,7 +62,10 @@ struct decoder {
 #define REX_W 8
 #define REX_R 4
 
-/* The eight ALU operations at 00, 08, ... 38: memory-register forms in both directions (SDM vol. 2D table A-2). */
+/*
+ * The eight ALU operations at 00, 08, ... 38: memory-register forms in both directions (SDM vol. 2D
+ * table A-2).
+ */
 #define ALU(base, operation)                                                              \
 	[(base)] = {FORM_EB_GB, operation, 0}, [(base) + 1] = {FORM_EV_GV, operation, 0}, \
 	[(base) + 2] = {FORM_GB_EB, operation, 0}, [(base) + 3] = {FORM_GV_EV, operation, 0}
@@ -137,7 +143,10 @@ static int next_signed(struct decoder *d, unsigned size, u64 *value)
 	return 0;
 }
 
-/* Takes one legacy prefix (SDM vol. 2A, 2.1.1); false when `byte` is none. The segment counts for MOVS alone. */
+/*
+ * Takes one legacy prefix (SDM vol. 2A, 2.1.1); false when `byte` is none. The segment counts for
+ * MOVS alone.
+ */
 static bool take_prefix(struct decoder *d, u8 byte)
 {
 	switch (byte) {
@@ -170,7 +179,10 @@ static bool take_prefix(struct decoder *d, u8 byte)
 	}
 }
 
-/* Prefixes and REX; leaves the first opcode byte in *opcode. A REX that a prefix follows is void (SDM 2.2.1). */
+/*
+ * Prefixes and REX; leaves the first opcode byte in *opcode. A REX that a prefix follows is void
+ * (SDM 2.2.1).
+ */
 static int take_prefixes(struct decoder *d, u8 *opcode)
 {
 	for (;;) {
@@ -249,7 +261,10 @@ static int take_immediate(struct decoder *d, unsigned size)
 	return next_signed(d, size, &d->insn.value);
 }
 
-/* The other operand is the register ModRM.reg names; without REX, byte registers 4-7 are AH CH DH BH. */
+/*
+ * The other operand is the register ModRM.reg names; without REX, byte registers 4-7 are AH CH DH
+ * BH.
+ */
 static void set_register(struct decoder *d, unsigned size)
 {
 	struct insn *insn = &d->insn;

@@ -4,15 +4,16 @@
  *
  *     fault at gpa --> fetch the instruction --> decode --> read device --> compute --> write device, registers --> skip
  *
- * The APICs' registers are 32 bits wide and a multiple of 16 bytes apart: a narrow read gets its part of one, a wide
- * write is cut to one. Where nothing is, every bit of a read is one, whatever its width.
+ * The APICs' registers are 32 bits wide and a multiple of 16 bytes apart: a narrow read gets its
+ * part of one, a wide write is cut to one. Where nothing is, every bit of a read is one, whatever
+ * its width.
  *
- * MOVS has a second operand in memory, which the exit does not tell: mmio_movs_operand() computes its address, and the
- * guest's own tables say where it lies.
+ * MOVS has a second operand in memory, which the exit does not tell: mmio_movs_operand() computes
+ * its address, and the guest's own tables say where it lies.
  */
+#include <hv/mmio.h>
 #include <arch/cpu.h>
 #include <hv/gva.h>
-#include <hv/mmio.h>
 #include <hv/pc.h>
 #include <hv/vcpu.h>
 #include <hv/vm_memory.h>
@@ -39,7 +40,10 @@ static enum insn_mode mode_of(const struct guest_state *state)
 	return attr & SEG_ATTR_D ? INSN_32 : INSN_16;
 }
 
-/* The access at hand: where, by what, and the slow view of the CPU, which brings RIP, RSP and RFLAGS here. */
+/*
+ * The access at hand: where, by what, and the slow view of the CPU, which brings RIP, RSP and
+ * RFLAGS here.
+ */
 struct access {
 	struct vcpu *vcpu;
 	struct gpa gpa;
@@ -175,7 +179,10 @@ static void move(const struct access *access, struct gpa gpa, bool to_device)
 	pc_mmio_write(access->vcpu, access->gpa, (u32)value);
 }
 
-/* One element, which lies in one page if it is aligned; one that crosses is moved by its first page. */
+/*
+ * One element, which lies in one page if it is aligned; one that crosses is moved by its first
+ * page.
+ */
 static void carry_out_movs(const struct access *access, bool to_device)
 {
 	struct vcpu *vcpu = access->vcpu;

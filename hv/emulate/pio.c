@@ -3,7 +3,8 @@
  * pio.c: the I/O bus of a VM: who answers at which port, and IN, OUT, INS, OUTS.
  *
  * A port where nobody answers reads all ones and swallows writes, as on a bus; each such access is
- * counted. An access wider than a byte to a byte-wide device is that many accesses to neighbouring ports.
+ * counted. An access wider than a byte to a byte-wide device is that many accesses to neighbouring
+ * ports.
  */
 #include <abi/machine.h>
 #include <hv/exits.h>

@@ -2,9 +2,9 @@
 /*
  * vm_memory.c: guest memory for instructions that hv carries out. vm_memory.h tells why.
  */
+#include <hv/vm_memory.h>
 #include <hv/reclaiming.h>
 #include <hv/vm.h>
-#include <hv/vm_memory.h>
 #include <lib/error.h>
 #include <lib/log.h>
 

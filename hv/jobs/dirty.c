@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dirty.c: the hardware's part of dirty logging: page-modification logs (SDM vol. 3C, 28.3.6) on, off and drained.
+ * dirty.c: the hardware's part of dirty logging: page-modification logs (SDM vol. 3C, 28.3.6) on,
+ * off and drained.
  *
- * A list is drained when it is full, when its vCPU's turn ends, and when that vCPU asks what was written: so what the
- * other vCPUs of a VM wrote is complete once each has had its turn.
+ * A list is drained when it is full, when its vCPU's turn ends, and when that vCPU asks what was
+ * written: so what the other vCPUs of a VM wrote is complete once each has had its turn.
  */
-#include <abi/machine.h>
 #include <hv/dirty.h>
+#include <abi/machine.h>
 #include <hv/merging.h>
 #include <hv/vm.h>
 #include <lib/error.h>
@@ -50,7 +51,10 @@ static int choose_mode(struct vm *vm, enum dirty_mode *mode, bool told)
 	return err;
 }
 
-/* For the scanner of merging: the best that the machine has, and large leaves may answer for all their pages. */
+/*
+ * For the scanner of merging: the best that the machine has, and large leaves may answer for all
+ * their pages.
+ */
 static void choose_for_merging(struct vm *vm)
 {
 	vm->config.dirty_log = true;

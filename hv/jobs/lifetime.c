@@ -5,8 +5,8 @@
  * Invariants:
  * LIFETIME-1  no VM is stopped before its time, and each at the first look after it.
  */
-#include <arch/cpu.h>
 #include <hv/lifetime.h>
+#include <arch/cpu.h>
 #include <hv/vm.h>
 
 #define NEVER ~0ull

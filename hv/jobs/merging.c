@@ -5,16 +5,17 @@
  *     idle CPU    chunk, chunk, ... until a vCPU is ready or the pass ends; then sleep until `due`
  *     busy CPU    turn, turn, [chunk if due], turn, turn, ...        merge_share percent of its time at most
  *
- * Idle CPUs come first: a busy one leaves a pass that is due to them, and joins in when none has been at it for a while.
+ * Idle CPUs come first: a busy one leaves a pass that is due to them, and joins in when none has
+ * been at it for a while.
  *
- * Why passes are spaced: a page is taken seriously when it is the same in two passes. Passes in a row would call everything
- * stable that is not written all the time.
+ * Why passes are spaced: a page is taken seriously when it is the same in two passes. Passes in a
+ * row would call everything stable that is not written all the time.
  */
+#include <hv/merging.h>
 #include <abi/machine.h>
 #include <arch/boot_info.h>
 #include <arch/cpu.h>
 #include <hv/dirty.h>
-#include <hv/merging.h>
 #include <hv/vm.h>
 #include <lib/error.h>
 #include <lib/log.h>
@@ -134,7 +135,10 @@ static void tell_progress(u64 now)
 		 (unsigned long long)s.pages_unshared, (long long)(s.general_profit / 1024));
 }
 
-/* How long a busy CPU waits for an idle one, which the alarm has woken. Alone, it has nobody to wait for. */
+/*
+ * How long a busy CPU waits for an idle one, which the alarm has woken. Alone, it has nobody to
+ * wait for.
+ */
 static u64 grace(void)
 {
 	return arch_cpu_count() > 1 ? merging.interval / 16 : 0;
@@ -154,8 +158,9 @@ static bool is_time(bool idle, u64 now)
 }
 
 /*
- * A fourth of the CPUs scan at a time, at least one. More of them mostly wait for one another's locks, and where the
- * CPUs are threads of an emulator that share fewer real ones, a lock's holder is often not running.
+ * A fourth of the CPUs scan at a time, at least one. More of them mostly wait for one another's
+ * locks, and where the CPUs are threads of an emulator that share fewer real ones, a lock's holder
+ * is often not running.
  */
 static bool begin_scan(bool idle)
 {
@@ -169,7 +174,10 @@ static bool begin_scan(bool idle)
 	return false;
 }
 
-/* A step that took long, for what it had to read, is followed by a long rest, should the CPU be busy then. */
+/*
+ * A step that took long, for what it had to read, is followed by a long rest, should the CPU be
+ * busy then.
+ */
 static void end_scan(bool idle, u64 took, u64 now)
 {
 	merging.rest[arch_cpu_id()] = now + took * (100 - merging.share) / merging.share;

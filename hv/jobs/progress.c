@@ -5,8 +5,8 @@
  * Invariants:
  * PROGRESS-1  the line comes only after `interval` in which nobody has printed.
  */
-#include <arch/cpu.h>
 #include <hv/progress.h>
+#include <arch/cpu.h>
 #include <hv/vm.h>
 #include <lib/format.h>
 #include <lib/log.h>
@@ -17,7 +17,10 @@
 #define LINE	 90  /* from here on VMs are only counted */
 #define VM_WORDS 112 /* at most, for one VM */
 
-/* Of CPU 0. `printed` is log_writes() at the last look, `due` when it will have stayed so for long enough. */
+/*
+ * Of CPU 0. `printed` is log_writes() at the last look, `due` when it will have stayed so for long
+ * enough.
+ */
 static struct {
 	u64 interval, due, printed;
 } progress = {.due = NEVER};

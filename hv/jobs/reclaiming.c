@@ -2,15 +2,16 @@
 /*
  * reclaiming.c: whose cold pages go when memory has run out.
  *
- * Why only then: keeping a page compressed costs its guest a fault, and memory that is free serves nobody. And why a few at a
- * time: who asked wants one frame, and the next pages are colder the later they are asked for.
+ * Why only then: keeping a page compressed costs its guest a fault, and memory that is free serves
+ * nobody. And why a few at a time: who asked wants one frame, and the next pages are colder the
+ * later they are asked for.
  *
- * A call is a part of somebody's exit, so it looks at RECLAIM_LOOKS pages of two VMs at most, and the next one goes on where it
- * ended. Where all pages were just touched, it takes many calls to find one that was not touched again; the vCPU rests in
- * between.
+ * A call is a part of somebody's exit, so it looks at RECLAIM_LOOKS pages of two VMs at most, and
+ * the next one goes on where it ended. Where all pages were just touched, it takes many calls to
+ * find one that was not touched again; the vCPU rests in between.
  */
-#include <arch/boot_info.h>
 #include <hv/reclaiming.h>
+#include <arch/boot_info.h>
 #include <hv/vm.h>
 #include <lib/error.h>
 #include <lib/log.h>

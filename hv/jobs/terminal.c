@@ -3,9 +3,10 @@
  * terminal.c: the user's keyboard. terminal.h has the picture.
  *
  * Invariants:
- * TERMINAL-1  a byte is taken from the machine's UART only when the guest's has room: what is typed ahead waits there.
- * TERMINAL-2  the wire of a guest's UART ends up at the level of the chip, though the guest and the user move it from
- *	       two CPUs and the chip's lock is not held while the wire is moved.
+ * TERMINAL-1  a byte is taken from the machine's UART only when the guest's has room: what is typed
+ *             ahead waits there.
+ * TERMINAL-2  the wire of a guest's UART ends up at the level of the chip, though the guest and the
+ *             user move it from two CPUs and the chip's lock is not held while the wire is moved.
  *
  * TERMINAL-2 without the second look:
  *
@@ -14,12 +15,13 @@
  *                                      level = low; wire low
  *     wire high: no edge is left for the next byte
  *
- * Whoever moves the wire looks again afterwards, so the last one to move it has seen the level that stays.
+ * Whoever moves the wire looks again afterwards, so the last one to move it has seen the level that
+ * stays.
  */
+#include <hv/terminal.h>
 #include <arch/console.h>
 #include <arch/cpu.h>
 #include <hv/pc.h>
-#include <hv/terminal.h>
 #include <hv/vm.h>
 #include <lib/log.h>
 

@@ -4,17 +4,18 @@
  *
  *     file: | boot sector, setup header at 0x1f1 | setup sectors (skipped) | protected-mode code ... |
  *
- * Why the 64-bit entry: no real-mode or protected-mode code of the kernel's runs, so nothing of a BIOS is needed.
+ * Why the 64-bit entry: no real-mode or protected-mode code of the kernel's runs, so nothing of a
+ * BIOS is needed.
  *
  * Invariants:
  * LINUX-1  whatever the file, nothing outside [file, file + size) is read.
- * LINUX-2  in a plan the code lies in the file, all that the header says there is, and its init_size in the VM's RAM above 1 MiB, and the initial RAM disk
- *	    touches neither.
+ * LINUX-2  in a plan the code lies in the file, all that the header says there is, and its
+ *          init_size in the VM's RAM above 1 MiB, and the initial RAM disk touches neither.
  */
+#include <hv/bzimage.h>
 #include <abi/machine.h>
 #include <arch/addr.h>
 #include <hv/acpi.h>
-#include <hv/bzimage.h>
 #include <lib/error.h>
 #include <lib/string.h>
 
@@ -92,7 +93,10 @@ static u64 setup_size(const void *file)
 	return ((sectors ? sectors : 4) + 1) * SECTOR;
 }
 
-/* The header counts paragraphs, and the last need not be whole (memtest86+); a signature may follow the code. */
+/*
+ * The header counts paragraphs, and the last need not be whole (memtest86+); a signature may follow
+ * the code.
+ */
 static bool is_cut_short(const void *file, u64 code_size)
 {
 	return ALIGN_UP(code_size, PARAGRAPH) < get(file, SETUP_SYSSIZE, 4) * PARAGRAPH;

@@ -2,17 +2,17 @@
 /*
  * config.c: the parser of a boot module's command line.
  *
- * The line comes from a boot loader, so nothing in it is trusted. Words are a const table: a key and
- * the function that checks its value and stores it.
+ * The line comes from a boot loader, so nothing in it is trusted. Words are a const table: a key
+ * and the function that checks its value and stores it.
  *
  * Invariants:
  * CONFIG-1  whatever the line, parsing ends, reads nothing past its NUL and writes only *out.
- * CONFIG-2  a config that is returned has a name, a size of whole pages, 1 to VM_VCPUS_MAX vCPUs and
- *	     only CPUs that the machine has.
+ * CONFIG-2  a config that is returned has a name, a size of whole pages, 1 to VM_VCPUS_MAX vCPUs
+ *           and only CPUs that the machine has.
  */
+#include <hv/config.h>
 #include <arch/addr.h>
 #include <abi/machine.h>
-#include <hv/config.h>
 #include <hv/pc.h>
 #include <lib/error.h>
 #include <lib/string.h>

@@ -7,8 +7,8 @@
  *
  * Invariants:
  * LOAD-1  whatever the file, nothing outside [file, file + size) is read.
- * LOAD-2  in a plan every segment lies in the VM's RAM and in the file, no two overlap, and the entry
- *	   point lies in one of them.
+ * LOAD-2  in a plan every segment lies in the VM's RAM and in the file, no two overlap, and the
+ *         entry point lies in one of them.
  */
 #include <abi/machine.h>
 #include <abi/multiboot.h>

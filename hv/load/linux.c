@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * linux.c: the 64-bit boot protocol carried out (Linux, Documentation/x86/boot.rst, "64-bit Boot Protocol").
+ * linux.c: the 64-bit boot protocol carried out (Linux, Documentation/x86/boot.rst, "64-bit Boot
+ * Protocol").
  */
+#include <hv/linux.h>
 #include <hv/acpi.h>
 #include <hv/bzimage.h>
-#include <hv/linux.h>
 #include <hv/memory.h>
 #include <hv/vm.h>
 #include <lib/error.h>

@@ -6,12 +6,12 @@
  *     |..........[kernel    ]......|info|map|list|strings|.........[mod 0][mod 1]
  *                                   one page, then each module from a page of its own
  */
+#include <hv/loader.h>
 #include <abi/machine.h>
 #include <abi/multiboot.h>
 #include <hv/acpi.h>
 #include <hv/bzimage.h>
 #include <hv/linux.h>
-#include <hv/loader.h>
 #include <hv/vm.h>
 #include <lib/error.h>
 #include <lib/log.h>

@@ -2,8 +2,9 @@
 /*
  * acpi.c: a guest's ACPI tables. acpi.h has the picture.
  *
- * Why written byte by byte: the layouts are a specification's, unaligned and fixed for ever; a writer that appends
- * fields in order shows them as the specification's tables do, and has one bounds check.
+ * Why written byte by byte: the layouts are a specification's, unaligned and fixed for ever; a
+ * writer that appends fields in order shows them as the specification's tables do, and has one
+ * bounds check.
  *
  * ACPI-1 Every table's bytes sum to zero, and every pointer names a table inside the buffer.
  */

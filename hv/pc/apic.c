@@ -2,9 +2,10 @@
 /*
  * apic.c: the local APICs' surroundings: their MSRs and memory, and the messages between them.
  *
- * INIT and SIPI (SDM vol. 3A, 9.4): a vCPU that is OFF waits for a SIPI, which starts it in real mode at vector * 4 KiB.
- * One that was started before is reset by INIT and started again (vcpu_init.c), as Linux does to bring a CPU back. vCPU 0
- * ignores INIT with a message: it would have to start at the reset vector, where there is no firmware.
+ * INIT and SIPI (SDM vol. 3A, 9.4): a vCPU that is OFF waits for a SIPI, which starts it in real
+ * mode at vector * 4 KiB. One that was started before is reset by INIT and started again
+ * (vcpu_init.c), as Linux does to bring a CPU back. vCPU 0 ignores INIT with a message: it would
+ * have to start at the reset vector, where there is no firmware.
  */
 #include <arch/cpu.h>
 #include <hv/pc.h>

@@ -5,9 +5,10 @@
  *     63    56 55          17  16   15     14      13      12      11    10  8 7      0
  *     | dest  | reserved      |mask|level|rem IRR|polarity|status|logical|mode| vector |
  *
- * IOAPIC-1 An edge is sent once when the input rises while unmasked; one that rises while masked is lost.
- * IOAPIC-2 A level is sent while the input is high and remote IRR is clear; remote IRR is set when it was taken, and
- *	    cleared by the EOI for its vector.
+ * IOAPIC-1 An edge is sent once when the input rises while unmasked; one that rises while masked is
+ *          lost.
+ * IOAPIC-2 A level is sent while the input is high and remote IRR is clear; remote IRR is set when
+ *          it was taken, and cleared by the EOI for its vector.
  */
 #include <hv/ioapic.h>
 

@@ -4,13 +4,16 @@
  *
  *      accept(v) --> IRR --pending(): class above PPR?--> acknowledge: ISR --EOI--> done
  *
- * LAPIC-1 A vector is pending only if its priority class is above that of PPR = max(TPR, highest in service).
- * LAPIC-2 An EOI ends the highest vector in service, and names it when it was level-triggered.
- *	   From its acceptance to its EOI it is in IRR or ISR at every moment: lapic_holds() sees it from any CPU.
- * LAPIC-3 In x2APIC mode a reserved register or bit is #GP; in xAPIC mode it reads 0 and writes are lost.
+ * LAPIC-1 A vector is pending only if its priority class is above that of PPR = max(TPR, highest in
+ *         service).
+ * LAPIC-2 An EOI ends the highest vector in service, and names it when it was level-triggered. From
+ *         its acceptance to its EOI it is in IRR or ISR at every moment: lapic_holds() sees it from
+ *         any CPU.
+ * LAPIC-3 In x2APIC mode a reserved register or bit is #GP; in xAPIC mode it reads 0 and writes are
+ *         lost.
  */
-#include <ck_pr.h>
 #include <hv/lapic.h>
+#include <ck_pr.h>
 
 enum lvt { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR };
 
@@ -123,7 +126,10 @@ bool lapic_holds(const struct lapic *apic, u8 vector)
 {
 	u32 bit = 1u << vector % 32;
 
-	/* In the order in which it moves from one to the other, so that it is not missed between them. */
+	/*
+	 * In the order in which it moves from one to the other, so that it is not missed between
+	 * them.
+	 */
 	return ck_pr_load_32(&apic->irr[vector / 32]) & bit ||
 	       ck_pr_load_32(&apic->isr[vector / 32]) & bit;
 }

@@ -3,12 +3,14 @@
  * pc.c: the board: wires, the lock, and time. pc.h has the picture.
  *
  * Invariants:
- * PC-1  a chip's time is a fixed function of arch_ticks(): every CPU computes the same, and it never goes back.
- * PC-2  a vCPU with an interrupt to take is told after the wire that raised it was set: it passes its entry check again.
+ * PC-1  a chip's time is a fixed function of arch_ticks(): every CPU computes the same, and it
+ *       never goes back.
+ * PC-2  a vCPU with an interrupt to take is told after the wire that raised it was set: it passes
+ *       its entry check again.
  */
+#include <hv/pc.h>
 #include <arch/cpu.h>
 #include <hv/memory.h>
-#include <hv/pc.h>
 #include <hv/vcpu.h>
 #include <lib/error.h>
 #include <lib/log.h>
@@ -16,7 +18,10 @@
 
 #define LOG_THIS LOG_DEVICE
 
-/* `ticks` of the machine's clock as clocks of `hz`: a 32.32 fixed-point product, exact to 1 in 2^20 over years. */
+/*
+ * `ticks` of the machine's clock as clocks of `hz`: a 32.32 fixed-point product, exact to 1 in 2^20
+ * over years.
+ */
 static u64 to_clocks(u64 ticks, u64 hz)
 {
 	u64 scale = (hz << 32) / arch_ticks_per_second();

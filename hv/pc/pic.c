@@ -2,10 +2,12 @@
 /*
  * pic.c: the pair of 8259A interrupt controllers. pic.h has the picture.
  *
- * PIC-1 An input is requested by a rising edge, or while high if level-triggered, and is delivered only if no input of
- *	 the same or higher priority is in service (fully nested mode) and it is not masked.
+ * PIC-1 An input is requested by a rising edge, or while high if level-triggered, and is delivered
+ *       only if no input of the same or higher priority is in service (fully nested mode) and it is
+ *       not masked.
  * PIC-2 Acknowledging moves the request into service, at both chips for inputs 8 to 15.
- * PIC-3 A request that has gone when it is acknowledged gives input 7's vector and puts nothing in service.
+ * PIC-3 A request that has gone when it is acknowledged gives input 7's vector and puts nothing in
+ *       service.
  */
 #include <hv/pic.h>
 
@@ -189,7 +191,10 @@ static void write_command(struct pic_chip *chip, u8 value)
 		write_ocw2(chip, value);
 }
 
-/* The data port: the mask, or the ICW that is due. The cascade of the PC is always there (ICW1.SNGL ignored). */
+/*
+ * The data port: the mask, or the ICW that is due. The cascade of the PC is always there (ICW1.SNGL
+ * ignored).
+ */
 static void write_data(struct pic_chip *chip, u8 value)
 {
 	switch (chip->step) {

@@ -38,7 +38,10 @@ static bool is_periodic(const struct pit_channel *c)
 	return c->mode == 2 || c->mode == 3;
 }
 
-/* Clocks counted since the count was loaded; a low gate freezes modes 0 and 4 and holds 2 and 3 at the start. */
+/*
+ * Clocks counted since the count was loaded; a low gate freezes modes 0 and 4 and holds 2 and 3 at
+ * the start.
+ */
 static u64 elapsed(const struct pit_channel *c, u64 now)
 {
 	u64 until = c->gate || c->mode == 1 || c->mode == 5 ? now : c->stopped_at;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pm.c: the registers of pm.h. There is no button and no wake-up, so no status bit ever rises; the machine is in ACPI mode
- * from power-on, so nothing turns it on.
+ * pm.c: the registers of pm.h. There is no button and no wake-up, so no status bit ever rises; the
+ * machine is in ACPI mode from power-on, so nothing turns it on.
  */
-#include <hv/acpi.h>
 #include <hv/pm.h>
+#include <hv/acpi.h>
 
 #define SCI_ENABLED 1u
 #define RESET_BIT   BIT(2) /* of ACPI_RESET_VALUE, and of port cf9h on a PC */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ports.c: the board's chips as ports. All of them are a byte wide; a wider access is split by the bus (pio.c), lowest
- * port first, which is why a counter that moves is latched by the read of its first byte.
+ * ports.c: the board's chips as ports. All of them are a byte wide; a wider access is split by the
+ * bus (pio.c), lowest port first, which is why a counter that moves is latched by the read of its
+ * first byte.
  */
 #include <hv/acpi.h>
 #include <hv/pc.h>

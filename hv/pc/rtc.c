@@ -2,10 +2,12 @@
 /*
  * rtc.c: the MC146818A clock. rtc.h tells the contract.
  *
- * The time registers are computed at each read, so that nothing runs in between. No interrupt line is connected: Linux
- * reads the time once at boot and keeps its own; register C reports the flags to whoever polls.
+ * The time registers are computed at each read, so that nothing runs in between. No interrupt line
+ * is connected: Linux reads the time once at boot and keeps its own; register C reports the flags
+ * to whoever polls.
  *
- * RTC-1 While the guest holds register B's SET bit the time registers are plain RAM; clearing it sets the clock.
+ * RTC-1 While the guest holds register B's SET bit the time registers are plain RAM; clearing it
+ *       sets the clock.
  */
 #include <hv/rtc.h>
 #include <lib/date.h>

@@ -7,26 +7,30 @@
  *     without a queue    |                   |   |           3 ticks lost: one request is all a controller can hold
  *     here               |                   ||||||          the next when the one before is finished
  *
- * Why: the time a guest does not run passes for its TSC and not for its interrupts. A system that counts ticks falls
- * behind, and one that holds them against the TSC takes the timer for broken: Linux, which wants to see five ticks in
- * what the TSC calls 40 ms or more, panics. So a missed tick is owed, and told as soon as the guest has finished the one
- * before. Then all that fell due while it was away are told before the instruction at which it was interrupted.
+ * Why: the time a guest does not run passes for its TSC and not for its interrupts. A system that
+ * counts ticks falls behind, and one that holds them against the TSC takes the timer for broken:
+ * Linux, which wants to see five ticks in what the TSC calls 40 ms or more, panics. So a missed
+ * tick is owed, and told as soon as the guest has finished the one before. Then all that fell due
+ * while it was away are told before the instruction at which it was interrupted.
  *
  * Invariants:
- * TICK-1  a rise while somebody listens is told once, or owed; no more than PC_TICKS_OWED_MAX are owed, the others are lost.
- * TICK-2  the next one is told only when no controller that listens has one requested or in service, so that none is
- *	   lost in a request that is already there.
- * TICK-3  a rise while the line is masked everywhere is not owed: the PIC keeps one, the I/O APIC none, as on a board.
+ * TICK-1  a rise while somebody listens is told once, or owed; no more than PC_TICKS_OWED_MAX are
+ *         owed, the others are lost.
+ * TICK-2  the next one is told only when no controller that listens has one requested or in
+ *         service, so that none is lost in a request that is already there.
+ * TICK-3  a rise while the line is masked everywhere is not owed: the PIC keeps one, the I/O APIC
+ *         none, as on a board.
  * TICK-4  programming channel 0 forgets what is owed: its ticks have another length from then on.
- * TICK-5  where the hardware's timer may be late (virt.h, trap) the guest's PAUSE exits while it takes ticks by the I/O
- *	   APIC, and with interrupts on so does the RDTSC that follows; no time is read there before the ticks that
- *	   were due by then are told and taken, each after the other. So the wait in Linux's check of the I/O APIC
- *	   (PAUSE, RDTSC, compare) cannot end with too few, however the machine below schedules us. Any other RDTSC
- *	   stays quick: a system that calibrates its TSC wants it so.
+ * TICK-5  where the hardware's timer may be late (virt.h, trap) the guest's PAUSE exits while it
+ *         takes ticks by the I/O APIC, and with interrupts on so does the RDTSC that follows; no
+ *         time is read there before the ticks that were due by then are told and taken, each after
+ *         the other. So the wait in Linux's check of the I/O APIC (PAUSE, RDTSC, compare) cannot
+ *         end with too few, however the machine below schedules us. Any other RDTSC stays quick: a
+ *         system that calibrates its TSC wants it so.
  *
- * Only the PIT is dealt with so. A local APIC's periodic timer is the tick of a scheduler, which would charge a task
- * with time it did not have; systems take the time of day from a counter then. So its missed interrupts are one
- * (lapic.c). The MC146818A has no interrupt here.
+ * Only the PIT is dealt with so. A local APIC's periodic timer is the tick of a scheduler, which
+ * would charge a task with time it did not have; systems take the time of day from a counter then.
+ * So its missed interrupts are one (lapic.c). The MC146818A has no interrupt here.
  */
 #include <arch/cpu.h>
 #include <hv/pc.h>
@@ -112,8 +116,8 @@ bool pc_ticks_count(const struct vcpu *vcpu)
 }
 
 /*
- * Counting comes before the look at the controllers, as the EOI comes before pc_tick_done()'s look at the count, with
- * a full barrier between the two on either side: one of them sees the other.
+ * Counting comes before the look at the controllers, as the EOI comes before pc_tick_done()'s look
+ * at the count, with a full barrier between the two on either side: one of them sees the other.
  */
 void pc_run_pit(struct pc *pc)
 {

@@ -6,8 +6,8 @@
  *     read    RBR/DLL  IER  IIR      LCR  MCR  LSR  MSR  SCR      DLL, DLM while LCR.DLAB is set
  *     write   THR/DLL  IER  FCR      LCR  MCR  -    -    SCR
  *
- * Time does not exist here: a byte written is sent at once, so LSR always says that the transmitter is
- * empty, and a driver that polls never waits.
+ * Time does not exist here: a byte written is sent at once, so LSR always says that the transmitter
+ * is empty, and a driver that polls never waits.
  */
 #include <hv/uart.h>
 

@@ -63,28 +63,29 @@ enum hypercall_error {
 };
 
 /*
- * 9 to 15, and 20, act on the caller's own memory, for tests and measurements. A write to a READ range raises
- * #GP(0); a write to a watched page, or an access to a forgotten one, costs one second-level fault that the
- * guest does not see but can count. SHARE: INVALID if the
- * pages differ, BUSY if one is shared already, not backed, or was written meanwhile. DIRTY, where the CPU lists writes
- * (dirty=pml): those of another vCPU are in the answer once its turn has ended.
+ * 9 to 15, and 20, act on the caller's own memory, for tests and measurements. A write to a READ
+ * range raises #GP(0); a write to a watched page, or an access to a forgotten one, costs one
+ * second-level fault that the guest does not see but can count. SHARE: INVALID if the pages differ,
+ * BUSY if one is shared already, not backed, or was written meanwhile. DIRTY, where the CPU lists
+ * writes (dirty=pml): those of another vCPU are in the answer once its turn has ended.
  *
- * MERGE_SCAN makes passes happen when a measurement wants them, and none else when merge_ms is long; a call goes on where the
- * last ended, in chunks of 512 pages. PERMISSION: the VM is not merged itself, or
- * has no say in the scanner (merge_control=no): it looks at the memory of all.
+ * MERGE_SCAN makes passes happen when a measurement wants them, and none else when merge_ms is
+ * long; a call goes on where the last ended, in chunks of 512 pages. PERMISSION: the VM is not
+ * merged itself, or has no say in the scanner (merge_control=no): it looks at the memory of all.
  */
 enum hypercall_access { HYPERCALL_ACCESS_READ = 1, HYPERCALL_ACCESS_WRITE = 3 };
 
 /*
- * 16 to 18 are about merging the caller's pages with those of its domain (docs/mm/merge.md). What MERGE says holds for whole
- * pages of the range, from its start to the next multiple of 512 gfns or its end; the result says how many that were.
+ * 16 to 18 are about merging the caller's pages with those of its domain (docs/mm/merge.md). What
+ * MERGE says holds for whole pages of the range, from its start to the next multiple of 512 gfns or
+ * its end; the result says how many that were.
  *
- * ALLOW, EXCLUDE: these pages may be merged, or may not and are private when the call returns. LIKELY, VOLATILE: hints, which
- * move when a page is looked at and nothing else.
+ * ALLOW, EXCLUDE: these pages may be merged, or may not and are private when the call returns.
+ * LIKELY, VOLATILE: hints, which move when a page is looked at and nothing else.
  *
- * INVALID: empty, wrapping, no such wish; RANGE: a page of the whole range is not this VM's RAM; PERMISSION: the VM is not
- * merged (merge=off), or may not do this (merge_control=no); UNSUPPORTED: nothing is merged here; NO_MEMORY, BUSY: try again,
- * the pages up to there are done.
+ * INVALID: empty, wrapping, no such wish; RANGE: a page of the whole range is not this VM's RAM;
+ * PERMISSION: the VM is not merged (merge=off), or may not do this (merge_control=no); UNSUPPORTED:
+ * nothing is merged here; NO_MEMORY, BUSY: try again, the pages up to there are done.
  */
 enum hypercall_merge {
 	HYPERCALL_MERGE_ALLOW,
@@ -97,9 +98,10 @@ enum hypercall_merge {
 enum hypercall_engine { HYPERCALL_ENGINE_TREE, HYPERCALL_ENGINE_HASH, HYPERCALL_ENGINES };
 
 /*
- * MERGE_STATS writes min(bytes, its own size) of this at an address that is a multiple of 8; the whole may not cross a page
- * (INVALID). New fields come at the end. The names are those of Linux's /proc/PID/ksm_stat and /sys/kernel/mm/ksm where
- * they mean the same, of this VM's pages alone. PERMISSION also in secure mode, where a guest must not learn it.
+ * MERGE_STATS writes min(bytes, its own size) of this at an address that is a multiple of 8; the
+ * whole may not cross a page (INVALID). New fields come at the end. The names are those of Linux's
+ * /proc/PID/ksm_stat and /sys/kernel/mm/ksm where they mean the same, of this VM's pages alone.
+ * PERMISSION also in secure mode, where a guest must not learn it.
  */
 struct hypercall_merge_stats {
 	unsigned int version; /* 1 */

@@ -41,7 +41,9 @@ struct boot_memory {
 	enum boot_memory_type type;
 };
 
-/* A file the boot loader put in memory. Its frames are in no usable range: they stay as they are. */
+/*
+ * A file the boot loader put in memory. Its frames are in no usable range: they stay as they are.
+ */
 struct boot_module {
 	struct hpa_range range;
 	char command_line[BOOT_MODULE_LINE_MAX];

@@ -33,7 +33,10 @@ void arch_cpu_relax(void);
 u64 arch_ticks(void);
 u64 arch_ticks_per_second(void);
 
-/* What the machine's clock shows, in seconds since 1970; 2024 where there is none. Takes its time. CPU 0, at boot. */
+/*
+ * What the machine's clock shows, in seconds since 1970; 2024 where there is none. Takes its time.
+ * CPU 0, at boot.
+ */
 u64 arch_wall_seconds(void);
 
 /* What the CPU says about itself: the instruction CPUID, for the policy that guests are shown. */

@@ -2,8 +2,9 @@
 /*
  * exit.h: why a guest stopped running, in words that are neither Intel's nor AMD's.
  *
- * A back end decodes its hardware's exit into one struct hv_exit before hv sees it. Only the union member that the
- * reason names is valid; the others are not cleared, because an exit costs instructions.
+ * A back end decodes its hardware's exit into one struct hv_exit before hv sees it. Only the union
+ * member that the reason names is valid; the others are not cleared, because an exit costs
+ * instructions.
  */
 #ifndef SAMEPAGE_ARCH_EXIT_H
 #define SAMEPAGE_ARCH_EXIT_H
@@ -83,9 +84,10 @@ struct hv_exit_raw {
 };
 
 /*
- * insn_len: length of the instruction that exited, where skipping it makes sense; the back end knows it even where the
- * hardware does not tell (no NRIPS). Of a HV_EXIT_STAGE2 it is not known: who carries the access out sets it, prefixes
- * included. raw.reason is always valid, the infos where the hardware had something to tell.
+ * insn_len: length of the instruction that exited, where skipping it makes sense; the back end
+ * knows it even where the hardware does not tell (no NRIPS). Of a HV_EXIT_STAGE2 it is not known:
+ * who carries the access out sets it, prefixes included. raw.reason is always valid, the infos
+ * where the hardware had something to tell.
  */
 struct hv_exit {
 	enum hv_exit_reason reason;

@@ -2,10 +2,10 @@
 /*
  * pgtable.h: a paging format as pure data and pure functions.
  *
- * Why: EPT, NPT and the host's own tables differ in bits, not in shape. One walker (mm/table/walk.c) does
- * the walking; a format says what a PTE of a level looks like. Nothing here touches memory, a
- * register or a TLB, so formats build and are tested on the host, unchanged. The tables are
- * `ept_format`, `npt_format` and `host_format`.
+ * Why: EPT, NPT and the host's own tables differ in bits, not in shape. One walker
+ * (mm/table/walk.c) does the walking; a format says what a PTE of a level looks like. Nothing here
+ * touches memory, a register or a TLB, so formats build and are tested on the host, unchanged. The
+ * tables are `ept_format`, `npt_format` and `host_format`.
  *
  * What a walk asks at every step (present? leaf? where to?) is data, a mask for each level, so that
  * a step costs no call; what only a change asks (make a leaf, tell its rights) is a function.
@@ -50,7 +50,7 @@ enum pt_attr {
  *
  * present		the CPU may use the entry when any of these bits is set
  * leaf_mask, _value	a present entry maps memory when (pte & leaf_mask) == leaf_value, else it names
- *			a table
+ * 			a table
  * leaf_address		where the address stands in a leaf
  * table_address	and in an entry that names a table
  * accessed, dirty	a leaf's A and D bits; 0 where the format has none
@@ -76,7 +76,7 @@ struct pgtable_level {
  * make_table		an entry that names the next table, open for every access (leaves decide)
  * attr			what a present leaf allows and is, in pt_attr words
  * valid_attr		can a leaf carry these words? EPT: no write without read (SDM 28.3.3.1); NPT and
- *			host: always read
+ * 			host: always read
  */
 struct pgtable_format {
 	const char *name;

@@ -184,7 +184,8 @@ struct virt_ops {
 	void (*trap)(struct arch_vcpu *vcpu, unsigned traps);
 	/*
 	 * Fills in what run() could not know without reading guest code: hv calls it before it
-	 * looks at .cr or at a string .pio, or carries out a SHADOW. NULL where the hardware always tells.
+	 * looks at .cr or at a string .pio, or carries out a SHADOW. NULL where the hardware always
+	 * tells.
 	 */
 	void (*complete_exit)(struct arch_vcpu *vcpu, struct hv_exit *exit);
 	/* Skips the instruction that exited: RIP, interrupt shadow, and RF. */
@@ -220,8 +221,8 @@ extern const struct virt_ops *virt;
 int arch_virt_init(void) __must_check;
 
 /*
- * The CPUs, a bit each, on which a vCPU runs that does not name any: all, but for errata of the machine (errata.c). Never 0.
- * After arch_virt_init() and when all CPUs are up. Any context.
+ * The CPUs, a bit each, on which a vCPU runs that does not name any: all, but for errata of the
+ * machine (errata.c). Never 0. After arch_virt_init() and when all CPUs are up. Any context.
  */
 u64 arch_guest_cpus(void);
 

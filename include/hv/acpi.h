@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * acpi.h: the ACPI tables a guest finds, made from its VM's configuration (ACPI specification 6.4, chapter 5).
+ * acpi.h: the ACPI tables a guest finds, made from its VM's configuration (ACPI specification 6.4,
+ * chapter 5).
  *
  *     RSDP --> XSDT --+--> FADT --> FACS, DSDT (AML: \_S5, the CPUs, serial port, clock)
  *                     +--> MADT (local APICs, I/O APIC, IRQ 0 on input 2, IRQ 9 level)
@@ -25,14 +26,18 @@ enum acpi_hardware {
 #define ACPI_SLEEP_TYPE(pm1_control) ((pm1_control) >> 10 & 7)
 #define ACPI_SLEEP_ENABLE	     BIT(13)
 
-/* The tables lie where a PC's firmware keeps its extended data, at the top of low memory, and 0x40e names the segment. */
+/*
+ * The tables lie where a PC's firmware keeps its extended data, at the top of low memory, and 0x40e
+ * names the segment.
+ */
 #define ACPI_TABLES_GPA	  0x9c000ull
 #define ACPI_TABLES_SIZE  0x4000ull
 #define ACPI_EBDA_POINTER 0x40eull
 
 /*
- * Writes all tables for `vcpus` CPUs with APIC ids 0, 1, ... into `buffer`, of `size` bytes, which the guest sees at
- * `at`; the RSDP comes first. *used is how much was needed. ERR_RANGE: too small. Pure; any context.
+ * Writes all tables for `vcpus` CPUs with APIC ids 0, 1, ... into `buffer`, of `size` bytes, which
+ * the guest sees at `at`; the RSDP comes first. *used is how much was needed. ERR_RANGE: too small.
+ * Pure; any context.
  */
 int acpi_build(unsigned vcpus, void *buffer, size_t size, struct gpa at, size_t *used) __must_check;
 

@@ -22,7 +22,10 @@
 #define LINUX_BOOT_CS	   0x10
 #define LINUX_BOOT_DS	   0x18
 
-/* Where a kernel of this file goes. ERR_FORMAT with *why. Pure, any input. plan->entry is its 64-bit entry point. */
+/*
+ * Where a kernel of this file goes. ERR_FORMAT with *why. Pure, any input. plan->entry is its
+ * 64-bit entry point.
+ */
 int load_plan_linux(const void *file, size_t size, u64 memory, struct load_plan *out,
 		    const char **why) __must_check;
 
@@ -36,11 +39,17 @@ struct linux_boot {
 /* The boot parameters ("zero page") for a file that load_plan_linux() has taken. Pure. */
 void linux_fill_params(const void *file, const struct linux_boot *boot, void *params);
 
-/* The highest page-aligned place for an initial RAM disk of `size`; ERR_RANGE when it would touch the kernel. Pure. */
+/*
+ * The highest page-aligned place for an initial RAM disk of `size`; ERR_RANGE when it would touch
+ * the kernel. Pure.
+ */
 int linux_place_initrd(const void *file, const struct load_plan *plan, u64 memory, u64 size,
 		       u64 *gpa) __must_check;
 
-/* The page tables and the descriptor table that the 64-bit entry wants: LINUX_TABLES_PAGES pages, 4 descriptors. Pure. */
+/*
+ * The page tables and the descriptor table that the 64-bit entry wants: LINUX_TABLES_PAGES pages, 4
+ * descriptors. Pure.
+ */
 void linux_fill_tables(u64 *tables);
 void linux_fill_gdt(u64 gdt[4]);
 

@@ -4,15 +4,17 @@
  *
  *     hello| what the guest of the VM named hello printed
  *
- * Why by lines: characters of two guests that print at once would make neither readable. Why a cap: a
- * guest that prints for ever pays for it with its own time slices, but would still bury the others.
+ * Why by lines: characters of two guests that print at once would make neither readable. Why a cap:
+ * a guest that prints for ever pays for it with its own time slices, but would still bury the
+ * others.
  *
  * Invariants:
- * CONSOLE-1  a guest's text appears only after its name and only as whole lines; but for the one guest to which the
- *	      user has given the terminal (terminal.h), whose bytes pass as they are.
+ * CONSOLE-1  a guest's text appears only after its name and only as whole lines; but for the one
+ *            guest to which the user has given the terminal (terminal.h), whose bytes pass as they
+ *            are.
  * CONSOLE-2  a console never writes more than its limit, plus one line that says so.
- * CONSOLE-3  no byte below blank but tab reaches the real console, so a guest cannot steer the terminal; with the
- *	      same exception.
+ * CONSOLE-3  no byte below blank but tab reaches the real console, so a guest cannot steer the
+ *            terminal; with the same exception.
  */
 #ifndef SAMEPAGE_HV_CONSOLE_H
 #define SAMEPAGE_HV_CONSOLE_H

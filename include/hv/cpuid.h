@@ -2,9 +2,10 @@
 /*
  * cpuid.h: what a guest sees of the CPU.
  *
- * The policy is a table of rules in hv/cpu/cpuid.c: for each leaf the bits that are let through, the bits
- * that are set, and why. When a VM is made, the rules are applied once to the machine's own CPUID, so
- * that an exit is a lookup. What depends on the vCPU or on its mode is filled in at the exit.
+ * The policy is a table of rules in hv/cpu/cpuid.c: for each leaf the bits that are let through,
+ * the bits that are set, and why. When a VM is made, the rules are applied once to the machine's
+ * own CPUID, so that an exit is a lookup. What depends on the vCPU or on its mode is filled in at
+ * the exit.
  */
 #ifndef SAMEPAGE_HV_CPUID_H
 #define SAMEPAGE_HV_CPUID_H
@@ -37,8 +38,9 @@ struct cpuid_entry {
 } __aligned(32);
 
 /*
- * index: where a leaf's first entry is, by the two top bits and the five lowest of its number, which
- * tell the leaves of all ranges apart. Entry 0 is for what is not there: all zero, leaf FFFFFFFFh.
+ * index: where a leaf's first entry is, by the two top bits and the five lowest of its number,
+ * which tell the leaves of all ranges apart. Entry 0 is for what is not there: all zero, leaf
+ * FFFFFFFFh.
  */
 struct cpuid_table {
 	u8 index[CPUID_INDEX];
@@ -58,8 +60,8 @@ static inline const struct cpuid_entry *cpuid_first(const struct cpuid_table *ta
 }
 
 /*
- * Applies the policy for a VM of `vcpus`, with a board or without. `machine` is arch_cpuid(), or a test's. xcr0:
- * arch_xcr0_allowed(). Pure.
+ * Applies the policy for a VM of `vcpus`, with a board or without. `machine` is arch_cpuid(), or a
+ * test's. xcr0: arch_xcr0_allowed(). Pure.
  */
 void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, bool board, u64 xcr0,
 		       struct arch_cpuid (*machine)(u32 leaf, u32 subleaf));

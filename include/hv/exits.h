@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exits.h: what hv does about each reason a guest stops running. docs/exits.md has the table in words.
+ * exits.h: what hv does about each reason a guest stops running. docs/exits.md has the table in
+ * words.
  */
 #ifndef SAMEPAGE_HV_EXITS_H
 #define SAMEPAGE_HV_EXITS_H
@@ -25,7 +26,9 @@ extern const exit_handler exit_handlers[HV_EXIT_REASONS];
 enum exit_verdict exit_pio(struct vcpu *vcpu, const struct hv_exit *exit);
 enum exit_verdict exit_hypercall(struct vcpu *vcpu, const struct hv_exit *exit);
 
-/* The guest did what hv does not handle: dumps its state and stops its VM. Returns EXIT_RESCHEDULE. */
+/*
+ * The guest did what hv does not handle: dumps its state and stops its VM. Returns EXIT_RESCHEDULE.
+ */
 enum exit_verdict exit_unhandled(struct vcpu *vcpu, const struct hv_exit *exit, const char *what);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fw_cfg.h: QEMU's way of telling a guest about its machine (QEMU, docs/specs/fw_cfg): an item is selected, then read byte by
- * byte. Here the items that name the machine and its size; no files, no DMA.
+ * fw_cfg.h: QEMU's way of telling a guest about its machine (QEMU, docs/specs/fw_cfg): an item is
+ * selected, then read byte by byte. Here the items that name the machine and its size; no files, no
+ * DMA.
  *
  * Invariants:
  * FW-1  an item that is not there, and what lies behind the end of one, reads zero.
@@ -30,7 +31,10 @@ struct fw_cfg {
 
 void fw_cfg_init(struct fw_cfg *fw, u64 memory, unsigned cpus);
 
-/* Both ports. The selector is 16 bits wide: the bus brings its low byte to the first port, its high byte to the second. */
+/*
+ * Both ports. The selector is 16 bits wide: the bus brings its low byte to the first port, its high
+ * byte to the second.
+ */
 u8 fw_cfg_read(struct fw_cfg *fw, u16 port);
 void fw_cfg_write(struct fw_cfg *fw, u16 port, u8 value);
 

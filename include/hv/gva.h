@@ -14,8 +14,8 @@ typedef int (*gva_read)(void *context, struct gpa from, void *to, size_t len);
 /*
  * Where `gva` lies, and what the guest's tables allow there as a whole: HV_READ, HV_WRITE, and
  * GVA_USER for ring 3. ERR_NOT_FOUND: the tables do not map it; other errors are `read`'s. All four
- * modes: no paging, 32-bit, PAE, long mode with four levels (SDM vol. 3A, chapter 4). Sets no A or D bit. Pure
- * but for `read`.
+ * modes: no paging, 32-bit, PAE, long mode with four levels (SDM vol. 3A, chapter 4). Sets no A or
+ * D bit. Pure but for `read`.
  */
 enum { GVA_USER = 8 };
 int gva_walk(const struct guest_state *state, gva_read read, void *context, struct gva gva,
@@ -24,8 +24,8 @@ int gva_walk(const struct guest_state *state, gva_read read, void *context, stru
 struct vcpu;
 
 /*
- * The same for the vCPU at hand, whose `state` it is; false after the exception that the guest's own access would have
- * had. Owner, loaded. Takes LOCK_MMU.
+ * The same for the vCPU at hand, whose `state` it is; false after the exception that the guest's
+ * own access would have had. Owner, loaded. Takes LOCK_MMU.
  */
 bool gva_locate(struct vcpu *vcpu, const struct guest_state *state, struct gva at, bool write,
 		struct gpa *out) __must_check;

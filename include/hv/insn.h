@@ -2,9 +2,10 @@
 /*
  * insn.h: decoding the one instruction that touched a device's memory.
  *
- * Why: a device page has no stage-2 mapping, so an access to it exits with a gpa and no hint of what the instruction
- * wanted. The decoder answers just that: how wide, which way, which register or immediate, what to do with the flags,
- * and how long the instruction is. It does not compute the address; the exit has told it.
+ * Why: a device page has no stage-2 mapping, so an access to it exits with a gpa and no hint of
+ * what the instruction wanted. The decoder answers just that: how wide, which way, which register
+ * or immediate, what to do with the flags, and how long the instruction is. It does not compute the
+ * address; the exit has told it.
  *
  * Pure: no guest memory, no state. Fuzzed against Zydis on the host (tests/fuzz/fuzz_insn.c).
  */
@@ -15,7 +16,10 @@
 
 #define INSN_MAX 15 /* Intel SDM vol. 2A, 2.3.11: the longest instruction */
 
-/* What the instruction does with its memory operand M and its other operand O (register or immediate). */
+/*
+ * What the instruction does with its memory operand M and its other operand O (register or
+ * immediate).
+ */
 enum insn_op {
 	INSN_MOV,   /* M = O, or O = M */
 	INSN_MOVZX, /* O = zero-extended M */
@@ -56,7 +60,7 @@ enum insn_mode { INSN_16, INSN_32, INSN_64 };
  * high_byte	reg 0-3 means AH, CH, DH, BH
  * rep, lock	prefix present
  * segment	of the source of MOVS: 0 ES, 1 CS, 2 SS, 3 DS (without an override), 4 FS, 5 GS; in 64-bit mode only the
- *		last two override
+ * 		last two override
  */
 struct insn {
 	enum insn_op op;
@@ -74,10 +78,11 @@ struct insn {
 };
 
 /*
- * Decodes the instruction that starts at bytes[0], of which `available` may be read (at most INSN_MAX are looked at).
- * ERR_UNSUPPORTED: not an instruction of this list with a memory operand. ERR_RANGE: it goes on past `available`.
- * ERR_INVALID: no valid encoding (longer than INSN_MAX; LOCK where #UD is due). *out is written on success only.
- * Intel SDM vol. 2A, chapter 2 and appendix A. Any context.
+ * Decodes the instruction that starts at bytes[0], of which `available` may be read (at most
+ * INSN_MAX are looked at). ERR_UNSUPPORTED: not an instruction of this list with a memory operand.
+ * ERR_RANGE: it goes on past `available`. ERR_INVALID: no valid encoding (longer than INSN_MAX;
+ * LOCK where #UD is due). *out is written on success only. Intel SDM vol. 2A, chapter 2 and
+ * appendix A. Any context.
  */
 int insn_decode(const u8 *bytes, unsigned available, enum insn_mode mode,
 		struct insn *out) __must_check;

@@ -2,8 +2,8 @@
 /*
  * ioapic.h: the I/O APIC (Intel 82093AA data sheet, order number 290566), 24 inputs.
  *
- * A model without surroundings: input levels go in, messages to local APICs come out through a function. So it runs in
- * a host test. The caller's lock guards it.
+ * A model without surroundings: input levels go in, messages to local APICs come out through a
+ * function. So it runs in a host test. The caller's lock guards it.
  */
 #ifndef SAMEPAGE_HV_IOAPIC_H
 #define SAMEPAGE_HV_IOAPIC_H
@@ -14,7 +14,9 @@
 #define IOAPIC_BASE   0xfec00000ull
 #define IOAPIC_INPUTS 24
 
-/* deliver: hands a message to the local APICs it names. false: nobody took it, and an edge is lost. */
+/*
+ * deliver: hands a message to the local APICs it names. false: nobody took it, and an edge is lost.
+ */
 struct ioapic {
 	bool (*deliver)(void *context, const struct lapic_ipi *message, bool level);
 	void *context;
@@ -27,7 +29,10 @@ struct ioapic {
 void ioapic_init(struct ioapic *apic, bool (*deliver)(void *, const struct lapic_ipi *, bool),
 		 void *context);
 
-/* Offsets 0x00 (IOREGSEL), 0x10 (IOWIN) and 0x40 (EOI, version 0x20) from IOAPIC_BASE; others read 0. */
+/*
+ * Offsets 0x00 (IOREGSEL), 0x10 (IOWIN) and 0x40 (EOI, version 0x20) from IOAPIC_BASE; others read
+ * 0.
+ */
 u32 ioapic_read(const struct ioapic *apic, u32 offset);
 void ioapic_write(struct ioapic *apic, u32 offset, u32 value);
 

@@ -2,9 +2,9 @@
 /*
  * lapic.h: a guest CPU's local APIC, xAPIC and x2APIC (Intel SDM vol. 3A, chapter 11).
  *
- * A model without surroundings: register writes come in and say what is to be done outside (an IPI to send, an EOI to
- * pass on); time is a parameter, in ticks of the guest's TSC, which is also the clock of the timer before its divider.
- * So it runs in a host test.
+ * A model without surroundings: register writes come in and say what is to be done outside (an IPI
+ * to send, an EOI to pass on); time is a parameter, in ticks of the guest's TSC, which is also the
+ * clock of the timer before its divider. So it runs in a host test.
  *
  * Locking: the owner of the vCPU, but for lapic_accept(), which any CPU may call.
  */

@@ -2,8 +2,9 @@
 /*
  * lifetime.h: VMs that shall not live longer than so long.
  *
- * A VM's kill_after= is a user who is not there to press Ctrl-] k: the VM is ended from outside, whatever its vCPUs do at
- * that moment. CPU 0 looks between two turns, so it happens up to a time slice late.
+ * A VM's kill_after= is a user who is not there to press Ctrl-] k: the VM is ended from outside,
+ * whatever its vCPUs do at that moment. CPU 0 looks between two turns, so it happens up to a time
+ * slice late.
  */
 #ifndef SAMEPAGE_HV_LIFETIME_H
 #define SAMEPAGE_HV_LIFETIME_H

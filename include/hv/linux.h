@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * linux.h: putting a Linux kernel and what it wants to find into a VM. bzimage.h has the memory map.
+ * linux.h: putting a Linux kernel and what it wants to find into a VM. bzimage.h has the memory
+ * map.
  */
 #ifndef SAMEPAGE_HV_LINUX_H
 #define SAMEPAGE_HV_LINUX_H
@@ -11,8 +12,9 @@
 struct vm;
 
 /*
- * Writes boot parameters, command line, tables and the initial RAM disk (the first module) of a kernel whose segments
- * are written already. ERR_RANGE with a message: something does not fit. ERR_NO_MEMORY.
+ * Writes boot parameters, command line, tables and the initial RAM disk (the first module) of a
+ * kernel whose segments are written already. ERR_RANGE with a message: something does not fit.
+ * ERR_NO_MEMORY.
  */
 int linux_write(struct vm *vm, const struct load_plan *plan, const void *file,
 		const struct load_module *modules, unsigned count) __must_check;

@@ -2,8 +2,9 @@
 /*
  * loader.h: from a boot module to a guest that can be entered.
  *
- * In two steps, because the file is not to be trusted: a plan is made by pure parsers that read nothing
- * past the file and promise that all of it lies in the VM's memory; then the plan is carried out.
+ * In two steps, because the file is not to be trusted: a plan is made by pure parsers that read
+ * nothing past the file and promise that all of it lies in the VM's memory; then the plan is
+ * carried out.
  */
 #ifndef SAMEPAGE_HV_LOADER_H
 #define SAMEPAGE_HV_LOADER_H
@@ -26,8 +27,8 @@ struct load_plan {
 };
 
 /*
- * The parsers: pure, any input. ERR_FORMAT with *why, a static sentence. `memory` is the VM's size; a
- * segment lies in RAM as MACHINE_HOLE_START and _END divide it.
+ * The parsers: pure, any input. ERR_FORMAT with *why, a static sentence. `memory` is the VM's size;
+ * a segment lies in RAM as MACHINE_HOLE_START and _END divide it.
  *
  * elf: 32-bit, or 64-bit with all addresses below 4 GiB, x86, executable.
  * multiboot: an ELF file with a multiboot 1 header whose required flags we know.
@@ -53,8 +54,8 @@ struct load_module {
 struct vm;
 
 /*
- * Loads `file` into the VM as its config says and sets vCPU 0 up to enter it. Errors are logged with
- * the VM's name. ERR_FORMAT, ERR_NO_MEMORY, ERR_RANGE (a module does not fit).
+ * Loads `file` into the VM as its config says and sets vCPU 0 up to enter it. Errors are logged
+ * with the VM's name. ERR_FORMAT, ERR_NO_MEMORY, ERR_RANGE (a module does not fit).
  */
 int load_guest(struct vm *vm, const void *file, size_t size, const struct load_module *modules,
 	       unsigned module_count) __must_check;

@@ -13,7 +13,9 @@
  */
 void hv_main(const struct boot_info *info) __noreturn;
 
-/* On every other CPU, as soon as it is up: waits for hv_main(), then runs vCPUs. Does not return. */
+/*
+ * On every other CPU, as soon as it is up: waits for hv_main(), then runs vCPUs. Does not return.
+ */
 void hv_ap_main(void) __noreturn;
 
 #endif

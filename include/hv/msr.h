@@ -2,8 +2,9 @@
 /*
  * msr.h: what a guest finds behind RDMSR and WRMSR where the hardware does not answer by itself.
  *
- * Two tables make the whole policy: msr_passthrough (<arch/virt.h>) lists what never exits, hv/cpu/msr.c
- * what is answered here. An MSR in neither raises #GP(0), as one that does not exist (SDM vol. 2B, RDMSR).
+ * Two tables make the whole policy: msr_passthrough (<arch/virt.h>) lists what never exits,
+ * hv/cpu/msr.c what is answered here. An MSR in neither raises #GP(0), as one that does not exist
+ * (SDM vol. 2B, RDMSR).
  */
 #ifndef SAMEPAGE_HV_MSR_H
 #define SAMEPAGE_HV_MSR_H
@@ -23,7 +24,10 @@ enum msr_kind {
 	MSR_SCRATCH,
 };
 
-/* field: offset in struct guest_state, or enum guest_segment. canonical: a write must be a canonical address. */
+/*
+ * field: offset in struct guest_state, or enum guest_segment. canonical: a write must be a
+ * canonical address.
+ */
 struct msr_rule {
 	u32 index;
 	u8 kind;
@@ -36,7 +40,10 @@ struct msr_rule {
 /* The rule for an MSR, or NULL. O(log n). Pure. */
 const struct msr_rule *msr_find(u32 index);
 
-/* May a guest write `value` to EFER, given what it is and whether paging is on? APM vol. 2, 3.1.7. Pure. */
+/*
+ * May a guest write `value` to EFER, given what it is and whether paging is on? APM vol. 2, 3.1.7.
+ * Pure.
+ */
 bool msr_efer_valid(u64 old, u64 value, u64 cr0);
 /* Is each of the eight fields of a PAT a memory type? SDM vol. 3A, 11.12.2. Pure. */
 bool msr_pat_valid(u64 value);

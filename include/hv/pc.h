@@ -6,11 +6,12 @@
  *     PIT  --IRQ 0--+                          +--> local APIC of each vCPU --> the vCPU
  *                   +--> I/O APIC -------------+
  *
- * Why a board: the chips (pic.h, pit.h, rtc.h, ioapic.h, lapic.h, pm.h, pci.h, fw_cfg.h) are models without surroundings. The board is the wires
- * between them, the one lock over them, and time.
+ * Why a board: the chips (pic.h, pit.h, rtc.h, ioapic.h, lapic.h, pm.h, pci.h, fw_cfg.h) are models
+ * without surroundings. The board is the wires between them, the one lock over them, and time.
  *
- * Locking: pc->lock, rank LOCK_DEVICE, guards all chips but the local APICs, which belong to their vCPU. A wire that
- * reaches a vCPU is noted under the lock and the vCPU is told after it is released, because waking takes LOCK_VM.
+ * Locking: pc->lock, rank LOCK_DEVICE, guards all chips but the local APICs, which belong to their
+ * vCPU. A wire that reaches a vCPU is noted under the lock and the vCPU is told after it is
+ * released, because waking takes LOCK_VM.
  */
 #ifndef SAMEPAGE_HV_PC_H
 #define SAMEPAGE_HV_PC_H
@@ -68,7 +69,10 @@ void pc_set_irq(struct pc *pc, enum pc_irq irq, bool level);
 bool pc_port_read(struct pc *pc, u16 port, u8 *value);
 bool pc_port_write(struct pc *pc, u16 port, u8 value);
 
-/* Owner. What interrupts wait for the vCPU: is there one it would take now; which (and it is taken). */
+/*
+ * Owner. What interrupts wait for the vCPU: is there one it would take now; which (and it is
+ * taken).
+ */
 bool pc_irq_pending(struct vcpu *vcpu);
 u8 pc_irq_take(struct vcpu *vcpu);
 
@@ -76,14 +80,19 @@ u8 pc_irq_take(struct vcpu *vcpu);
 u64 pc_alarm(const struct vcpu *vcpu);
 void pc_run_timers(struct vcpu *vcpu);
 
-/* Owner. Does the vCPU take periodic interrupts of the PIT by the I/O APIC, which its system may hold against the TSC? */
+/*
+ * Owner. Does the vCPU take periodic interrupts of the PIT by the I/O APIC, which its system may
+ * hold against the TSC?
+ */
 bool pc_ticks_count(const struct vcpu *vcpu);
 
 /* Owner, loaded. MSRs of the local APIC; false means #GP. */
 bool pc_msr_read(struct vcpu *vcpu, u32 index, u64 *value);
 bool pc_msr_write(struct vcpu *vcpu, u32 index, u64 value);
 
-/* Owner, loaded. A register of the memory-mapped APICs; an address where nothing is reads all ones. */
+/*
+ * Owner, loaded. A register of the memory-mapped APICs; an address where nothing is reads all ones.
+ */
 u32 pc_mmio_read(struct vcpu *vcpu, struct gpa gpa);
 void pc_mmio_write(struct vcpu *vcpu, struct gpa gpa, u32 value);
 

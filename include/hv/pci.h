@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pci.h: a PCI bus with its host bridge and nothing on it, by configuration mechanism 1 (PCI Local Bus 3.0, 3.2.2.3.2).
+ * pci.h: a PCI bus with its host bridge and nothing on it, by configuration mechanism 1 (PCI Local
+ * Bus 3.0, 3.2.2.3.2).
  *
  * Why a bridge: without one systems doubt that the bus is there at all, and say so.
  *
  * Invariants:
- * PCI-1  a function that is not there reads all ones; the address register holds what is written to it.
+ * PCI-1  a function that is not there reads all ones; the address register holds what is written to
+ *        it.
  *
  * The caller's lock guards it.
  */

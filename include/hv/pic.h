@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pic.h: the PC's pair of 8259A interrupt controllers (Intel 8259A data sheet, order number 231468).
+ * pic.h: the PC's pair of 8259A interrupt controllers (Intel 8259A data sheet, order number
+ * 231468).
  *
  *      IRQ 0 1 . 3 4 5 6 7 --> master --> INTR of vCPU 0
  *              ^
  *              +-- slave <-- IRQ 8 9 10 11 12 13 14 15
  *
- * A model without surroundings: lines go in, a vector comes out; so it runs in a host test. The caller's lock guards it.
+ * A model without surroundings: lines go in, a vector comes out; so it runs in a host test. The
+ * caller's lock guards it.
  */
 #ifndef SAMEPAGE_HV_PIC_H
 #define SAMEPAGE_HV_PIC_H
@@ -39,7 +41,9 @@ struct pic {
 
 void pic_init(struct pic *pic);
 
-/* Ports 0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1. A read of the command port in poll mode acknowledges. */
+/*
+ * Ports 0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1. A read of the command port in poll mode acknowledges.
+ */
 u8 pic_read(struct pic *pic, u16 port);
 void pic_write(struct pic *pic, u16 port, u8 value);
 
@@ -53,7 +57,10 @@ bool pic_holds(const struct pic *pic, unsigned line);
 /* Does the master assert INTR? */
 bool pic_pending(const struct pic *pic);
 
-/* The INTA cycle: the vector, its request moved into service; the spurious vector (input 7) when there is none. */
+/*
+ * The INTA cycle: the vector, its request moved into service; the spurious vector (input 7) when
+ * there is none.
+ */
 u8 pic_acknowledge(struct pic *pic);
 
 #endif

@@ -2,9 +2,10 @@
 /*
  * pit.h: the 8254 interval timer (Intel 8254 data sheet, order number 231164) and port 0x61.
  *
- * Why time is a parameter: a counter is not run but computed, from the clock at which it was loaded and the clock now.
- * So the model costs nothing while nobody looks, and a host test needs no waiting. Times are clocks of PIT_HZ since the
- * VM started and never go back. The caller's lock guards it.
+ * Why time is a parameter: a counter is not run but computed, from the clock at which it was loaded
+ * and the clock now. So the model costs nothing while nobody looks, and a host test needs no
+ * waiting. Times are clocks of PIT_HZ since the VM started and never go back. The caller's lock
+ * guards it.
  */
 #ifndef SAMEPAGE_HV_PIT_H
 #define SAMEPAGE_HV_PIT_H
@@ -38,7 +39,10 @@ struct pit {
 
 void pit_init(struct pit *pit);
 
-/* Ports 0x40 to 0x43, and 0x61. A write says whether it programmed channel 0: its mode or its count. */
+/*
+ * Ports 0x40 to 0x43, and 0x61. A write says whether it programmed channel 0: its mode or its
+ * count.
+ */
 u8 pit_read(struct pit *pit, u16 port, u64 now);
 bool pit_write(struct pit *pit, u16 port, u8 value, u64 now);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pm.h: ACPI's fixed hardware: PM1 event and control registers, the timer, the reset register (ACPI specification 6.4, 4.8).
- * The FADT says where they are (acpi.h).
+ * pm.h: ACPI's fixed hardware: PM1 event and control registers, the timer, the reset register (ACPI
+ * specification 6.4, 4.8). The FADT says where they are (acpi.h).
  *
  * Time is a parameter: clocks of ACPI_PM_HZ since power-on. The caller's lock guards it.
  */

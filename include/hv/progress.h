@@ -4,8 +4,9 @@
  *
  *     progress: one runs, 24 MiB, 10234 exits; two sleeps, 22 MiB, 9988 exits
  *
- * A system that boots with `quiet` says nothing for seconds. So progress=N prints a line whenever nothing has been
- * printed for N seconds, by a guest or by us. Not for who compares two runs to the byte, and so it is off unless asked for.
+ * A system that boots with `quiet` says nothing for seconds. So progress=N prints a line whenever
+ * nothing has been printed for N seconds, by a guest or by us. Not for who compares two runs to the
+ * byte, and so it is off unless asked for.
  */
 #ifndef SAMEPAGE_HV_PROGRESS_H
 #define SAMEPAGE_HV_PROGRESS_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * reclaiming.h: what is done when no frame is left, before a vCPU has to wait: cold pages of all VMs give up theirs.
+ * reclaiming.h: what is done when no frame is left, before a vCPU has to wait: cold pages of all
+ * VMs give up theirs.
  */
 #ifndef SAMEPAGE_HV_RECLAIMING_H
 #define SAMEPAGE_HV_RECLAIMING_H

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rtc.h: the MC146818A clock and its RAM (Motorola data sheet ADI-1023), as the PC has it at ports 0x70 and 0x71.
+ * rtc.h: the MC146818A clock and its RAM (Motorola data sheet ADI-1023), as the PC has it at ports
+ * 0x70 and 0x71.
  *
- * Time is a parameter: seconds since 1970 and, for the update flag and the periodic interrupt, microseconds. The
- * caller's lock guards it.
+ * Time is a parameter: seconds since 1970 and, for the update flag and the periodic interrupt,
+ * microseconds. The caller's lock guards it.
  */
 #ifndef SAMEPAGE_HV_RTC_H
 #define SAMEPAGE_HV_RTC_H

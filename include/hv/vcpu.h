@@ -13,7 +13,10 @@ enum { VECTOR_DB = 1, VECTOR_UD = 6, VECTOR_GP = 13, VECTOR_PF = 14 };
 /* Any CPU. Stores the request, then makes the vCPU see it: wakes it, kicks its CPU. */
 void vcpu_request(struct vcpu *vcpu, enum vcpu_request request);
 
-/* Any CPU. An interrupt of `vector` for the vCPU, as an edge: one that is already waiting is not doubled. */
+/*
+ * Any CPU. An interrupt of `vector` for the vCPU, as an edge: one that is already waiting is not
+ * doubled.
+ */
 void vcpu_raise_irq(struct vcpu *vcpu, u8 vector);
 
 /*
@@ -32,7 +35,9 @@ void vcpu_recheck(struct vcpu *vcpu);
 /* From OFF to READY as a SIPI of `vector` does it. As vcpu_start() otherwise. */
 int vcpu_start_real(struct vcpu *vcpu, struct vcpu *sender, u8 vector) __must_check;
 
-/* Any CPU. INIT and SIPI for a vCPU that is not OFF; a SIPI that it does not wait for is forgotten. */
+/*
+ * Any CPU. INIT and SIPI for a vCPU that is not OFF; a SIPI that it does not wait for is forgotten.
+ */
 void vcpu_signal_init(struct vcpu *vcpu);
 void vcpu_signal_sipi(struct vcpu *vcpu, u8 vector);
 

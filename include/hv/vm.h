@@ -7,8 +7,8 @@
  *      a vCPU: OFF --vcpu_start--> READY <--> HALTED
  *              any of them --its VM stops, its CPU lets go--> GONE
  *
- * Why a vCPU belongs to one CPU for its life: nothing of it then needs a lock on the exit path. Other
- * CPUs reach it through `requests` and a kick alone.
+ * Why a vCPU belongs to one CPU for its life: nothing of it then needs a lock on the exit path.
+ * Other CPUs reach it through `requests` and a kick alone.
  *
  * Locking, by letter: [I] immutable once the VM runs, [a] atomic, [v] vm->lock, [q] the lock of its
  * CPU's queue, [o] only the CPU that owns the vCPU.
@@ -88,7 +88,10 @@ enum vm_end {
 	VM_ENDS
 };
 
-/* What the subscribers of one kind were told, by event: how often to drop a range, and how many changed pages they were handed. */
+/*
+ * What the subscribers of one kind were told, by event: how often to drop a range, and how many
+ * changed pages they were handed.
+ */
 struct vm_subscriber_stats {
 	const char *name;
 	unsigned count;
@@ -96,7 +99,10 @@ struct vm_subscriber_stats {
 };
 #define VM_SUBSCRIBERS_MAX 4 /* kinds: stage 2, guest cache, dirty tracker, tracer */
 
-/* What its memory was made of, and what its notifier and stage 2 had done, when it ended; for the summary. */
+/*
+ * What its memory was made of, and what its notifier and stage 2 had done, when it ended; for the
+ * summary.
+ */
 struct vm_memory_stats {
 	struct addrspace_pages pages; /* as merging had left them */
 	u64 absent;		      /* pages of its slots that nothing stood behind */
@@ -156,8 +162,8 @@ void vm_stop(struct vm *vm, enum vm_end end, u64 status);
 void vm_release_vcpu(struct vcpu *vcpu);
 
 /*
- * Keeps a running VM's parts (vCPUs, board, memory) until vm_let_go(), from any CPU; false: it does not run, and nothing
- * is held. No locks held: letting go may take the VM down.
+ * Keeps a running VM's parts (vCPUs, board, memory) until vm_let_go(), from any CPU; false: it does
+ * not run, and nothing is held. No locks held: letting go may take the VM down.
  */
 bool vm_hold(struct vm *vm) __must_check;
 void vm_let_go(struct vm *vm);

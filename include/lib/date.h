@@ -12,7 +12,10 @@ struct date {
 	unsigned year, month, day, hours, minutes, seconds, weekday;
 };
 
-/* Both pure, from 1970 on. A date's weekday is not looked at; a day that a month does not have counts on into the next. */
+/*
+ * Both pure, from 1970 on. A date's weekday is not looked at; a day that a month does not have
+ * counts on into the next.
+ */
 void date_from_seconds(u64 seconds, struct date *out);
 u64 date_to_seconds(const struct date *date);
 

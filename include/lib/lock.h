@@ -71,7 +71,9 @@ bool spin_trylock(struct spinlock *lock) LOCK_TRY(true, lock);
 void spin_unlock(struct spinlock *lock) LOCK_RELEASE(lock);
 bool spin_is_locked(struct spinlock *lock);
 
-/* Tells the analysis, where it cannot follow (a callback), that the caller's caller holds the lock. */
+/*
+ * Tells the analysis, where it cannot follow (a callback), that the caller's caller holds the lock.
+ */
 static inline void spin_assert_held(struct spinlock *lock) LOCK_ASSERTS(lock)
 {
 	if (IS_ENABLED(CONFIG_LOCK_RANK))

@@ -23,28 +23,38 @@ struct notifier_policy;
 enum slot_kind { SLOT_RAM, SLOT_ROM, SLOT_MMIO };
 
 /*
- * What all operations on a range have in common. ERR_INVALID: empty, wraps, or wider than a guest can be; ERR_RANGE: not
- * wholly in slots; ERR_REENTRANT: called from a subscriber's callback; ERR_WOULD_BLOCK: ADDRSPACE_NOBLOCK was given and a
- * subscriber would have had to wait. On any of them nothing has changed. They take LOCK_MMU and no lock of a lower rank
- * may be missing below it; interrupts do not matter.
+ * What all operations on a range have in common. ERR_INVALID: empty, wraps, or wider than a guest
+ * can be; ERR_RANGE: not wholly in slots; ERR_REENTRANT: called from a subscriber's callback;
+ * ERR_WOULD_BLOCK: ADDRSPACE_NOBLOCK was given and a subscriber would have had to wait. On any of
+ * them nothing has changed. They take LOCK_MMU and no lock of a lower rank may be missing below it;
+ * interrupts do not matter.
  */
 enum addrspace_flags { ADDRSPACE_NOBLOCK = 1 };
 
-/* One guest-physical address space. ERR_NO_MEMORY. `name` is copied. destroy frees all it backed. */
+/*
+ * One guest-physical address space. ERR_NO_MEMORY. `name` is copied. destroy frees all it backed.
+ */
 int addrspace_create(const char *name, struct addrspace **out) __must_check;
 /*
- * The guest is over: all slots go, pinned pages too, and nothing is ever backed again; so subscribers can be taken apart in any
- * order, whatever they still hold. Event RELEASE. ERR_REENTRANT: nothing changed. Takes LOCK_MMU.
+ * The guest is over: all slots go, pinned pages too, and nothing is ever backed again; so
+ * subscribers can be taken apart in any order, whatever they still hold. Event RELEASE.
+ * ERR_REENTRANT: nothing changed. Takes LOCK_MMU.
  */
 int addrspace_release(struct addrspace *as) __must_check;
-/* Releases what is not released yet. Wants every subscription of `as` gone, and no other CPU inside it. */
+/*
+ * Releases what is not released yet. Wants every subscription of `as` gone, and no other CPU inside
+ * it.
+ */
 void addrspace_destroy(struct addrspace *as);
 const char *addrspace_name(const struct addrspace *as);
 /* Its number, as the rmap has it; and back, NULL when there is none. */
 u16 addrspace_id(const struct addrspace *as);
 struct addrspace *addrspace_by_id(u16 id);
 
-/* Its chain of subscribers, and how it is told and how its faults retry, changeable at any time. set_policy: ERR_REENTRANT. */
+/*
+ * Its chain of subscribers, and how it is told and how its faults retry, changeable at any time.
+ * set_policy: ERR_REENTRANT.
+ */
 struct notifier *addrspace_notifier(struct addrspace *as);
 int addrspace_set_policy(struct addrspace *as, const struct notifier_policy *policy) __must_check;
 const struct notifier_policy *addrspace_policy(const struct addrspace *as);
@@ -52,34 +62,47 @@ void addrspace_set_retry(struct addrspace *as, enum retry_mode retry);
 enum retry_mode addrspace_retry(const struct addrspace *as);
 
 /*
- * Words of the command line: notifier=POLICY and fault_retry=reenter|inplace. They are the defaults of address spaces
- * created later. ERR_FORMAT on a value that names nothing; a message says which.
+ * Words of the command line: notifier=POLICY and fault_retry=reenter|inplace. They are the defaults
+ * of address spaces created later. ERR_FORMAT on a value that names nothing; a message says which.
  */
 int addrspace_configure(const char *command_line) __must_check;
 
-/* A memory slot; frames come lazily. ERR_INVALID (empty, wraps), ERR_EXISTS (overlaps), ERR_NO_MEMORY: no change. */
+/*
+ * A memory slot; frames come lazily. ERR_INVALID (empty, wraps), ERR_EXISTS (overlaps),
+ * ERR_NO_MEMORY: no change.
+ */
 int addrspace_add_slot(struct addrspace *as, struct gfn_range range,
 		       enum slot_kind kind) __must_check;
 /*
- * A slot of a device's frames, from `first` on: mapped at once, uncached, one by one; never cleared, merged, moved, pinned,
- * reclaimed, or copied by the hypervisor; protecting it works. ERR_PERMISSION: one of them lies where the machine has
- * memory (in 128 MiB that hold any); that no other device of the machine's is given away is for the caller to know.
- * ERR_INVALID, ERR_EXISTS, ERR_NO_MEMORY as add_slot: no change.
+ * A slot of a device's frames, from `first` on: mapped at once, uncached, one by one; never
+ * cleared, merged, moved, pinned, reclaimed, or copied by the hypervisor; protecting it works.
+ * ERR_PERMISSION: one of them lies where the machine has memory (in 128 MiB that hold any); that no
+ * other device of the machine's is given away is for the caller to know. ERR_INVALID, ERR_EXISTS,
+ * ERR_NO_MEMORY as add_slot: no change.
  */
 int addrspace_add_device(struct addrspace *as, struct gfn_range range,
 			 struct mfn first) __must_check;
 /* Takes away the slot that is exactly `range`. ERR_NOT_FOUND. Event UNMAP. */
 int addrspace_remove_slot(struct addrspace *as, struct gfn_range range) __must_check;
 
-/* Backs every absent gfn of the range with a zeroed private frame now, in blocks as large as can be. ERR_NO_MEMORY. */
+/*
+ * Backs every absent gfn of the range with a zeroed private frame now, in blocks as large as can
+ * be. ERR_NO_MEMORY.
+ */
 int addrspace_populate(struct addrspace *as, struct gfn_range range) __must_check;
 
-/* Takes the backing away; the next touch finds zeroes. Pinned pages and a device's stay. Event CLEAR. */
+/*
+ * Takes the backing away; the next touch finds zeroes. Pinned pages and a device's stay. Event
+ * CLEAR.
+ */
 int addrspace_clear(struct addrspace *as, struct gfn_range range, unsigned flags) __must_check;
 /* The same at the guest's own wish. Event BALLOON. */
 int addrspace_balloon(struct addrspace *as, struct gfn_range range, unsigned flags) __must_check;
 
-/* May the guest write? Fewer rights: event PROTECT_PAGE for one gfn, else PROTECT_RANGE; more: nobody is told. */
+/*
+ * May the guest write? Fewer rights: event PROTECT_PAGE for one gfn, else PROTECT_RANGE; more:
+ * nobody is told.
+ */
 int addrspace_protect(struct addrspace *as, struct gfn_range range, bool writable) __must_check;
 
 /* From now on the first write to each page is seen. Event SOFT_DIRTY. */
@@ -88,8 +111,8 @@ int addrspace_clear_soft_dirty(struct addrspace *as, struct gfn_range range) __m
 bool addrspace_is_soft_dirty(const struct addrspace *as, struct gfn gfn);
 
 /*
- * Moves a private page to a fresh frame. ERR_BUSY: not private, pinned, or written meanwhile; ERR_NO_MEMORY. Event MIGRATE,
- * after PROTECT_PAGE.
+ * Moves a private page to a fresh frame. ERR_BUSY: not private, pinned, or written meanwhile;
+ * ERR_NO_MEMORY. Event MIGRATE, after PROTECT_PAGE.
  */
 int addrspace_migrate(struct addrspace *as, struct gfn gfn) __must_check;
 
@@ -97,8 +120,9 @@ int addrspace_migrate(struct addrspace *as, struct gfn gfn) __must_check;
 int addrspace_exclusive(struct addrspace *as, struct gfn gfn, const void *owner) __must_check;
 
 /*
- * Moves the 512 private pages of the block around gfn together, so that secondaries can use one large leaf. ERR_BUSY: a page
- * is not private, pinned, or was written meanwhile; ERR_NO_MEMORY. Already so: 0. Events PROTECT_RANGE, COLLAPSE.
+ * Moves the 512 private pages of the block around gfn together, so that secondaries can use one
+ * large leaf. ERR_BUSY: a page is not private, pinned, or was written meanwhile; ERR_NO_MEMORY.
+ * Already so: 0. Events PROTECT_RANGE, COLLAPSE.
  */
 int addrspace_collapse(struct addrspace *as, struct gfn gfn) __must_check;
 /* Large leaves over the range must go; nothing moves. Event SPLIT. */
@@ -108,8 +132,9 @@ int addrspace_split(struct addrspace *as, struct gfn_range range) __must_check;
 int addrspace_age(struct addrspace *as, struct gfn_range range, bool *young) __must_check;
 
 /*
- * A pinned page is never moved, shared or reclaimed. Populates, breaks sharing. ERR_NO_MEMORY, ERR_PERMISSION (read-only),
- * ERR_BUSY (being changed, or a device's). */
+ * A pinned page is never moved, shared or reclaimed. Populates, breaks sharing. ERR_NO_MEMORY,
+ * ERR_PERMISSION (read-only), ERR_BUSY (being changed, or a device's).
+ */
 int addrspace_pin(struct addrspace *as, struct gfn gfn) __must_check;
 void addrspace_unpin(struct addrspace *as, struct gfn gfn);
 
@@ -123,9 +148,10 @@ struct addrspace_pages {
 void addrspace_count(struct addrspace *as, struct addrspace_pages *out);
 
 /*
- * Copies to and from guest memory through the primary, populating and breaking sharing as a guest's access would, page by
- * page. write reaches ROM slots too: it is the hypervisor's own, a loader's. ERR_RANGE (no slot, or a device's): nothing is copied.
- * ERR_NO_MEMORY: pages before the one that failed are copied. Takes LOCK_MMU.
+ * Copies to and from guest memory through the primary, populating and breaking sharing as a guest's
+ * access would, page by page. write reaches ROM slots too: it is the hypervisor's own, a loader's.
+ * ERR_RANGE (no slot, or a device's): nothing is copied. ERR_NO_MEMORY: pages before the one that
+ * failed are copied. Takes LOCK_MMU.
  */
 int addrspace_write(struct addrspace *as, struct gpa to, const void *from, size_t len) __must_check;
 int addrspace_read(struct addrspace *as, struct gpa from, void *to, size_t len) __must_check;

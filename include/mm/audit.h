@@ -2,16 +2,18 @@
 /*
  * audit.h: does everything mm keeps about memory agree?
  *
- * Why: the same fact stands in several places on purpose (a PTE, the rmap, a reference, a leaf of a secondary), because
- * each place answers another question fast. A bug that lets them drift apart shows much later and elsewhere; the auditor
- * looks at all of them at once. It runs after every test and whenever the monitor asks.
+ * Why: the same fact stands in several places on purpose (a PTE, the rmap, a reference, a leaf of a
+ * secondary), because each place answers another question fast. A bug that lets them drift apart
+ * shows much later and elsewhere; the auditor looks at all of them at once. It runs after every
+ * test and whenever the monitor asks.
  *
  *     address spaces --- primary PTEs ---> frames: kind, references, rmap
  *            |                ^               |
  *            |                +-------- rmap -+
  *            +--- subscribers: every translation they keep, against the primary
  *
- * Who calls it sees to it that no other CPU is inside mm and that no operation is half done; guests may run.
+ * Who calls it sees to it that no other CPU is inside mm and that no operation is half done; guests
+ * may run.
  */
 #ifndef SAMEPAGE_MM_AUDIT_H
 #define SAMEPAGE_MM_AUDIT_H
@@ -52,15 +54,16 @@ struct audit_report {
 };
 
 /*
- * Looks at everything; the first faults go to the log. `held`: how many references others hold on purpose (a merging
- * engine's, one for each cow_offer() it has not put). Returns the number of faults. Takes LOCK_NOTIFIER, then LOCK_MMU,
- * of one address space at a time.
+ * Looks at everything; the first faults go to the log. `held`: how many references others hold on
+ * purpose (a merging engine's, one for each cow_offer() it has not put). Returns the number of
+ * faults. Takes LOCK_NOTIFIER, then LOCK_MMU, of one address space at a time.
  */
 u64 audit_run(u64 held, struct audit_report *out);
 
 /*
- * Looks at one address space only: its PTEs, their frames and rmap entries, its secondaries. Other address spaces may be in
- * use meanwhile; this one may not be changed. Returns the number of faults. Locks as above.
+ * Looks at one address space only: its PTEs, their frames and rmap entries, its secondaries. Other
+ * address spaces may be in use meanwhile; this one may not be changed. Returns the number of
+ * faults. Locks as above.
  */
 u64 audit_space(struct addrspace *as, struct audit_report *out);
 
@@ -68,8 +71,9 @@ u64 audit_space(struct addrspace *as, struct audit_report *out);
 const char *audit_fault_name(enum audit_fault fault);
 
 /*
- * For subscribers (struct subscriber_ops.audit): shows the auditor one translation, of `frames` gfns and as many frames
- * one after another, with its PT_RWX rights; one table, once; what else the subscriber found wrong by itself.
+ * For subscribers (struct subscriber_ops.audit): shows the auditor one translation, of `frames`
+ * gfns and as many frames one after another, with its PT_RWX rights; one table, once; what else the
+ * subscriber found wrong by itself.
  */
 struct audit;
 void audit_translation(struct audit *audit, struct gfn gfn, struct mfn mfn, u64 frames,

@@ -11,16 +11,17 @@
  *     cow_share_zero  guarded page -> backed by the frame of zeroes
  *     cow_break       shared page  -> private copy; also what a write fault does
  *
- * A write fault on a guarded page lifts the guard and counts that in the PTE, so each later step that is given the older
- * look answers ERR_BUSY, even if somebody has set the guard anew: the order (write-protect, flush, compare, merge) is not
- * left to the caller's good will.
+ * A write fault on a guarded page lifts the guard and counts that in the PTE, so each later step
+ * that is given the older look answers ERR_BUSY, even if somebody has set the guard anew: the order
+ * (write-protect, flush, compare, merge) is not left to the caller's good will.
  *
  * Invariants:
  * COW-1  A shared frame is writable through no secondary.
  * COW-2  The content of a guarded or shared page does not change.
  * COW-3  A break that runs out of memory changes nothing.
  * COW-4  Each PTE that names a shared frame counts one reference.
- * COW-5  A look succeeds only when everybody has been told of the guard, so that nobody can write any more without lifting it.
+ * COW-5  A look succeeds only when everybody has been told of the guard, so that nobody can write
+ *        any more without lifting it.
  */
 #ifndef SAMEPAGE_MM_COW_H
 #define SAMEPAGE_MM_COW_H
@@ -31,8 +32,9 @@
 struct addrspace;
 
 /*
- * Write-protects the private pages of the range; others are passed over. One notification, PROTECT_PAGE for one gfn, else
- * PROTECT_RANGE. ERR_INVALID, ERR_RANGE, ERR_REENTRANT: nothing changed. Takes LOCK_MMU.
+ * Write-protects the private pages of the range; others are passed over. One notification,
+ * PROTECT_PAGE for one gfn, else PROTECT_RANGE. ERR_INVALID, ERR_RANGE, ERR_REENTRANT: nothing
+ * changed. Takes LOCK_MMU.
  */
 int cow_guard(struct addrspace *as, struct gfn_range range) __must_check;
 
@@ -43,35 +45,43 @@ struct cow_look {
 };
 
 /*
- * The frame may be read while the page stays guarded; that it did is what the next step checks. ERR_BUSY: not guarded,
- * pinned, not private, or another CPU's cow_guard() of it has not returned yet (COW-5). Takes no lock.
+ * The frame may be read while the page stays guarded; that it did is what the next step checks.
+ * ERR_BUSY: not guarded, pinned, not private, or another CPU's cow_guard() of it has not returned
+ * yet (COW-5). Takes no lock.
  */
 int cow_look(struct addrspace *as, struct gfn gfn, struct cow_look *out) __must_check;
 
 /*
- * Guards one page and looks at it. ERR_BUSY as cow_look(), and for a gfn that nothing backs; ERR_REENTRANT. Takes LOCK_MMU.
+ * Guards one page and looks at it. ERR_BUSY as cow_look(), and for a gfn that nothing backs;
+ * ERR_REENTRANT. Takes LOCK_MMU.
  */
 int cow_guard_look(struct addrspace *as, struct gfn gfn, struct cow_look *out) __must_check;
 
 /*
- * Makes the guarded page's own frame a shared one, with a reference for the caller, who drops it with frame_put() some
- * day. No secondary sees a difference, so nobody is told. ERR_BUSY: written or changed since the look.
+ * Makes the guarded page's own frame a shared one, with a reference for the caller, who drops it
+ * with frame_put() some day. No secondary sees a difference, so nobody is told. ERR_BUSY: written
+ * or changed since the look.
  */
 int cow_offer(struct addrspace *as, struct gfn gfn, const struct cow_look *look) __must_check;
 
 /*
- * Backs the guarded page by `shared`, of which the caller holds a reference and which reads the same. Event MERGE.
- * ERR_BUSY: written or changed since the look; ERR_NO_MEMORY; ERR_REENTRANT: nothing changed.
+ * Backs the guarded page by `shared`, of which the caller holds a reference and which reads the
+ * same. Event MERGE. ERR_BUSY: written or changed since the look; ERR_NO_MEMORY; ERR_REENTRANT:
+ * nothing changed.
  */
 int cow_share(struct addrspace *as, struct gfn gfn, const struct cow_look *look,
 	      struct mfn shared) __must_check;
 
-/* As cow_share, with the address space's own frame of zeroes, which is not counted and not in the rmap. */
+/*
+ * As cow_share, with the address space's own frame of zeroes, which is not counted and not in the
+ * rmap.
+ */
 int cow_share_zero(struct addrspace *as, struct gfn gfn, const struct cow_look *look) __must_check;
 
 /*
- * Gives gfn a private copy of the frame it shares. 0 also when another CPU did it first. ERR_NO_MEMORY, ERR_PERMISSION (the
- * slot is read-only), ERR_BUSY (being changed: try again), ERR_REENTRANT: nothing changed. Event COW_BREAK.
+ * Gives gfn a private copy of the frame it shares. 0 also when another CPU did it first.
+ * ERR_NO_MEMORY, ERR_PERMISSION (the slot is read-only), ERR_BUSY (being changed: try again),
+ * ERR_REENTRANT: nothing changed. Event COW_BREAK.
  */
 int cow_break(struct addrspace *as, struct gfn gfn) __must_check;
 

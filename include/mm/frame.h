@@ -99,8 +99,8 @@ int frame_init(const struct frame_range *usable, unsigned count) __must_check;
 int frame_alloc(unsigned order, enum frame_kind kind, unsigned flags, struct mfn *out) __must_check;
 
 /*
- * From now on one allocation in `one_in` fails with ERR_NO_MEMORY, drawn for each CPU from `seed`; 0: none. While no other
- * CPU allocates. frame_fail_count: how many have failed since.
+ * From now on one allocation in `one_in` fails with ERR_NO_MEMORY, drawn for each CPU from `seed`;
+ * 0: none. While no other CPU allocates. frame_fail_count: how many have failed since.
  */
 void frame_fail_set(u64 one_in, u64 seed);
 u64 frame_fail_count(void);
@@ -112,7 +112,10 @@ u64 frame_fail_count(void);
  */
 void frame_free(struct mfn mfn, unsigned order);
 
-/* References to a FRAME_GUEST frame: one for each primary PTE that names it. Atomic. put: true at zero. */
+/*
+ * References to a FRAME_GUEST frame: one for each primary PTE that names it. Atomic. put: true at
+ * zero.
+ */
 void frame_get(struct mfn mfn);
 bool frame_put(struct mfn mfn);
 u32 frame_refs(struct mfn mfn);

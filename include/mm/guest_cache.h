@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guest_cache.h: the device models' cached mappings of guest memory: a subscriber without change, on purpose.
+ * guest_cache.h: the device models' cached mappings of guest memory: a subscriber without change,
+ * on purpose.
  *
- * Why it has none: a device model holds a plain pointer while it works. A new frame cannot be slipped under a pointer, so
- * all it can do is to let go of the old one and ask again. It is what every policy must get right beside a stage 2.
+ * Why it has none: a device model holds a plain pointer while it works. A new frame cannot be
+ * slipped under a pointer, so all it can do is to let go of the old one and ask again. It is what
+ * every policy must get right beside a stage 2.
  *
  *     guest_cache_get(cache, gpa, len, write, &pointer)
  *     ... a few loads or stores; no call into mm: whoever changes the page waits for the put ...
@@ -11,7 +13,7 @@
  *
  * Invariants:
  * GUEST-CACHE-1  Between get and put the pointer leads to the frame that the primary names, or named when a change of it
- *		  began that now waits for the put.
+ * 		  began that now waits for the put.
  * GUEST-CACHE-2  A pointer for writing is given only where the primary allows the guest to write.
  */
 #ifndef SAMEPAGE_MM_GUEST_CACHE_H
@@ -28,9 +30,10 @@ int guest_cache_create(struct addrspace *as, struct guest_cache **out) __must_ch
 void guest_cache_destroy(struct guest_cache *cache);
 
 /*
- * A pointer to [gpa, gpa + len), which lies in one page; a miss asks the primary as a guest's access would. ERR_INVALID
- * (crosses a page), ERR_RANGE (no slot, or a device's), ERR_PERMISSION (ROM), ERR_NO_MEMORY, ERR_BUSY (all places for this gfn are in
- * use). Waits while the page is being changed. Takes LOCK_DEVICE, LOCK_MMU.
+ * A pointer to [gpa, gpa + len), which lies in one page; a miss asks the primary as a guest's
+ * access would. ERR_INVALID (crosses a page), ERR_RANGE (no slot, or a device's), ERR_PERMISSION
+ * (ROM), ERR_NO_MEMORY, ERR_BUSY (all places for this gfn are in use). Waits while the page is
+ * being changed. Takes LOCK_DEVICE, LOCK_MMU.
  */
 int guest_cache_get(struct guest_cache *cache, struct gpa gpa, size_t len, bool write,
 		    void **out) __must_check;

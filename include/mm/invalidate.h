@@ -69,8 +69,9 @@ static inline u64 invalidate_read(const struct invalidate_log *log)
 	u64 word = ck_pr_load_64(&log->word);
 
 	/*
-	 * Pairs with the order of whoever changes the primary: begin's number is stored before it, end's and note's after
-	 * it. So who read the number of an end or a note reads the new primary; who read an older one is told by the check.
+	 * Pairs with the order of whoever changes the primary: begin's number is stored before it,
+	 * end's and note's after it. So who read the number of an end or a note reads the new
+	 * primary; who read an older one is told by the check.
 	 */
 	ck_pr_fence_load();
 	return word;
@@ -79,7 +80,10 @@ static inline u64 invalidate_read(const struct invalidate_log *log)
 /* A range is being invalidated from now until invalidate_end() with the same range. */
 void invalidate_begin(struct invalidate_log *log, struct gfn_range range);
 void invalidate_end(struct invalidate_log *log, struct gfn_range range);
-/* Begin and end at once, for a change done wholly under the lock: called after the primary has changed. */
+/*
+ * Begin and end at once, for a change done wholly under the lock: called after the primary has
+ * changed.
+ */
 void invalidate_note(struct invalidate_log *log, struct gfn_range range);
 
 enum invalidate_verdict invalidate_check(struct invalidate_log *log, u64 word, struct gfn gfn);

@@ -2,24 +2,28 @@
 /*
  * notifier.h: how whoever caches answers of an address space learns that they change.
  *
- * One notification of a change, as a subscriber may see it; which calls it gets, and in which order, is the policy's choice:
+ * One notification of a change, as a subscriber may see it; which calls it gets, and in which
+ * order, is the policy's choice:
  *
  *     start      from now on the old answers may go: drop them, keep nothing of the range until `end`
  *     change     under LOCK_MMU: these gfns are backed thus now (a batch); take it over, or drop
  *     end        the range may be filled again
  *
- * Why policies: Linux wrapped change_pte in start and end in 2012, so that the page to be changed had always just been
- * dropped. docs/mm/notifier.md tells the story, what each of the nine repairs does, and what each event means.
+ * Why policies: Linux wrapped change_pte in start and end in 2012, so that the page to be changed
+ * had always just been dropped. docs/mm/notifier.md tells the story, what each of the nine repairs
+ * does, and what each event means.
  *
  * Invariants:
  * NOTIFIER-1  After notifier_unsubscribe() no callback of the subscription runs or will run.
- * NOTIFIER-2  A subscriber whose start was called sees end exactly once, also when a later start failed.
- * NOTIFIER-3  When an operation returns, each subscription that overlaps the range and wants the event was told, by
- *	       start and end or by change.
- * NOTIFIER-4  Callbacks do not re-enter: an operation that would tell the same chain, or change it, is refused with
- *	       ERR_REENTRANT when begun inside one. What tells nobody (populate, more rights) may be called where no lock is held.
- * NOTIFIER-5  Under every policy but `late`: no mapping of the new frame is writable while a subscriber may still use the
- *	       old one.
+ * NOTIFIER-2  A subscriber whose start was called sees end exactly once, also when a later start
+ *             failed.
+ * NOTIFIER-3  When an operation returns, each subscription that overlaps the range and wants the
+ *             event was told, by start and end or by change.
+ * NOTIFIER-4  Callbacks do not re-enter: an operation that would tell the same chain, or change it,
+ *             is refused with ERR_REENTRANT when begun inside one. What tells nobody (populate,
+ *             more rights) may be called where no lock is held.
+ * NOTIFIER-5  Under every policy but `late`: no mapping of the new frame is writable while a
+ *             subscriber may still use the old one.
  */
 #ifndef SAMEPAGE_MM_NOTIFIER_H
 #define SAMEPAGE_MM_NOTIFIER_H
@@ -49,7 +53,10 @@ enum notify_event {
 	EVENTS
 };
 
-/* Events that change a page's frame or rights and whose new PTE can be handed over: change_pte's, in every policy. */
+/*
+ * Events that change a page's frame or rights and whose new PTE can be handed over: change_pte's,
+ * in every policy.
+ */
 #define EVENTS_HANDED \
 	(BIT(EVENT_PROTECT_PAGE) | BIT(EVENT_MIGRATE) | BIT(EVENT_MERGE) | BIT(EVENT_COW_BREAK))
 #define EVENTS_ALL (BIT(EVENTS) - 1)
@@ -99,12 +106,12 @@ struct audit;
  * start	may wait unless NOTIFY_NOBLOCK; returns 0, or ERR_WOULD_BLOCK and then has done nothing. No lock held.
  * end		undoes start's "keep nothing". No lock held.
  * change	takes new PTEs over at once; may not wait, may decline by dropping. LOCK_MMU held. When it returns, none of
- *		the old translations is in use, unless CHANGE_LAZY; and before that no CPU may write through a new one.
+ * 		the old translations is in use, unless CHANGE_LAZY; and before that no CPU may write through a new one.
  * change_start, change_end	policy `companion`: called instead of start and end around a change
  * sync		carries out put-off flushes, because old frames are about to be freed. LOCK_MMU held.
  * young	any gfn of the range touched since last asked? `clear` forgets it. LOCK_MMU held.
  * dirty	tells the primary (space_mark) which gfns of the range were written through it; `forget`: and drops what
- *		lets a guest write although the primary calls the page clean. LOCK_MMU held.
+ * 		lets a guest write although the primary calls the page clean. LOCK_MMU held.
  * audit	shows the auditor every translation it keeps (mm/audit.h). LOCK_NOTIFIER, LOCK_MMU held.
  */
 struct subscriber_ops {
@@ -126,10 +133,11 @@ struct subscription_counters {
 };
 
 /*
- * struct subscription: embedded in the subscriber. All but `counters` is filled by who subscribes and constant after.
+ * struct subscription: embedded in the subscriber. All but `counters` is filled by who subscribes
+ * and constant after.
  *
  * want_drop, want_change	sets of events: told by start and end, by change; in neither: not at all. Only the
- *			policy `masked` asks; under the others everybody hears everything.
+ * 			policy `masked` asks; under the others everybody hears everything.
  */
 struct subscription {
 	const struct subscriber_ops *ops;
@@ -186,24 +194,34 @@ void notifier_init(struct notifier *notifier, const struct notifier_policy *poli
 void notifier_fini(struct notifier *notifier);
 
 /*
- * From its return on, the subscription is told of every change; what it caches must have been asked for after it. Waits
- * until running notifications have ended. ERR_INVALID (no ops, empty range, an event in both sets or in want_change
- * without ops->change), ERR_NO_MEMORY, ERR_REENTRANT. Takes LOCK_NOTIFIER, then LOCK_MMU.
+ * From its return on, the subscription is told of every change; what it caches must have been asked
+ * for after it. Waits until running notifications have ended. ERR_INVALID (no ops, empty range, an
+ * event in both sets or in want_change without ops->change), ERR_NO_MEMORY, ERR_REENTRANT. Takes
+ * LOCK_NOTIFIER, then LOCK_MMU.
  */
 int notifier_subscribe(struct notifier *notifier, struct subscription *sub) __must_check;
 /* NOTIFIER-1. Waits likewise. ERR_NOT_FOUND, ERR_REENTRANT: nothing happened. Allocates nothing. */
 int notifier_unsubscribe(struct notifier *notifier, struct subscription *sub) __must_check;
 
-/* For operations that begin after it; waits for those that run. ERR_REENTRANT. Takes LOCK_NOTIFIER, LOCK_MMU. */
+/*
+ * For operations that begin after it; waits for those that run. ERR_REENTRANT. Takes LOCK_NOTIFIER,
+ * LOCK_MMU.
+ */
 int notifier_set_policy(struct notifier *notifier,
 			const struct notifier_policy *policy) __must_check;
 
-/* Shows every subscription there is to `visit`; stops where that returns other than 0. Takes LOCK_NOTIFIER. */
+/*
+ * Shows every subscription there is to `visit`; stops where that returns other than 0. Takes
+ * LOCK_NOTIFIER.
+ */
 void notifier_each(struct notifier *notifier,
 		   int (*visit)(struct subscription *sub, void *argument), void *argument);
 /* Calls of start, end and change so far, of those who are subscribed now. Takes LOCK_NOTIFIER. */
 u64 notifier_callbacks(struct notifier *notifier);
-/* Operations of this kind that were carried out so far, under whichever policy, told or not. No lock. */
+/*
+ * Operations of this kind that were carried out so far, under whichever policy, told or not. No
+ * lock.
+ */
 u64 notifier_events(const struct notifier *notifier, enum notify_event event);
 
 const char *notify_event_name(enum notify_event event);

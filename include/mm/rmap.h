@@ -2,9 +2,9 @@
 /*
  * rmap.h: from a frame to every (address space, gfn) whose primary PTE names it.
  *
- * Why: merging, migration and the auditor start from a frame. Nearly every frame has one user, and of those that are shared
- * most have two, so two are kept inside the frame's record; more make a red-black tree, so that a page shared 10^5 times can
- * lose a user quickly.
+ * Why: merging, migration and the auditor start from a frame. Nearly every frame has one user, and
+ * of those that are shared most have two, so two are kept inside the frame's record; more make a
+ * red-black tree, so that a page shared 10^5 times can lose a user quickly.
  *
  *     frame record: owner     link
  *       0                     0                        no user
@@ -14,13 +14,15 @@
  *       2                     count                    any number, only counted (RMAP-3)
  *
  * Invariants:
- * RMAP-1  For each private or shared primary PTE there is exactly one entry at its frame, and no others. (The frame of
- *	   zeroes is not in the rmap: nobody ever looks for its users.)
+ * RMAP-1  For each private or shared primary PTE there is exactly one entry at its frame, and no
+ *         others. (The frame of zeroes is not in the rmap: nobody ever looks for its users.)
  * RMAP-2  The number of entries of a frame is at most its reference count.
- * RMAP-3  Users of a frame that rmap_count_only() was called for are counted, not listed. Coming and going then takes the same
- *	   instructions however many there are, so that the time a guest's write takes does not tell.
+ * RMAP-3  Users of a frame that rmap_count_only() was called for are counted, not listed. Coming
+ *         and going then takes the same instructions however many there are, so that the time a
+ *         guest's write takes does not tell.
  *
- * Locking: LOCK_RMAP, one of a table hashed by frame. Callers that keep RMAP-1 true hold the LOCK_MMU of the space.
+ * Locking: LOCK_RMAP, one of a table hashed by frame. Callers that keep RMAP-1 true hold the
+ * LOCK_MMU of the space.
  */
 #ifndef SAMEPAGE_MM_RMAP_H
 #define SAMEPAGE_MM_RMAP_H
@@ -54,10 +56,16 @@ void rmap_remove(struct mfn mfn, u16 space, struct gfn gfn);
 /* How many users are in the rmap. */
 u64 rmap_count(struct mfn mfn);
 
-/* What listing the users of all frames takes, in bytes: nothing for a frame with one or two. Any context. */
+/*
+ * What listing the users of all frames takes, in bytes: nothing for a frame with one or two. Any
+ * context.
+ */
 u64 rmap_bytes(void);
 
-/* The first `max` listed entries, in order, that come after `*from` (NULL: from the first); returns how many. */
+/*
+ * The first `max` listed entries, in order, that come after `*from` (NULL: from the first); returns
+ * how many.
+ */
 unsigned rmap_list(struct mfn mfn, const struct rmap_entry *from, struct rmap_entry *out,
 		   unsigned max);
 

@@ -20,10 +20,11 @@ void stage2_destroy(struct stage2 *s2);
 struct hpa stage2_root(const struct stage2 *s2);
 
 /*
- * An address space may have several stage 2s, its views: same frames, different rights. In this one the range allows at
- * most `rights` (PT_RWX bits; PT_RWX lifts the limit of exactly that range); a fault beyond is FAULT_DENIED, and hv may
- * switch the vCPU to another view. What is mapped is dropped and comes back by faults. ERR_INVALID: empty, wraps, overlaps
- * another limit, or rights the format cannot express; ERR_NO_MEMORY: more than 8. Takes LOCK_MMU.
+ * An address space may have several stage 2s, its views: same frames, different rights. In this one
+ * the range allows at most `rights` (PT_RWX bits; PT_RWX lifts the limit of exactly that range); a
+ * fault beyond is FAULT_DENIED, and hv may switch the vCPU to another view. What is mapped is
+ * dropped and comes back by faults. ERR_INVALID: empty, wraps, overlaps another limit, or rights
+ * the format cannot express; ERR_NO_MEMORY: more than 8. Takes LOCK_MMU.
  */
 int stage2_view_restrict(struct stage2 *s2, struct gfn_range range, unsigned rights) __must_check;
 

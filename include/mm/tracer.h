@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tracer.h: a subscriber that wants all and changes nothing: the last notifications of an address space, as they came.
+ * tracer.h: a subscriber that wants all and changes nothing: the last notifications of an address
+ * space, as they came.
  */
 #ifndef SAMEPAGE_MM_TRACER_H
 #define SAMEPAGE_MM_TRACER_H

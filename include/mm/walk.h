@@ -160,8 +160,9 @@ int pgtable_harvest(struct pgtable *table, u64 start, u64 end, unsigned attr, pg
 		    void *argument) __must_check;
 
 /*
- * Has any leaf of [start, end) PT_ACCESSED or PT_DIRTY (of those in `attr`)? A lookup for each table and a load for each entry: for
- * who asks often, and mostly hears no. Tables must not be freed meanwhile. False where the format does not translate.
+ * Has any leaf of [start, end) PT_ACCESSED or PT_DIRTY (of those in `attr`)? A lookup for each
+ * table and a load for each entry: for who asks often, and mostly hears no. Tables must not be
+ * freed meanwhile. False where the format does not translate.
  */
 bool pgtable_any(struct pgtable *table, u64 start, u64 end, unsigned attr);
 

@@ -2,11 +2,13 @@
 /*
  * fail.c: allocations that fail on purpose, one in so many.
  *
- * Why by probability and not the n-th: on a machine with several CPUs there is no n-th. A draw belongs to its CPU, from a
- * generator of its own, so a CPU that allocates as it did last time fails as it did last time.
+ * Why by probability and not the n-th: on a machine with several CPUs there is no n-th. A draw
+ * belongs to its CPU, from a generator of its own, so a CPU that allocates as it did last time
+ * fails as it did last time.
  *
- * What it costs when it is off: nothing. frame_alloc() compares its cache's count with a floor that lies beside it, where
- * it would have compared with zero; injection raises the floor, which sends every allocation the slow way, here.
+ * What it costs when it is off: nothing. frame_alloc() compares its cache's count with a floor that
+ * lies beside it, where it would have compared with zero; injection raises the floor, which sends
+ * every allocation the slow way, here.
  *
  * Invariants:
  *   FAIL-1  an allocation that fails here has changed nothing but the generator (FRAME-4 holds)
@@ -17,7 +19,9 @@
 
 #include "mm/frame/internal.h"
 
-/* one_in: [a], 0 while nothing fails. state, failed: by CPU, others read `failed` for statistics. */
+/*
+ * one_in: [a], 0 while nothing fails. state, failed: by CPU, others read `failed` for statistics.
+ */
 static struct {
 	u64 one_in;
 	struct {

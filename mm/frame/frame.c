@@ -37,7 +37,7 @@
  *
  * floor	with no more frames than this an allocation takes the slow way: 0, or all ones when frame_fail.c wants to be asked
  * used	how many frames of a kind this CPU handed out minus how many it took back: only the sum over
- *	all CPUs says anything
+ * 	all CPUs says anything
  */
 struct frame_cache {
 	u32 count, floor;
@@ -56,8 +56,8 @@ void frame_caches_init(u64 total)
 }
 
 /*
- * Whole blocks, the smallest there are, so that fragments are used up before large blocks are cut, and one cut yields many
- * frames. Pushed backwards, so that they are handed out in ascending order.
+ * Whole blocks, the smallest there are, so that fragments are used up before large blocks are cut,
+ * and one cut yields many frames. Pushed backwards, so that they are handed out in ascending order.
  */
 static __attribute__((__noinline__)) void cache_refill(struct frame_cache *cache)
 {

@@ -42,15 +42,22 @@ unsigned buddy_smallest(void) LOCK_REQUIRES(&frame_buddy.lock);
 /* Puts a block of FRAME_FREE records back and joins it with its buddies. */
 void buddy_put(u64 mfn, unsigned order) LOCK_REQUIRES(&frame_buddy.lock);
 
-/* Fills a freed frame with the pattern. Panics when one about to be handed out no longer shows it. */
+/*
+ * Fills a freed frame with the pattern. Panics when one about to be handed out no longer shows it.
+ */
 void frame_poison(u64 mfn);
 void frame_check_poison(u64 mfn);
 
-/* Shall this allocation fail (frame_fail.c)? Asked by allocations that find no more frames in the cache than its floor. */
+/*
+ * Shall this allocation fail (frame_fail.c)? Asked by allocations that find no more frames in the
+ * cache than its floor.
+ */
 bool frame_fail_now(void);
 void frame_caches_set_floor(u32 floor);
 
-/* Empties every cache and counter, for frame_init. `total` frames are the allocator's from now on. */
+/*
+ * Empties every cache and counter, for frame_init. `total` frames are the allocator's from now on.
+ */
 void frame_caches_init(u64 total);
 
 #endif

@@ -11,12 +11,12 @@
  * A page is on its pool's list while it has a free object. Which page an object is in follows from
  * its address, so nothing is stored for each object.
  */
+#include "mm/frame/pool.h"
 #include <mm/frame.h>
 #include <arch/cpu.h>
 #include <lib/error.h>
 #include <lib/log.h>
 #include <lib/string.h>
-#include "mm/frame/pool.h"
 
 struct pool_page {
 	struct pool_page *next, *previous;

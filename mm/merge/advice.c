@@ -2,9 +2,10 @@
 /*
  * advice.c: what a guest wants of ranges of its own memory.
  *
- * Why a wish is a page's and not an area's: a guest may mark any pattern it likes, every second page even. As areas that
- * would run into the limit of areas, and each look-up would get slower; as a reason in the page's note it costs nothing,
- * and a chunk none of whose pages may be merged is not looked at.
+ * Why a wish is a page's and not an area's: a guest may mark any pattern it likes, every second
+ * page even. As areas that would run into the limit of areas, and each look-up would get slower; as
+ * a reason in the page's note it costs nothing, and a chunk none of whose pages may be merged is
+ * not looked at.
  *
  *     excludes a page                               a visitor on another CPU
  *     ---------------                               ------------------------
@@ -14,7 +15,8 @@
  *     quiesce                                       has left; from now on all see EXCLUDED
  *     break what is shared
  *
- * WISH-1  When an exclusion has succeeded, the page is private and stays so until its guest allows merging again.
+ * WISH-1  When an exclusion has succeeded, the page is private and stays so until its guest allows
+ *         merging again.
  * WISH-2  A hint changes when a page is looked at, never what is compared before it is merged.
  */
 #include <lib/error.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * content_hash.h: the hash of a page's content: xxHash's XXH64, scalar, inlined from Debian's libxxhash-dev.
+ * content_hash.h: the hash of a page's content: xxHash's XXH64, scalar, inlined from Debian's
+ * libxxhash-dev.
  */
 #ifndef SAMEPAGE_MM_MERGE_CONTENT_HASH_H
 #define SAMEPAGE_MM_MERGE_CONTENT_HASH_H

@@ -2,9 +2,10 @@
 /*
  * engine.c: which engine a domain has: Kconfig's, the command line's, or another from now on.
  *
- * What is shared stays shared: its nodes are put into the new index, by a content that cannot change. What waits leaves the
- * index and is read again by the next pass, which puts it into the new one: so nothing is looked up in memory that may
- * change at that moment, and no page is lost, for a page that is not in the index and not settled is looked at.
+ * What is shared stays shared: its nodes are put into the new index, by a content that cannot
+ * change. What waits leaves the index and is read again by the next pass, which puts it into the
+ * new one: so nothing is looked up in memory that may change at that moment, and no page is lost,
+ * for a page that is not in the index and not settled is looked at.
  *
  *     switch                                        a scanner, or a guest that excludes a page
  *     ------                                        ----------------------------------------
@@ -15,8 +16,8 @@
  *       shared nodes into the new one
  *     unlock                                        finds the new engine; its page is in no index
  *
- * So no visit has to end first: between two holds of the lock a visitor keeps nothing of an index in hand, only pages and
- * frames that it holds.
+ * So no visit has to end first: between two holds of the lock a visitor keeps nothing of an index
+ * in hand, only pages and frames that it holds.
  */
 #include <lib/error.h>
 #include <lib/string.h>
@@ -58,7 +59,10 @@ int merge_configure(const struct merge_engine *engine, const struct merge_limits
 	return err;
 }
 
-/* An empty index of the engine, large enough for the domain; the domain has its old one, and its nodes, in any case. */
+/*
+ * An empty index of the engine, large enough for the domain; the domain has its old one, and its
+ * nodes, in any case.
+ */
 static int new_index(struct merge_domain *domain, const struct merge_engine *engine, void **out)
 {
 	struct stable *heads = domain->heads;

@@ -2,16 +2,18 @@
 /*
  * hash.c: the engine `hash`: both indexes by the content's hash.
  *
- * Waiting pages: an open-addressed table of page numbers. What a number's hash is stands in the page's note, so a slot is
- * four bytes; removal shifts later ones back, so that there are no tombstones and a search ends at the first hole.
+ * Waiting pages: an open-addressed table of page numbers. What a number's hash is stands in the
+ * page's note, so a slot is four bytes; removal shifts later ones back, so that there are no
+ * tombstones and a search ends at the first hole.
  *
  *     slot   | 7 | - | 12 | 3 | 9 | - |       12, 3 and 9 have the same home or ran into each other
  *
  * Shared contents: buckets of heads. A search compares one tag for each, and one content in full.
  *
  * HASH-1  A page is at or after its home slot, and no hole lies between.
- * HASH-2  It is fewer than REACH slots from home. So every search ends, though a guest may make as many pages with one tag as
- *	   it has: who finds no slot within reach waits in none, and who meets STRANGERS with his own tag gives up.
+ * HASH-2  It is fewer than REACH slots from home. So every search ends, though a guest may make as
+ *         many pages with one tag as it has: who finds no slot within reach waits in none, and who
+ *         meets STRANGERS with his own tag gives up.
  */
 #include <lib/error.h>
 #include <lib/string.h>
@@ -113,7 +115,10 @@ static bool put(struct hash_index *index, u32 tag, u32 number)
 	return false;
 }
 
-/* From the old table to a larger one. If there is no place, which is chance, the page is looked at again. */
+/*
+ * From the old table to a larger one. If there is no place, which is chance, the page is looked at
+ * again.
+ */
 static void move(struct merge_domain *domain, struct hash_index *to, u32 number)
 {
 	struct gfn gfn;
@@ -142,7 +147,10 @@ static void put_head(struct hash_index *index, struct stable *head)
 	*bucket = head;
 }
 
-/* Moves everything to tables that are large enough: at least an eighth of the slots stays empty, so that MERGE-4 holds for any number of pages. */
+/*
+ * Moves everything to tables that are large enough: at least an eighth of the slots stays empty, so
+ * that MERGE-4 holds for any number of pages.
+ */
 static int hash_grow(struct merge_domain *domain, u32 pages)
 {
 	struct hash_index *index = index_of(domain), larger;
@@ -220,7 +228,10 @@ static int hash_waiting_add(struct merge_domain *domain, const struct merge_key 
 	return put(index_of(domain), key->tag, number) ? 0 : ERR_BUSY;
 }
 
-/* Fills the hole at `at` with the next entry that may lie there (HASH-1), until the run ends or is out of reach (HASH-2). */
+/*
+ * Fills the hole at `at` with the next entry that may lie there (HASH-1), until the run ends or is
+ * out of reach (HASH-2).
+ */
 static void close_hole(struct merge_domain *domain, u32 at)
 {
 	struct hash_index *index = index_of(domain);

@@ -2,8 +2,8 @@
 /*
  * index.c: who else has this content? And who waits to be asked.
  *
- * Why one hold of the lock: a page that waits is not looked at again before it is written. So whoever looks must see either
- * what is shared or who waits, and be seen itself by the next:
+ * Why one hold of the lock: a page that waits is not looked at again before it is written. So
+ * whoever looks must see either what is shared or who waits, and be seen itself by the next:
  *
  *     CPU 0: at a page                           CPU 1: at its twin
  *     ----------------                           ------------------
@@ -20,8 +20,9 @@
 #define ASIDE 8 /* pages in large leaves that a search passes over */
 
 /*
- * Who excludes the page says so first and looks for INDEXED then; here it is the other way round. So either the exclusion is
- * seen here, or INDEXED there, and then the page is taken out as soon as the lock is free.
+ * Who excludes the page says so first and looks for INDEXED then; here it is the other way round.
+ * So either the exclusion is seen here, or INDEXED there, and then the page is taken out as soon as
+ * the lock is free.
  *
  * A page whose place is too crowded is done with, too; only nobody finds it.
  */
@@ -55,9 +56,10 @@ static void put_back(struct merge_domain *domain, const struct merge_key *key, u
 }
 
 /*
- * A page that waits and looks the same leaves the index. One whose large leaf is not worth splitting stays, and learns that it
- * has a partner: it is put aside and back, and stays INDEXED all the time, so that who wants it out waits for the lock. NULL:
- * there is none, or not among the first ASIDE. Under domain->lock.
+ * A page that waits and looks the same leaves the index. One whose large leaf is not worth
+ * splitting stays, and learns that it has a partner: it is put aside and back, and stays INDEXED
+ * all the time, so that who wants it out waits for the lock. NULL: there is none, or not among the
+ * first ASIDE. Under domain->lock.
  */
 static struct merge_area *take_waiting(struct merge_domain *domain, const struct merge_key *key,
 				       struct gfn *gfn)

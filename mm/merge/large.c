@@ -2,18 +2,19 @@
 /*
  * large.c: blocks of 512 pages that secondaries map by one large leaf.
  *
- * To share one page of such a block its leaf must be split, and what a large leaf saves, walks and TLB entries, is gone for all
- * 512. So its pages are hashed through the hypervisor's own mapping, and wait in the index like others; a page that has a
- * partner becomes LARGE, which counts for the block. When `split` of them have one, it is looked whether that many could be
- * shared now, that is without splitting another block which is not worth it; then the block is opened, and its pages go the
- * usual way.
+ * To share one page of such a block its leaf must be split, and what a large leaf saves, walks and
+ * TLB entries, is gone for all
+ * 512. So its pages are hashed through the hypervisor's own mapping, and wait in the index like
+ * others; a page that has a partner becomes LARGE, which counts for the block. When `split` of them
+ * have one, it is looked whether that many could be shared now, that is without splitting another
+ * block which is not worth it; then the block is opened, and its pages go the usual way.
  *
  *     uniform, large ---- enough partners ----> opened: each partner is guarded alone, the first guard splits
  *           ^                                       |
  *           +------ collapse: nothing is shared ----+
  *
- * One page is write-protected, never the block: the leaf is split in any case when the first page is shared, and a write to
- * one of the other pages would fault for nothing.
+ * One page is write-protected, never the block: the leaf is split in any case when the first page
+ * is shared, and a write to one of the other pages would fault for nothing.
  */
 #include <lib/error.h>
 #include "mm/merge/private.h"
@@ -35,7 +36,10 @@ static bool may_be_large(const struct merge_area *area, struct gfn_range range)
 	return limits->split && !limits->secure && gfn_range_frames(range) == MERGE_CHUNK;
 }
 
-/* Pages that were LARGE, and are not any more what kept them from being merged, are looked at again. */
+/*
+ * Pages that were LARGE, and are not any more what kept them from being merged, are looked at
+ * again.
+ */
 static void reconsider(struct merge_area *area, struct gfn_range range)
 {
 	for (struct gfn gfn = range.start; gfn.raw < range.end.raw; gfn.raw++)
@@ -98,7 +102,10 @@ static bool zero_merges(const struct merge_area *area, const struct merge_key *k
 	return area->domain->limits.zero && merge_is_zero(key->content);
 }
 
-/* Does anybody have the same? Who waits with it learns that it has a partner, too. The page itself is in no index. */
+/*
+ * Does anybody have the same? Who waits with it learns that it has a partner, too. The page itself
+ * is in no index.
+ */
 static bool has_partner(struct merge_domain *domain, const struct merge_key *key)
 {
 	struct gfn gfn;
@@ -133,7 +140,10 @@ void merge_large_consider(struct merge_area *area, struct gfn gfn, const struct 
 		merge_remember(area, gfn, key, seen);
 }
 
-/* Is there somebody to share with who need not be split for it, or is worth it, or is in this very block? Under domain->lock. */
+/*
+ * Is there somebody to share with who need not be split for it, or is worth it, or is in this very
+ * block? Under domain->lock.
+ */
 static bool could_share(struct merge_area *area, struct gfn gfn, const struct merge_key *key)
 {
 	struct merge_domain *domain = area->domain;

@@ -9,8 +9,9 @@
  *      content is shared already? -> share     a page waits with the same? -> share its frame: it becomes stable
  *      else remember the hash                  else: wait in the index
  *
- * Why two looks: a page that changes between two passes would be merged only to be broken; the hash of the first look
- * tells. A page that nobody wrote keeps its hash without being read again: the dirty bit says so.
+ * Why two looks: a page that changes between two passes would be merged only to be broken; the hash
+ * of the first look tells. A page that nobody wrote keeps its hash without being read again: the
+ * dirty bit says so.
  *
  *     visitor                                  guest
  *     -------                                  -----
@@ -242,8 +243,9 @@ static bool try_zero(struct merge_area *area, struct gfn gfn, const struct merge
 }
 
 /*
- * Makes a guarded page's own frame one that others may share, with a reference for the caller: its guest may write at any
- * moment and have a copy, and then the frame would be nobody's but the index's.
+ * Makes a guarded page's own frame one that others may share, with a reference for the caller: its
+ * guest may write at any moment and have a copy, and then the frame would be nobody's but the
+ * index's.
  */
 static int make_stable(struct merge_area *area, struct gfn gfn, const struct cow_look *look,
 		       u32 tag)
@@ -269,7 +271,10 @@ static int make_stable(struct merge_area *area, struct gfn gfn, const struct cow
 	return err;
 }
 
-/* Two pages that look alike: the one that waited gives its frame. If it cannot, both are looked at again. */
+/*
+ * Two pages that look alike: the one that waited gives its frame. If it cannot, both are looked at
+ * again.
+ */
 static void share_with_twin(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
 			    const struct merge_hit *twin)
 {
@@ -304,11 +309,14 @@ static void share_or_wait(struct merge_area *area, struct gfn gfn, const struct 
 	}
 }
 
-/* --- Secure mode: what happens to a page does not depend on whether anybody has the same ------------------------------- */
+/*
+ * --- Secure mode: what happens to a page does not depend on whether anybody has the same
+ * -------------------------------
+ */
 
 /*
- * A frame of this content in the index, with a reference for the caller. Its users are counted, not listed, so that a break
- * does the same work for one user and for many.
+ * A frame of this content in the index, with a reference for the caller. Its users are counted, not
+ * listed, so that a break does the same work for one user and for many.
  */
 static int new_secure_frame(struct merge_domain *domain, const void *content, struct mfn *out)
 {
@@ -338,8 +346,9 @@ static int new_secure_frame(struct merge_domain *domain, const void *content, st
 }
 
 /*
- * A unique page is merged, too: with a copy of itself. Guard, merge, and a copy at the next write: for the guest, all is as
- * if somebody had had the same. It never keeps its own frame, nor does anybody get it.
+ * A unique page is merged, too: with a copy of itself. Guard, merge, and a copy at the next write:
+ * for the guest, all is as if somebody had had the same. It never keeps its own frame, nor does
+ * anybody get it.
  */
 static int merge_with_copy(struct merge_area *area, struct gfn gfn)
 {
@@ -414,7 +423,10 @@ static void consider(struct merge_area *area, struct gfn gfn, struct mfn mfn, bo
 		share_or_wait(area, gfn, &key);
 		return;
 	}
-	/* In secure mode not at once: when a page is merged must not tell that somebody has the same, either. */
+	/*
+	 * In secure mode not at once: when a page is merged must not tell that somebody has the
+	 * same, either.
+	 */
 	if ((same || !is_secure(area)) && try_stable(area, gfn, &key))
 		return;
 	RACE_POINT("merge: read");

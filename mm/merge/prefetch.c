@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * prefetch.c: what the next visits are going to read is asked for beforehand, for sixteen pages at a time.
+ * prefetch.c: what the next visits are going to read is asked for beforehand, for sixteen pages at
+ * a time.
  *
- * Why: a visit is a chain of loads of which each names the next one's place, and nearly all of them miss the caches, because
- * the scanner comes to a page once in a long while:
+ * Why: a visit is a chain of loads of which each names the next one's place, and nearly all of them
+ * miss the caches, because the scanner comes to a page once in a long while:
  *
  *     primary PTE --> frame's record, content
  *     tag in the note --> slot of the index --> another page's note --> its PTE --> its frame
  *                     --> bucket --> node of a shared content --> its frame
  *
- * One page after another, that is the sum of the waits. A link at a time for sixteen pages, the waits of sixteen overlap.
- * Nothing here is more than a guess: what has changed when the visit comes costs one more miss.
+ * One page after another, that is the sum of the waits. A link at a time for sixteen pages, the
+ * waits of sixteen overlap. Nothing here is more than a guess: what has changed when the visit
+ * comes costs one more miss.
  */
 #include <lib/lock.h>
 #include <mm/frame.h>

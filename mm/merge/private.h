@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * private.h: what the files of merging share: pages' notes, areas, domains, stable nodes, the engine interface.
+ * private.h: what the files of merging share: pages' notes, areas, domains, stable nodes, the
+ * engine interface.
  *
- * A page has a number in its domain's world: `base` of its area plus its place in it. Indexes store numbers, because four
- * bytes are half a pointer and there is one for each page.
+ * A page has a number in its domain's world: `base` of its area plus its place in it. Indexes store
+ * numbers, because four bytes are half a pointer and there is one for each page.
  */
 #ifndef SAMEPAGE_MM_MERGE_PRIVATE_H
 #define SAMEPAGE_MM_MERGE_PRIVATE_H
@@ -25,13 +26,14 @@
 	((1u << 29) - 1) /* page numbers of a domain: the tree keeps 29 bits of each; 2 TiB */
 
 /*
- * What is remembered of a page: 4 bytes, changed by compare-and-swap, because a twin's visitor may change them too.
+ * What is remembered of a page: 4 bytes, changed by compare-and-swap, because a twin's visitor may
+ * change them too.
  *
  *     31            8 7      5    4       3      0
  *     | hash, 24 bits | patience | indexed | reason |
  *
- * hash: low bits of its content's hash when it was last read. patience: a volatile page is looked at every 2^n-th pass.
- * indexed: it waits in the index of its domain.
+ * hash: low bits of its content's hash when it was last read. patience: a volatile page is looked
+ * at every 2^n-th pass. indexed: it waits in the index of its domain.
  */
 struct merge_page {
 	u32 word;
@@ -69,9 +71,10 @@ static inline unsigned page_patience(const struct merge_page *page)
 u32 page_change(struct merge_page *page, u32 mask, u32 bits);
 
 /*
- * What a search is for: a page's content, and its tag: the 24 bits of the content's hash that a note keeps. A tag is enough
- * to find by, because what is found is compared in full; so a page that nobody wrote is looked for without being read. One
- * search in 2^24 / n meets a stranger with its tag, n being how many contents there are.
+ * What a search is for: a page's content, and its tag: the 24 bits of the content's hash that a
+ * note keeps. A tag is enough to find by, because what is found is compared in full; so a page that
+ * nobody wrote is looked for without being read. One search in 2^24 / n meets a stranger with its
+ * tag, n being how many contents there are.
  */
 struct merge_key {
 	u32 tag;
@@ -82,8 +85,9 @@ struct merge_key {
 struct merge_domain;
 
 /*
- * struct stable: a frame that is shared, or may be. The first frame of each content is the head, which is in the engine's
- * index and in the domain's list; further frames of the same content hang behind it, because of the cap.
+ * struct stable: a frame that is shared, or may be. The first frame of each content is the head,
+ * which is in the engine's index and in the domain's list; further frames of the same content hang
+ * behind it, because of the cap.
  */
 struct stable {
 	union {
@@ -103,12 +107,12 @@ struct stable {
  *
  * init		an empty index; fini frees it, which has no nodes any more
  * stable_find	the head whose content is the key's, compared in full, or NULL. A search takes a bounded time whatever guests
- *		write: an engine may give up on contents that were made to be in each other's way
+ * 		write: an engine may give up on contents that were made to be in each other's way
  * waiting_find	a page that waits and whose content is the key's, or MERGE_PAGE_NONE. The caller guards and compares again,
- *		for a waiting page may be written at any time
+ * 		for a waiting page may be written at any time
  * waiting_add	ERR_NO_MEMORY; ERR_BUSY: too crowded there. The page is not in yet, nor after an error
  * foresee	asks for what a search for this tag is going to read; `step` 0, 1, 2: what it names, once that has come (merge_foresee.c).
- *		NULL: nobody knows where this engine's searches lead
+ * 		NULL: nobody knows where this engine's searches lead
  * bytes	of metadata, beside struct merge_page
  */
 struct merge_engine {
@@ -159,8 +163,8 @@ struct merge_chunk {
 };
 
 /*
- * [I] but for notes and chunks, and `dead`. Chunks are blocks of 512 gfns as a large leaf covers them: the first and the
- * last may be shorter.
+ * [I] but for notes and chunks, and `dead`. Chunks are blocks of 512 gfns as a large leaf covers
+ * them: the first and the last may be shorter.
  *
  * origin	the gfn of the first chunk's first place, at or before range.start
  * marked	pages are EXCLUDED until their guest says otherwise
@@ -180,7 +184,10 @@ struct merge_area {
 	u64 by_reason[MERGE_REASONS];
 };
 
-/* What one CPU did; names as in struct merge_stats. Written by that CPU alone, so that scanners do not wait for each other. */
+/*
+ * What one CPU did; names as in struct merge_stats. Written by that CPU alone, so that scanners do
+ * not wait for each other.
+ */
 struct merge_counters {
 	u64 pages_scanned, pages_skipped, pages_read, compares, merged, zeroed, lost_races,
 		large_split, large_collapsed;
@@ -224,14 +231,22 @@ static inline struct merge_area *merge_area_at(unsigned i)
 
 /* merge_area.c: areas and domains. */
 
-/* The engine changes, or the set of areas: outermost of merging's locks, so that a long change keeps no scanner from looking
- * at the world. */
+/*
+ * The engine changes, or the set of areas: outermost of merging's locks, so that a long change
+ * keeps no scanner from looking at the world.
+ */
 extern struct spinlock merge_areas_lock;
 
-/* Every visit that had begun has ended; one that begins from now on sees what the caller has stored. No lock. */
+/*
+ * Every visit that had begun has ended; one that begins from now on sees what the caller has
+ * stored. No lock.
+ */
 void merge_quiesce(void);
 
-/* A domain by its number; NULL. The first area of it, to deal with each domain once; NULL if i is not that. */
+/*
+ * A domain by its number; NULL. The first area of it, to deal with each domain once; NULL if i is
+ * not that.
+ */
 struct merge_domain *merge_domain_find(u32 number);
 struct merge_domain *merge_first_of_domain(unsigned i);
 
@@ -247,31 +262,46 @@ bool merge_has_note(const struct merge_area *area, struct gfn gfn);
 u32 merge_note_pages(const struct merge_area *area);
 u64 merge_area_bytes(const struct merge_area *area);
 
-/* Makes a page private that is shared. ERR_NO_MEMORY; ERR_BUSY: it keeps changing under our eyes. */
+/*
+ * Makes a page private that is shared. ERR_NO_MEMORY; ERR_BUSY: it keeps changing under our eyes.
+ */
 int merge_unshare(struct merge_area *area, struct gfn gfn) __must_check;
 
-/* Page numbers and notes, and back. Inside merge_scan() or under the world's lock, so that areas stay. */
+/*
+ * Page numbers and notes, and back. Inside merge_scan() or under the world's lock, so that areas
+ * stay.
+ */
 u32 merge_number(const struct merge_area *area, struct gfn gfn);
 struct merge_area *merge_area_of(const struct merge_domain *domain, u32 number, struct gfn *gfn);
 struct merge_page *merge_note(const struct merge_area *area, struct gfn gfn);
 
 /*
- * Changes why a page is (not) merged, with everything that is counted by it, if the reason was one of `from` (BIT(reason));
- * and the bits of `mask` in its note with it. set: from any but EXCLUDED, which only its guest may take back.
+ * Changes why a page is (not) merged, with everything that is counted by it, if the reason was one
+ * of `from` (BIT(reason)); and the bits of `mask` in its note with it. set: from any but EXCLUDED,
+ * which only its guest may take back.
  */
 bool merge_change_reason(struct merge_area *area, struct gfn gfn, u32 from,
 			 enum merge_reason reason, u32 mask, u32 bits);
 void merge_set_reason(struct merge_area *area, struct gfn gfn, enum merge_reason reason);
 
-/* A private page's frame, held by a reference so that it can be read without a lock; false: not such a page. */
+/*
+ * A private page's frame, held by a reference so that it can be read without a lock; false: not
+ * such a page.
+ */
 bool merge_hold(struct addrspace *as, struct gfn gfn, struct mfn *out);
 void merge_release(struct mfn mfn);
 const void *merge_content(struct mfn mfn);
-/* The key's content against that of a waiting page, as memcmp. A page that cannot be held sorts first: it will leave soon. */
+/*
+ * The key's content against that of a waiting page, as memcmp. A page that cannot be held sorts
+ * first: it will leave soon.
+ */
 int merge_waiting_compare(const struct merge_domain *domain, const struct merge_key *key,
 			  u32 number);
 
-/* merge_stable.c: heads and their chains. Under domain->lock. stable_new takes over a reference of the frame. */
+/*
+ * merge_stable.c: heads and their chains. Under domain->lock. stable_new takes over a reference of
+ * the frame.
+ */
 int stable_new(struct merge_domain *domain, const struct merge_key *key,
 	       struct mfn mfn) __must_check;
 /* A frame of this content that has room, with a reference for the caller; false: there is none. */
@@ -282,7 +312,10 @@ void stable_drop(struct merge_domain *domain);
 void stable_count_sharing(const struct merge_domain *domain, struct merge_stats *out);
 u64 stable_bytes(const struct merge_domain *domain);
 
-/* merge_large.c: blocks that secondaries map by one large leaf. By the visitor of the chunk, before and after its pages. */
+/*
+ * merge_large.c: blocks that secondaries map by one large leaf. By the visitor of the chunk, before
+ * and after its pages.
+ */
 void merge_large_begin(struct merge_area *area, u32 chunk);
 bool merge_large_wants_visit(const struct merge_area *area, u32 chunk);
 void merge_large_end(struct merge_area *area, u32 chunk);
@@ -298,7 +331,9 @@ bool merge_stays_large(const struct merge_area *area, struct gfn gfn);
 void merge_large_credit(struct merge_area *area, struct gfn gfn);
 /* From now on its pages may be guarded. */
 void merge_large_open(struct merge_area *area, struct gfn gfn);
-/* A page of a large block that was just read, or need not be: `same` as last time, `seen` before. */
+/*
+ * A page of a large block that was just read, or need not be: `same` as last time, `seen` before.
+ */
 void merge_large_consider(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
 			  bool same, bool seen);
 
@@ -320,10 +355,16 @@ enum merge_found merge_search(struct merge_area *area, struct gfn gfn, const str
 /* Into the index, as UNIQUE or LARGE, unless it is EXCLUDED. Under domain->lock. */
 void merge_wait_locked(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
 		       enum merge_reason reason);
-/* The content is shared from now on: who waits with it, having come in between, is to look again. Under domain->lock. */
+/*
+ * The content is shared from now on: who waits with it, having come in between, is to look again.
+ * Under domain->lock.
+ */
 void merge_call_waiting(struct merge_domain *domain, const struct merge_key *key);
 
-/* merge_page.c: steps of a visit. remember: its tag, for the next look; reason_of: what an error makes of a page. */
+/*
+ * merge_page.c: steps of a visit. remember: its tag, for the next look; reason_of: what an error
+ * makes of a page.
+ */
 enum merge_reason merge_reason_of(int err, enum merge_reason success);
 void merge_remember(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
 		    bool changed);

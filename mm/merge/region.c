@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * region.c: which memory is mergeable, and with whom: areas and domains come and go while others scan.
+ * region.c: which memory is mergeable, and with whom: areas and domains come and go while others
+ * scan.
  *
  *     remove                                       a visitor on another CPU
  *     ------                                       ------------------------
@@ -11,8 +12,8 @@
  *     break what is shared
  *     take it off the list; quiesce; free
  *
- * Locking: merge_areas_lock around changes of the list; merge_world.lock for the store itself, so that whoever holds either
- * sees a list that stands still.
+ * Locking: merge_areas_lock around changes of the list; merge_world.lock for the store itself, so
+ * that whoever holds either sees a list that stands still.
  */
 #include <arch/cpu.h>
 #include <lib/error.h>
@@ -39,7 +40,10 @@ void merge_quiesce(void)
 	ck_pr_fence_acquire();
 }
 
-/* --- Numbers and notes ------------------------------------------------------------------------------------------------ */
+/*
+ * --- Numbers and notes
+ * ------------------------------------------------------------------------------------------------
+ */
 
 u32 merge_number(const struct merge_area *area, struct gfn gfn)
 {
@@ -102,7 +106,10 @@ struct gfn_range merge_chunk_range(const struct merge_area *area, u32 chunk)
 				  {MIN(start + MERGE_CHUNK, area->range.end.raw)}};
 }
 
-/* --- Domains: under merge_areas_lock ---------------------------------------------------------------------------------- */
+/*
+ * --- Domains: under merge_areas_lock
+ * ----------------------------------------------------------------------------------
+ */
 
 struct merge_domain *merge_domain_find(u32 number)
 {
@@ -160,7 +167,10 @@ static void drop_domain(struct merge_domain *domain)
 	pool_free(&domains, domain);
 }
 
-/* Page numbers that no area of the domain has: the lowest gap that is large enough. ERR_UNSUPPORTED: there is none. */
+/*
+ * Page numbers that no area of the domain has: the lowest gap that is large enough.
+ * ERR_UNSUPPORTED: there is none.
+ */
 static int find_base(const struct merge_domain *domain, u64 pages, u32 *out)
 {
 	u64 base = 0;
@@ -180,7 +190,10 @@ static int find_base(const struct merge_domain *domain, u64 pages, u32 *out)
 	return 0;
 }
 
-/* --- Areas ------------------------------------------------------------------------------------------------------------ */
+/*
+ * --- Areas
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 static unsigned order_for(u64 bytes)
 {

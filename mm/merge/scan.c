@@ -2,8 +2,9 @@
 /*
  * scan.c: the scanner, which walks over all mergeable areas. merge.h has the picture.
  *
- * Who may free what a scanner uses: a CPU begins a visit under the world's lock and makes its number of visits odd. Who takes
- * something away does so where no new visit finds it, and waits until those that had begun have ended (merge_quiesce).
+ * Who may free what a scanner uses: a CPU begins a visit under the world's lock and makes its
+ * number of visits odd. Who takes something away does so where no new visit finds it, and waits
+ * until those that had begun have ended (merge_quiesce).
  *
  * Locking: merge_world.lock, then a domain's lock, then what mm/cow.h takes. A visit holds neither.
  */
@@ -45,8 +46,8 @@ static void end_of_pass(void)
 }
 
 /*
- * Moves the cursor by a chunk; false at the end of a pass. A chunk that a slow visitor of the last pass is still in is
- * passed over: it is being looked at.
+ * Moves the cursor by a chunk; false at the end of a pass. A chunk that a slow visitor of the last
+ * pass is still in is passed over: it is being looked at.
  */
 static bool advance(struct visit *visit)
 {
@@ -67,7 +68,10 @@ static bool advance(struct visit *visit)
 	return false;
 }
 
-/* The next chunk, and we are visiting; false: there is none, or `wrapped` says that the pass has ended meanwhile. */
+/*
+ * The next chunk, and we are visiting; false: there is none, or `wrapped` says that the pass has
+ * ended meanwhile.
+ */
 static bool begin_visit(struct visit *visit, bool *wrapped)
 {
 	bool found;

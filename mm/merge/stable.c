@@ -4,8 +4,9 @@
  *
  *     engine's index --> node: frame A (full) --> frame B (full) --> frame C (has room)
  *
- * Why a chain: a page that 10^5 others share would make every walk of its rmap 10^5 long. With a cap each walk is bounded,
- * and the cost is one frame more for every `cap` sharers. A frame's references are its sharers and ours.
+ * Why a chain: a page that 10^5 others share would make every walk of its rmap 10^5 long. With a
+ * cap each walk is bounded, and the cost is one frame more for every `cap` sharers. A frame's
+ * references are its sharers and ours.
  */
 #include <lib/error.h>
 #include <mm/frame.h>
@@ -108,7 +109,10 @@ static void prune_chain(struct merge_domain *domain, struct stable *head)
 	}
 }
 
-/* An unused head takes over the next frame of its chain, so that the index need not change; or it goes. */
+/*
+ * An unused head takes over the next frame of its chain, so that the index need not change; or it
+ * goes.
+ */
 static void prune_head(struct merge_domain *domain, struct stable *head)
 {
 	struct stable *second = head->next_frame;

@@ -2,21 +2,24 @@
 /*
  * tree.c: the engine `tree`: both indexes as red-black trees ordered by content, after KSM.
  *
- * Why two trees: the content of a shared frame cannot change, so a search in the stable tree never goes wrong. A page that
- * waits is not write-protected, so its place may be wrong by the time somebody looks; a search may then miss it, which
- * costs a merge, and never finds a wrong one, because what it finds is compared again under guard. KSM throws the unstable
- * tree away with every pass; here a page that was written leaves it, because the dirty bit tells.
+ * Why two trees: the content of a shared frame cannot change, so a search in the stable tree never
+ * goes wrong. A page that waits is not write-protected, so its place may be wrong by the time
+ * somebody looks; a search may then miss it, which costs a merge, and never finds a wrong one,
+ * because what it finds is compared again under guard. KSM throws the unstable tree away with every
+ * pass; here a page that was written leaves it, because the dirty bit tells.
  *
- * Waiting pages have no node. Their links are three page numbers and a colour in a table by page number. There is an entry
- * for each page, whether it waits or not, so its size is what counts (MERGE-4): a number has 29 bits, the low 24 of it in
- * three bytes and the high 5 beside those of the others.
+ * Waiting pages have no node. Their links are three page numbers and a colour in a table by page
+ * number. There is an entry for each page, whether it waits or not, so its size is what counts
+ * (MERGE-4): a number has 29 bits, the low 24 of it in three bytes and the high 5 beside those of
+ * the others.
  *
  *     byte  0        3        6        9                11
  *           | left   | right  | parent | c ppppp rrrrr lllll |        c: red
  *
  *     index | head | page of links | page of links | ...              372 links fill 4092 bytes of a page
  *
- * TREE-1  Whatever the contents do meanwhile, the links stay a red-black tree: contents choose places, not shapes.
+ * TREE-1  Whatever the contents do meanwhile, the links stay a red-black tree: contents choose
+ *         places, not shapes.
  */
 #include <lib/error.h>
 #include <lib/string.h>
@@ -36,7 +39,10 @@ struct link {
 _Static_assert(sizeof(struct link) == 11, "MERGE-4 counts on it");
 _Static_assert(MERGE_PAGES_MAX == BIT(24 + HIGH_BITS) - 1, "a number, and none, fit a link");
 
-/* The head and the directory of the pages of links are one block of 2^order pages, which moves when it grows. */
+/*
+ * The head and the directory of the pages of links are one block of 2^order pages, which moves when
+ * it grows.
+ */
 struct tree_index {
 	RB_HEAD(stable_tree, stable)
 	stable;
@@ -158,7 +164,10 @@ static void tree_stable_remove(struct merge_domain *domain, struct stable *head)
 	RB_REMOVE(stable_tree, &index_of(domain)->stable, head);
 }
 
-/* --- The tree of page numbers --------------------------------------------------------------------------------------- */
+/*
+ * --- The tree of page numbers
+ * ---------------------------------------------------------------------------------------
+ */
 
 static struct link *at(const struct tree_index *t, u32 n)
 {

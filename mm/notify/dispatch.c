@@ -2,9 +2,9 @@
 /*
  * dispatch.c: telling the subscribers of one change, as the policy's rule says.
  */
+#include "mm/notify/dispatch.h"
 #include <lib/error.h>
 #include <lib/log.h>
-#include "mm/notify/dispatch.h"
 #include <lib/race.h>
 
 /* Only ever changed under one LOCK_MMU, and read without. */
@@ -168,7 +168,10 @@ void notification_change(struct notification *note, const struct pte_change *cha
 	view_visit(list, span, change_one, &change);
 }
 
-/* In the `after` list nobody may refuse, because the primary has changed: they may wait as long as they must. */
+/*
+ * In the `after` list nobody may refuse, because the primary has changed: they may wait as long as
+ * they must.
+ */
 void notification_end_wanted(struct notification *note)
 {
 	if (note->start)
@@ -201,7 +204,10 @@ void notification_sync(struct notification *note)
 
 static const struct gfn_range everything = {{0}, {~0ull}};
 
-/* Calls `visit` for all in the range, or, given an event, for those who wanted it. Callbacks may do what they may in start. */
+/*
+ * Calls `visit` for all in the range, or, given an event, for those who wanted it. Callbacks may do
+ * what they may in start.
+ */
 static void visit_all(struct notifier *notifier, struct gfn_range range, enum notify_event event,
 		      view_visitor visit, void *argument)
 {

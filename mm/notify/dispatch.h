@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dispatch.h: one notification on its way: what mm/space/update.c calls around a change of the primary.
+ * dispatch.h: one notification on its way: what mm/space/update.c calls around a change of the
+ * primary.
  *
  *     notification_begin     start callbacks; may fail, and then nobody keeps anything of it
  *     lock LOCK_MMU
@@ -44,8 +45,8 @@ static inline bool notification_wanted(const struct notifier *notifier, enum not
 int notification_begin_wanted(struct notification *note) __must_check;
 
 /*
- * note->notifier and note->range are filled in; they are given again because what nobody wants shall cost next to nothing.
- * ERR_REENTRANT, ERR_WOULD_BLOCK (NOTIFY_NOBLOCK only).
+ * note->notifier and note->range are filled in; they are given again because what nobody wants
+ * shall cost next to nothing. ERR_REENTRANT, ERR_WOULD_BLOCK (NOTIFY_NOBLOCK only).
  */
 static inline __must_check int notification_begin(struct notification *note,
 						  const struct notifier *notifier,
@@ -59,7 +60,10 @@ static inline __must_check int notification_begin(struct notification *note,
 	return 0;
 }
 
-/* Counts a notification that will be carried out; one whose start was refused is in `refused`. LOCK_MMU. */
+/*
+ * Counts a notification that will be carried out; one whose start was refused is in `refused`.
+ * LOCK_MMU.
+ */
 void notification_count(const struct notification *note, struct notifier *notifier);
 
 /* Nobody wanted it; is that still so? LOCK_MMU. */
@@ -72,13 +76,18 @@ static inline bool notification_confirm(const struct notification *note, struct 
 	return true;
 }
 
-/* Hands new PTEs to the change list. flags: enum change_flags, beside what the rule adds. LOCK_MMU. */
+/*
+ * Hands new PTEs to the change list. flags: enum change_flags, beside what the rule adds. LOCK_MMU.
+ */
 void notification_change(struct notification *note, const struct pte_change *changes,
 			 unsigned count, unsigned flags);
 
 void notification_end_wanted(struct notification *note);
 
-/* The end callbacks, and start and end for those whom the policy tells only now. False: nobody was told. No lock. */
+/*
+ * The end callbacks, and start and end for those whom the policy tells only now. False: nobody was
+ * told. No lock.
+ */
 static inline bool notification_end(struct notification *note)
 {
 	if (likely(!note->view)) { /* that path is to be the short one */
@@ -96,7 +105,10 @@ void notification_done(struct notification *note);
 void notification_sync(struct notification *note);
 /* Has put-off flushes carried out. LOCK_MMU. */
 void notifier_sync(struct notifier *notifier);
-/* Has all tell the primary what was written through them. LOCK_MMU, no notification on its way on this CPU. */
+/*
+ * Has all tell the primary what was written through them. LOCK_MMU, no notification on its way on
+ * this CPU.
+ */
 void notifier_dirty(struct notifier *notifier, struct gfn_range range, bool forget);
 /* The same inside a notification. LOCK_MMU. */
 void notification_dirty(struct notification *note);

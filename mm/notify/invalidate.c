@@ -2,8 +2,8 @@
 /*
  * invalidate.c: the invalidate sequence. invalidate.h tells the protocol and why it is exact.
  */
-#include <lib/log.h>
 #include <mm/invalidate.h>
+#include <lib/log.h>
 
 #define COUNT_BITS 8
 #define COUNT_MASK BITS(COUNT_BITS - 1, 0)

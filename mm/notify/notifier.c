@@ -10,11 +10,12 @@
  *     callbacks of v                             the old view is the spare now; unlock
  *     reading[cpu]++  (even)                     the subscription's memory may go (NOTIFIER-1)
  *
- * A CPU that starts to read after the store sees the next view, so a stream of new notifications holds nobody up.
+ * A CPU that starts to read after the store sees the next view, so a stream of new notifications
+ * holds nobody up.
  *
- * A notification that nobody wants does not even say that it reads: it looks at `wanted` under LOCK_MMU, under which the
- * primary then changes. So after publishing, subscribe takes and drops LOCK_MMU once: whoever looked before has
- * finished, whoever looks later sees the new subscription.
+ * A notification that nobody wants does not even say that it reads: it looks at `wanted` under
+ * LOCK_MMU, under which the primary then changes. So after publishing, subscribe takes and drops
+ * LOCK_MMU once: whoever looked before has finished, whoever looks later sees the new subscription.
  */
 #include <lib/error.h>
 #include <lib/log.h>
@@ -71,7 +72,10 @@ static void wait_for_readers(struct notifier *notifier)
 	}
 }
 
-/* Makes the spare, which holds `count` subscriptions, the view in force; nobody reads the old one when it returns. */
+/*
+ * Makes the spare, which holds `count` subscriptions, the view in force; nobody reads the old one
+ * when it returns.
+ */
 static void publish(struct notifier *notifier, unsigned count)
 {
 	struct notifier_view *old = notifier->view;
@@ -86,7 +90,10 @@ static void publish(struct notifier *notifier, unsigned count)
 	notifier->spare = old;
 }
 
-/* All subscriptions, sorted by start, in a list of the view that subscribe and unsubscribe read back. */
+/*
+ * All subscriptions, sorted by start, in a list of the view that subscribe and unsubscribe read
+ * back.
+ */
 static unsigned copy_subs(const struct notifier *notifier, struct subscription **out,
 			  const struct subscription *except)
 {
@@ -154,7 +161,10 @@ static bool is_valid(const struct subscription *sub)
 	       !(sub->want_drop & sub->want_change) && (!sub->want_change || sub->ops->change);
 }
 
-/* The spare's tail serves as scratch for the sorted list; view_build() fills the spare from its front. */
+/*
+ * The spare's tail serves as scratch for the sorted list; view_build() fills the spare from its
+ * front.
+ */
 static struct subscription **scratch(struct notifier *notifier)
 {
 	char *end = (char *)notifier->spare + (PAGE_SIZE << notifier->order);

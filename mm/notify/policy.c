@@ -2,16 +2,17 @@
 /*
  * policy.c: the nine policies, as data. docs/mm/notifier.md draws each as an interleaving.
  *
- * Each row answers: who drops before the primary changes, who is handed the new PTE, who drops after it, and by what
- * means the new frame is kept unwritable until nobody uses the old one (NOTIFIER-5):
+ * Each row answers: who drops before the primary changes, who is handed the new PTE, who drops
+ * after it, and by what means the new frame is kept unwritable until nobody uses the old one
+ * (NOTIFIER-5):
  *
  *     all drop first                        bracket, establish, invalidate, unanimous when one lacks change
  *     who lacks change drops first, two steps for the others      event, companion, masked, unanimous else
  *     two steps, with the dropping between them                   late_wp
  *     not at all                                                  late: loses Eran's race
  */
-#include <lib/string.h>
 #include "mm/notify/policy.h"
+#include <lib/string.h>
 
 /* Events that change nothing that could be handed over: drop, then fill again. */
 #define ALL_DROP                  \

@@ -2,11 +2,14 @@
 /*
  * view.c: building and visiting the lists of a view.
  */
-#include <lib/log.h>
 #include "mm/notify/view.h"
+#include <lib/log.h>
 #include "mm/space/primary.h"
 
-/* A subscription is in `all`, in `lacking` or `changers`, and for each event in at most one more list. */
+/*
+ * A subscription is in `all`, in `lacking` or `changers`, and for each event in at most one more
+ * list.
+ */
 #define LISTS_EACH (2 + EVENTS)
 
 unsigned view_capacity(unsigned order)
@@ -122,8 +125,8 @@ static const struct notify_list *unless_empty(const struct notify_list *list)
 }
 
 /*
- * One who is handed new frames alone keeps his own CPUs apart (struct subscriber_ops, change), so handing over in two
- * steps is for two and more; unless somebody drops in between.
+ * One who is handed new frames alone keeps his own CPUs apart (struct subscriber_ops, change), so
+ * handing over in two steps is for two and more; unless somebody drops in between.
  */
 static void make_plan(struct notifier_view *view, enum notify_event event)
 {

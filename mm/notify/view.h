@@ -2,12 +2,14 @@
 /*
  * view.h: the subscriptions of one address space, sorted for dispatch.
  *
- * Why a view that never changes: dispatch runs on many CPUs, takes no lock and allocates nothing. So subscribing builds
- * the next view beside the one in use, publishes it with one store, and waits until nobody reads the old one.
+ * Why a view that never changes: dispatch runs on many CPUs, takes no lock and allocates nothing.
+ * So subscribing builds the next view beside the one in use, publishes it with one store, and waits
+ * until nobody reads the old one.
  *
- * Why lists by event: under `masked` a notification visits only those who want it. Each list keeps subscriptions to the
- * whole address space apart from those to an interval; the latter form an implicit interval tree: sorted by start,
- * the root of [low, high) in its middle, `reach` the largest end below it.
+ * Why lists by event: under `masked` a notification visits only those who want it. Each list keeps
+ * subscriptions to the whole address space apart from those to an interval; the latter form an
+ * implicit interval tree: sorted by start, the root of [low, high) in its middle, `reach` the
+ * largest end below it.
  */
 #ifndef SAMEPAGE_MM_NOTIFY_VIEW_H
 #define SAMEPAGE_MM_NOTIFY_VIEW_H
@@ -21,7 +23,10 @@ struct notify_list {
 	unsigned whole_count, interval_count;
 };
 
-/* What the policy does with an event, worked out beforehand: its rule's lists, NULL for none, and its flags. */
+/*
+ * What the policy does with an event, worked out beforehand: its rule's lists, NULL for none, and
+ * its flags.
+ */
 struct notify_plan {
 	const struct notify_list *start, *change, *after;
 	unsigned rule;
@@ -50,7 +55,10 @@ unsigned view_capacity(unsigned order);
 void view_build(struct notifier_view *view, const struct notifier_policy *policy,
 		struct subscription *const *subs, unsigned count);
 
-/* Calls `visit` for each subscription of the list that overlaps the range, always in the same order; ends at non-zero. */
+/*
+ * Calls `visit` for each subscription of the list that overlaps the range, always in the same
+ * order; ends at non-zero.
+ */
 typedef int (*view_visitor)(struct subscription *sub, void *argument);
 int view_visit(const struct notify_list *list, struct gfn_range range, view_visitor visit,
 	       void *argument);

@@ -10,12 +10,12 @@
  *     NEAR   dictionary index, 1 byte; low 16 bits   it shares the other 48 bits with the word at that index
  *     NEW    8 bytes                                 itself
  *
- * NEAR and NEW put the word into the dictionary, at a place its upper 48 bits choose; so a pointer finds its neighbours. Both
- * sides build the same dictionary as they go.
+ * NEAR and NEW put the word into the dictionary, at a place its upper 48 bits choose; so a pointer
+ * finds its neighbours. Both sides build the same dictionary as they go.
  */
+#include "mm/reclaim/compress.h"
 #include <arch/addr.h>
 #include <lib/string.h>
-#include "mm/reclaim/compress.h"
 
 #define WORDS	  (PAGE_SIZE / sizeof(u64))
 #define TAGS_SIZE (PAGE_SIZE / 32) /* four tags a byte */

@@ -11,16 +11,17 @@
  *     lock; the PTE says n + 1: ERR_BUSY
  *     drops the token
  *
- * Why restoring decompresses under LOCK_MMU: the token belongs to the PTE, and whoever clears the page drops it.
+ * Why restoring decompresses under LOCK_MMU: the token belongs to the PTE, and whoever clears the
+ * page drops it.
  */
 #define LOG_THIS LOG_MM
 
+#include <mm/reclaim.h>
 #include <arch/cpu.h>
 #include <lib/error.h>
 #include <lib/log.h>
 #include <mm/cow.h>
 #include <mm/frame.h>
-#include <mm/reclaim.h>
 #include <mm/rmap.h>
 #include <lib/race.h>
 #include "mm/reclaim/store.h"
@@ -31,8 +32,8 @@
 static struct reclaim_stats stats; /* [a] but for what the store keeps */
 
 /*
- * Was the page neither written nor moved since the look? What the CPU noted of earlier writes may have become soft-dirty
- * when its leaf went.
+ * Was the page neither written nor moved since the look? What the CPU noted of earlier writes may
+ * have become soft-dirty when its leaf went.
  */
 static bool unchanged(ppte_t pte, const struct cow_look *look)
 {
@@ -51,7 +52,10 @@ struct batch {
 	struct kept_page page[UPDATE_BATCH];
 };
 
-/* Keeps what can be kept of a guarded range. *next: where it ended, before the range's end for want of memory. */
+/*
+ * Keeps what can be kept of a guarded range. *next: where it ended, before the range's end for want
+ * of memory.
+ */
 static void keep_pages(struct addrspace *as, struct gfn_range range, struct batch *batch,
 		       struct gfn *next)
 {
@@ -113,7 +117,10 @@ static int swap_batch(struct addrspace *as, const struct batch *batch, u64 *done
 	return 0;
 }
 
-/* One guard, one RECLAIM. What was kept may have taken the store's reserve; the frames that went refill it. */
+/*
+ * One guard, one RECLAIM. What was kept may have taken the store's reserve; the frames that went
+ * refill it.
+ */
 static int reclaim_batch(struct addrspace *as, struct gfn_range range, struct gfn *next, u64 *done)
 {
 	struct batch batch;
@@ -181,8 +188,8 @@ static bool may_go(ppte_t pte)
 }
 
 /*
- * The next private page at or after the hand, which moves past it; *looks is less by the pages that were passed over. False:
- * the hand has reached the end, and starts anew; or no look is left.
+ * The next private page at or after the hand, which moves past it; *looks is less by the pages that
+ * were passed over. False: the hand has reached the end, and starts anew; or no look is left.
  */
 static bool next_page(struct addrspace *as, struct gfn *gfn, unsigned *looks)
 {

@@ -2,6 +2,7 @@
 /*
  * store.c: reclaimed pages in objects of four sizes.
  */
+#include "mm/reclaim/store.h"
 #include <mm/frame.h>
 #include <arch/cpu.h>
 #include <lib/error.h>
@@ -10,7 +11,6 @@
 #include <lib/string.h>
 #include "mm/reclaim/compress.h"
 #include "mm/frame/pool.h"
-#include "mm/reclaim/store.h"
 
 #define CLASSES	    4
 #define TOKEN_SHIFT 5 /* objects are at multiples of 32 */

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store.h: the content of reclaimed pages, compressed, each under a token that fits into a primary PTE.
+ * store.h: the content of reclaimed pages, compressed, each under a token that fits into a primary
+ * PTE.
  *
  *     token 0      a page of zeroes: nothing is kept
  *     else         where its object is, in units of 32 bytes
  *
- * Why a reserve: a page is reclaimed because there are no frames left, and keeping it may take one. So the store holds one
- * free object of each size back; taking it makes a frame free, and that refills the reserve (STORE-2).
+ * Why a reserve: a page is reclaimed because there are no frames left, and keeping it may take one.
+ * So the store holds one free object of each size back; taking it makes a frame free, and that
+ * refills the reserve (STORE-2).
  *
  * Invariants:
  * STORE-1  What store_get() gives is what store_put() was given, until store_drop().
- * STORE-2  After store_reserve() has succeeded, as long as each store_put() that takes a page is followed by a freed frame
- *	    and store_reserve(), store_put() does not fail for want of memory.
+ * STORE-2  After store_reserve() has succeeded, as long as each store_put() that takes a page is
+ *          followed by a freed frame and store_reserve(), store_put() does not fail for want of
+ *          memory.
  *
  * Locking: LOCK_STORE.
  */

@@ -258,7 +258,10 @@ static int forget_slot(struct addrspace *as, struct gfn_range range)
 	return ERR_NOT_FOUND;
 }
 
-/* Is memory of the machine near? Records come by the section, and a frame without one is nobody's (frame.h). */
+/*
+ * Is memory of the machine near? Records come by the section, and a frame without one is nobody's
+ * (frame.h).
+ */
 static bool near_memory(struct mfn first, u64 frames)
 {
 	u64 section = ALIGN_DOWN(first.raw, FRAME_SECTION);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * change.c: operations that take something away from gfns: backing, rights, the soft-dirty mark. Each names its event.
+ * change.c: operations that take something away from gfns: backing, rights, the soft-dirty mark.
+ * Each names its event.
  */
 #include <arch/exit.h>
 #include <lib/error.h>
@@ -166,7 +167,10 @@ int addrspace_age(struct addrspace *as, struct gfn_range range, bool *young)
 	return 0;
 }
 
-/* What a pinned page must be: backed by a frame of its own, and nobody in the middle of changing it. */
+/*
+ * What a pinned page must be: backed by a frame of its own, and nobody in the middle of changing
+ * it.
+ */
 static int pin_locked(struct addrspace *as, struct gfn gfn)
 {
 	ppte_t *slot = primary_find(&as->primary, gfn);

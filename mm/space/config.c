@@ -4,12 +4,12 @@
  */
 #define LOG_THIS LOG_MM
 
+#include "mm/space/config.h"
 #include <lib/error.h>
 #include <lib/log.h>
 #include <lib/string.h>
 #include <lib/words.h>
 #include <mm/addrspace.h>
-#include "mm/space/config.h"
 #include "mm/notify/policy.h"
 
 static const struct notifier_policy *policy; /* NULL: Kconfig's */

@@ -2,20 +2,21 @@
 /*
  * cow.c: sharing and copy-on-write. cow.h tells the steps, docs/mm/cow.md the races.
  *
- * Why a break copies before it notifies: the shared frame cannot change (COW-2) and cannot go, because the breaker holds
- * a reference; so the long part needs no lock and blocks nobody.
+ * Why a break copies before it notifies: the shared frame cannot change (COW-2) and cannot go,
+ * because the breaker holds a reference; so the long part needs no lock and blocks nobody.
  */
+#include <mm/cow.h>
 #include <arch/cpu.h>
 #include <lib/error.h>
 #include <lib/log.h>
-#include <mm/cow.h>
 #include <mm/frame.h>
 #include <mm/rmap.h>
 #include <lib/race.h>
 #include "mm/space/update.h"
 
 /*
- * The frame of zeroes: one for each address space, so that how long it takes to get it tells nothing about another VM.
+ * The frame of zeroes: one for each address space, so that how long it takes to get it tells
+ * nothing about another VM.
  */
 static int zero_frame(struct addrspace *as, struct mfn *out)
 {
@@ -76,8 +77,9 @@ static void guarding_end(struct addrspace *as)
 }
 
 /*
- * Who sees GUARD in the PTE sees the range of the call that set it, or of a later one of the same CPU: then the first has
- * returned. That holds for start and end each by itself, so it does no harm if they are of two calls.
+ * Who sees GUARD in the PTE sees the range of the call that set it, or of a later one of the same
+ * CPU: then the first has returned. That holds for start and end each by itself, so it does no harm
+ * if they are of two calls.
  */
 static bool is_being_guarded(const struct addrspace *as, struct gfn gfn)
 {
@@ -157,7 +159,10 @@ static ppte_t *unchanged(struct addrspace *as, struct gfn gfn, const struct cow_
 	return slot && !((*slot ^ look->pte) & ~free) ? slot : NULL;
 }
 
-/* A page that shares `mfn`: what was written to it, and whether the guest may write after a break, stays known. */
+/*
+ * A page that shares `mfn`: what was written to it, and whether the guest may write after a break,
+ * stays known.
+ */
 static ppte_t shared_pte(ppte_t was, enum ppte_state state, struct mfn mfn)
 {
 	return ppte_make(state, mfn,
@@ -180,7 +185,10 @@ int cow_offer(struct addrspace *as, struct gfn gfn, const struct cow_look *look)
 	return err;
 }
 
-/* Under the lock, inside the update: the page is still as the caller saw it, so it can take the new frame. */
+/*
+ * Under the lock, inside the update: the page is still as the caller saw it, so it can take the new
+ * frame.
+ */
 static int replace_guarded(struct update *update, struct gfn gfn, const struct cow_look *look,
 			   enum ppte_state state, struct mfn mfn)
 {
@@ -227,7 +235,10 @@ int cow_share_zero(struct addrspace *as, struct gfn gfn, const struct cow_look *
 	return err ? err : share(as, gfn, look, PPTE_ZERO, zero);
 }
 
-/* Looks at the page and, if it is shared, holds its frame. *pte is 0 when there is nothing to break. */
+/*
+ * Looks at the page and, if it is shared, holds its frame. *pte is 0 when there is nothing to
+ * break.
+ */
 static void hold_shared(struct addrspace *as, const ppte_t *slot, ppte_t *pte)
 {
 	spin_lock(&as->lock);

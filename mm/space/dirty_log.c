@@ -14,22 +14,25 @@
  *     change: W or D taken away; flush            from here on a write sets soft-dirty again
  *     unlock
  *
- * Why it looks first: eight of the nine policies answer SOFT_DIRTY by dropping the range, so asking about pages that nobody
- * wrote would make the guest fault for each of them.
+ * Why it looks first: eight of the nine policies answer SOFT_DIRTY by dropping the range, so asking
+ * about pages that nobody wrote would make the guest fault for each of them.
  *
- * A write through a translation that is older than the flush is in this answer or the next: its D or its W is looked at
- * after the flush of whoever took them away.
+ * A write through a translation that is older than the flush is in this answer or the next: its D
+ * or its W is looked at after the flush of whoever took them away.
  */
+#include <mm/dirty_log.h>
 #include <lib/error.h>
 #include <lib/log.h>
 #include <lib/string.h>
-#include <mm/dirty_log.h>
 #include "mm/stage2/private.h"
 #include "mm/space/update.h"
 
 #define WORD_BITS 64
 
-/* Clears soft-dirty in the update's range; what was set goes into `bitmap`, which begins at `first`, unless NULL. */
+/*
+ * Clears soft-dirty in the update's range; what was set goes into `bitmap`, which begins at
+ * `first`, unless NULL.
+ */
 static void take_dirty(struct update *update, struct gfn first, u64 *bitmap)
 {
 	struct gfn_range range = update->note.range.range;
@@ -48,7 +51,10 @@ static void take_dirty(struct update *update, struct gfn first, u64 *bitmap)
 		}
 }
 
-/* Is any of these PTEs soft-dirty? Mostly none is, so all are or-ed, which takes no branch for each. */
+/*
+ * Is any of these PTEs soft-dirty? Mostly none is, so all are or-ed, which takes no branch for
+ * each.
+ */
 static bool any_dirty(const ppte_t *slot, u64 count)
 {
 	ppte_t all = 0;
@@ -93,8 +99,8 @@ static int start_anew(struct addrspace *as, struct gfn_range range, struct gfn f
 }
 
 /*
- * A leaf may be writable though its page is clean, or large though its pages differ: before that is wrong, what the leaves
- * know is gathered a last time, and they go.
+ * A leaf may be writable though its page is clean, or large though its pages differ: before that is
+ * wrong, what the leaves know is gathered a last time, and they go.
  */
 static void set_mode(struct addrspace *as, enum dirty_mode mode, bool coarse)
 {

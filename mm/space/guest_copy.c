@@ -42,7 +42,9 @@ static void copy_piece(struct copy *copy, ppte_t pte)
 	copy->len -= bytes;
 }
 
-/* May a piece be copied now? Writing wants a page of the guest's own that nobody looks at (COW-2). */
+/*
+ * May a piece be copied now? Writing wants a page of the guest's own that nobody looks at (COW-2).
+ */
 static bool piece_ready(const struct copy *copy, ppte_t pte)
 {
 	if (!copy->from)
@@ -50,7 +52,10 @@ static bool piece_ready(const struct copy *copy, ppte_t pte)
 	return ppte_state(pte) == PPTE_PRIVATE && !(pte & (PPTE_GUARD | PPTE_BUSY));
 }
 
-/* What a guest's access would do to make the piece ready; but ROM is protected from the guest, not from us. */
+/*
+ * What a guest's access would do to make the piece ready; but ROM is protected from the guest, not
+ * from us.
+ */
 static int prepare(struct addrspace *as, struct gfn gfn, ppte_t pte)
 {
 	if (ppte_state(pte) == PPTE_ABSENT)

@@ -2,8 +2,9 @@
 /*
  * move.c: the same content in other frames: migration of one page, collapse of a block.
  *
- * Both go: guard (write-protect everywhere, flush), copy, swap if still guarded. A write in between lifts the guard, the
- * swap notices, and the caller hears ERR_BUSY: the guest's write is never lost in the frame that was left (COW-2).
+ * Both go: guard (write-protect everywhere, flush), copy, swap if still guarded. A write in between
+ * lifts the guard, the swap notices, and the caller hears ERR_BUSY: the guest's write is never lost
+ * in the frame that was left (COW-2).
  */
 #include <arch/cpu.h>
 #include <lib/error.h>
@@ -75,7 +76,10 @@ int addrspace_migrate(struct addrspace *as, struct gfn gfn)
 	return err;
 }
 
-/* Copies every page of the block, and notes in seen[] what its PTE was; ERR_BUSY when one cannot be moved. */
+/*
+ * Copies every page of the block, and notes in seen[] what its PTE was; ERR_BUSY when one cannot be
+ * moved.
+ */
 static int copy_block(struct addrspace *as, struct gfn first, struct mfn to, ppte_t *seen)
 {
 	int err = 0;

@@ -121,7 +121,10 @@ static int back_block(struct addrspace *as, struct gfn gfn, unsigned level)
 	return err;
 }
 
-/* Backs what is at gfn and goes on to what follows; a block too large for what is free is tried smaller. */
+/*
+ * Backs what is at gfn and goes on to what follows; a block too large for what is free is tried
+ * smaller.
+ */
 static int populate_step(struct addrspace *as, struct gfn *gfn, struct gfn end)
 {
 	unsigned level = 0;

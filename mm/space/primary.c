@@ -2,9 +2,9 @@
 /*
  * primary.c: the radix tree of primary PTEs. primary.h has the picture and the invariants.
  */
+#include "mm/space/primary.h"
 #include <lib/error.h>
 #include "mm/frame/pool.h"
-#include "mm/space/primary.h"
 
 #define UNIFORM	   1ull
 #define ENTRIES	   512

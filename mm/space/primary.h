@@ -146,7 +146,10 @@ static inline u64 *primary_page(const u64 *page, struct gfn gfn, unsigned level)
 	return (u64 *)(uintptr_t)ALIGN_DOWN(entry, PAGE_SIZE);
 }
 
-/* The PTE's place, or NULL when its leaf page does not exist (the gfn is absent). No lock. Places never go away. */
+/*
+ * The PTE's place, or NULL when its leaf page does not exist (the gfn is absent). No lock. Places
+ * never go away.
+ */
 static inline ppte_t *primary_find(const struct primary *primary, struct gfn gfn)
 {
 	u64 *page = primary_page(primary->root, gfn, 3);
@@ -180,8 +183,8 @@ void primary_store(struct primary *primary, struct gfn gfn, ppte_t *slot, ppte_t
 ppte_t *primary_next(const struct primary *primary, struct gfn *gfn, struct gfn end);
 
 /*
- * The same for PTEs that lie side by side: the place of the first, and in *count how many there are below `end` in its leaf
- * page, at least one.
+ * The same for PTEs that lie side by side: the place of the first, and in *count how many there are
+ * below `end` in its leaf page, at least one.
  */
 ppte_t *primary_run(const struct primary *primary, struct gfn *gfn, struct gfn end, u64 *count);
 
@@ -194,9 +197,10 @@ unsigned primary_uniform(const struct primary *primary, struct gfn gfn, unsigned
 void primary_mark_uniform(struct primary *primary, struct gfn gfn);
 
 /*
- * Where the CPU itself notes first writes (D bits, PML), soft-dirty says nothing about rights, and the PTEs of a uniform block
- * may differ in it: so a large leaf survives that its pages are asked about. Else they may not, and all marks go: the caller
- * has dropped what was derived from them. LOCK_MMU.
+ * Where the CPU itself notes first writes (D bits, PML), soft-dirty says nothing about rights, and
+ * the PTEs of a uniform block may differ in it: so a large leaf survives that its pages are asked
+ * about. Else they may not, and all marks go: the caller has dropped what was derived from them.
+ * LOCK_MMU.
  */
 void primary_ignore_soft_dirty(struct primary *primary, bool ignore);
 

@@ -2,13 +2,13 @@
 /*
  * rmap.c: users of a frame. rmap.h has the picture and the invariants.
  */
+#include <mm/rmap.h>
 #include <ck_pr.h>
 #include <lib/error.h>
 #include <lib/lock.h>
 #include <lib/log.h>
 #include <lib/tree.h>
 #include <mm/frame.h>
-#include <mm/rmap.h>
 #include "mm/frame/pool.h"
 
 #define INLINE	   1ull

@@ -36,7 +36,7 @@ struct slot {
  * dirty_on	[m] somebody has started it
  * dirty_coarse	[m] a large leaf may answer for all its pages
  * limbo	[m] frames that left PTEs in a merge, their flush put off; freed by update_settle() alone: when a pass of the
- *		scanner ends, when there is no room for more, and when the address space is released
+ * 		scanner ends, when there is no room for more, and when the address space is released
  * guarding	[a] by CPU: the range of a cow_guard() that has not returned; end 0: none
  */
 struct addrspace {
@@ -81,14 +81,20 @@ int space_restore(struct addrspace *as, struct gfn gfn, ppte_t *slot) __must_che
 
 /*
  * Makes sure that a write to gfn is allowed by the primary: lifts the guard, notes soft-dirty,
- * breaks sharing. ERR_PERMISSION: the slot is read-only. ERR_BUSY: being changed, try again. ERR_NO_MEMORY. Takes as->lock.
+ * breaks sharing. ERR_PERMISSION: the slot is read-only. ERR_BUSY: being changed, try again.
+ * ERR_NO_MEMORY. Takes as->lock.
  */
 int space_make_writable(struct addrspace *as, struct gfn gfn) __must_check;
 
-/* The same for a private page and a write of our own: whether the guest may write does not matter. ERR_BUSY. */
+/*
+ * The same for a private page and a write of our own: whether the guest may write does not matter.
+ * ERR_BUSY.
+ */
 int space_lift_guard(struct addrspace *as, struct gfn gfn) __must_check;
 
-/* A private page that no device holds and nobody is changing: its frame may be guarded, and shared. */
+/*
+ * A private page that no device holds and nobody is changing: its frame may be guarded, and shared.
+ */
 static inline bool cow_guardable(ppte_t pte)
 {
 	const u64 never = PPTE_BUSY | (IS_ENABLED(CONFIG_BREAK_MERGE_PINNED) ? 0 : PPTE_PINNED);
@@ -96,18 +102,24 @@ static inline bool cow_guardable(ppte_t pte)
 	return ppte_state(pte) == PPTE_PRIVATE && !(pte & never);
 }
 
-/* cow_break() for who has the PTE's place at hand already, and does not ask whether the guest may write. */
+/*
+ * cow_break() for who has the PTE's place at hand already, and does not ask whether the guest may
+ * write.
+ */
 int space_break(struct addrspace *as, struct gfn gfn, ppte_t *slot) __must_check;
 
 /*
- * Brings the primary to where it allows `access` (enum hv_access) to gfn, as a guest's access does; *pte is what it said
- * then. ERR_RANGE: no slot; else as space_make_writable. Takes as->lock only if something has to change; after that, given
- * a log, *word is read from it again.
+ * Brings the primary to where it allows `access` (enum hv_access) to gfn, as a guest's access does;
+ * *pte is what it said then. ERR_RANGE: no slot; else as space_make_writable. Takes as->lock only
+ * if something has to change; after that, given a log, *word is read from it again.
  */
 int space_resolve(struct addrspace *as, struct gfn gfn, unsigned access, ppte_t *pte,
 		  const struct invalidate_log *again, u64 *word) __must_check;
 
-/* Sets PPTE_YOUNG, PPTE_SOFT_DIRTY or both where these gfns are backed: somebody touched them, or wrote to them. */
+/*
+ * Sets PPTE_YOUNG, PPTE_SOFT_DIRTY or both where these gfns are backed: somebody touched them, or
+ * wrote to them.
+ */
 void space_mark(struct addrspace *as, struct gfn gfn, u64 frames, u64 flags)
 	LOCK_REQUIRES(&as->lock);
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * update.c: how a change of primary PTEs reaches everybody, and when the old frames go. update.h has the outline.
+ * update.c: how a change of primary PTEs reaches everybody, and when the old frames go. update.h
+ * has the outline.
  *
- * Two steps: where subscribers are handed a writable frame in place of a shared one, they get it read-only first, and
- * writable only when each of them has taken it and flushed. Else the first to be told could write to the new frame
- * while the second still reads the old one: Eran's race, between two subscribers that both have change.
+ * Two steps: where subscribers are handed a writable frame in place of a shared one, they get it
+ * read-only first, and writable only when each of them has taken it and flushed. Else the first to
+ * be told could write to the new frame while the second still reads the old one: Eran's race,
+ * between two subscribers that both have change.
  *
  *     CPU 1: breaks sharing                CPU 2: writes             CPU 3: reads
  *     ---------------------                ---------------           ------------
@@ -13,16 +15,16 @@
  *     primary = new, writable
  *     change(new, writable)                writes new                new only
  *
- * BUSY in the primary keeps a fault from making the page writable between the steps; under `late_wp` the lock is free
- * there while the others drop.
+ * BUSY in the primary keeps a fault from making the page writable between the steps; under
+ * `late_wp` the lock is free there while the others drop.
  */
+#include "mm/space/update.h"
 #include <lib/error.h>
 #include <lib/log.h>
 #include <mm/frame.h>
 #include <mm/rmap.h>
 #include <lib/race.h>
 #include "mm/reclaim/store.h"
-#include "mm/space/update.h"
 
 /* The range, flags and owner are filled in. */
 LOCK_UNCHECKED static int begin(struct update *update, struct addrspace *as)
@@ -76,7 +78,9 @@ static void store_all(struct update *update, u64 also)
 			      update->entry[i].value | also);
 }
 
-/* Hands the batch over as it shall be, or, in the first of two steps, without the right to write. */
+/*
+ * Hands the batch over as it shall be, or, in the first of two steps, without the right to write.
+ */
 static void hand_over(struct update *update, unsigned flags)
 {
 	if (update->note.view && update->note.change)
@@ -224,8 +228,9 @@ LOCK_UNCHECKED void update_pause(struct update *update)
 }
 
 /*
- * late_wp's second step. Rights and marks of a page may have changed since the first, and stay; a page that names another
- * frame by now is somebody else's business. BUSY goes in any case, or nobody could ever write again.
+ * late_wp's second step. Rights and marks of a page may have changed since the first, and stay; a
+ * page that names another frame by now is somebody else's business. BUSY goes in any case, or
+ * nobody could ever write again.
  */
 static void finish_pending(struct update *update)
 {
@@ -250,8 +255,8 @@ static void finish_pending(struct update *update)
 }
 
 /*
- * A merge's old frames wait for update_settle(). A flush that comes for another reason pays the debt, but frees nothing. If
- * there is no room they stay gone.
+ * A merge's old frames wait for update_settle(). A flush that comes for another reason pays the
+ * debt, but frees nothing. If there is no room they stay gone.
  */
 static void put_in_limbo(struct update *update)
 {
@@ -265,7 +270,9 @@ static void put_in_limbo(struct update *update)
 	update->gone_count = 0;
 }
 
-/* What had to wait for those who are told last; and what found no room, for which limbo is settled. */
+/*
+ * What had to wait for those who are told last; and what found no room, for which limbo is settled.
+ */
 static void put_rest(struct update *update)
 {
 	struct addrspace *as = update->as;

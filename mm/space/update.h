@@ -10,9 +10,11 @@
  *                                                                frames that nobody names any more are freed
  *
  * Invariants:
- * UPDATE-1  A frame that leaves a PTE is freed only when no subscriber can still use it through that PTE.
+ * UPDATE-1  A frame that leaves a PTE is freed only when no subscriber can still use it through
+ *           that PTE.
  * UPDATE-2  An operation that fails in update_begin() has changed nothing.
- * UPDATE-3  The primary changes before what is derived from it, and both under one hold of LOCK_MMU.
+ * UPDATE-3  The primary changes before what is derived from it, and both under one hold of
+ *           LOCK_MMU.
  */
 #ifndef SAMEPAGE_MM_SPACE_UPDATE_H
 #define SAMEPAGE_MM_SPACE_UPDATE_H
@@ -51,10 +53,16 @@ int update_begin(struct update *update, struct addrspace *as, enum notify_event 
 int update_begin_owned(struct update *update, struct addrspace *as, enum notify_event event,
 		       struct gfn_range range, const void *owner) __must_check;
 
-/* A new value for a PTE, whose rmap the caller has seen to. The reference of the old frame is dropped in time. */
+/*
+ * A new value for a PTE, whose rmap the caller has seen to. The reference of the old frame is
+ * dropped in time.
+ */
 void update_set(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t value);
 
-/* Takes the backing of the range away, rmap, token and all; of pinned pages and devices only if told so. */
+/*
+ * Takes the backing of the range away, rmap, token and all; of pinned pages and devices only if
+ * told so.
+ */
 void update_clear(struct update *update, struct gfn_range range, bool all);
 
 /* Between two update_set() of a long range: lets others have the lock for a moment. */

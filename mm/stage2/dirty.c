@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dirty.c: what a stage 2's D bits say goes into the primary, before somebody asks which pages were written.
+ * dirty.c: what a stage 2's D bits say goes into the primary, before somebody asks which pages were
+ * written.
  *
  *     small leaf   D becomes soft-dirty of its page; it is cleared with the page's own change
  *     large leaf   D becomes soft-dirty of all its pages, asked about or not, and is cleared here, if it may stay large
- *		    (dirty_log_coarse); else it is split by the first of its pages' changes
+ * 		    (dirty_log_coarse); else it is split by the first of its pages' changes
  *
- * Why a large leaf's D goes here and not with its pages' changes: between the changes of two of its pages, a write to a third
- * may set it anew, and then nobody could say whose it is.
+ * Why a large leaf's D goes here and not with its pages' changes: between the changes of two of its
+ * pages, a write to a third may set it anew, and then nobody could say whose it is.
  */
 #include <lib/log.h>
 #include <mm/tlb.h>
@@ -78,7 +79,10 @@ static int gather(struct pgtable *table, const struct pgtable_visit *visit, void
 	return 0;
 }
 
-/* With PML a small leaf's D says nothing that the list did not; a large one's does, because the list names one page of it. */
+/*
+ * With PML a small leaf's D says nothing that the list did not; a large one's does, because the
+ * list names one page of it.
+ */
 static void gather_large(struct gathering *gathering, struct gfn_range range)
 {
 	struct stage2 *s2 = gathering->s2;

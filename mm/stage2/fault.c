@@ -16,10 +16,10 @@
  * FAULT-1  What is installed was in the primary at one instant after the last invalidation of this
  * gfn began. FAULT-2  Running out of memory changes nothing that was visible.
  */
+#include <mm/fault.h>
 #include <arch/exit.h>
 #include <lib/error.h>
 #include <lib/log.h>
-#include <mm/fault.h>
 #include <lib/race.h>
 #include "mm/stage2/private.h"
 
@@ -92,8 +92,9 @@ int space_resolve(struct addrspace *as, struct gfn gfn, unsigned access, ppte_t 
 }
 
 /*
- * One pass of the picture above. What the fault itself brought about, a break of sharing, moved the sequence too. In mode
- * `reenter` that counts as a race, as in KVM; in mode `inplace` the sequence is read again behind it.
+ * One pass of the picture above. What the fault itself brought about, a break of sharing, moved the
+ * sequence too. In mode `reenter` that counts as a race, as in KVM; in mode `inplace` the sequence
+ * is read again behind it.
  */
 static enum fault_outcome try_once(struct stage2 *s2, struct gfn gfn, unsigned access, bool inplace)
 {

@@ -2,9 +2,10 @@
 /*
  * notify.c: how a stage 2 keeps right while its address space changes: its callbacks on the chain.
  *
- * start drops, change takes over, and both move the invalidate sequence, so that a fault that resolved before cannot
- * install after. Whether a change finds a leaf to take over is the policy's doing: under `bracket` start has just
- * dropped it, which is what the story of docs/mm/notifier.md is about.
+ * start drops, change takes over, and both move the invalidate sequence, so that a fault that
+ * resolved before cannot install after. Whether a change finds a leaf to take over is the policy's
+ * doing: under `bracket` start has just dropped it, which is what the story of docs/mm/notifier.md
+ * is about.
  */
 #include <lib/error.h>
 #include <lib/log.h>
@@ -29,8 +30,9 @@ static void grow_to_leaves(struct stage2 *s2, u64 *start, u64 *end)
 }
 
 /*
- * Splits the large leaf around gfn, down to level 0. The small ones inherit its D; so with PML the CPU will list no write to
- * any of them, and all count as written. ERR_NO_MEMORY: the leaf is as it was.
+ * Splits the large leaf around gfn, down to level 0. The small ones inherit its D; so with PML the
+ * CPU will list no write to any of them, and all count as written. ERR_NO_MEMORY: the leaf is as it
+ * was.
  */
 static int split_leaf(struct stage2 *s2, struct gfn gfn)
 {
@@ -62,7 +64,10 @@ static void split_if_cut(struct stage2 *s2, struct gfn gfn, struct gfn_range ran
 		(void)split_leaf(s2, gfn);
 }
 
-/* A stage 2 may always map less than the primary says, so without memory for a split the whole large leaf goes. */
+/*
+ * A stage 2 may always map less than the primary says, so without memory for a split the whole
+ * large leaf goes.
+ */
 void stage2_drop(struct stage2 *s2, struct gfn_range range)
 {
 	u64 start = gpa_of(range.start), end = gpa_of(range.end);
@@ -127,7 +132,10 @@ static void stage2_end(struct subscription *sub, const struct notify_range *rang
 	spin_unlock(&s2->as->lock);
 }
 
-/* The leaf of exactly this gfn, split off a larger one if need be. False: none, or none any more for want of memory. */
+/*
+ * The leaf of exactly this gfn, split off a larger one if need be. False: none, or none any more
+ * for want of memory.
+ */
 static bool find_small_leaf(struct stage2 *s2, struct gfn gfn, struct pgtable_visit *visit)
 {
 	stage2_lookup(s2, gfn, visit);
@@ -150,8 +158,9 @@ struct upgrades {
 };
 
 /*
- * Gives a leaf its new frame and rights; A and D stay what they are. Another frame is read-only first: until the flush, a
- * CPU may still read the old one, so no CPU may write to the new one (NOTIFIER-5 among the CPUs of one guest).
+ * Gives a leaf its new frame and rights; A and D stay what they are. Another frame is read-only
+ * first: until the flush, a CPU may still read the old one, so no CPU may write to the new one
+ * (NOTIFIER-5 among the CPUs of one guest).
  */
 static void retarget(struct stage2 *s2, const struct pgtable_visit *visit,
 		     const struct pte_change *change, unsigned rights, struct upgrades *upgrades)

@@ -43,9 +43,9 @@ struct stage2_counters {
  * memory	[I] where its tables come from
  * log		[m] which invalidations ran or ended last
  * doomed	[m] tables unlinked but perhaps still in a CPU's caches; freed after the next flush,
- *		chained through their first word
+ * 		chained through their first word
  * near_block, near	[m] the table of level 0 that was used last, and its gfn >> 9; NULL: none. Forgotten when any table is
- *		freed. Faults and changes cluster, and this saves most of them the walk
+ * 		freed. Faults and changes cluster, and this saves most of them the walk
  * stale	[m] PTEs were taken away since the last flush
  * limit	[m] what this view allows at most, by range (stage2_view.c)
  */
@@ -98,7 +98,10 @@ static inline unsigned stage2_limit(const struct stage2 *s2, struct gfn gfn)
 /* The largest level, up to `level`, whose block around gfn no limit cuts. LOCK_MMU. */
 unsigned stage2_view_level(const struct stage2 *s2, struct gfn gfn, unsigned level);
 
-/* pgtable_lookup() by gfn, but for address, start and end, and quicker when the last one was near. LOCK_MMU. */
+/*
+ * pgtable_lookup() by gfn, but for address, start and end, and quicker when the last one was near.
+ * LOCK_MMU.
+ */
 void stage2_lookup(struct stage2 *s2, struct gfn gfn, struct pgtable_visit *visit);
 
 /* If PTEs were taken away since the last flush: flushes, and frees what waited for it. LOCK_MMU. */

@@ -49,7 +49,10 @@ static void table_doom(void *context, struct hpa table)
 	s2->stale = true;
 }
 
-/* A leaf left the table, `leaf->pte` as the CPU left it: what its A and D say goes into the primary. */
+/*
+ * A leaf left the table, `leaf->pte` as the CPU left it: what its A and D say goes into the
+ * primary.
+ */
 static void leaf_dropped(void *context, const struct pgtable_visit *leaf)
 {
 	struct stage2 *s2 = context;
@@ -203,7 +206,10 @@ void stage2_lookup(struct stage2 *s2, struct gfn gfn, struct pgtable_visit *visi
 	}
 }
 
-/* Maps what is not mapped, or not so: with the largest leaf that fits where no table of a lower level is in the way. */
+/*
+ * Maps what is not mapped, or not so: with the largest leaf that fits where no table of a lower
+ * level is in the way.
+ */
 static enum fault_outcome map(struct stage2 *s2, struct gfn gfn, ppte_t pte, unsigned access,
 			      const struct pgtable_visit *visit)
 {

@@ -8,9 +8,9 @@
  * TLB-2  A CPU that is not inside s2 is never kicked for it.
  * TLB-3  Nobody waits for a CPU that waits for a lock: a CPU leaves before it takes one.
  */
+#include <mm/tlb.h>
 #include <arch/cpu.h>
 #include <lib/log.h>
-#include <mm/tlb.h>
 #include "mm/stage2/private.h"
 
 struct stage2_inside stage2_inside[ARCH_CPUS_MAX];

@@ -2,9 +2,9 @@
 /*
  * view.c: what one view of an address space allows less than another.
  *
- * Why: two stage 2s of one address space that differ in rights let a guest, or who watches it, see code without writing
- * it or write it without running it, by switching roots (EPTP switching). Both stay subscribers of the same primary, so
- * neither can be out of date.
+ * Why: two stage 2s of one address space that differ in rights let a guest, or who watches it, see
+ * code without writing it or write it without running it, by switching roots (EPTP switching). Both
+ * stay subscribers of the same primary, so neither can be out of date.
  *
  * Invariants:
  * VIEW-1  A leaf of a view allows at most what its limit for the gfn says.

@@ -2,13 +2,14 @@
 /*
  * dirty_tracker.c: a subscriber that wants SOFT_DIRTY and CLEAR only.
  *
- * Under a policy that hands no change for SOFT_DIRTY it is told by start, which says only that some bits of the range will
- * go: then it takes every backed page of the range for written, as whoever drops what it knew must.
+ * Under a policy that hands no change for SOFT_DIRTY it is told by start, which says only that some
+ * bits of the range will go: then it takes every backed page of the range for written, as whoever
+ * drops what it knew must.
  */
+#include <mm/dirty_tracker.h>
 #include <lib/error.h>
 #include <lib/log.h>
 #include <lib/string.h>
-#include <mm/dirty_tracker.h>
 #include "mm/frame/pool.h"
 #include "mm/space/space.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guest_cache.c: device models' mappings of guest memory, by the same protocol as a stage 2's faults.
+ * guest_cache.c: device models' mappings of guest memory, by the same protocol as a stage 2's
+ * faults.
  *
  *     device model                                CPU that changes the page
  *     ------------                                -------------------------
@@ -11,13 +12,13 @@
  *     get: waits, because gfn is being            end
  *     invalidated; then asks the primary
  */
+#include <mm/guest_cache.h>
 #include <arch/cpu.h>
 #include <arch/exit.h>
 #include <lib/error.h>
 #include <lib/lock.h>
 #include <lib/log.h>
 #include <mm/audit.h>
-#include <mm/guest_cache.h>
 #include <mm/invalidate.h>
 #include <mm/notifier.h>
 #include "mm/frame/pool.h"

@@ -2,9 +2,9 @@
 /*
  * tracer.c: notifications of an address space, kept in a ring.
  */
+#include <mm/tracer.h>
 #include <lib/error.h>
 #include <lib/log.h>
-#include <mm/tracer.h>
 #include "mm/frame/pool.h"
 #include "mm/space/space.h"
 

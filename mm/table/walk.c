@@ -141,8 +141,8 @@ int pgtable_walk(struct pgtable *table, u64 start, u64 end, unsigned flags, pgta
 }
 
 /*
- * A lookup of a valid address, which every fault takes. `direct` is a constant where this is inlined, so that tables which
- * are frames of the machine cost no call a level.
+ * A lookup of a valid address, which every fault takes. `direct` is a constant where this is
+ * inlined, so that tables which are frames of the machine cost no call a level.
  */
 static __always_inline void descend(const struct pgtable *table, u64 address, unsigned level,
 				    struct pgtable_visit *visit, bool direct)

@@ -11,8 +11,9 @@
  *     }
  *     bench_end("fault_fill", rounds);
  *
- * Only what stands between on and off is counted. scripts/bench.py reads the counts, takes off what on and off cost
- * themselves (bench "empty"), and divides by the rounds. Without valgrind the program runs and says nothing.
+ * Only what stands between on and off is counted. scripts/bench.py reads the counts, takes off what
+ * on and off cost themselves (bench "empty"), and divides by the rounds. Without valgrind the
+ * program runs and says nothing.
  */
 #ifndef SAMEPAGE_TESTS_BENCH_H
 #define SAMEPAGE_TESTS_BENCH_H

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_ksm.c: the same by the running kernel's KSM, for comparison. It needs root, and changes KSM's settings; whoever
- * starts it puts them back (scripts/bench_merge.py), because only who outlives it can.
+ * bench_ksm.c: the same by the running kernel's KSM, for comparison. It needs root, and changes
+ * KSM's settings; whoever starts it puts them back (scripts/bench_merge.py), because only who
+ * outlives it can.
  *
- * What is taken is the time that ksmd ran (/proc/PID/schedstat), so that what else the computer does costs it nothing. A
- * break is timed as the write that causes it, with the page fault around it. KSM scans whatever is mergeable on this computer: an
- * attempt during which it came to other pages than ours is thrown away.
+ * What is taken is the time that ksmd ran (/proc/PID/schedstat), so that what else the computer
+ * does costs it nothing. A break is timed as the write that causes it, with the page fault around
+ * it. KSM scans whatever is mergeable on this computer: an attempt during which it came to other
+ * pages than ours is thrown away.
  */
 #include "bench_merge.h"
 
@@ -103,9 +105,15 @@ static bool find_ksmd(void)
 	return found && read_number(schedstat) >= 0;
 }
 
-/* --- Nobody else's pages ---------------------------------------------------------------------------------------------- */
+/*
+ * --- Nobody else's pages
+ * ----------------------------------------------------------------------------------------------
+ */
 
-/* Does a process other than this have memory that ksmd would scan? QEMU says so of its guests', unless it is told not to. */
+/*
+ * Does a process other than this have memory that ksmd would scan? QEMU says so of its guests',
+ * unless it is told not to.
+ */
 static bool is_mergeable(const char *pid)
 {
 	char path[300], line[64];
@@ -161,7 +169,10 @@ static bool is_alone(void)
 	return visited() - began.visited <= passes * (long long)(data->pages + data->pages / 100);
 }
 
-/* --- One attempt ------------------------------------------------------------------------------------------------------ */
+/*
+ * --- One attempt
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static struct {
 	const char *name, *unit;
@@ -188,7 +199,10 @@ static bool run_until(long long scans)
 	return alone;
 }
 
-/* `passes` whole passes; the nanoseconds of ksmd for each page and pass. The one at hand is ended before. */
+/*
+ * `passes` whole passes; the nanoseconds of ksmd for each page and pass. The one at hand is ended
+ * before.
+ */
 static bool scan(unsigned passes, double *ns)
 {
 	long long start;
@@ -220,7 +234,10 @@ static bool make_memory(void)
 	return true;
 }
 
-/* From nothing known until all that can be merged is, in whole passes; each page is come to twice at least. */
+/*
+ * From nothing known until all that can be merged is, in whole passes; each page is come to twice
+ * at least.
+ */
 static bool measure_merge(void)
 {
 	long long want = (long long)bench_twins(data, data->pages), start = read_number(schedstat);

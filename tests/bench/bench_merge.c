@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_merge.c: what merging costs, in nanoseconds a page, by Samepage's own code on this computer.
+ * bench_merge.c: what merging costs, in nanoseconds a page, by Samepage's own code on this
+ * computer.
  *
  *     bench_merge PAGES DUPLICATES ENGINE [late] [ksm]
  *
- * VMS address spaces of one domain, each with a stage 2 through which a simulated guest has written every page, so that
- * dirty bits are where the CPU would have set them.
+ * VMS address spaces of one domain, each with a stage 2 through which a simulated guest has written
+ * every page, so that dirty bits are where the CPU would have set them.
  *
  *     merge        passes from nothing known until all that can be merged is, for each page
  *     rescan       a pass in which nobody wrote              rescan_1pct  one before which a hundredth was written
@@ -65,7 +66,10 @@ static void write_page(uint64_t page, uint64_t what)
 	content[page] = what;
 }
 
-/* The hypervisor's direct map is made of large pages and backed before anything is timed; so is this one. */
+/*
+ * The hypervisor's direct map is made of large pages and backed before anything is timed; so is
+ * this one.
+ */
 static void boot(void)
 {
 	u64 bytes = ALIGN_UP(data->pages * (PAGE_SIZE + 64) + SPARE, 2 * MIB);

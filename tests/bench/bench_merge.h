@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_merge.h: what the two halves of the bench of merging share: the data, and how a figure is printed.
+ * bench_merge.h: what the two halves of the bench of merging share: the data, and how a figure is
+ * printed.
  *
- * Both scanners, Samepage's and the running kernel's, get the same pages: `duplicates` percent of them, spread evenly, have
- * one of so many contents that each comes BENCH_COPIES times; every other page is alone. All content is random words from a
- * seed. With `late` set, pages differ only in their last word: the bad case of trees.
+ * Both scanners, Samepage's and the running kernel's, get the same pages: `duplicates` percent of
+ * them, spread evenly, have one of so many contents that each comes BENCH_COPIES times; every other
+ * page is alone. All content is random words from a seed. With `late` set, pages differ only in
+ * their last word: the bad case of trees.
  */
 #ifndef SAMEPAGE_TESTS_BENCH_MERGE_H
 #define SAMEPAGE_TESTS_BENCH_MERGE_H
@@ -21,7 +23,9 @@ struct bench_data {
 	bool late;
 };
 
-/* Pages below `page` that have a twin, and which content a page has: equal numbers, equal content. */
+/*
+ * Pages below `page` that have a twin, and which content a page has: equal numbers, equal content.
+ */
 uint64_t bench_twins(const struct bench_data *data, uint64_t page);
 uint64_t bench_content(const struct bench_data *data, uint64_t page);
 void bench_fill(const struct bench_data *data, uint64_t content, uint64_t *to);
@@ -38,7 +42,10 @@ uint64_t bench_clock(void);
 /* "bench: NAME VALUE UNIT": thousandths, so that a few nanoseconds a page are seen. */
 void bench_print(const char *name, double value, const char *unit);
 
-/* The running kernel's merging, on the same data. Nothing is printed but the reason, if it cannot be measured. */
+/*
+ * The running kernel's merging, on the same data. Nothing is printed but the reason, if it cannot
+ * be measured.
+ */
 int bench_ksm(const struct bench_data *data, unsigned rounds);
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * bench_mm.c: faults, population, protection, copy-on-write and frames, in instructions.
  *
- * zero_page and copy_page are what the host's libc takes to clear and to copy a page; `./run bench mm` takes them off
- * what includes them (fault_first_touch, populate, cow_break).
+ * zero_page and copy_page are what the host's libc takes to clear and to copy a page; `./run bench
+ * mm` takes them off what includes them (fault_first_touch, populate, cow_break).
  */
 #include "bench_mm.h"
 
@@ -107,7 +107,10 @@ static void drop_pages(struct addrspace *as, u64 stride)
 		must(addrspace_exclusive(as, (struct gfn){i * stride}, NULL));
 }
 
-/* Faults of pages spread over a guest of 2^order gfns: the first touch, and later faults of frames that exist. */
+/*
+ * Faults of pages spread over a guest of 2^order gfns: the first touch, and later faults of frames
+ * that exist.
+ */
 static void bench_faults(unsigned order)
 {
 	u64 frames = 1ull << order, stride = frames / ROUNDS;
@@ -191,7 +194,10 @@ static void share(struct addrspace *as, u64 first, u64 count)
 	}
 }
 
-/* A guest's write to a shared page, from the fault handler's call to its return; each frame has `users`. */
+/*
+ * A guest's write to a shared page, from the fault handler's call to its return; each frame has
+ * `users`.
+ */
 static void bench_break(const char *policy, u64 users, const char *name)
 {
 	struct addrspace *as = bench_space(4096);

@@ -2,8 +2,9 @@
 /*
  * bench_notifier.c: what a notification costs, by policy and by how many listen.
  *
- * dispatch_POLICY_N is one whole addrspace_protect() of one page with N subscribers that do nothing; the difference
- * to dispatch_none is the telling. unwanted is the calls of a notification that nobody's mask wants, alone.
+ * dispatch_POLICY_N is one whole addrspace_protect() of one page with N subscribers that do
+ * nothing; the difference to dispatch_none is the telling. unwanted is the calls of a notification
+ * that nobody's mask wants, alone.
  */
 #include "bench_mm.h"
 

@@ -6,8 +6,9 @@
  *     0x00100000  the hypervisor, put there by its ELF32 program headers
  *     0x00400000  this program, and the information it makes up
  *
- * Why: unit tests show that the parsers survive; this shows that the machine does, through entry.S and all, and that
- * what comes out on the serial console is a clear message. 32-bit code; no library, so what it needs is here.
+ * Why: unit tests show that the parsers survive; this shows that the machine does, through entry.S
+ * and all, and that what comes out on the serial console is a clear message. 32-bit code; no
+ * library, so what it needs is here.
  */
 #include <lib/types.h>
 #include <boot/multiboot.h>
@@ -456,7 +457,10 @@ static void pass_module(const struct module *module)
 	info.flags |= 1 << 3;
 }
 
-/* Keeps what the real loader said of memory and of the modules after the first; the map's entries become ours, each 20 bytes long. */
+/*
+ * Keeps what the real loader said of memory and of the modules after the first; the map's entries
+ * become ours, each 20 bytes long.
+ */
 static void copy_given(const struct mb1_info *given)
 {
 	const u8 *at = (const u8 *)given->map;

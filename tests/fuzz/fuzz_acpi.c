@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fuzz_acpi.c: ACPI tables whose checksums are right and whose contents are anything (BOOT-1 to BOOT-3).
+ * fuzz_acpi.c: ACPI tables whose checksums are right and whose contents are anything (BOOT-1 to
+ * BOOT-3).
  *
- * The input is machine memory from address 0 on, with an XSDT at 64 and a MADT at 256. Where their lengths allow it they
- * are given their signature and a good sum, for a fuzzer does not guess sums.
+ * The input is machine memory from address 0 on, with an XSDT at 64 and a MADT at 256. Where their
+ * lengths allow it they are given their signature and a good sum, for a fuzzer does not guess sums.
  */
 #include <string.h>
 #include "boot/parse.h"

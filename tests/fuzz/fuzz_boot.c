@@ -6,8 +6,8 @@
  *     bytes 1 to 4      where the boot information is (EBX)
  *     the rest          machine memory from address 0 on; there is nothing behind it
  *
- * Checked for every input: BOOT-1 and BOOT-2 by ASan and the time limit, BOOT-3 (strings end, counts
- * fit) and BOOT-4 (usable ranges are aligned, sorted and disjoint) here.
+ * Checked for every input: BOOT-1 and BOOT-2 by ASan and the time limit, BOOT-3 (strings end,
+ * counts fit) and BOOT-4 (usable ranges are aligned, sorted and disjoint) here.
  */
 #include <string.h>
 #include "boot/parse.h"

@@ -6,7 +6,8 @@
  *     1 to 4     the initial RAM disk's size
  *     the rest   the file
  *
- * Checked for every input: LINUX-1 by ASan (the file is a heap block of its own size) and LINUX-2 here.
+ * Checked for every input: LINUX-1 by ASan (the file is a heap block of its own size) and LINUX-2
+ * here.
  */
 #include <arch/addr.h>
 #include <hv/bzimage.h>

@@ -5,7 +5,8 @@
  *     byte 0     the machine's CPUs, 1 to 64
  *     the rest   the line
  *
- * Checked for every input: CONFIG-1 by ASan (the line is a heap block of its own size), CONFIG-2 here.
+ * Checked for every input: CONFIG-1 by ASan (the line is a heap block of its own size), CONFIG-2
+ * here.
  */
 #include <stdlib.h>
 #include <string.h>

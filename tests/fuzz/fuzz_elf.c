@@ -5,7 +5,8 @@
  *     byte 0     bits 0 and 1: multiboot, elf or real; the rest, plus one: the VM's memory in MiB
  *     the rest   the file
  *
- * Checked for every input: LOAD-1 by ASan (the file is a heap block of its own size) and LOAD-2 here.
+ * Checked for every input: LOAD-1 by ASan (the file is a heap block of its own size) and LOAD-2
+ * here.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -2,9 +2,9 @@
 /*
  * fuzz_insn.c: the MMIO instruction decoder against Zydis (INSN-1, INSN-2).
  *
- * The first input byte chooses the mode and how many bytes may be read; the rest is the instruction. Whatever we accept
- * Zydis must decode to the same length, operand size, register and immediate; what Zydis calls one of our mnemonics
- * with a memory operand, we must accept.
+ * The first input byte chooses the mode and how many bytes may be read; the rest is the
+ * instruction. Whatever we accept Zydis must decode to the same length, operand size, register and
+ * immediate; what Zydis calls one of our mnemonics with a memory operand, we must accept.
  */
 #include <Zydis/Zydis.h>
 #include <stdio.h>
@@ -129,7 +129,9 @@ static void compare(const struct insn *insn, const struct oracle *o)
 	}
 }
 
-/* Zydis sees one of our operations on general registers and memory: then we must have seen it too. */
+/*
+ * Zydis sees one of our operations on general registers and memory: then we must have seen it too.
+ */
 static bool must_accept(const struct oracle *o)
 {
 	if (!o->valid || op_of(o->insn.mnemonic) < 0 || memory_operand(o) < 0)

@@ -9,8 +9,8 @@
  *     1  which allocation fails        4     distance to the output     5  words
  *
  * A page number says a cluster (around 0 or 2 MiB, 1 GiB, 2 GiB, 512 GiB) and one of its 64 pages.
- * After each operation all 256 pages must read as the model says; at each store those at the ends of
- * the range must read as before or as after.
+ * After each operation all 256 pages must read as the model says; at each store those at the ends
+ * of the range must read as before or as after.
  */
 #include <stdlib.h>
 #include <string.h>

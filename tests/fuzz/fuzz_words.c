@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fuzz_words.c: command lines of anything: words stay inside their bounds, the walk ends, options_parse survives.
+ * fuzz_words.c: command lines of anything: words stay inside their bounds, the walk ends,
+ * options_parse survives.
  */
 #include <string.h>
 #include <lib/words.h>

@@ -2,8 +2,9 @@
 /*
  * merge.c: address spaces that share pages come and go, with the machine's memory.
  *
- * Why: the host's tests do it ten thousand times with a simulated machine's frames. Here the frames, the direct map and the
- * build are the real ones. Whatever a cycle took is back at its end (MERGE-6).
+ * Why: the host's tests do it ten thousand times with a simulated machine's frames. Here the
+ * frames, the direct map and the build are the real ones. Whatever a cycle took is back at its end
+ * (MERGE-6).
  */
 #define LOG_THIS LOG_TEST
 
@@ -28,7 +29,10 @@ static struct space {
 
 static u64 broken;
 
-/* Pages of a cycle are alike in all spaces, four by four; page 0 is zero, and the last one is the space's own. */
+/*
+ * Pages of a cycle are alike in all spaces, four by four; page 0 is zero, and the last one is the
+ * space's own.
+ */
 static u64 content(unsigned cycle, unsigned space, unsigned page)
 {
 	return page == PAGES - 1 ? 1000 + space : page / 4 * (cycle + 1);
@@ -71,7 +75,9 @@ static void end_space(struct space *s)
 	addrspace_destroy(s->as);
 }
 
-/* Some pages of the first space come apart again, by a write that changes nothing and by the call. */
+/*
+ * Some pages of the first space come apart again, by a write that changes nothing and by the call.
+ */
 static void break_some(unsigned cycle)
 {
 	for (unsigned page = 0; page < PAGES; page += 2) {

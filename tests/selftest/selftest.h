@@ -21,8 +21,8 @@ void selftest_virt(void);
 void selftest_merge(void);
 
 /*
- * Part of it: breaks `good` in `count` random ways and enters what set_state takes. False when the CPU
- * refused to enter one of those. Afterwards the vCPU has the state `good`.
+ * Part of it: breaks `good` in `count` random ways and enters what set_state takes. False when the
+ * CPU refused to enter one of those. Afterwards the vCPU has the state `good`.
  */
 struct arch_vcpu;
 struct guest_state;

@@ -2,10 +2,10 @@
 /*
  * states.c: does the CPU enter every state that set_state takes?
  *
- * Why: the rules in the back ends are read from the manuals; the CPU has its own. A state that was taken
- * and is then refused at the entry is a rule we do not know. So a good state is broken in one to three
- * places at random, and whatever set_state still takes is entered. What the guest does then is its own
- * business: it has a few thousand ticks, and any exit will do but one.
+ * Why: the rules in the back ends are read from the manuals; the CPU has its own. A state that was
+ * taken and is then refused at the entry is a rule we do not know. So a good state is broken in one
+ * to three places at random, and whatever set_state still takes is entered. What the guest does
+ * then is its own business: it has a few thousand ticks, and any exit will do but one.
  *
  * The seed is fixed: a run that fails fails again.
  */
@@ -109,8 +109,8 @@ static void break_one_place(struct guest_state *s)
 }
 
 /*
- * Bochs 2.7 refuses an RPL of CS other than its DPL, in real mode too; the SDM has no such rule for an
- * unrestricted guest (27.3.1.2).
+ * Bochs 2.7 refuses an RPL of CS other than its DPL, in real mode too; the SDM has no such rule for
+ * an unrestricted guest (27.3.1.2).
  */
 static void align_rpl(struct guest_segment_state *cs)
 {

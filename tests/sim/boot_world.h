@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * boot_world.h: a piece of machine memory that a test fills in as a loader or a firmware would, and the parsers' outputs.
+ * boot_world.h: a piece of machine memory that a test fills in as a loader or a firmware would, and
+ * the parsers' outputs.
  *
- * The memory is exactly as large as the test says, in an allocation of its own, so that ASan sees a reader that goes
- * beyond it; the reader itself refuses, as it does on the machine.
+ * The memory is exactly as large as the test says, in an allocation of its own, so that ASan sees a
+ * reader that goes beyond it; the reader itself refuses, as it does on the machine.
  */
 #ifndef SAMEPAGE_TESTS_SIM_BOOT_WORLD_H
 #define SAMEPAGE_TESTS_SIM_BOOT_WORLD_H
@@ -43,7 +44,10 @@ void put_checksum(struct boot_world *world, u64 start, size_t length, u64 sum);
 void assert_said(const char *text);
 void assert_not_said(const char *text);
 
-/* What the header of boot_info.h promises, whatever went in: strings end, counts fit, ranges are as BOOT-4 says. */
+/*
+ * What the header of boot_info.h promises, whatever went in: strings end, counts fit, ranges are as
+ * BOOT-4 says.
+ */
 void assert_sound(const struct boot_info *info, const struct boot_map *map);
 /* Takes the parsed map through all of memory.c and checks again. */
 void finish_memory(struct boot_world *world);

@@ -2,9 +2,9 @@
 /*
  * explore.c: the explorer of interleavings. explore.h says what it does.
  *
- * The choices of a schedule are a list of numbers: at each switch point, which of the tasks that may
- * go on does, 0 being the one that runs now. The next schedule is the last one with its last choice
- * that has an alternative moved on by one, and everything after it 0 again.
+ * The choices of a schedule are a list of numbers: at each switch point, which of the tasks that
+ * may go on does, 0 being the one that runs now. The next schedule is the last one with its last
+ * choice that has an alternative moved on by one, and everything after it 0 again.
  */
 #include "sim/explore.h"
 #include "sim/sim.h"
@@ -143,7 +143,9 @@ static unsigned next_waiting(void)
 	return next;
 }
 
-/* The current task cannot go on before something changes, so one of the others goes on, if any can. */
+/*
+ * The current task cannot go on before something changes, so one of the others goes on, if any can.
+ */
 static void give_way(const char *why)
 {
 	unsigned to[SCHED_TASKS], count = candidates(to), chosen;

@@ -2,8 +2,8 @@
 /*
  * explore.h: runs a few simulated CPUs in every interleaving of their switch points.
  *
- * Each task is a coroutine on a CPU of its own. It runs alone until it comes to a RACE_POINT() of the
- * code under test, to a loop that waits, to a lock that is held, or to sched_point(): there the
+ * Each task is a coroutine on a CPU of its own. It runs alone until it comes to a RACE_POINT() of
+ * the code under test, to a loop that waits, to a lock that is held, or to sched_point(): there the
  * explorer chooses who goes on. It goes through all choices depth first, with at most `preemptions`
  * switches away from a task that could have gone on; a schedule is replayed from its start, so a
  * scenario sets itself up anew each time.
@@ -11,11 +11,12 @@
  * Waiting costs no preemption: a task that waits runs again when another one has moved, or when
  * nobody else can run. If that goes on, the schedule is a deadlock and the test fails.
  *
- * `preemptions` is the bound, and within it the search is exhaustive unless `limit` cuts it. The environment's
- * SAMEPAGE_PREEMPTIONS=N sets another bound, for every scenario that is not drawn by chance, and takes the limits away.
+ * `preemptions` is the bound, and within it the search is exhaustive unless `limit` cuts it. The
+ * environment's SAMEPAGE_PREEMPTIONS=N sets another bound, for every scenario that is not drawn by
+ * chance, and takes the limits away.
  *
- * Where all interleavings are too many, `random` chooses: then `limit` schedules are run, each drawn anew. The seed is
- * printed where the sequence was started, so a failure can be had again.
+ * Where all interleavings are too many, `random` chooses: then `limit` schedules are run, each
+ * drawn anew. The seed is printed where the sequence was started, so a failure can be had again.
  */
 #ifndef SAMEPAGE_TESTS_SIM_EXPLORE_H
 #define SAMEPAGE_TESTS_SIM_EXPLORE_H
@@ -45,7 +46,10 @@ struct sched_scenario {
 /* How many schedules it ran. */
 u64 sched_explore(const struct sched_scenario *scenario);
 
-/* Every schedule of `preemptions` switches, and after them `drawn` with any number of switches; how many in all. */
+/*
+ * Every schedule of `preemptions` switches, and after them `drawn` with any number of switches; how
+ * many in all.
+ */
 u64 sched_explore_and_draw(struct sched_scenario scenario, u64 drawn);
 
 /* A task's own switch point; a wait for something another task does. */

@@ -17,7 +17,10 @@ struct frame_blocks {
 /* Goes through all free lists and fails the test unless BUDDY-1 to BUDDY-4 hold. */
 struct frame_blocks frame_check_lists(void);
 
-/* As above, and every frame is in one place, and the statistics say what the records say (FRAME-1, FRAME-3). */
+/*
+ * As above, and every frame is in one place, and the statistics say what the records say (FRAME-1,
+ * FRAME-3).
+ */
 void frame_check(void);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * merge_check.h: what the tests of merging share: both engines, a page of one content, and an audit that knows what merging
- * holds.
+ * merge_check.h: what the tests of merging share: both engines, a page of one content, and an audit
+ * that knows what merging holds.
  */
 #ifndef SAMEPAGE_TESTS_SIM_MERGE_CHECK_H
 #define SAMEPAGE_TESTS_SIM_MERGE_CHECK_H
@@ -16,7 +16,10 @@ extern const struct merge_engine *const merge_engines[MERGE_ENGINES];
 /* Every word of the page becomes `value`, as a device model writes. */
 void fill_page(struct addrspace *as, u64 page, u64 value);
 
-/* The auditor finds nothing; the frames that the indexes hold are accounted for. Names the schedule if there was one. */
+/*
+ * The auditor finds nothing; the frames that the indexes hold are accounted for. Names the schedule
+ * if there was one.
+ */
 void check_audit(void);
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mm_world.h: an address space, its stage 2, and simulated guest CPUs with TLBs, for the tests of mm.
+ * mm_world.h: an address space, its stage 2, and simulated guest CPUs with TLBs, for the tests of
+ * mm.
  *
- * A guest CPU does what the hardware does: it looks into its TLB, walks the stage-2 table if it has no
- * translation, sets A and D, keeps what it found until it is told to flush, and comes out on a
+ * A guest CPU does what the hardware does: it looks into its TLB, walks the stage-2 table if it has
+ * no translation, sets A and D, keeps what it found until it is told to flush, and comes out on a
  * violation or when it is kicked. So a flush that is missing shows as a stale read.
  */
 #ifndef SAMEPAGE_TESTS_SIM_MM_WORLD_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * own_string.h: gives lib/string.c's functions names of their own, so that a test can call them beside
- * libc's. Included before everything else when lib/string.c is compiled for the host.
+ * own_string.h: gives lib/string.c's functions names of their own, so that a test can call them
+ * beside libc's. Included before everything else when lib/string.c is compiled for the host.
  */
 #ifndef SAMEPAGE_TESTS_SIM_OWN_STRING_H
 #define SAMEPAGE_TESTS_SIM_OWN_STRING_H

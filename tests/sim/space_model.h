@@ -70,7 +70,9 @@ struct op choose(void);
 /* What the operation's functions answered: 0 or an error. Merging takes several of them. */
 int perform(const struct op *op);
 
-/* Takes a result into the model; fails the test for an error that is no answer to this operation. */
+/*
+ * Takes a result into the model; fails the test for an error that is no answer to this operation.
+ */
 void finish(const struct op *op, int err);
 
 /* Some, or all, pages read as they must, through the primary and through each leaf. */

@@ -64,7 +64,9 @@ static void choose_range(struct model *model, struct op *op, unsigned level, u64
 	op->end = op->start + MIN(size, room);
 }
 
-/* Few distances between input and output, of every alignment. 4 KiB leaves only for small ranges. */
+/*
+ * Few distances between input and output, of every alignment. 4 KiB leaves only for small ranges.
+ */
 static void choose_map(struct model *model, struct op *op)
 {
 	static const u64 skews[] = {0, 8 * GIB, 8 * GIB + LEVEL_SIZE(1), LEVEL_SIZE(1) + PAGE_SIZE};

@@ -19,7 +19,7 @@
  * allocated		tables out: allocated and not freed
  * before_swap		called before each compare-and-swap: may change *slot as a CPU would
  * after_store		called after each store that took place: a compare-and-swap, or a plain one to a
- *			table that must not be linked yet
+ * 			table that must not be linked yet
  * on_dropped		what the walker reports as dropped
  */
 struct world {

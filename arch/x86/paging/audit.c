@@ -3,8 +3,8 @@
  * audit.c: do the hypervisor's own tables keep what paging.c promises?
  *
  * Invariants:
- * PAGING-1  nothing is mapped in the lower half: a NULL pointer, a guest's address, a stale identity
- *	     address fault.
+ * PAGING-1  nothing is mapped in the lower half: a NULL pointer, a guest's address, a stale
+ *           identity address fault.
  * PAGING-2  no leaf is writable and executable.
  * PAGING-3  no machine page that is executable by one address is writable by another.
  * PAGING-4  no leaf is for ring 3.

@@ -18,6 +18,7 @@
  */
 #define LOG_THIS LOG_CPU
 
+#include <asm/paging.h>
 #include <arch/cpu.h>
 #include <arch/pgtable.h>
 #include <asm/apic_regs.h>
@@ -26,7 +27,6 @@
 #include <asm/image.h>
 #include <asm/layout.h>
 #include <asm/msr.h>
-#include <asm/paging.h>
 #include <asm/percpu.h>
 #include <asm/regs.h>
 #include <asm/stacks.h>

@@ -4,10 +4,10 @@
  * vol. 2, 15.16).
  *
  * Why a pool for each CPU: a TLB is a CPU's own, so an ASID means something on one CPU only. Why
- * keyed by stage-2 root: the TLB holds gva -> hpa, made through guest tables and stage 2 together, and does not
- * remember which nested CR3 it used; two roots under one ASID would mix. Why a root has one ASID on
- * a CPU, not one for each vCPU: whoever flushes a stage 2 on a CPU must reach the translations of
- * every vCPU that ran through it there, and this way they sit under one tag.
+ * keyed by stage-2 root: the TLB holds gva -> hpa, made through guest tables and stage 2 together,
+ * and does not remember which nested CR3 it used; two roots under one ASID would mix. Why a root
+ * has one ASID on a CPU, not one for each vCPU: whoever flushes a stage 2 on a CPU must reach the
+ * translations of every vCPU that ran through it there, and this way they sit under one tag.
  *
  *     slot (hash of root):  root | serial of the last vCPU | asid | generation
  *
@@ -18,11 +18,11 @@
  * Invariants:
  * ASID-1  An ASID is in 1 .. max; 0 is the host's.
  * ASID-2  Within a generation an ASID is handed out once; a new generation sets flush_pending, and
- *	   whoever enters a guest next on this CPU flushes the whole TLB.
+ * 	   whoever enters a guest next on this CPU flushes the whole TLB.
  * ASID-3  Two lookups give the same ASID only for the same root and serial. So a flush is a new
- *	   serial: the old translations stay under an ASID nobody uses any more.
- * ASID-4  A vCPU that comes from another CPU has a new serial: what it left here was made before the
- *	   guest changed its page tables there (svm_bind() in vcpu.c).
+ * 	   serial: the old translations stay under an ASID nobody uses any more.
+ * ASID-4  A vCPU that comes from another CPU has a new serial: what it left here was made before
+ *         the guest changed its page tables there (svm_bind() in vcpu.c).
  *
  * Locking: none; a pool belongs to its CPU. Pure, so it is tested on the host.
  */

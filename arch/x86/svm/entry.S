@@ -2,9 +2,9 @@
 /*
  * entry.S: into the guest and out of it; run.c says what happens here and why.
  *
- * RDI = struct arch_vcpu, which begins with the sixteen general registers in encoding order;
- * RAX = the guest's VMCB, RSI = the host's, as machine addresses. GIF is set and interrupts are off,
- * on the way in and out. Keeps RSP and RBP, returns the vCPU in RAX.
+ * RDI = struct arch_vcpu, which begins with the sixteen general registers in encoding order; RAX =
+ * the guest's VMCB, RSI = the host's, as machine addresses. GIF is set and interrupts are off, on
+ * the way in and out. Keeps RSP and RBP, returns the vCPU in RAX.
  */
 	.macro guest_registers load
 	n = 1

@@ -4,13 +4,13 @@
  * (AMD APM vol. 2, 15.20 to 15.22).
  *
  * An event waits in event_inj until the next VMRUN, which delivers it before the guest's first
- * instruction. If delivery itself exits (a #NPF on the IDT, say), exit_int_info tells which event it
- * was, and it is queued again.
+ * instruction. If delivery itself exits (a #NPF on the IDT, say), exit_int_info tells which event
+ * it was, and it is queued again.
  *
- * The NMI window: without virtual NMI the CPU does not know that the guest is in an NMI handler. So an injected NMI
- * blocks further ones until its IRET, which is intercepted. The intercept comes before the IRET; an
- * NMI injected there would find the handler's stack still in use. So, when one waits, the IRET is
- * single-stepped and the window opens at the #DB after it:
+ * The NMI window: without virtual NMI the CPU does not know that the guest is in an NMI handler. So
+ * an injected NMI blocks further ones until its IRET, which is intercepted. The intercept comes
+ * before the IRET; an NMI injected there would find the handler's stack still in use. So, when one
+ * waits, the IRET is single-stepped and the window opens at the #DB after it:
  *
  *     inject NMI -> blocked, IRET intercepted -> IRET exit: not blocked, TF set -> #DB: window
  *
@@ -53,9 +53,9 @@ static bool event_is(u64 event, unsigned vector)
 }
 
 /*
- * Double faults (APM vol. 2 8.2.9, SDM table 6-5): contributory on contributory, and contributory or
- * #PF on #PF. Anything on #DF shuts down. In every other case the CPU handles the second first, and
- * the first comes again when its instruction does, or is lost as on hardware.
+ * Double faults (APM vol. 2 8.2.9, SDM table 6-5): contributory on contributory, and contributory
+ * or #PF on #PF. Anything on #DF shuts down. In every other case the CPU handles the second first,
+ * and the first comes again when its instruction does, or is lost as on hardware.
  */
 u64 svm_event_combine(u64 old, u64 new)
 {
@@ -159,9 +159,9 @@ void svm_event_requeue(struct svm_vcpu *svm)
 }
 
 /*
- * The time slice ends by an interrupt of the local APIC. QEMU's TCG raises it in a thread of its own, which may be late
- * by any time while the guest runs and its TSC goes on. A CPU with a pause filter is none of that; there PAUSE exits as
- * the filter says.
+ * The time slice ends by an interrupt of the local APIC. QEMU's TCG raises it in a thread of its
+ * own, which may be late by any time while the guest runs and its TSC goes on. A CPU with a pause
+ * filter is none of that; there PAUSE exits as the filter says.
  */
 void svm_trap(struct arch_vcpu *vcpu, unsigned traps)
 {
@@ -219,9 +219,10 @@ void svm_exit_iret(struct svm_vcpu *svm, struct hv_exit *exit)
 }
 
 /*
- * Reflected, so that an endless chain of #DB passes through here, and ended by the time slice. For that
- * the host's interrupts are let in here: a trap comes before an interrupt (APM 8.5), so in such a
- * chain VMRUN, which injects one #DB, always ends by the next, and never by INTR. DR6 and DR7 in the VMCB are already as the guest's handler shall see them (APM 15.12.2).
+ * Reflected, so that an endless chain of #DB passes through here, and ended by the time slice. For
+ * that the host's interrupts are let in here: a trap comes before an interrupt (APM 8.5), so in
+ * such a chain VMRUN, which injects one #DB, always ends by the next, and never by INTR. DR6 and
+ * DR7 in the VMCB are already as the guest's handler shall see them (APM 15.12.2).
  */
 void svm_exit_db(struct svm_vcpu *svm, struct hv_exit *exit)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exit.c: the exit codes of AMD-V (AMD APM vol. 2, appendix C) as two tables, and what each means to
- * hv.
+ * exit.c: the exit codes of AMD-V (AMD APM vol. 2, appendix C) as two tables, and what each means
+ * to hv.
  *
  * Why two: codes are 0 to a6h and from 400h. A code outside both, or in a hole, is
  * HV_EXIT_UNKNOWN: the VM stops with a dump, the machine goes on.
@@ -13,8 +13,9 @@
 /*
  * The host's own: leaving the guest and STGI let a pending NMI, SMI or INIT happen.
  *
- * Between STI and HLT it is the HLT's exit, a moment early, and hv looks for interrupts when it carries that out. To
- * enter the guest before it would be as good where VMRUN loads the interrupt shadow. QEMU 7.2 forgets it:
+ * Between STI and HLT it is the HLT's exit, a moment early, and hv looks for interrupts when it
+ * carries that out. To enter the guest before it would be as good where VMRUN loads the interrupt
+ * shadow. QEMU 7.2 forgets it:
  *
  *     guest                                hypervisor
  *     STI
@@ -51,7 +52,9 @@ static void decode_exception(struct svm_vcpu *svm, struct hv_exit *exit)
 	};
 }
 
-/* The linear address of INS and OUTS, short of a segment override: svm_complete_exit() knows that. */
+/*
+ * The linear address of INS and OUTS, short of a segment override: svm_complete_exit() knows that.
+ */
 static void decode_string_io(struct svm_vcpu *svm, struct hv_exit *exit)
 {
 	exit->pio.rep = exit->raw.info1 & IOIO_REP;

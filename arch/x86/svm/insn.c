@@ -3,14 +3,14 @@
  * insn.c: what the instruction that exited looked like, on CPUs that do not tell.
  *
  * Why: with NRIPS the VMCB holds the address of the next instruction, with decode assists the
- * register of a MOV to CR and the segment of a string I/O. QEMU's TCG has neither. Most of what is intercepted
- * has one length, but a redundant prefix makes it longer, and skipping too little would run the
- * guest from the middle of an instruction. So the bytes are read through hv's fetch.
+ * register of a MOV to CR and the segment of a string I/O. QEMU's TCG has neither. Most of what is
+ * intercepted has one length, but a redundant prefix makes it longer, and skipping too little would
+ * run the guest from the middle of an instruction. So the bytes are read through hv's fetch.
  *
  * Reading takes a walk of the guest's page tables, far more than the rest of an exit, and an
- * instruction that exits once will exit again. So the number of prefixes is remembered by RIP and CR3. It is the
- * number of prefixes, not the length: new code in an old place then goes wrong only if it, too, has
- * redundant prefixes or follows one that had; and it harms only the guest itself.
+ * instruction that exits once will exit again. So the number of prefixes is remembered by RIP and
+ * CR3. It is the number of prefixes, not the length: new code in an old place then goes wrong only
+ * if it, too, has redundant prefixes or follows one that had; and it harms only the guest itself.
  */
 #include <arch/virt.h>
 #include <asm/regs.h>
@@ -113,8 +113,8 @@ static bool is_rdtscp(const struct insn *insn)
 }
 
 /*
- * Returns the length. PAUSE's own F3 is in its shortest length already; RDTSCP is an RDTSC with one byte more, which
- * counts as one more prefix.
+ * Returns the length. PAUSE's own F3 is in its shortest length already; RDTSCP is an RDTSC with one
+ * byte more, which counts as one more prefix.
  */
 unsigned svm_insn_learn(struct svm_vcpu *svm, const struct hv_exit *exit)
 {
@@ -143,7 +143,9 @@ static const struct vmcb_segment *insn_segment(const struct vmcb_save *save, uns
 	return segments[segment < ARRAY_SIZE(segments) ? segment : SEG_DS];
 }
 
-/* The address size in bytes where EXITINFO1 does not tell it: the mode's, or the other by prefix. */
+/*
+ * The address size in bytes where EXITINFO1 does not tell it: the mode's, or the other by prefix.
+ */
 static unsigned insn_address_bytes(const struct svm_vcpu *svm, const struct insn *insn)
 {
 	if (insn_in_long_mode(svm))
@@ -191,8 +193,8 @@ static void complete_lmsw(struct svm_vcpu *svm, struct hv_exit *exit, const stru
 }
 
 /*
- * MOV to CR is 0F 22 /r, from CR 0F 20 /r: the register is ModRM's r/m, with REX.B above it. Code that another vCPU has
- * taken away or rewritten in the meantime gets a #GP(0).
+ * MOV to CR is 0F 22 /r, from CR 0F 20 /r: the register is ModRM's r/m, with REX.B above it. Code
+ * that another vCPU has taken away or rewritten in the meantime gets a #GP(0).
  */
 static void complete_cr(struct svm_vcpu *svm, struct hv_exit *exit)
 {

@@ -2,8 +2,9 @@
 /*
  * intercept.c: what makes a guest exit, and why (AMD APM vol. 2, 15.9 to 15.14).
  *
- * What is not here runs in the guest at full speed: with nested paging CR2, CR3, DRs, INVLPG, INVPCID, task switches, interrupts of its own by INT n and its exceptions need nobody. The
- * two windows (event.c) add VINTR and IRET while they are open.
+ * What is not here runs in the guest at full speed: with nested paging CR2, CR3, DRs, INVLPG,
+ * INVPCID, task switches, interrupts of its own by INT n and its exceptions need nobody. The two
+ * windows (event.c) add VINTR and IRET while they are open.
  */
 #include "svm.h"
 

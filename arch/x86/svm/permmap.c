@@ -3,8 +3,8 @@
  * permmap.c: which ports and MSRs a guest may use without an exit (AMD APM vol. 2, 15.10, 15.11).
  *
  * A set bit intercepts. All guests share both maps: the I/O map is constant (every port exits), the
- * MSR map is built once from msr_passthrough[] and never written again. An MSR has two bits, read below write, in
- * one of three ranges; one outside the ranges always exits.
+ * MSR map is built once from msr_passthrough[] and never written again. An MSR has two bits, read
+ * below write, in one of three ranges; one outside the ranges always exits.
  *
  * PAT exits although the VMCB holds it: QEMU 7.2 ignores G_PAT, so that a guest would write the
  * host's PAT and the next guest read it.

@@ -7,11 +7,11 @@
  *
  *     - the general registers, which VMRUN does not switch, but for RAX and RSP (entry.S);
  *     - VMLOAD and VMSAVE of the guest and VMLOAD of the host: the hypervisor needs its own GS
- *	 (per-CPU data) and TR (stacks of NMI, #DF, #MC) before its next C line. The host's VMSAVE is
- *	 spared: what it saves never changes;
+ * 	 (per-CPU data) and TR (stacks of NMI, #DF, #MC) before its next C line. The host's VMSAVE is
+ * 	 spared: what it saves never changes;
  *     - CLGI and STGI: between them no interrupt or NMI can find half-switched state. Interrupts are
- *	 on (IF) inside, because with V_INTR_MASKING the host's IF decides whether one ends the guest
- *	 (APM 15.21.1); they are off again before STGI;
+ * 	 on (IF) inside, because with V_INTR_MASKING the host's IF decides whether one ends the guest
+ * 	 (APM 15.21.1); they are off again before STGI;
  *     - RAX between the VMCB and struct arch_vcpu. RIP, RSP and RFLAGS stay in the VMCB.
  *
  * The FPU, DR0-3 and XCR0 stay the guest's until vcpu_put. The APIC timer is programmed when the
@@ -40,7 +40,9 @@ static __always_inline struct arch_vcpu *svm_enter(struct arch_vcpu *vcpu, struc
 	return (struct arch_vcpu *)guest.raw;
 }
 
-/* Another deadline than last time. Interrupts are off, so it is armed when svm_run() looks again. */
+/*
+ * Another deadline than last time. Interrupts are off, so it is armed when svm_run() looks again.
+ */
 static __cold void svm_arm_and_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
 {
 	if (deadline == NO_DEADLINE)
@@ -85,7 +87,9 @@ static __always_inline bool length_is_exact(const struct hv_exit *exit)
 	return exit->reason == HV_EXIT_PIO || exit->reason == HV_EXIT_STAGE2;
 }
 
-/* The CPU says how long the instruction was (IN, OUT, and all with NRIPS), or insn.c has to look. */
+/*
+ * The CPU says how long the instruction was (IN, OUT, and all with NRIPS), or insn.c has to look.
+ */
 static u64 svm_insn_len(struct svm_vcpu *svm, const struct hv_exit *exit, u64 rip)
 {
 	u64 next = svm->vmcb.control.next_rip;
@@ -107,8 +111,8 @@ static void svm_skip_slowly(struct svm_vcpu *svm, const struct hv_exit *exit)
 }
 
 /*
- * The common case without a call: a known instruction, no tracing, no wrap of a 32-bit RIP. On a CPU
- * without NRIPS "known" means that insn.c saw its prefixes at this RIP and CR3.
+ * The common case without a call: a known instruction, no tracing, no wrap of a 32-bit RIP. On a
+ * CPU without NRIPS "known" means that insn.c saw its prefixes at this RIP and CR3.
  */
 void svm_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit)
 {

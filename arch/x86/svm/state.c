@@ -3,9 +3,9 @@
  * state.c: the slow view of a guest CPU: VMCB <-> struct guest_state, and what a state must be like
  * (AMD APM vol. 2, 15.5.1).
  *
- * What differs from the shared view: a segment's attributes are 12 bits without a gap, "unusable" is
- * a segment that is not present, EFER.SVME is always set for VMRUN and never shown, the two kinds of
- * interrupt shadow are one bit, and CPL is a field of its own.
+ * What differs from the shared view: a segment's attributes are 12 bits without a gap, "unusable"
+ * is a segment that is not present, EFER.SVME is always set for VMRUN and never shown, the two
+ * kinds of interrupt shadow are one bit, and CPL is a field of its own.
  */
 #include <asm/regs.h>
 #include <lib/error.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * svm.c: the AMD-V back end's table of operations, and turning SVM on and off (AMD APM vol. 2, 15.3,
- * 15.4).
+ * svm.c: the AMD-V back end's table of operations, and turning SVM on and off (AMD APM vol. 2,
+ * 15.3, 15.4).
  */
+#include "svm.h"
 #include <arch/cpu.h>
 #include <asm/cpuid.h>
 #include <asm/insn.h>
@@ -13,7 +14,6 @@
 #include <lib/error.h>
 #include <lib/log.h>
 #include <mm/frame.h>
-#include "svm.h"
 
 #define LOG_THIS LOG_SVM
 

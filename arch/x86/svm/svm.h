@@ -119,8 +119,8 @@ void svm_host_window(struct svm_vcpu *svm, struct hv_exit *exit);
 void svm_intercept_init(struct vmcb_control *control);
 
 /*
- * exit.c: one row for each exit code. reason and insn_len lie as in struct hv_exit, so that both are
- * copied at once. decode fills in what the reason's union member needs, or deals with the exit
+ * exit.c: one row for each exit code. reason and insn_len lie as in struct hv_exit, so that both
+ * are copied at once. decode fills in what the reason's union member needs, or deals with the exit
  * inside the back end and then changes the reason.
  */
 struct svm_exit_row {

@@ -9,8 +9,8 @@
  */
 #define LOG_THIS LOG_CPU
 
-#include <arch/boot_info.h>
 #include <asm/apic.h>
+#include <arch/boot_info.h>
 #include <asm/apic_regs.h>
 #include <asm/cpuid.h>
 #include <asm/insn.h>
@@ -61,8 +61,8 @@ static bool choose_x2apic(void)
 }
 
 /*
- * The 8259s would deliver the firmware's timer through LINT0. All their lines are masked, and a spurious one comes on a
- * vector that is no exception's (8259A data sheet, ICW1-ICW4).
+ * The 8259s would deliver the firmware's timer through LINT0. All their lines are masked, and a
+ * spurious one comes on a vector that is no exception's (8259A data sheet, ICW1-ICW4).
  */
 static void pic_silence(void)
 {

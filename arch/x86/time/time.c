@@ -9,11 +9,11 @@
  */
 #define LOG_THIS LOG_CPU
 
+#include <asm/time.h>
 #include <arch/cpu.h>
 #include <asm/cpuid.h>
 #include <asm/insn.h>
 #include <asm/io.h>
-#include <asm/time.h>
 #include <lib/log.h>
 
 #define PIT_HZ	      1193182
@@ -92,8 +92,8 @@ static u64 rate_from_base(void)
 }
 
 /*
- * Channel 2 counts down once from MEASURE_TICKS; its output is readable at port 61h. The gate is open
- * before, so that writing the count's second byte starts it, on emulators too.
+ * Channel 2 counts down once from MEASURE_TICKS; its output is readable at port 61h. The gate is
+ * open before, so that writing the count's second byte starts it, on emulators too.
  */
 static struct time_bounds pit_one_shot(void)
 {

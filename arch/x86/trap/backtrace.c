@@ -8,8 +8,8 @@
  * saved anything yet: then the return address is still on top of the stack. What an interrupt
  * interrupted stands in the frame that traps.S made.
  */
-#include <arch/cpu.h>
 #include <asm/backtrace.h>
+#include <arch/cpu.h>
 #include <asm/image.h>
 #include <asm/stacks.h>
 #include <asm/symbols.h>

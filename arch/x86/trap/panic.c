@@ -12,6 +12,7 @@
  * and inside a guest. No lock is taken: the console's holder may be one of the stopped. A fault
  * while telling is told in one line.
  */
+#include <asm/panic.h>
 #include <ck_pr.h>
 #include <arch/cpu.h>
 #include <asm/apic.h>
@@ -19,7 +20,6 @@
 #include <asm/console.h>
 #include <asm/insn.h>
 #include <asm/msr.h>
-#include <asm/panic.h>
 #include <asm/percpu.h>
 #include <asm/regs.h>
 #include <asm/stacks.h>

@@ -2,9 +2,9 @@
 /*
  * stacks.c: where each stack lies, and whose guard page an address is in.
  */
+#include <asm/stacks.h>
 #include <arch/cpu.h>
 #include <asm/image.h>
-#include <asm/stacks.h>
 
 #define STACKS_STRIDE BIT(20)
 

@@ -2,8 +2,8 @@
 /*
  * symbols.c: looks functions up in the table that scripts/ksyms.py put into the image.
  */
-#include <asm/image.h>
 #include <asm/symbols.h>
+#include <asm/image.h>
 
 /* Ascending offsets from IMAGE_BASE, and where each name starts. */
 extern const u32 ksyms_count, ksyms_offsets[], ksyms_name_index[];

@@ -6,13 +6,13 @@
  * (MSRs a CPU may not have). NMIs stop this CPU when another one panics; else they have done their
  * work by arriving: a guest exited.
  */
+#include <asm/traps.h>
 #include <asm/apic.h>
 #include <asm/extable.h>
 #include <asm/irq.h>
 #include <asm/panic.h>
 #include <asm/percpu.h>
 #include <asm/regs.h>
-#include <asm/traps.h>
 
 #define EXCEPTIONS 32
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * memory.c: the memory map put in order, modules judged, usable frames and the trampoline's page found (BOOT-4).
+ * memory.c: the memory map put in order, modules judged, usable frames and the trampoline's page
+ * found (BOOT-4).
  */
 #include "sim/boot_world.h"
 

@@ -2,7 +2,8 @@
 /*
  * options.c: command lines taken apart (lib/words.h), and the hypervisor's own options.
  *
- * The options are set once and for all, as on the machine: the tests that set some run in their order.
+ * The options are set once and for all, as on the machine: the tests that set some run in their
+ * order.
  */
 #include <lib/words.h>
 #include "sim/boot_world.h"

@@ -3,9 +3,10 @@
  * audit.c: the auditor finds nothing where nothing is wrong, and each kind of damage where it
  * was planted (AUDIT-1 to AUDIT-5).
  *
- * The scene: two address spaces, one with an EPT and one with an NPT, and a device models' cache; pages of
- * their own, pages shared inside and between them, zero pages, a 2 MiB leaf. Damage is done behind mm's back, and undone
- * before the scene is taken down, so that the end of each test is an audit without findings again.
+ * The scene: two address spaces, one with an EPT and one with an NPT, and a device models' cache;
+ * pages of their own, pages shared inside and between them, zero pages, a 2 MiB leaf. Damage is
+ * done behind mm's back, and undone before the scene is taken down, so that the end of each test is
+ * an audit without findings again.
  */
 #include "sim/sim.h"
 

@@ -12,8 +12,9 @@ struct place {
 };
 
 /*
- * Visits the place itself and its callers, innermost first; `returned`: it is a return address, so the call lies before it. Reads stacks of this hypervisor only
- * and ends at whatever is no frame, so it never faults. Any context.
+ * Visits the place itself and its callers, innermost first; `returned`: it is a return address, so
+ * the call lies before it. Reads stacks of this hypervisor only and ends at whatever is no frame,
+ * so it never faults. Any context.
  */
 void backtrace_walk(const struct place *from, void (*visit)(u64 address, bool returned));
 

@@ -15,9 +15,9 @@ void features_enable(void);
 u64 features_efer(void);
 
 /*
- * Makes the branch predictor forget what it learned (SDM vol. 4, IA32_PRED_CMD; AMD APM vol. 2, 3.2.9),
- * so that one vCPU cannot steer what the next one on this CPU speculates. Back ends call it at load.
- * Nothing where the CPU has no such barrier.
+ * Makes the branch predictor forget what it learned (SDM vol. 4, IA32_PRED_CMD; AMD APM vol. 2,
+ * 3.2.9), so that one vCPU cannot steer what the next one on this CPU speculates. Back ends call it
+ * at load. Nothing where the CPU has no such barrier.
  */
 void features_forget_branches(void);
 

@@ -13,7 +13,9 @@
 #include <arch/cpu.h>
 #include <lib/types.h>
 
-/* What makes a CPU look again: nothing needed, an interrupt, or an NMI (arch/x86/vmx/run.c: why). */
+/*
+ * What makes a CPU look again: nothing needed, an interrupt, or an NMI (arch/x86/vmx/run.c: why).
+ */
 enum ipi_need { IPI_NONE, IPI_IRQ, IPI_NMI };
 
 /* clang-format off */

@@ -23,9 +23,9 @@ struct time_bounds {
 #define TIME_UNKNOWN ((struct time_bounds){0, ~0ull})
 
 /*
- * Lets `run` time something, several times if need be, and returns the ticks that the best try took:
- * the one with the tightest bounds, as an SMI or a host that schedules us away only widens them. 0
- * when no try succeeded.
+ * Lets `run` time something, several times if need be, and returns the ticks that the best try
+ * took: the one with the tightest bounds, as an SMI or a host that schedules us away only widens
+ * them. 0 when no try succeeded.
  */
 u64 time_measure(struct time_bounds (*run)(void));
 

@@ -26,11 +26,11 @@
 
 /*
  * efer		loaded before paging is on; LME is added, LMA masked. NXE must be in it if the tables
- *		use NX
+ * 		use NX
  * cr3		the tables the CPU goes on with; they map the image and the stack. Any address
  * stack	its top; 16-byte aligned
  * entry	called with `argument`; CR0 is PE|WP|PG|NE|ET, CR4 PAE, segments are stale and there is
- *		no GDT: it loads descriptors before anything else. Must not return
+ * 		no GDT: it loads descriptors before anything else. Must not return
  */
 struct trampoline_start {
 	u64 efer;

@@ -55,8 +55,8 @@ static void the_same_vcpu_keeps_its_asid(void **state)
 }
 
 /*
- * ASID-2, ASID-3 against a model of the TLB: each ASID remembers whose translations it may hold since
- * the last whole flush; nobody ever runs under one that holds another's.
+ * ASID-2, ASID-3 against a model of the TLB: each ASID remembers whose translations it may hold
+ * since the last whole flush; nobody ever runs under one that holds another's.
  */
 static void no_asid_ever_holds_two_owners(void **state)
 {

@@ -2,8 +2,8 @@
 /*
  * cpuid.c: what a guest sees of the CPU (CPUID-1 to CPUID-3).
  *
- * Two machines stand in for the real one: one that has everything, every bit of every leaf, and one that
- * has hardly anything.
+ * Two machines stand in for the real one: one that has everything, every bit of every leaf, and one
+ * that has hardly anything.
  */
 #include "sim/sim.h"
 #include <abi/hypercall.h>

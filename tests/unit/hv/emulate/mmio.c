@@ -2,9 +2,9 @@
 /*
  * mmio.c: results and flags of mmio_compute() against this CPU (MMIO-1).
  *
- * Each operation is carried out twice on the same operands: by the instruction itself on a variable in memory, and by
- * mmio_compute(). Operands are random bits, or the values at which carries and signs change. Flags that the manual
- * calls undefined are not compared.
+ * Each operation is carried out twice on the same operands: by the instruction itself on a variable
+ * in memory, and by mmio_compute(). Operands are random bits, or the values at which carries and
+ * signs change. Flags that the manual calls undefined are not compared.
  */
 #include <hv/mmio.h>
 #include "sim/sim.h"
@@ -18,7 +18,9 @@
 
 typedef void on_cpu(void *memory, u64 *reg, u64 *flags);
 
-/* The instruction with the given flags before it; the stack is moved off the compiler's red zone. */
+/*
+ * The instruction with the given flags before it; the stack is moved off the compiler's red zone.
+ */
 #define ON_CPU(name, text)                                                               \
 	static void name(void *memory, u64 *reg, u64 *flags)                             \
 	{                                                                                \

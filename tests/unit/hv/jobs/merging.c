@@ -2,7 +2,8 @@
 /*
  * merging.c: who scans, and when: idle CPUs first, a busy one for its share, several at once.
  *
- * The scanner is a stand-in that takes as long as a test says, and whose passes have as many chunks as a test says.
+ * The scanner is a stand-in that takes as long as a test says, and whose passes have as many chunks
+ * as a test says.
  */
 #include "sim/sim.h"
 

@@ -2,8 +2,8 @@
 /*
  * bzimage.c: Linux kernels that are taken, and files that are not (LINUX-1, LINUX-2).
  *
- * A good file is built in memory; each test breaks one thing of it. The file is exactly as long as it says, on the
- * heap, so that ASan sees a read past its end.
+ * A good file is built in memory; each test breaks one thing of it. The file is exactly as long as
+ * it says, on the heap, so that ASan sees a read past its end.
  */
 #include <hv/acpi.h>
 #include <hv/bzimage.h>
@@ -127,7 +127,10 @@ static void a_file_that_ends_anywhere_is_refused_or_inside(void **state)
 	}
 }
 
-/* LINUX-2. A last paragraph that is not whole is memtest86+'s; what follows the code is a signature. */
+/*
+ * LINUX-2. A last paragraph that is not whole is memtest86+'s; what follows the code is a
+ * signature.
+ */
 static void a_file_cut_short_is_refused(void **state)
 {
 	(void)state;

@@ -2,8 +2,8 @@
 /*
  * elf.c: what of a guest's file goes where, and what is refused (LOAD-1, LOAD-2).
  *
- * A good file is built in memory; each test breaks one thing of it. The file is exactly as long as it
- * says, on the heap, so that ASan sees a read past its end.
+ * A good file is built in memory; each test breaks one thing of it. The file is exactly as long as
+ * it says, on the heap, so that ASan sees a read past its end.
  */
 #include "sim/sim.h"
 #include <abi/machine.h>

@@ -36,7 +36,10 @@ static u8 sum(const u8 *from, size_t size)
 	return total;
 }
 
-/* The table that a pointer names: inside the buffer, of this name and, but for the FACS, of sum zero. */
+/*
+ * The table that a pointer names: inside the buffer, of this name and, but for the FACS, of sum
+ * zero.
+ */
 static const u8 *follow(u64 gpa, const char *signature)
 {
 	const u8 *table = tables + (gpa - AT);

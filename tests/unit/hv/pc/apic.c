@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * apic.c: the local APIC against SDM chapter 11 (LAPIC-1 to LAPIC-3), and the I/O APIC (IOAPIC-1, IOAPIC-2).
+ * apic.c: the local APIC against SDM chapter 11 (LAPIC-1 to LAPIC-3), and the I/O APIC (IOAPIC-1,
+ * IOAPIC-2).
  */
 #include <hv/ioapic.h>
 #include <hv/lapic.h>

@@ -107,7 +107,10 @@ static void read_back_tells_mode_and_output(void **state)
 	assert_int_equal(pit_read(&pit, 0x40, 10), 0x80 | 0x30 | 2 << 1);
 }
 
-/* What Linux does to calibrate the TSC: mode 0 on channel 2, gate by port 0x61, wait for its output. */
+/*
+ * What Linux does to calibrate the TSC: mode 0 on channel 2, gate by port 0x61, wait for its
+ * output.
+ */
 static void channel_2_counts_while_its_gate_is_high(void **state)
 {
 	struct pit pit;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ports.c: ACPI's fixed hardware against the specification's registers, the empty PCI bus (PCI-1), and fw_cfg as
- * QEMU's document has it (FW-1).
+ * ports.c: ACPI's fixed hardware against the specification's registers, the empty PCI bus (PCI-1),
+ * and fw_cfg as QEMU's document has it (FW-1).
  */
 #include <hv/acpi.h>
 #include <hv/fw_cfg.h>

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ticks.c: the PIT's interrupts on the whole board, as a guest takes them that has a CPU only now and then
- * (TICK-1 to TICK-4).
+ * ticks.c: the PIT's interrupts on the whole board, as a guest takes them that has a CPU only now
+ * and then (TICK-1 to TICK-4).
  *
- * The guest is a loop of this file: while it has the CPU it takes what is pending, ends it and counts; time passes in
- * steps of 10 us. Its time is the TSC's, at 1 GHz, so that every count here is exact.
+ * The guest is a loop of this file: while it has the CPU it takes what is pending, ends it and
+ * counts; time passes in steps of 10 us. Its time is the TSC's, at 1 GHz, so that every count here
+ * is exact.
  */
 #include "sim/sim.h"
 #include <hv/memory.h>
@@ -213,7 +214,9 @@ static u64 rises_since_start(void)
 	return (pc_clock(vm.pc, PIT_HZ) - started) / LINUX_RELOAD;
 }
 
-/* TICK-1, TICK-2: 5 ms of every 20, for ten seconds: not a tick is lost, nor told before its time. */
+/*
+ * TICK-1, TICK-2: 5 ms of every 20, for ten seconds: not a tick is lost, nor told before its time.
+ */
 static void a_guest_with_a_quarter_of_a_cpu_counts_every_tick(void **state)
 {
 	(void)state;
@@ -227,8 +230,9 @@ static void a_guest_with_a_quarter_of_a_cpu_counts_every_tick(void **state)
 }
 
 /*
- * Linux's timer_irq_works() with a TSC of 4 GHz, whose 40e9 / HZ cycles are 40 ms: the loop ends when that is over or
- * five ticks were counted, looking at both at each turn. `away` ms after it began the guest loses the CPU for `gone`.
+ * Linux's timer_irq_works() with a TSC of 4 GHz, whose 40e9 / HZ cycles are 40 ms: the loop ends
+ * when that is over or five ticks were counted, looking at both at each turn. `away` ms after it
+ * began the guest loses the CPU for `gone`.
  */
 static u64 linux_timer_check(u64 away, u64 gone)
 {

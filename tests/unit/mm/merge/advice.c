@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * advice.c: what a guest wants of its own pages (WISH-1, WISH-2), and engines that change while it goes on.
+ * advice.c: what a guest wants of its own pages (WISH-1, WISH-2), and engines that change while it
+ * goes on.
  */
 #include "sim/explore.h"
 #include "sim/merge_check.h"
@@ -267,7 +268,10 @@ static void a_switch_without_memory_changes_nothing(void **state)
 	end();
 }
 
-/* --- Interleavings ----------------------------------------------------------------------------------------------------- */
+/*
+ * --- Interleavings
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static struct stage2 *s2;
 static const struct merge_engine *first_engine;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * crowd.c: a guest that makes all its pages in each other's way: here every content has the same hash.
+ * crowd.c: a guest that makes all its pages in each other's way: here every content has the same
+ * hash.
  *
- * HASH-2: whatever guests write, a search takes a bounded time. What it costs is sharing, of those pages; never a content.
+ * HASH-2: whatever guests write, a search takes a bounded time. What it costs is sharing, of those
+ * pages; never a content.
  */
 #include "sim/merge_check.h"
 
@@ -40,7 +42,10 @@ static void write_page(u64 page, u64 value)
 	wrote[page] = value;
 }
 
-/* A pass, in which no page costs more than its searches may: one among what is shared, one among who waits, and the guards. */
+/*
+ * A pass, in which no page costs more than its searches may: one among what is shared, one among
+ * who waits, and the guards.
+ */
 static void bounded_pass(void)
 {
 	struct merge_stats before, after;

@@ -6,8 +6,9 @@
  *                      model, writes pages and      or goes away
  *                      takes that back
  *
- * MERGE-1, MERGE-3, COW-2: in every schedule each page reads, all the time, as its own VM wrote it last: a canary in its first and
- * last word. After every schedule the auditor finds nothing, and when all is gone the frames are back.
+ * MERGE-1, MERGE-3, COW-2: in every schedule each page reads, all the time, as its own VM wrote it
+ * last: a canary in its first and last word. After every schedule the auditor finds nothing, and
+ * when all is gone the frames are back.
  */
 #include "sim/explore.h"
 #include "sim/merge_check.h"
@@ -39,7 +40,10 @@ static struct race {
 	struct sim_random *random;
 } race;
 
-/* Pages 0 to 2 are alike in both VMs, 3 and 4 in pairs, 5 is zero: each number is often somebody else's, too. */
+/*
+ * Pages 0 to 2 are alike in both VMs, 3 and 4 in pairs, 5 is zero: each number is often somebody
+ * else's, too.
+ */
 static u64 content(unsigned page)
 {
 	static const u64 contents[PAGES] = {7, 7, 7, 8, 8, 0};
@@ -124,7 +128,10 @@ static void writer(void *world)
 	guest_out();
 }
 
-/* As a device model: it has a pointer to the page, and writes word by word for as long as it holds it. */
+/*
+ * As a device model: it has a pointer to the page, and writes word by word for as long as it holds
+ * it.
+ */
 static void device_put(struct race *r, unsigned page, u64 value)
 {
 	struct gpa gpa = {page * PAGE_SIZE};
@@ -238,8 +245,8 @@ static bool is_late(const struct notifier_policy *policy)
 }
 
 /*
- * All policies but the one that is known to lose. Where every schedule is run, every second of them, with one engine for each
- * retry mode: neither knows of the other.
+ * All policies but the one that is known to lose. Where every schedule is run, every second of
+ * them, with one engine for each retry mode: neither knows of the other.
  */
 static bool leaves_out(const struct sim_random *random, unsigned policy, bool inplace,
 		       unsigned engine)
@@ -347,7 +354,10 @@ static void random_schedules_of_everything(void **state)
 	}
 }
 
-/* What the share is given was seen before a write; that the page is guarded again does not make it true. */
+/*
+ * What the share is given was seen before a write; that the page is guarded again does not make it
+ * true.
+ */
 static void a_guard_that_was_lifted_and_set_anew_is_another_one(void **state)
 {
 	struct cow_look twin, look;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * large.c: blocks that are mapped by a large leaf: looked at as they are, split when enough of their pages have a
- * partner, collapsed when sharing has ended.
+ * large.c: blocks that are mapped by a large leaf: looked at as they are, split when enough of
+ * their pages have a partner, collapsed when sharing has ended.
  */
 #include "sim/merge_check.h"
 
@@ -188,7 +188,10 @@ static void enough_partners_do_and_the_end_of_sharing_collapses_it(void **state)
 	}
 }
 
-/* One block has many partners, but each where splitting is not worth it: nobody is split, and nobody judged again for it. */
+/*
+ * One block has many partners, but each where splitting is not worth it: nobody is split, and
+ * nobody judged again for it.
+ */
 static void partners_that_cannot_be_had_split_nothing(void **state)
 {
 	struct merge_stats before, after;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * memory.c: merging and the frames it takes: when there are none, when a content is very popular, and when VMs
- * come and go.
+ * memory.c: merging and the frames it takes: when there are none, when a content is very popular,
+ * and when VMs come and go.
  *
- * MERGE-5, MERGE-6, COW-3: whatever fails, contents stay, the auditor finds nothing, and every frame comes back.
+ * MERGE-5, MERGE-6, COW-3: whatever fails, contents stay, the auditor finds nothing, and every
+ * frame comes back.
  */
 #include "sim/merge_check.h"
 
@@ -33,7 +34,10 @@ static void check_reasons(u64 pages)
 	assert_int_equal(sum, pages);
 }
 
-/* --- Out of memory at every step -------------------------------------------------------------------------------------- */
+/*
+ * --- Out of memory at every step
+ * --------------------------------------------------------------------------------------
+ */
 
 /* Two chunks; half of the pages that are written are in each. */
 #define AREA (MERGE_CHUNK + PAGES)
@@ -178,7 +182,10 @@ static void a_missing_frame_at_any_step_loses_nothing(void **state)
 	}
 }
 
-/* --- A content that 10^5 pages have ------------------------------------------------------------------------------------- */
+/*
+ * --- A content that 10^5 pages have
+ * -------------------------------------------------------------------------------------
+ */
 
 #define POPULAR 100000ull
 #define BATCH	4000ull
@@ -199,7 +206,10 @@ static u64 walk_users(struct mfn mfn)
 	return steps;
 }
 
-/* The frames behind the pages: how many, and the longest reverse walk from one. Each frame is walked for its first user. */
+/*
+ * The frames behind the pages: how many, and the longest reverse walk from one. Each frame is
+ * walked for its first user.
+ */
 static u64 count_frames(struct addrspace *as, u64 *longest)
 {
 	u64 frames = 0, users = 0;
@@ -222,7 +232,9 @@ static u64 count_frames(struct addrspace *as, u64 *longest)
 	return frames;
 }
 
-/* Far more pages than the machine has frames: each batch makes room for the next by being merged. */
+/*
+ * Far more pages than the machine has frames: each batch makes room for the next by being merged.
+ */
 static struct addrspace *make_popular(u32 cap, const struct merge_engine *engine)
 {
 	struct addrspace *as = world_space(POPULAR);
@@ -308,7 +320,10 @@ static void without_a_cap_a_reverse_walk_is_100000_steps(void **state)
 	end_popular(as);
 }
 
-/* --- VMs that come and go ---------------------------------------------------------------------------------------------- */
+/*
+ * --- VMs that come and go
+ * ----------------------------------------------------------------------------------------------
+ */
 
 static void end_life(struct vm *vm)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * merge.c: merging against a brute-force oracle, for each engine, with guests that write in between (MERGE-1 to
+ * merge.c: merging against a brute-force oracle, for each engine, with guests that write in between
+ * (MERGE-1 to
  * MERGE-6).
  */
 #include "sim/merge_check.h"
@@ -84,7 +85,10 @@ static void pass(unsigned times)
 		assert_int_equal(merge_scan(SPACES_USED * PAGES), SPACES_USED * PAGES);
 }
 
-/* The frames that must be left when everything that can be merged is: one for each distinct content that is not zero. */
+/*
+ * The frames that must be left when everything that can be merged is: one for each distinct content
+ * that is not zero.
+ */
 static u64 oracle_frames(const struct guests *g)
 {
 	u64 seen[SPACES_USED * PAGES], count = 0;

@@ -4,8 +4,8 @@
  *
  *     CPU 0: scans                          CPU 1: scans; the cursor comes round while CPU 0 is still inside
  *
- * A page is in its domain's index once or not at all: once taken out, nobody finds it any more. And of pages that read the
- * same none is left over, whoever looked at which of them at the same time.
+ * A page is in its domain's index once or not at all: once taken out, nobody finds it any more. And
+ * of pages that read the same none is left over, whoever looked at which of them at the same time.
  */
 #include "sim/explore.h"
 #include "sim/merge_check.h"
@@ -106,7 +106,8 @@ static void a_page_waits_once_however_many_scan(void **state)
  *                                           nobody waits with the same
  *     waits                                 waits: two that will not look again
  *
- * or, if both are found by a third: taken out of the index, not yet shared, and nobody finds either.
+ * or, if both are found by a third: taken out of the index, not yet shared, and nobody finds
+ * either.
  */
 #define TWINS 3
 

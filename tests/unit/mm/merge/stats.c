@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stats.c: what merging says of itself: the reason of each page, Linux's names, the profit, and what the knowledge
- * costs (MERGE-4). What is said is held against the frame allocator, which cannot be told anything.
+ * stats.c: what merging says of itself: the reason of each page, Linux's names, the profit, and
+ * what the knowledge costs (MERGE-4). What is said is held against the frame allocator, which
+ * cannot be told anything.
  */
 #include "sim/merge_check.h"
 
@@ -34,7 +35,10 @@ static void end(struct addrspace *as)
 	world_end();
 }
 
-/* --- MERGE-4: metadata ------------------------------------------------------------------------------------------------- */
+/*
+ * --- MERGE-4: metadata
+ * -------------------------------------------------------------------------------------------------
+ */
 
 #define SURE BIT(15) /* pages from which on no rounding matters: 128 MiB */
 
@@ -59,7 +63,10 @@ static void fill_unlike(struct addrspace *as, u64 pages)
 	}
 }
 
-/* Pages that are all looked at and none merged: each with a content of its own, or nothing behind it. */
+/*
+ * Pages that are all looked at and none merged: each with a content of its own, or nothing behind
+ * it.
+ */
 static void measure(const struct merge_engine *engine, u64 pages, bool absent)
 {
 	struct addrspace *as = begin(engine, 128, pages);
@@ -94,7 +101,10 @@ static void metadata_is_sixteen_bytes_a_page(void **state)
 	}
 }
 
-/* --- Page numbers ------------------------------------------------------------------------------------------------------ */
+/*
+ * --- Page numbers
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 #define FAR   BIT(24)
 #define PAGES 512ull
@@ -166,9 +176,15 @@ static void more_pages_than_can_be_numbered_are_refused(void **state)
 	}
 }
 
-/* --- Linux's names ----------------------------------------------------------------------------------------------------- */
+/*
+ * --- Linux's names
+ * -----------------------------------------------------------------------------------------------------
+ */
 
-/* Page by page: a frame of content 1 for five, of 2 for two; three alone; four zeroes; one pinned; two that never stand still. */
+/*
+ * Page by page: a frame of content 1 for five, of 2 for two; three alone; four zeroes; one pinned;
+ * two that never stand still.
+ */
 static const u64 contents[] = {1, 1, 1, 1, 1, 2, 2, 3, 4, 5, 0, 0, 0, 0, 1, 6, 7};
 #define USED   ARRAY_SIZE(contents)
 #define PINNED 14

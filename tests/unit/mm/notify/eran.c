@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * eran.c: Eran's race under every policy, in every interleaving of three CPUs with two preemptions, and in some with more.
+ * eran.c: Eran's race under every policy, in every interleaving of three CPUs with two preemptions,
+ * and in some with more.
  *
  *     CPU 0: breaks the sharing by its write   CPU 1: writes            CPU 2: reads
  *     ---------------------------------------  ----------------         ------------
@@ -9,7 +10,8 @@
  *                                                                       reads through a subscriber
  *                                                                       without change: the old page?
  *
- * NOTIFIER-5: the reader never sees the old content after it knows of the write; under `late` it does.
+ * NOTIFIER-5: the reader never sees the old content after it knows of the write; under `late` it
+ * does.
  */
 #include "sim/mm_world.h"
 #include "sim/explore.h"

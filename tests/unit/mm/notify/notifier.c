@@ -166,7 +166,10 @@ static void a_malformed_subscription_is_refused(void **state)
 	world_end();
 }
 
-/* Random intervals: exactly those that overlap are told, under a policy that asks nobody and one that does. */
+/*
+ * Random intervals: exactly those that overlap are told, under a policy that asks nobody and one
+ * that does.
+ */
 static void exactly_the_overlapping_intervals_are_told(void **state)
 {
 	struct sim_random random = sim_random_start(4711);
@@ -316,7 +319,10 @@ static void callbacks_may_not_re_enter(void **state)
 	world_end();
 }
 
-/* The guest is over: those who hold something let go of it, whatever the policy, and nothing comes back. */
+/*
+ * The guest is over: those who hold something let go of it, whatever the policy, and nothing comes
+ * back.
+ */
 static void release_is_told(const struct notifier_policy *policy, enum retry_mode retry)
 {
 	struct guest_cache_counters counters;

@@ -19,7 +19,10 @@ struct cost {
 	struct stage2_stats stats;
 };
 
-/* Two pages shared, read again, one of them broken by a write; with a device model's cache or without. */
+/*
+ * Two pages shared, read again, one of them broken by a write; with a device model's cache or
+ * without.
+ */
 static struct cost measure(const struct notifier_policy *policy, enum retry_mode retry,
 			   bool with_cache)
 {
@@ -124,9 +127,9 @@ static u64 flushes(const char *name, bool cached)
 }
 
 /*
- * Two guards and the break flush. MERGE's flush, of equal content, waits until the old frame is to be freed and comes for
- * free with the break's. late_wp pays one more for its second step, when there is somebody to wait for; establish for what
- * change mapped and the next start dropped again.
+ * Two guards and the break flush. MERGE's flush, of equal content, waits until the old frame is to
+ * be freed and comes for free with the break's. late_wp pays one more for its second step, when
+ * there is somebody to wait for; establish for what change mapped and the next start dropped again.
  */
 static void only_late_wp_and_establish_flush_more_often(void **state)
 {
@@ -141,7 +144,10 @@ static void only_late_wp_and_establish_flush_more_often(void **state)
 	assert_int_equal(flushes("establish", false), 4);
 }
 
-/* A range longer than a batch: many changes, one flush; and nothing is writable when the operation returns. */
+/*
+ * A range longer than a batch: many changes, one flush; and nothing is writable when the operation
+ * returns.
+ */
 static void a_long_range_is_flushed_once(void **state)
 {
 	struct stage2_stats before, after;
@@ -171,7 +177,10 @@ static void a_long_range_is_flushed_once(void **state)
 	world_end();
 }
 
-/* ROM and guarded pages take the hypervisor's own writes, and who looked before them notices (COW-2). */
+/*
+ * ROM and guarded pages take the hypervisor's own writes, and who looked before them notices
+ * (COW-2).
+ */
 static void our_own_write_spoils_a_look(void **state)
 {
 	struct cow_look look;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * reclaim.c: pages whose frames are taken read the same when they come back, and what may not go stays.
+ * reclaim.c: pages whose frames are taken read the same when they come back, and what may not go
+ * stays.
  *
- * RECLAIM-1 to RECLAIM-3; races with writers are in test_mm_race.c, mixtures with all other operations in test_mm_model.c and
- * test_stage2_model.c.
+ * RECLAIM-1 to RECLAIM-3; races with writers are in test_mm_race.c, mixtures with all other
+ *           operations in test_mm_model.c and test_stage2_model.c.
  */
 #include "sim/mm_world.h"
 
@@ -219,7 +220,10 @@ static void every_other_operation_knows_a_reclaimed_page(void **state)
 	close_world();
 }
 
-/* Twice as much content as memory: who finds no frame takes those of cold pages, of which the guest notices nothing. */
+/*
+ * Twice as much content as memory: who finds no frame takes those of cold pages, of which the guest
+ * notices nothing.
+ */
 static void a_guest_outgrows_the_machine(void **state)
 {
 	const u64 pages = 1536;

@@ -136,7 +136,9 @@ static void d_bits_cost_no_exit(void **state)
 	assert_int_equal(guest_counters.exits, 0);
 	assert_int_equal(dirty_log_collect(as, world_range(0, GFNS), bitmap), 0);
 	assert_int_equal(bitmap[0], 0x5555555555555555ull);
-	/* Stopped, a clean page faults at its first write again, and nothing written is forgotten. */
+	/*
+	 * Stopped, a clean page faults at its first write again, and nothing written is forgotten.
+	 */
 	assert_int_equal(guest_write(view[0], 0, 3), FAULT_MAPPED);
 	dirty_log_stop(as);
 	assert_true(addrspace_is_soft_dirty(as, (struct gfn){0}));

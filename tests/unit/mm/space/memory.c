@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * memory.c: running out of memory at every place: what fails has changed nothing, and goes on when memory is back.
+ * memory.c: running out of memory at every place: what fails has changed nothing, and goes on when
+ * memory is back.
  */
 #include "sim/mm_world.h"
 
@@ -133,7 +134,10 @@ static void oom_in_break(const struct notifier_policy *policy, enum retry_mode r
 	world_end();
 }
 
-/* COW-3: the vCPU hears FAULT_NO_MEMORY, the page is as it was, and the same write succeeds when memory is back. */
+/*
+ * COW-3: the vCPU hears FAULT_NO_MEMORY, the page is as it was, and the same write succeeds when
+ * memory is back.
+ */
 static void a_break_without_memory_changes_nothing_and_goes_on_later(void **state)
 {
 	(void)state;

@@ -3,8 +3,8 @@
  * model.c: random operations against a model that knows only what each page must read as.
  *
  * Four simulated CPUs take turns; two views, the device models' cache, and mm's own copies read and
- * write; pages are shared, broken, cleared, protected, moved, collapsed, under a policy that changes
- * on the way. After each round the auditor looks at everything.
+ * write; pages are shared, broken, cleared, protected, moved, collapsed, under a policy that
+ * changes on the way. After each round the auditor looks at everything.
  */
 #include "sim/mm_world.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * race.c: faults against changes of the same page and of another, in every interleaving with three preemptions, and in some
- * with more.
+ * race.c: faults against changes of the same page and of another, in every interleaving with three
+ * preemptions, and in some with more.
  *
  *     CPU 0: changes gfn 5                CPU 1: its guest reads or writes gfn 5 (or 6)
  *
- * FAULT-1, STAGE2-1: whatever the order, the auditor finds each leaf naming the primary's frame, and the guest reads what
- * it wrote last.
+ * FAULT-1, STAGE2-1: whatever the order, the auditor finds each leaf naming the primary's frame,
+ * and the guest reads what it wrote last.
  */
 #include "sim/explore.h"
 #include "sim/mm_world.h"

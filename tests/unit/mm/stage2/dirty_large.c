@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dirty_large.c: who wrote what when large leaves may stay large (dirty_log_coarse): DIRTY-1 for every page, DIRTY-2
- * by the block. With PML the CPU lists the one write that finds D clear, and none behind a leaf whose D is set.
+ * dirty_large.c: who wrote what when large leaves may stay large (dirty_log_coarse): DIRTY-1 for
+ * every page, DIRTY-2 by the block. With PML the CPU lists the one write that finds D clear, and
+ * none behind a leaf whose D is set.
  */
 #include "sim/mm_world.h"
 
@@ -97,7 +98,9 @@ static void one_round(struct sim_random *random, u64 *written)
 	int err;
 
 	for (unsigned i = 0; i < 12; i++) {
-		/* Few pages, each with a place of its own in the TLB: still cached when used again. */
+		/*
+		 * Few pages, each with a place of its own in the TLB: still cached when used again.
+		 */
 		u64 block = sim_below(random, BLOCKS);
 		u64 gfn = block * 512 + block * 4 + sim_below(random, 3) * 65;
 

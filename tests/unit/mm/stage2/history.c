@@ -3,7 +3,8 @@
  * history.c: what the CPUs would see at every instant of an operation on an address
  * space.
  *
- * After each single store to an EPT or NPT, pages around the operation are looked up in both tables:
+ * After each single store to an EPT or NPT, pages around the operation are looked up in both
+ * tables:
  *
  *   - a leaf leads to what the page held before the operation or what it holds after it, in a frame
  *     that is a guest's and not free (STAGE2-1, UPDATE-1)
@@ -94,7 +95,10 @@ static bool in_range(const struct op *op, unsigned space, u64 gfn)
 	return space == op->space && gfn >= op->gfn && gfn < op->gfn + op->count;
 }
 
-/* A write through a leaf is no store to a table; all others are seen with the content that they leave. */
+/*
+ * A write through a leaf is no store to a table; all others are seen with the content that they
+ * leave.
+ */
 static u64 word_after(const struct op *op, unsigned space, u64 gfn)
 {
 	if (op->kind == OP_OUR_WRITE && space == op->space && gfn == op->gfn)

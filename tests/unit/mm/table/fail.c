@@ -8,7 +8,9 @@
 #define OPERATIONS	 40000
 #define OPERATIONS_ROUND 1000
 
-/* Runs `op` until no allocation fails any more; the result of that last run. Counts the failures. */
+/*
+ * Runs `op` until no allocation fails any more; the result of that last run. Counts the failures.
+ */
 static int do_with_every_failure(struct world *world, const struct op *op, u64 *failures)
 {
 	for (u64 nth = 1;; nth++) {

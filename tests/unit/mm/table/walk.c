@@ -402,7 +402,9 @@ static void collapsing_a_leaf_does_nothing(void **state)
 	assert_int_equal(world.stores, 0);
 }
 
-/* With the fake format an entry read at a wrong level is no entry: each level must be used as such. */
+/*
+ * With the fake format an entry read at a wrong level is no entry: each level must be used as such.
+ */
 static void the_walker_never_mixes_up_levels(void **state)
 {
 	(void)state;
