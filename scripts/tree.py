@@ -27,6 +27,12 @@ def lines(name):
         return list(enumerate(text.read().split("\n"), 1))
 
 
+def exceptions(name):
+    """A check's list of exceptions, `KEY: COUNT` a line."""
+    rows = [line.rpartition(":") for _, line in lines(name) if line.strip()]
+    return {key: int(count) for key, _, count in rows}
+
+
 def verdict(complaints):
     """Prints the complaints; the status for sys.exit."""
     for complaint in complaints:

@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+voice.py: the words of CONTRIBUTING.md's section "Voice", in every text of the tree.
+
+Counts, for each file, the riddle words (people for parts, talk for data flow) and the words that only this tree used.
+The whole text counts: comments, prose, messages, and identifiers, whose parts between underscores are words. A quotation
+is exempt when it is marked: a line of Markdown that begins with `>`, a line of a comment that begins with `* >`.
+
+voice.txt lists the files that still have such words, `PATH: COUNT` a line. A count may only shrink: a file with more
+words than its line, or with fewer, fails. `voice.py --update` lowers the counts; it never raises one.
+"""
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts"))
+import tree
+
+RIDDLES = ("who whom whose whoever nobody somebody everybody anybody tell tells told ask asks asked hear hears want wants wanted "
+           "wish wishes learn learns know knows forget forgets forgot forgotten handed")
+PRIVATE = "bury buried buries twin twins limbo hopeless foresee foresees foreseen pretend pretends judge judges judged lifts"
+WORD = re.compile(r"(?<![A-Za-z])(?:" + "|".join((RIDDLES + " " + PRIVATE).split()) + r")(?![A-Za-z])", re.I)
+QUOTATION = re.compile(r"\s*(?:\*\s+)?> ")
+
+TEXT = (".c", ".h", ".S", ".ld", ".md", ".py", ".sh", ".cmake", ".toml", ".pml", ".gdb", ".yaml", ".txt", "Kconfig", "_defconfig")
+COMMANDS = ("run", "test", ".ci/run")
+EXEMPT = ("tests/checks/voice.py", "tests/checks/voice.txt", "tests/fuzz/corpus/")
+LIST = os.path.join("tests", "checks", "voice.txt")
+
+
+def texts():
+    return [name for name in tree.files() if (name.endswith(TEXT) or name in COMMANDS) and not name.startswith(EXEMPT)]
+
+
+def places(name):
+    """Each such word of a file: (line, word)."""
+    return [(number, word) for number, line in tree.lines(name) if not QUOTATION.match(line) for word in WORD.findall(line)]
+
+
+def write(counts):
+    with open(os.path.join(tree.ROOT, LIST), "w", encoding="utf-8") as out:
+        out.writelines(f"{name}: {count}\n" for name, count in sorted(counts.items()) if count)
+
+
+def check(found, allowed):
+    complaints = []
+    for name in sorted(found.keys() | allowed.keys()):
+        count, limit = len(found.get(name, [])), allowed.get(name, 0)
+        if count > limit:
+            words = ", ".join(f"{word} ({line})" for line, word in found[name][:12])
+            complaints.append(f"{name}: {count} words of the list, {limit} allowed: {words}")
+        elif count < limit:
+            complaints.append(f"{name}: {count} words, its line in {LIST} says {limit}: tests/checks/voice.py --update")
+    return complaints
+
+
+def main():
+    found = {name: places(name) for name in texts()}
+    allowed = tree.exceptions(LIST)
+    if sys.argv[1:] == ["--update"]:
+        write({name: min(limit, len(found.get(name, []))) for name, limit in allowed.items()})
+        allowed = tree.exceptions(LIST)
+    elif len(sys.argv) > 1:
+        for name in sys.argv[1:]:
+            print("\n".join(f"{name}:{number}: {word}" for number, word in places(name)))
+        return 0
+    return tree.verdict(check(found, allowed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
