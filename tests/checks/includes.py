@@ -1,11 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-includes.py: who may know whom, by the #include lines. docs/architecture.md has the picture.
+includes.py: the walls between the rooms, by the #include lines, and the circles among files.
 
-A room may include what its row allows and itself. <asm/...> is arch/x86's own folder of headers, which the boot path
-shares; vmx and svm never know each other.
+ROOMS has a row for each room: the rooms whose headers it may include, besides its own. A private header belongs to the
+room of its folder. A public header (include/mm, include/hv, include/arch) belongs to the room that defines what it
+declares; HEADERS says which, and is held against the definitions.
+
+A circle is a set of files that reach each other by includes; a header and the .c file of its name count as one. The
+walls order the rooms, so a circle lies within one room; docs/architecture.md gives the reason of each.
+
+includes.txt lists today's breaks, `PLACE: COUNT` a line, and may only shrink: `includes.py --update`. `includes.py
+--graph` prints the rooms and what they include as a Mermaid graph, which docs/architecture.md shows.
 """
+import collections
 import os
 import re
 import sys
@@ -13,43 +21,199 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts"))
 import tree
 
-# The longest matching folder counts. Names are the first part of an include, e.g. <arch/cpu.h>.
-ALLOWED = {
-    "lib/": {"lib"},
-    "include/lib/": {"lib"},
-    "include/arch/": {"lib", "arch"},
-    "include/mm/": {"lib", "arch", "mm"},
-    "include/hv/": {"lib", "arch", "mm", "hv", "abi"},
-    "include/abi/": {"abi"},
-    "mm/": {"lib", "arch", "mm"},
-    "hv/": {"lib", "arch", "mm", "hv", "abi"},
-    "arch/x86/": {"lib", "arch", "mm", "hv", "asm"},
-    "arch/x86/pgtable/": {"lib", "arch"},
-    "boot/": {"lib", "arch", "asm", "hv"},	# hv for hv_main() alone
-    "guest/": {"abi"},
+# The rooms under all others but lib itself.
+BASE = {"lib", "arch"}
+MM = {"mm/frame", "mm/table", "mm/notify", "mm/space"}
+ALL_MM = MM | {"mm", "mm/stage2", "mm/merge", "mm/reclaim", "mm/subscribers"}
+LOW_HV = ALL_MM | {"abi", "hv/core"}
+HIGH_HV = LOW_HV | {"hv/pc", "hv/load", "hv/jobs"}
+# A room is a folder; the longest that fits a file's path is its room. "mm" itself is the auditor, "hv" the run loop.
+ROOMS = {
+    "lib": {"lib"},
+    "abi": set(),
+    "arch": BASE,
+    "asm": BASE,
+    "mm/frame": BASE,
+    "mm/table": BASE | {"mm/frame"},
+    "mm/notify": BASE | {"mm/frame"},
+    "mm/space": BASE | MM,
+    "mm": BASE | MM,
+    "mm/stage2": BASE | MM | {"mm"},
+    "mm/merge": BASE | MM | {"mm"},
+    "mm/reclaim": BASE | MM | {"mm"},
+    "mm/subscribers": BASE | MM | {"mm"},
+    "hv/core": BASE | LOW_HV,
+    "hv/pc": BASE | LOW_HV,
+    "hv/load": BASE | LOW_HV | {"hv/pc"},
+    "hv/jobs": BASE | LOW_HV | {"hv/pc"},
+    "hv/call": BASE | HIGH_HV,
+    "hv/cpu": BASE | HIGH_HV,
+    "hv/emulate": BASE | HIGH_HV,
+    "hv": BASE | HIGH_HV | {"hv/call", "hv/cpu", "hv/emulate"},
+    "arch/x86/pgtable": BASE,
+    "arch/x86": BASE | {"asm", "arch/x86/pgtable", "mm/frame", "mm/table"},
+    "arch/x86/vmx": BASE | {"asm", "arch/x86", "mm/frame", "mm/table"},
+    "arch/x86/svm": BASE | {"asm", "arch/x86", "mm/frame", "mm/table"},
+    "boot": BASE | {"asm", "hv", "tests/selftest"},     # hv for hv_main() and hv_ap_main() alone
+    "guest": {"abi"},
 }
-ROOMS = {"lib", "arch", "mm", "hv", "abi", "asm", "boot", "guest"}
-INCLUDE = re.compile(r'\s*#\s*include\s*[<"]([^">]+)[">]')
+# The room that defines what a public header declares.
+HEADERS = {
+    "mm/frame": "frame",
+    "mm/table": "walk",
+    "mm/notify": "invalidate notifier",
+    "mm/space": "addrspace cow dirty_log rmap",
+    "mm/stage2": "fault stage2 tlb",
+    "mm/merge": "merge",
+    "mm/reclaim": "reclaim",
+    "mm/subscribers": "dirty_tracker guest_cache tracer",
+    "mm": "audit",
+    "hv/core": "console memory sched vcpu",
+    "hv/pc": "acpi fw_cfg ioapic lapic pc pci pic pit pm rtc uart",
+    "hv/load": "bzimage config linux loader",
+    "hv/jobs": "dirty lifetime merging progress reclaiming terminal",
+    "hv/cpu": "cpuid msr",
+    "hv/emulate": "gva insn mmio vm_memory",
+    "hv": "exits main run summary vm",
+}
+FOLDERS = {"include/lib/": "lib", "include/abi/": "abi", "include/arch/": "arch", "arch/x86/include/asm/": "asm",
+           "arch/x86/inline/": "arch", "lib/shim/": "lib"}
+INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^">]+)[">]')
+DECLARED = re.compile(r"^(?!static|#|\s|typedef|return)[a-z_][\w *]*?\b(\w+)\([^;{}]*\)[^;{}]*;", re.M)
+DEFINED = re.compile(r"^(?!static)[a-z_][\w \t*]*?\b(\w+)\([^;{}]*\)[^;{}()]*(?:\([^;{}]*\)[^;{}]*)*\{", re.M)
 
 
-def check(name):
-    room = max((folder for folder in ALLOWED if name.startswith(folder)), key=len, default=None)
-    if room is None:
-        return []
-    complaints = []
-    for number, line in tree.lines(name):
-        include = INCLUDE.match(line)
-        if not include:
-            continue
-        target = include[1].split("/")[0]
-        if target in ROOMS and "/" in include[1] and target not in ALLOWED[room]:
-            complaints.append(f"{name}:{number}: {room} may not know {target}: {line.strip()}")
-        if ("arch/x86/vmx/" in name and "svm" in include[1]) or ("arch/x86/svm/" in name and "vmx" in include[1]):
-            complaints.append(f"{name}:{number}: vmx and svm may not know each other: {line.strip()}")
-        if include[1].startswith(".."):
-            complaints.append(f"{name}:{number}: a way around the include path: {line.strip()}")
-    return complaints
+def public_room(name):
+    """The room of a header in include/mm or include/hv."""
+    _, top, stem = name[:-2].split("/")
+    return next((room for room, stems in HEADERS.items() if room.split("/")[0] == top and stem in stems.split()), None)
+
+
+def room_of(name):
+    """The room of a file, or None where no wall stands."""
+    if name.startswith(("include/mm/", "include/hv/")):
+        return public_room(name)
+    folder = next((folder for folder in FOLDERS if name.startswith(folder)), None)
+    if folder:
+        return FOLDERS[folder]
+    return max((room for room in ROOMS if name.startswith(room + "/")), key=len, default=None)
+
+
+def target_of(name, kind, words, known):
+    """The file that an include line names: beside the file, or by the include path of its room."""
+    near = os.path.normpath(os.path.join(os.path.dirname(name), words))
+    places = [near] if kind == '"' else []
+    places += [words] if kind == '"' else []
+    places += [os.path.join(folder, words) for folder in ("include", "arch/x86/include", "arch/x86/inline", "lib/shim")]
+    return next((place for place in places if place in known), None)
+
+
+def includes(known):
+    """Every include of a file of the tree: (file, line, text, target)."""
+    for name in sorted(known):
+        for number, line in tree.lines(name):
+            found = INCLUDE.match(line)
+            if found:
+                yield name, number, found[2], target_of(name, found[1], found[2], known)
+
+
+def allowed(room, target):
+    return target is None or room is None or room == target or target in ROOMS.get(room, set())
+
+
+def breaks(edges):
+    """The includes that pass a wall: {"FILE includes HEADER": [FILE:LINE]}."""
+    found = collections.defaultdict(list)
+    for name, number, words, target in edges:
+        if words.startswith(".."):
+            found[f"{name} goes around the include path by {words}"].append(f"{name}:{number}")
+        if target and not allowed(room_of(name), room_of(target)):
+            found[f"{name} includes {target}"].append(f"{name}:{number}")
+    return found
+
+
+def without_comments(name):
+    with open(os.path.join(tree.ROOT, name), encoding="utf-8") as text:
+        return re.sub(r"/\*.*?\*/|//[^\n]*", "", text.read(), flags=re.S)
+
+
+def misplaced(known):
+    """Public headers in no room or in two, and declarations whose definition lies in another room than their header's."""
+    found = collections.defaultdict(list)
+    defined = {}
+    for name in known:
+        if name.endswith(".c") and name.split("/")[0] in ("mm", "hv", "lib", "boot", "arch"):
+            defined.update({function: name for function in DEFINED.findall(without_comments(name))})
+    stems = collections.Counter(f"include/{room.split('/')[0]}/{stem}.h" for room, row in HEADERS.items() for stem in row.split())
+    for header in sorted(name for name in known | stems.keys() if name.startswith(("include/mm/", "include/hv/"))):
+        if stems[header] != 1 or header not in known:
+            found[f"{header} stands {stems[header]} times in HEADERS, and {'is' if header in known else 'is not'} there"].append(header)
+    for header in sorted(name for name in known if name.startswith("include/")):
+        for function in DECLARED.findall(without_comments(header)):
+            place = defined.get(function)
+            if place and not same_side(room_of(header), room_of(place)):
+                found[f"{header} declares {function}() of {place}"].append(header)
+    return found
+
+
+def same_side(room, place):
+    """include/arch is the contract that arch/x86 and boot fulfil; the other headers belong to the room that defines."""
+    return room == place or (room == "arch" and place.startswith(("arch/", "boot"))) or (room == "lib" and place.startswith("arch/"))
+
+
+def node_of(name, known):
+    """A header and the .c file of its name are one node, named by the .c file; other files stand for themselves."""
+    if name.endswith(".h"):
+        room, stem = room_of(name), os.path.basename(name)[:-2]
+        return next((c for c in (f"{name[:-2]}.c", f"{room}/{stem}.c") if c in known), name)
+    return name
+
+
+def circles(edges, known):
+    """The strongly connected sets of more than one node (Tarjan's algorithm)."""
+    graph = collections.defaultdict(set)
+    for name, _, _, target in edges:
+        if target and not name.startswith(("tests/", "guest/")):
+            graph[node_of(name, known)].add(node_of(target, known))
+    index, low, stack, found = {}, {}, [], []
+
+    def visit(node):
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in sorted(graph[node]):
+            if other not in index:
+                visit(other)
+            if other in stack:
+                low[node] = min(low[node], low[other])
+        if low[node] == index[node]:
+            at = stack.index(node)
+            found.append(sorted(stack[at:]))
+            del stack[at:]
+    sys.setrecursionlimit(10000)
+    for node in sorted(graph):
+        if node not in index:
+            visit(node)
+    return [circle for circle in found if len(circle) > 1]
+
+
+def graph(edges):
+    """The rooms of mm and hv and what they include, as Mermaid text."""
+    rooms = {(room_of(name), room_of(target)) for name, _, _, target in edges if target and allowed(room_of(name), room_of(target))}
+    pairs = sorted(pair for pair in rooms if None not in pair and pair[0] != pair[1] and all(room[:2] in ("mm", "hv") for room in pair))
+    return ["graph TD", *(f"    {a.replace('/', '_')}[{a}] --> {b.replace('/', '_')}[{b}]" for a, b in pairs)]
+
+
+def main():
+    known = {name for name in tree.files(".c", ".h", ".S") if not name.startswith(("tests/unit/", "tests/fuzz/"))}
+    edges = list(includes(known))
+    if "--graph" in sys.argv:
+        print("\n".join(graph(edges)))
+        return 0
+    found = {place: len(where) for place, where in {**breaks(edges), **misplaced(known)}.items()}
+    for circle in circles(edges, known):
+        found.update({f"{node} in a circle of": len(circle) for node in circle})
+    return tree.shrinking("includes", found)
 
 
 if __name__ == "__main__":
-    sys.exit(tree.verdict([complaint for name in tree.files(".c", ".h", ".S") for complaint in check(name)]))
+    sys.exit(main())

@@ -26,7 +26,6 @@ QUOTATION = re.compile(r"\s*(?:\*\s+)?> ")
 TEXT = (".c", ".h", ".S", ".ld", ".md", ".py", ".sh", ".cmake", ".toml", ".pml", ".gdb", ".yaml", ".txt", "Kconfig", "_defconfig")
 COMMANDS = ("run", "test", ".ci/run")
 EXEMPT = ("tests/checks/voice.py", "tests/checks/voice.txt", "tests/fuzz/corpus/")
-LIST = os.path.join("tests", "checks", "voice.txt")
 
 
 def texts():
@@ -38,34 +37,13 @@ def places(name):
     return [(number, word) for number, line in tree.lines(name) if not QUOTATION.match(line) for word in WORD.findall(line)]
 
 
-def write(counts):
-    with open(os.path.join(tree.ROOT, LIST), "w", encoding="utf-8") as out:
-        out.writelines(f"{name}: {count}\n" for name, count in sorted(counts.items()) if count)
-
-
-def check(found, allowed):
-    complaints = []
-    for name in sorted(found.keys() | allowed.keys()):
-        count, limit = len(found.get(name, [])), allowed.get(name, 0)
-        if count > limit:
-            words = ", ".join(f"{word} ({line})" for line, word in found[name][:12])
-            complaints.append(f"{name}: {count} words of the list, {limit} allowed: {words}")
-        elif count < limit:
-            complaints.append(f"{name}: {count} words, its line in {LIST} says {limit}: tests/checks/voice.py --update")
-    return complaints
-
-
 def main():
-    found = {name: places(name) for name in texts()}
-    allowed = tree.exceptions(LIST)
-    if sys.argv[1:] == ["--update"]:
-        write({name: min(limit, len(found.get(name, []))) for name, limit in allowed.items()})
-        allowed = tree.exceptions(LIST)
-    elif len(sys.argv) > 1:
-        for name in sys.argv[1:]:
-            print("\n".join(f"{name}:{number}: {word}" for number, word in places(name)))
+    if sys.argv[1:] and sys.argv[1] != "--update":
+        print("\n".join(f"{name}:{number}: {word}" for name in sys.argv[1:] for number, word in places(name)))
         return 0
-    return tree.verdict(check(found, allowed))
+    found = {name: places(name) for name in texts()}
+    return tree.shrinking("voice", {name: len(words) for name, words in found.items() if words},
+                          {name: ", ".join(f"{word} ({line})" for line, word in words[:12]) for name, words in found.items()})
 
 
 if __name__ == "__main__":
