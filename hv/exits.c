@@ -14,6 +14,7 @@
 #include <hv/dirty.h>
 #include <hv/mmio.h>
 #include <hv/msr.h>
+#include <hv/pio.h>
 #include <hv/reclaiming.h>
 #include <hv/sched.h>
 #include <hv/vcpu.h>

@@ -2,9 +2,9 @@
 /*
  * cpuid.c: the CPUID policy: one rule a leaf, each with its reason.
  *
- * A bit that no mask names is hidden: what we do not know, a guest shall not use. A leaf without a
+ * A bit that no mask names is hidden: a feature without a rule is not offered. A leaf without a
  * rule reads zero, on both vendors, also past the last leaf (there Intel repeats the last basic
- * leaf, SDM vol. 2A; guests that ask for it are wrong on half of the machines).
+ * leaf, SDM vol. 2A; a guest that reads one is wrong on half of the machines).
  *
  * Invariants:
  * CPUID-1  a guest never sees VMX, SVM, a local APIC where its VM has no board, or a feature whose
@@ -109,7 +109,8 @@ static const struct cpuid_rule {
 	LEAF(0x1, PASS(ALL, 0xff00, ECX1_PASS, EDX1_PASS), FEATURES,
 	     "no VMX, MONITOR, MTRR, MCA, PMU: no model of them; APIC with a board only"),
 	LEAF(0x2, EVERYTHING, MASK, "cache descriptors: harmless facts"),
-	LEAF(0x4, PASS(0x3ff, ALL, ALL, ALL), CACHES, "caches as they are, shared with nobody"),
+	LEAF(0x4, PASS(0x3ff, ALL, ALL, ALL), CACHES,
+	     "caches as they are, shared with no other thread"),
 	LEAF(0x6, NOTHING, POWER, "the local APIC's timer never stops, where there is one"),
 	SUBLEAF(0x7, 0, PASS(0, EBX7_PASS, ECX7_PASS, EDX7_PASS), FEATURES_7,
 		"no TSX, AVX-512, PKU, INVPCID, RDPID, TSC_ADJUST: not switched or not enabled"),
@@ -121,7 +122,7 @@ static const struct cpuid_rule {
 	LEAF(0x15, PASS(ALL, ALL, ALL, 0), MASK, "TSC and crystal: the TSC is real"),
 	LEAF(0x16, PASS(0xffff, 0xffff, 0xffff, 0), MASK, "frequencies in MHz"),
 
-	LEAF(0x40000000, NOTHING, SIGNATURE, "who we are"),
+	LEAF(0x40000000, NOTHING, SIGNATURE, "the hypervisor's signature"),
 	LEAF(0x40000001, NOTHING, HYPERCALLS, "the hypercall interface"),
 
 	LEAF(0x80000000, EVERYTHING, LAST_LEAF, "as leaf 0"),
@@ -138,7 +139,7 @@ static const struct cpuid_rule {
 	     "are"),
 };
 
-/* What of a leaf is filled in when a guest asks. */
+/* What of a leaf is filled in at the exit. */
 static enum cpuid_fill fill_of(enum build build)
 {
 	switch (build) {
@@ -164,9 +165,10 @@ static u32 last_leaf(u32 range, u32 machine_last)
 {
 	u32 last = range;
 
-	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
 		if (range_of(rules[i].leaf) == range && rules[i].leaf <= machine_last)
 			last = MAX(last, rules[i].leaf);
+	}
 	return last;
 }
 
@@ -243,7 +245,7 @@ static struct arch_cpuid build_signature(void)
 	return v;
 }
 
-static struct arch_cpuid masked(struct arch_cpuid v, struct arch_cpuid pass)
+static struct arch_cpuid mask_value(struct arch_cpuid v, struct arch_cpuid pass)
 {
 	return (struct arch_cpuid){v.eax & pass.eax, v.ebx & pass.ebx, v.ecx & pass.ecx,
 				   v.edx & pass.edx};
@@ -253,7 +255,7 @@ static struct arch_cpuid build_value(const struct builder *b, const struct cpuid
 				     u32 subleaf)
 {
 	struct arch_cpuid machine = b->machine(rule->leaf, subleaf);
-	struct arch_cpuid v = masked(machine, rule->pass);
+	struct arch_cpuid v = mask_value(machine, rule->pass);
 
 	switch (rule->build) {
 	case BUILD_LAST_LEAF:
@@ -284,7 +286,7 @@ static struct arch_cpuid build_value(const struct builder *b, const struct cpuid
 	return v;
 }
 
-static void add_entry(const struct builder *b, const struct cpuid_rule *rule, u32 subleaf, u32 ask)
+static void add_entry(const struct builder *b, const struct cpuid_rule *rule, u32 subleaf, u32 from)
 {
 	struct cpuid_table *table = b->table;
 	u8 *slot = &table->index[cpuid_slot(rule->leaf)];
@@ -299,7 +301,7 @@ static void add_entry(const struct builder *b, const struct cpuid_rule *rule, u3
 	table->entry[table->count++] = (struct cpuid_entry){
 		.leaf = rule->leaf,
 		.subleaf = subleaf,
-		.value = build_value(b, rule, ask),
+		.value = build_value(b, rule, from),
 		.fill = fill,
 		.plain = subleaf == CPUID_SUBLEAF_ANY && fill == CPUID_FILL_NONE,
 	};

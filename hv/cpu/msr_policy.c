@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * msr_policy.c: the MSRs hv answers for, and the checks of what a guest may write. Pure, so that it
- * is tested on the host; hv/cpu/msr.c carries it out.
+ * msr_policy.c: the MSRs that hv answers, and the checks of a guest's writes. Pure, so that it is
+ * tested on the host; hv/cpu/msr.c carries it out.
  *
  * Invariants:
  * MSR-1  the rules are sorted by index, each index once.
- * MSR-2  no rule hands a guest an MSR of the hypervisor's own: VMX, SVM, APIC, speculation control.
+ * MSR-2  no rule gives a guest an MSR of the hypervisor's own: VMX, SVM, APIC, speculation control.
  */
 #include <abi/machine.h>
 #include <hv/msr.h>
@@ -36,7 +36,7 @@ static const struct msr_rule rules[] = {
 	{0xc0010015, MSR_CONSTANT, false, 0, 0, "HWCR: AMD's; nothing to set"},
 	{0xc001001f, MSR_CONSTANT, false, 0, 0, "NB_CFG: AMD's; nothing to set"},
 	{0xc0010055, MSR_CONSTANT, false, 0, 0,
-	 "INT_PENDING: AMD's; no C1E, which Linux asks it for"},
+	 "INT_PENDING: AMD's; no C1E, which Linux reads it for"},
 };
 
 const struct msr_rule *msr_find(u32 index)

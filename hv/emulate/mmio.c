@@ -8,7 +8,7 @@
  * part of one, a wide write is cut to one. Where nothing is, every bit of a read is one, whatever
  * its width.
  *
- * MOVS has a second operand in memory, which the exit does not tell: mmio_movs_operand() computes
+ * MOVS has a second operand in memory, which the exit does not name: mmio_movs_operand() computes
  * its address, and the guest's own tables say where it lies.
  */
 #include <hv/mmio.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pio.c: the I/O bus of a VM: who answers at which port, and IN, OUT, INS, OUTS.
+ * pio.c: the I/O bus of a VM: the device at each port, and IN, OUT, INS, OUTS.
  *
- * A port where nobody answers reads all ones and swallows writes, as on a bus; each such access is
+ * A port without a device reads all ones and drops writes, as on a bus; each such access is
  * counted. An access wider than a byte to a byte-wide device is that many accesses to neighbouring
  * ports.
  */
 #include <abi/machine.h>
-#include <hv/exits.h>
+#include <hv/pio.h>
 #include <hv/gva.h>
 #include <hv/pc.h>
 #include <hv/terminal.h>
@@ -18,7 +18,7 @@
 
 #define LOG_THIS LOG_DEVICE
 
-/* read, write: one byte. A device that wants the width as well has `write_wide`. */
+/* read, write: one byte. A device whose writes have a width of their own has `write_wide`. */
 struct device {
 	u16 first, count;
 	const char *name;
@@ -50,7 +50,7 @@ static u8 debug_read(struct vm *vm, unsigned offset)
 {
 	(void)vm;
 	(void)offset;
-	return MACHINE_PORT_CONSOLE; /* by which a guest knows that it is there */
+	return MACHINE_PORT_CONSOLE; /* a guest detects the port by it */
 }
 
 static void debug_write(struct vm *vm, unsigned offset, u8 value)

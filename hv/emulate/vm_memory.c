@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vm_memory.c: guest memory for instructions that hv carries out. vm_memory.h tells why.
+ * vm_memory.c: guest memory for instructions that hv carries out. vm_memory.h says why.
  */
 #include <hv/vm_memory.h>
 #include <hv/reclaiming.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bzimage.c: a Linux kernel's file and what it wants to find. bzimage.h has the memory map.
+ * bzimage.c: a Linux kernel's file, and the boot parameters it expects. bzimage.h has the memory map.
  *
  *     file: | boot sector, setup header at 0x1f1 | setup sectors (skipped) | protected-mode code ... |
  *
- * Why the 64-bit entry: no real-mode or protected-mode code of the kernel's runs, so nothing of a
- * BIOS is needed.
+ * Why the 64-bit entry: no real-mode or protected-mode code of the kernel runs, so no BIOS is
+ * needed.
  *
  * Invariants:
  * LINUX-1  whatever the file, nothing outside [file, file + size) is read.
@@ -16,6 +16,7 @@
 #include <abi/machine.h>
 #include <arch/addr.h>
 #include <hv/acpi.h>
+#include "hv/load/private.h"
 #include <lib/error.h>
 #include <lib/string.h>
 
@@ -53,7 +54,7 @@ enum params_field { PARAMS_RSDP = 0x070, PARAMS_E820_COUNT = 0x1e8, PARAMS_E820 
 #define PARAGRAPH	 16ull
 #define LINUX_REACH	 (1ull << 32) /* as far as the page tables of the entry map */
 
-static u64 get(const void *file, unsigned offset, unsigned size)
+static u64 header_get(const void *file, unsigned offset, unsigned size)
 {
 	u64 value = 0;
 
@@ -61,34 +62,29 @@ static u64 get(const void *file, unsigned offset, unsigned size)
 	return value;
 }
 
-static void put(void *params, unsigned offset, u64 value, unsigned size)
+static void params_put(void *params, unsigned offset, u64 value, unsigned size)
 {
 	memcpy((u8 *)params + offset, &value, size);
-}
-
-static int refuse(const char **why, const char *sentence)
-{
-	*why = sentence;
-	return ERR_FORMAT;
 }
 
 static int check_header(const void *file, size_t size, const char **why)
 {
 	if (size < SETUP_END)
-		return refuse(why, "the file is too short for a Linux setup header");
-	if (get(file, SETUP_BOOT_FLAG, 2) != BOOT_FLAG || get(file, SETUP_MAGIC, 4) != HEADER_MAGIC)
-		return refuse(why, "the file is no Linux bzImage");
-	if (get(file, SETUP_VERSION, 2) < VERSION_MIN)
-		return refuse(why, "the kernel's boot protocol is older than 2.12");
-	if (!(get(file, SETUP_XLOADFLAGS, 2) & XLOAD_64))
-		return refuse(why, "the kernel has no 64-bit entry point");
+		return load_refuse(why, "the file is too short for a Linux setup header");
+	if (header_get(file, SETUP_BOOT_FLAG, 2) != BOOT_FLAG ||
+	    header_get(file, SETUP_MAGIC, 4) != HEADER_MAGIC)
+		return load_refuse(why, "the file is no Linux bzImage");
+	if (header_get(file, SETUP_VERSION, 2) < VERSION_MIN)
+		return load_refuse(why, "the kernel's boot protocol is older than 2.12");
+	if (!(header_get(file, SETUP_XLOADFLAGS, 2) & XLOAD_64))
+		return load_refuse(why, "the kernel has no 64-bit entry point");
 	return 0;
 }
 
 /* Bytes of boot sector and setup code; 0 setup sectors means 4. */
 static u64 setup_size(const void *file)
 {
-	u64 sectors = get(file, SETUP_SECTS, 1);
+	u64 sectors = header_get(file, SETUP_SECTS, 1);
 
 	return ((sectors ? sectors : 4) + 1) * SECTOR;
 }
@@ -99,7 +95,7 @@ static u64 setup_size(const void *file)
  */
 static bool is_cut_short(const void *file, u64 code_size)
 {
-	return ALIGN_UP(code_size, PARAGRAPH) < get(file, SETUP_SYSSIZE, 4) * PARAGRAPH;
+	return ALIGN_UP(code_size, PARAGRAPH) < header_get(file, SETUP_SYSSIZE, 4) * PARAGRAPH;
 }
 
 int load_plan_linux(const void *file, size_t size, u64 memory, struct load_plan *out,
@@ -111,21 +107,21 @@ int load_plan_linux(const void *file, size_t size, u64 memory, struct load_plan 
 	if (err)
 		return err;
 	kernel.offset = setup_size(file);
-	kernel.gpa = get(file, SETUP_PREF_ADDRESS, 8);
-	kernel.size = get(file, SETUP_INIT_SIZE, 4);
+	kernel.gpa = header_get(file, SETUP_PREF_ADDRESS, 8);
+	kernel.size = header_get(file, SETUP_INIT_SIZE, 4);
 	if (kernel.offset + ENTRY_64 >= size)
-		return refuse(why, "the kernel's code lies outside the file");
+		return load_refuse(why, "the kernel's code lies outside the file");
 	kernel.file_size = size - kernel.offset;
 	if (is_cut_short(file, kernel.file_size))
-		return refuse(why, "the file ends before the kernel's code does");
+		return load_refuse(why, "the file ends before the kernel's code does");
 	if (kernel.size < kernel.file_size)
-		return refuse(why, "the kernel's init_size is smaller than its code");
+		return load_refuse(why, "the kernel's init_size is smaller than its code");
 	if (kernel.gpa < MACHINE_HOLE_END || !IS_ALIGNED(kernel.gpa, PAGE_SIZE))
-		return refuse(why, "the kernel wants to be loaded below 1 MiB or off a page");
+		return load_refuse(why, "the kernel's load address is below 1 MiB or off a page");
 	if (!load_in_ram(kernel.gpa, kernel.size, memory))
-		return refuse(why, "the kernel and its init_size do not fit the VM's memory");
+		return load_refuse(why, "the kernel and its init_size do not fit the VM's memory");
 	if (kernel.gpa + kernel.size > LINUX_REACH)
-		return refuse(why, "the kernel wants to be loaded above 4 GiB");
+		return load_refuse(why, "the kernel's load address is above 4 GiB");
 	*out = (struct load_plan){.segment = {kernel}, .segments = 1};
 	out->entry = kernel.gpa + ENTRY_64;
 	out->end = kernel.gpa + kernel.size;
@@ -135,7 +131,7 @@ int load_plan_linux(const void *file, size_t size, u64 memory, struct load_plan 
 int linux_place_initrd(const void *file, const struct load_plan *plan, u64 memory, u64 size,
 		       u64 *gpa)
 {
-	u64 top = MIN(memory, get(file, SETUP_INITRD_MAX, 4) + 1);
+	u64 top = MIN(memory, header_get(file, SETUP_INITRD_MAX, 4) + 1);
 
 	if (size > top || ALIGN_DOWN(top - size, PAGE_SIZE) < plan->end)
 		return ERR_RANGE;
@@ -147,26 +143,26 @@ enum e820_type { E820_RAM = 1, E820_RESERVED = 2, E820_ACPI = 3 };
 
 static void add_range(void *params, u64 start, u64 end, enum e820_type type)
 {
-	unsigned count = get(params, PARAMS_E820_COUNT, 1), at = PARAMS_E820 + 20 * count;
+	unsigned count = header_get(params, PARAMS_E820_COUNT, 1), at = PARAMS_E820 + 20 * count;
 
-	put(params, at, start, 8);
-	put(params, at + 8, end - start, 8);
-	put(params, at + 16, type, 4);
-	put(params, PARAMS_E820_COUNT, count + 1, 1);
+	params_put(params, at, start, 8);
+	params_put(params, at + 8, end - start, 8);
+	params_put(params, at + 16, type, 4);
+	params_put(params, PARAMS_E820_COUNT, count + 1, 1);
 }
 
 void linux_fill_params(const void *file, const struct linux_boot *boot, void *params)
 {
-	u64 header = SETUP_MAGIC - SETUP_SECTS + get(file, SETUP_JUMP_LENGTH, 1);
+	u64 header = SETUP_MAGIC - SETUP_SECTS + header_get(file, SETUP_JUMP_LENGTH, 1);
 
 	memset(params, 0, LINUX_PARAMS_SIZE);
 	memcpy((u8 *)params + SETUP_SECTS, (const u8 *)file + SETUP_SECTS,
 	       MIN(header, (u64)SETUP_END - SETUP_SECTS));
-	put(params, SETUP_LOADER_TYPE, LOADER_UNDEFINED, 1);
-	put(params, SETUP_COMMAND_LINE, boot->command_line_gpa, 4);
-	put(params, SETUP_RAMDISK, boot->initrd_gpa, 4);
-	put(params, SETUP_RAMDISK_SIZE, boot->initrd_size, 4);
-	put(params, PARAMS_RSDP, boot->rsdp_gpa, 8);
+	params_put(params, SETUP_LOADER_TYPE, LOADER_UNDEFINED, 1);
+	params_put(params, SETUP_COMMAND_LINE, boot->command_line_gpa, 4);
+	params_put(params, SETUP_RAMDISK, boot->initrd_gpa, 4);
+	params_put(params, SETUP_RAMDISK_SIZE, boot->initrd_size, 4);
+	params_put(params, PARAMS_RSDP, boot->rsdp_gpa, 8);
 	add_range(params, 0, ACPI_TABLES_GPA, E820_RAM);
 	add_range(params, ACPI_TABLES_GPA, ACPI_TABLES_GPA + ACPI_TABLES_SIZE, E820_ACPI);
 	add_range(params, MACHINE_HOLE_END, boot->memory, E820_RAM);

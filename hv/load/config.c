@@ -81,21 +81,21 @@ static int set_memory(struct value *value, struct vm_config *out)
 static int set_vcpus(struct value *value, struct vm_config *out)
 {
 	u64 number = 0;
-	int error = number_in(value, 1, VM_VCPUS_MAX, &number);
+	int err = number_in(value, 1, VM_VCPUS_MAX, &number);
 
 	value->why = "vcpus is 1 to 16";
 	out->vcpus = (unsigned)number;
-	return error;
+	return err;
 }
 
 static int set_devices(struct value *value, struct vm_config *out)
 {
 	u64 number = 0;
-	int error = number_in(value, 1, VM_DEVICES_MAX, &number);
+	int err = number_in(value, 1, VM_DEVICES_MAX, &number);
 
 	value->why = "devices is 1 to 64";
 	out->devices = (unsigned)number;
-	return error;
+	return err;
 }
 
 static int set_console(struct value *value, struct vm_config *out)
@@ -127,15 +127,15 @@ static int set_type(struct value *value, struct vm_config *out)
 static int set_merge(struct value *value, struct vm_config *out)
 {
 	u64 number = 0;
-	int error = 0;
+	int err = 0;
 
 	value->why = "merge is off, own, or the number of a domain, 1 to 65535";
 	if (string_is(value->text, value->len, "own"))
 		number = VM_MERGE_OWN;
 	else if (!string_is(value->text, value->len, "off"))
-		error = number_in(value, 1, 65535, &number);
+		err = number_in(value, 1, 65535, &number);
 	out->merge_domain = (u32)number;
-	return error;
+	return err;
 }
 
 static int set_mergeable(struct value *value, struct vm_config *out)
@@ -259,13 +259,13 @@ static int parse_word(const char *text, size_t len, unsigned cpus, struct vm_con
 	*error = (struct config_error){text, len, "there is no such word"};
 	for (size_t i = 0; equal && i < ARRAY_SIZE(words); i++) {
 		struct value value = {equal + 1, len - key - 1, cpus, NULL};
-		int result;
+		int err;
 
 		if (!string_is(text, key, words[i].key))
 			continue;
-		result = words[i].set(&value, out);
+		err = words[i].set(&value, out);
 		error->why = value.why;
-		return result;
+		return err;
 	}
 	return ERR_INVALID;
 }
@@ -306,20 +306,20 @@ int vm_config_parse(const char *line, unsigned cpus, struct vm_config *out,
 				  .console = VM_CONSOLE_SIZE};
 	for (; *at; first = false) {
 		size_t len = word_length(at);
-		int result = 0;
+		int err = 0;
 
 		if (len >= 4 && memcmp(at, "arg=", 4) == 0) {
-			result = store_arg(at + 4, out, error);
+			err = store_arg(at + 4, out, error);
 			len = strlen(at);
 		} else if (len > 0 && !(first && !memchr(at, '=', len))) {
-			result = parse_word(at, len, cpus, out, error);
+			err = parse_word(at, len, cpus, out, error);
 		}
-		if (result != 0)
-			return result;
+		if (err)
+			return err;
 		at += len;
 		if (out->module_of[0] && *at) {
-			result = store_arg(at, out, error);
-			return result;
+			err = store_arg(at, out, error);
+			return err;
 		}
 		at += *at == ' ';
 	}

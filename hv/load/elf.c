@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * elf.c: what of a guest's file goes where (System V ABI, chapters 4 and 5).
+ * elf.c: which bytes of a guest's file go where (System V ABI, chapters 4 and 5).
  *
  * 32 and 64-bit headers differ in widths and in order, so both are first read into one shape; all
  * checks are on that shape. Loading is by physical address (p_paddr), the entry point as it stands.
@@ -13,6 +13,7 @@
 #include <abi/machine.h>
 #include <abi/multiboot.h>
 #include <hv/loader.h>
+#include "hv/load/private.h"
 #include <lib/error.h>
 #include <lib/string.h>
 
@@ -65,12 +66,6 @@ struct elf {
 	unsigned count, stride;
 };
 
-static int refuse(const char **why, const char *sentence)
-{
-	*why = sentence;
-	return ERR_FORMAT;
-}
-
 bool load_in_ram(u64 gpa, u64 size, u64 memory)
 {
 	u64 end = gpa + size;
@@ -91,18 +86,18 @@ static int read_ident(struct elf *elf, const char **why)
 	bool good_machine;
 
 	if (!in_file(elf, 0, sizeof(ident)))
-		return refuse(why, "the file is too short for an ELF header");
+		return load_refuse(why, "the file is too short for an ELF header");
 	memcpy(&ident, elf->file, sizeof(ident));
 	if (memcmp(ident.magic, "\177ELF", 4) != 0)
-		return refuse(why, "the file is not ELF");
+		return load_refuse(why, "the file is not ELF");
 	if (ident.class != ELF_CLASS_32 && ident.class != ELF_CLASS_64)
-		return refuse(why, "the ELF class is neither 32 nor 64 bit");
+		return load_refuse(why, "the ELF class is neither 32 nor 64 bit");
 	elf->wide = ident.class == ELF_CLASS_64;
 	good_machine = ident.machine == (elf->wide ? ELF_MACHINE_X86_64 : ELF_MACHINE_386);
 	if (ident.data != ELF_LITTLE_ENDIAN || !good_machine)
-		return refuse(why, "the ELF file is not for x86");
+		return load_refuse(why, "the ELF file is not for x86");
 	if (ident.type != ELF_EXECUTABLE)
-		return refuse(why, "the ELF file is not an executable at fixed addresses");
+		return load_refuse(why, "the ELF file is not an executable at fixed addresses");
 	return 0;
 }
 
@@ -112,7 +107,7 @@ static int read_header(struct elf *elf, const char **why)
 	struct elf64_header wide;
 
 	if (!in_file(elf, 0, elf->wide ? sizeof(wide) : sizeof(narrow)))
-		return refuse(why, "the file is too short for an ELF header");
+		return load_refuse(why, "the file is too short for an ELF header");
 	if (elf->wide) {
 		memcpy(&wide, elf->file, sizeof(wide));
 		elf->entry = wide.entry;
@@ -127,9 +122,9 @@ static int read_header(struct elf *elf, const char **why)
 		elf->stride = narrow.phentsize;
 	}
 	if (elf->stride < (elf->wide ? sizeof(struct elf64_segment) : sizeof(struct elf32_segment)))
-		return refuse(why, "the ELF program header's entries are too short");
+		return load_refuse(why, "the ELF program header's entries are too short");
 	if (!in_file(elf, elf->table, (u64)elf->count * elf->stride))
-		return refuse(why, "the ELF program header lies outside the file");
+		return load_refuse(why, "the ELF program header lies outside the file");
 	return 0;
 }
 
@@ -150,7 +145,7 @@ static bool read_segment(const struct elf *elf, unsigned i, struct load_segment 
 	return narrow.type == ELF_LOAD && narrow.memsz > 0;
 }
 
-static bool overlaps(const struct load_plan *plan, const struct load_segment *segment)
+static bool segment_overlaps(const struct load_plan *plan, const struct load_segment *segment)
 {
 	for (unsigned i = 0; i < plan->segments; i++) {
 		const struct load_segment *other = &plan->segment[i];
@@ -166,15 +161,15 @@ static int add_segment(const struct elf *elf, const struct load_segment *segment
 		       struct load_plan *plan, const char **why)
 {
 	if (plan->segments == LOAD_SEGMENTS_MAX)
-		return refuse(why, "the ELF file has more than 16 segments to load");
+		return load_refuse(why, "the ELF file has more than 16 segments to load");
 	if (segment->file_size > segment->size)
-		return refuse(why, "an ELF segment is longer in the file than in memory");
+		return load_refuse(why, "an ELF segment is longer in the file than in memory");
 	if (!in_file(elf, segment->offset, segment->file_size))
-		return refuse(why, "an ELF segment lies outside the file");
+		return load_refuse(why, "an ELF segment lies outside the file");
 	if (!load_in_ram(segment->gpa, segment->size, elf->memory))
-		return refuse(why, "an ELF segment lies outside the VM's memory");
-	if (overlaps(plan, segment))
-		return refuse(why, "two ELF segments overlap");
+		return load_refuse(why, "an ELF segment lies outside the VM's memory");
+	if (segment_overlaps(plan, segment))
+		return load_refuse(why, "two ELF segments overlap");
 	plan->segment[plan->segments++] = *segment;
 	plan->end = MAX(plan->end, segment->gpa + segment->size);
 	return 0;
@@ -197,9 +192,9 @@ int load_plan_elf(const void *file, size_t size, u64 memory, struct load_plan *o
 	struct elf elf = {.file = file, .size = size, .memory = memory};
 	int err = read_ident(&elf, why);
 
-	if (err == 0)
+	if (!err)
 		err = read_header(&elf, why);
-	if (err != 0)
+	if (err)
 		return err;
 	*out = (struct load_plan){.entry = elf.entry};
 	for (unsigned i = 0; i < elf.count; i++) {
@@ -208,11 +203,11 @@ int load_plan_elf(const void *file, size_t size, u64 memory, struct load_plan *o
 		if (!read_segment(&elf, i, &segment))
 			continue;
 		err = add_segment(&elf, &segment, out, why);
-		if (err != 0)
+		if (err)
 			return err;
 	}
 	if (!holds_entry(out) || out->end > 1ull << 32)
-		return refuse(why, "the ELF entry point lies in no segment below 4 GiB");
+		return load_refuse(why, "the ELF entry point lies in no segment below 4 GiB");
 	return 0;
 }
 
@@ -237,9 +232,9 @@ int load_plan_multiboot(const void *file, size_t size, u64 memory, struct load_p
 	u32 known = MULTIBOOT_PAGE_ALIGN | MULTIBOOT_MEMORY;
 
 	if (!find_header(file, size, &header))
-		return refuse(why, "there is no multiboot header in the first 8192 bytes");
+		return load_refuse(why, "there is no multiboot header in the first 8192 bytes");
 	if (header.flags & MULTIBOOT_REQUIRED & ~known)
-		return refuse(why, "the multiboot header requires what is not offered");
+		return load_refuse(why, "the multiboot header requires what is not offered");
 	return load_plan_elf(file, size, memory, out, why);
 }
 
@@ -248,9 +243,9 @@ int load_plan_real(const void *file, size_t size, u64 memory, struct load_plan *
 {
 	(void)file;
 	if (size == 0 || size > MACHINE_HOLE_START - MACHINE_REAL_ENTRY)
-		return refuse(why, "a real-mode image has 1 to 623 KiB");
+		return load_refuse(why, "a real-mode image has 1 to 623 KiB");
 	if (!load_in_ram(MACHINE_REAL_ENTRY, size, memory))
-		return refuse(why, "the real-mode image does not fit the VM's memory");
+		return load_refuse(why, "the real-mode image does not fit the VM's memory");
 	*out = (struct load_plan){
 		.segment = {{0, size, MACHINE_REAL_ENTRY, size}},
 		.segments = 1,

@@ -30,8 +30,8 @@
 static int write_initrd(struct vm *vm, const struct load_plan *plan, const void *file,
 			const struct load_module *initrd, struct linux_boot *boot)
 {
-	int err =
-		linux_place_initrd(file, plan, vm->config.memory, initrd->size, &boot->initrd_gpa);
+	u64 memory = vm->config.memory;
+	int err = linux_place_initrd(file, plan, memory, initrd->size, &boot->initrd_gpa);
 
 	if (err) {
 		log_error("%s: an initial RAM disk of %zu bytes does not fit its memory",
@@ -43,7 +43,7 @@ static int write_initrd(struct vm *vm, const struct load_plan *plan, const void 
 			       initrd->size);
 }
 
-/* Parameters, page tables and descriptors, through a buffer of our own. */
+/* Parameters, page tables and descriptors, through a buffer. */
 static int write_tables(struct vm *vm, const void *file, const struct linux_boot *boot,
 			void *buffer)
 {
@@ -81,7 +81,7 @@ int linux_write(struct vm *vm, const struct load_plan *plan, const void *file,
 			 vm->config.name, count - 1);
 	if (count > 0)
 		err = write_initrd(vm, plan, file, &modules[0], &boot);
-	if (err == 0)
+	if (!err)
 		err = addrspace_write(vm->memory, (struct gpa){LINUX_COMMAND_GPA}, vm->config.arg,
 				      strlen(vm->config.arg) + 1);
 	if (err)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * loader.c: carries out a load plan and hands the guest what its boot protocol promises.
+ * loader.c: carries out a load plan and writes what the boot protocol promises.
  *
  *     0          segments ...      end of the highest one          modules
  *     |..........[kernel    ]......|info|map|list|strings|.........[mod 0][mod 1]
@@ -23,7 +23,7 @@
 #define MAP_ENTRIES    3
 #define LOADER_NAME    "Samepage"
 
-/* The page the guest is given, as it is laid out in memory at `gpa`. */
+/* The page of boot information, as it lies in memory at `gpa`. */
 struct info_page {
 	struct multiboot_info info;
 	struct multiboot_map_entry map[MAP_ENTRIES];
@@ -109,7 +109,7 @@ static int write_info(struct vm *vm, const struct load_plan *plan,
 	fill_info(&page, at, &vm->config);
 	for (unsigned i = 0; i < count; i++) {
 		err = write_module(vm, &page, at, next, &modules[i]);
-		if (err != 0)
+		if (err)
 			return err;
 		next = ALIGN_UP(next + modules[i].size, PAGE_SIZE);
 	}
@@ -126,9 +126,9 @@ static int write_acpi(struct vm *vm)
 	int err = acpi_build(vm->config.vcpus, tables, sizeof(tables),
 			     (struct gpa){ACPI_TABLES_GPA}, &used);
 
-	if (err == 0)
+	if (!err)
 		err = addrspace_write(vm->memory, (struct gpa){ACPI_TABLES_GPA}, tables, used);
-	if (err == 0)
+	if (!err)
 		err = addrspace_write(vm->memory, (struct gpa){ACPI_EBDA_POINTER}, &segment,
 				      sizeof(segment));
 	return err;
@@ -142,7 +142,7 @@ static int write_segments(struct vm *vm, const struct load_plan *plan, const u8 
 		int err = addrspace_write(vm->memory, (struct gpa){segment->gpa},
 					  file + segment->offset, segment->file_size);
 
-		if (err != 0)
+		if (err)
 			return err;
 	}
 	return 0;
@@ -221,20 +221,20 @@ int load_guest(struct vm *vm, const void *file, size_t size, const struct load_m
 	u64 info = 0;
 	int err = planners[vm->config.type](file, size, vm->config.memory, &plan, &why);
 
-	if (err != 0) {
+	if (err) {
 		log_error("%s: %s", vm->config.name, why);
 		return err;
 	}
 	err = write_segments(vm, &plan, file);
-	if (err == 0 && vm->config.board)
+	if (!err && vm->config.board)
 		err = write_acpi(vm);
-	if (err == 0 && vm->config.type == VM_MULTIBOOT)
+	if (!err && vm->config.type == VM_MULTIBOOT)
 		err = write_info(vm, &plan, modules, module_count, &info);
-	if (err == 0 && vm->config.type == VM_LINUX)
+	if (!err && vm->config.type == VM_LINUX)
 		err = linux_write(vm, &plan, file, modules, module_count);
-	if (err == 0)
+	if (!err)
 		err = set_entry(vm, &plan, info);
-	if (err != 0)
+	if (err)
 		log_error("%s: not loaded: %s", vm->config.name, error_name(err));
 	return err;
 }

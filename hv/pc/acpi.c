@@ -21,7 +21,7 @@ struct writer {
 };
 
 /* Appends the low `size` bytes of a number. Past the end it only counts. */
-static void put(struct writer *w, u64 value, unsigned size)
+static void acpi_put(struct writer *w, u64 value, unsigned size)
 {
 	for (unsigned i = 0; i < size; i++, w->at++) {
 		if (w->at < w->size)
@@ -32,10 +32,10 @@ static void put(struct writer *w, u64 value, unsigned size)
 static void put_text(struct writer *w, const char *text, unsigned size)
 {
 	for (unsigned i = 0; i < size; i++)
-		put(w, (u8)text[i], 1);
+		acpi_put(w, (u8)text[i], 1);
 }
 
-static u64 address(const struct writer *w, size_t offset)
+static u64 acpi_address(const struct writer *w, size_t offset)
 {
 	return w->base.raw + offset;
 }
@@ -59,14 +59,14 @@ static size_t begin_table(struct writer *w, const char *signature, u8 revision)
 	w->at = ALIGN_UP(w->at, 16);
 	start = w->at;
 	put_text(w, signature, 4);
-	put(w, 0, 4); /* length */
-	put(w, revision, 1);
-	put(w, 0, 1); /* checksum */
+	acpi_put(w, 0, 4); /* length */
+	acpi_put(w, revision, 1);
+	acpi_put(w, 0, 1); /* checksum */
 	put_text(w, "SAMEPG", 6);
 	put_text(w, "SAMEPAGE", 8);
-	put(w, 1, 4);
+	acpi_put(w, 1, 4);
 	put_text(w, "SMPG", 4);
-	put(w, 1, 4);
+	acpi_put(w, 1, 4);
 	return start;
 }
 
@@ -75,7 +75,7 @@ static void end_table(struct writer *w, size_t start)
 	size_t end = w->at;
 
 	w->at = start + 4;
-	put(w, end - start, 4);
+	acpi_put(w, end - start, 4);
 	w->at = end;
 	set_checksum(w, start, end, start + 9);
 }
@@ -85,9 +85,9 @@ static size_t begin_block(struct writer *w, unsigned opcode, unsigned opcode_siz
 {
 	size_t start;
 
-	put(w, opcode, opcode_size);
+	acpi_put(w, opcode, opcode_size);
 	start = w->at;
-	put(w, 0, 2);
+	acpi_put(w, 0, 2);
 	return start;
 }
 
@@ -96,7 +96,7 @@ static void end_block(struct writer *w, size_t start)
 	size_t end = w->at, length = end - start;
 
 	w->at = start;
-	put(w, 0x40 | (length & 15) | length >> 4 << 8, 2);
+	acpi_put(w, 0x40 | (length & 15) | length >> 4 << 8, 2);
 	w->at = end;
 }
 
@@ -113,7 +113,7 @@ enum aml {
 
 static void put_name(struct writer *w, const char *name)
 {
-	put(w, AML_NAME, 1);
+	acpi_put(w, AML_NAME, 1);
 	put_text(w, name, 4);
 }
 
@@ -127,8 +127,8 @@ static void put_eisa_id(struct writer *w, const char *id)
 
 		value |= digit << (24 - 4 * i);
 	}
-	put(w, AML_DWORD, 1);
-	put(w, __builtin_bswap32(value), 4);
+	acpi_put(w, AML_DWORD, 1);
+	acpi_put(w, __builtin_bswap32(value), 4);
 }
 
 /* A legacy device: its id, its ports and its interrupt (resource descriptors of 6.4.2). */
@@ -142,16 +142,16 @@ static void put_isa_device(struct writer *w, const char *name, const char *id, u
 	put_eisa_id(w, id);
 	put_name(w, "_CRS");
 	buffer = begin_block(w, AML_BUFFER, 1);
-	put(w, AML_BYTE, 1);
-	put(w, 8 + 3 + 2, 1);
-	put(w, 0x0147, 2); /* I/O, decodes 16 bits */
-	put(w, port, 2);
-	put(w, port, 2);
-	put(w, 1, 1);
-	put(w, ports, 1);
-	put(w, 0x22, 1); /* IRQ */
-	put(w, 1u << irq, 2);
-	put(w, 0x0079, 2); /* end tag */
+	acpi_put(w, AML_BYTE, 1);
+	acpi_put(w, 8 + 3 + 2, 1);
+	acpi_put(w, 0x0147, 2); /* I/O, decodes 16 bits */
+	acpi_put(w, port, 2);
+	acpi_put(w, port, 2);
+	acpi_put(w, 1, 1);
+	acpi_put(w, ports, 1);
+	acpi_put(w, 0x22, 1); /* IRQ */
+	acpi_put(w, 1u << irq, 2);
+	acpi_put(w, 0x0079, 2); /* end tag */
 	end_block(w, buffer);
 	end_block(w, device);
 }
@@ -164,11 +164,11 @@ static void put_cpu(struct writer *w, unsigned number)
 
 	put_text(w, name, 4);
 	put_name(w, "_HID");
-	put(w, AML_STRING, 1);
+	acpi_put(w, AML_STRING, 1);
 	put_text(w, "ACPI0007", 9);
 	put_name(w, "_UID");
-	put(w, AML_BYTE, 1);
-	put(w, number, 1);
+	acpi_put(w, AML_BYTE, 1);
+	acpi_put(w, number, 1);
 	end_block(w, device);
 }
 
@@ -178,10 +178,10 @@ static size_t put_dsdt(struct writer *w, unsigned vcpus)
 
 	put_name(w, "_S5_");
 	block = begin_block(w, AML_PACKAGE, 1);
-	put(w, 4, 1);
+	acpi_put(w, 4, 1);
 	for (unsigned i = 0; i < 4; i++) {
-		put(w, AML_BYTE, 1);
-		put(w, i < 2 ? ACPI_S5_TYPE : 0, 1);
+		acpi_put(w, AML_BYTE, 1);
+		acpi_put(w, i < 2 ? ACPI_S5_TYPE : 0, 1);
 	}
 	end_block(w, block);
 	block = begin_block(w, AML_SCOPE, 1);
@@ -202,38 +202,38 @@ static size_t put_facs(struct writer *w)
 	w->at = ALIGN_UP(w->at, 64);
 	start = w->at;
 	put_text(w, "FACS", 4);
-	put(w, 64, 4);
+	acpi_put(w, 64, 4);
 	for (unsigned i = 8; i < 64; i++)
-		put(w, i == 32 ? 2 : 0, 1); /* version */
+		acpi_put(w, i == 32 ? 2 : 0, 1); /* version */
 	return start;
 }
 
 /* A generic address in I/O space (5.2.3.2). */
 static void put_port(struct writer *w, u16 port, u8 bytes)
 {
-	put(w, port ? 1 : 0, 1);
-	put(w, bytes * 8, 1);
-	put(w, 0, 1);
-	put(w, bytes == 4 ? 3 : bytes, 1);
-	put(w, port, 8);
+	acpi_put(w, port ? 1 : 0, 1);
+	acpi_put(w, bytes * 8, 1);
+	acpi_put(w, 0, 1);
+	acpi_put(w, bytes == 4 ? 3 : bytes, 1);
+	acpi_put(w, port, 8);
 }
 
 /* The 32-bit register blocks of the FADT (5.2.9), from SMI_CMD to GPE1_BASE. */
 static void put_fadt_blocks(struct writer *w)
 {
-	put(w, 0, 4); /* no SMI command port: the machine is in ACPI mode from the start */
-	put(w, 0, 4); /* ACPI_ENABLE, ACPI_DISABLE, S4BIOS_REQ, PSTATE_CNT */
-	put(w, ACPI_PM1_EVENT, 4);
-	put(w, 0, 4);
-	put(w, ACPI_PM1_CONTROL, 4);
-	put(w, 0, 8); /* PM1b, PM2 control */
-	put(w, ACPI_PM_TIMER, 4);
-	put(w, 0, 8); /* no GPE */
-	put(w, 4, 1);
-	put(w, 2, 1);
-	put(w, 0, 1);
-	put(w, 4, 1);
-	put(w, 0, 4);
+	acpi_put(w, 0, 4); /* no SMI command port: the machine is in ACPI mode from the start */
+	acpi_put(w, 0, 4); /* ACPI_ENABLE, ACPI_DISABLE, S4BIOS_REQ, PSTATE_CNT */
+	acpi_put(w, ACPI_PM1_EVENT, 4);
+	acpi_put(w, 0, 4);
+	acpi_put(w, ACPI_PM1_CONTROL, 4);
+	acpi_put(w, 0, 8); /* PM1b, PM2 control */
+	acpi_put(w, ACPI_PM_TIMER, 4);
+	acpi_put(w, 0, 8); /* no GPE */
+	acpi_put(w, 4, 1);
+	acpi_put(w, 2, 1);
+	acpi_put(w, 0, 1);
+	acpi_put(w, 4, 1);
+	acpi_put(w, 0, 4);
 }
 
 enum fadt_flags {
@@ -255,26 +255,26 @@ static size_t put_fadt(struct writer *w, size_t facs, size_t dsdt)
 {
 	size_t start = begin_table(w, "FACP", 4);
 
-	put(w, address(w, facs), 4);
-	put(w, address(w, dsdt), 4);
-	put(w, 0, 2);
-	put(w, ACPI_SCI, 2);
+	acpi_put(w, acpi_address(w, facs), 4);
+	acpi_put(w, acpi_address(w, dsdt), 4);
+	acpi_put(w, 0, 2);
+	acpi_put(w, ACPI_SCI, 2);
 	put_fadt_blocks(w);
-	put(w, 0xfff, 2); /* no C2 */
-	put(w, 0xfff, 2); /* no C3 */
-	put(w, 0, 8);	  /* flush, duty, alarms */
-	put(w, 0x32, 1);  /* the century's place in the clock's RAM */
-	put(w, BOOT_LEGACY | BOOT_NO_VGA | BOOT_NO_MSI | BOOT_NO_ASPM, 2);
-	put(w, 0, 1);
-	put(w,
-	    FADT_WBINVD | FADT_C1 | FADT_NO_POWER_BUTTON | FADT_NO_SLEEP_BUTTON | FADT_TIMER_32 |
-		    FADT_RESET,
-	    4);
+	acpi_put(w, 0xfff, 2); /* no C2 */
+	acpi_put(w, 0xfff, 2); /* no C3 */
+	acpi_put(w, 0, 8);     /* flush, duty, alarms */
+	acpi_put(w, 0x32, 1);  /* the century's place in the clock's RAM */
+	acpi_put(w, BOOT_LEGACY | BOOT_NO_VGA | BOOT_NO_MSI | BOOT_NO_ASPM, 2);
+	acpi_put(w, 0, 1);
+	acpi_put(w,
+		 FADT_WBINVD | FADT_C1 | FADT_NO_POWER_BUTTON | FADT_NO_SLEEP_BUTTON |
+			 FADT_TIMER_32 | FADT_RESET,
+		 4);
 	put_port(w, ACPI_RESET_PORT, 1);
-	put(w, ACPI_RESET_VALUE, 1);
-	put(w, 0, 3);
-	put(w, address(w, facs), 8);
-	put(w, address(w, dsdt), 8);
+	acpi_put(w, ACPI_RESET_VALUE, 1);
+	acpi_put(w, 0, 3);
+	acpi_put(w, acpi_address(w, facs), 8);
+	acpi_put(w, acpi_address(w, dsdt), 8);
 	put_port(w, ACPI_PM1_EVENT, 4);
 	put_port(w, 0, 0);
 	put_port(w, ACPI_PM1_CONTROL, 2);
@@ -291,29 +291,29 @@ static size_t put_madt(struct writer *w, unsigned vcpus)
 {
 	size_t start = begin_table(w, "APIC", 4);
 
-	put(w, LAPIC_BASE, 4);
-	put(w, 1, 4); /* the 8259 pair is there too */
+	acpi_put(w, LAPIC_BASE, 4);
+	acpi_put(w, 1, 4); /* the 8259 pair is there too */
 	for (unsigned i = 0; i < vcpus; i++) {
-		put(w, 0x0800, 2);     /* local APIC */
-		put(w, i | i << 8, 2); /* processor UID, APIC id */
-		put(w, 1, 4);	       /* enabled */
+		acpi_put(w, 0x0800, 2);	    /* local APIC */
+		acpi_put(w, i | i << 8, 2); /* processor UID, APIC id */
+		acpi_put(w, 1, 4);	    /* enabled */
 	}
-	put(w, 0x0c01, 2); /* I/O APIC */
-	put(w, 0, 2);
-	put(w, IOAPIC_BASE, 4);
-	put(w, 0, 4);
-	put(w, 0x0a02, 2); /* IRQ 0 arrives on input 2 */
-	put(w, 0, 2);
-	put(w, 2, 4);
-	put(w, 0, 2);
-	put(w, 0x0a02, 2); /* IRQ 9, the SCI: active high, level */
-	put(w, ACPI_SCI << 8, 2);
-	put(w, ACPI_SCI, 4);
-	put(w, 0x000d, 2);
-	put(w, 0x0604, 2); /* NMI on every LINT1 */
-	put(w, 0xff, 1);
-	put(w, 0, 2);
-	put(w, 1, 1);
+	acpi_put(w, 0x0c01, 2); /* I/O APIC */
+	acpi_put(w, 0, 2);
+	acpi_put(w, IOAPIC_BASE, 4);
+	acpi_put(w, 0, 4);
+	acpi_put(w, 0x0a02, 2); /* IRQ 0 arrives on input 2 */
+	acpi_put(w, 0, 2);
+	acpi_put(w, 2, 4);
+	acpi_put(w, 0, 2);
+	acpi_put(w, 0x0a02, 2); /* IRQ 9, the SCI: active high, level */
+	acpi_put(w, ACPI_SCI << 8, 2);
+	acpi_put(w, ACPI_SCI, 4);
+	acpi_put(w, 0x000d, 2);
+	acpi_put(w, 0x0604, 2); /* NMI on every LINT1 */
+	acpi_put(w, 0xff, 1);
+	acpi_put(w, 0, 2);
+	acpi_put(w, 1, 1);
 	end_table(w, start);
 	return start;
 }
@@ -325,13 +325,13 @@ static void put_rsdp(struct writer *w, size_t xsdt)
 
 	w->at = 0;
 	put_text(w, "RSD PTR ", 8);
-	put(w, 0, 1);
+	acpi_put(w, 0, 1);
 	put_text(w, "SAMEPG", 6);
-	put(w, 2, 1);
-	put(w, 0, 4); /* no RSDT: every system we boot reads the XSDT */
-	put(w, 36, 4);
-	put(w, address(w, xsdt), 8);
-	put(w, 0, 4);
+	acpi_put(w, 2, 1);
+	acpi_put(w, 0, 4); /* no RSDT */
+	acpi_put(w, 36, 4);
+	acpi_put(w, acpi_address(w, xsdt), 8);
+	acpi_put(w, 0, 4);
 	set_checksum(w, 0, 20, 8);
 	set_checksum(w, 0, 36, 32);
 	w->at = end;
@@ -348,8 +348,8 @@ int acpi_build(unsigned vcpus, void *buffer, size_t size, struct gpa at, size_t 
 	fadt = put_fadt(&w, facs, dsdt);
 	madt = put_madt(&w, vcpus);
 	xsdt = begin_table(&w, "XSDT", 1);
-	put(&w, address(&w, fadt), 8);
-	put(&w, address(&w, madt), 8);
+	acpi_put(&w, acpi_address(&w, fadt), 8);
+	acpi_put(&w, acpi_address(&w, madt), 8);
 	end_table(&w, xsdt);
 	put_rsdp(&w, xsdt);
 	*used = w.at;

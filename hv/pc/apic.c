@@ -4,10 +4,11 @@
  *
  * INIT and SIPI (SDM vol. 3A, 9.4): a vCPU that is OFF waits for a SIPI, which starts it in real
  * mode at vector * 4 KiB. One that was started before is reset by INIT and started again
- * (vcpu_init.c), as Linux does to bring a CPU back. vCPU 0 ignores INIT with a message: it would
+ * (hv/core/init.c), as Linux does to bring a CPU back. vCPU 0 ignores INIT with a message: it would
  * have to start at the reset vector, where there is no firmware.
  */
 #include <arch/cpu.h>
+#include <ck_pr.h>
 #include <hv/pc.h>
 #include "hv/pc/private.h"
 #include <hv/vcpu.h>
@@ -25,7 +26,7 @@ static u64 guest_now(const struct vcpu *vcpu)
 
 static void start_up(struct vcpu *target, struct vcpu *sender, const struct lapic_ipi *ipi)
 {
-	if (__atomic_load_n(&target->state, __ATOMIC_ACQUIRE) != VCPU_OFF) {
+	if (ck_pr_load_32(&target->state) != VCPU_OFF) {
 		vcpu_signal_sipi(target, ipi->vector); /* or the second of the usual pair */
 		return;
 	}
@@ -35,7 +36,7 @@ static void start_up(struct vcpu *target, struct vcpu *sender, const struct lapi
 			  target->index, ipi->vector);
 }
 
-static void send_to(struct vcpu *target, struct vcpu *sender, const struct lapic_ipi *ipi)
+static void send_ipi_to(struct vcpu *target, struct vcpu *sender, const struct lapic_ipi *ipi)
 {
 	switch (ipi->delivery) {
 	case LAPIC_FIXED:
@@ -48,8 +49,7 @@ static void send_to(struct vcpu *target, struct vcpu *sender, const struct lapic
 		vcpu_notify(target);
 		break;
 	case LAPIC_INIT:
-		if (ipi->level_deassert ||
-		    __atomic_load_n(&target->state, __ATOMIC_ACQUIRE) == VCPU_OFF)
+		if (ipi->level_deassert || ck_pr_load_32(&target->state) == VCPU_OFF)
 			break;
 		if (target->index == 0)
 			log_debug("%s: INIT for vcpu 0: ignored", target->vm->config.name);
@@ -64,21 +64,21 @@ static void send_to(struct vcpu *target, struct vcpu *sender, const struct lapic
 	}
 }
 
-static void send(struct vcpu *sender, const struct lapic_ipi *ipi)
+static void send_ipi(struct vcpu *sender, const struct lapic_ipi *ipi)
 {
 	struct vm *vm = sender->vm;
 
 	for (unsigned i = 0; i < vm->config.vcpus; i++) {
 		if (!lapic_matches(&vm->vcpu[i]->lapic, &ipi->to, &sender->lapic))
 			continue;
-		send_to(vm->vcpu[i], sender, ipi);
+		send_ipi_to(vm->vcpu[i], sender, ipi);
 		if (ipi->delivery == LAPIC_LOWEST)
 			break;
 	}
 }
 
-/* A register write and what it asks for. False: #GP. */
-static bool write_register(struct vcpu *vcpu, unsigned reg, u64 value)
+/* A register write and its effect outside of the APIC. False: #GP. */
+static bool apic_write_register(struct vcpu *vcpu, unsigned reg, u64 value)
 {
 	struct pc *pc = vcpu->vm->pc;
 	struct lapic_action action;
@@ -88,7 +88,7 @@ static bool write_register(struct vcpu *vcpu, unsigned reg, u64 value)
 		pc_tick_done(pc);
 	switch (action.effect) {
 	case LAPIC_SEND:
-		send(vcpu, &action.ipi);
+		send_ipi(vcpu, &action.ipi);
 		break;
 	case LAPIC_END_OF_INTERRUPT:
 		spin_lock(&pc->lock);
@@ -130,7 +130,7 @@ bool pc_msr_write(struct vcpu *vcpu, u32 index, u64 value)
 		return lapic_write_base(&vcpu->lapic, value);
 	if (index - LAPIC_X2APIC_MSR >= LAPIC_REGS || !lapic_is_x2apic(&vcpu->lapic))
 		return false;
-	return write_register(vcpu, index - LAPIC_X2APIC_MSR, value);
+	return apic_write_register(vcpu, index - LAPIC_X2APIC_MSR, value);
 }
 
 static bool in_page(struct gpa gpa, u64 base)
@@ -167,7 +167,7 @@ void pc_mmio_write(struct vcpu *vcpu, struct gpa gpa, u32 value)
 	struct pc *pc = vcpu->vm->pc;
 
 	if (in_lapic(vcpu, gpa)) {
-		(void)write_register(vcpu, page_offset(gpa.raw) >> 4, value);
+		(void)apic_write_register(vcpu, page_offset(gpa.raw) >> 4, value);
 	} else if (in_page(gpa, IOAPIC_BASE)) {
 		spin_lock(&pc->lock);
 		pc_run_pit(pc);

@@ -46,7 +46,7 @@ bool ioapic_route(const struct ioapic *apic, unsigned input, struct lapic_ipi *m
 	return !(apic->redirection[input] & (MASKED | LEVEL));
 }
 
-static void send(struct ioapic *apic, unsigned input)
+static void send_input(struct ioapic *apic, unsigned input)
 {
 	u64 entry = apic->redirection[input];
 	struct lapic_ipi message = message_of(entry);
@@ -55,12 +55,12 @@ static void send(struct ioapic *apic, unsigned input)
 		apic->redirection[input] |= REMOTE_IRR;
 }
 
-/* Sends a level input that wants it. */
+/* Sends a level input that is high, unmasked and not in service. */
 static void evaluate_level(struct ioapic *apic, unsigned input)
 {
 	if ((apic->redirection[input] & (LEVEL | MASKED | REMOTE_IRR)) == LEVEL &&
 	    apic->lines & BIT(input))
-		send(apic, input);
+		send_input(apic, input);
 }
 
 void ioapic_set_line(struct ioapic *apic, unsigned input, bool level)
@@ -74,7 +74,7 @@ void ioapic_set_line(struct ioapic *apic, unsigned input, bool level)
 	if (apic->redirection[input] & LEVEL)
 		evaluate_level(apic, input);
 	else if (level && !was && !(apic->redirection[input] & MASKED))
-		send(apic, input);
+		send_input(apic, input);
 }
 
 void ioapic_end_of_interrupt(struct ioapic *apic, u8 vector)
@@ -96,8 +96,7 @@ static void write_redirection(struct ioapic *apic, unsigned input, bool high, u3
 
 	apic->redirection[input] = (mixed & WRITABLE & ~READ_ONLY) | (old & READ_ONLY);
 	if (!(mixed & LEVEL))
-		apic->redirection[input] &=
-			~REMOTE_IRR; /* Linux ends a stuck level by going to edge */
+		apic->redirection[input] &= ~REMOTE_IRR; /* Linux ends a stuck level so */
 	evaluate_level(apic, input);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lapic.c: a guest CPU's local APIC. lapic.h tells the contract.
+ * lapic.c: a guest CPU's local APIC. lapic.h has the contract.
  *
  *      accept(v) --> IRR --pending(): class above PPR?--> acknowledge: ISR --EOI--> done
  *
@@ -73,7 +73,7 @@ bool lapic_write_base(struct lapic *apic, u64 value)
 	bool enable = value & BASE_ENABLED, x2apic = value & BASE_X2APIC;
 	bool was_x2apic = lapic_is_x2apic(apic);
 
-	/* The page stays where it is: moving it is #GP, which no guest we know of tries. */
+	/* The page stays where it is: moving it is #GP. */
 	if ((value & ~(BASE_BSP | BASE_X2APIC | BASE_ENABLED)) != LAPIC_BASE || (x2apic && !enable))
 		return false;
 	if ((was_x2apic && enable && !x2apic) || (!lapic_is_enabled(apic) && x2apic))
@@ -86,7 +86,7 @@ bool lapic_write_base(struct lapic *apic, u64 value)
 	return true;
 }
 
-static int highest(const u32 bits[8])
+static int highest_vector(const u32 bits[8])
 {
 	for (int i = 7; i >= 0; i--) {
 		u32 word = ck_pr_load_32(&bits[i]);
@@ -99,7 +99,7 @@ static int highest(const u32 bits[8])
 
 static u32 processor_priority(const struct lapic *apic)
 {
-	int in_service = highest(apic->isr);
+	int in_service = highest_vector(apic->isr);
 	u32 service_class = in_service < 0 ? 0 : in_service & 0xf0;
 
 	return (apic->tpr & 0xf0) >= service_class ? apic->tpr : service_class;
@@ -107,7 +107,7 @@ static u32 processor_priority(const struct lapic *apic)
 
 int lapic_pending(const struct lapic *apic)
 {
-	int vector = highest(apic->irr);
+	int vector = highest_vector(apic->irr);
 
 	if (vector < 0 || (u32)(vector & 0xf0) <= (processor_priority(apic) & 0xf0))
 		return LAPIC_NONE;
@@ -153,7 +153,7 @@ void lapic_accept(struct lapic *apic, u8 vector, bool level)
 
 static void end_of_interrupt(struct lapic *apic, struct lapic_action *action)
 {
-	int vector = highest(apic->isr);
+	int vector = highest_vector(apic->isr);
 
 	if (vector < 0)
 		return;
@@ -165,7 +165,7 @@ static void end_of_interrupt(struct lapic *apic, struct lapic_action *action)
 }
 
 /* Decodes the interrupt command register (SDM figure 11-12, x2APIC: 11-28). */
-static void send(struct lapic *apic, struct lapic_action *action)
+static void send_ipi(struct lapic *apic, struct lapic_action *action)
 {
 	struct lapic_ipi *ipi = &action->ipi;
 
@@ -282,11 +282,11 @@ static void write_icr(struct lapic *apic, u64 value, struct lapic_action *action
 {
 	apic->icr = lapic_is_x2apic(apic) ? value & ~BIT(12)
 					  : (u64)apic->icr_high << 32 | ((u32)value & ~BIT(12));
-	send(apic, action);
+	send_ipi(apic, action);
 }
 
 /* Registers that only one of the modes has, and LDR, which only xAPIC may write. */
-static bool exists(const struct lapic *apic, unsigned reg, bool write)
+static bool register_exists(const struct lapic *apic, unsigned reg, bool write)
 {
 	if (lapic_is_x2apic(apic))
 		return reg != LAPIC_DFR && reg != LAPIC_ICR2 && reg != LAPIC_APR &&
@@ -341,7 +341,7 @@ void lapic_write(struct lapic *apic, unsigned reg, u64 value, u64 now, struct la
 	bool x2apic = lapic_is_x2apic(apic);
 
 	action->effect = LAPIC_DONE;
-	if (!exists(apic, reg, true) || (x2apic && reg != LAPIC_ICR && value >> 32) ||
+	if (!register_exists(apic, reg, true) || (x2apic && reg != LAPIC_ICR && value >> 32) ||
 	    (x2apic && (reg == LAPIC_EOI || reg == LAPIC_ESR) && value))
 		action->effect = x2apic ? LAPIC_GP : LAPIC_DONE;
 	else if (reg == LAPIC_ICR)
@@ -402,7 +402,7 @@ static bool read_register(const struct lapic *apic, unsigned reg, u64 now, u64 *
 bool lapic_read(struct lapic *apic, unsigned reg, u64 now, u64 *value)
 {
 	*value = 0;
-	if (!exists(apic, reg, false))
+	if (!register_exists(apic, reg, false))
 		return !lapic_is_x2apic(apic);
 	if (reg >= LAPIC_ISR && reg < LAPIC_ISR + 8)
 		*value = apic->isr[reg - LAPIC_ISR];

@@ -5,11 +5,12 @@
  * Invariants:
  * PC-1  a chip's time is a fixed function of arch_ticks(): every CPU computes the same, and it
  *       never goes back.
- * PC-2  a vCPU with an interrupt to take is told after the wire that raised it was set: it passes
- *       its entry check again.
+ * PC-2  vcpu_notify() of a vCPU with an interrupt to take follows the change of the wire that
+ *       raised it: the vCPU passes its entry check again.
  */
 #include <hv/pc.h>
 #include <arch/cpu.h>
+#include <ck_pr.h>
 #include <hv/memory.h>
 #include <hv/vcpu.h>
 #include <lib/error.h>
@@ -51,15 +52,14 @@ u64 pc_tick_at(const struct pc *pc, u64 clocks, u64 hz)
 	return pc->start + to_ticks(clocks, hz);
 }
 
-/* Releases the lock, then tells the vCPUs that a wire has reached meanwhile. */
 void pc_unlock(struct pc *pc)
 {
-	u32 tell = pc->tell;
+	u32 notify = pc->notify;
 
-	pc->tell = 0;
+	pc->notify = 0;
 	spin_unlock(&pc->lock);
-	for (unsigned i = 0; tell; i++, tell >>= 1) {
-		if (tell & 1)
+	for (unsigned i = 0; notify; i++, notify >>= 1) {
+		if (notify & 1)
 			vcpu_notify(pc->vm->vcpu[i]);
 	}
 }
@@ -68,7 +68,7 @@ void pc_unlock(struct pc *pc)
 static void follow_pic(struct pc *pc)
 {
 	if (pic_pending(&pc->pic))
-		pc->tell |= BIT(0);
+		pc->notify |= BIT(0);
 }
 
 void pc_set_line(struct pc *pc, enum pc_irq irq, bool level)
@@ -96,18 +96,18 @@ static bool deliver_to(struct vcpu *vcpu, const struct lapic_ipi *message, bool 
 		__atomic_store_n(&vcpu->nmi_pending, true, __ATOMIC_SEQ_CST);
 		return true;
 	default:
-		return false; /* SMI, INIT from an I/O APIC: nobody needs it */
+		return false; /* SMI and INIT from an I/O APIC: no model of them */
 	}
 }
 
 /* From the I/O APIC to the local APICs it names; lowest priority goes to the first of them. */
-static bool deliver(void *context, const struct lapic_ipi *message, bool level)
+static bool deliver_message(void *context, const struct lapic_ipi *message, bool level)
 {
 	struct pc *pc = context;
 	bool taken = false;
 
 	if (message->delivery == LAPIC_EXTINT) {
-		pc->tell |= BIT(0); /* the PIC, by another way */
+		pc->notify |= BIT(0); /* the PIC, by another way */
 		return true;
 	}
 	for (unsigned i = 0; i < pc->vm->config.vcpus; i++) {
@@ -116,7 +116,7 @@ static bool deliver(void *context, const struct lapic_ipi *message, bool level)
 		if (!lapic_matches(&vcpu->lapic, &message->to, NULL) ||
 		    !deliver_to(vcpu, message, level))
 			continue;
-		pc->tell |= BIT(i);
+		pc->notify |= BIT(i);
 		taken = true;
 		if (message->delivery == LAPIC_LOWEST)
 			break;
@@ -141,7 +141,7 @@ int pc_create(struct vm *vm)
 	pm_init(&pc->pm);
 	pci_init(&pc->pci);
 	fw_cfg_init(&pc->fw_cfg, vm->config.memory, vm->config.vcpus);
-	ioapic_init(&pc->ioapic, deliver, pc);
+	ioapic_init(&pc->ioapic, deliver_message, pc);
 	for (unsigned i = 0; i < vm->config.vcpus; i++)
 		lapic_init(&vm->vcpu[i]->lapic, i, i == 0);
 	vm->pc = pc;
@@ -196,7 +196,7 @@ u64 pc_alarm(const struct vcpu *vcpu)
 	u64 alarm = lapic_alarm(vcpu);
 
 	if (vcpu->index == 0)
-		alarm = MIN(alarm, __atomic_load_n(&vcpu->vm->pc->pit_due, __ATOMIC_ACQUIRE));
+		alarm = MIN(alarm, ck_pr_load_64(&vcpu->vm->pc->pit_due));
 	return alarm;
 }
 
@@ -206,7 +206,7 @@ void pc_run_timers(struct vcpu *vcpu)
 
 	if (lapic_alarm(vcpu) <= arch_ticks())
 		(void)lapic_timer_expire(&vcpu->lapic, arch_ticks() + vcpu->arch.tsc_offset);
-	if (vcpu->index != 0 || __atomic_load_n(&pc->pit_due, __ATOMIC_ACQUIRE) > arch_ticks())
+	if (vcpu->index != 0 || ck_pr_load_64(&pc->pit_due) > arch_ticks())
 		return;
 	spin_lock(&pc->lock);
 	pc_run_pit(pc);

@@ -32,7 +32,7 @@ void pic_init(struct pic *pic)
 }
 
 /* The bit of highest priority in `mask`, as distance from the top: 0 is highest, 8 when none. */
-static unsigned best(const struct pic_chip *chip, u8 mask)
+static unsigned best_distance(const struct pic_chip *chip, u8 mask)
 {
 	for (unsigned distance = 0; distance < 8; distance++) {
 		if (mask & BIT((chip->lowest + 1 + distance) & 7))
@@ -46,17 +46,17 @@ static unsigned input_at(const struct pic_chip *chip, unsigned distance)
 	return (chip->lowest + 1 + distance) & 7;
 }
 
-/* The input this chip wants served now, or 8. */
-static unsigned chip_wants(const struct pic_chip *chip, bool is_master)
+/* The input that this chip requests service for, or 8. */
+static unsigned chip_request(const struct pic_chip *chip, bool is_master)
 {
-	unsigned request = best(chip, chip->irr & ~chip->imr);
+	unsigned request = best_distance(chip, chip->irr & ~chip->imr);
 	u8 in_service = chip->special_mask ? chip->isr & ~chip->imr : chip->isr;
 
 	/* Special fully nested: the slave may interrupt itself through the master. */
 	if (is_master && chip->special_fully_nested && request < 8 &&
 	    input_at(chip, request) == CASCADE)
 		in_service &= ~BIT(CASCADE);
-	if (request == 8 || best(chip, in_service) <= request)
+	if (request == 8 || best_distance(chip, in_service) <= request)
 		return 8;
 	return input_at(chip, request);
 }
@@ -76,11 +76,11 @@ static void chip_set_line(struct pic_chip *chip, unsigned input, bool level)
 /* The slave's INTR output is the master's input 2. */
 static void update_cascade(struct pic *pic)
 {
-	bool wants = chip_wants(&pic->slave, false) < 8;
+	struct pic_chip *master = &pic->master;
+	bool intr = chip_request(&pic->slave, false) < 8;
 
-	pic->master.lines =
-		wants ? pic->master.lines | BIT(CASCADE) : pic->master.lines & ~BIT(CASCADE);
-	pic->master.irr = wants ? pic->master.irr | BIT(CASCADE) : pic->master.irr & ~BIT(CASCADE);
+	master->lines = intr ? master->lines | BIT(CASCADE) : master->lines & ~BIT(CASCADE);
+	master->irr = intr ? master->irr | BIT(CASCADE) : master->irr & ~BIT(CASCADE);
 }
 
 void pic_set_line(struct pic *pic, unsigned line, bool level)
@@ -110,11 +110,11 @@ bool pic_holds(const struct pic *pic, unsigned line)
 
 bool pic_pending(const struct pic *pic)
 {
-	return chip_wants(&pic->master, true) < 8;
+	return chip_request(&pic->master, true) < 8;
 }
 
 /* Takes an input into service; a level-triggered request stays as long as the line is high. */
-static void serve(struct pic_chip *chip, unsigned input)
+static void serve_input(struct pic_chip *chip, unsigned input)
 {
 	if (!(chip->elcr & BIT(input)))
 		chip->irr &= ~BIT(input);
@@ -126,10 +126,10 @@ static void serve(struct pic_chip *chip, unsigned input)
 
 static u8 chip_acknowledge(struct pic_chip *chip, bool is_master, unsigned *input)
 {
-	*input = chip_wants(chip, is_master);
+	*input = chip_request(chip, is_master);
 	if (*input == 8)
 		return chip->base + SPURIOUS;
-	serve(chip, *input);
+	serve_input(chip, *input);
 	return chip->base + *input;
 }
 
@@ -155,7 +155,7 @@ static void write_icw1(struct pic_chip *chip, u8 value)
 /* OCW2: the end of an interrupt, and rotation of priorities. */
 static void write_ocw2(struct pic_chip *chip, u8 value)
 {
-	unsigned distance = best(chip, chip->isr);
+	unsigned distance = best_distance(chip, chip->isr);
 	unsigned input = value & OCW2_SPECIFIC ? value & 7u
 			 : distance < 8	       ? input_at(chip, distance)
 					       : 8;
@@ -242,8 +242,7 @@ void pic_write(struct pic *pic, u16 port, u8 value)
 	struct pic_chip *chip = chip_of(pic, port);
 
 	if (port >= 0x4d0)
-		chip->elcr =
-			value & (port & 1 ? 0xde : 0xf8); /* 0, 1, 2, 8 and 13 are edges for ever */
+		chip->elcr = value & (port & 1 ? 0xde : 0xf8); /* 0, 1, 2, 8, 13: always edges */
 	else if (port & 1)
 		write_data(chip, value);
 	else

@@ -7,11 +7,12 @@
  *      mode 3      high for the first half of each period, low for the second
  *      mode 4, 5   high, low for one clock at terminal count
  *
- * PIT-1 What a channel shows depends on the clock alone, not on when anybody looked before.
+ * PIT-1 What a channel shows depends on the clock alone, not on earlier reads.
  * PIT-2 pit_next_rise() gives a clock at which the output is high and before which it was low.
  * PIT-3 pit_rises() counts the clocks that pit_next_rise() would give one after another.
  */
 #include <hv/pit.h>
+#include <lib/bcd.h>
 
 enum {
 	COMMAND_PORT = 3,
@@ -42,16 +43,16 @@ static bool is_periodic(const struct pit_channel *c)
  * Clocks counted since the count was loaded; a low gate freezes modes 0 and 4 and holds 2 and 3 at
  * the start.
  */
-static u64 elapsed(const struct pit_channel *c, u64 now)
+static u64 channel_clocks(const struct pit_channel *c, u64 now)
 {
 	u64 until = c->gate || c->mode == 1 || c->mode == 5 ? now : c->stopped_at;
 
 	return until > c->start ? until - c->start : 0;
 }
 
-static bool output(const struct pit_channel *c, u64 now)
+static bool channel_output(const struct pit_channel *c, u64 now)
 {
-	u64 clocks = elapsed(c, now);
+	u64 clocks = channel_clocks(c, now);
 
 	if (!c->loaded)
 		return c->mode != 0;
@@ -70,13 +71,13 @@ static bool output(const struct pit_channel *c, u64 now)
 
 bool pit_output(const struct pit *pit, unsigned channel, u64 now)
 {
-	return output(&pit->channel[channel], now);
+	return channel_output(&pit->channel[channel], now);
 }
 
 /* What the counting element holds, in binary. */
-static u16 count(const struct pit_channel *c, u64 now)
+static u16 channel_count(const struct pit_channel *c, u64 now)
 {
-	u64 clocks = elapsed(c, now);
+	u64 clocks = channel_clocks(c, now);
 
 	if (c->mode == 3)
 		return c->reload - 2 * clocks % c->reload; /* counts by two */
@@ -85,20 +86,17 @@ static u16 count(const struct pit_channel *c, u64 now)
 	return c->reload - clocks; /* wraps below zero and goes on, as the chip does */
 }
 
-static u16 to_bcd(u16 n)
+/* The count as the data port shows it. */
+static u16 shown_count(const struct pit_channel *c, u64 now)
 {
-	n %= 10000;
-	return n / 1000 << 12 | n / 100 % 10 << 8 | n / 10 % 10 << 4 | n % 10;
+	u16 n = channel_count(c, now);
+
+	return c->bcd ? bcd_encode(n) : n;
 }
 
-static u32 from_bcd(u16 n)
+static void load_count(struct pit_channel *c, u16 value, u64 now)
 {
-	return (n >> 12) * 1000u + (n >> 8 & 15) * 100u + (n >> 4 & 15) * 10u + (n & 15);
-}
-
-static void load(struct pit_channel *c, u16 value, u64 now)
-{
-	u32 n = c->bcd ? from_bcd(value) : value;
+	u32 n = c->bcd ? bcd_decode(value) : value;
 
 	c->reload = n ? n : c->bcd ? 10000 : 0x10000;
 	if (c->reload == 1 && is_periodic(c))
@@ -114,15 +112,15 @@ static bool write_count(struct pit_channel *c, u8 value, u64 now)
 
 	switch (c->access) {
 	case ACCESS_LOW:
-		load(c, value, now);
+		load_count(c, value, now);
 		break;
 	case ACCESS_HIGH:
-		load(c, value << 8, now);
+		load_count(c, value << 8, now);
 		break;
 	default:
 		complete = c->high_next_write;
 		if (complete)
-			load(c, c->low_written | value << 8, now);
+			load_count(c, c->low_written | value << 8, now);
 		else
 			c->low_written = value;
 		c->high_next_write = !complete;
@@ -135,7 +133,7 @@ static void latch_count(struct pit_channel *c, u64 now)
 {
 	if (c->count_latched)
 		return;
-	c->count_latch = c->bcd ? to_bcd(count(c, now)) : count(c, now);
+	c->count_latch = shown_count(c, now);
 	c->count_latched = true;
 }
 
@@ -143,8 +141,8 @@ static void latch_status(struct pit_channel *c, u64 now)
 {
 	if (c->status_latched)
 		return;
-	c->status_latch =
-		output(c, now) << 7 | !c->loaded << 6 | c->access << 4 | c->mode << 1 | c->bcd;
+	c->status_latch = channel_output(c, now) << 7 | !c->loaded << 6 | c->access << 4 |
+			  c->mode << 1 | c->bcd;
 	c->status_latched = true;
 }
 
@@ -173,7 +171,7 @@ static void read_back(struct pit *pit, u8 value, u64 now)
 }
 
 /* True: channel 0 has another mode. */
-static bool write_command(struct pit *pit, u8 value, u64 now)
+static bool write_control(struct pit *pit, u8 value, u64 now)
 {
 	unsigned select = value >> 6;
 
@@ -192,9 +190,7 @@ static bool write_command(struct pit *pit, u8 value, u64 now)
 static u8 read_count(struct pit_channel *c, u64 now)
 {
 	bool high = c->access == ACCESS_HIGH || (c->access == ACCESS_BOTH && c->high_next_read);
-	u16 value = c->count_latched ? c->count_latch
-		    : c->bcd	     ? to_bcd(count(c, now))
-				     : count(c, now);
+	u16 value = c->count_latched ? c->count_latch : shown_count(c, now);
 
 	if (c->status_latched) {
 		c->status_latched = false;
@@ -247,7 +243,7 @@ bool pit_write(struct pit *pit, u16 port, u8 value, u64 now)
 		return false;
 	}
 	if ((port & 3) == COMMAND_PORT)
-		return write_command(pit, value, now);
+		return write_control(pit, value, now);
 	return write_count(&pit->channel[port & 3], value, now) && (port & 3) == 0;
 }
 
@@ -269,7 +265,7 @@ u64 pit_next_rise(const struct pit *pit, u64 now)
 	if (!c->loaded || needs_gate(c))
 		return PIT_NEVER;
 	if (is_periodic(c))
-		return c->start + (elapsed(c, now) / c->reload + 1) * c->reload;
+		return c->start + (channel_clocks(c, now) / c->reload + 1) * c->reload;
 	return one_rise(c) > now ? one_rise(c) : PIT_NEVER;
 }
 
@@ -285,6 +281,6 @@ u64 pit_rises(const struct pit *pit, u64 after, u64 now)
 	if (!c->loaded || needs_gate(c) || now <= after)
 		return 0;
 	if (is_periodic(c))
-		return elapsed(c, now) / c->reload - elapsed(c, after) / c->reload;
+		return channel_clocks(c, now) / c->reload - channel_clocks(c, after) / c->reload;
 	return after < one_rise(c) && one_rise(c) <= now;
 }

@@ -27,7 +27,7 @@ static void write_pic(struct pc *pc, u16 port, u8 value)
 	pic_write(&pc->pic, port, value);
 	pc_run_pit(pc);
 	if (pic_pending(&pc->pic))
-		pc->tell |= BIT(0);
+		pc->notify |= BIT(0);
 }
 
 static u8 read_pit(struct pc *pc, u16 port)
@@ -64,7 +64,7 @@ static u8 read_pm(struct pc *pc, u16 port)
 
 static void write_pm(struct pc *pc, u16 port, u8 value)
 {
-	pc->asked = pm_write(&pc->pm, port, value);
+	pc->request = pm_write(&pc->pm, port, value);
 }
 
 static u8 read_pci(struct pc *pc, u16 port)
@@ -102,7 +102,7 @@ static const struct port_range ranges[] = {
 	{PCI_ADDRESS, 8, read_pci, write_pci},
 };
 
-static const struct port_range *find(u16 port)
+static const struct port_range *find_range(u16 port)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
 		if ((unsigned)port - ranges[i].first < ranges[i].count)
@@ -113,7 +113,7 @@ static const struct port_range *find(u16 port)
 
 bool pc_port_read(struct pc *pc, u16 port, u8 *value)
 {
-	const struct port_range *range = find(port);
+	const struct port_range *range = find_range(port);
 
 	if (!range)
 		return false;
@@ -130,17 +130,17 @@ static const enum vm_end ends[] = {
 
 bool pc_port_write(struct pc *pc, u16 port, u8 value)
 {
-	const struct port_range *range = find(port);
-	enum pm_request asked;
+	const struct port_range *range = find_range(port);
+	enum pm_request request;
 
 	if (!range)
 		return false;
 	spin_lock(&pc->lock);
 	range->write(pc, port, value);
-	asked = pc->asked;
-	pc->asked = PM_NOTHING;
+	request = pc->request;
+	pc->request = PM_NOTHING;
 	pc_unlock(pc);
-	if (asked != PM_NOTHING)
-		vm_stop(pc->vm, ends[asked], 0);
+	if (request != PM_NOTHING)
+		vm_stop(pc->vm, ends[request], 0);
 	return true;
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rtc.c: the MC146818A clock. rtc.h tells the contract.
+ * rtc.c: the MC146818A clock. rtc.h has the contract.
  *
  * The time registers are computed at each read, so that nothing runs in between. No interrupt line
  * is connected: Linux reads the time once at boot and keeps its own; register C reports the flags
- * to whoever polls.
+ * to a guest that polls.
  *
  * RTC-1 While the guest holds register B's SET bit the time registers are plain RAM; clearing it
  *       sets the clock.
  */
 #include <hv/rtc.h>
+#include <lib/bcd.h>
 #include <lib/date.h>
 
 enum rtc_reg {
@@ -48,28 +49,28 @@ void rtc_init(struct rtc *rtc)
 	rtc->ram[REG_D] = D_VALID;
 }
 
-static u8 encode(const struct rtc *rtc, unsigned n)
+static u8 clock_encode(const struct rtc *rtc, unsigned n)
 {
-	return rtc->ram[REG_B] & B_BINARY ? n : n / 10 << 4 | n % 10;
+	return rtc->ram[REG_B] & B_BINARY ? n : (u8)bcd_encode(n);
 }
 
-static unsigned decode(const struct rtc *rtc, u8 value)
+static unsigned clock_decode(const struct rtc *rtc, u8 value)
 {
-	return rtc->ram[REG_B] & B_BINARY ? value : (value >> 4) * 10u + (value & 15);
+	return rtc->ram[REG_B] & B_BINARY ? value : bcd_decode(value);
 }
 
 static u8 encode_hours(const struct rtc *rtc, unsigned hours)
 {
 	if (rtc->ram[REG_B] & B_24_HOURS)
-		return encode(rtc, hours);
-	return encode(rtc, hours % 12 ? hours % 12 : 12) | (hours >= 12 ? 0x80 : 0);
+		return clock_encode(rtc, hours);
+	return clock_encode(rtc, hours % 12 ? hours % 12 : 12) | (hours >= 12 ? 0x80 : 0);
 }
 
 static unsigned decode_hours(const struct rtc *rtc, u8 value)
 {
 	if (rtc->ram[REG_B] & B_24_HOURS)
-		return decode(rtc, value);
-	return decode(rtc, value & 0x7f) % 12 + (value & 0x80 ? 12 : 0);
+		return clock_decode(rtc, value);
+	return clock_decode(rtc, value & 0x7f) % 12 + (value & 0x80 ? 12 : 0);
 }
 
 /* Copies the running time into the registers. */
@@ -78,26 +79,27 @@ static void latch_time(struct rtc *rtc, u64 now)
 	struct date date;
 
 	date_from_seconds(now / SECOND + rtc->offset, &date);
-	rtc->ram[SECONDS] = encode(rtc, date.seconds);
-	rtc->ram[MINUTES] = encode(rtc, date.minutes);
+	rtc->ram[SECONDS] = clock_encode(rtc, date.seconds);
+	rtc->ram[MINUTES] = clock_encode(rtc, date.minutes);
 	rtc->ram[HOURS] = encode_hours(rtc, date.hours);
 	rtc->ram[WEEKDAY] = date.weekday;
-	rtc->ram[DAY] = encode(rtc, date.day);
-	rtc->ram[MONTH] = encode(rtc, date.month);
-	rtc->ram[YEAR] = encode(rtc, date.year % 100);
-	rtc->ram[CENTURY] = encode(rtc, date.year / 100);
+	rtc->ram[DAY] = clock_encode(rtc, date.day);
+	rtc->ram[MONTH] = clock_encode(rtc, date.month);
+	rtc->ram[YEAR] = clock_encode(rtc, date.year % 100);
+	rtc->ram[CENTURY] = clock_encode(rtc, date.year / 100);
 }
 
 /* The registers become the running time. */
 static void set_time(struct rtc *rtc, u64 now)
 {
 	struct date date = {
-		.year = decode(rtc, rtc->ram[CENTURY]) * 100 + decode(rtc, rtc->ram[YEAR]),
-		.month = decode(rtc, rtc->ram[MONTH]),
-		.day = decode(rtc, rtc->ram[DAY]),
+		.year = clock_decode(rtc, rtc->ram[CENTURY]) * 100 +
+			clock_decode(rtc, rtc->ram[YEAR]),
+		.month = clock_decode(rtc, rtc->ram[MONTH]),
+		.day = clock_decode(rtc, rtc->ram[DAY]),
 		.hours = decode_hours(rtc, rtc->ram[HOURS]),
-		.minutes = decode(rtc, rtc->ram[MINUTES]),
-		.seconds = decode(rtc, rtc->ram[SECONDS]),
+		.minutes = clock_decode(rtc, rtc->ram[MINUTES]),
+		.seconds = clock_decode(rtc, rtc->ram[SECONDS]),
 	};
 
 	if (date.year < 1970 || date.month < 1 || date.month > 12 || date.day < 1 || date.day > 31)

@@ -7,32 +7,33 @@
  *     without a queue    |                   |   |           3 ticks lost: one request is all a controller can hold
  *     here               |                   ||||||          the next when the one before is finished
  *
- * Why: the time a guest does not run passes for its TSC and not for its interrupts. A system that
- * counts ticks falls behind, and one that holds them against the TSC takes the timer for broken:
- * Linux, which wants to see five ticks in what the TSC calls 40 ms or more, panics. So a missed
- * tick is owed, and told as soon as the guest has finished the one before. Then all that fell due
- * while it was away are told before the instruction at which it was interrupted.
+ * Why: while a guest has no CPU its TSC goes on and its interrupts do not. A system that counts
+ * ticks falls behind, and one that compares them with the TSC takes the timer for broken: Linux
+ * panics unless it sees five ticks in what the TSC calls 40 ms or more. So a missed tick is owed,
+ * and raised as soon as the guest has finished the one before: all ticks that fell due while the
+ * guest was away are raised before its next instruction.
  *
  * Invariants:
- * TICK-1  a rise while somebody listens is told once, or owed; no more than PC_TICKS_OWED_MAX are
- *         owed, the others are lost.
- * TICK-2  the next one is told only when no controller that listens has one requested or in
- *         service, so that none is lost in a request that is already there.
+ * TICK-1  a rise while a controller listens is raised once, or owed; at most PC_TICKS_OWED_MAX
+ *         are owed, the others are lost.
+ * TICK-2  the next one is raised only when no controller that listens has one requested or in
+ *         service: none is lost in a pending request.
  * TICK-3  a rise while the line is masked everywhere is not owed: the PIC keeps one, the I/O APIC
  *         none, as on a board.
- * TICK-4  programming channel 0 forgets what is owed: its ticks have another length from then on.
- * TICK-5  where the hardware's timer may be late (virt.h, trap) the guest's PAUSE exits while it
- *         takes ticks by the I/O APIC, and with interrupts on so does the RDTSC that follows; no
- *         time is read there before the ticks that were due by then are told and taken, each after
- *         the other. So the wait in Linux's check of the I/O APIC (PAUSE, RDTSC, compare) cannot
- *         end with too few, however the machine below schedules us. Any other RDTSC stays quick: a
- *         system that calibrates its TSC wants it so.
+ * TICK-4  programming channel 0 drops what is owed: its ticks have another length from then on.
+ * TICK-5  where the hardware's timer may be late (virt.h, trap) PAUSE exits while the guest takes
+ *         ticks by the I/O APIC, and with interrupts on so does the RDTSC that follows. That RDTSC
+ *         returns no time before the ticks due by then are raised and taken, one after the other.
+ *         So the wait in Linux's check of the I/O APIC (PAUSE, RDTSC, compare) cannot end with too
+ *         few ticks, however late the hypervisor runs. Any other RDTSC does not exit: TSC
+ *         calibration needs it quick.
  *
- * Only the PIT is dealt with so. A local APIC's periodic timer is the tick of a scheduler, which
- * would charge a task with time it did not have; systems take the time of day from a counter then.
- * So its missed interrupts are one (lapic.c). The MC146818A has no interrupt here.
+ * Only the PIT's ticks are owed. A local APIC's periodic timer is the tick of a scheduler, which
+ * would charge a task with time that it did not have; such systems take the time of day from a
+ * counter. Its missed interrupts become one (lapic.c), and so do the MC146818A's (rtc.c).
  */
 #include <arch/cpu.h>
+#include <ck_pr.h>
 #include <hv/pc.h>
 #include <hv/vcpu.h>
 #include "hv/pc/private.h"
@@ -48,7 +49,7 @@ static bool ioapic_listens(const struct pc *pc, struct lapic_ipi *message)
 	       message->delivery <= LAPIC_LOWEST;
 }
 
-/* TICK-2: is one on its way, or being handled? */
+/* TICK-2: is one requested, or in service? */
 static bool is_unfinished(const struct pc *pc)
 {
 	struct lapic_ipi message;
@@ -66,15 +67,15 @@ static bool is_unfinished(const struct pc *pc)
 	return false;
 }
 
-/* An edge is all that the controllers look for. */
-static void tell(struct pc *pc)
+/* The controllers look for an edge. */
+static void raise_tick(struct pc *pc)
 {
 	spin_assert_held(&pc->lock);
 	pc_set_line(pc, PC_IRQ_TIMER, false);
 	pc_set_line(pc, PC_IRQ_TIMER, true);
 }
 
-static bool somebody_listens(const struct pc *pc)
+static bool line_listens(const struct pc *pc)
 {
 	struct lapic_ipi message;
 
@@ -88,13 +89,13 @@ static void count_rises(struct pc *pc, u64 now)
 
 	spin_assert_held(&pc->lock);
 	pc->pit_seen = now;
-	if (somebody_listens(pc))
-		__atomic_store_n(&pc->pit_owed, owed, __ATOMIC_SEQ_CST);
+	if (line_listens(pc))
+		ck_pr_store_64(&pc->pit_owed, owed);
 	else if (rises)
-		tell(pc); /* TICK-3 */
+		raise_tick(pc); /* TICK-3 */
 }
 
-/* vCPU 0, whose CPU keeps the alarm, is told when something changes for it. */
+/* The alarm is kept by the CPU of vCPU 0, which is notified of a change. */
 static void set_alarm(struct pc *pc, u64 now)
 {
 	u64 rise = pit_next_rise(&pc->pit, now);
@@ -105,37 +106,37 @@ static void set_alarm(struct pc *pc, u64 now)
 	spin_assert_held(&pc->lock);
 	if (due == pc->pit_due && counts == pc->pit_counts)
 		return;
-	__atomic_store_n(&pc->pit_due, due, __ATOMIC_RELEASE);
-	__atomic_store_n(&pc->pit_counts, counts, __ATOMIC_RELEASE);
-	pc->tell |= BIT(0);
+	ck_pr_store_64(&pc->pit_due, due);
+	ck_pr_store_32(&pc->pit_counts, counts);
+	pc->notify |= BIT(0);
 }
 
 bool pc_ticks_count(const struct vcpu *vcpu)
 {
-	return vcpu->index == 0 && __atomic_load_n(&vcpu->vm->pc->pit_counts, __ATOMIC_ACQUIRE);
+	return vcpu->index == 0 && ck_pr_load_32(&vcpu->vm->pc->pit_counts);
 }
 
 /*
- * Counting comes before the look at the controllers, as the EOI comes before pc_tick_done()'s look
- * at the count, with a full barrier between the two on either side: one of them sees the other.
+ * Store-buffering pattern with pc_tick_done(): it ends an interrupt, then reads the count; this
+ * side stores the count, then reads the controllers. At least one of the two sees the other.
  */
 void pc_run_pit(struct pc *pc)
 {
 	u64 now = pc_clock(pc, PIT_HZ);
 
 	count_rises(pc, now);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (pc->pit_owed && somebody_listens(pc) && !is_unfinished(pc)) {
-		tell(pc);
-		pc->pit_owed = is_unfinished(pc) ? pc->pit_owed - 1 : 0; /* nobody took it */
+	ck_pr_fence_memory();
+	if (pc->pit_owed && line_listens(pc) && !is_unfinished(pc)) {
+		raise_tick(pc);
+		pc->pit_owed = is_unfinished(pc) ? pc->pit_owed - 1 : 0; /* not taken */
 	}
 	set_alarm(pc, now);
 }
 
 void pc_tick_done(struct pc *pc)
 {
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (likely(__atomic_load_n(&pc->pit_owed, __ATOMIC_SEQ_CST) == 0))
+	ck_pr_fence_memory();
+	if (likely(ck_pr_load_64(&pc->pit_owed) == 0))
 		return;
 	spin_lock(&pc->lock);
 	pc_run_pit(pc);

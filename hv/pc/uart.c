@@ -74,7 +74,7 @@ static u8 receive_buffer(struct uart *uart)
 }
 
 /* The interrupt of highest priority, as IIR names it (data sheet, table IV). */
-static u8 interrupt(const struct uart *uart)
+static u8 pending_interrupt(const struct uart *uart)
 {
 	if ((uart->ier & IER_LINE) && uart->overrun)
 		return IIR_LINE;
@@ -87,13 +87,13 @@ static u8 interrupt(const struct uart *uart)
 
 bool uart_irq(const struct uart *uart)
 {
-	return interrupt(uart) != IIR_NONE;
+	return pending_interrupt(uart) != IIR_NONE;
 }
 
 /* Reading IIR acknowledges THR-empty, and only that. */
 static u8 read_iir(struct uart *uart)
 {
-	u8 cause = interrupt(uart);
+	u8 cause = pending_interrupt(uart);
 
 	if (cause == IIR_THR_EMPTY)
 		uart->thr_empty_pending = false;
@@ -156,7 +156,7 @@ u8 uart_read(struct uart *uart, unsigned offset)
 	}
 }
 
-static void transmit(struct uart *uart, u8 byte)
+static void transmit_byte(struct uart *uart, u8 byte)
 {
 	if (uart->mcr & MCR_LOOP)
 		uart_receive(uart, byte);
@@ -191,7 +191,7 @@ void uart_write(struct uart *uart, unsigned offset, u8 value)
 		if (divisor)
 			uart->divisor_low = value;
 		else
-			transmit(uart, value);
+			transmit_byte(uart, value);
 		break;
 	case IER:
 		if (divisor)

@@ -12,7 +12,7 @@
 #include <arch/addr.h>
 #include <lib/types.h>
 
-/* Where the fixed hardware is, and what \_S5 wants written to PM1 control. */
+/* Ports of the fixed hardware, and the value that \_S5 names for PM1 control. */
 enum acpi_hardware {
 	ACPI_PM1_EVENT = 0x600,	  /* status, then enable, 16 bits each */
 	ACPI_PM1_CONTROL = 0x604, /* 16 bits */

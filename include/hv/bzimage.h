@@ -47,7 +47,7 @@ int linux_place_initrd(const void *file, const struct load_plan *plan, u64 memor
 		       u64 *gpa) __must_check;
 
 /*
- * The page tables and the descriptor table that the 64-bit entry wants: LINUX_TABLES_PAGES pages, 4
+ * The page tables and the descriptor table that the 64-bit entry needs: LINUX_TABLES_PAGES pages, 4
  * descriptors. Pure.
  */
 void linux_fill_tables(u64 *tables);

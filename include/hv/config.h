@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config.h: what a boot module's command line says about a VM.
+ * config.h: a VM's configuration, from its boot module's command line.
  *
  *     name=hello memory=16M vcpus=2 cpu=0-1 type=multiboot console=64K arg=the rest is the guest's
  *     for=hello the rest is the module's own command line
@@ -33,7 +33,7 @@ enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
  * cpus		the machine's CPUs it may use, bit n for CPU n; 0: any. vCPU i gets the i-th, in turn
  * board	a virtual PC around the CPUs (pc.h): always for Linux, on request for others
  * populate	back all memory when the VM is made, with large pages where they fit; else on first touch
- * merge_domain	VMs of the same number share identical pages; 0: not merged; VM_MERGE_OWN: with nobody else
+ * merge_domain	VMs of the same number share identical pages; 0: not merged; VM_MERGE_OWN: with itself alone
  * merge_marked	only what the guest marks is mergeable, not all its memory
  * merge_control	it may say how its domain is merged
  * devices	device models that look into its memory, each with a guest cache of its own; number 0 is the console

@@ -17,7 +17,7 @@
 #define CPUID_INDEX	  128
 #define CPUID_SUBLEAF_ANY 0xffffffffu
 
-/* What is filled in when the guest asks. */
+/* What is filled in at the exit. */
 enum cpuid_fill {
 	CPUID_FILL_NONE,
 	CPUID_FILL_FEATURES, /* leaf 1: APIC id, OSXSAVE */
@@ -34,12 +34,12 @@ struct cpuid_entry {
 	struct arch_cpuid value;
 	u8 fill;
 	bool more;  /* the next entry is another subleaf of the same leaf */
-	bool plain; /* `value` is the answer, whatever the subleaf and whoever asks */
+	bool plain; /* `value` is the answer, for every subleaf and vCPU */
 } __aligned(32);
 
 /*
  * index: where a leaf's first entry is, by the two top bits and the five lowest of its number,
- * which tell the leaves of all ranges apart. Entry 0 is for what is not there: all zero, leaf
+ * which differ for the leaves of all ranges. Entry 0 is for what is not there: all zero, leaf
  * FFFFFFFFh.
  */
 struct cpuid_table {
@@ -53,7 +53,7 @@ static inline unsigned cpuid_slot(u32 leaf)
 	return leaf >> 30 << 5 | (leaf & 31);
 }
 
-/* The first entry of a leaf, if the entry's `leaf` is the one that was asked for. Pure. */
+/* The first entry of a leaf, if the entry's `leaf` is `leaf`. Pure. */
 static inline const struct cpuid_entry *cpuid_first(const struct cpuid_table *table, u32 leaf)
 {
 	return &table->entry[table->index[cpuid_slot(leaf)]];

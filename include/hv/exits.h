@@ -7,14 +7,8 @@
 #define SAMEPAGE_HV_EXITS_H
 
 #include <arch/exit.h>
+#include <hv/verdict.h>
 #include <hv/vm.h>
-
-/* What the run loop does next. */
-enum exit_verdict {
-	EXIT_RESUME,	 /* enter the guest again, where it was or where an event takes it */
-	EXIT_NEXT_INSN,	 /* the same, behind the instruction that exited */
-	EXIT_RESCHEDULE, /* choose a vCPU afresh */
-};
 
 /* Owner, loaded, outside the guest; no locks held. */
 typedef enum exit_verdict (*exit_handler)(struct vcpu *vcpu, const struct hv_exit *exit);
@@ -22,8 +16,7 @@ typedef enum exit_verdict (*exit_handler)(struct vcpu *vcpu, const struct hv_exi
 /* Indexed by enum hv_exit_reason; no entry is NULL. */
 extern const exit_handler exit_handlers[HV_EXIT_REASONS];
 
-/* Handlers that live in files of their own. */
-enum exit_verdict exit_pio(struct vcpu *vcpu, const struct hv_exit *exit);
+/* Handlers that live in files of their own; pio.h and mmio.h have two more. */
 enum exit_verdict exit_hypercall(struct vcpu *vcpu, const struct hv_exit *exit);
 
 /*

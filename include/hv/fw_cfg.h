@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fw_cfg.h: QEMU's way of telling a guest about its machine (QEMU, docs/specs/fw_cfg): an item is
- * selected, then read byte by byte. Here the items that name the machine and its size; no files, no
- * DMA.
+ * fw_cfg.h: QEMU's firmware configuration device (QEMU, docs/specs/fw_cfg): an item is selected,
+ * then read byte by byte. Here the items that name the machine and its size; no files, no DMA.
  *
  * Invariants:
  * FW-1  an item that is not there, and what lies behind the end of one, reads zero.

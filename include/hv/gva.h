@@ -25,7 +25,7 @@ struct vcpu;
 
 /*
  * The same for the vCPU at hand, whose `state` it is; false after the exception that the guest's
- * own access would have had. Owner, loaded. Takes LOCK_MMU.
+ * own access would have raised. Owner, loaded. Takes LOCK_MMU.
  */
 bool gva_locate(struct vcpu *vcpu, const struct guest_state *state, struct gva at, bool write,
 		struct gpa *out) __must_check;

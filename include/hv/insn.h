@@ -2,10 +2,10 @@
 /*
  * insn.h: decoding the one instruction that touched a device's memory.
  *
- * Why: a device page has no stage-2 mapping, so an access to it exits with a gpa and no hint of
- * what the instruction wanted. The decoder answers just that: how wide, which way, which register
- * or immediate, what to do with the flags, and how long the instruction is. It does not compute the
- * address; the exit has told it.
+ * Why: a device page has no stage-2 mapping, so an access to it exits with a gpa and nothing about
+ * the instruction. The decoder returns the rest: operand size, direction, register or immediate, the
+ * effect on the flags, and the instruction's length. It does not compute the address: the exit has
+ * it.
  *
  * Pure: no guest memory, no state. Fuzzed against Zydis on the host (tests/fuzz/fuzz_insn.c).
  */

@@ -15,7 +15,7 @@
 #define IOAPIC_INPUTS 24
 
 /*
- * deliver: hands a message to the local APICs it names. false: nobody took it, and an edge is lost.
+ * deliver: passes a message to the local APICs it names. false: none took it, and an edge is lost.
  */
 struct ioapic {
 	bool (*deliver)(void *context, const struct lapic_ipi *message, bool level);

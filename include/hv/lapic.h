@@ -2,8 +2,8 @@
 /*
  * lapic.h: a guest CPU's local APIC, xAPIC and x2APIC (Intel SDM vol. 3A, chapter 11).
  *
- * A model without surroundings: register writes come in and say what is to be done outside (an IPI
- * to send, an EOI to pass on); time is a parameter, in ticks of the guest's TSC, which is also the
+ * A model without surroundings: register writes come in and return their effect outside (an IPI to
+ * send, an EOI to pass on); time is a parameter, in ticks of the guest's TSC, which is also the
  * clock of the timer before its divider. So it runs in a host test.
  *
  * Locking: the owner of the vCPU, but for lapic_accept(), which any CPU may call.
@@ -61,7 +61,7 @@ enum lapic_delivery {
 	LAPIC_EXTINT
 };
 
-/* Who is meant: everything that a destination in an ICR or an I/O APIC entry says. */
+/* A destination as an ICR or an I/O APIC entry names it. */
 struct lapic_destination {
 	u32 id;
 	bool logical;
@@ -87,12 +87,12 @@ struct lapic {
 	u64 timer_deadline; /* tick of the next interrupt, LAPIC_NEVER when off */
 };
 
-/* What a register write asks of the caller. */
+/* What is left to the caller of a register write. */
 enum lapic_effect { LAPIC_DONE, LAPIC_SEND, LAPIC_END_OF_INTERRUPT, LAPIC_GP };
 struct lapic_action {
 	enum lapic_effect effect;
 	struct lapic_ipi ipi; /* LAPIC_SEND */
-	u8 vector; /* LAPIC_END_OF_INTERRUPT of a level-triggered one: tell the I/O APIC */
+	u8 vector; /* LAPIC_END_OF_INTERRUPT: a level-triggered one, for the I/O APIC */
 };
 
 void lapic_init(struct lapic *apic, u32 id, bool boot_cpu);
@@ -135,7 +135,7 @@ void lapic_acknowledge(struct lapic *apic, u8 vector);
 /* Any CPU: is the vector requested or in service? */
 bool lapic_holds(const struct lapic *apic, u8 vector);
 
-/* Is this APIC meant? `source` is the sender, for the shorthands. SDM 11.6.2. */
+/* Does the destination name this APIC? `source` is the sender, for the shorthands. SDM 11.6.2. */
 bool lapic_matches(const struct lapic *apic, const struct lapic_destination *to,
 		   const struct lapic *source);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * linux.h: putting a Linux kernel and what it wants to find into a VM. bzimage.h has the memory
- * map.
+ * linux.h: writes a Linux kernel's boot parameters, tables and RAM disk into a VM. bzimage.h has
+ * the memory map.
  */
 #ifndef SAMEPAGE_HV_LINUX_H
 #define SAMEPAGE_HV_LINUX_H

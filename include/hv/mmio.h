@@ -5,8 +5,11 @@
 #ifndef SAMEPAGE_HV_MMIO_H
 #define SAMEPAGE_HV_MMIO_H
 
-#include <hv/exits.h>
+#include <arch/virt.h>
 #include <hv/insn.h>
+#include <hv/verdict.h>
+
+struct vcpu;
 
 /*
  * What `insn` makes of the operands. *memory is what was read from the device (and, after, what is

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * msr.h: what a guest finds behind RDMSR and WRMSR where the hardware does not answer by itself.
+ * msr.h: RDMSR and WRMSR that the hardware does not carry out by itself.
  *
  * Two tables make the whole policy: msr_passthrough (<arch/virt.h>) lists what never exits,
  * hv/cpu/msr.c what is answered here. An MSR in neither raises #GP(0), as one that does not exist
@@ -13,7 +13,7 @@
 #include <lib/types.h>
 
 enum msr_kind {
-	MSR_CONSTANT,  /* reads `value`; writes of anything are taken and forgotten */
+	MSR_CONSTANT,  /* reads `value`; every write is accepted and dropped */
 	MSR_FIXED,     /* reads `value`; writing anything else is refused */
 	MSR_READ_ONLY, /* reads `value`; every write is refused */
 	MSR_STATE,     /* a field of struct guest_state */

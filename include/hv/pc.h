@@ -10,8 +10,8 @@
  * without surroundings. The board is the wires between them, the one lock over them, and time.
  *
  * Locking: pc->lock, rank LOCK_DEVICE, guards all chips but the local APICs, which belong to their
- * vCPU. A wire that reaches a vCPU is noted under the lock and the vCPU is told after it is
- * released, because waking takes LOCK_VM.
+ * vCPU. A wire that reaches a vCPU is noted in `notify`, and vcpu_notify() follows the release of
+ * the lock, because waking takes LOCK_VM.
  */
 #ifndef SAMEPAGE_HV_PC_H
 #define SAMEPAGE_HV_PC_H
@@ -31,8 +31,7 @@
 struct vm;
 struct vcpu;
 
-#define PC_ROM_START \
-	0xc0000ull /* where firmware would be: reads zero, so that searches end quickly */
+#define PC_ROM_START 0xc0000ull /* the place of firmware: reads zero, so that searches end */
 #define PC_MEMORY_MAX (3ull << 30) /* above it the local and I/O APICs and the empty PCI hole */
 
 enum pc_irq { PC_IRQ_TIMER = 0, PC_IRQ_UART = 4 };
@@ -49,11 +48,11 @@ struct pc {
 	struct ioapic ioapic;
 	u64 pit_due;	 /* [a] tick of the PIT's next rise, LAPIC_NEVER for none */
 	u64 pit_seen;	 /* the PIT's clock up to which its rises are counted */
-	bool pit_counts; /* [a] it is periodic, and the I/O APIC listens */
-	u64 pit_owed;	 /* [a] rises that were counted and not yet told (pc_pit.c) */
-	u32 tell;	 /* vCPUs to be told when the lock is released, a bit each */
+	u32 pit_counts;	 /* [a] it is periodic, and the I/O APIC listens */
+	u64 pit_owed;	 /* [a] rises counted and not yet raised (ticks.c) */
+	u32 notify;	 /* vCPUs to notify when the lock is released, a bit each */
 	struct pm pm;
-	enum pm_request asked; /* by the write that is under way, and carried out after it */
+	enum pm_request request; /* of the write that is under way, carried out after it */
 	struct pci pci;
 	struct fw_cfg fw_cfg;
 };
@@ -70,19 +69,18 @@ bool pc_port_read(struct pc *pc, u16 port, u8 *value);
 bool pc_port_write(struct pc *pc, u16 port, u8 value);
 
 /*
- * Owner. What interrupts wait for the vCPU: is there one it would take now; which (and it is
- * taken).
+ * Owner. Is an interrupt pending that the vCPU would take now; which one (and it is acknowledged).
  */
 bool pc_irq_pending(struct vcpu *vcpu);
 u8 pc_irq_take(struct vcpu *vcpu);
 
-/* Owner. The tick at which the vCPU wants to be looked at next; does what is due by now. */
+/* Owner. The tick at which the next timer of the vCPU is due; carries out what is due by now. */
 u64 pc_alarm(const struct vcpu *vcpu);
 void pc_run_timers(struct vcpu *vcpu);
 
 /*
  * Owner. Does the vCPU take periodic interrupts of the PIT by the I/O APIC, which its system may
- * hold against the TSC?
+ * compare with the TSC?
  */
 bool pc_ticks_count(const struct vcpu *vcpu);
 

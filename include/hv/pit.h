@@ -3,7 +3,7 @@
  * pit.h: the 8254 interval timer (Intel 8254 data sheet, order number 231164) and port 0x61.
  *
  * Why time is a parameter: a counter is not run but computed, from the clock at which it was loaded
- * and the clock now. So the model costs nothing while nobody looks, and a host test needs no
+ * and the clock now. So the model costs nothing between two reads, and a host test needs no
  * waiting. Times are clocks of PIT_HZ since the VM started and never go back. The caller's lock
  * guards it.
  */

@@ -15,7 +15,7 @@ struct pm {
 	u16 status, enable, control;
 };
 
-/* What a write asks of the machine. */
+/* The effect of a write on the machine. */
 enum pm_request { PM_NOTHING, PM_POWER_OFF, PM_RESET };
 
 void pm_init(struct pm *pm);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * uart.h: a 16550A as far as a guest can tell (National Semiconductor PC16550D data sheet).
+ * uart.h: a 16550A (National Semiconductor PC16550D data sheet).
  *
  * A model without surroundings: bytes go out through a function, bytes come in through
- * uart_receive(), the interrupt is a level that whoever owns the UART looks at. So it runs in a
- * host test.
+ * uart_receive(), the interrupt is a level that its owner reads. So it runs in a host test.
  */
 #ifndef SAMEPAGE_HV_UART_H
 #define SAMEPAGE_HV_UART_H

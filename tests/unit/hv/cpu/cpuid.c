@@ -40,14 +40,14 @@ static void build(unsigned vcpus)
 	cpuid_table_build(&table, vcpus, false, 7, rich_machine);
 }
 
-static struct arch_cpuid ask(u32 leaf, u32 subleaf, struct cpuid_now now)
+static struct arch_cpuid cpuid_of(u32 leaf, u32 subleaf, struct cpuid_now now)
 {
 	return cpuid_fill(cpuid_find(&table, leaf, subleaf), &now);
 }
 
 static struct arch_cpuid get(u32 leaf, u32 subleaf)
 {
-	return ask(leaf, subleaf, (struct cpuid_now){0});
+	return cpuid_of(leaf, subleaf, (struct cpuid_now){0});
 }
 
 static bool is_zero(struct arch_cpuid v)
@@ -87,7 +87,7 @@ static void a_hypervisor_is_shown_with_its_name(void **state)
 	memcpy(name, &v.ebx, 12);
 	assert_string_equal(name, "SamepageHv");
 	assert_int_equal(v.eax, MACHINE_CPUID_HYPERCALLS);
-	v = ask(MACHINE_CPUID_HYPERCALLS, 0, (struct cpuid_now){.vcpu = 2});
+	v = cpuid_of(MACHINE_CPUID_HYPERCALLS, 0, (struct cpuid_now){.vcpu = 2});
 	assert_int_equal(v.eax, MACHINE_VERSION);
 	assert_int_equal(v.ebx, HYPERCALLS);
 	assert_int_equal(v.ecx, 2);
@@ -137,9 +137,9 @@ static void topology_is_the_vms_own(void **state)
 
 	(void)state;
 	build(5);
-	assert_int_equal(ask(1, 0, third).ebx, 2u << 24 | 5 << 16 | 0xff00);
+	assert_int_equal(cpuid_of(1, 0, third).ebx, 2u << 24 | 5 << 16 | 0xff00);
 	assert_true(get(1, 0).edx & BIT(28));
-	assert_int_equal(ask(0xb, 0, third).edx, 2);
+	assert_int_equal(cpuid_of(0xb, 0, third).edx, 2);
 	assert_int_equal(get(0xb, 0).ebx, 1);
 	assert_int_equal(get(0xb, 1).ebx, 5);
 	assert_int_equal(get(0xb, 1).eax, 3);
@@ -165,7 +165,7 @@ static void osxsave_follows_cr4(void **state)
 	(void)state;
 	build(1);
 	assert_false(get(1, 0).ecx & BIT(27));
-	assert_true(ask(1, 0, (struct cpuid_now){.cr4 = BIT(18)}).ecx & BIT(27));
+	assert_true(cpuid_of(1, 0, (struct cpuid_now){.cr4 = BIT(18)}).ecx & BIT(27));
 }
 
 static void the_size_of_xsave_follows_xcr0(void **state)
@@ -173,8 +173,8 @@ static void the_size_of_xsave_follows_xcr0(void **state)
 	(void)state;
 	build(1);
 	assert_int_equal(get(0xd, 0).eax, 7);
-	assert_int_equal(ask(0xd, 0, (struct cpuid_now){.xcr0 = 1}).ebx, 576);
-	assert_int_equal(ask(0xd, 0, (struct cpuid_now){.xcr0 = 7}).ebx, 832);
+	assert_int_equal(cpuid_of(0xd, 0, (struct cpuid_now){.xcr0 = 1}).ebx, 576);
+	assert_int_equal(cpuid_of(0xd, 0, (struct cpuid_now){.xcr0 = 7}).ebx, 832);
 	assert_int_equal(get(0xd, 0).ecx, 832);
 }
 
@@ -183,7 +183,7 @@ static void without_xsave_there_is_no_avx(void **state)
 	(void)state;
 	cpuid_table_build(&table, 1, false, 0, rich_machine);
 	assert_int_equal(
-		ask(1, 0, (struct cpuid_now){.cr4 = BIT(18)}).ecx & (BIT(12) | BITS(29, 26)), 0);
+		cpuid_of(1, 0, (struct cpuid_now){.cr4 = BIT(18)}).ecx & (BIT(12) | BITS(29, 26)), 0);
 	assert_int_equal(get(7, 0).ebx & BIT(5), 0);
 	assert_int_equal(get(0xd, 0).ecx, 0);
 	assert_true(is_zero(get(0xd, 2)));

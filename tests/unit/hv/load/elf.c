@@ -204,7 +204,7 @@ static void the_multiboot_header_must_be_there_and_known(void **state)
 	struct multiboot_header *header = (struct multiboot_header *)(file + HEADER_AT);
 
 	(void)state;
-	header->flags = 0x10003; /* bits above 15 are wishes */
+	header->flags = 0x10003; /* bits above 15 are optional */
 	header->checksum = -(MULTIBOOT_HEADER_MAGIC + 0x10003);
 	assert_int_equal(load(), 0);
 	header->flags = 7;

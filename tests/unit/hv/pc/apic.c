@@ -213,14 +213,14 @@ static void a_command_register_write_sends_an_ipi(void **state)
 static void destinations_match_whom_they_mean(void **state)
 {
 	struct lapic self = enabled(0), other = enabled(2);
-	const struct lapic_destination physical = {.id = 2}, everybody = {.id = 0xff};
+	const struct lapic_destination physical = {.id = 2}, broadcast = {.id = 0xff};
 	const struct lapic_destination others = {.shorthand = 3},
 				       logical = {.id = 0x05, .logical = true};
 
 	(void)state;
 	assert_false(lapic_matches(&self, &physical, &self));
 	assert_true(lapic_matches(&other, &physical, &self));
-	assert_true(lapic_matches(&other, &everybody, &self));
+	assert_true(lapic_matches(&other, &broadcast, &self));
 	assert_false(lapic_matches(&self, &others, &self));
 	assert_true(lapic_matches(&other, &others, &self));
 	write(&other, LAPIC_LDR, 0x04000000, 0);

@@ -34,13 +34,13 @@ static u32 pm_value(u16 port, unsigned size, u64 clock)
 /* As the bus splits it: the lowest byte first. */
 static enum pm_request pm_put(u16 port, unsigned size, u32 value)
 {
-	enum pm_request asked = PM_NOTHING;
+	enum pm_request request = PM_NOTHING;
 
 	for (unsigned i = 0; i < size; i++) {
-		assert_int_equal(asked, PM_NOTHING);
-		asked = pm_write(&pm, port + i, (u8)(value >> (8 * i)));
+		assert_int_equal(request, PM_NOTHING);
+		request = pm_write(&pm, port + i, (u8)(value >> (8 * i)));
 	}
-	return asked;
+	return request;
 }
 
 static void the_machine_is_in_acpi_mode(void **state)

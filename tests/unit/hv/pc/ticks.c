@@ -215,7 +215,7 @@ static u64 rises_since_start(void)
 }
 
 /*
- * TICK-1, TICK-2: 5 ms of every 20, for ten seconds: not a tick is lost, nor told before its time.
+ * TICK-1, TICK-2: 5 ms of every 20, for ten seconds: not a tick is lost, nor raised before its time.
  */
 static void a_guest_with_a_quarter_of_a_cpu_counts_every_tick(void **state)
 {
@@ -394,7 +394,7 @@ static void another_cpu_may_be_the_one_that_takes_them(void **state)
 	route_timer(1, VECTOR);
 	program(MODE_RATE, LINUX_RELOAD);
 	others_run(TICK(6) + STEP);
-	pc_run_timers(&vcpus[0]); /* keeps the alarm, whoever takes the interrupt */
+	pc_run_timers(&vcpus[0]); /* keeps the alarm, whichever CPU takes the interrupt */
 	assert_false(pc_irq_pending(&vcpus[0]));
 	while (pc_irq_pending(&vcpus[1]))
 		take(&vcpus[1]);
