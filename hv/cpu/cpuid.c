@@ -7,8 +7,8 @@
  * leaf, SDM vol. 2A; a guest that reads one is wrong on half of the machines).
  *
  * Invariants:
- * CPUID-1  a guest never sees VMX, SVM, a local APIC where its VM has no board, or a feature whose
- *          state is not switched with it.
+ * CPUID-1  a guest never sees VMX, SVM, a local APIC where its VM has no board, or a feature with
+ *          state that is not switched.
  * CPUID-2  EAX of leaves 0, 40000000h and 80000000h names the last leaf that has a rule in its
  *          range.
  * CPUID-3  two VMs with the same configuration read the same on every CPU at any time.

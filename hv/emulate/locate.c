@@ -16,10 +16,10 @@ bool gva_locate(struct vcpu *vcpu, const struct guest_state *state, struct gva a
 		struct gpa *out)
 {
 	unsigned allowed, user = virt->cpl(&vcpu->arch) == 3;
-	unsigned wanted = (write ? HV_WRITE : HV_READ) | (user ? GVA_USER : 0);
+	unsigned needed = (write ? HV_WRITE : HV_READ) | (user ? GVA_USER : 0);
 	int err = gva_walk(state, read_guest, vcpu->vm, at, out, &allowed);
 
-	if (err == 0 && (allowed & wanted) == wanted)
+	if (err == 0 && (allowed & needed) == needed)
 		return true;
 	if (err == 0 || err == ERR_NOT_FOUND)
 		vcpu_raise(vcpu, VECTOR_PF, true, (err == 0) | (write ? 2u : 0) | (user ? 4u : 0),

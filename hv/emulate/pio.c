@@ -18,7 +18,7 @@
 
 #define LOG_THIS LOG_DEVICE
 
-/* read, write: one byte. A device whose writes have a width of their own has `write_wide`. */
+/* read, write: one byte. A device with writes of its own width has `write_wide`. */
 struct device {
 	u16 first, count;
 	const char *name;

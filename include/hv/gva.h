@@ -24,7 +24,7 @@ int gva_walk(const struct guest_state *state, gva_read read, void *context, stru
 struct vcpu;
 
 /*
- * The same for the vCPU at hand, whose `state` it is; false after the exception that the guest's
+ * The same for the vCPU at hand, with its `state`; false after the exception that the guest's
  * own access would have raised. Owner, loaded. Takes LOCK_MMU.
  */
 bool gva_locate(struct vcpu *vcpu, const struct guest_state *state, struct gva at, bool write,

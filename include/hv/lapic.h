@@ -92,7 +92,7 @@ enum lapic_effect { LAPIC_DONE, LAPIC_SEND, LAPIC_END_OF_INTERRUPT, LAPIC_GP };
 struct lapic_action {
 	enum lapic_effect effect;
 	struct lapic_ipi ipi; /* LAPIC_SEND */
-	u8 vector; /* LAPIC_END_OF_INTERRUPT: a level-triggered one, for the I/O APIC */
+	u8 vector;	      /* LAPIC_END_OF_INTERRUPT: a level-triggered one, for the I/O APIC */
 };
 
 void lapic_init(struct lapic *apic, u32 id, bool boot_cpu);

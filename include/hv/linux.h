@@ -13,7 +13,7 @@ struct vm;
 
 /*
  * Writes boot parameters, command line, tables and the initial RAM disk (the first module) of a
- * kernel whose segments are written already. ERR_RANGE with a message: something does not fit.
+ * kernel with all its segments written. ERR_RANGE with a message: something does not fit.
  * ERR_NO_MEMORY.
  */
 int linux_write(struct vm *vm, const struct load_plan *plan, const void *file,

@@ -31,7 +31,7 @@ struct load_plan {
  * a segment lies in RAM as MACHINE_HOLE_START and _END divide it.
  *
  * elf: 32-bit, or 64-bit with all addresses below 4 GiB, x86, executable.
- * multiboot: an ELF file with a multiboot 1 header whose required flags are known here.
+ * multiboot: an ELF file with a multiboot 1 header with no required flag that is unknown here.
  * real: a flat image that fits between MACHINE_REAL_ENTRY and the hole.
  */
 int load_plan_elf(const void *file, size_t size, u64 memory, struct load_plan *out,

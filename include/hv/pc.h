@@ -31,7 +31,7 @@
 struct vm;
 struct vcpu;
 
-#define PC_ROM_START 0xc0000ull /* the place of firmware: reads zero, so that searches end */
+#define PC_ROM_START  0xc0000ull   /* the place of firmware: reads zero, so that searches end */
 #define PC_MEMORY_MAX (3ull << 30) /* above it the local and I/O APICs and the empty PCI hole */
 
 enum pc_irq { PC_IRQ_TIMER = 0, PC_IRQ_UART = 4 };
@@ -46,11 +46,11 @@ struct pc {
 	struct pit pit;
 	struct rtc rtc;
 	struct ioapic ioapic;
-	u64 pit_due;	 /* [a] tick of the PIT's next rise, LAPIC_NEVER for none */
-	u64 pit_seen;	 /* the PIT's clock up to which its rises are counted */
-	u32 pit_counts;	 /* [a] it is periodic, and the I/O APIC listens */
-	u64 pit_owed;	 /* [a] rises counted and not yet raised (ticks.c) */
-	u32 notify;	 /* vCPUs to notify when the lock is released, a bit each */
+	u64 pit_due;	/* [a] tick of the PIT's next rise, LAPIC_NEVER for none */
+	u64 pit_seen;	/* the PIT's clock up to which its rises are counted */
+	u32 pit_counts; /* [a] it is periodic, and the I/O APIC listens */
+	u64 pit_owed;	/* [a] rises counted and not yet raised (ticks.c) */
+	u32 notify;	/* vCPUs to notify when the lock is released, a bit each */
 	struct pm pm;
 	enum pm_request request; /* of the write that is under way, carried out after it */
 	struct pci pci;

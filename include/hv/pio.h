@@ -7,7 +7,8 @@
 
 #include <arch/exit.h>
 #include <hv/verdict.h>
-#include <hv/vm.h>
+
+struct vcpu;
 
 /* Carries out IN, OUT, INS or OUTS. Owner, loaded, no locks held. */
 enum exit_verdict exit_pio(struct vcpu *vcpu, const struct hv_exit *exit);

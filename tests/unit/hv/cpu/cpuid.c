@@ -182,8 +182,9 @@ static void without_xsave_there_is_no_avx(void **state)
 {
 	(void)state;
 	cpuid_table_build(&table, 1, false, 0, rich_machine);
-	assert_int_equal(
-		cpuid_of(1, 0, (struct cpuid_now){.cr4 = BIT(18)}).ecx & (BIT(12) | BITS(29, 26)), 0);
+	assert_int_equal(cpuid_of(1, 0, (struct cpuid_now){.cr4 = BIT(18)}).ecx &
+				 (BIT(12) | BITS(29, 26)),
+			 0);
 	assert_int_equal(get(7, 0).ebx & BIT(5), 0);
 	assert_int_equal(get(0xd, 0).ecx, 0);
 	assert_true(is_zero(get(0xd, 2)));

@@ -91,7 +91,7 @@ static void a_pat_holds_memory_types_only(void **state)
 	}
 }
 
-static void canonical_addresses_are_told_from_others(void **state)
+static void canonical_addresses_differ_from_others(void **state)
 {
 	(void)state;
 	assert_true(msr_canonical(0));
@@ -112,7 +112,7 @@ int main(void)
 		cmocka_unit_test(efer_takes_what_the_guest_may_have),
 		cmocka_unit_test(long_mode_is_not_switched_under_paging),
 		cmocka_unit_test(a_pat_holds_memory_types_only),
-		cmocka_unit_test(canonical_addresses_are_told_from_others),
+		cmocka_unit_test(canonical_addresses_differ_from_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -239,7 +239,7 @@ static void an_initrd_never_touches_the_kernel(void **state)
 	assert_int_equal(linux_place_initrd(file, &plan, MEMORY, MEMORY + 1, &gpa), ERR_RANGE);
 }
 
-static void the_parameters_tell_memory_and_modules(void **state)
+static void the_parameters_name_memory_and_modules(void **state)
 {
 	const struct linux_boot boot = {.memory = MEMORY,
 					.command_line_gpa = 0x8000,
@@ -295,7 +295,7 @@ int main(void)
 		CASE(the_initrd_lies_at_the_top_of_memory),
 		CASE(the_initrd_stays_below_the_kernels_limit),
 		CASE(an_initrd_never_touches_the_kernel),
-		CASE(the_parameters_tell_memory_and_modules),
+		CASE(the_parameters_name_memory_and_modules),
 		CASE(the_tables_map_4_gib_one_to_one),
 	};
 

@@ -210,7 +210,7 @@ static void a_command_register_write_sends_an_ipi(void **state)
 	assert_int_equal(action.ipi.vector, 0xfd);
 }
 
-static void destinations_match_whom_they_mean(void **state)
+static void destinations_match_the_apics_they_name(void **state)
 {
 	struct lapic self = enabled(0), other = enabled(2);
 	const struct lapic_destination physical = {.id = 2}, broadcast = {.id = 0xff};
@@ -374,7 +374,7 @@ int main(void)
 		cmocka_unit_test(a_deadline_fires_at_its_tick_and_reads_back),
 		cmocka_unit_test(a_masked_timer_runs_silently),
 		cmocka_unit_test(a_command_register_write_sends_an_ipi),
-		cmocka_unit_test(destinations_match_whom_they_mean),
+		cmocka_unit_test(destinations_match_the_apics_they_name),
 		cmocka_unit_test(x2apic_mode_faults_where_xapic_mode_is_silent),
 		cmocka_unit_test(only_the_manuals_mode_changes_are_allowed),
 		cmocka_unit_test(x2apic_mode_takes_over_what_xapic_mode_left),

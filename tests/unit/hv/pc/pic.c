@@ -97,7 +97,7 @@ static void a_request_that_has_gone_gives_the_spurious_vector(void **state)
 	assert_int_equal(pic_read(&pic, 0x20), 0);
 }
 
-static void a_level_input_asks_again_as_long_as_it_is_high(void **state)
+static void a_level_input_is_requested_again_while_it_is_high(void **state)
 {
 	struct pic pic = programmed();
 
@@ -165,7 +165,7 @@ int main(void)
 		cmocka_unit_test(a_lower_priority_waits_for_the_end_of_a_higher_one),
 		cmocka_unit_test(the_slave_delivers_through_the_cascade),
 		cmocka_unit_test(a_request_that_has_gone_gives_the_spurious_vector),
-		cmocka_unit_test(a_level_input_asks_again_as_long_as_it_is_high),
+		cmocka_unit_test(a_level_input_is_requested_again_while_it_is_high),
 		cmocka_unit_test(polling_acknowledges),
 		cmocka_unit_test(automatic_eoi_leaves_nothing_in_service),
 		cmocka_unit_test(rotation_makes_the_served_input_the_lowest),

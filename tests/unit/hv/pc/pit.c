@@ -98,7 +98,7 @@ static void bcd_counts_in_decimal(void **state)
 	assert_int_equal(read_latched(&pit, 34), 0x1200);
 }
 
-static void read_back_tells_mode_and_output(void **state)
+static void read_back_gives_mode_and_output(void **state)
 {
 	struct pit pit = with_channel_0(0x34, 1000, 0);
 
@@ -197,7 +197,7 @@ int main(void)
 		cmocka_unit_test(a_latched_count_does_not_move_between_its_bytes),
 		cmocka_unit_test(zero_counts_sixty_four_thousand),
 		cmocka_unit_test(bcd_counts_in_decimal),
-		cmocka_unit_test(read_back_tells_mode_and_output),
+		cmocka_unit_test(read_back_gives_mode_and_output),
 		cmocka_unit_test(channel_2_counts_while_its_gate_is_high),
 		cmocka_unit_test(every_rise_is_one),
 		cmocka_unit_test(rises_are_counted_as_they_come),

@@ -65,7 +65,7 @@ static void a_guest_sets_its_clock_and_it_goes_on_from_there(void **state)
 	assert_int_equal(get(&rtc, 2, now + 60 * SECOND), 0x35);
 }
 
-static void it_tells_when_an_update_is_in_progress(void **state)
+static void the_flag_says_when_an_update_is_in_progress(void **state)
 {
 	struct rtc rtc;
 
@@ -92,7 +92,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_shows_the_date_the_calendar_shows),
 		cmocka_unit_test(a_guest_sets_its_clock_and_it_goes_on_from_there),
-		cmocka_unit_test(it_tells_when_an_update_is_in_progress),
+		cmocka_unit_test(the_flag_says_when_an_update_is_in_progress),
 		cmocka_unit_test(hours_can_be_twelve_and_binary),
 	};
 

@@ -230,8 +230,8 @@ static void a_guest_with_a_quarter_of_a_cpu_counts_every_tick(void **state)
 }
 
 /*
- * Linux's timer_irq_works() with a TSC of 4 GHz, whose 40e9 / HZ cycles are 40 ms: the loop ends
- * when that is over or five ticks were counted, looking at both at each turn. `away` ms after it
+ * Linux's timer_irq_works() with a TSC of 4 GHz: its 40e9 / HZ cycles are 40 ms; the loop ends when
+ * that is over or five ticks were counted, looking at both at each turn. `away` ms after it
  * began the guest loses the CPU for `gone`.
  */
 static u64 linux_timer_check(u64 away, u64 gone)
@@ -278,7 +278,7 @@ static void the_next_tick_waits_for_the_end_of_the_one_before(void **state)
 	assert_false(pc_irq_pending(&vcpus[0]));
 }
 
-static void ticks_that_come_while_interrupts_are_off_are_told_after(void **state)
+static void ticks_that_come_while_interrupts_are_off_are_raised_after(void **state)
 {
 	(void)state;
 	program(MODE_RATE, LINUX_RELOAD);
@@ -346,7 +346,7 @@ static void the_pic_keeps_one_of_what_came_while_masked(void **state)
 }
 
 /* TICK-4 */
-static void programming_the_channel_forgets_what_is_owed(void **state)
+static void programming_the_channel_drops_what_is_owed(void **state)
 {
 	(void)state;
 	program(MODE_RATE, LINUX_RELOAD);
@@ -358,7 +358,7 @@ static void programming_the_channel_forgets_what_is_owed(void **state)
 	assert_int_equal(jiffies, 3);
 }
 
-static void a_latch_and_the_other_channels_forget_nothing(void **state)
+static void a_latch_and_the_other_channels_drop_nothing(void **state)
 {
 	(void)state;
 	program(MODE_RATE, LINUX_RELOAD);
@@ -374,7 +374,7 @@ static void a_latch_and_the_other_channels_forget_nothing(void **state)
 }
 
 /* TICK-1: the bound, whatever the rate. */
-static void who_was_away_for_long_is_owed_six(void **state)
+static void a_guest_that_was_away_for_long_is_owed_six(void **state)
 {
 	(void)state;
 	program(MODE_RATE, LINUX_RELOAD);
@@ -436,14 +436,14 @@ int main(void)
 		BOTH(a_guest_with_a_quarter_of_a_cpu_counts_every_tick),
 		BOTH(linux_finds_its_timer_wherever_it_loses_the_cpu),
 		BOTH(the_next_tick_waits_for_the_end_of_the_one_before),
-		BOTH(ticks_that_come_while_interrupts_are_off_are_told_after),
+		BOTH(ticks_that_come_while_interrupts_are_off_are_raised_after),
 		PIC(automatic_eoi_ends_a_tick_when_it_is_taken),
 		PIC(a_handler_that_masks_its_line_loses_nothing),
 		IOAPIC(the_io_apic_keeps_nothing_of_what_came_while_masked),
 		PIC(the_pic_keeps_one_of_what_came_while_masked),
-		BOTH(programming_the_channel_forgets_what_is_owed),
-		BOTH(a_latch_and_the_other_channels_forget_nothing),
-		BOTH(who_was_away_for_long_is_owed_six),
+		BOTH(programming_the_channel_drops_what_is_owed),
+		BOTH(a_latch_and_the_other_channels_drop_nothing),
+		BOTH(a_guest_that_was_away_for_long_is_owed_six),
 		IOAPIC(another_cpu_may_be_the_one_that_takes_them),
 		IOAPIC(a_local_apic_that_is_off_is_owed_nothing),
 		BOTH(a_one_shot_comes_once),

@@ -62,7 +62,7 @@ static void a_16550a_is_recognised_by_its_fifo_bits(void **state)
 	assert_int_equal(uart_read(&uart, SCR), 0xa5);
 }
 
-static void received_bytes_come_in_order_and_overruns_are_told(void **state)
+static void received_bytes_come_in_order_and_overruns_are_reported(void **state)
 {
 	(void)state;
 	uart_write(&uart, IIR, 1);
@@ -164,7 +164,7 @@ int main(void)
 		TEST(what_is_written_is_sent_at_once),
 		TEST(the_divisor_hides_behind_dlab),
 		TEST(a_16550a_is_recognised_by_its_fifo_bits),
-		TEST(received_bytes_come_in_order_and_overruns_are_told),
+		TEST(received_bytes_come_in_order_and_overruns_are_reported),
 		TEST(without_fifo_one_byte_fits),
 		TEST(a_received_byte_interrupts_until_it_is_read),
 		TEST(an_empty_transmitter_interrupts_once),
