@@ -85,7 +85,7 @@ static bool in_rmap(const struct addrspace *as, struct gfn gfn, struct mfn mfn)
 	struct rmap_entry before = {as->id, {gfn.raw - 1}}, found;
 
 	if (gfn.raw == 0)
-		before = (struct rmap_entry){as->id - 1, {BIT(PRIMARY_GFN_BITS) - 1}};
+		before = (struct rmap_entry){as->id - 1, {GFN_END - 1}};
 	return rmap_list(mfn, &before, &found, 1) == 1 && found.space == as->id &&
 	       found.gfn.raw == gfn.raw;
 }
@@ -132,7 +132,7 @@ static void check_pte(struct audit *audit, struct gfn gfn, ppte_t pte)
 
 static void check_primary(struct audit *audit) LOCK_REQUIRES(&audit->as->lock)
 {
-	struct gfn gfn = {0}, end = {BIT(PRIMARY_GFN_BITS)};
+	struct gfn gfn = {0}, end = {GFN_END};
 	ppte_t *slot;
 
 	for (; (slot = primary_next(&audit->as->primary, &gfn, end)); gfn.raw++)
@@ -226,7 +226,7 @@ static int check_subscriber(struct subscription *sub, void *argument)
 
 static void check_space(struct audit *audit, struct addrspace *as)
 {
-	struct gfn_range all = gfn_range((struct gfn){0}, BIT(PRIMARY_GFN_BITS));
+	struct gfn_range all = gfn_range((struct gfn){0}, GFN_END);
 
 	audit->as = as;
 	audit->report->spaces++;

@@ -6,25 +6,16 @@
 #include <arch/cpu.h>
 #include <mm/frame.h>
 
-static unsigned order_of(size_t size)
-{
-	unsigned order = 0;
-
-	while ((PAGE_SIZE << order) < size)
-		order++;
-	return order;
-}
-
 void *hv_alloc(size_t size)
 {
 	struct mfn frame;
 
-	if (frame_alloc(order_of(size), FRAME_HYPERVISOR, FRAME_ZERO, &frame) != 0)
+	if (frame_alloc(page_order(size), FRAME_HYPERVISOR, FRAME_ZERO, &frame) != 0)
 		return NULL;
 	return arch_hpa_to_virt(mfn_to_hpa(frame));
 }
 
 void hv_free(void *memory, size_t size)
 {
-	frame_free(hpa_to_mfn(arch_virt_to_hpa(memory)), order_of(size));
+	frame_free(hpa_to_mfn(arch_virt_to_hpa(memory)), page_order(size));
 }

@@ -20,6 +20,10 @@
 #define LEVEL_SIZE(level)   (1ull << LEVEL_SHIFT(level))
 #define LEVEL_FRAMES(level) (1ull << (LEVEL_BITS * (level)))
 
+/* The width of a guest frame number: four levels of 9 bits, 256 TiB of guest-physical memory. */
+#define GFN_BITS 36
+#define GFN_END	 (1ull << GFN_BITS)
+
 struct gva {
 	u64 raw;
 };
@@ -64,6 +68,16 @@ static inline u64 page_offset(u64 raw)
 	return raw & (PAGE_SIZE - 1);
 }
 
+/* The smallest order for which 2^order pages hold `bytes`. */
+static inline unsigned page_order(u64 bytes)
+{
+	unsigned order = 0;
+
+	for (u64 above = (bytes ? bytes - 1 : 0) >> PAGE_SHIFT; above; above >>= 1)
+		order++;
+	return order;
+}
+
 static inline struct gfn gfn_add(struct gfn g, u64 frames)
 {
 	return (struct gfn){g.raw + frames};
@@ -87,6 +101,17 @@ static inline bool gfn_in_range(struct gfn g, struct gfn_range r)
 static inline bool gfn_ranges_overlap(struct gfn_range a, struct gfn_range b)
 {
 	return a.start.raw < b.end.raw && b.start.raw < a.end.raw;
+}
+
+static inline bool gfn_valid(struct gfn g)
+{
+	return g.raw < GFN_END;
+}
+
+/* Not empty, and within the width of a gfn. */
+static inline bool gfn_range_valid(struct gfn_range r)
+{
+	return r.start.raw < r.end.raw && r.end.raw <= GFN_END;
 }
 
 static inline u64 gfn_range_frames(struct gfn_range r)

@@ -31,8 +31,6 @@
 #include <lib/types.h>
 #include <mm/frame.h>
 
-#define RMAP_GFN_BITS 36
-
 struct rmap_entry {
 	u16 space; /* address space's number */
 	struct gfn gfn;
@@ -41,7 +39,7 @@ struct rmap_entry {
 /* The first user of a frame that nobody else knows yet: a fresh one. Takes no lock. */
 static inline void rmap_first(struct mfn mfn, u16 space, struct gfn gfn)
 {
-	frame_record(mfn)->owner = ((u64)space << RMAP_GFN_BITS | gfn.raw) << 1 | 1;
+	frame_record(mfn)->owner = ((u64)space << GFN_BITS | gfn.raw) << 1 | 1;
 }
 
 /* A fresh frame's users will be counted only (RMAP-3). Before anybody shares it. Takes no lock. */

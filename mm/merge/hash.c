@@ -31,15 +31,6 @@ struct hash_index {
 	u32 buckets; /* a power of two */
 };
 
-static unsigned order_for(u64 bytes)
-{
-	unsigned order = 0;
-
-	while ((PAGE_SIZE << order) < bytes)
-		order++;
-	return order;
-}
-
 static struct hash_index *index_of(const struct merge_domain *domain)
 {
 	return domain->index;
@@ -48,13 +39,13 @@ static struct hash_index *index_of(const struct merge_domain *domain)
 static int alloc_tables(struct hash_index *index, u32 slots, u32 buckets)
 {
 	void *slot, *bucket;
-	int err = page_alloc(order_for((u64)slots * sizeof(u32)), &slot);
+	int err = page_alloc(page_order((u64)slots * sizeof(u32)), &slot);
 
 	if (err)
 		return err;
-	err = page_alloc(order_for((u64)buckets * sizeof(void *)), &bucket);
+	err = page_alloc(page_order((u64)buckets * sizeof(void *)), &bucket);
 	if (err) {
-		page_free(slot, order_for((u64)slots * sizeof(u32)));
+		page_free(slot, page_order((u64)slots * sizeof(u32)));
 		return err;
 	}
 	memset(slot, 0xff, (u64)slots * sizeof(u32));
@@ -64,8 +55,8 @@ static int alloc_tables(struct hash_index *index, u32 slots, u32 buckets)
 
 static void free_tables(const struct hash_index *index)
 {
-	page_free(index->slot, order_for((u64)index->slots * sizeof(u32)));
-	page_free(index->bucket, order_for((u64)index->buckets * sizeof(void *)));
+	page_free(index->slot, page_order((u64)index->slots * sizeof(u32)));
+	page_free(index->bucket, page_order((u64)index->buckets * sizeof(void *)));
 }
 
 static int hash_init(struct merge_domain *domain)
@@ -299,8 +290,8 @@ static u64 hash_bytes(const struct merge_domain *domain)
 {
 	const struct hash_index *index = domain->index;
 
-	return (1 + BIT(order_for((u64)index->slots * sizeof(u32))) +
-		BIT(order_for((u64)index->buckets * sizeof(void *)))) *
+	return (1 + BIT(page_order((u64)index->slots * sizeof(u32))) +
+		BIT(page_order((u64)index->buckets * sizeof(void *)))) *
 	       PAGE_SIZE;
 }
 

@@ -195,15 +195,6 @@ static int find_base(const struct merge_domain *domain, u64 pages, u32 *out)
  * ------------------------------------------------------------------------------------------------------------
  */
 
-static unsigned order_for(u64 bytes)
-{
-	unsigned order = 0;
-
-	while ((PAGE_SIZE << order) < bytes)
-		order++;
-	return order;
-}
-
 u32 merge_note_pages(const struct merge_area *area)
 {
 	return (u32)((area->range.end.raw - area->origin.raw + MERGE_NOTES - 1) / MERGE_NOTES);
@@ -211,8 +202,8 @@ u32 merge_note_pages(const struct merge_area *area)
 
 static unsigned note_order(const struct merge_area *area)
 {
-	return order_for(merge_note_pages(area) * sizeof(void *) +
-			 area->chunks * sizeof(struct merge_chunk));
+	return page_order(merge_note_pages(area) * sizeof(void *) +
+			  area->chunks * sizeof(struct merge_chunk));
 }
 
 /* What an area takes, whether its pages are merged or not. */

@@ -4,7 +4,6 @@
  */
 #include "mm/notify/view.h"
 #include <lib/log.h>
-#include "mm/space/primary.h"
 
 /*
  * A subscription is in `all`, in `lacking` or `changers`, and for each event in at most one more
@@ -22,7 +21,7 @@ unsigned view_capacity(unsigned order)
 
 static bool is_whole(const struct subscription *sub)
 {
-	return sub->range.start.raw == 0 && sub->range.end.raw >= BIT(PRIMARY_GFN_BITS);
+	return sub->range.start.raw == 0 && sub->range.end.raw >= GFN_END;
 }
 
 static u64 *take(struct notifier_view *view, unsigned words)

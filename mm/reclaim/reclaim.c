@@ -193,7 +193,7 @@ static bool may_go(ppte_t pte)
  */
 static bool next_page(struct addrspace *as, struct gfn *gfn, unsigned *looks)
 {
-	const struct gfn end = {BIT(PRIMARY_GFN_BITS)};
+	const struct gfn end = {GFN_END};
 	ppte_t *slot;
 
 	spin_lock(&as->lock);

@@ -16,15 +16,6 @@
 
 static struct addrspace *spaces[SPACES]; /* [a] by number; 0 stays empty */
 
-static unsigned space_order(void)
-{
-	unsigned order = 0;
-
-	while ((PAGE_SIZE << order) < sizeof(struct addrspace))
-		order++;
-	return order;
-}
-
 /* Puts `as` under a free number. */
 static int take_id(struct addrspace *as)
 {
@@ -40,7 +31,7 @@ int addrspace_create(const char *name, struct addrspace **out)
 {
 	struct addrspace *as;
 	void *memory;
-	int err = page_alloc(space_order(), &memory);
+	int err = page_alloc(page_order(sizeof(struct addrspace)), &memory);
 
 	if (err)
 		return err;
@@ -56,7 +47,7 @@ int addrspace_create(const char *name, struct addrspace **out)
 			primary_fini(&as->primary);
 	}
 	if (err) {
-		page_free(as, space_order());
+		page_free(as, page_order(sizeof(struct addrspace)));
 		return err;
 	}
 	*out = as;
@@ -65,7 +56,7 @@ int addrspace_create(const char *name, struct addrspace **out)
 
 int addrspace_release(struct addrspace *as)
 {
-	const struct gfn_range all = gfn_range((struct gfn){0}, BIT(PRIMARY_GFN_BITS));
+	const struct gfn_range all = gfn_range((struct gfn){0}, GFN_END);
 	struct update update;
 	int err = update_begin(&update, as, EVENT_RELEASE, all, 0);
 
@@ -86,7 +77,7 @@ void addrspace_destroy(struct addrspace *as)
 		frame_free((struct mfn){as->zero_mfn}, 0);
 	primary_fini(&as->primary);
 	ck_pr_store_ptr(&spaces[as->id], NULL);
-	page_free(as, space_order());
+	page_free(as, page_order(sizeof(struct addrspace)));
 }
 
 const char *addrspace_name(const struct addrspace *as)
@@ -136,7 +127,7 @@ void addrspace_settle(struct addrspace *as)
 
 void addrspace_count(struct addrspace *as, struct addrspace_pages *out)
 {
-	struct gfn gfn = {0}, end = {BIT(PRIMARY_GFN_BITS)};
+	struct gfn gfn = {0}, end = {GFN_END};
 	u64 by[PPTE_STATE + 1] = {0};
 	const ppte_t *slot;
 
@@ -172,9 +163,7 @@ const struct slot *space_slot(const struct addrspace *as, struct gfn gfn)
 
 static int check_shape(struct gfn_range range)
 {
-	if (range.start.raw >= range.end.raw || range.end.raw > BIT(PRIMARY_GFN_BITS))
-		return ERR_INVALID;
-	return 0;
+	return gfn_range_valid(range) ? 0 : ERR_INVALID;
 }
 
 /* Is every gfn in a slot of a kind up to `most`? */

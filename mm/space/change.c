@@ -108,7 +108,7 @@ int addrspace_clear_soft_dirty(struct addrspace *as, struct gfn_range range)
 
 bool addrspace_is_soft_dirty(const struct addrspace *as, struct gfn gfn)
 {
-	ppte_t pte = gfn.raw >> PRIMARY_GFN_BITS ? 0 : primary_load(&as->primary, gfn);
+	ppte_t pte = gfn_valid(gfn) ? primary_load(&as->primary, gfn) : 0;
 
 	return ppte_has_content(pte) && (pte & PPTE_SOFT_DIRTY);
 }
@@ -201,7 +201,7 @@ void addrspace_unpin(struct addrspace *as, struct gfn gfn)
 	ppte_t *slot;
 
 	spin_lock(&as->lock);
-	slot = gfn.raw >> PRIMARY_GFN_BITS ? NULL : primary_find(&as->primary, gfn);
+	slot = gfn_valid(gfn) ? primary_find(&as->primary, gfn) : NULL;
 	if (slot)
 		primary_store(&as->primary, gfn, slot, *slot & ~PPTE_PINNED);
 	spin_unlock(&as->lock);

@@ -117,7 +117,7 @@ int cow_guard(struct addrspace *as, struct gfn_range range)
 
 int cow_look(struct addrspace *as, struct gfn gfn, struct cow_look *out)
 {
-	ppte_t pte = gfn.raw >> PRIMARY_GFN_BITS ? 0 : primary_load(&as->primary, gfn);
+	ppte_t pte = gfn_valid(gfn) ? primary_load(&as->primary, gfn) : 0;
 
 	if (!cow_guardable(pte) || !(pte & PPTE_GUARD) || is_being_guarded(as, gfn))
 		return ERR_BUSY;
@@ -127,7 +127,7 @@ int cow_look(struct addrspace *as, struct gfn gfn, struct cow_look *out)
 
 int cow_guard_look(struct addrspace *as, struct gfn gfn, struct cow_look *out)
 {
-	ppte_t *slot = gfn.raw >> PRIMARY_GFN_BITS ? NULL : primary_find(&as->primary, gfn);
+	ppte_t *slot = gfn_valid(gfn) ? primary_find(&as->primary, gfn) : NULL;
 	struct update update;
 	ppte_t guarded = 0;
 	int err;
@@ -154,7 +154,7 @@ int cow_guard_look(struct addrspace *as, struct gfn gfn, struct cow_look *out)
 static ppte_t *unchanged(struct addrspace *as, struct gfn gfn, const struct cow_look *look)
 {
 	const u64 free = PPTE_YOUNG | (IS_ENABLED(CONFIG_BREAK_MERGE_LIFTS) ? PPTE_LIFTS : 0);
-	ppte_t *slot = gfn.raw >> PRIMARY_GFN_BITS ? NULL : primary_find(&as->primary, gfn);
+	ppte_t *slot = gfn_valid(gfn) ? primary_find(&as->primary, gfn) : NULL;
 
 	return slot && !((*slot ^ look->pte) & ~free) ? slot : NULL;
 }
@@ -316,7 +316,7 @@ int space_break(struct addrspace *as, struct gfn gfn, ppte_t *slot)
 
 int cow_break(struct addrspace *as, struct gfn gfn)
 {
-	ppte_t *slot = gfn.raw >> PRIMARY_GFN_BITS ? NULL : primary_find(&as->primary, gfn);
+	ppte_t *slot = gfn_valid(gfn) ? primary_find(&as->primary, gfn) : NULL;
 
 	if (!slot || !ppte_shared(*slot))
 		return 0;

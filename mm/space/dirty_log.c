@@ -104,7 +104,7 @@ static int start_anew(struct addrspace *as, struct gfn_range range, struct gfn f
  */
 static void set_mode(struct addrspace *as, enum dirty_mode mode, bool coarse)
 {
-	const struct gfn_range all = {{0}, {BIT(PRIMARY_GFN_BITS)}};
+	const struct gfn_range all = {{0}, {GFN_END}};
 	bool forget = as->dirty_mode != mode && mode == DIRTY_WRITE_PROTECT;
 
 	spin_lock(&as->lock);
@@ -182,7 +182,7 @@ void dirty_log_pml(struct stage2 *s2, const struct gpa *written, unsigned count)
 {
 	spin_lock(&s2->as->lock);
 	for (unsigned i = 0; i < count; i++)
-		if (!(written[i].raw >> (PRIMARY_GFN_BITS + PAGE_SHIFT)))
+		if (gfn_valid(gpa_to_gfn(written[i])))
 			space_mark(s2->as, gpa_to_gfn(written[i]), 1, PPTE_SOFT_DIRTY);
 	spin_unlock(&s2->as->lock);
 }

@@ -32,8 +32,8 @@
 #include <ck_pr.h>
 #include <lib/types.h>
 
-#define PRIMARY_LEVELS	 4
-#define PRIMARY_GFN_BITS (PRIMARY_LEVELS * LEVEL_BITS)
+#define PRIMARY_LEVELS 4
+_Static_assert(PRIMARY_LEVELS *LEVEL_BITS == GFN_BITS, "the tree has a place for each gfn");
 
 enum ppte_state {
 	PPTE_ABSENT,	/* in a slot, but not backed: the next touch backs it */
@@ -161,8 +161,7 @@ static inline ppte_t *primary_find(const struct primary *primary, struct gfn gfn
 	return likely(page) ? &page[gfn.raw & 511] : NULL;
 }
 
-/* The PTE's value; 0 (absent) where there is no leaf page. No lock. gfn is below
- * 2^PRIMARY_GFN_BITS. */
+/* The PTE's value; 0 (absent) where there is no leaf page. No lock. gfn is valid. */
 static inline ppte_t primary_load(const struct primary *primary, struct gfn gfn)
 {
 	const ppte_t *slot = primary_find(primary, gfn);

@@ -14,12 +14,12 @@
 #define INLINE	   1ull
 #define COUNTED	   2ull /* owner: the users are counted in `link`, not listed */
 #define LOCKS	   16
-#define KEY(s, g)  ((u64)(s) << RMAP_GFN_BITS | (g).raw)
-#define KEY_GFN(k) ((struct gfn){(k)&BITS(RMAP_GFN_BITS - 1, 0)})
+#define KEY(s, g)  ((u64)(s) << GFN_BITS | (g).raw)
+#define KEY_GFN(k) ((struct gfn){(k)&BITS(GFN_BITS - 1, 0)})
 
 struct rmap_node {
 	RB_ENTRY(rmap_node) entry;
-	u64 key; /* space << RMAP_GFN_BITS | gfn */
+	u64 key; /* space << GFN_BITS | gfn */
 };
 
 /* How many users a chained frame has, and their tree. */
@@ -213,7 +213,7 @@ u64 rmap_count(struct mfn mfn)
 
 static struct rmap_entry entry_of(u64 key)
 {
-	return (struct rmap_entry){.space = key >> RMAP_GFN_BITS, .gfn = KEY_GFN(key)};
+	return (struct rmap_entry){.space = key >> GFN_BITS, .gfn = KEY_GFN(key)};
 }
 
 static unsigned list_chain(struct rmap_chain *chain, u64 least, struct rmap_entry *out,

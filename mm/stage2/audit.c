@@ -35,8 +35,8 @@ void stage2_audit(struct subscription *sub, struct audit *audit)
 	struct mfn root = hpa_to_mfn(s2->table.root);
 
 	audit_table(audit, root);
-	if (pgtable_walk(&s2->table, 0, BIT(PRIMARY_GFN_BITS + PAGE_SHIFT),
-			 VISIT_LEAF | VISIT_TABLE_BEFORE, show, &tour) ||
+	if (pgtable_walk(&s2->table, 0, GFN_END * PAGE_SIZE, VISIT_LEAF | VISIT_TABLE_BEFORE, show,
+			 &tour) ||
 	    tour.tables != s2->table.tables)
 		audit_found(audit, AUDIT_TABLE, (struct gfn){0}, root);
 }

@@ -72,7 +72,7 @@ int space_resolve(struct addrspace *as, struct gfn gfn, unsigned access, ppte_t 
 {
 	ppte_t *slot;
 
-	if (unlikely(gfn.raw >> PRIMARY_GFN_BITS))
+	if (unlikely(!gfn_valid(gfn)))
 		return ERR_RANGE;
 	slot = primary_find(&as->primary, gfn);
 	for (;;) {

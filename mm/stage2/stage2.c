@@ -98,7 +98,7 @@ static void init(struct stage2 *s2, struct addrspace *as)
 					     .dropped = leaf_dropped,
 					     .context = s2};
 	s2->sub.ops = &stage2_ops;
-	s2->sub.range.end.raw = BIT(PRIMARY_GFN_BITS);
+	s2->sub.range.end.raw = GFN_END;
 	s2->sub.want_drop = STAGE2_WANTS_DROP;
 	s2->sub.want_change = STAGE2_WANTS_CHANGE;
 	s2->sub.owner = s2;

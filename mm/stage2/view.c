@@ -78,8 +78,8 @@ int stage2_view_restrict(struct stage2 *s2, struct gfn_range range, unsigned rig
 {
 	int err;
 
-	if (range.start.raw >= range.end.raw || range.end.raw > BIT(PRIMARY_GFN_BITS) ||
-	    (rights & ~PT_RWX) || (rights && !s2->table.format->valid_attr(rights)))
+	if (!gfn_range_valid(range) || (rights & ~PT_RWX) ||
+	    (rights && !s2->table.format->valid_attr(rights)))
 		return ERR_INVALID;
 	spin_lock(&s2->as->lock);
 	err = set_limit(s2, range, rights);

@@ -81,8 +81,7 @@ static int alloc_bitmap(struct dirty_tracker *tracker, struct gfn_range range)
 	void *memory;
 	int err;
 
-	while ((PAGE_SIZE << tracker->order) < bitmap_bytes(range))
-		tracker->order++;
+	tracker->order = page_order(bitmap_bytes(range));
 	err = page_alloc(tracker->order, &memory);
 	if (!err)
 		tracker->bitmap = memory;

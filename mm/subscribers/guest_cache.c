@@ -165,7 +165,7 @@ int guest_cache_create(struct addrspace *as, struct guest_cache **out)
 	cache->as = as;
 	spin_init(&cache->lock, LOCK_DEVICE, "guest_cache");
 	cache->sub.ops = &cache_ops;
-	cache->sub.range.end.raw = BIT(PRIMARY_GFN_BITS);
+	cache->sub.range.end.raw = GFN_END;
 	cache->sub.want_drop = EVENTS_ALL & ~BIT(EVENT_SPLIT);
 	err = notifier_subscribe(&as->notifier, &cache->sub);
 	if (err) {

@@ -86,7 +86,7 @@ int tracer_create(struct addrspace *as, struct tracer **out)
 	tracer->as = as;
 	spin_init(&tracer->lock, LOCK_DEVICE, "tracer");
 	tracer->sub.ops = &tracer_ops;
-	tracer->sub.range.end.raw = BIT(PRIMARY_GFN_BITS);
+	tracer->sub.range.end.raw = GFN_END;
 	tracer->sub.want_change = EVENTS_HANDED;
 	tracer->sub.want_drop = EVENTS_ALL & ~EVENTS_HANDED;
 	err = notifier_subscribe(&as->notifier, &tracer->sub);

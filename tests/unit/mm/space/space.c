@@ -11,7 +11,7 @@
 static void slots_refuse_what_is_malformed_or_overlaps(void **state)
 {
 	struct addrspace *as;
-	const u64 top = BIT(PRIMARY_GFN_BITS);
+	const u64 top = GFN_END;
 
 	(void)state;
 	world_begin(1, 16);
