@@ -142,7 +142,7 @@ static void idle(void)
 		return;
 	alarm = MIN(MIN(sched_alarm(), merging_alarm()), MIN(terminal_alarm(), lifetime_alarm()));
 	alarm = MIN(alarm, progress_alarm());
-	if (alarm != LAPIC_NEVER)
+	if (alarm != TICK_NEVER)
 		arch_alarm(alarm);
 	arch_idle();
 }

@@ -146,7 +146,7 @@ struct vcpu *sched_pick_due(u64 now)
 u64 sched_alarm(void)
 {
 	struct queue *queue = &queues[arch_cpu_id()];
-	u64 alarm = ~0ull;
+	u64 alarm = TICK_NEVER;
 
 	spin_lock(&queue->lock);
 	for (struct vcpu *vcpu = queue->first; vcpu; vcpu = vcpu->next) {

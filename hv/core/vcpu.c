@@ -16,15 +16,13 @@
  */
 #include <hv/vcpu.h>
 #include <arch/cpu.h>
+#include <arch/regs.h>
 #include <hv/pc.h>
 #include <hv/sched.h>
 #include <lib/error.h>
 #include <lib/log.h>
 
 #define LOG_THIS LOG_VM
-
-#define RFLAGS_RESERVED BIT(1)
-#define RFLAGS_IF	BIT(9)
 
 /*
  * With interrupts off only an NMI ends a HLT (SDM vol. 2A, HLT). Without a board a hypercall is
@@ -83,7 +81,7 @@ void vcpu_recheck(struct vcpu *vcpu)
 
 u64 vcpu_alarm(const struct vcpu *vcpu)
 {
-	return vcpu->vm->pc && !vcpu->hopeless ? pc_alarm(vcpu) : LAPIC_NEVER;
+	return vcpu->vm->pc && !vcpu->hopeless ? pc_alarm(vcpu) : TICK_NEVER;
 }
 
 /* The highest vector goes first, as a local APIC has it (SDM vol. 3A, 11.8.3). -1: none. */
@@ -241,7 +239,7 @@ int vcpu_start(struct vcpu *vcpu, struct vcpu *like, u64 rip, u64 rsp, u64 rdi)
 		return err;
 	virt->get_state(&like->arch, &state);
 	state.rip = rip;
-	state.rflags = RFLAGS_RESERVED;
+	state.rflags = RFLAGS_R1;
 	state.interruptibility = 0;
 	return launch(vcpu, like, &state, rsp, rdi);
 }

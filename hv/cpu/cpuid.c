@@ -14,8 +14,9 @@
  * CPUID-3  two VMs with the same configuration read the same on every CPU at any time.
  */
 #include <hv/cpuid.h>
-#include <abi/machine.h>
 #include <abi/hypercall.h>
+#include <abi/machine.h>
+#include <arch/regs.h>
 #include <lib/string.h>
 
 #define ALL 0xffffffffu
@@ -63,8 +64,6 @@
 	((EDX1_PASS & 0x0183f3ff) | BIT(11) /* SYSCALL */ | BIT(20) /* NX */ | \
 	 BIT(22) /* MMXEXT */ | BIT(26) /* 1 GiB pages */ | BIT(29) /* long mode */)
 
-#define XCR0_AVX     BIT(2)
-#define CR4_OSXSAVE  BIT(18)
 #define XSAVE_LEGACY 576u /* bytes of the legacy area and the header, SDM vol. 1, 13.4 */
 
 /* For a mask that depends on the VM or on another leaf. */

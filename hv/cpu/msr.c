@@ -6,10 +6,9 @@
  * cannot, and then by the slow view, which is right everywhere.
  */
 #include <hv/msr.h>
+#include <arch/regs.h>
 #include <hv/pc.h>
 #include <hv/vm.h>
-
-#define EFER_LMA BIT(10)
 
 static u64 *field_of(struct guest_state *state, const struct msr_rule *rule)
 {

@@ -8,6 +8,7 @@
  * MSR-2  no rule gives a guest an MSR of the hypervisor's own: VMX, SVM, APIC, speculation control.
  */
 #include <abi/machine.h>
+#include <arch/regs.h>
 #include <hv/msr.h>
 
 #define STATE(field) offsetof(struct guest_state, field)
@@ -68,15 +69,9 @@ bool msr_canonical(u64 address)
 	return sign == 0 || sign == -1;
 }
 
-#define EFER_SCE BIT(0)
-#define EFER_LME BIT(8)
-#define EFER_LMA BIT(10)
-#define EFER_NX	 BIT(11)
-#define CR0_PG	 BIT(31)
-
 bool msr_efer_valid(u64 old, u64 value, u64 cr0)
 {
-	if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX))
+	if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
 		return false;
 	if ((cr0 & CR0_PG) && ((old ^ value) & EFER_LME))
 		return false;

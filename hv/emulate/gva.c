@@ -8,14 +8,10 @@
  *     long mode   4       9             8       2 MiB, 1 GiB
  */
 #include <hv/gva.h>
+#include <arch/regs.h>
 #include <hv/vm.h>
 #include <hv/vm_memory.h>
 #include <lib/error.h>
-
-#define CR0_PG	 BIT(31)
-#define CR4_PSE	 BIT(4)
-#define CR4_PAE	 BIT(5)
-#define EFER_LMA BIT(10)
 
 #define ENTRY_PRESENT BIT(0)
 #define ENTRY_WRITE   BIT(1)

@@ -13,6 +13,7 @@
  */
 #include <hv/mmio.h>
 #include <arch/cpu.h>
+#include <arch/regs.h>
 #include <hv/gva.h>
 #include <hv/pc.h>
 #include <hv/vcpu.h>
@@ -22,13 +23,6 @@
 
 #define LOG_THIS LOG_DEVICE
 
-#define EFER_LMA   BIT(10)
-#define SEG_ATTR_L BIT(13)
-#define SEG_ATTR_D BIT(14)
-#define CR0_PE	   BIT(0)
-#define RFLAGS_DF  BIT(10)
-#define RFLAGS_VM  BIT(17)
-
 static enum insn_mode mode_of(const struct guest_state *state)
 {
 	u32 attr = state->seg[SEG_CS].attr;
@@ -37,7 +31,7 @@ static enum insn_mode mode_of(const struct guest_state *state)
 		return INSN_64;
 	if (!(state->cr0 & CR0_PE) || state->rflags & RFLAGS_VM)
 		return INSN_16;
-	return attr & SEG_ATTR_D ? INSN_32 : INSN_16;
+	return attr & SEG_ATTR_DB ? INSN_32 : INSN_16;
 }
 
 /*

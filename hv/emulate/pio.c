@@ -7,6 +7,7 @@
  * ports.
  */
 #include <abi/machine.h>
+#include <arch/regs.h>
 #include <hv/pio.h>
 #include <hv/gva.h>
 #include <hv/pc.h>
@@ -149,10 +150,6 @@ static u64 merge_rax(u64 rax, u32 value, unsigned size)
 	return (rax & ~BITS(8 * size - 1, 0)) | value;
 }
 
-#define RFLAGS_DF  BIT(10)
-#define EFER_LMA   BIT(10)
-#define SEG_ATTR_L BIT(13)
-#define SEG_ATTR_D BIT(14)
 #define STRING_MAX 64 /* elements an exit; the guest executes the instruction again for more */
 
 struct string_io {
@@ -169,7 +166,7 @@ static u64 address_mask(const struct guest_state *state)
 
 	if ((state->efer & EFER_LMA) && (attr & SEG_ATTR_L))
 		return ~0ull;
-	return attr & SEG_ATTR_D ? 0xffffffff : 0xffff;
+	return attr & SEG_ATTR_DB ? 0xffffffff : 0xffff;
 }
 
 /* One element of at most four bytes, which may cross a page: then byte by byte. */

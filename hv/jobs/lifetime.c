@@ -9,16 +9,15 @@
 #include <arch/cpu.h>
 #include <hv/vm.h>
 
-#define NEVER ~0ull
 
 /* Of CPU 0: when the VMs were started, and when the next of them is due. */
-static u64 started, due = NEVER;
+static u64 started, due = TICK_NEVER;
 
 static u64 end_of(const struct vm *vm)
 {
 	u64 after = vm->config.kill_after;
 
-	return after ? started + arch_ticks_per_second() / 1000 * after : NEVER;
+	return after ? started + arch_ticks_per_second() / 1000 * after : TICK_NEVER;
 }
 
 void lifetime_start(const struct vm *vm)
@@ -33,7 +32,7 @@ static void end_overdue(u64 now)
 {
 	struct vm *vm;
 
-	due = NEVER;
+	due = TICK_NEVER;
 	for (unsigned i = 0; (vm = vm_get(i)); i++) {
 		u64 end = end_of(vm);
 
@@ -48,7 +47,7 @@ void lifetime_poll(void)
 {
 	u64 now;
 
-	if (due == NEVER || arch_cpu_id() != 0)
+	if (due == TICK_NEVER || arch_cpu_id() != 0)
 		return;
 	now = arch_ticks();
 	if (now >= due)
@@ -57,5 +56,5 @@ void lifetime_poll(void)
 
 u64 lifetime_alarm(void)
 {
-	return arch_cpu_id() == 0 ? due : NEVER;
+	return arch_cpu_id() == 0 ? due : TICK_NEVER;
 }

@@ -210,7 +210,7 @@ u64 merging_alarm(void)
 	u64 soon = arch_ticks() + arch_ticks_per_second() / 1000;
 
 	if (!merging.on || !merge_is_active())
-		return ~0ull;
+		return TICK_NEVER;
 	return MAX(__atomic_load_n(&merging.due, __ATOMIC_RELAXED), soon);
 }
 

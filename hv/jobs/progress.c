@@ -13,7 +13,6 @@
 #include <mm/addrspace.h>
 
 #define LOG_THIS LOG_HV
-#define NEVER	 ~0ull
 #define LINE	 90  /* from here on VMs are only counted */
 #define VM_WORDS 112 /* at most, for one VM */
 
@@ -23,12 +22,12 @@
  */
 static struct {
 	u64 interval, due, printed;
-} progress = {.due = NEVER};
+} progress = {.due = TICK_NEVER};
 
 void progress_start(u64 seconds)
 {
 	progress.interval = seconds * arch_ticks_per_second();
-	progress.due = seconds ? arch_ticks() + progress.interval : NEVER;
+	progress.due = seconds ? arch_ticks() + progress.interval : TICK_NEVER;
 	progress.printed = log_writes();
 }
 
@@ -94,7 +93,7 @@ void progress_poll(void)
 {
 	u64 now, printed;
 
-	if (progress.due == NEVER || arch_cpu_id() != 0)
+	if (progress.due == TICK_NEVER || arch_cpu_id() != 0)
 		return;
 	now = arch_ticks();
 	printed = log_writes();
@@ -108,5 +107,5 @@ void progress_poll(void)
 
 u64 progress_alarm(void)
 {
-	return arch_cpu_id() == 0 ? progress.due : NEVER;
+	return arch_cpu_id() == 0 ? progress.due : TICK_NEVER;
 }

@@ -152,7 +152,7 @@ void terminal_poll(void)
 u64 terminal_alarm(void)
 {
 	if (!terminal.on || arch_cpu_id() != 0)
-		return ~0ull;
+		return TICK_NEVER;
 	return arch_ticks() + arch_ticks_per_second() / 200;
 }
 

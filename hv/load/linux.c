@@ -4,6 +4,7 @@
  * Protocol").
  */
 #include <hv/linux.h>
+#include <arch/regs.h>
 #include <hv/acpi.h>
 #include <hv/bzimage.h>
 #include <hv/memory.h>
@@ -13,19 +14,6 @@
 #include <lib/string.h>
 
 #define LOG_THIS LOG_HV
-
-#define CR0_PE	 BIT(0)
-#define CR0_ET	 BIT(4)
-#define CR0_NE	 BIT(5)
-#define CR0_PG	 BIT(31)
-#define CR4_PAE	 BIT(5)
-#define EFER_LME BIT(8)
-#define EFER_LMA BIT(10)
-
-#define SEGMENT_CODE_64	   0xa09b /* present, code, accessed, long, 4 GiB */
-#define SEGMENT_DATA	   0xc093
-#define SEGMENT_BUSY_TSS   0x8b
-#define SEGMENT_LDT_UNUSED 0x10000
 
 static int write_initrd(struct vm *vm, const struct load_plan *plan, const void *file,
 			const struct load_module *initrd, struct linux_boot *boot)
@@ -100,10 +88,10 @@ void linux_state(struct guest_state *state, const struct load_plan *plan)
 		state->seg[i] = (struct guest_segment_state){
 			.selector = i == SEG_CS ? LINUX_BOOT_CS : LINUX_BOOT_DS,
 			.limit = 0xffffffff,
-			.attr = i == SEG_CS ? SEGMENT_CODE_64 : SEGMENT_DATA,
+			.attr = i == SEG_CS ? SEG_CODE_64 : SEG_DATA_32,
 		};
-	state->seg[SEG_LDTR].attr = SEGMENT_LDT_UNUSED;
-	state->seg[SEG_TR].attr = SEGMENT_BUSY_TSS;
+	state->seg[SEG_LDTR].attr = SEG_ATTR_UNUSABLE;
+	state->seg[SEG_TR].attr = SEG_BUSY_TSS;
 	state->gdtr.base = LINUX_GDT_GPA;
 	state->gdtr.limit = 4 * 8 - 1;
 	state->cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG;

@@ -9,6 +9,7 @@
 #include <hv/loader.h>
 #include <abi/machine.h>
 #include <abi/multiboot.h>
+#include <arch/regs.h>
 #include <hv/acpi.h>
 #include <hv/bzimage.h>
 #include <hv/linux.h>
@@ -148,13 +149,6 @@ static int write_segments(struct vm *vm, const struct load_plan *plan, const u8 
 	return 0;
 }
 
-#define SEGMENT_CODE_32	   0xc09b /* present, code, accessed, 4 GiB, 32 bit */
-#define SEGMENT_DATA_32	   0xc093
-#define SEGMENT_BUSY_TSS   0x8b
-#define SEGMENT_LDT_UNUSED 0x10000
-#define CR0_PE		   BIT(0)
-#define CR0_ET		   BIT(4)
-
 /* Multiboot Specification 3.2: flat segments, protected mode, no paging. */
 static void state_multiboot(struct guest_state *state, const struct load_plan *plan)
 {
@@ -162,10 +156,10 @@ static void state_multiboot(struct guest_state *state, const struct load_plan *p
 		state->seg[i] = (struct guest_segment_state){
 			.selector = i == SEG_CS ? 0x08 : 0x10,
 			.limit = 0xffffffff,
-			.attr = i == SEG_CS ? SEGMENT_CODE_32 : SEGMENT_DATA_32,
+			.attr = i == SEG_CS ? SEG_CODE_32 : SEG_DATA_32,
 		};
-	state->seg[SEG_LDTR].attr = SEGMENT_LDT_UNUSED;
-	state->seg[SEG_TR].attr = SEGMENT_BUSY_TSS;
+	state->seg[SEG_LDTR].attr = SEG_ATTR_UNUSABLE;
+	state->seg[SEG_TR].attr = SEG_BUSY_TSS;
 	state->cr0 = CR0_PE | CR0_ET;
 	state->rip = plan->entry;
 }

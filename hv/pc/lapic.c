@@ -41,7 +41,7 @@ void lapic_reset(struct lapic *apic)
 	u64 base = apic->base;
 
 	*apic = (struct lapic){.id = id, .base = base, .dfr = ~0u, .svr = 0xff};
-	apic->timer_deadline = LAPIC_NEVER;
+	apic->timer_deadline = TICK_NEVER;
 	for (unsigned i = 0; i < LAPIC_LVTS; i++)
 		apic->lvt[i] = LVT_MASKED;
 	if (lapic_is_x2apic(apic))
@@ -203,12 +203,12 @@ static void start_timer(struct lapic *apic, u64 now)
 	if (timer_mode(apic) == TIMER_DEADLINE)
 		return;
 	apic->timer_start = now;
-	apic->timer_deadline = apic->initial ? now + timer_period(apic) : LAPIC_NEVER;
+	apic->timer_deadline = apic->initial ? now + timer_period(apic) : TICK_NEVER;
 }
 
 static u32 timer_count(const struct lapic *apic, u64 now)
 {
-	if (apic->timer_deadline == LAPIC_NEVER || timer_mode(apic) == TIMER_DEADLINE ||
+	if (apic->timer_deadline == TICK_NEVER || timer_mode(apic) == TIMER_DEADLINE ||
 	    now >= apic->timer_deadline)
 		return 0;
 	return (apic->timer_deadline - now) >> timer_shift(apic);
@@ -230,7 +230,7 @@ bool lapic_timer_expire(struct lapic *apic, u64 now)
 
 		apic->timer_deadline += (missed + 1) * timer_period(apic);
 	} else {
-		apic->timer_deadline = LAPIC_NEVER;
+		apic->timer_deadline = TICK_NEVER;
 	}
 	if (lvt & LVT_MASKED)
 		return false;
@@ -240,7 +240,7 @@ bool lapic_timer_expire(struct lapic *apic, u64 now)
 
 u64 lapic_read_deadline(const struct lapic *apic)
 {
-	if (timer_mode(apic) != TIMER_DEADLINE || apic->timer_deadline == LAPIC_NEVER)
+	if (timer_mode(apic) != TIMER_DEADLINE || apic->timer_deadline == TICK_NEVER)
 		return 0;
 	return apic->timer_deadline;
 }
@@ -248,7 +248,7 @@ u64 lapic_read_deadline(const struct lapic *apic)
 void lapic_write_deadline(struct lapic *apic, u64 value)
 {
 	if (timer_mode(apic) == TIMER_DEADLINE)
-		apic->timer_deadline = value ? value : LAPIC_NEVER;
+		apic->timer_deadline = value ? value : TICK_NEVER;
 }
 
 /* Local vector table entries: what a guest may set in each (SDM figure 11-8). */
@@ -266,7 +266,7 @@ static void write_lvt(struct lapic *apic, enum lvt which, u32 value)
 	apic->lvt[which] = value;
 	/* Changing to or from deadline mode disarms the timer (SDM 11.5.4.1). */
 	if (which == LVT_TIMER && (timer_mode(apic) == TIMER_DEADLINE) != was_deadline)
-		apic->timer_deadline = LAPIC_NEVER;
+		apic->timer_deadline = TICK_NEVER;
 }
 
 static void write_svr(struct lapic *apic, u32 value)

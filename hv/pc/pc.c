@@ -134,7 +134,7 @@ int pc_create(struct vm *vm)
 	pc->vm = vm;
 	pc->start = arch_ticks();
 	pc->start_time = arch_wall_seconds() * 1000000;
-	pc->pit_due = LAPIC_NEVER;
+	pc->pit_due = TICK_NEVER;
 	pic_init(&pc->pic);
 	pit_init(&pc->pit);
 	rtc_init(&pc->rtc);
@@ -186,7 +186,7 @@ static u64 lapic_alarm(const struct vcpu *vcpu)
 {
 	u64 due = lapic_timer_due(&vcpu->lapic);
 
-	if (due == LAPIC_NEVER)
+	if (due == TICK_NEVER)
 		return due;
 	return due > vcpu->arch.tsc_offset ? due - vcpu->arch.tsc_offset : 0;
 }

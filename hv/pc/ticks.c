@@ -99,7 +99,7 @@ static void count_rises(struct pc *pc, u64 now)
 static void set_alarm(struct pc *pc, u64 now)
 {
 	u64 rise = pit_next_rise(&pc->pit, now);
-	u64 due = rise == PIT_NEVER ? LAPIC_NEVER : pc_tick_at(pc, rise, PIT_HZ);
+	u64 due = rise == PIT_NEVER ? TICK_NEVER : pc_tick_at(pc, rise, PIT_HZ);
 	struct lapic_ipi message;
 	bool counts = pit_is_periodic(&pc->pit) && ioapic_listens(pc, &message);
 

@@ -12,6 +12,7 @@
 
 #include <arch/addr.h>
 #include <arch/inline.h>
+#include <arch/ticks.h>
 #include <lib/types.h>
 
 /* arch_cpu_id() is below this. More CPUs are left alone, with a message. */
@@ -27,11 +28,6 @@ unsigned arch_cpu_count(void);
 
 /* A hint for a spin loop; every loop that waits for another CPU has one. */
 void arch_cpu_relax(void);
-
-/* Ticks of a clock that is monotonic on each CPU and synchronized between them (invariant TSC), and
- * its rate. */
-u64 arch_ticks(void);
-u64 arch_ticks_per_second(void);
 
 /*
  * What the machine's clock shows, in seconds since 1970; 2024 where there is none. Takes its time.
@@ -64,12 +60,6 @@ void arch_cpu_kick(unsigned cpu);
  * locks held.
  */
 void arch_idle(void);
-
-/*
- * An alarm on this CPU: wakes arch_idle(), or ends a guest's run, once arch_ticks() is past
- * `deadline`. One alarm per CPU: a later call replaces it.
- */
-void arch_alarm(u64 deadline);
 
 /*
  * Ends the machine: an emulator exits with success or failure, a real machine halts. Other CPUs

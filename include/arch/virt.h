@@ -13,6 +13,7 @@
 #include <arch/addr.h>
 #include <arch/exit.h>
 #include <arch/pgtable.h>
+#include <arch/ticks.h>
 #include <lib/types.h>
 
 /* The guest's general registers in the encoding order of the instruction set (SDM vol. 2A, table
@@ -118,8 +119,6 @@ struct msr_passthrough {
 	const char *why;
 };
 
-#define NO_DEADLINE (~0ull)
-
 enum virt_trap { TRAP_PAUSE = 1, TRAP_TSC = 2 };
 
 struct virt_ops {
@@ -146,7 +145,7 @@ struct virt_ops {
 
 	/*
 	 * Enters the guest until it exits; the vCPU is loaded. Once arch_ticks() is past `deadline`
-	 * the exit is HV_EXIT_TIMESLICE; NO_DEADLINE never comes. A deadline, not a length: the
+	 * the exit is HV_EXIT_TIMESLICE; TICK_NEVER never comes. A deadline, not a length: the
 	 * same value costs nothing at the next entry. Host interrupts and NMIs that ended the run
 	 * have been handled when it returns. An exit that interrupted the delivery of an event has
 	 * queued that event again: see can_inject.

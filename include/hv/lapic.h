@@ -11,11 +11,11 @@
 #ifndef SAMEPAGE_HV_LAPIC_H
 #define SAMEPAGE_HV_LAPIC_H
 
+#include <arch/ticks.h>
 #include <lib/types.h>
 
 #define LAPIC_BASE	 0xfee00000ull
 #define LAPIC_NONE	 (-1)
-#define LAPIC_NEVER	 (~0ull)
 #define LAPIC_LVTS	 6
 #define LAPIC_X2APIC_MSR 0x800
 
@@ -84,7 +84,7 @@ struct lapic {
 	u32 lvt[LAPIC_LVTS]; /* timer, thermal, performance, LINT0, LINT1, error */
 	u32 irr[8], isr[8], tmr[8];
 	u64 timer_start;    /* tick at which `initial` was written */
-	u64 timer_deadline; /* tick of the next interrupt, LAPIC_NEVER when off */
+	u64 timer_deadline; /* tick of the next interrupt, TICK_NEVER when off */
 };
 
 /* What is left to the caller of a register write. */

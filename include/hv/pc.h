@@ -46,7 +46,7 @@ struct pc {
 	struct pit pit;
 	struct rtc rtc;
 	struct ioapic ioapic;
-	u64 pit_due;	/* [a] tick of the PIT's next rise, LAPIC_NEVER for none */
+	u64 pit_due;	/* [a] tick of the PIT's next rise, TICK_NEVER for none */
 	u64 pit_seen;	/* the PIT's clock up to which its rises are counted */
 	u32 pit_counts; /* [a] it is periodic, and the I/O APIC listens */
 	u64 pit_owed;	/* [a] rises counted and not yet raised (ticks.c) */

@@ -5,10 +5,8 @@
 #ifndef SAMEPAGE_HV_VCPU_H
 #define SAMEPAGE_HV_VCPU_H
 
+#include <arch/regs.h>
 #include <hv/vm.h>
-
-/* Vectors of exceptions hv raises (SDM vol. 3A, table 6-1). */
-enum { VECTOR_DB = 1, VECTOR_UD = 6, VECTOR_GP = 13, VECTOR_PF = 14 };
 
 /* Any CPU. Stores the request, then makes the vCPU see it: wakes it, kicks its CPU. */
 void vcpu_request(struct vcpu *vcpu, enum vcpu_request request);

@@ -22,8 +22,6 @@
 
 #define CR3_NO_FLUSH BIT(63)
 #define CR3_PCID     0xfffull
-#define ATTR_LONG    BIT(13) /* guest_segment_state.attr: L and D/B */
-#define ATTR_BIG     BIT(14)
 
 /* [I] after svm_cr_init(). */
 static u64 cr4_allowed, address_mask;
@@ -69,7 +67,7 @@ static bool svm_long_mode_valid(const struct guest_state *s)
 	if (!!(s->efer & EFER_LMA) != (paging && enabled))
 		return false;
 	if (s->efer & EFER_LMA)
-		return s->cr4 & CR4_PAE && !(attr & ATTR_LONG && attr & ATTR_BIG);
+		return s->cr4 & CR4_PAE && !(attr & SEG_ATTR_L && attr & SEG_ATTR_DB);
 	return !(s->cr4 & CR4_PCIDE);
 }
 
@@ -93,12 +91,12 @@ static int change_cr0(struct guest_state *s, u64 value)
 	/* Reserved bits of the lower half are ignored, ET is always 1. */
 	s->cr0 = (value & (CR0_ALLOWED | BITS(63, 32))) | CR0_ET;
 	if (was_on && !on) {
-		if (s->seg[SEG_CS].attr & ATTR_LONG || s->cr4 & CR4_PCIDE)
+		if (s->seg[SEG_CS].attr & SEG_ATTR_L || s->cr4 & CR4_PCIDE)
 			return ERR_INVALID;
 		s->efer &= ~EFER_LMA;
 	}
 	if (!was_on && on && s->efer & EFER_LME) {
-		if (s->seg[SEG_CS].attr & ATTR_LONG)
+		if (s->seg[SEG_CS].attr & SEG_ATTR_L)
 			return ERR_INVALID;
 		s->efer |= EFER_LMA;
 	}

@@ -45,7 +45,7 @@ static __always_inline struct arch_vcpu *svm_enter(struct arch_vcpu *vcpu, struc
  */
 static __cold void svm_arm_and_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
 {
-	if (deadline == NO_DEADLINE)
+	if (deadline == TICK_NEVER)
 		apic_timer_disarm();
 	else
 		apic_timer_arm(deadline);

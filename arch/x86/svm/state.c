@@ -11,11 +11,6 @@
 #include <lib/error.h>
 #include "svm.h"
 
-#define ATTR_PRESENT  BIT(7)
-#define ATTR_DPL(a)   ((a) >> 5 & 3)
-#define ATTR_LONG     BIT(13)
-#define ATTR_UNUSABLE BIT(16)
-
 #define SHADOW_STI BIT(0)
 #define SHADOW_SS  BIT(1)
 #define SHADOW_NMI BIT(3)
@@ -44,7 +39,7 @@ static struct guest_segment_state segment_to_guest(const struct vmcb_segment *s)
 	u32 attr = (s->attrib & 0xffu) | (s->attrib & 0xf00u) << 4;
 
 	if (!(s->attrib & VMCB_SEG_PRESENT))
-		attr |= ATTR_UNUSABLE;
+		attr |= SEG_ATTR_UNUSABLE;
 	return (struct guest_segment_state){s->selector, s->limit, attr, s->base};
 }
 
@@ -52,7 +47,7 @@ static struct vmcb_segment segment_from_guest(const struct guest_segment_state *
 {
 	u32 attr = (s->attr & 0xff) | (s->attr >> 4 & 0xf00);
 
-	if (s->attr & ATTR_UNUSABLE)
+	if (s->attr & SEG_ATTR_UNUSABLE)
 		attr &= ~(u32)VMCB_SEG_PRESENT;
 	return (struct vmcb_segment){s->selector, (u16)attr, s->limit, s->base};
 }
@@ -148,7 +143,7 @@ static bool flags_valid(const struct guest_state *s)
 
 static bool rip_valid(const struct guest_state *s)
 {
-	if (s->efer & EFER_LMA && s->seg[SEG_CS].attr & ATTR_LONG)
+	if (s->efer & EFER_LMA && s->seg[SEG_CS].attr & SEG_ATTR_L)
 		return canonical(s->rip);
 	return s->rip >> 32 == 0;
 }
@@ -157,14 +152,14 @@ static bool state_valid(const struct guest_state *s)
 {
 	return svm_control_valid(s) && flags_valid(s) && rip_valid(s) && bases_valid(s) &&
 	       pat_valid(s->pat) && s->dr6 >> 32 == 0 && s->dr7 >> 32 == 0 &&
-	       s->seg[SEG_CS].attr & ATTR_PRESENT && !(s->seg[SEG_CS].attr & ATTR_UNUSABLE);
+	       s->seg[SEG_CS].attr & SEG_ATTR_P && !(s->seg[SEG_CS].attr & SEG_ATTR_UNUSABLE);
 }
 
 static u8 state_cpl(const struct guest_state *s)
 {
 	if (!(s->cr0 & CR0_PE))
 		return 0;
-	return s->rflags & RFLAGS_VM ? 3 : (u8)ATTR_DPL(s->seg[SEG_SS].attr);
+	return s->rflags & RFLAGS_VM ? 3 : (u8)SEG_ATTR_DPL(s->seg[SEG_SS].attr);
 }
 
 /* Do translations made under the old registers still hold? */

@@ -11,14 +11,6 @@
 #include <asm/regs.h>
 
 /* Segment attributes, SDM 25.4.1. */
-#define TYPE(attr)    ((attr)&0xfu)
-#define ATTR_S	      BIT(4)
-#define DPL(attr)     ((attr) >> 5 & 3u)
-#define ATTR_P	      BIT(7)
-#define ATTR_L	      BIT(13)
-#define ATTR_DB	      BIT(14)
-#define ATTR_G	      BIT(15)
-#define ATTR_UNUSABLE BIT(16)
 #define ATTR_RESERVED 0xfffe0f00u
 #define V86_ATTR      0xf3u
 
@@ -48,12 +40,12 @@ static bool v86(const struct guest_state *s)
 
 static bool code_64(const struct guest_state *s)
 {
-	return (s->efer & EFER_LMA) && (s->seg[SEG_CS].attr & ATTR_L);
+	return (s->efer & EFER_LMA) && (s->seg[SEG_CS].attr & SEG_ATTR_L);
 }
 
 static bool usable(const struct guest_segment_state *seg)
 {
-	return !(seg->attr & ATTR_UNUSABLE);
+	return !(seg->attr & SEG_ATTR_UNUSABLE);
 }
 
 static bool cr0_ok(const struct guest_state *s, const struct vmx_limits *limits)
@@ -148,9 +140,9 @@ static bool shadow_ok(const struct guest_state *s, const struct vmx_limits *limi
 /* G says in which unit the limit counts, so it and the limit's ends must agree. */
 static bool limit_ok(const struct guest_segment_state *seg)
 {
-	if ((seg->attr & ATTR_G) && (seg->limit & 0xfff) != 0xfff)
+	if ((seg->attr & SEG_ATTR_G) && (seg->limit & 0xfff) != 0xfff)
 		return false;
-	return (seg->attr & ATTR_G) || !(seg->limit >> 20);
+	return (seg->attr & SEG_ATTR_G) || !(seg->limit >> 20);
 }
 
 static bool v86_segments_ok(const struct guest_state *s)
@@ -168,51 +160,51 @@ static bool v86_segments_ok(const struct guest_state *s)
 static bool cs_ok(const struct guest_state *s, const struct vmx_limits *limits)
 {
 	const struct guest_segment_state *cs = &s->seg[SEG_CS];
-	unsigned type = TYPE(cs->attr), ss_dpl = DPL(s->seg[SEG_SS].attr);
+	unsigned type = SEG_ATTR_TYPE(cs->attr), ss_dpl = SEG_ATTR_DPL(s->seg[SEG_SS].attr);
 
 	(void)limits;
 	if (v86(s))
 		return v86_segments_ok(s);
-	if (!usable(cs) || (cs->attr & ATTR_RESERVED) || !(cs->attr & ATTR_S) ||
-	    !(cs->attr & ATTR_P) || cs->base >> 32 || !limit_ok(cs))
+	if (!usable(cs) || (cs->attr & ATTR_RESERVED) || !(cs->attr & SEG_ATTR_S) ||
+	    !(cs->attr & SEG_ATTR_P) || cs->base >> 32 || !limit_ok(cs))
 		return false;
-	if (code_64(s) && (cs->attr & ATTR_DB))
+	if (code_64(s) && (cs->attr & SEG_ATTR_DB))
 		return false;
 	if (type == 3)
-		return DPL(cs->attr) == 0;
+		return SEG_ATTR_DPL(cs->attr) == 0;
 	if (type == 9 || type == 11)
-		return DPL(cs->attr) == ss_dpl;
-	return (type == 13 || type == 15) && DPL(cs->attr) <= ss_dpl;
+		return SEG_ATTR_DPL(cs->attr) == ss_dpl;
+	return (type == 13 || type == 15) && SEG_ATTR_DPL(cs->attr) <= ss_dpl;
 }
 
 static bool ss_ok(const struct guest_state *s, const struct vmx_limits *limits)
 {
 	const struct guest_segment_state *ss = &s->seg[SEG_SS];
-	unsigned type = TYPE(ss->attr);
+	unsigned type = SEG_ATTR_TYPE(ss->attr);
 
 	(void)limits;
 	if (v86(s))
 		return true;
-	if (TYPE(s->seg[SEG_CS].attr) == 3 || !(s->cr0 & CR0_PE))
-		if (DPL(ss->attr) != 0)
+	if (SEG_ATTR_TYPE(s->seg[SEG_CS].attr) == 3 || !(s->cr0 & CR0_PE))
+		if (SEG_ATTR_DPL(ss->attr) != 0)
 			return false;
 	if (!usable(ss))
 		return true;
-	return !(ss->attr & ATTR_RESERVED) && (type == 3 || type == 7) && (ss->attr & ATTR_S) &&
-	       (ss->attr & ATTR_P) && !(ss->base >> 32) && limit_ok(ss);
+	return !(ss->attr & ATTR_RESERVED) && (type == 3 || type == 7) && (ss->attr & SEG_ATTR_S) &&
+	       (ss->attr & SEG_ATTR_P) && !(ss->base >> 32) && limit_ok(ss);
 }
 
 static bool data_segment_ok(const struct guest_segment_state *seg)
 {
-	unsigned type = TYPE(seg->attr);
+	unsigned type = SEG_ATTR_TYPE(seg->attr);
 
 	if (!usable(seg))
 		return true;
 	/* Accessed, and readable if it is code. */
 	if (!(type & 1) || ((type & 8) && !(type & 2)))
 		return false;
-	return !(seg->attr & ATTR_RESERVED) && (seg->attr & ATTR_S) && (seg->attr & ATTR_P) &&
-	       limit_ok(seg);
+	return !(seg->attr & ATTR_RESERVED) && (seg->attr & SEG_ATTR_S) &&
+	       (seg->attr & SEG_ATTR_P) && limit_ok(seg);
 }
 
 static bool data_ok(const struct guest_state *s, const struct vmx_limits *limits)
@@ -237,10 +229,10 @@ static bool data_ok(const struct guest_state *s, const struct vmx_limits *limits
 static bool tr_ok(const struct guest_state *s, const struct vmx_limits *limits)
 {
 	const struct guest_segment_state *tr = &s->seg[SEG_TR];
-	unsigned type = TYPE(tr->attr);
+	unsigned type = SEG_ATTR_TYPE(tr->attr);
 
 	(void)limits;
-	if (!usable(tr) || (tr->attr & (ATTR_RESERVED | ATTR_S)) || !(tr->attr & ATTR_P))
+	if (!usable(tr) || (tr->attr & (ATTR_RESERVED | SEG_ATTR_S)) || !(tr->attr & SEG_ATTR_P))
 		return false;
 	if (!canonical(tr->base) || (tr->selector & 4) || !limit_ok(tr))
 		return false;
@@ -254,8 +246,8 @@ static bool ldtr_ok(const struct guest_state *s, const struct vmx_limits *limits
 	(void)limits;
 	if (!usable(ldtr))
 		return true;
-	return !(ldtr->attr & (ATTR_RESERVED | ATTR_S)) && TYPE(ldtr->attr) == 2 &&
-	       (ldtr->attr & ATTR_P) && canonical(ldtr->base) && !(ldtr->selector & 4) &&
+	return !(ldtr->attr & (ATTR_RESERVED | SEG_ATTR_S)) && SEG_ATTR_TYPE(ldtr->attr) == 2 &&
+	       (ldtr->attr & SEG_ATTR_P) && canonical(ldtr->base) && !(ldtr->selector & 4) &&
 	       limit_ok(ldtr);
 }
 

@@ -12,7 +12,6 @@
 #include <lib/error.h>
 #include <lib/log.h>
 
-#define ATTR_UNUSABLE	 BIT(16)
 #define PENDING_DEBUG_BS BIT(14)
 
 /* The registers that a VMCS field holds as they are. */
@@ -223,7 +222,7 @@ static const struct guest_state reset_state = {
 			[SEG_DS] = {0, 0xffff, 0x93, 0},
 			[SEG_FS] = {0, 0xffff, 0x93, 0},
 			[SEG_GS] = {0, 0xffff, 0x93, 0},
-			[SEG_LDTR] = {0, 0xffff, ATTR_UNUSABLE, 0},
+			[SEG_LDTR] = {0, 0xffff, SEG_ATTR_UNUSABLE, 0},
 			[SEG_TR] = {0, 0xffff, 0x8b, 0},
 		},
 	.gdtr = {0, 0xffff},

@@ -3,15 +3,9 @@
  * msr.c: the MSR policy is sorted, complete in itself and hides what is ours (MSR-1, MSR-2).
  */
 #include "sim/sim.h"
+#include <arch/regs.h>
 #include <abi/machine.h>
 #include <hv/msr.h>
-
-#define EFER_SCE  BIT(0)
-#define EFER_LME  BIT(8)
-#define EFER_LMA  BIT(10)
-#define EFER_NX	  BIT(11)
-#define EFER_SVME BIT(12)
-#define CR0_PG	  BIT(31)
 
 /* MSR-1 */
 static void the_rules_are_sorted_and_each_is_found(void **state)
@@ -64,8 +58,8 @@ static void state_rules_name_a_field_of_the_state(void **state)
 static void efer_takes_what_the_guest_may_have(void **state)
 {
 	(void)state;
-	assert_true(msr_efer_valid(0, EFER_SCE | EFER_LME | EFER_NX, 0));
-	assert_true(msr_efer_valid(EFER_LME | EFER_LMA, EFER_LME | EFER_LMA | EFER_NX, CR0_PG));
+	assert_true(msr_efer_valid(0, EFER_SCE | EFER_LME | EFER_NXE, 0));
+	assert_true(msr_efer_valid(EFER_LME | EFER_LMA, EFER_LME | EFER_LMA | EFER_NXE, CR0_PG));
 	assert_false(msr_efer_valid(0, EFER_SVME, 0));
 	assert_false(msr_efer_valid(0, BIT(1), 0));
 	assert_false(msr_efer_valid(0, BIT(63), 0));

@@ -5,14 +5,11 @@
  * Guest memory is an array; what lies outside it cannot be read.
  */
 #include "sim/sim.h"
+#include <arch/regs.h>
 #include <hv/gva.h>
 #include <hv/vm_memory.h>
 
-#define WORDS	 4096
-#define CR0_PG	 BIT(31)
-#define CR4_PSE	 BIT(4)
-#define CR4_PAE	 BIT(5)
-#define EFER_LMA BIT(10)
+#define WORDS 4096
 
 #define P  1ull
 #define W  2ull

@@ -127,7 +127,7 @@ static void an_idle_cpu_wakes_for_it(void **state)
 	(void)state;
 	assert_true(progress_alarm() > sim_ticks && progress_alarm() <= sim_ticks + SECOND);
 	sim_set_cpu(1);
-	assert_true(progress_alarm() == ~0ull);
+	assert_true(progress_alarm() == TICK_NEVER);
 	sim_ticks += 2 * SECOND;
 	assert_false(told());
 	sim_set_cpu(0);
@@ -140,7 +140,7 @@ static void unasked_it_says_nothing(void **state)
 	progress_start(0);
 	sim_ticks += 100 * SECOND;
 	assert_false(told());
-	assert_true(progress_alarm() == ~0ull);
+	assert_true(progress_alarm() == TICK_NEVER);
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, start)

@@ -145,7 +145,7 @@ static void a_one_shot_timer_fires_once(void **state)
 	assert_false(lapic_timer_expire(&apic, 2599));
 	assert_true(lapic_timer_expire(&apic, 2600));
 	assert_int_equal(lapic_pending(&apic), TIMER_VECTOR);
-	assert_int_equal(lapic_timer_due(&apic), LAPIC_NEVER);
+	assert_int_equal(lapic_timer_due(&apic), TICK_NEVER);
 	assert_int_equal(read(&apic, LAPIC_TIMER_CURRENT, 3000), 0);
 }
 
@@ -169,7 +169,7 @@ static void a_deadline_fires_at_its_tick_and_reads_back(void **state)
 
 	(void)state;
 	lapic_write_deadline(&apic, 77); /* not that mode yet: nothing */
-	assert_int_equal(lapic_timer_due(&apic), LAPIC_NEVER);
+	assert_int_equal(lapic_timer_due(&apic), TICK_NEVER);
 	write(&apic, LAPIC_LVT_TIMER, TIMER_VECTOR | 2 << 17, 0);
 	lapic_write_deadline(&apic, 5000);
 	assert_int_equal(lapic_read_deadline(&apic), 5000);
@@ -177,7 +177,7 @@ static void a_deadline_fires_at_its_tick_and_reads_back(void **state)
 	assert_int_equal(lapic_read_deadline(&apic), 0);
 	lapic_write_deadline(&apic, 9000);
 	lapic_write_deadline(&apic, 0);
-	assert_int_equal(lapic_timer_due(&apic), LAPIC_NEVER);
+	assert_int_equal(lapic_timer_due(&apic), TICK_NEVER);
 }
 
 static void a_masked_timer_runs_silently(void **state)
