@@ -97,7 +97,6 @@ static void mb2_parse_module(struct mb2_walk *walk, u64 at, u32 size)
 
 static void mb2_parse_sizes(struct mb2_walk *walk, u64 at, u32 size)
 {
-	(void)size;
 	if (!boot_read(walk->reader, at, &walk->sizes, sizeof(walk->sizes)))
 		walk->sizes.tag.size = 0;
 }
@@ -142,9 +141,6 @@ static void mb2_parse_rsdp(struct mb2_walk *walk, u64 at, u32 size)
 
 static void mb2_parse_efi_running(struct mb2_walk *walk, u64 at, u32 size)
 {
-	(void)walk;
-	(void)at;
-	(void)size;
 	log_warn("multiboot2: the loader left UEFI's boot services running; their memory is not "
 		 "safe from them");
 }

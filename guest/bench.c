@@ -23,13 +23,11 @@ static void do_nothing(unsigned i)
 
 static void do_cpuid(unsigned i)
 {
-	(void)i;
 	cpuid(0, 0);
 }
 
 static void do_cpuid_features(unsigned i)
 {
-	(void)i;
 	cpuid(1, 0);
 }
 
@@ -38,7 +36,6 @@ static void do_hypercall(unsigned i)
 {
 	u64 number = HYPERCALL_PING;
 
-	(void)i;
 	if (guest_is_amd)
 		asm volatile("vmmcall" : "+a"(number) : : "memory");
 	else
@@ -47,7 +44,6 @@ static void do_hypercall(unsigned i)
 
 static void do_pio_read(unsigned i)
 {
-	(void)i;
 	in8(MACHINE_PORT_UART + 5);
 }
 
@@ -58,7 +54,6 @@ static void do_pio_write(unsigned i)
 
 static void do_msr_read(unsigned i)
 {
-	(void)i;
 	rdmsr(MACHINE_MSR_SCRATCH);
 }
 

@@ -46,8 +46,6 @@ enum exit_verdict exit_unhandled(struct vcpu *vcpu, const struct hv_exit *exit, 
 /* The back end has dealt with it; the entry check sees what it was for. */
 static enum exit_verdict exit_interrupt(struct vcpu *vcpu, const struct hv_exit *exit)
 {
-	(void)vcpu;
-	(void)exit;
 	return EXIT_RESUME;
 }
 
@@ -56,7 +54,6 @@ static enum exit_verdict exit_timeslice(struct vcpu *vcpu, const struct hv_exit 
 {
 	u64 now = arch_ticks();
 
-	(void)exit;
 	if (vcpu_alarm(vcpu) <= now)
 		vcpu_recheck(vcpu);
 	return now < vcpu->slice_end && sched_alarm() > now ? EXIT_RESUME : EXIT_RESCHEDULE;
@@ -94,7 +91,6 @@ static enum exit_verdict exit_cpuid(struct vcpu *vcpu, const struct hv_exit *exi
 	u32 leaf = (u32)gpr[GPR_RAX];
 	const struct cpuid_entry *entry = cpuid_first(&vcpu->vm->cpuid, leaf);
 
-	(void)exit;
 	if (unlikely(entry->leaf != leaf || !entry->plain))
 		return slow_cpuid(vcpu);
 	return answer_cpuid(gpr, &entry->value);
@@ -105,7 +101,6 @@ static enum exit_verdict exit_msr_read(struct vcpu *vcpu, const struct hv_exit *
 	u64 *gpr = vcpu->arch.gpr;
 	u64 value;
 
-	(void)exit;
 	if (!msr_read(vcpu, (u32)gpr[GPR_RCX], &value))
 		return refuse_gp(vcpu);
 	gpr[GPR_RAX] = (u32)value;
@@ -117,7 +112,6 @@ static enum exit_verdict exit_msr_write(struct vcpu *vcpu, const struct hv_exit 
 {
 	const u64 *gpr = vcpu->arch.gpr;
 
-	(void)exit;
 	if (!msr_write(vcpu, (u32)gpr[GPR_RCX], gpr[GPR_RDX] << 32 | (u32)gpr[GPR_RAX]))
 		return refuse_gp(vcpu);
 	return EXIT_NEXT_INSN;
@@ -233,7 +227,6 @@ static enum exit_verdict exit_tsc(struct vcpu *vcpu, const struct hv_exit *exit)
 	u64 *gpr = vcpu->arch.gpr;
 	u64 now = arch_ticks(), value = now + vcpu->arch.tsc_offset;
 
-	(void)exit;
 	if (look_at_timers(vcpu, now))
 		return EXIT_RESUME;
 	if (virt->can_inject(&vcpu->arch, GUEST_EVENT_IRQ) || ++vcpu->trapped >= TRAPPED_MAX)
@@ -293,7 +286,6 @@ static enum exit_verdict exit_xsetbv(struct vcpu *vcpu, const struct hv_exit *ex
 	const u64 *gpr = vcpu->arch.gpr;
 	u64 value = gpr[GPR_RDX] << 32 | (u32)gpr[GPR_RAX];
 
-	(void)exit;
 	if (value & ~CPUID_XCR0 || virt->cpl(&vcpu->arch) != 0 ||
 	    arch_xsetbv(&vcpu->arch, (u32)gpr[GPR_RCX], value) != 0)
 		return refuse_gp(vcpu);
@@ -303,14 +295,11 @@ static enum exit_verdict exit_xsetbv(struct vcpu *vcpu, const struct hv_exit *ex
 /* Guest memory is coherent without it: there is no device that does not snoop. */
 static enum exit_verdict exit_cache(struct vcpu *vcpu, const struct hv_exit *exit)
 {
-	(void)vcpu;
-	(void)exit;
 	return EXIT_NEXT_INSN;
 }
 
 static enum exit_verdict exit_virt_insn(struct vcpu *vcpu, const struct hv_exit *exit)
 {
-	(void)exit;
 	vcpu_raise_ud(vcpu);
 	return EXIT_RESUME;
 }
@@ -325,7 +314,6 @@ static enum exit_verdict exit_exception(struct vcpu *vcpu, const struct hv_exit 
 
 static enum exit_verdict exit_irq_window(struct vcpu *vcpu, const struct hv_exit *exit)
 {
-	(void)exit;
 	virt->set_irq_window(&vcpu->arch, false);
 	vcpu_deliver_irqs(vcpu);
 	return EXIT_RESUME;
@@ -333,7 +321,6 @@ static enum exit_verdict exit_irq_window(struct vcpu *vcpu, const struct hv_exit
 
 static enum exit_verdict exit_nmi_window(struct vcpu *vcpu, const struct hv_exit *exit)
 {
-	(void)exit;
 	virt->set_nmi_window(&vcpu->arch, false);
 	vcpu_deliver_irqs(vcpu);
 	return EXIT_RESUME;
@@ -341,7 +328,6 @@ static enum exit_verdict exit_nmi_window(struct vcpu *vcpu, const struct hv_exit
 
 static enum exit_verdict exit_pml_full(struct vcpu *vcpu, const struct hv_exit *exit)
 {
-	(void)exit;
 	dirty_drain(vcpu);
 	return EXIT_RESUME;
 }
@@ -350,7 +336,6 @@ static enum exit_verdict exit_shutdown(struct vcpu *vcpu, const struct hv_exit *
 {
 	struct guest_state state;
 
-	(void)exit;
 	virt->get_state(&vcpu->arch, &state);
 	log_info("%s: triple fault at %llx", vcpu->vm->config.name, (unsigned long long)state.rip);
 	vm_stop(vcpu->vm, VM_END_TRIPLE_FAULT, 0);

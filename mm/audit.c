@@ -290,8 +290,6 @@ static void each_frame(struct audit *audit,
 
 static void clear_mark(struct audit *audit, struct mfn mfn, struct frame *frame)
 {
-	(void)audit;
-	(void)mfn;
 	frame->mark = 0;
 }
 
@@ -308,8 +306,6 @@ static u64 kinds[FRAME_KINDS];
 
 static void count_kind(struct audit *audit, struct mfn mfn, struct frame *frame)
 {
-	(void)audit;
-	(void)mfn;
 	kinds[MIN(frame->kind, FRAME_KINDS - 1)]++;
 }
 

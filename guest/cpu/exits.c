@@ -47,7 +47,6 @@ static void set_osxsave(void)
 
 static void bad_xcr0(void *argument)
 {
-	(void)argument;
 	asm volatile("xsetbv" : : "c"(0), "a"(0), "d"(0)); /* x87 may not be off */
 }
 
@@ -186,7 +185,6 @@ static void check_msrs(void)
 
 static void other_hypercall(void *argument)
 {
-	(void)argument;
 	if (guest_is_amd)
 		asm volatile("vmcall" : : "a"(0) : "memory");
 	else

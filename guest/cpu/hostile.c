@@ -241,7 +241,6 @@ static void vmx_vmread(void *operand)
 
 static void vmx_vmlaunch(void *operand)
 {
-	(void)operand;
 	asm volatile("vmlaunch");
 }
 
@@ -267,13 +266,11 @@ static void svm_vmsave(void *operand)
 
 static void svm_stgi(void *operand)
 {
-	(void)operand;
 	asm volatile("stgi");
 }
 
 static void svm_clgi(void *operand)
 {
-	(void)operand;
 	asm volatile("clgi");
 }
 
@@ -295,13 +292,11 @@ static void odd_monitor(void *operand)
 
 static void odd_rsm(void *operand)
 {
-	(void)operand;
 	asm volatile("rsm");
 }
 
 static void odd_getsec(void *operand)
 {
-	(void)operand;
 	asm volatile("getsec" : : "a"(0));
 }
 
@@ -314,13 +309,11 @@ static void odd_rdpmc(void *counter)
 
 static void odd_invd(void *operand)
 {
-	(void)operand;
 	asm volatile("wbinvd" : : : "memory");
 }
 
 static void odd_ud2(void *operand)
 {
-	(void)operand;
 	asm volatile("ud2");
 }
 

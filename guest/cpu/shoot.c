@@ -34,14 +34,12 @@ static void wait_for(const volatile u64 *what, u64 least)
 
 static void write_for_ever(void *unused)
 {
-	(void)unused;
 	for (;;)
 		++*page;
 }
 
 static void second(u64 argument)
 {
-	(void)argument;
 	for (u64 round = 1; round <= ROUNDS; round++) {
 		wait_for(&go, round);
 		stopped = catch_fault(write_for_ever, NULL).vector == VECTOR_GP ? round : ~0ul;

@@ -67,7 +67,6 @@ static void storm(u64 unused)
 	struct pointer gdtr = {sizeof(gdt) - 1, (u64)gdt}, idtr = {sizeof(idt) - 1, (u64)idt};
 	volatile u64 *watched = &stack[ARRAY_SIZE(stack) - 1];
 
-	(void)unused;
 	fill_tables();
 	asm volatile("lgdt %0; ltr %w1; lidt %2" : : "m"(gdtr), "r"(SELECTOR_TSS), "m"(idtr));
 	asm volatile("mov %0, %%dr0" : : "r"(watched));

@@ -41,7 +41,6 @@ s64 hypercall_error(int err)
 
 static s64 call_ping(struct vcpu *vcpu)
 {
-	(void)vcpu;
 	return 0;
 }
 
@@ -90,7 +89,6 @@ static s64 call_time(struct vcpu *vcpu)
 {
 	u64 ticks = arch_ticks(), rate = arch_ticks_per_second();
 
-	(void)vcpu;
 	return (s64)(ticks / rate * 1000000000 + ticks % rate * 1000000000 / rate);
 }
 
@@ -221,7 +219,6 @@ static s64 dispatch(struct vcpu *vcpu)
 
 enum exit_verdict exit_hypercall(struct vcpu *vcpu, const struct hv_exit *exit)
 {
-	(void)exit;
 	vcpu->arch.gpr[GPR_RAX] = (u64)dispatch(vcpu);
 	return EXIT_NEXT_INSN;
 }

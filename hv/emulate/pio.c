@@ -49,14 +49,11 @@ static void serial_write(struct vm *vm, unsigned offset, u8 value)
 
 static u8 debug_read(struct vm *vm, unsigned offset)
 {
-	(void)vm;
-	(void)offset;
 	return MACHINE_PORT_CONSOLE; /* a guest detects the port by it */
 }
 
 static void debug_write(struct vm *vm, unsigned offset, u8 value)
 {
-	(void)offset;
 	spin_lock(&vm->console.lock);
 	console_put(&vm->console, (char)value);
 	spin_unlock(&vm->console.lock);
@@ -64,16 +61,11 @@ static void debug_write(struct vm *vm, unsigned offset, u8 value)
 
 static u8 post_read(struct vm *vm, unsigned offset)
 {
-	(void)vm;
-	(void)offset;
 	return 0;
 }
 
 static void post_write(struct vm *vm, unsigned offset, u8 value)
 {
-	(void)vm;
-	(void)offset;
-	(void)value;
 }
 
 static void exit_write(struct vm *vm, u32 value)

@@ -9,7 +9,6 @@
 #include <arch/cpu.h>
 #include <hv/vm.h>
 
-
 /* Of CPU 0: when the VMs were started, and when the next of them is due. */
 static u64 started, due = TICK_NEVER;
 

@@ -241,7 +241,6 @@ int load_plan_multiboot(const void *file, size_t size, u64 memory, struct load_p
 int load_plan_real(const void *file, size_t size, u64 memory, struct load_plan *out,
 		   const char **why)
 {
-	(void)file;
 	if (size == 0 || size > MACHINE_HOLE_START - MACHINE_REAL_ENTRY)
 		return load_refuse(why, "a real-mode image has 1 to 623 KiB");
 	if (!load_in_ram(MACHINE_REAL_ENTRY, size, memory))

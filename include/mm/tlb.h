@@ -71,7 +71,6 @@ static __always_inline void stage2_leave(struct stage2 *s2)
 	unsigned cpu = arch_cpu_id();
 
 	DEBUG_CHECK(stage2_inside[cpu].s2 == s2);
-	(void)s2;
 	ck_pr_fence_release();
 	ck_pr_store_ptr(&stage2_inside[cpu].s2, NULL);
 }

@@ -185,13 +185,11 @@ static struct stable *hash_stable_find(struct merge_domain *domain, const struct
 static void hash_stable_add(struct merge_domain *domain, struct stable *head,
 			    const struct merge_key *key)
 {
-	(void)key;
 	put_head(index_of(domain), head);
 }
 
 static void hash_stable_remove(struct merge_domain *domain, struct stable *head)
 {
-	(void)domain;
 	*head->bucket.at = head->bucket.next;
 	if (head->bucket.next)
 		head->bucket.next->bucket.at = head->bucket.at;

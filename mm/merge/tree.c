@@ -155,7 +155,6 @@ static struct stable *tree_stable_find(struct merge_domain *domain, const struct
 static void tree_stable_add(struct merge_domain *domain, struct stable *head,
 			    const struct merge_key *key)
 {
-	(void)key;
 	RB_INSERT(stable_tree, &index_of(domain)->stable, head);
 }
 

@@ -32,8 +32,6 @@ static void reader_leave(struct notifier *notifier)
 
 static int found(struct subscription *sub, void *argument)
 {
-	(void)sub;
-	(void)argument;
 	return 1;
 }
 
@@ -190,7 +188,6 @@ void notification_done(struct notification *note)
 
 static int sync_one(struct subscription *sub, void *argument)
 {
-	(void)argument;
 	if (sub->ops->sync)
 		sub->ops->sync(sub);
 	return 0;

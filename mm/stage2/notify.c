@@ -279,8 +279,6 @@ static void stage2_change(struct subscription *sub, const struct notify_change *
 /* Policy `companion`: change brings all there is to know, so there is nothing to do around it. */
 static void stage2_change_bracket(struct subscription *sub, const struct notify_range *range)
 {
-	(void)sub;
-	(void)range;
 }
 
 static void stage2_sync(struct subscription *sub)

@@ -24,7 +24,6 @@ static int table_alloc(void *context, struct hpa *table)
 	struct mfn mfn;
 	int err = frame_alloc(0, FRAME_TABLE, FRAME_ZERO, &mfn);
 
-	(void)context;
 	if (!err)
 		*table = mfn_to_hpa(mfn);
 	return err;
@@ -33,7 +32,6 @@ static int table_alloc(void *context, struct hpa *table)
 /* Nobody has seen it. */
 static void table_cancel(void *context, struct hpa table)
 {
-	(void)context;
 	frame_free(hpa_to_mfn(table), 0);
 }
 

@@ -138,7 +138,6 @@ static int map_count(struct pgtable *table, const struct pgtable_visit *visit, v
 {
 	struct change *change = argument;
 
-	(void)table;
 	if (leaf_fits(change, visit->level, visit->start, visit->end))
 		return VISIT_SKIP;
 	if (visit->kind != VISIT_TABLE_BEFORE)
@@ -191,7 +190,6 @@ static int count_splits(struct pgtable *table, const struct pgtable_visit *visit
 {
 	struct change *change = argument;
 
-	(void)table;
 	if (visit_whole(visit))
 		return VISIT_SKIP;
 	if (visit->kind == VISIT_LEAF)

@@ -101,7 +101,6 @@ static int prune_table(struct pgtable *table, const struct pgtable_visit *visit,
 	struct hpa page = visit_table(table, visit);
 	const pte_t *slots = table_slots(table, page);
 
-	(void)argument;
 	for (unsigned i = 0; i < PGTABLE_ENTRIES; i++)
 		if (pgtable_kind(table, slots[i], visit->level - 1u) != VISIT_ABSENT)
 			return 0;

@@ -18,21 +18,15 @@
 
 static int null_start(struct subscription *sub, const struct notify_range *range)
 {
-	(void)sub;
-	(void)range;
 	return 0;
 }
 
 static void null_end(struct subscription *sub, const struct notify_range *range)
 {
-	(void)sub;
-	(void)range;
 }
 
 static void null_change(struct subscription *sub, const struct notify_change *change)
 {
-	(void)sub;
-	(void)change;
 }
 
 static const struct subscriber_ops null_ops = {

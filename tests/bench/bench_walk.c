@@ -13,7 +13,6 @@ static int table_alloc(void *context, struct hpa *table)
 {
 	struct mfn mfn;
 
-	(void)context;
 	must(frame_alloc(0, FRAME_TABLE, FRAME_ZERO, &mfn));
 	*table = mfn_to_hpa(mfn);
 	return 0;
@@ -21,7 +20,6 @@ static int table_alloc(void *context, struct hpa *table)
 
 static void table_free(void *context, struct hpa table)
 {
-	(void)context;
 	frame_free(hpa_to_mfn(table), 0);
 }
 

@@ -20,8 +20,6 @@ static u64 microseconds(void)
 
 static void drop(const char *text, size_t len)
 {
-	(void)text;
-	(void)len;
 }
 
 static void __noreturn die(const char *message)
@@ -39,7 +37,6 @@ u64 sim_memory_size;
 
 void sim_no_memory(struct hpa address)
 {
-	(void)address;
 	abort();
 }
 

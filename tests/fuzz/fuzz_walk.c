@@ -89,7 +89,6 @@ static int fuzz_alloc(void *context, struct hpa *page)
 {
 	void *memory;
 
-	(void)context;
 	if (++allocations == fail_at)
 		return ERR_NO_MEMORY;
 	memory = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
@@ -102,7 +101,6 @@ static int fuzz_alloc(void *context, struct hpa *page)
 /* Readable until the operation is over, as until a flush. */
 static void fuzz_free(void *context, struct hpa page)
 {
-	(void)context;
 	fuzz_check(doomed_count < ARRAY_SIZE(doomed), "more tables freed than there can be");
 	doomed[doomed_count++] = (void *)(uintptr_t)page.raw;
 }
@@ -115,7 +113,6 @@ static void flush(void)
 
 static void *fuzz_virt(void *context, struct hpa page)
 {
-	(void)context;
 	return (void *)(uintptr_t)page.raw;
 }
 
@@ -132,14 +129,12 @@ static void stored(void)
 
 static void fuzz_store(void *context, pte_t *slot, pte_t value)
 {
-	(void)context;
 	*slot = value;
 	stored();
 }
 
 static bool fuzz_swap(void *context, pte_t *slot, pte_t old, pte_t value)
 {
-	(void)context;
 	if (*slot != old)
 		return false;
 	*slot = value;

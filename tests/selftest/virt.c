@@ -170,7 +170,6 @@ static void start_at(const u8 *entry, struct guest_state *s)
 /* The guest's code, for a back end that has to look at it: it lies at its own address. */
 static unsigned fetch(struct arch_vcpu *of, struct gva linear, void *bytes, unsigned len)
 {
-	(void)of;
 	if (linear.raw + len > PAGES_START)
 		return 0;
 	memcpy(bytes, memory + linear.raw, len);

@@ -30,7 +30,6 @@ void apic_send(u32 apic_id, unsigned vector)
 
 void apic_timer_arm(u64 deadline)
 {
-	(void)deadline;
 }
 
 void apic_timer_disarm(void)
@@ -59,12 +58,10 @@ void xsave_vcpu_fini(struct arch_vcpu *vcpu)
 
 void xsave_load(struct arch_vcpu *vcpu)
 {
-	(void)vcpu;
 }
 
 void xsave_put(struct arch_vcpu *vcpu)
 {
-	(void)vcpu;
 }
 
 void svm_host_window(struct svm_vcpu *svm, struct hv_exit *exit)
@@ -109,7 +106,6 @@ int svm_world_setup(void **state)
 {
 	struct guest_state s = {0};
 
-	(void)state;
 	memset(&world, 0, sizeof(world));
 	svm_features = 0;
 	world.svm.vcpu = &world.vcpu;

@@ -123,8 +123,6 @@ struct op model_choose(struct model *model)
 
 static int count_one(struct pgtable *table, const struct pgtable_visit *visit, void *count)
 {
-	(void)table;
-	(void)visit;
 	++*(u64 *)count;
 	return 0;
 }

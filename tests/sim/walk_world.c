@@ -73,7 +73,6 @@ static void world_cancel(void *context, struct hpa table)
 
 static void *world_virt(void *context, struct hpa table)
 {
-	(void)context;
 	return (void *)(uintptr_t)table.raw;
 }
 

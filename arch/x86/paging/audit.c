@@ -37,7 +37,6 @@ static void complain(struct audit *audit, const struct pgtable_visit *visit, con
 
 static int visit_lower(struct pgtable *table, const struct pgtable_visit *visit, void *argument)
 {
-	(void)table;
 	complain(argument, visit, "mapped in the lower half");
 	return 0;
 }

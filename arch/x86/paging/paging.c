@@ -50,7 +50,6 @@ static struct pgtable host_table;
 
 static int early_alloc(void *context, struct hpa *page)
 {
-	(void)context;
 	if (early.next.raw + PAGE_SIZE > early.end.raw)
 		return ERR_NO_MEMORY;
 	*page = early.next;
@@ -62,13 +61,10 @@ static int early_alloc(void *context, struct hpa *page)
 /* The tables only grow. */
 static void early_free(void *context, struct hpa page)
 {
-	(void)context;
-	(void)page;
 }
 
 static void *early_virt(void *context, struct hpa page)
 {
-	(void)context;
 	return arch_hpa_to_virt(page);
 }
 

@@ -37,13 +37,11 @@ static pte_t ept_make_leaf(struct hpa addr, unsigned level, unsigned attr)
 
 static pte_t ept_make_table(struct hpa table, unsigned level)
 {
-	(void)level;
 	return table.raw | EPT_RWX;
 }
 
 static unsigned ept_attr(pte_t pte, unsigned level)
 {
-	(void)level;
 	return (pte & EPT_READ ? PT_READ : 0) | (pte & EPT_WRITE ? PT_WRITE : 0) |
 	       (pte & EPT_EXEC ? PT_EXEC : 0) |
 	       ((pte & EPT_TYPE) == EPT_TYPE_WB ? 0 : PT_UNCACHED) |

@@ -21,13 +21,11 @@ static pte_t host_make_leaf(struct hpa addr, unsigned level, unsigned attr)
 
 static pte_t host_make_table(struct hpa table, unsigned level)
 {
-	(void)level;
 	return table.raw | X86_PTE_PRESENT | X86_PTE_WRITE | X86_PTE_USER;
 }
 
 static unsigned host_attr(pte_t pte, unsigned level)
 {
-	(void)level;
 	return x86_pte_attr(pte) | (pte & X86_PTE_USER ? PT_USER : 0) |
 	       (pte & X86_PTE_GLOBAL ? PT_GLOBAL : 0);
 }

@@ -18,13 +18,11 @@ static pte_t npt_make_leaf(struct hpa addr, unsigned level, unsigned attr)
 
 static pte_t npt_make_table(struct hpa table, unsigned level)
 {
-	(void)level;
 	return table.raw | X86_PTE_PRESENT | X86_PTE_WRITE | X86_PTE_USER;
 }
 
 static unsigned npt_attr(pte_t pte, unsigned level)
 {
-	(void)level;
 	return x86_pte_attr(pte);
 }
 

@@ -188,7 +188,6 @@ void svm_set_irq_window(struct arch_vcpu *vcpu, bool wanted)
 
 void svm_exit_vintr(struct svm_vcpu *svm, struct hv_exit *exit)
 {
-	(void)exit;
 	svm_set_irq_window(svm->vcpu, false);
 }
 
@@ -208,7 +207,6 @@ void svm_set_nmi_window(struct arch_vcpu *vcpu, bool wanted)
 /* The IRET of an NMI handler is about to run. */
 void svm_exit_iret(struct svm_vcpu *svm, struct hv_exit *exit)
 {
-	(void)exit;
 	svm->nmi_blocked = false;
 	svm_intercept(svm, IRET_INTERCEPT, false);
 	if (svm->nmi_window) {
@@ -264,7 +262,6 @@ void svm_exit_ac(struct svm_vcpu *svm, struct hv_exit *exit)
 /* The CPUID policy offers no counters, so every index is out of range. */
 void svm_exit_rdpmc(struct svm_vcpu *svm, struct hv_exit *exit)
 {
-	(void)exit;
 	svm_inject(svm->vcpu, &(struct guest_event){.type = GUEST_EVENT_EXCEPTION,
 						    .vector = VECTOR_GP,
 						    .has_error_code = true});

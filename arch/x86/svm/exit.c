@@ -42,7 +42,6 @@ static void decode_exception(struct svm_vcpu *svm, struct hv_exit *exit)
 {
 	u8 vector = (u8)(exit->raw.reason - SVM_EXIT_EXCEPTION);
 
-	(void)svm;
 	exit->exception = (struct hv_exit_exception){
 		.vector = vector,
 		.has_error_code = BIT(vector) & (BIT(VECTOR_DF) | BITS(VECTOR_PF, VECTOR_TS) |
@@ -79,14 +78,12 @@ static void decode_pio(struct svm_vcpu *svm, struct hv_exit *exit)
 
 static void decode_msr(struct svm_vcpu *svm, struct hv_exit *exit)
 {
-	(void)svm;
 	if (exit->raw.info1 & 1)
 		exit->reason = HV_EXIT_MSR_WRITE;
 }
 
 static void decode_cr_write(struct svm_vcpu *svm, struct hv_exit *exit)
 {
-	(void)svm;
 	exit->cr.cr = (u8)(exit->raw.reason - SVM_EXIT_CR_WRITE);
 	exit->cr.write = true;
 	exit->cr.has_value = false;
@@ -116,7 +113,6 @@ static void decode_npf(struct svm_vcpu *svm, struct hv_exit *exit)
 {
 	u64 info = exit->raw.info1;
 
-	(void)svm;
 	exit->stage2 = (struct hv_exit_stage2){
 		.gpa = {exit->raw.info2},
 		.access = info & NPF_EXEC    ? HV_EXEC

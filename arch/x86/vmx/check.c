@@ -50,7 +50,6 @@ static bool usable(const struct guest_segment_state *seg)
 
 static bool cr0_ok(const struct guest_state *s, const struct vmx_limits *limits)
 {
-	(void)limits;
 	if (s->cr0 >> 32 || (paging(s) && !(s->cr0 & CR0_PE)))
 		return false;
 	return (s->cr0 & CR0_CD) || !(s->cr0 & CR0_NW);
@@ -72,7 +71,6 @@ static bool efer_ok(const struct guest_state *s, const struct vmx_limits *limits
 {
 	bool active = (s->efer & EFER_LME) && paging(s);
 
-	(void)limits;
 	if (s->efer & ~(u64)EFER_ALLOWED)
 		return false;
 	return active == !!(s->efer & EFER_LMA) && (!active || (s->cr4 & CR4_PAE));
@@ -80,13 +78,11 @@ static bool efer_ok(const struct guest_state *s, const struct vmx_limits *limits
 
 static bool debug_ok(const struct guest_state *s, const struct vmx_limits *limits)
 {
-	(void)limits;
 	return !(s->dr7 >> 32) && !(s->dr6 >> 32);
 }
 
 static bool pat_ok(const struct guest_state *s, const struct vmx_limits *limits)
 {
-	(void)limits;
 	for (unsigned i = 0; i < 64; i += 8) {
 		u8 type = s->pat >> i;
 
@@ -98,7 +94,6 @@ static bool pat_ok(const struct guest_state *s, const struct vmx_limits *limits)
 
 static bool msrs_ok(const struct guest_state *s, const struct vmx_limits *limits)
 {
-	(void)limits;
 	return canonical(s->sysenter_esp) && canonical(s->sysenter_eip) && canonical(s->lstar) &&
 	       canonical(s->cstar) && canonical(s->kernel_gs_base) && !(s->sysenter_cs >> 32) &&
 	       !(s->sfmask >> 32);
@@ -106,20 +101,17 @@ static bool msrs_ok(const struct guest_state *s, const struct vmx_limits *limits
 
 static bool tables_ok(const struct guest_state *s, const struct vmx_limits *limits)
 {
-	(void)limits;
 	return canonical(s->gdtr.base) && canonical(s->idtr.base) && s->gdtr.limit <= 0xffff &&
 	       s->idtr.limit <= 0xffff;
 }
 
 static bool rip_ok(const struct guest_state *s, const struct vmx_limits *limits)
 {
-	(void)limits;
 	return code_64(s) ? canonical(s->rip) : !(s->rip >> 32);
 }
 
 static bool rflags_ok(const struct guest_state *s, const struct vmx_limits *limits)
 {
-	(void)limits;
 	if ((s->rflags & ~RFLAGS_ALLOWED) || !(s->rflags & RFLAGS_R1))
 		return false;
 	return !v86(s) || ((s->cr0 & CR0_PE) && !(s->efer & EFER_LMA));
@@ -129,7 +121,6 @@ static bool shadow_ok(const struct guest_state *s, const struct vmx_limits *limi
 {
 	u32 both = BLOCKED_BY_STI | BLOCKED_BY_MOV_SS;
 
-	(void)limits;
 	if (s->interruptibility & ~(both | BLOCKED_BY_NMI))
 		return false;
 	if ((s->interruptibility & both) == both)
@@ -162,7 +153,6 @@ static bool cs_ok(const struct guest_state *s, const struct vmx_limits *limits)
 	const struct guest_segment_state *cs = &s->seg[SEG_CS];
 	unsigned type = SEG_ATTR_TYPE(cs->attr), ss_dpl = SEG_ATTR_DPL(s->seg[SEG_SS].attr);
 
-	(void)limits;
 	if (v86(s))
 		return v86_segments_ok(s);
 	if (!usable(cs) || (cs->attr & ATTR_RESERVED) || !(cs->attr & SEG_ATTR_S) ||
@@ -182,7 +172,6 @@ static bool ss_ok(const struct guest_state *s, const struct vmx_limits *limits)
 	const struct guest_segment_state *ss = &s->seg[SEG_SS];
 	unsigned type = SEG_ATTR_TYPE(ss->attr);
 
-	(void)limits;
 	if (v86(s))
 		return true;
 	if (SEG_ATTR_TYPE(s->seg[SEG_CS].attr) == 3 || !(s->cr0 & CR0_PE))
@@ -211,7 +200,6 @@ static bool data_ok(const struct guest_state *s, const struct vmx_limits *limits
 {
 	static const u8 data[] = {SEG_DS, SEG_ES, SEG_FS, SEG_GS};
 
-	(void)limits;
 	if (!canonical(s->seg[SEG_FS].base) || !canonical(s->seg[SEG_GS].base))
 		return false;
 	if (v86(s))
@@ -231,7 +219,6 @@ static bool tr_ok(const struct guest_state *s, const struct vmx_limits *limits)
 	const struct guest_segment_state *tr = &s->seg[SEG_TR];
 	unsigned type = SEG_ATTR_TYPE(tr->attr);
 
-	(void)limits;
 	if (!usable(tr) || (tr->attr & (ATTR_RESERVED | SEG_ATTR_S)) || !(tr->attr & SEG_ATTR_P))
 		return false;
 	if (!canonical(tr->base) || (tr->selector & 4) || !limit_ok(tr))
@@ -243,7 +230,6 @@ static bool ldtr_ok(const struct guest_state *s, const struct vmx_limits *limits
 {
 	const struct guest_segment_state *ldtr = &s->seg[SEG_LDTR];
 
-	(void)limits;
 	if (!usable(ldtr))
 		return true;
 	return !(ldtr->attr & (ATTR_RESERVED | SEG_ATTR_S)) && SEG_ATTR_TYPE(ldtr->attr) == 2 &&

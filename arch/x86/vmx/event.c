@@ -150,7 +150,6 @@ void vmx_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit)
 	u64 rflags = vmcs_read(VMCS_GUEST_RFLAGS);
 	u32 shadow = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
 
-	(void)vcpu;
 	if (unlikely((next ^ rip) >> 32) && !vmx_in_64_bit_code())
 		next = (u32)next;
 	vmcs_write(VMCS_GUEST_RIP, next);

@@ -22,7 +22,6 @@ static void on_external_interrupt(struct vmx_vcpu *v, struct hv_exit *exit)
 {
 	u32 info = vmcs_read(VMCS_EXIT_INTERRUPTION_INFO);
 
-	(void)v;
 	exit->raw.info1 = info;
 	if (info & EVENT_VALID)
 		irq_dispatch(info & EVENT_VECTOR);
@@ -85,7 +84,6 @@ static void on_io(struct vmx_vcpu *v, struct hv_exit *exit)
 {
 	u64 qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
 
-	(void)v;
 	exit->raw.info1 = qualification;
 	exit->insn_len = vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH);
 	vmx_decode_io(qualification, &exit->pio);
@@ -138,20 +136,17 @@ static void on_rdpmc(struct vmx_vcpu *v, struct hv_exit *exit)
 	static const struct guest_event gp = {
 		.type = GUEST_EVENT_EXCEPTION, .vector = VECTOR_GP, .has_error_code = true};
 
-	(void)exit;
 	vmx_inject(v->vcpu, &gp);
 }
 
 /* A window is asked for once. */
 static void on_irq_window(struct vmx_vcpu *v, struct hv_exit *exit)
 {
-	(void)exit;
 	vmx_set_irq_window(v->vcpu, false);
 }
 
 static void on_nmi_window(struct vmx_vcpu *v, struct hv_exit *exit)
 {
-	(void)exit;
 	vmx_set_nmi_window(v->vcpu, false);
 }
 

@@ -105,7 +105,6 @@ static void write_unswitched(struct vmx_vcpu *v, const struct guest_state *s)
 
 u64 vmx_cr4(struct arch_vcpu *vcpu)
 {
-	(void)vcpu;
 	return (vmcs_read(VMCS_GUEST_CR4) & CR4_GUEST & ~CR4_OWNED) |
 	       (vmcs_read(VMCS_CR4_READ_SHADOW) & CR4_OWNED);
 }
@@ -245,7 +244,6 @@ u64 *vmx_gpr(struct vmx_vcpu *v, unsigned gpr)
 
 unsigned vmx_cpl(struct arch_vcpu *vcpu)
 {
-	(void)vcpu;
 	/* SS.DPL is the CPL in every mode, also 0 in real and 3 in virtual-8086 mode (25.4.1). */
 	return vmcs_read(VMCS_GUEST_SS_ATTR) >> 5 & 3;
 }

@@ -94,7 +94,6 @@ static void the_madt_tells_cpus_and_controllers(void **state)
 	struct acpi acpi = good_acpi();
 	struct boot_info *info = &acpi.world->info;
 
-	(void)state;
 	parse(&acpi);
 	assert_int_equal(info->cpu_count, 3);
 	assert_int_equal(info->cpus[1].apic_id, 2);
@@ -118,7 +117,6 @@ static void the_loaders_rsdp_comes_first(void **state)
 	struct acpi acpi = good_acpi();
 	struct boot_info *info = &acpi.world->info;
 
-	(void)state;
 	info->rsdp_length = 36;
 	memcpy(info->rsdp, acpi.world->bytes + (acpi.rsdp - BASE), 36);
 	memset(acpi.world->bytes + (acpi.rsdp - BASE), 0, 36);
@@ -131,7 +129,6 @@ static void a_broken_rsdp_of_the_loader_is_replaced_by_the_bioss(void **state)
 {
 	struct acpi acpi = good_acpi();
 
-	(void)state;
 	acpi.world->info.rsdp_length = 20;
 	memcpy(acpi.world->info.rsdp, "RSD PTR ", 8);
 	acpi.world->info.rsdp[10] = 1;
@@ -145,7 +142,6 @@ static void without_an_rsdp_there_is_one_cpu(void **state)
 {
 	struct acpi acpi = good_acpi();
 
-	(void)state;
 	acpi.world->bytes[acpi.rsdp - BASE + 33]++; /* revision 2: all 36 bytes count */
 	parse(&acpi);
 	assert_said("no RSDP");
@@ -169,7 +165,6 @@ static void a_version_1_rsdp_leads_through_the_rsdt(void **state)
 {
 	struct acpi acpi = good_acpi();
 
-	(void)state;
 	make_version_1(&acpi);
 	poke32(acpi.world, acpi.xsdt, 0);
 	parse(&acpi);
@@ -184,7 +179,6 @@ static void the_loader_may_give_a_version_1_rsdp(void **state)
 	struct acpi acpi = good_acpi();
 	struct boot_info *info = &acpi.world->info;
 
-	(void)state;
 	make_version_1(&acpi);
 	info->rsdp_length = 20;
 	memcpy(info->rsdp, acpi.world->bytes + (acpi.rsdp - BASE), 20);
@@ -199,7 +193,6 @@ static void a_short_rsdp_may_lie_at_the_very_end(void **state)
 	struct acpi acpi = good_acpi();
 	u8 *end = acpi.world->bytes + SIZE;
 
-	(void)state;
 	make_version_1(&acpi);
 	memcpy(end - 32, acpi.world->bytes + (acpi.rsdp - BASE), 20);
 	memset(acpi.world->bytes + (acpi.rsdp - BASE), 0, 36);
@@ -221,7 +214,6 @@ static void the_ebda_may_hold_the_rsdp(void **state)
 		{0x3ff, 0x3ff0, 0},	     {0, 0x10, 0},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		struct acpi acpi = good_acpi();
 		struct boot_world *low = world_new(0, BASE + SIZE);
@@ -242,7 +234,6 @@ static void a_broken_xsdt_is_said_and_the_rsdt_taken(void **state)
 {
 	struct acpi acpi = good_acpi();
 
-	(void)state;
 	acpi.world->bytes[acpi.xsdt - BASE + 20]++;
 	parse(&acpi);
 	assert_said("the XSDT at 0xe");
@@ -255,7 +246,6 @@ static void a_madt_with_a_wrong_sum_is_not_believed(void **state)
 {
 	struct acpi acpi = good_acpi();
 
-	(void)state;
 	acpi.world->bytes[acpi.madt - BASE + 50]++;
 	parse(&acpi);
 	assert_said("the APIC at 0xe0100 has a wrong checksum");
@@ -268,7 +258,6 @@ static void tables_of_impossible_lengths_are_refused(void **state)
 {
 	static const u32 lengths[] = {0, 35, (1 << 20) + 1, 0xffffffff};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
 		struct acpi acpi = good_acpi();
 
@@ -285,7 +274,6 @@ static void a_table_that_ends_outside_memory_is_refused(void **state)
 {
 	struct acpi acpi = good_acpi();
 
-	(void)state;
 	poke32(acpi.world, acpi.madt + 4, SIZE);
 	parse(&acpi);
 	assert_said("cannot be read to its end");
@@ -298,7 +286,6 @@ static void a_table_whose_header_is_cut_off_is_refused(void **state)
 {
 	struct acpi acpi = good_acpi();
 
-	(void)state;
 	memcpy(acpi.world->bytes + SIZE - 16, "APIC", 4);
 	poke32(acpi.world, acpi.xsdt + 36, BASE + SIZE - 16);
 	sum_table(&acpi, acpi.xsdt);
@@ -313,7 +300,6 @@ static void a_root_entry_that_is_not_whole_does_not_count(void **state)
 {
 	struct acpi acpi = good_acpi();
 
-	(void)state;
 	poke32(acpi.world, acpi.xsdt + 4, 36 + 7);
 	sum_table(&acpi, acpi.xsdt);
 	parse(&acpi);
@@ -336,7 +322,6 @@ static void a_madt_without_entries_is_said(void **state)
 {
 	static const u8 content[8];
 
-	(void)state;
 	for (u32 length = 0; length <= 8; length++) {
 		struct acpi acpi = good_acpi();
 
@@ -367,7 +352,6 @@ static void entries_that_name_nobody_are_left_out(void **state)
 	};
 	struct acpi acpi = good_acpi();
 
-	(void)state;
 	replace_madt(&acpi, content, sizeof(content));
 	parse(&acpi);
 	assert_int_equal(acpi.world->info.cpu_count, 1);
@@ -387,7 +371,6 @@ static void the_local_apics_address_may_be_overridden(void **state)
 		{~0xfffull, 0xfed00000},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct acpi acpi = good_acpi();
 		struct __packed {
@@ -408,7 +391,6 @@ static void an_entry_that_lies_about_its_length_ends_the_madt(void **state)
 {
 	static const u8 lengths[] = {0, 1, 55, 255}; /* 54 bytes are left */
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
 		struct acpi acpi = good_acpi();
 
@@ -426,7 +408,6 @@ static void an_entry_too_short_for_its_type_is_left_out(void **state)
 	struct acpi acpi = good_acpi();
 	u8 *second = acpi.world->bytes + (acpi.entries - BASE + 8);
 
-	(void)state;
 	memcpy(second, (u8[]){0, 4, 0, 0, 0xff, 4, 0, 0},
 	       8); /* four bytes, and four of a type nobody knows */
 	sum_table(&acpi, acpi.madt);
@@ -440,7 +421,6 @@ static void a_cpu_that_is_listed_twice_counts_once(void **state)
 {
 	struct acpi acpi = good_acpi();
 
-	(void)state;
 	acpi.world->end = 0x1000;
 	acpi.madt = put_header(acpi.world, "APIC", 44 + 8 * 70);
 	put64(acpi.world, 0);
@@ -459,7 +439,6 @@ static void no_more_than_our_capacity_of_anything(void **state)
 {
 	struct acpi acpi = good_acpi();
 
-	(void)state;
 	acpi.world->end = 0x1000;
 	acpi.madt = put_header(acpi.world, "APIC", 44 + (16 + 12 + 10) * 100);
 	put64(acpi.world, 0);
@@ -483,7 +462,6 @@ static void a_root_that_lists_nonsense_is_walked_to_its_end(void **state)
 	static const u64 places[] = {0, 0xffffffffffffffff, 0x7ffffffffffff, BASE + SIZE - 3};
 	struct acpi acpi = good_acpi();
 
-	(void)state;
 	acpi.world->end = 0x2000;
 	acpi.xsdt = put_header(acpi.world, "XSDT", 36 + 8 * 5 + 7);
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
@@ -504,7 +482,6 @@ static void believed_damage_is_harmless(void **state)
 {
 	static const u8 damages[] = {0x00, 0x01, 0x7f, 0x80, 0xff};
 
-	(void)state;
 	for (size_t at = 0x100; at < 0x200; at++) {
 		for (size_t d = 0; d < ARRAY_SIZE(damages); d++) {
 			struct acpi acpi = good_acpi();

@@ -38,7 +38,6 @@ static void an_unsorted_map_is_sorted_and_neighbours_of_a_kind_are_joined(void *
 {
 	struct boot_world *world = world_new(0, 1);
 
-	(void)state;
 	boot_map_add(&world->map, 8 * MIB, 8 * MIB, USABLE);
 	boot_map_add(&world->map, 0, 0xa0000, USABLE);
 	boot_map_add(&world->map, MIB, 7 * MIB, USABLE);
@@ -55,7 +54,6 @@ static void where_entries_overlap_the_strictest_wins(void **state)
 {
 	struct boot_world *world = world_with_ram(MIB, 64 * MIB);
 
-	(void)state;
 	boot_map_add(&world->map, 8 * MIB, 4 * MIB, RESERVED);
 	boot_map_add(&world->map, 10 * MIB, 4 * MIB, BOOT_MEMORY_NVS);
 	boot_map_add(&world->map, 32 * MIB, MIB, BOOT_MEMORY_BAD);
@@ -75,7 +73,6 @@ static void parts_of_pages_and_the_first_mib_are_left_out(void **state)
 {
 	struct boot_world *world = world_with_ram(0x500, 0x9fc00);
 
-	(void)state;
 	boot_map_add(&world->map, 4 * MIB + 1, 4 * MIB - 2, USABLE);
 	boot_map_add(&world->map, 16 * MIB + 1, PAGE_SIZE, USABLE); /* not one whole page */
 	finish_memory(world);
@@ -88,7 +85,6 @@ static void image_and_modules_are_holes_with_whole_pages(void **state)
 {
 	struct boot_world *world = world_with_ram(MIB, 64 * MIB);
 
-	(void)state;
 	boot_module_add(&world->info, 8 * MIB + 8, 9 * MIB + 8);
 	boot_module_add(&world->info, 9 * MIB + 8,
 			9 * MIB + 16); /* the same page as the one before */
@@ -105,7 +101,6 @@ static void bad_modules_are_named_and_left_out(void **state)
 	struct boot_world *world = world_with_ram(MIB, 64 * MIB);
 	struct boot_info *info = &world->info;
 
-	(void)state;
 	boot_module_add(info, 0x1ff000, 0x201000);
 	boot_module_add(info, 4 * MIB, 4 * MIB);
 	boot_module_add(info, 4 * MIB, 3 * MIB);
@@ -131,7 +126,6 @@ static void modules_may_touch_each_other_the_image_and_the_end(void **state)
 	struct boot_world *world = world_with_ram(MIB / 2, 4 * MIB);
 	struct boot_info *info = &world->info;
 
-	(void)state;
 	boot_module_add(info, 3 * MIB, 4 * MIB);
 	boot_module_add(info, 2 * MIB, 3 * MIB);
 	boot_module_add(info, MIB / 2, MIB);
@@ -145,7 +139,6 @@ static void the_trampoline_avoids_page_0_and_modules(void **state)
 {
 	struct boot_world *world = world_with_ram(0, 64 * MIB);
 
-	(void)state;
 	boot_module_add(&world->info, 0x1000, 0x2001);
 	finish_memory(world);
 	assert_int_equal(world->info.trampoline.raw, 0x3000);
@@ -156,7 +149,6 @@ static void without_low_memory_there_is_no_trampoline(void **state)
 {
 	struct boot_world *world = world_with_ram(MIB, 64 * MIB);
 
-	(void)state;
 	boot_map_add(&world->map, 0, PAGE_SIZE, USABLE);
 	boot_map_add(&world->map, 0x9f800, 0x800 + PAGE_SIZE, USABLE); /* 0xa0000 is too high */
 	finish_memory(world);
@@ -169,7 +161,6 @@ static void a_map_of_our_full_capacity_fits(void **state)
 {
 	struct boot_world *world = world_with_ram(0, 4 * GIB);
 
-	(void)state;
 	for (u64 i = 1; i < BOOT_MAP_MAX; i++)
 		boot_map_add(&world->map, i * 16 * MIB, 2 * MIB, RESERVED);
 	for (u32 i = 0; i < BOOT_MODULES_MAX; i++)
@@ -224,7 +215,6 @@ static void random_maps_agree_with_a_flat_model(void **state)
 {
 	struct sim_random random = sim_random_start(20120312);
 
-	(void)state;
 	for (int round = 0; round < 300; round++) {
 		struct boot_world *world = world_new(0, 1);
 

@@ -93,7 +93,6 @@ static void multiboot1_tells_everything(void **state)
 	struct mb1 mb = good_mb1();
 	struct boot_info *info = &mb.world->info;
 
-	(void)state;
 	assert_int_equal(parse_mb1(&mb), 0);
 	assert_string_equal(info->loader, "tester");
 	assert_string_equal(info->command_line, "log=debug cpus=2");
@@ -113,7 +112,6 @@ static void multiboot1_that_cannot_be_read_is_refused(void **state)
 	static const u32 places[] = {0, BASE - 1, BASE + SIZE - 67, 0xffffffff};
 	struct mb1 mb = good_mb1();
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		mb.info = places[i];
 		assert_int_equal(parse_mb1(&mb), ERR_RANGE);
@@ -126,7 +124,6 @@ static void multiboot1_without_a_map_goes_by_the_sizes(void **state)
 {
 	struct mb1 mb = good_mb1();
 
-	(void)state;
 	set_mb1(&mb, FLAGS, MB1_FLAGS & ~(1 << 6));
 	assert_int_equal(parse_mb1(&mb), 0);
 	assert_said("going by its two sizes, 639 and 64512 KiB");
@@ -138,7 +135,6 @@ static void multiboot1_without_any_memory_is_an_error(void **state)
 {
 	struct mb1 mb = good_mb1();
 
-	(void)state;
 	set_mb1(&mb, FLAGS, 1 << 2);
 	assert_int_equal(parse_mb1(&mb), ERR_NOT_FOUND);
 	assert_said("does not say what memory there is (flags 0x4)");
@@ -149,7 +145,6 @@ static void multiboot1_map_that_lies_about_a_size_ends_there(void **state)
 {
 	static const u32 sizes[] = {0, 19, 53, 0xfffffffc, 0xffffffff};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		struct mb1 mb = good_mb1();
 
@@ -165,7 +160,6 @@ static void multiboot1_map_that_ends_early_keeps_what_is_whole(void **state)
 {
 	struct mb1 mb = good_mb1();
 
-	(void)state;
 	set_mb1(&mb, MAP_LENGTH, mb.map_length - 1);
 	assert_int_equal(parse_mb1(&mb), 0);
 	assert_int_equal(mb.world->map.count, 2);
@@ -177,7 +171,6 @@ static void multiboot1_map_in_no_memory_falls_back_to_sizes(void **state)
 {
 	struct mb1 mb = good_mb1();
 
-	(void)state;
 	set_mb1(&mb, MAP, 0xfffffff0);
 	assert_int_equal(parse_mb1(&mb), 0);
 	assert_said("entry at 0xfffffff0 cannot be read");
@@ -189,7 +182,6 @@ static void memory_that_wraps_is_left_out(void **state)
 {
 	struct mb1 mb = good_mb1();
 
-	(void)state;
 	poke32(mb.world, mb.map + 8, 0xffffffff); /* start 0xffffffff00000000 */
 	poke32(mb.world, mb.map + 16, 2);	  /* length 0x20009fc00 */
 	assert_int_equal(parse_mb1(&mb), 0);
@@ -202,7 +194,6 @@ static void memory_beyond_reach_is_left_out(void **state)
 {
 	struct boot_world *world = world_new(0, 1);
 
-	(void)state;
 	boot_map_add(&world->map, PAGE_SIZE, 0, BOOT_MEMORY_USABLE);
 	assert_int_equal(world->map.count, 0);
 	boot_map_add(&world->map, (1ull << 46) - PAGE_SIZE, PAGE_SIZE, BOOT_MEMORY_USABLE);
@@ -220,7 +211,6 @@ static void an_endless_map_stops_at_our_capacity(void **state)
 {
 	struct mb1 mb = good_mb1();
 
-	(void)state;
 	mb.map = mb.world->base + mb.world->end;
 	for (int i = 0; i < 1000; i++)
 		put_mb1_map_entry(mb.world, 20, (u64)i * MIB, MIB, 1);
@@ -236,7 +226,6 @@ static void multiboot1_with_four_billion_modules_takes_what_is_there(void **stat
 {
 	struct mb1 mb = good_mb1();
 
-	(void)state;
 	set_mb1(&mb, MODULE_COUNT, 0xffffffff);
 	set_mb1(&mb, MODULES, BASE + SIZE - 33);
 	assert_int_equal(parse_mb1(&mb), 0);
@@ -250,7 +239,6 @@ static void multiboot1_modules_stop_at_our_capacity(void **state)
 	u64 line = put_text(mb.world, "name=x");
 	u64 modules;
 
-	(void)state;
 	put_align(mb.world, 4);
 	modules = mb.world->base + mb.world->end;
 	for (u32 i = 0; i < 64; i++) {
@@ -274,7 +262,6 @@ static void multiboot1_members_without_their_flag_are_not_read(void **state)
 	struct mb1 mb = good_mb1();
 	struct boot_info *info = &mb.world->info;
 
-	(void)state;
 	set_mb1(&mb, FLAGS, 1 << 6);
 	assert_int_equal(parse_mb1(&mb), 0);
 	assert_string_equal(info->loader, "");
@@ -289,7 +276,6 @@ static void a_text_that_never_ends_is_cut(void **state)
 	struct mb1 mb = good_mb1();
 	u64 end = mb.world->base + mb.world->size;
 
-	(void)state;
 	memset(mb.world->bytes + mb.world->size - 2048, 'x', 2048);
 	set_mb1(&mb, LINE, (u32)(end - 2048));
 	set_mb1(&mb, LOADER, (u32)(end - 16));
@@ -305,7 +291,6 @@ static void a_text_with_control_characters_reads_as_question_marks(void **state)
 {
 	struct mb1 mb = good_mb1();
 
-	(void)state;
 	set_mb1(&mb, LINE, (u32)put_text(mb.world, "a\x1b[2Jb\xff ~\x7f\x1f"));
 	assert_int_equal(parse_mb1(&mb), 0);
 	assert_string_equal(mb.world->info.command_line, "a?[2Jb? ~??");
@@ -318,7 +303,6 @@ static void every_printable_character_passes(void **state)
 	char text[96];
 	struct mb1 mb = good_mb1();
 
-	(void)state;
 	for (int i = 0; i < 95; i++)
 		text[i] = (char)(' ' + i);
 	text[95] = '\0';
@@ -337,7 +321,6 @@ static void truncation_and_single_byte_damage_are_harmless(void **state)
 {
 	static const u8 damages[] = {0x00, 0x7f, 0x80, 0xff};
 
-	(void)state;
 	for (size_t at = 0; at < 400; at++) {
 		for (size_t d = 0; d <= ARRAY_SIZE(damages); d++) {
 			struct mb1 mb = good_mb1();

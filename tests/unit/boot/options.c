@@ -33,7 +33,6 @@ static void assert_words(const char *line, const char *const (*want)[2], size_t 
 
 static void words_are_separated_by_blanks(void **state)
 {
-	(void)state;
 	assert_words("", NULL, 0);
 	assert_words(" \t\r\n ", NULL, 0);
 	words("a", {"a", NULL});
@@ -43,7 +42,6 @@ static void words_are_separated_by_blanks(void **state)
 
 static void quotes_hold_blanks_and_vanish(void **state)
 {
-	(void)state;
 	words("log=\"info,vmx=debug\"", {"log", "info,vmx=debug"});
 	words("\"name=two words\" x", {"name", "two words"}, {"x", NULL});
 	words("a='b c'd\" e\" f", {"a", "b cd e"}, {"f", NULL});
@@ -57,7 +55,6 @@ static void a_quote_that_never_closes_ends_with_the_line(void **state)
 	const char *line = "a='b c";
 	struct word word;
 
-	(void)state;
 	assert_true(word_next(&line, &word));
 	assert_true(word.unclosed);
 	assert_string_equal(word.value, "b c");
@@ -73,7 +70,6 @@ static void a_word_that_is_too_long_is_cut(void **state)
 	const char *line = text;
 	struct word word;
 
-	(void)state;
 	memset(text, 'x', sizeof(text));
 	memcpy(text + sizeof(text) - 3, " y", 3);
 	assert_true(word_next(&line, &word));
@@ -86,7 +82,6 @@ static void a_word_that_is_too_long_is_cut(void **state)
 
 static void an_empty_line_leaves_the_defaults(void **state)
 {
-	(void)state;
 	sim_init(1);
 	options_parse("");
 	assert_string_equal(boot_option_text("log"), "");
@@ -96,7 +91,6 @@ static void an_empty_line_leaves_the_defaults(void **state)
 
 static void an_unknown_option_is_named(void **state)
 {
-	(void)state;
 	sim_init(1);
 	options_parse("samepage.elf32 nonsense=1 verbose");
 	assert_not_said("samepage.elf32");
@@ -110,7 +104,6 @@ static void a_malformed_value_leaves_the_default(void **state)
 		"cpus=",    "cpus",    "cpus=0",  "cpus=65",
 		"cpus=two", "cpus=2x", "cpus=-1", "cpus=99999999999999999999"};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
 		sim_init(1);
 		options_parse(lines[i]);
@@ -121,7 +114,6 @@ static void a_malformed_value_leaves_the_default(void **state)
 
 static void failing_allocations_are_one_in_a_number_that_fits(void **state)
 {
-	(void)state;
 	sim_init(1);
 	options_parse("fail_alloc=0.1 fail_seed=x");
 	assert_said("fail_alloc=0.1: not a number from 0 to 1073741824; staying at 0");
@@ -138,7 +130,6 @@ static void a_word_that_is_broken_is_said(void **state)
 {
 	char line[400] = "log=";
 
-	(void)state;
 	sim_init(1);
 	memset(line + 4, 'x', 300);
 	options_parse(line);
@@ -151,7 +142,6 @@ static void a_word_that_is_broken_is_said(void **state)
 
 static void the_ends_of_a_range_belong_to_it(void **state)
 {
-	(void)state;
 	sim_init(1);
 	options_parse("cpus=1");
 	assert_int_equal(boot_option_number("cpus"), 1);
@@ -162,7 +152,6 @@ static void the_ends_of_a_range_belong_to_it(void **state)
 
 static void good_values_are_taken_and_the_last_one_counts(void **state)
 {
-	(void)state;
 	sim_init(1);
 	options_parse("cpus=2 log=debug 'log=info,mm=trace' cpus=0x10");
 	assert_int_equal(boot_option_number("cpus"), 16);
@@ -172,7 +161,6 @@ static void good_values_are_taken_and_the_last_one_counts(void **state)
 
 static void asking_for_an_option_that_is_not_in_the_table_is_our_bug(void **state)
 {
-	(void)state;
 	sim_init(1);
 	sim_panics(boot_option_number("nonsense"), "CHECK");
 	sim_panics(boot_option_number("log"), "CHECK");

@@ -22,7 +22,6 @@
 
 static void every_conversion_reads_as_in_c(void **state)
 {
-	(void)state;
 	same(200, "plain");
 	same(200, "%d %i %u %x %X %c %s %p %%", -1, 7, 42u, 0xbeefu, 0xbeefu, 'z', "text",
 	     (void *)0x1000);
@@ -42,7 +41,6 @@ static void text_that_does_not_fit_is_cut_and_still_counted(void **state)
 {
 	char untouched = 'x';
 
-	(void)state;
 	for (size_t size = 1; size < 12; size++)
 		same(size, "%s:%d", "name", 12345);
 	assert_int_equal(format_text(&untouched, 0, "%d", 123), 3);
@@ -54,7 +52,6 @@ static void an_unknown_conversion_stands_as_it_is(void **state)
 	const char *format = "a %y b %";
 	char ours[20];
 
-	(void)state;
 	format_text(ours, sizeof(ours), format, 0);
 	assert_string_equal(ours, "a %y b %");
 	format = "%s";
@@ -89,7 +86,6 @@ static void random_formats_read_as_in_c(void **state)
 {
 	struct sim_random random = sim_random_start(0x666f726d6174ull);
 
-	(void)state;
 	for (unsigned i = 0; i < FORMATS; i++) {
 		char format[40];
 		char conversion = make_format(&random, format);

@@ -14,14 +14,12 @@ static int start(void **state)
 	const char *bad;
 	size_t len;
 
-	(void)state;
 	sim_init(2);
 	return log_set_levels("info", &bad, &len);
 }
 
 static void a_line_has_time_cpu_subsystem_and_level(void **state)
 {
-	(void)state;
 	sim_set_cpu(1);
 	log_warn("%s is %d", "six", 6);
 	assert_string_equal(sim_console(), "[   0.000000] cpu1 test: warn: six is 6\n");
@@ -31,7 +29,6 @@ static void a_line_that_is_too_long_is_cut(void **state)
 {
 	char text[500];
 
-	(void)state;
 	memset(text, 'y', sizeof(text));
 	log_info("%.*s", (int)sizeof(text), text);
 	assert_int_equal(strlen(sim_console()), 240);
@@ -40,7 +37,6 @@ static void a_line_that_is_too_long_is_cut(void **state)
 
 static void only_enabled_levels_are_printed(void **state)
 {
-	(void)state;
 	log_debug("not said");
 	assert_string_equal(sim_console(), "");
 }
@@ -50,7 +46,6 @@ static void levels_are_set_for_one_subsystem_and_for_all(void **state)
 	const char *bad;
 	size_t len;
 
-	(void)state;
 	assert_int_equal(log_set_levels("error,vmx=trace,mm=debug", &bad, &len), 0);
 	assert_true(log_enabled(LOG_VMX, LOG_TRACE));
 	assert_true(log_enabled(LOG_MM, LOG_DEBUG));
@@ -66,7 +61,6 @@ static void an_unknown_word_is_handed_back(void **state)
 	const char *bad;
 	size_t len;
 
-	(void)state;
 	assert_int_equal(log_set_levels("debug,vmx=loud,mm=info", &bad, &len), ERR_INVALID);
 	assert_int_equal(len, 8);
 	assert_memory_equal(bad, "vmx=loud", 8);
@@ -77,7 +71,6 @@ static void an_unknown_word_is_handed_back(void **state)
 
 static void a_failed_check_says_what_and_where(void **state)
 {
-	(void)state;
 	sim_panics(CHECK(1 + 1 == 3), "CHECK(1 + 1 == 3) failed at ");
 	assert_non_null(strstr(sim_panic_message, "tests/unit/lib/log.c:"));
 }
@@ -87,7 +80,6 @@ static void locks_are_taken_in_the_order_of_their_ranks(void **state)
 {
 	struct spinlock outer, inner;
 
-	(void)state;
 	for (unsigned a = 0; a < LOCK_RANKS; a++) {
 		for (unsigned b = 0; b < LOCK_RANKS; b++) {
 			spin_init(&outer, (enum lock_rank)a, "outer");
@@ -108,7 +100,6 @@ static void locks_are_released_in_any_order_and_by_their_holder(void **state)
 {
 	struct spinlock a = SPINLOCK_INIT(LOCK_VM, "a"), b = SPINLOCK_INIT(LOCK_MMU, "b");
 
-	(void)state;
 	spin_lock(&a);
 	spin_lock(&b);
 	spin_unlock(&a);

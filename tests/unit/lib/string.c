@@ -37,7 +37,6 @@ static void blocks_are_moved_as_by_libc(void **state)
 {
 	struct sim_random random = sim_random_start(0x626c6f636bull);
 
-	(void)state;
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		u8 ours[SIZE], theirs[SIZE], source[SIZE];
 		size_t len = sim_below(&random, SIZE / 2);
@@ -62,7 +61,6 @@ static void blocks_compare_as_by_libc(void **state)
 {
 	struct sim_random random = sim_random_start(0x636f6d70ull);
 
-	(void)state;
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		u8 a[SIZE], b[SIZE];
 		size_t len = sim_below(&random, SIZE);
@@ -81,7 +79,6 @@ static void texts_compare_and_search_as_by_libc(void **state)
 	static const char *const texts[] = {"",	 "a",	"ab",	"abc",	 "abd",
 					    "b", "aab", "\xff", "abcabd"};
 
-	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(texts); i++) {
 		for (unsigned j = 0; j < ARRAY_SIZE(texts); j++) {
 			const char *a = texts[i], *b = texts[j];
@@ -113,7 +110,6 @@ static void assert_no_number(const char *text, int error)
 
 static void numbers_are_read_with_base_and_unit(void **state)
 {
-	(void)state;
 	assert_number("0", 0);
 	assert_number("18446744073709551615", UINT64_MAX);
 	assert_number("0xdeadBEEF", 0xdeadbeef);
@@ -128,7 +124,6 @@ static void what_is_no_number_is_refused(void **state)
 	static const char *const malformed[] = {"",   "K",   "0x",  "0xK", "1.5", "-1", "+1", " 1",
 						"1 ", "12a", "1KK", "KM",  "0xg", "1T", "a"};
 
-	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(malformed); i++)
 		assert_no_number(malformed[i], ERR_FORMAT);
 	assert_no_number("18446744073709551616", ERR_RANGE);
@@ -140,7 +135,6 @@ static void a_copy_is_always_terminated(void **state)
 {
 	char to[4] = "xxx";
 
-	(void)state;
 	assert_true(string_copy(to, sizeof(to), "abc"));
 	assert_string_equal(to, "abc");
 	assert_false(string_copy(to, sizeof(to), "defg"));
@@ -151,7 +145,6 @@ static void a_copy_is_always_terminated(void **state)
 
 static void every_error_has_a_name(void **state)
 {
-	(void)state;
 	for (int error = 0; error >= ERR_REENTRANT; error--)
 		assert_string_not_equal(error_name(error), "unknown error");
 	assert_string_equal(error_name(1), "unknown error");

@@ -88,7 +88,6 @@ static int raise_scene(void **state)
 {
 	struct frame_stats stats;
 
-	(void)state;
 	sim_boot(2, 32 * MIB);
 	frame_stats(&stats);
 	frames_free = stats.free;
@@ -115,7 +114,6 @@ static int strike_scene(void **state)
 {
 	struct frame_stats stats;
 
-	(void)state;
 	assert_int_equal(audit_run(0, &report), 0);
 	guest_cache_destroy(cache);
 	stage2_destroy(ept);
@@ -173,7 +171,6 @@ static void audit_finds(enum audit_fault fault, u64 times)
 
 static void a_sound_scene_has_no_faults(void **state)
 {
-	(void)state;
 	assert_int_equal(audit_run(0, &report), 0);
 	assert_int_equal(report.spaces, 2);
 	assert_true(report.pages >= 512 + 8 + 8 + 4);
@@ -185,7 +182,6 @@ static void a_reference_that_an_engine_holds_is_accounted_for(void **state)
 {
 	struct mfn shared = mfn_at(a, SHARED_GFN);
 
-	(void)state;
 	frame_get(shared);
 	assert_int_equal(audit_run(1, &report), 0);
 	assert_false(frame_put(shared));
@@ -195,7 +191,6 @@ static void a_leaked_reference_is_found(void **state)
 {
 	struct mfn shared = mfn_at(a, SHARED_GFN);
 
-	(void)state;
 	frame_get(shared);
 	audit_finds(AUDIT_HELD, 1); /* AUDIT-2 */
 	assert_non_null(strstr(sim_console(), "1 references are held, 0 are accounted for"));
@@ -204,7 +199,6 @@ static void a_leaked_reference_is_found(void **state)
 
 static void a_missing_reference_is_found(void **state)
 {
-	(void)state;
 	planted(frame_record(mfn_at(a, SHARED_GFN))->refs, 2, AUDIT_REFS, 1); /* AUDIT-2 */
 }
 
@@ -212,7 +206,6 @@ static void a_guest_frame_that_nobody_freed_is_found(void **state)
 {
 	struct mfn lost;
 
-	(void)state;
 	assert_int_equal(frame_alloc(0, FRAME_GUEST, 0, &lost), 0);
 	audit_finds(AUDIT_HELD, 1);
 	frame_record(lost)->refs = 0;
@@ -224,7 +217,6 @@ static void a_private_page_with_a_second_user_is_found(void **state)
 {
 	struct mfn mfn = mfn_at(a, PRIVATE_GFN);
 
-	(void)state;
 	frame_get(mfn);
 	audit_run(0, &report);
 	assert_int_equal(report.found[AUDIT_PRIVATE], 1);
@@ -236,7 +228,6 @@ static void a_pte_that_the_rmap_does_not_list_is_found(void **state)
 {
 	struct mfn shared = mfn_at(a, SHARED_GFN);
 
-	(void)state;
 	rmap_remove(shared, a->id, (struct gfn){20});
 	audit_run(0, &report);
 	assert_int_equal(report.found[AUDIT_RMAP_MISSING], 1); /* AUDIT-1 */
@@ -248,7 +239,6 @@ static void an_rmap_entry_without_its_pte_is_found(void **state)
 {
 	struct mfn shared = mfn_at(a, SHARED_GFN);
 
-	(void)state;
 	frame_get(shared);
 	assert_int_equal(rmap_add(shared, b->id, (struct gfn){99}), 0);
 	audit_finds(AUDIT_RMAP_STALE, 1); /* AUDIT-1 */
@@ -265,7 +255,6 @@ static void a_pte_that_names_our_own_frame_is_found(void **state)
 	ppte_t was = *slot;
 	struct mfn ours;
 
-	(void)state;
 	assert_int_equal(frame_alloc(0, FRAME_HYPERVISOR, 0, &ours), 0);
 	*slot = ppte_make(PPTE_PRIVATE, ours, PPTE_WRITE);
 	audit_run(0, &report);
@@ -282,13 +271,11 @@ static void an_mmio_pte_over_memory_of_ours_is_found(void **state)
 	ppte_t *slot = pte_at(b, 0);
 	ppte_t *far = slot + 100;
 
-	(void)state;
 	planted(*far, ppte_make(PPTE_MMIO, mfn, 0), AUDIT_PTE_FRAME, 1);
 }
 
 static void a_zero_page_with_another_frame_is_found(void **state)
 {
-	(void)state;
 	planted(*(u64 *)arch_hpa_to_virt(mfn_to_hpa((struct mfn){a->zero_mfn})), 1, AUDIT_PTE_ZERO,
 		1);
 }
@@ -297,13 +284,11 @@ static void a_change_that_never_ended_is_found(void **state)
 {
 	ppte_t *slot = pte_at(a, SHARED_GFN);
 
-	(void)state;
 	planted(*slot, *slot | PPTE_BUSY, AUDIT_PTE_BUSY, 1);
 }
 
 static void a_page_outside_every_slot_is_found(void **state)
 {
-	(void)state;
 	planted(a->slots[0].range.start.raw, 1, AUDIT_PTE_SLOT, 1);
 }
 
@@ -311,7 +296,6 @@ static void a_writable_alias_of_a_shared_frame_is_found(void **state)
 {
 	pte_t *leaf = leaf_at(ept, SHARED_GFN);
 
-	(void)state;
 	planted(*leaf, *leaf | ept_format.level[0].write, AUDIT_LEAF_RIGHTS, 1); /* AUDIT-3 */
 	leaf = leaf_at(npt, 30);
 	planted(*leaf, *leaf | npt_format.level[0].write, AUDIT_LEAF_RIGHTS, 1);
@@ -321,7 +305,6 @@ static void a_writable_zero_page_is_found(void **state)
 {
 	pte_t *leaf = leaf_at(ept, ZERO_GFN);
 
-	(void)state;
 	planted(*leaf, *leaf | ept_format.level[0].write, AUDIT_LEAF_RIGHTS, 1);
 }
 
@@ -329,7 +312,6 @@ static void a_writable_leaf_of_a_guarded_page_is_found(void **state)
 {
 	ppte_t *slot = pte_at(a, PRIVATE_GFN);
 
-	(void)state;
 	planted(*slot, *slot | PPTE_GUARD, AUDIT_LEAF_RIGHTS, 1);
 	planted(*slot, *slot & ~PPTE_SOFT_DIRTY, AUDIT_LEAF_RIGHTS, 1);
 }
@@ -339,7 +321,6 @@ static void a_leaf_of_another_frame_than_the_primarys_is_found(void **state)
 	pte_t *leaf = leaf_at(ept, PRIVATE_GFN);
 	struct mfn other = mfn_at(b, PRIVATE_GFN);
 
-	(void)state;
 	planted(*leaf, ept_format.make_leaf(mfn_to_hpa(other), 0, PT_READ), AUDIT_LEAF_STALE,
 		1); /* AUDIT-4 */
 }
@@ -349,7 +330,6 @@ static void a_leaf_of_what_is_not_backed_is_found(void **state)
 	struct mfn mfn = mfn_at(a, PRIVATE_GFN);
 	pte_t *leaf = leaf_at(ept, PRIVATE_GFN) + 100;
 
-	(void)state;
 	planted(*leaf, ept_format.make_leaf(mfn_to_hpa(mfn), 0, PT_READ), AUDIT_LEAF_STALE, 1);
 }
 
@@ -358,7 +338,6 @@ static void a_leaf_of_a_hypervisor_frame_is_found(void **state)
 	pte_t *leaf = leaf_at(npt, PRIVATE_GFN);
 	pte_t was = *leaf;
 
-	(void)state;
 	*leaf = npt_format.make_leaf(npt->table.root, 0, PT_RWX);
 	audit_run(0, &report);
 	assert_int_equal(report.found[AUDIT_LEAF_FRAME], 1);
@@ -370,7 +349,6 @@ static void a_device_models_cache_is_looked_into(void **state)
 {
 	ppte_t *slot = pte_at(a, CACHE_GFN);
 
-	(void)state;
 	planted(*slot, *slot | PPTE_GUARD, AUDIT_LEAF_RIGHTS, 1);
 	assert_non_null(strstr(sim_console(), "guest_cache"));
 }
@@ -378,7 +356,6 @@ static void a_device_models_cache_is_looked_into(void **state)
 /* There the CPU notes the first write to a clean page, so the leaf may be writable. */
 static void a_writable_clean_page_is_sound_where_the_cpu_notes_writes(void **state)
 {
-	(void)state;
 	assert_int_equal(dirty_log_start(a, gfn_range((struct gfn){0}, 8), DIRTY_BITS), 0);
 	touch(ept, PRIVATE_GFN, HV_WRITE);
 	*pte_at(a, PRIVATE_GFN) &= ~PPTE_SOFT_DIRTY;
@@ -391,7 +368,6 @@ static void one_wrong_page_under_a_large_leaf_is_found(void **state)
 	ppte_t *slot = pte_at(a, LARGE_GFN + 77);
 	struct pgtable_visit visit;
 
-	(void)state;
 	pgtable_lookup(&ept->table, LARGE_GFN << PAGE_SHIFT, &visit);
 	assert_int_equal(visit.level, 1);
 	planted(*slot, *slot | PPTE_GUARD, AUDIT_LEAF_RIGHTS, 1);
@@ -401,7 +377,6 @@ static void a_table_that_is_no_table_frame_is_found(void **state)
 {
 	struct frame *root = frame_record(hpa_to_mfn(ept->table.root));
 
-	(void)state;
 	root->kind = FRAME_HYPERVISOR;
 	audit_run(0, &report);
 	root->kind = FRAME_TABLE;
@@ -415,7 +390,6 @@ static void a_reclaimed_page_whose_content_is_not_kept_is_found(void **state)
 	ppte_t *slot, was;
 	u64 word = 1;
 
-	(void)state;
 	assert_int_equal(addrspace_write(a, gfn_to_gpa(gfn), &word, sizeof(word)), 0);
 	assert_int_equal(addrspace_reclaim(a, gfn_range(gfn, 1), &word), 0);
 	assert_int_equal(audit_run(0, &report), 0);
@@ -431,7 +405,6 @@ static void a_table_linked_twice_is_found(void **state)
 {
 	struct pgtable_visit visit;
 
-	(void)state;
 	pgtable_lookup_level(&ept->table, 0, 1, &visit);
 	assert_int_equal(visit.kind, VISIT_TABLE_BEFORE);
 	visit.slot[5] = visit.pte;
@@ -442,7 +415,6 @@ static void a_table_linked_twice_is_found(void **state)
 
 static void a_wrong_count_of_tables_is_found(void **state)
 {
-	(void)state;
 	planted(ept->table.tables, ept->table.tables + 1, AUDIT_TABLE, 1);
 }
 
@@ -450,7 +422,6 @@ static void a_free_frame_with_a_reference_is_found(void **state)
 {
 	struct mfn mfn;
 
-	(void)state;
 	assert_int_equal(frame_alloc(0, FRAME_GUEST, 0, &mfn), 0);
 	frame_free(mfn, 0);
 	planted(frame_record(mfn)->refs, 1, AUDIT_FREE, 1);
@@ -460,7 +431,6 @@ static void statistics_that_lie_are_found(void **state)
 {
 	struct mfn mfn;
 
-	(void)state;
 	assert_int_equal(frame_alloc(0, FRAME_TABLE, 0, &mfn), 0);
 	planted(frame_record(mfn)->kind, FRAME_HYPERVISOR, AUDIT_COUNTS, 1);
 	frame_free(mfn, 0);
@@ -471,7 +441,6 @@ static void the_log_stays_short_when_everything_is_wrong(void **state)
 	const char *line = sim_console();
 	unsigned lines = 0;
 
-	(void)state;
 	for (unsigned i = 0; i < 512; i++)
 		*pte_at(a, LARGE_GFN + i) |= PPTE_BUSY;
 	audit_run(0, &report);

@@ -44,7 +44,6 @@ static const struct literal literals[] = {
 
 static void a_leaf_is_the_entry_that_the_manual_shows(void **state)
 {
-	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(literals); i++) {
 		const struct literal *want = &literals[i];
 		pte_t pte =
@@ -61,7 +60,6 @@ static void a_table_entry_is_open_for_every_access(void **state)
 {
 	struct hpa table = {0x7654321000};
 
-	(void)state;
 	for (unsigned level = 1; level < 4; level++) {
 		assert_int_equal(ept_format.make_table(table, level), 0x7654321007);
 		assert_int_equal(npt_format.make_table(table, level), 0x7654321007);
@@ -71,7 +69,6 @@ static void a_table_entry_is_open_for_every_access(void **state)
 
 static void nothing_is_present_in_a_zeroed_table(void **state)
 {
-	(void)state;
 	for (unsigned f = 0; f < ARRAY_SIZE(formats); f++)
 		for (unsigned level = 0; level < formats[f]->levels; level++)
 			assert_false(pte_present(formats[f], 0, level)); /* FORMAT-1 */
@@ -102,7 +99,6 @@ static void every_word_a_format_accepts_comes_back_from_a_leaf(void **state)
 {
 	struct sim_random random = sim_random_start(1);
 
-	(void)state;
 	for (unsigned f = 0; f < ARRAY_SIZE(formats); f++)
 		for (unsigned level = 0; level <= formats[f]->max_leaf_level; level++)
 			for (unsigned attr = 0; attr < PT_SOFT * 2; attr++)
@@ -115,7 +111,6 @@ static void a_table_reads_as_a_table_at_every_level_that_has_tables(void **state
 {
 	struct sim_random random = sim_random_start(2);
 
-	(void)state;
 	for (unsigned f = 0; f < ARRAY_SIZE(formats); f++)
 		for (unsigned level = 1; level < formats[f]->levels; level++) {
 			u64 addr = some_address(&random, 0);
@@ -131,7 +126,6 @@ static void the_cpu_may_set_accessed_in_a_table_entry(void **state)
 {
 	struct hpa table = {0x1000};
 
-	(void)state;
 	for (unsigned f = 0; f < ARRAY_SIZE(formats); f++)
 		for (unsigned level = 1; level < formats[f]->levels; level++) {
 			pte_t pte = formats[f]->make_table(table, level) |
@@ -144,7 +138,6 @@ static void the_cpu_may_set_accessed_in_a_table_entry(void **state)
 
 static void ept_refuses_write_without_read_but_not_execute_alone(void **state)
 {
-	(void)state;
 	assert_false(ept_format.valid_attr(PT_WRITE)); /* SDM 28.3.3.1 */
 	assert_false(ept_format.valid_attr(PT_WRITE | PT_EXEC));
 	assert_false(ept_format.valid_attr(0));
@@ -154,7 +147,6 @@ static void ept_refuses_write_without_read_but_not_execute_alone(void **state)
 
 static void npt_and_host_refuse_what_cannot_be_read(void **state)
 {
-	(void)state;
 	for (unsigned attr = 0; attr < PT_RWX; attr++)
 		if (!(attr & PT_READ)) {
 			assert_false(npt_format.valid_attr(attr));
@@ -164,7 +156,6 @@ static void npt_and_host_refuse_what_cannot_be_read(void **state)
 
 static void only_the_host_format_knows_user_and_global(void **state)
 {
-	(void)state;
 	assert_true(host_format.valid_attr(PT_READ | PT_USER | PT_GLOBAL));
 	assert_false(ept_format.valid_attr(PT_READ | PT_USER));
 	assert_false(npt_format.valid_attr(PT_READ | PT_USER));
@@ -174,7 +165,6 @@ static void only_the_host_format_knows_user_and_global(void **state)
 
 static void no_format_accepts_a_word_it_does_not_know(void **state)
 {
-	(void)state;
 	for (unsigned f = 0; f < ARRAY_SIZE(formats); f++)
 		for (unsigned bit = 9; bit < 32; bit++)
 			assert_false(formats[f]->valid_attr(PT_RWX | 1u << bit));
@@ -182,7 +172,6 @@ static void no_format_accepts_a_word_it_does_not_know(void **state)
 
 static void the_fake_format_shows_an_entry_read_at_the_wrong_level(void **state)
 {
-	(void)state;
 	for (unsigned level = 0; level < 3; level++)
 		for (unsigned other = 0; other < 3; other++) {
 			pte_t pte = fake_format.make_leaf((struct hpa){0}, level, PT_RWX);

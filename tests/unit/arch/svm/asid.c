@@ -17,7 +17,6 @@ static unsigned below(unsigned n)
 /* ASID-1: 1 to max, for every count of ASIDs a CPU may have. */
 static void the_hosts_asid_is_never_handed_out(void **state)
 {
-	(void)state;
 	for (u32 count = 2; count < 40; count++) {
 		struct asid_pool pool;
 
@@ -34,7 +33,6 @@ static void the_first_asid_comes_with_a_flush(void **state)
 {
 	struct asid_pool pool;
 
-	(void)state;
 	asid_init(&pool, 16);
 	assert_false(pool.flush_pending);
 	asid_get(&pool, (struct hpa){0x1000}, 1);
@@ -46,7 +44,6 @@ static void the_same_vcpu_keeps_its_asid(void **state)
 	struct asid_pool pool;
 	u32 asid;
 
-	(void)state;
 	asid_init(&pool, 16);
 	asid = asid_get(&pool, (struct hpa){0x1000}, 1);
 	assert_int_equal(asid_get(&pool, (struct hpa){0x1000}, 1), asid);
@@ -65,7 +62,6 @@ static void no_asid_ever_holds_two_owners(void **state)
 	} tlb[16] = {0};
 	struct asid_pool pool;
 
-	(void)state;
 	asid_init(&pool, 16);
 	for (unsigned i = 0; i < STEPS; i++) {
 		struct owner me = {0x1000ull * (1 + below(40)), 1 + below(6)};
@@ -85,7 +81,6 @@ static void a_flush_takes_a_new_asid(void **state)
 {
 	u32 before;
 
-	(void)state;
 	svm_flush_stage2(&world.vcpu);
 	before = world.svm.vmcb.control.asid;
 	svm_flush_stage2(&world.vcpu);
@@ -97,7 +92,6 @@ static void a_new_generation_flushes_the_whole_tlb_once(void **state)
 {
 	struct vmcb_control *control = &world.svm.vmcb.control;
 
-	(void)state;
 	svm_flush_stage2(&world.vcpu);
 	assert_int_equal(control->tlb_control, TLB_FLUSH_ALL);
 	assert_false(world.cpu.asids.flush_pending);
@@ -118,7 +112,6 @@ static void a_vcpu_that_was_elsewhere_takes_a_new_asid(void **state)
 	static struct svm_cpu other;
 	u32 asid;
 
-	(void)state;
 	asid_init(&other.asids, 16);
 	svm_bind(&world.svm, &world.cpu);
 	asid = world.svm.vmcb.control.asid;
@@ -137,7 +130,6 @@ static void a_vcpu_that_was_elsewhere_takes_a_new_asid(void **state)
 /* ASID-2: a vCPU that is put before it entered leaves the flush to the next one. */
 static void an_owed_flush_is_not_lost_at_put(void **state)
 {
-	(void)state;
 	svm_bind(&world.svm, &world.cpu);
 	assert_int_equal(world.svm.vmcb.control.tlb_control, TLB_FLUSH_ALL);
 	svm_unbind(&world.svm);
@@ -154,7 +146,6 @@ static void another_stage2_root_is_another_asid(void **state)
 {
 	u32 first, second;
 
-	(void)state;
 	svm_set_stage2(&world.vcpu, (struct hpa){0x10000});
 	first = world.svm.vmcb.control.asid;
 	svm_set_stage2(&world.vcpu, (struct hpa){0x11000});

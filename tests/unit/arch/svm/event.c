@@ -38,7 +38,6 @@ static void raise(u8 vector, bool has_error_code, u32 error_code)
 
 static void an_exception_waits_in_event_inj(void **state)
 {
-	(void)state;
 	raise(VECTOR_UD, false, 0);
 	assert_int_equal(control->event_inj, 0x80000306);
 	assert_true(world.svm.vmcb.save.rflags & RFLAGS_RF);
@@ -64,7 +63,6 @@ static void faults_on_faults_become_double_faults(void **state)
 		{VECTOR_DF, VECTOR_DB, VECTOR_DB},
 	};
 
-	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
 		u64 got = svm_event_combine(exception(rows[i].first), exception(rows[i].second));
 
@@ -80,7 +78,6 @@ static void a_third_fault_shuts_the_guest_down(void **state)
 {
 	struct hv_exit exit;
 
-	(void)state;
 	raise(VECTOR_GP, true, 0);
 	raise(VECTOR_GP, true, 0);
 	assert_int_equal(control->event_inj, fault(VECTOR_DF, 0));
@@ -92,7 +89,6 @@ static void a_third_fault_shuts_the_guest_down(void **state)
 
 static void an_interrupt_needs_if_and_no_shadow(void **state)
 {
-	(void)state;
 	assert_false(svm_can_inject(&world.vcpu, GUEST_EVENT_IRQ));
 	world.svm.vmcb.save.rflags |= RFLAGS_IF;
 	assert_true(svm_can_inject(&world.vcpu, GUEST_EVENT_IRQ));
@@ -114,7 +110,6 @@ static void an_interrupted_delivery_is_repeated(void **state)
 	const u64 by_itself[] = {EVENT_VALID | EVENT_SOFT_INT | 0x80, exception(VECTOR_BP),
 				 exception(VECTOR_OF)};
 
-	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(again); i++) {
 		control->event_inj = 0;
 		control->exit_int_info = again[i];
@@ -133,7 +128,6 @@ static void the_irq_window_is_a_virtual_interrupt_that_exits(void **state)
 {
 	struct hv_exit exit;
 
-	(void)state;
 	svm_set_irq_window(&world.vcpu, true);
 	assert_true(control->virq & VIRQ_PENDING);
 	assert_true(control->virq & VIRQ_IGNORE_TPR);
@@ -149,7 +143,6 @@ static void the_nmi_window_opens_behind_the_iret(void **state)
 {
 	struct hv_exit exit;
 
-	(void)state;
 	svm_inject(&world.vcpu, &(struct guest_event){.type = GUEST_EVENT_NMI});
 	assert_int_equal(control->event_inj, 0x80000202);
 	assert_true(control->intercept[INTERCEPT_MISC1] & IRET_BIT);
@@ -170,7 +163,6 @@ static void the_nmi_window_opens_behind_the_iret(void **state)
 
 static void without_a_waiting_nmi_the_iret_runs_on(void **state)
 {
-	(void)state;
 	svm_inject(&world.vcpu, &(struct guest_event){.type = GUEST_EVENT_NMI});
 	control->event_inj = 0;
 	svm_world_exit(SVM_EXIT_IRET, 0, 0);
@@ -186,7 +178,6 @@ static void debug_and_alignment_faults_go_back_to_the_guest(void **state)
 {
 	struct hv_exit exit = svm_world_exit(SVM_EXIT_EXCEPTION + VECTOR_DB, 0, 0);
 
-	(void)state;
 	assert_int_equal(exit.reason, HV_EXIT_INTERRUPT);
 	assert_int_equal(control->event_inj, exception(VECTOR_DB));
 	assert_false(world.svm.vmcb.save.rflags & RFLAGS_RF);

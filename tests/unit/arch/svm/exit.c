@@ -10,7 +10,6 @@
 
 static void every_exit_code_has_a_name_and_a_reason(void **state)
 {
-	(void)state;
 	for (unsigned i = 0; i < SVM_EXIT_LOW_END; i++) {
 		assert_non_null(svm_exits_low[i].name);
 		assert_in_range(svm_exits_low[i].reason, 0, HV_EXIT_REASONS - 1);
@@ -51,7 +50,6 @@ static void each_exit_has_hvs_word_for_it(void **state)
 		{0xffffffff, 0, HV_EXIT_ENTRY_FAILED, 0},
 	};
 
-	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct hv_exit exit = svm_world_exit(rows[i].code, rows[i].info1, 0);
 
@@ -80,7 +78,6 @@ static void an_exit_between_sti_and_hlt_is_the_hlts(void **state)
 	struct vmcb *vmcb = &world.svm.vmcb;
 	struct hv_exit exit;
 
-	(void)state;
 	vmcb->control.interrupt_shadow = 1;
 	exit = interrupted_before(0xf4);
 	assert_int_equal(exit.reason, HV_EXIT_HLT);
@@ -93,7 +90,6 @@ static void any_other_exit_in_the_shadow_is_none_of_a_hlt(void **state)
 {
 	struct vmcb *vmcb = &world.svm.vmcb;
 
-	(void)state;
 	assert_int_equal(svm_world_exit(SVM_EXIT_INTR, 0, 0).reason, HV_EXIT_INTERRUPT);
 	vmcb->control.interrupt_shadow = 1;
 	assert_int_equal(interrupted_before(0x90).reason, HV_EXIT_TIMESLICE);
@@ -118,7 +114,6 @@ static void nested_faults_tell_access_and_cause(void **state)
 		{0x200000007, HV_WRITE, HV_READ, true},	 {0x200000004, HV_READ, 0, true},
 	};
 
-	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct hv_exit exit = svm_world_exit(SVM_EXIT_NPF, rows[i].info1, 0x12345678);
 
@@ -137,7 +132,6 @@ static void port_io_is_decoded(void **state)
 {
 	struct hv_exit exit = svm_world_exit(SVM_EXIT_IOIO, 0x03f80011, 0x1002);
 
-	(void)state;
 	assert_int_equal(exit.reason, HV_EXIT_PIO);
 	assert_int_equal(exit.pio.port, 0x3f8);
 	assert_int_equal(exit.pio.size, 1);
@@ -157,7 +151,6 @@ static void string_io_has_a_linear_address(void **state)
 {
 	struct hv_exit exit;
 
-	(void)state;
 	world.svm.vmcb.save.ds.base = 0x20000;
 	world.svm.vmcb.save.es.base = 0x30000;
 	world.svm.vmcb.save.fs.base = 0x40000;
@@ -184,7 +177,6 @@ static void decode_assists_spare_the_fetch(void **state)
 {
 	struct hv_exit exit;
 
-	(void)state;
 	svm_features = SVM_FEATURE_DECODE_ASSIST;
 	world.svm.vmcb.save.gs.base = 0x50000;
 	world.vcpu.gpr[GPR_RSI] = 0x1234;
@@ -201,7 +193,6 @@ static void without_assists_the_register_is_read_from_the_code(void **state)
 {
 	struct hv_exit exit = svm_world_exit(SVM_EXIT_CR_WRITE + 4, 0, 0);
 
-	(void)state;
 	svm_world_code(0x0f, 0x22, 0xe3);
 	svm_complete_exit(&world.vcpu, &exit);
 	assert_int_equal(exit.cr.gpr, GPR_RBX);
@@ -217,7 +208,6 @@ static void cr8_is_read_into_the_register_that_the_code_names(void **state)
 {
 	struct hv_exit exit = svm_world_exit(SVM_EXIT_CR_READ + 8, 0, 0);
 
-	(void)state;
 	svm_world_long_mode();
 	svm_world_code(0x45, 0x0f, 0x20, 0xc3); /* mov %cr8, %r11 */
 	svm_complete_exit(&world.vcpu, &exit);
@@ -234,7 +224,6 @@ static void rdtscp_is_a_byte_longer_than_rdtsc(void **state)
 {
 	struct hv_exit exit = svm_world_exit(SVM_EXIT_RDTSC, 0, 0);
 
-	(void)state;
 	svm_world_code(0x0f, 0x31);
 	svm_skip_insn(&world.vcpu, &exit);
 	assert_int_equal(world.svm.vmcb.save.rip, 0x1002);
@@ -251,7 +240,6 @@ static void a_register_that_cannot_be_known_is_refused(void **state)
 {
 	struct hv_exit exit = svm_world_exit(SVM_EXIT_CR_WRITE + 4, 0, 0);
 
-	(void)state;
 	world.code_len = 2;
 	svm_complete_exit(&world.vcpu, &exit);
 	assert_int_equal(svm_write_cr(&world.vcpu, exit.cr.cr, 0), ERR_INVALID);
@@ -266,7 +254,6 @@ static void lmsw_changes_four_bits_and_never_clears_pe(void **state)
 {
 	struct hv_exit exit = svm_world_exit(SVM_EXIT_CR0_SEL_WRITE, 0, 0);
 
-	(void)state;
 	world.svm.vmcb.save.cr0 = CR0_PE | CR0_ET | CR0_TS;
 	world.vcpu.gpr[GPR_RCX] = CR0_MP | CR0_WP;
 	svm_world_code(0x0f, 0x01, 0xf1);
@@ -285,7 +272,6 @@ static void redundant_prefixes_are_skipped_and_read_once(void **state)
 {
 	struct hv_exit exit = svm_world_exit(SVM_EXIT_CPUID, 0, 0);
 
-	(void)state;
 	svm_world_code(0x66, 0x67, 0x0f, 0xa2);
 	for (unsigned i = 0; i < 3; i++) {
 		world.svm.vmcb.save.rip = 0x1000;
@@ -308,7 +294,6 @@ static void unreadable_code_has_the_shortest_length(void **state)
 {
 	struct hv_exit exit = svm_world_exit(SVM_EXIT_VMMCALL, 0, 0);
 
-	(void)state;
 	world.code_len = 0;
 	svm_skip_insn(&world.vcpu, &exit);
 	assert_int_equal(world.svm.vmcb.save.rip, 0x1003);
@@ -323,7 +308,6 @@ static void next_rip_is_believed_where_there_is_one(void **state)
 {
 	struct hv_exit exit = svm_world_exit(SVM_EXIT_CPUID, 0, 0);
 
-	(void)state;
 	world.svm.vmcb.control.next_rip = 0x1005;
 	svm_skip_insn(&world.vcpu, &exit);
 	assert_int_equal(world.svm.vmcb.save.rip, 0x1005);
@@ -334,7 +318,6 @@ static void a_32_bit_rip_wraps_and_a_64_bit_one_does_not(void **state)
 {
 	struct hv_exit exit = svm_world_exit(SVM_EXIT_CPUID, 0, 0);
 
-	(void)state;
 	world.svm.vmcb.save.rip = 0xfffffffe;
 	svm_skip_insn(&world.vcpu, &exit);
 	assert_int_equal(world.svm.vmcb.save.rip, 0);
@@ -352,7 +335,6 @@ static void skipping_ends_what_lasts_one_instruction(void **state)
 {
 	struct hv_exit exit = svm_world_exit(SVM_EXIT_CPUID, 0, 0);
 
-	(void)state;
 	world.svm.vmcb.control.interrupt_shadow = 1;
 	world.svm.vmcb.save.rflags |= RFLAGS_RF;
 	svm_skip_insn(&world.vcpu, &exit);
@@ -369,7 +351,6 @@ static void an_msr_map_covers_three_ranges_and_no_more(void **state)
 {
 	static u8 map[MSRPM_SIZE];
 
-	(void)state;
 	memset(map, 0xff, sizeof(map));
 	assert_true(svm_msrpm_allow(map, 0x10, true, false));
 	assert_int_equal(map[4], 0xfe);

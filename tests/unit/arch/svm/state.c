@@ -12,7 +12,6 @@ static void what_is_set_is_what_is_got(void **state)
 {
 	struct guest_state in, out;
 
-	(void)state;
 	svm_world_long_mode();
 	svm_get_state(&world.vcpu, &in);
 	in.cr2 = 0x1234567890;
@@ -43,7 +42,6 @@ static void svme_is_set_and_hidden(void **state)
 {
 	struct guest_state s;
 
-	(void)state;
 	assert_true(world.svm.vmcb.save.efer & EFER_SVME);
 	svm_get_state(&world.vcpu, &s);
 	assert_false(s.efer & EFER_SVME);
@@ -55,7 +53,6 @@ static void the_privilege_level_follows_mode_and_stack(void **state)
 {
 	struct guest_state s;
 
-	(void)state;
 	assert_int_equal(world.svm.vmcb.save.cpl, 0);
 	svm_get_state(&world.vcpu, &s);
 	s.seg[SEG_SS].attr = 0xc0f3;
@@ -107,7 +104,6 @@ static void a_state_no_guest_may_have_is_refused_whole(void **state)
 	struct guest_state good, bad;
 	struct svm_vcpu before;
 
-	(void)state;
 	svm_world_long_mode();
 	svm_get_state(&world.vcpu, &good);
 	for (unsigned i = 0; i < ARRAY_SIZE(spoilt); i++) {
@@ -131,7 +127,6 @@ static void paging_switches_long_mode_on_and_off(void **state)
 {
 	struct guest_state s;
 
-	(void)state;
 	svm_get_state(&world.vcpu, &s);
 	s.cr0 |= CR0_PE;
 	s.cr4 = CR4_PAE;
@@ -148,7 +143,6 @@ static void paging_switches_long_mode_on_and_off(void **state)
 
 static void bad_control_register_writes_are_refused(void **state)
 {
-	(void)state;
 	assert_int_equal(svm_write_cr(&world.vcpu, 0, CR0_PG), ERR_INVALID);
 	assert_int_equal(svm_write_cr(&world.vcpu, 0, CR0_NW), ERR_INVALID);
 	assert_int_equal(svm_write_cr(&world.vcpu, 0, BIT(32)), ERR_INVALID);
@@ -169,7 +163,6 @@ static void a_control_register_write_forgets_translations(void **state)
 {
 	u32 before = world.svm.vmcb.control.asid;
 
-	(void)state;
 	assert_int_equal(svm_write_cr(&world.vcpu, 4, CR4_PSE), 0);
 	assert_int_not_equal(world.svm.vmcb.control.asid, before);
 	assert_false(world.svm.vmcb.control.clean & (CLEAN_CR | CLEAN_ASID));
@@ -180,7 +173,6 @@ static void a_state_with_the_same_paging_keeps_translations(void **state)
 	struct guest_state s;
 	u32 asid;
 
-	(void)state;
 	svm_forget_translations(&world.svm);
 	asid = world.svm.vmcb.control.asid;
 	svm_get_state(&world.vcpu, &s);
@@ -208,7 +200,6 @@ static void a_vcpu_is_made_whole_or_not_at_all(void **state)
 	int error = ERR_NO_MEMORY;
 	u64 before;
 
-	(void)state;
 	sim_boot(1, 16 * MIB);
 	before = frames_free();
 	for (u64 n = 1; error; n++) {

@@ -32,7 +32,6 @@ static void a_cpu_with_everything_is_taken(void **state)
 	struct vmx_caps caps;
 	const char *why = NULL;
 
-	(void)state;
 	assert_true(vmx_select(&cap, &caps, &why));
 	assert_null(why);
 	assert_int_equal(caps.revision, 0x2b);
@@ -55,7 +54,6 @@ static void a_missing_control_is_refused_by_name_or_not_used(void **state)
 	const char *why = NULL;
 	unsigned refused = 0, dropped = 0;
 
-	(void)state;
 	for (unsigned w = 0; w < VMX_WORDS; w++) {
 		struct vmx_capability cap = full();
 
@@ -88,7 +86,6 @@ static void a_cpu_without_true_controls_is_refused(void **state)
 	struct vmx_caps caps;
 	const char *why = NULL;
 
-	(void)state;
 	cap.basic &= ~BASIC_TRUE_CONTROLS;
 	assert_false(vmx_select(&cap, &caps, &why));
 	assert_non_null(strstr(why, "true capability"));
@@ -100,7 +97,6 @@ static void a_control_that_must_be_on_and_is_unknown_is_refused(void **state)
 	struct vmx_caps caps;
 	const char *why = NULL;
 
-	(void)state;
 	cap.allowed[PRIMARY] |= PRIMARY_CR3_LOAD;
 	assert_false(vmx_select(&cap, &caps, &why));
 	assert_non_null(strstr(why, "insists"));
@@ -112,7 +108,6 @@ static void each_needed_ept_feature_is_missed(void **state)
 				     EPT_CAP_1G,      EPT_CAP_INVEPT,	  EPT_CAP_INVEPT_ALL,
 				     EPT_CAP_INVVPID, EPT_CAP_INVVPID_ONE};
 
-	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(needed); i++) {
 		struct vmx_capability cap = full();
 		struct vmx_caps caps;
@@ -130,7 +125,6 @@ static void pml_needs_dirty_bits(void **state)
 	struct vmx_caps caps;
 	const char *why = NULL;
 
-	(void)state;
 	cap.ept &= ~EPT_CAP_AD;
 	assert_true(vmx_select(&cap, &caps, &why));
 	assert_false(caps.ept_ad || caps.pml);

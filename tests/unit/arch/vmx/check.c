@@ -77,7 +77,6 @@ static void good_states_of_all_modes_are_taken(void **state)
 {
 	struct guest_state good[] = {real_mode(), protected_mode(), long_mode(), v86_mode()};
 
-	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(good); i++)
 		assert_null(vmx_check_state(&good[i], &limits));
 }
@@ -149,7 +148,6 @@ static void a_state_with_one_break_is_refused_by_name(void **state)
 #define CALL(name, mode, text, statement) name,
 	static const char *(*const all[])(void) = {BREAKS(CALL)};
 
-	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
 		const char *passed = all[i]();
 
@@ -162,7 +160,6 @@ static void unusable_segments_may_hold_anything(void **state)
 {
 	struct guest_state s = long_mode();
 
-	(void)state;
 	s.seg[SEG_DS].attr = BIT(16);
 	s.seg[SEG_DS].base = 1ull << 40;
 	s.seg[SEG_ES].attr = BIT(16) | 0xf;

@@ -26,7 +26,6 @@ static void a_port_access_is_told_by_its_qualification(void **state)
 		{0x00e90030, {.port = 0xe9, .size = 1, .string = true, .rep = true}},
 	};
 
-	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct hv_exit_pio got = {0};
 
@@ -55,7 +54,6 @@ static void an_ept_violation_is_told_by_its_qualification(void **state)
 		{0x001, {.access = HV_READ}},
 	};
 
-	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct hv_exit_stage2 got = {0};
 
@@ -71,7 +69,6 @@ static void only_control_register_accesses_that_can_exit_are_decoded(void **stat
 {
 	struct hv_exit_cr cr;
 
-	(void)state;
 	assert_true(vmx_decode_cr(0x300, &cr)); /* MOV CR0, RBX */
 	assert_true(cr.write && cr.cr == 0 && cr.gpr == GPR_RBX && cr.has_value);
 	assert_true(vmx_decode_cr(0xf04, &cr)); /* MOV CR4, R15 */
@@ -86,7 +83,6 @@ static void only_control_register_accesses_that_can_exit_are_decoded(void **stat
 
 static void debug_status_keeps_what_piles_up(void **state)
 {
-	(void)state;
 	assert_int_equal(vmx_debug_status(DR6_RESET | 0xf, 0x4001), DR6_RESET | 0x4001);
 	assert_int_equal(vmx_debug_status(DR6_RESET | 0x4000, 0x2002), DR6_RESET | 0x6002);
 }
@@ -97,7 +93,6 @@ static void exceptions_merge_as_the_manual_says(void **state)
 	static const u8 benign[] = {VECTOR_DB, VECTOR_BP, VECTOR_UD, VECTOR_NM, VECTOR_AC};
 	static const u8 contributory[] = {VECTOR_DE, VECTOR_TS, VECTOR_NP, VECTOR_SS, VECTOR_GP};
 
-	(void)state;
 	for (unsigned i = 0; i < 5; i++) {
 		for (unsigned j = 0; j < 5; j++) {
 			u8 b = benign[i], c = contributory[j];
@@ -131,7 +126,6 @@ static void every_msr_exits_but_those_listed(void **state)
 	static u8 page[4096];
 	unsigned reads = 0, writes = 0;
 
-	(void)state;
 	memset(page, 0xff, sizeof(page));
 	vmx_msr_bitmap_build(page, msr_passthrough);
 	for (const struct msr_passthrough *m = msr_passthrough; m->index; m++) {
@@ -152,7 +146,6 @@ static void an_msr_outside_the_two_ranges_has_no_bit(void **state)
 	static const u32 outside[] = {0x2000, 0x40000000, 0xbfffffff, 0xc0002000, 0xffffffff};
 	static u8 page[4096];
 
-	(void)state;
 	memset(page, 0xff, sizeof(page));
 	for (unsigned i = 0; i < ARRAY_SIZE(outside); i++)
 		vmx_msr_bitmap_allow(page, outside[i], true, true);

@@ -17,7 +17,6 @@ static void put(const char *text)
 
 static int start(void **state)
 {
-	(void)state;
 	sim_init(1);
 	console_init(&console, "vm", 1000);
 	return 0;
@@ -26,7 +25,6 @@ static int start(void **state)
 /* CONSOLE-1 */
 static void a_line_appears_whole_behind_the_name(void **state)
 {
-	(void)state;
 	put("hel");
 	assert_string_equal(sim_console(), "");
 	put("lo\nwor");
@@ -39,7 +37,6 @@ static void a_line_appears_whole_behind_the_name(void **state)
 
 static void an_empty_line_is_a_line(void **state)
 {
-	(void)state;
 	put("\r\n\n");
 	assert_string_equal(sim_console(), "vm| \nvm| \n");
 }
@@ -48,7 +45,6 @@ static void a_long_line_is_broken(void **state)
 {
 	char text[CONSOLE_LINE_MAX + 2];
 
-	(void)state;
 	memset(text, 'x', sizeof(text));
 	text[CONSOLE_LINE_MAX + 1] = '\0';
 	put(text);
@@ -60,7 +56,6 @@ static void a_long_line_is_broken(void **state)
 /* CONSOLE-3 */
 static void control_characters_do_not_pass(void **state)
 {
-	(void)state;
 	put("a\033[2J\tb\a\n");
 	assert_string_equal(sim_console(), "vm| a?[2J\tb?\n");
 }
@@ -71,7 +66,6 @@ static void past_its_limit_it_says_so_once_and_is_silent(void **state)
 	const char *text;
 	unsigned lines = 0;
 
-	(void)state;
 	for (unsigned i = 0; i < 300; i++)
 		put("12345678\n");
 	console_flush(&console);
@@ -85,7 +79,6 @@ static void past_its_limit_it_says_so_once_and_is_silent(void **state)
 
 static void the_guest_that_has_the_terminal_speaks_as_it_likes(void **state)
 {
-	(void)state;
 	put("half");
 	console_set_raw(&console, true);
 	put("login: \x1b[6n\r\n# ");

@@ -15,19 +15,16 @@ static unsigned kicked;
 /* No vCPU here has a timer. */
 u64 vcpu_alarm(const struct vcpu *vcpu)
 {
-	(void)vcpu;
 	return ~0ull;
 }
 
 static void count_kick(unsigned cpu)
 {
-	(void)cpu;
 	kicked++;
 }
 
 static int start(void **state)
 {
-	(void)state;
 	sim_init(2);
 	sched_init();
 	memset(&vm, 0, sizeof(vm));
@@ -63,14 +60,12 @@ static struct vcpu *turn(u64 ticks)
 
 static void an_empty_queue_has_nothing_to_run(void **state)
 {
-	(void)state;
 	assert_null(sched_pick());
 	assert_null(sched_pick_ended());
 }
 
 static void equal_ones_take_turns(void **state)
 {
-	(void)state;
 	add(3);
 	for (unsigned i = 0; i < 300; i++)
 		assert_non_null(turn(sched_slice()));
@@ -84,7 +79,6 @@ static void time_is_shared_not_turns(void **state)
 {
 	u64 slice = sched_slice();
 
-	(void)state;
 	add(2);
 	for (unsigned i = 0; i < 3000; i++) {
 		struct vcpu *vcpu = sched_pick();
@@ -102,7 +96,6 @@ static void one_that_slept_long_goes_first_but_not_for_long(void **state)
 {
 	u64 slice = sched_slice();
 
-	(void)state;
 	add(2);
 	vcpus[1].state = VCPU_HALTED;
 	for (unsigned i = 0; i < 100; i++)
@@ -117,7 +110,6 @@ static void one_that_slept_long_goes_first_but_not_for_long(void **state)
 
 static void only_the_ready_run(void **state)
 {
-	(void)state;
 	add(3);
 	vcpus[0].state = VCPU_HALTED;
 	vcpus[1].state = VCPU_OFF;
@@ -128,7 +120,6 @@ static void only_the_ready_run(void **state)
 
 static void one_that_rests_is_passed_over_until_its_time(void **state)
 {
-	(void)state;
 	add(2);
 	sched_rest(&vcpus[0], sim_ticks + 1000);
 	for (unsigned i = 0; i < 10; i++)
@@ -144,7 +135,6 @@ static void one_that_rests_is_passed_over_until_its_time(void **state)
 /* SCHED-1 */
 static void each_cpu_has_its_own(void **state)
 {
-	(void)state;
 	vcpus[1].cpu = 1;
 	add(2);
 	assert_int_equal(kicked, 2);
@@ -159,7 +149,6 @@ static void each_cpu_has_its_own(void **state)
 
 static void waking_another_asks_the_one_that_runs_to_give_way(void **state)
 {
-	(void)state;
 	add(2);
 	assert_ptr_equal(turn(5), &vcpus[1]);
 	kicked = 0;
@@ -171,7 +160,6 @@ static void waking_another_asks_the_one_that_runs_to_give_way(void **state)
 
 static void those_of_an_ended_vm_are_given_up(void **state)
 {
-	(void)state;
 	add(2);
 	vm.state = VM_STOPPING;
 	assert_non_null(sched_pick_ended());

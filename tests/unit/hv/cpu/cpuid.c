@@ -27,7 +27,6 @@ static struct arch_cpuid rich_machine(u32 leaf, u32 subleaf)
 
 static struct arch_cpuid poor_machine(u32 leaf, u32 subleaf)
 {
-	(void)subleaf;
 	if (leaf == 0)
 		return (struct arch_cpuid){.eax = 1};
 	if (leaf == CPUID_EXTENDED)
@@ -60,7 +59,6 @@ static void what_hv_has_no_model_of_is_hidden(void **state)
 {
 	struct arch_cpuid one, seven, extended;
 
-	(void)state;
 	build(1);
 	one = get(1, 0);
 	seven = get(7, 0);
@@ -80,7 +78,6 @@ static void a_hypervisor_is_shown_with_its_name(void **state)
 	struct arch_cpuid v;
 	char name[13] = {0};
 
-	(void)state;
 	build(3);
 	assert_true(get(1, 0).ecx & BIT(31));
 	v = get(MACHINE_CPUID_SIGNATURE, 0);
@@ -97,7 +94,6 @@ static void a_hypervisor_is_shown_with_its_name(void **state)
 /* CPUID-2 */
 static void the_last_leaf_is_the_last_rule_the_machine_has_too(void **state)
 {
-	(void)state;
 	build(1);
 	assert_int_equal(get(0, 0).eax, 0x16);
 	assert_int_equal(get(CPUID_EXTENDED, 0).eax, 0x80000008);
@@ -113,7 +109,6 @@ static void a_leaf_without_a_rule_reads_zero(void **state)
 				     0x3fffffff, 0x40000002, 0x40000020, 0x7fffffff, 0x80000009,
 				     0x80000021, 0xc0000000, 0xc0000001, 0xffffffff};
 
-	(void)state;
 	build(1);
 	for (size_t i = 0; i < ARRAY_SIZE(leaves); i++)
 		for (u32 subleaf = 0; subleaf < 5; subleaf++)
@@ -122,7 +117,6 @@ static void a_leaf_without_a_rule_reads_zero(void **state)
 
 static void a_leaf_without_subleaves_answers_for_any(void **state)
 {
-	(void)state;
 	build(1);
 	assert_int_equal(get(0x80000008, 77).eax, 0x30ff);
 	assert_true(is_zero(get(7, 1)));
@@ -135,7 +129,6 @@ static void topology_is_the_vms_own(void **state)
 {
 	struct cpuid_now third = {.vcpu = 2};
 
-	(void)state;
 	build(5);
 	assert_int_equal(cpuid_of(1, 0, third).ebx, 2u << 24 | 5 << 16 | 0xff00);
 	assert_true(get(1, 0).edx & BIT(28));
@@ -151,7 +144,6 @@ static void topology_is_the_vms_own(void **state)
 
 static void a_board_brings_the_apic(void **state)
 {
-	(void)state;
 	build(1);
 	assert_int_equal(get(6, 0).eax, 0);
 	cpuid_table_build(&table, 1, true, 7, rich_machine);
@@ -162,7 +154,6 @@ static void a_board_brings_the_apic(void **state)
 
 static void osxsave_follows_cr4(void **state)
 {
-	(void)state;
 	build(1);
 	assert_false(get(1, 0).ecx & BIT(27));
 	assert_true(cpuid_of(1, 0, (struct cpuid_now){.cr4 = BIT(18)}).ecx & BIT(27));
@@ -170,7 +161,6 @@ static void osxsave_follows_cr4(void **state)
 
 static void the_size_of_xsave_follows_xcr0(void **state)
 {
-	(void)state;
 	build(1);
 	assert_int_equal(get(0xd, 0).eax, 7);
 	assert_int_equal(cpuid_of(0xd, 0, (struct cpuid_now){.xcr0 = 1}).ebx, 576);
@@ -180,7 +170,6 @@ static void the_size_of_xsave_follows_xcr0(void **state)
 
 static void without_xsave_there_is_no_avx(void **state)
 {
-	(void)state;
 	cpuid_table_build(&table, 1, false, 0, rich_machine);
 	assert_int_equal(cpuid_of(1, 0, (struct cpuid_now){.cr4 = BIT(18)}).ecx &
 				 (BIT(12) | BITS(29, 26)),
@@ -195,7 +184,6 @@ static void the_same_configuration_reads_the_same(void **state)
 {
 	struct cpuid_table first;
 
-	(void)state;
 	build(2);
 	first = table;
 	build(2);
@@ -207,7 +195,6 @@ static void each_rule_has_a_reason_and_is_found(void **state)
 	u32 leaf, subleaf;
 	const char *why;
 
-	(void)state;
 	build(1);
 	for (unsigned i = 0; cpuid_policy_rule(i, &leaf, &subleaf, &why); i++) {
 		assert_true(strlen(why) > 5);

@@ -12,7 +12,6 @@ static void the_rules_are_sorted_and_each_is_found(void **state)
 {
 	const struct msr_rule *rule, *last = NULL;
 
-	(void)state;
 	for (unsigned i = 0; (rule = msr_policy_rule(i)); i++) {
 		assert_ptr_equal(msr_find(rule->index), rule);
 		assert_true(strlen(rule->why) > 3);
@@ -31,7 +30,6 @@ static void what_is_the_hypervisors_own_has_no_rule(void **state)
 	static const u32 hidden[] = {0x1b,	 0x3a,	     0x48,	 0x49,	     0x6e0,
 				     0xc0000103, 0xc0010114, 0xc0010117, 0xc001011f, 0x4b564d00};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++)
 		assert_null(msr_find(hidden[i]));
 	for (u32 index = 0x480; index <= 0x493; index++) /* VMX capabilities */
@@ -44,7 +42,6 @@ static void state_rules_name_a_field_of_the_state(void **state)
 {
 	const struct msr_rule *rule;
 
-	(void)state;
 	for (unsigned i = 0; (rule = msr_policy_rule(i)); i++) {
 		if (rule->kind == MSR_STATE || rule->kind == MSR_PAT)
 			assert_true(rule->field + sizeof(u64) <= sizeof(struct guest_state));
@@ -57,7 +54,6 @@ static void state_rules_name_a_field_of_the_state(void **state)
 
 static void efer_takes_what_the_guest_may_have(void **state)
 {
-	(void)state;
 	assert_true(msr_efer_valid(0, EFER_SCE | EFER_LME | EFER_NXE, 0));
 	assert_true(msr_efer_valid(EFER_LME | EFER_LMA, EFER_LME | EFER_LMA | EFER_NXE, CR0_PG));
 	assert_false(msr_efer_valid(0, EFER_SVME, 0));
@@ -67,7 +63,6 @@ static void efer_takes_what_the_guest_may_have(void **state)
 
 static void long_mode_is_not_switched_under_paging(void **state)
 {
-	(void)state;
 	assert_false(msr_efer_valid(0, EFER_LME, CR0_PG));
 	assert_false(msr_efer_valid(EFER_LME | EFER_LMA, 0, CR0_PG));
 	assert_true(msr_efer_valid(EFER_LME, 0, 0));
@@ -75,7 +70,6 @@ static void long_mode_is_not_switched_under_paging(void **state)
 
 static void a_pat_holds_memory_types_only(void **state)
 {
-	(void)state;
 	assert_true(msr_pat_valid(0x0007040600070406));
 	for (unsigned i = 0; i < 8; i++) {
 		assert_true(msr_pat_valid(5ull << (8 * i)));
@@ -87,7 +81,6 @@ static void a_pat_holds_memory_types_only(void **state)
 
 static void canonical_addresses_differ_from_others(void **state)
 {
-	(void)state;
 	assert_true(msr_canonical(0));
 	assert_true(msr_canonical(0x00007fffffffffff));
 	assert_true(msr_canonical(0xffff800000000000));

@@ -20,9 +20,6 @@ const struct virt_ops *virt;
 
 int vm_read_memory(struct vm *vm, struct gpa from, void *to, size_t len)
 {
-	(void)vm;
-	(void)from;
-	(void)to;
 	return len ? ERR_RANGE : 0;
 }
 
@@ -33,7 +30,6 @@ static unsigned allowed;
 
 static int read_memory(void *context, struct gpa from, void *to, size_t len)
 {
-	(void)context;
 	if (from.raw + len < from.raw || from.raw + len > sizeof(memory))
 		return ERR_RANGE;
 	memcpy(to, (u8 *)memory + from.raw, len);
@@ -54,7 +50,6 @@ static void assert_walks(u64 gva, u64 gpa, unsigned rights)
 
 static int start(void **unused)
 {
-	(void)unused;
 	memset(memory, 0, sizeof(memory));
 	state = (struct guest_state){.cr0 = CR0_PG, .cr3 = 0x1000};
 	return 0;
@@ -72,14 +67,12 @@ static void set32(u64 table, unsigned index, u32 entry)
 
 static void without_paging_addresses_are_physical_and_32_bit(void **unused)
 {
-	(void)unused;
 	state.cr0 = 0;
 	assert_walks(0x1234567890, 0x34567890, HV_READ | HV_WRITE | GVA_USER);
 }
 
 static void long_mode_has_four_levels(void **unused)
 {
-	(void)unused;
 	state.efer = EFER_LMA;
 	set64(0x1000, 1, 0x2000 | P | W | U);
 	set64(0x2000, 2, 0x3000 | P | W | U);
@@ -93,7 +86,6 @@ static void long_mode_has_four_levels(void **unused)
 
 static void large_pages_of_long_mode_end_the_walk(void **unused)
 {
-	(void)unused;
 	state.efer = EFER_LMA;
 	set64(0x1000, 0, 0x2000 | P | W);
 	set64(0x2000, 1, 0x40000000 | P | W | PS);
@@ -105,7 +97,6 @@ static void large_pages_of_long_mode_end_the_walk(void **unused)
 
 static void rights_are_those_of_the_weakest_level(void **unused)
 {
-	(void)unused;
 	state.efer = EFER_LMA;
 	set64(0x1000, 0, 0x2000 | P | U);
 	set64(0x2000, 0, 0x3000 | P | W | U);
@@ -116,7 +107,6 @@ static void rights_are_those_of_the_weakest_level(void **unused)
 
 static void pae_has_three_levels_and_no_rights_at_the_top(void **unused)
 {
-	(void)unused;
 	state.cr4 = CR4_PAE;
 	state.cr3 = 0x1020;
 	set64(0x1020, 3, 0x2000 | P);
@@ -129,7 +119,6 @@ static void pae_has_three_levels_and_no_rights_at_the_top(void **unused)
 
 static void legacy_mode_has_two_levels_and_4_mib_pages_by_pse(void **unused)
 {
-	(void)unused;
 	set32(0x1000, 1, 0x2000 | P | W | U);
 	set32(0x2000, 3, 0x9000 | P | W);
 	set32(0x1000, 2, 0x00c00000 | P | W | PS | 1 << 13);
@@ -140,7 +129,6 @@ static void legacy_mode_has_two_levels_and_4_mib_pages_by_pse(void **unused)
 
 static void tables_outside_memory_are_an_error_not_a_crash(void **unused)
 {
-	(void)unused;
 	state.efer = EFER_LMA;
 	set64(0x1000, 0, BITS(51, 12) | P | W);
 	assert_int_equal(walk(0), ERR_RANGE);

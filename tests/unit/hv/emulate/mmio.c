@@ -201,7 +201,6 @@ static void compare(const struct operation *o)
 
 static void results_and_flags_are_those_of_the_cpu(void **state)
 {
-	(void)state;
 	dice = sim_random_start(1);
 	for (size_t i = 0; i < ARRAY_SIZE(operations); i++) {
 		for (unsigned n = 0; n < TRIES; n++)
@@ -215,7 +214,6 @@ static void a_string_instruction_moves_its_operand(void **state)
 	const struct insn lods = {.op = INSN_LODS, .size = 4, .reg_size = 4};
 	u64 memory = 1, rax = 0x89abcdef, flags = FLAGS_BASE;
 
-	(void)state;
 	assert_true(mmio_compute(&stos, &memory, &rax, &flags));
 	assert_int_equal(memory, 0x89abcdef);
 	memory = 0x12345678;
@@ -245,7 +243,6 @@ static u64 movs_at(struct insn insn, enum insn_mode mode, u64 offset, bool sourc
 
 static void movs_takes_its_source_where_the_override_says(void **state)
 {
-	(void)state;
 	assert_int_equal(movs_at(DECODED(INSN_16, 0xa5), INSN_16, 0x12345, true), 0x42345);
 	assert_int_equal(movs_at(DECODED(INSN_16, 0x2e, 0xa5), INSN_16, 0x345, true), 0x20345);
 	assert_int_equal(movs_at(DECODED(INSN_16, 0x2e, 0xa5), INSN_16, 0x345, false), 0x10345);

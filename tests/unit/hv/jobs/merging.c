@@ -61,7 +61,6 @@ u64 boot_option_number(const char *name)
 
 const char *dirty_source_name(const struct vm *vm)
 {
-	(void)vm;
 	return "";
 }
 
@@ -95,7 +94,6 @@ static void an_idle_cpu_scans_until_the_pass_ends_and_then_when_the_next_is_due(
 {
 	u64 due;
 
-	(void)state;
 	begin(1, 20, 3);
 	assert_true(merging_step(true));
 	assert_true(merging_step(true));
@@ -114,7 +112,6 @@ static void a_busy_cpu_gives_its_share_and_no_more(void **state)
 {
 	static const u64 percents[] = {1, 20, 50, 100}, turns[] = {10, 20 * CHUNK_TICKS};
 
-	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(percents) * ARRAY_SIZE(turns); i++) {
 		u64 percent = percents[i / 2], turn = turns[i % 2], start, took;
 
@@ -141,7 +138,6 @@ static void busy_steps_in(void)
 /* While an idle CPU is at it, however long that takes, and right after. */
 static void idle_cpus_come_first(void **state)
 {
-	(void)state;
 	begin(8, 20, ~0ull);
 	meanwhile = busy_steps_in;
 	assert_true(step_on(0, true));
@@ -159,7 +155,6 @@ static void idle_cpus_come_first(void **state)
 /* A pass that has become due is theirs, too. */
 static void a_busy_cpu_leaves_a_new_pass_to_idle_ones_for_a_moment(void **state)
 {
-	(void)state;
 	begin(2, 100, 1);
 	assert_true(step_on(0, false));
 	sim_ticks += 20 * MS + 1;
@@ -187,7 +182,6 @@ static void a_fourth_of_the_cpus_scan_at_once(void **state)
 {
 	static const unsigned cpus[] = {1, 2, 4, 7, 8};
 
-	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(cpus); i++) {
 		begin(cpus[i], 20, ~0ull);
 		meanwhile = all_step_in;

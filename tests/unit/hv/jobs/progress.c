@@ -61,7 +61,6 @@ static void have(unsigned count)
 
 static int start(void **state)
 {
-	(void)state;
 	have(2);
 	return 0;
 }
@@ -77,7 +76,6 @@ static bool told(void)
 
 static void a_second_of_silence_is_followed_by_a_line(void **state)
 {
-	(void)state;
 	assert_false(told());
 	sim_ticks += SECOND;
 	assert_true(told());
@@ -90,7 +88,6 @@ static void a_second_of_silence_is_followed_by_a_line(void **state)
 
 static void whoever_prints_puts_it_off(void **state)
 {
-	(void)state;
 	for (unsigned i = 0; i < 20; i++) {
 		sim_ticks += SECOND / 2;
 		console_write("x", 1);
@@ -102,7 +99,6 @@ static void whoever_prints_puts_it_off(void **state)
 
 static void who_sleeps_or_has_ended_is_told_apart(void **state)
 {
-	(void)state;
 	vms[0].state = VM_ENDED;
 	vcpus[1].state = VCPU_HALTED;
 	sim_ticks += SECOND;
@@ -115,7 +111,6 @@ static void who_sleeps_or_has_ended_is_told_apart(void **state)
 
 static void many_guests_fit_on_a_line(void **state)
 {
-	(void)state;
 	have(VMS);
 	sim_ticks += SECOND;
 	assert_true(told());
@@ -124,7 +119,6 @@ static void many_guests_fit_on_a_line(void **state)
 
 static void an_idle_cpu_wakes_for_it(void **state)
 {
-	(void)state;
 	assert_true(progress_alarm() > sim_ticks && progress_alarm() <= sim_ticks + SECOND);
 	sim_set_cpu(1);
 	assert_true(progress_alarm() == TICK_NEVER);
@@ -136,7 +130,6 @@ static void an_idle_cpu_wakes_for_it(void **state)
 
 static void unasked_it_says_nothing(void **state)
 {
-	(void)state;
 	progress_start(0);
 	sim_ticks += 100 * SECOND;
 	assert_false(told());

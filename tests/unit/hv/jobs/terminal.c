@@ -60,15 +60,12 @@ void pc_set_irq(struct pc *board, enum pc_irq irq, bool level)
 
 static void nowhere(void *context, char c)
 {
-	(void)context;
-	(void)c;
 }
 
 static int start(void **state)
 {
 	static const char *const names[VMS] = {"one", "two"};
 
-	(void)state;
 	sim_init(1);
 	for (unsigned i = 0; i < VMS; i++) {
 		vms[i] = (struct vm){.pc = &pc};
@@ -102,7 +99,6 @@ static void gets(unsigned vm, const char *text)
 
 static void the_attached_guest_gets_the_bytes_and_an_interrupt(void **state)
 {
-	(void)state;
 	type("ls\r");
 	assert_true(wire);
 	gets(0, "ls\r");
@@ -112,7 +108,6 @@ static void the_attached_guest_gets_the_bytes_and_an_interrupt(void **state)
 /* TERMINAL-1. */
 static void what_is_typed_ahead_waits(void **state)
 {
-	(void)state;
 	type("0123456789abcdefghij");
 	assert_string_equal(typed, "ghij");
 	gets(0, "0123456789abcdef");
@@ -122,7 +117,6 @@ static void what_is_typed_ahead_waits(void **state)
 
 static void the_escape_moves_the_terminal(void **state)
 {
-	(void)state;
 	type("a\x1d"
 	     "2b\x1d\x1d"
 	     "c");
@@ -139,7 +133,6 @@ static void the_escape_moves_the_terminal(void **state)
 
 static void the_escape_ends_one_guest_or_all(void **state)
 {
-	(void)state;
 	type("\x1dk");
 	assert_true(stopped[0]);
 	assert_false(stopped[1]);
@@ -158,7 +151,6 @@ static void guest_reads_all(void)
 /* TERMINAL-2: the guest reads the byte between the look at the chip and the move of the wire. */
 static void the_wire_ends_at_the_level_of_the_chip(void **state)
 {
-	(void)state;
 	on_wire = guest_reads_all;
 	type("x");
 	assert_false(wire);
@@ -166,7 +158,6 @@ static void the_wire_ends_at_the_level_of_the_chip(void **state)
 
 static void without_a_number_nothing_is_polled(void **state)
 {
-	(void)state;
 	terminal_start(0);
 	type("x");
 	assert_string_equal(typed, "x");

@@ -49,7 +49,6 @@ static u64 get(const u8 *from, unsigned offset, unsigned size)
 
 static int start(void **state)
 {
-	(void)state;
 	file = calloc(1, FILE_SIZE);
 	put(SETUP_SECTS, SETUP_SIZE / 512 - 1, 1);
 	put(SYSSIZE, CODE_SIZE / 16, 4);
@@ -67,7 +66,6 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-	(void)state;
 	free(file);
 	return 0;
 }
@@ -91,7 +89,6 @@ static void refuses(const char *sentence)
 
 static void a_kernel_goes_where_it_prefers_to_be(void **state)
 {
-	(void)state;
 	assert_int_equal(make_plan(FILE_SIZE, MEMORY), 0);
 	assert_int_equal(plan.segments, 1);
 	assert_int_equal(plan.segment[0].offset, SETUP_SIZE);
@@ -104,7 +101,6 @@ static void a_kernel_goes_where_it_prefers_to_be(void **state)
 
 static void no_setup_sectors_means_four(void **state)
 {
-	(void)state;
 	put(SETUP_SECTS, 0, 1);
 	put(SYSSIZE, (FILE_SIZE - 5 * 512) / 16, 4);
 	assert_int_equal(make_plan(FILE_SIZE, MEMORY), 0);
@@ -114,7 +110,6 @@ static void no_setup_sectors_means_four(void **state)
 /* LINUX-1: ASan watches. The header says nothing of its code's size here. */
 static void a_file_that_ends_anywhere_is_refused_or_inside(void **state)
 {
-	(void)state;
 	put(SYSSIZE, 0, 4);
 	for (size_t size = 0; size < FILE_SIZE; size += size < 0x300 ? 1 : 37) {
 		int err = make_plan(size, MEMORY);
@@ -133,7 +128,6 @@ static void a_file_that_ends_anywhere_is_refused_or_inside(void **state)
  */
 static void a_file_cut_short_is_refused(void **state)
 {
-	(void)state;
 	assert_int_equal(make_plan(FILE_SIZE - 15, MEMORY), 0);
 	assert_int_equal(make_plan(FILE_SIZE - 16, MEMORY), ERR_FORMAT);
 	assert_non_null(strstr(why, "ends before"));
@@ -147,7 +141,6 @@ static void a_file_cut_short_is_refused(void **state)
 
 static void what_is_no_kernel_is_refused(void **state)
 {
-	(void)state;
 	put(MAGIC, 0x12345678, 4);
 	refuses("no Linux bzImage");
 	put(MAGIC, 0x53726448, 4);
@@ -157,7 +150,6 @@ static void what_is_no_kernel_is_refused(void **state)
 
 static void an_old_or_32_bit_kernel_is_refused(void **state)
 {
-	(void)state;
 	put(VERSION, 0x20b, 2);
 	refuses("older than 2.12");
 	put(VERSION, 0x20c, 2);
@@ -167,14 +159,12 @@ static void an_old_or_32_bit_kernel_is_refused(void **state)
 
 static void code_outside_the_file_is_refused(void **state)
 {
-	(void)state;
 	put(SETUP_SECTS, 0xff, 1);
 	refuses("outside the file");
 }
 
 static void an_init_size_below_the_code_is_refused(void **state)
 {
-	(void)state;
 	put(INIT_SIZE_AT, CODE_SIZE - 1, 4);
 	refuses("init_size is smaller");
 }
@@ -182,7 +172,6 @@ static void an_init_size_below_the_code_is_refused(void **state)
 /* LINUX-2: below 1 MiB, off a page, past the memory by a byte, wrapping. */
 static void a_place_outside_memory_is_refused(void **state)
 {
-	(void)state;
 	put(PREF_ADDRESS, 0x9000, 8);
 	refuses("below 1 MiB");
 	put(PREF_ADDRESS, LOAD_AT + 1, 8);
@@ -198,7 +187,6 @@ static void a_place_outside_memory_is_refused(void **state)
 /* The entry's page tables reach to 4 GiB. */
 static void a_place_above_4_gib_is_refused(void **state)
 {
-	(void)state;
 	put(PREF_ADDRESS, 4 * GIB, 8);
 	assert_int_equal(make_plan(FILE_SIZE, 8 * GIB), ERR_FORMAT);
 	assert_non_null(strstr(why, "4 GiB"));
@@ -208,7 +196,6 @@ static void the_initrd_lies_at_the_top_of_memory(void **state)
 {
 	u64 gpa;
 
-	(void)state;
 	assert_int_equal(make_plan(FILE_SIZE, MEMORY), 0);
 	assert_int_equal(linux_place_initrd(file, &plan, MEMORY, 5000, &gpa), 0);
 	assert_int_equal(gpa, MEMORY - 2 * PAGE_SIZE);
@@ -218,7 +205,6 @@ static void the_initrd_stays_below_the_kernels_limit(void **state)
 {
 	u64 gpa;
 
-	(void)state;
 	put(INITRD_MAX, 0x2ffffff, 4);
 	assert_int_equal(make_plan(FILE_SIZE, MEMORY), 0);
 	assert_int_equal(linux_place_initrd(file, &plan, MEMORY, PAGE_SIZE, &gpa), 0);
@@ -230,7 +216,6 @@ static void an_initrd_never_touches_the_kernel(void **state)
 {
 	u64 gpa, room = MEMORY - LOAD_AT - INIT_SIZE;
 
-	(void)state;
 	assert_int_equal(make_plan(FILE_SIZE, MEMORY), 0);
 	assert_int_equal(linux_place_initrd(file, &plan, MEMORY, room, &gpa), 0);
 	assert_int_equal(gpa, plan.end);
@@ -248,7 +233,6 @@ static void the_parameters_name_memory_and_modules(void **state)
 					.rsdp_gpa = ACPI_TABLES_GPA};
 	u8 *params = malloc(LINUX_PARAMS_SIZE);
 
-	(void)state;
 	linux_fill_params(file, &boot, params);
 	assert_int_equal(get(params, MAGIC, 4), 0x53726448);
 	assert_int_equal(get(params, 0x210, 1), 0xff);
@@ -267,7 +251,6 @@ static void the_tables_map_4_gib_one_to_one(void **state)
 {
 	u64 *tables = malloc(LINUX_TABLES_PAGES * PAGE_SIZE);
 
-	(void)state;
 	linux_fill_tables(tables);
 	for (u64 at = 0; at < 4 * GIB; at += 2 * MIB) {
 		u64 *pdpt = tables + ((tables[0] & ~0xfffull) - LINUX_TABLES_GPA) / 8;

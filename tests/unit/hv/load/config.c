@@ -25,7 +25,6 @@ static void assert_refused(const char *line, const char *word)
 
 static void a_name_alone_gets_the_defaults(void **state)
 {
-	(void)state;
 	assert_int_equal(parse("name=hello"), 0);
 	assert_string_equal(config.name, "hello");
 	assert_int_equal(config.memory, 16 * MIB);
@@ -41,7 +40,6 @@ static void a_name_alone_gets_the_defaults(void **state)
 
 static void every_word_is_taken(void **state)
 {
-	(void)state;
 	assert_int_equal(
 		parse("/boot/a.elf name=a-1 memory=0x200000 vcpus=2 cpu=0,2-3 type=real "
 		      "console=4K kill_after=5 populate=yes devices=3 dirty=bits arg=x=1 name=b"),
@@ -62,14 +60,12 @@ static void every_word_is_taken(void **state)
 
 static void blanks_do_not_matter(void **state)
 {
-	(void)state;
 	assert_int_equal(parse("   name=a    vcpus=3  "), 0);
 	assert_int_equal(config.vcpus, 3);
 }
 
 static void a_module_names_its_vm_and_keeps_the_rest(void **state)
 {
-	(void)state;
 	assert_int_equal(parse("initrd.img for=linux  root=/dev/ram quiet"), 0);
 	assert_string_equal(config.module_of, "linux");
 	assert_string_equal(config.arg, "root=/dev/ram quiet");
@@ -79,7 +75,6 @@ static void a_module_names_its_vm_and_keeps_the_rest(void **state)
 
 static void a_wrong_word_is_named(void **state)
 {
-	(void)state;
 	assert_refused("name=a colour=red", "colour=red");
 	assert_refused("name=a vcpus", "vcpus");
 	assert_refused("name=a =3", "=3");
@@ -123,7 +118,6 @@ static void a_wrong_value_is_named(void **state)
 	};
 	char line[128];
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
 		snprintf(line, sizeof(line), "name=a %s vcpus=1", words[i]);
 		assert_refused(line, words[i]);
@@ -132,7 +126,6 @@ static void a_wrong_value_is_named(void **state)
 
 static void a_line_without_a_name_is_refused(void **state)
 {
-	(void)state;
 	assert_refused("", "");
 	assert_refused("memory=16M", "memory=16M");
 	assert_refused("/boot/hello.elf", "/boot/hello.elf");
@@ -142,7 +135,6 @@ static void a_long_argument_is_refused_and_the_longest_kept(void **state)
 {
 	char line[16 + VM_ARG_MAX];
 
-	(void)state;
 	memset(line, 'x', sizeof(line));
 	memcpy(line, "name=a arg=", 11);
 	line[11 + VM_ARG_MAX - 1] = '\0';
@@ -156,7 +148,6 @@ static void a_long_argument_is_refused_and_the_longest_kept(void **state)
 /* CONFIG-1 and CONFIG-2, for a machine of 64 CPUs too. */
 static void every_cpu_of_a_large_machine_can_be_named(void **state)
 {
-	(void)state;
 	assert_int_equal(vm_config_parse("name=a cpu=0-63", 64, &config, &error), 0);
 	assert_true(config.cpus == ~0ull);
 	assert_int_not_equal(vm_config_parse("name=a cpu=64", 65, &config, &error), 0);

@@ -63,7 +63,6 @@ static int start(void **state)
 	static const struct multiboot_header header = {MULTIBOOT_HEADER_MAGIC, 3,
 						       -(MULTIBOOT_HEADER_MAGIC + 3)};
 
-	(void)state;
 	file = calloc(1, FILE_SIZE);
 	elf = (struct elf32 *)file;
 	*elf = good;
@@ -74,7 +73,6 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-	(void)state;
 	free(file);
 	return 0;
 }
@@ -92,7 +90,6 @@ static void assert_refused(const char *sentence)
 
 static void a_good_file_is_planned(void **state)
 {
-	(void)state;
 	assert_int_equal(load(), 0);
 	assert_int_equal(plan.segments, 2);
 	assert_int_equal(plan.entry, ENTRY);
@@ -107,7 +104,6 @@ static void a_64_bit_file_is_planned(void **state)
 {
 	struct elf64 *wide = (struct elf64 *)file;
 
-	(void)state;
 	*wide = (struct elf64){
 		.ident = {0x7f, 'E', 'L', 'F', 2, 1, 1},
 		.type = 2,
@@ -133,7 +129,6 @@ static void a_64_bit_file_is_planned(void **state)
 
 static void what_is_not_to_be_loaded_is_passed_over(void **state)
 {
-	(void)state;
 	elf->segment[1].type = 4;
 	elf->segment[1].offset = 0xffffffff;
 	assert_int_equal(load(), 0);
@@ -142,7 +137,6 @@ static void what_is_not_to_be_loaded_is_passed_over(void **state)
 
 static void a_file_of_another_kind_is_refused(void **state)
 {
-	(void)state;
 	elf->ident[1] = 'X';
 	assert_refused("the file is not ELF");
 	elf->ident[1] = 'E';
@@ -158,7 +152,6 @@ static void a_file_of_another_kind_is_refused(void **state)
 
 static void a_header_table_outside_the_file_is_refused(void **state)
 {
-	(void)state;
 	elf->phoff = FILE_SIZE - 63;
 	assert_refused("the ELF program header lies outside the file");
 	elf->phoff = 0xffffffff;
@@ -173,7 +166,6 @@ static void a_header_table_outside_the_file_is_refused(void **state)
 
 static void a_segment_outside_file_or_memory_is_refused(void **state)
 {
-	(void)state;
 	elf->segment[1].offset = FILE_SIZE - 0x7ff;
 	assert_refused("an ELF segment lies outside the file");
 	elf->segment[1].offset = 0x2000;
@@ -190,7 +182,6 @@ static void a_segment_outside_file_or_memory_is_refused(void **state)
 
 static void an_entry_point_outside_what_was_loaded_is_refused(void **state)
 {
-	(void)state;
 	elf->entry = LOAD_AT - 1;
 	assert_refused("the ELF entry point lies in no segment below 4 GiB");
 	elf->entry = 0x102800; /* in the part that the file does not hold */
@@ -203,7 +194,6 @@ static void the_multiboot_header_must_be_there_and_known(void **state)
 {
 	struct multiboot_header *header = (struct multiboot_header *)(file + HEADER_AT);
 
-	(void)state;
 	header->flags = 0x10003; /* bits above 15 are optional */
 	header->checksum = -(MULTIBOOT_HEADER_MAGIC + 0x10003);
 	assert_int_equal(load(), 0);
@@ -221,7 +211,6 @@ static void the_multiboot_header_must_be_there_and_known(void **state)
 /* LOAD-1: every shorter file, with ASan watching the byte behind it. */
 static void a_truncated_file_is_never_read_past_its_end(void **state)
 {
-	(void)state;
 	for (size_t size = 0; size < FILE_END; size += size < 300 ? 1 : 97) {
 		u8 *cut = malloc(size ? size : 1);
 
@@ -236,7 +225,6 @@ static void a_real_mode_image_fits_below_the_hole(void **state)
 {
 	size_t most = MACHINE_HOLE_START - MACHINE_REAL_ENTRY;
 
-	(void)state;
 	assert_int_equal(load_plan_real(file, 512, MEMORY, &plan, &why), 0);
 	assert_int_equal(plan.entry, MACHINE_REAL_ENTRY);
 	assert_int_equal(load_plan_real(file, most, MEMORY, &plan, &why), 0);
@@ -247,7 +235,6 @@ static void a_real_mode_image_fits_below_the_hole(void **state)
 
 static void ram_ends_at_the_hole_and_begins_behind_it(void **state)
 {
-	(void)state;
 	assert_true(load_in_ram(0, MACHINE_HOLE_START, MEMORY));
 	assert_false(load_in_ram(0, MACHINE_HOLE_START + 1, MEMORY));
 	assert_false(load_in_ram(MACHINE_HOLE_END - 1, 1, MEMORY));

@@ -70,7 +70,6 @@ static const u8 *fadt(void)
 /* ACPI-1, for every number of CPUs. */
 static void sums_are_zero_and_pointers_stay_inside(void **state)
 {
-	(void)state;
 	for (unsigned vcpus = 1; vcpus <= VM_VCPUS_MAX; vcpus++) {
 		build(vcpus);
 		assert_int_equal(get(xsdt() + 4, 4), 36 + 2 * 8);
@@ -86,7 +85,6 @@ static void sums_are_zero_and_pointers_stay_inside(void **state)
 
 static void the_madt_names_each_cpu_once(void **state)
 {
-	(void)state;
 	for (unsigned vcpus = 1; vcpus <= VM_VCPUS_MAX; vcpus++) {
 		const u8 *madt, *end;
 		unsigned cpus = 0, io = 0;
@@ -112,7 +110,6 @@ static void a_buffer_too_small_is_refused_and_not_overrun(void **state)
 {
 	size_t needed;
 
-	(void)state;
 	build(2);
 	needed = used;
 	free(tables);
@@ -153,7 +150,6 @@ static void acpica_reads_the_dsdt(void **state)
 {
 	char folder[] = "/tmp/samepage-acpi-XXXXXX", path[64], command[256];
 
-	(void)state;
 	assert_non_null(mkdtemp(folder));
 	build(3);
 	snprintf(path, sizeof(path), "%s/dsdt.aml", folder);

@@ -45,7 +45,6 @@ static void the_highest_vector_goes_first(void **state)
 {
 	struct lapic apic = enabled(0);
 
-	(void)state;
 	lapic_accept(&apic, 0x41, false);
 	lapic_accept(&apic, 0x93, false);
 	assert_int_equal(lapic_pending(&apic), 0x93);
@@ -60,7 +59,6 @@ static void the_task_priority_holds_its_class_and_below_back(void **state)
 {
 	struct lapic apic = enabled(0);
 
-	(void)state;
 	lapic_accept(&apic, 0x55, false);
 	write(&apic, LAPIC_TPR, 0x50, 0);
 	assert_int_equal(lapic_pending(&apic), LAPIC_NONE);
@@ -72,7 +70,6 @@ static void a_vector_is_held_from_its_acceptance_to_its_eoi(void **state)
 {
 	struct lapic apic = enabled(0);
 
-	(void)state;
 	assert_false(lapic_holds(&apic, 0x55));
 	lapic_accept(&apic, 0x55, false);
 	assert_true(lapic_holds(&apic, 0x55));
@@ -86,7 +83,6 @@ static void cr8_is_the_upper_half_of_the_task_priority(void **state)
 {
 	struct lapic apic = enabled(0);
 
-	(void)state;
 	assert_true(lapic_write_cr8(&apic, 5));
 	assert_int_equal(read(&apic, LAPIC_TPR, 0), 0x50);
 	write(&apic, LAPIC_TPR, 0x9f, 0);
@@ -100,7 +96,6 @@ static void an_eoi_names_a_level_triggered_vector_only(void **state)
 	struct lapic apic = enabled(0);
 	struct lapic_action action;
 
-	(void)state;
 	lapic_accept(&apic, 0x61, true);
 	lapic_acknowledge(&apic, 0x61);
 	action = write(&apic, LAPIC_EOI, 0, 0);
@@ -115,7 +110,6 @@ static void a_disabled_apic_takes_nothing(void **state)
 {
 	struct lapic apic;
 
-	(void)state;
 	lapic_init(&apic, 0, true);
 	lapic_accept(&apic, 0x41, false);
 	assert_int_equal(lapic_pending(&apic), LAPIC_NONE);
@@ -125,7 +119,6 @@ static void an_illegal_vector_shows_in_the_error_register(void **state)
 {
 	struct lapic apic = enabled(0);
 
-	(void)state;
 	lapic_accept(&apic, 3, false);
 	assert_int_equal(read(&apic, LAPIC_ESR, 0), 0);
 	write(&apic, LAPIC_ESR, 0, 0);
@@ -136,7 +129,6 @@ static void a_one_shot_timer_fires_once(void **state)
 {
 	struct lapic apic = enabled(0);
 
-	(void)state;
 	write(&apic, LAPIC_LVT_TIMER, TIMER_VECTOR, 0);
 	write(&apic, LAPIC_TIMER_DIVIDE, 0x3, 0); /* by 16 */
 	write(&apic, LAPIC_TIMER_INITIAL, 100, 1000);
@@ -153,7 +145,6 @@ static void a_periodic_timer_keeps_its_phase_when_late(void **state)
 {
 	struct lapic apic = enabled(0);
 
-	(void)state;
 	write(&apic, LAPIC_LVT_TIMER, TIMER_VECTOR | 1 << 17, 0);
 	write(&apic, LAPIC_TIMER_DIVIDE, 0xb, 0); /* by 1 */
 	write(&apic, LAPIC_TIMER_INITIAL, 1000, 0);
@@ -167,7 +158,6 @@ static void a_deadline_fires_at_its_tick_and_reads_back(void **state)
 {
 	struct lapic apic = enabled(0);
 
-	(void)state;
 	lapic_write_deadline(&apic, 77); /* not that mode yet: nothing */
 	assert_int_equal(lapic_timer_due(&apic), TICK_NEVER);
 	write(&apic, LAPIC_LVT_TIMER, TIMER_VECTOR | 2 << 17, 0);
@@ -184,7 +174,6 @@ static void a_masked_timer_runs_silently(void **state)
 {
 	struct lapic apic = enabled(0);
 
-	(void)state;
 	write(&apic, LAPIC_LVT_TIMER, TIMER_VECTOR | 1 << 16, 0);
 	write(&apic, LAPIC_TIMER_INITIAL, 10, 0);
 	assert_false(lapic_timer_expire(&apic, 20));
@@ -196,7 +185,6 @@ static void a_command_register_write_sends_an_ipi(void **state)
 	struct lapic apic = enabled(1);
 	struct lapic_action action;
 
-	(void)state;
 	write(&apic, LAPIC_ICR2, 3u << 24, 0);
 	action = write(&apic, LAPIC_ICR, 0x4608, 0);
 	assert_int_equal(action.effect, LAPIC_SEND);
@@ -217,7 +205,6 @@ static void destinations_match_the_apics_they_name(void **state)
 	const struct lapic_destination others = {.shorthand = 3},
 				       logical = {.id = 0x05, .logical = true};
 
-	(void)state;
 	assert_false(lapic_matches(&self, &physical, &self));
 	assert_true(lapic_matches(&other, &physical, &self));
 	assert_true(lapic_matches(&other, &broadcast, &self));
@@ -234,7 +221,6 @@ static void x2apic_mode_faults_where_xapic_mode_is_silent(void **state)
 	struct lapic apic = enabled(0);
 	u64 value;
 
-	(void)state;
 	assert_true(lapic_read(&apic, LAPIC_DFR, 0, &value));
 	assert_true(lapic_read(&apic, 0x3b, 0, &value));
 	assert_int_equal(value, 0);
@@ -252,7 +238,6 @@ static void only_the_manuals_mode_changes_are_allowed(void **state)
 {
 	struct lapic apic = enabled(0);
 
-	(void)state;
 	assert_false(lapic_write_base(&apic, LAPIC_BASE | BIT(10))); /* x2APIC without enable */
 	assert_false(lapic_write_base(&apic, 0xfed00000 | BIT(11))); /* moved */
 	assert_false(lapic_write_base(&apic, LAPIC_BASE | BIT(11) | BIT(0))); /* reserved bit */
@@ -267,7 +252,6 @@ static void x2apic_mode_takes_over_what_xapic_mode_left(void **state)
 {
 	struct lapic apic = enabled(0x23);
 
-	(void)state;
 	write(&apic, LAPIC_LVT_LINT0, 0x700, 0);
 	write(&apic, LAPIC_TPR, 0x40, 0);
 	write(&apic, LAPIC_LDR, 0xff000000, 0);
@@ -292,7 +276,6 @@ static bool deliver(void *context, const struct lapic_ipi *message, bool level)
 {
 	struct wire *wire = context;
 
-	(void)level;
 	wire->sent++;
 	wire->last = *message;
 	return true;
@@ -311,7 +294,6 @@ static void an_edge_is_sent_once_and_lost_while_masked(void **state)
 	struct wire wire = {0};
 	struct ioapic apic;
 
-	(void)state;
 	ioapic_init(&apic, deliver, &wire);
 	ioapic_set_line(&apic, 4, true); /* masked at reset */
 	ioapic_set_line(&apic, 4, false);
@@ -329,7 +311,6 @@ static void a_level_is_sent_again_after_its_end_while_it_is_high(void **state)
 	struct wire wire = {0};
 	struct ioapic apic;
 
-	(void)state;
 	ioapic_init(&apic, deliver, &wire);
 	redirect(&apic, 9, 0x8000 | 0x39);
 	ioapic_set_line(&apic, 9, true);
@@ -348,7 +329,6 @@ static void its_registers_read_as_the_data_sheet_says(void **state)
 {
 	struct ioapic apic;
 
-	(void)state;
 	ioapic_init(&apic, deliver, NULL);
 	ioapic_write(&apic, 0x00, 1);
 	assert_int_equal(ioapic_read(&apic, 0x10), 0x170020);

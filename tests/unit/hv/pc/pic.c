@@ -26,7 +26,6 @@ static void an_edge_is_requested_once_and_delivered_once(void **state)
 {
 	struct pic pic = programmed();
 
-	(void)state;
 	pic_set_line(&pic, 4, true);
 	assert_true(pic_pending(&pic));
 	assert_int_equal(pic_acknowledge(&pic), 0x34);
@@ -42,7 +41,6 @@ static void a_masked_input_waits_until_it_is_unmasked(void **state)
 {
 	struct pic pic = programmed();
 
-	(void)state;
 	pic_write(&pic, 0x21, 0x10);
 	pic_set_line(&pic, 4, true);
 	assert_false(pic_pending(&pic));
@@ -54,7 +52,6 @@ static void a_lower_priority_waits_for_the_end_of_a_higher_one(void **state)
 {
 	struct pic pic = programmed();
 
-	(void)state;
 	pic_set_line(&pic, 3, true);
 	assert_int_equal(pic_acknowledge(&pic), 0x33);
 	pic_set_line(&pic, 5, true);
@@ -72,7 +69,6 @@ static void the_slave_delivers_through_the_cascade(void **state)
 {
 	struct pic pic = programmed();
 
-	(void)state;
 	pic_set_line(&pic, 8, true);
 	assert_true(pic_pending(&pic));
 	assert_int_equal(pic_acknowledge(&pic), 0x38);
@@ -89,7 +85,6 @@ static void a_request_that_has_gone_gives_the_spurious_vector(void **state)
 {
 	struct pic pic = programmed();
 
-	(void)state;
 	pic_set_line(&pic, 4, true);
 	pic_set_line(&pic, 4, false);
 	assert_int_equal(pic_acknowledge(&pic), 0x37);
@@ -101,7 +96,6 @@ static void a_level_input_is_requested_again_while_it_is_high(void **state)
 {
 	struct pic pic = programmed();
 
-	(void)state;
 	pic_write(&pic, 0x4d1, 0x08); /* input 11 */
 	pic_write(&pic, 0x4d0, 0xff);
 	assert_int_equal(pic_read(&pic, 0x4d1), 0x08);
@@ -119,7 +113,6 @@ static void polling_acknowledges(void **state)
 {
 	struct pic pic = programmed();
 
-	(void)state;
 	pic_set_line(&pic, 6, true);
 	pic_write(&pic, 0x20, 0x0c);
 	assert_int_equal(pic_read(&pic, 0x20), 0x86);
@@ -132,7 +125,6 @@ static void automatic_eoi_leaves_nothing_in_service(void **state)
 {
 	struct pic pic = programmed();
 
-	(void)state;
 	pic_write(&pic, 0x20, 0x11);
 	pic_write(&pic, 0x21, 0x20);
 	pic_write(&pic, 0x21, 0x04);
@@ -147,7 +139,6 @@ static void rotation_makes_the_served_input_the_lowest(void **state)
 {
 	struct pic pic = programmed();
 
-	(void)state;
 	pic_set_line(&pic, 0, true);
 	assert_int_equal(pic_acknowledge(&pic), 0x30);
 	pic_write(&pic, 0x20, 0xa0); /* rotate on non-specific EOI */

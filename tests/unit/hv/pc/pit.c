@@ -29,7 +29,6 @@ static void a_rate_generator_rises_once_a_period(void **state)
 {
 	struct pit pit = with_channel_0(0x34, 1000, 50);
 
-	(void)state;
 	assert_int_equal(pit_next_rise(&pit, 50), 1050);
 	assert_int_equal(pit_next_rise(&pit, 1049), 1050);
 	assert_int_equal(pit_next_rise(&pit, 1050), 2050);
@@ -42,7 +41,6 @@ static void a_square_wave_is_high_for_half_a_period(void **state)
 {
 	struct pit pit = with_channel_0(0x36, 101, 0);
 
-	(void)state;
 	assert_true(pit_output(&pit, 0, 50));
 	assert_false(pit_output(&pit, 0, 51));
 	assert_false(pit_output(&pit, 0, 100));
@@ -53,7 +51,6 @@ static void a_one_shot_rises_once(void **state)
 {
 	struct pit pit = with_channel_0(0x30, 300, 10);
 
-	(void)state;
 	assert_false(pit_output(&pit, 0, 309));
 	assert_true(pit_output(&pit, 0, 310));
 	assert_int_equal(pit_next_rise(&pit, 10), 310);
@@ -64,7 +61,6 @@ static void nothing_rises_before_a_count_is_loaded(void **state)
 {
 	struct pit pit;
 
-	(void)state;
 	pit_init(&pit);
 	assert_int_equal(pit_next_rise(&pit, 0), PIT_NEVER);
 	pit_write(&pit, 0x43, 0x34, 0);
@@ -76,7 +72,6 @@ static void a_latched_count_does_not_move_between_its_bytes(void **state)
 {
 	struct pit pit = with_channel_0(0x34, 0x1000, 0);
 
-	(void)state;
 	assert_int_equal(read_latched(&pit, 0x234), 0x1000 - 0x234);
 	assert_int_equal(read_latched(&pit, 0x334), 0x1000 - 0x334);
 }
@@ -85,7 +80,6 @@ static void zero_counts_sixty_four_thousand(void **state)
 {
 	struct pit pit = with_channel_0(0x34, 0, 0);
 
-	(void)state;
 	assert_int_equal(pit_next_rise(&pit, 0), 0x10000);
 }
 
@@ -93,7 +87,6 @@ static void bcd_counts_in_decimal(void **state)
 {
 	struct pit pit = with_channel_0(0x35, 0x1234, 0);
 
-	(void)state;
 	assert_int_equal(pit_next_rise(&pit, 0), 1234);
 	assert_int_equal(read_latched(&pit, 34), 0x1200);
 }
@@ -102,7 +95,6 @@ static void read_back_gives_mode_and_output(void **state)
 {
 	struct pit pit = with_channel_0(0x34, 1000, 0);
 
-	(void)state;
 	pit_write(&pit, 0x43, 0xe2, 10); /* status of channel 0 */
 	assert_int_equal(pit_read(&pit, 0x40, 10), 0x80 | 0x30 | 2 << 1);
 }
@@ -115,7 +107,6 @@ static void channel_2_counts_while_its_gate_is_high(void **state)
 {
 	struct pit pit;
 
-	(void)state;
 	pit_init(&pit);
 	pit_write(&pit, 0x61, 0x01, 0);
 	pit_write(&pit, 0x43, 0xb0, 0);
@@ -133,7 +124,6 @@ static void every_rise_is_one(void **state)
 {
 	struct sim_random random = sim_random_start(1);
 
-	(void)state;
 	for (unsigned i = 0; i < 20000; i++) {
 		static const u8 commands[] = {0x30, 0x34, 0x36, 0x38};
 		u8 command = commands[sim_below(&random, 4)];
@@ -155,7 +145,6 @@ static void rises_are_counted_as_they_come(void **state)
 	static const u8 commands[] = {0x30, 0x32, 0x34, 0x36, 0x38};
 	struct sim_random random = sim_random_start(2);
 
-	(void)state;
 	for (unsigned i = 0; i < 2000; i++) {
 		u8 command = commands[sim_below(&random, ARRAY_SIZE(commands))];
 		u64 start = sim_below(&random, 1 << 20);
@@ -174,7 +163,6 @@ static void a_write_says_whether_channel_0_was_programmed(void **state)
 {
 	struct pit pit;
 
-	(void)state;
 	pit_init(&pit);
 	assert_true(pit_write(&pit, 0x43, 0x34, 0));
 	assert_false(pit_write(&pit, 0x40, 1, 0)); /* the first byte of two */

@@ -15,7 +15,6 @@ static struct fw_cfg fw;
 
 static int start(void **state)
 {
-	(void)state;
 	pm_init(&pm);
 	pci_init(&pci);
 	fw_cfg_init(&fw, 0x123456789000, 3);
@@ -45,7 +44,6 @@ static enum pm_request pm_put(u16 port, unsigned size, u32 value)
 
 static void the_machine_is_in_acpi_mode(void **state)
 {
-	(void)state;
 	assert_int_equal(pm_value(ACPI_PM1_CONTROL, 2, 0), 1);
 	assert_int_equal(pm_value(ACPI_PM1_EVENT, 4, 0), 0);
 	assert_int_equal(pm_put(ACPI_PM1_EVENT + 2, 2, 0x0120), PM_NOTHING);
@@ -57,7 +55,6 @@ static void the_machine_is_in_acpi_mode(void **state)
 /* It moves while its bytes are read, one after the other. */
 static void the_timer_is_read_as_one_number(void **state)
 {
-	(void)state;
 	assert_int_equal(pm_value(ACPI_PM_TIMER, 4, 0x12fffffe), 0x12fffffe);
 	assert_int_equal(pm_value(ACPI_PM_TIMER, 4, 0x1ffffffff), 0xffffffff);
 	assert_int_equal(pm_put(ACPI_PM_TIMER, 4, 0), PM_NOTHING);
@@ -66,7 +63,6 @@ static void the_timer_is_read_as_one_number(void **state)
 
 static void only_sleep_type_5_with_the_enable_bit_powers_off(void **state)
 {
-	(void)state;
 	for (unsigned type = 0; type < 8; type++) {
 		assert_int_equal(pm_put(ACPI_PM1_CONTROL, 2, type << 10), PM_NOTHING);
 		assert_int_equal(pm_put(ACPI_PM1_CONTROL, 2, type << 10 | 1u << 13),
@@ -76,7 +72,6 @@ static void only_sleep_type_5_with_the_enable_bit_powers_off(void **state)
 
 static void the_reset_value_resets(void **state)
 {
-	(void)state;
 	assert_int_equal(pm_put(ACPI_RESET_PORT, 1, 0), PM_NOTHING);
 	assert_int_equal(pm_put(ACPI_RESET_PORT, 1, ACPI_RESET_VALUE), PM_RESET);
 	assert_int_equal(pm_value(ACPI_RESET_PORT, 1, 0), 0);
@@ -99,14 +94,12 @@ static u32 pci_value(u16 port)
 
 static void the_address_register_holds_what_is_written(void **state)
 {
-	(void)state;
 	pci_select(0x80fedcb8);
 	assert_int_equal(pci_value(PCI_ADDRESS), 0x80fedcb8);
 }
 
 static void the_bus_has_a_host_bridge_and_nothing_else(void **state)
 {
-	(void)state;
 	pci_select(0x80000000);
 	assert_int_equal(pci_value(PCI_DATA), 0x00081b36);
 	pci_select(0x80000008);
@@ -142,7 +135,6 @@ static u64 fw_value(u16 item, unsigned size)
 
 static void the_items_are_qemus(void **state)
 {
-	(void)state;
 	assert_int_equal(fw_value(FW_CFG_SIGNATURE, 4), 0x554d4551); /* "QEMU" */
 	assert_int_equal(fw_value(FW_CFG_ID, 4), 1);
 	assert_int_equal(fw_value(FW_CFG_RAM_SIZE, 8), 0x123456789000);
@@ -153,7 +145,6 @@ static void the_items_are_qemus(void **state)
 /* FW-1. */
 static void behind_an_item_and_without_one_there_are_zeroes(void **state)
 {
-	(void)state;
 	assert_int_equal(fw_value(FW_CFG_RAM_SIZE, 8), 0x123456789000);
 	for (unsigned i = 0; i < 0x20000; i++)
 		assert_int_equal(fw_cfg_read(&fw, FW_CFG_DATA), 0);

@@ -29,7 +29,6 @@ static void it_shows_the_date_the_calendar_shows(void **state)
 {
 	struct sim_random random = sim_random_start(1);
 
-	(void)state;
 	for (unsigned i = 0; i < 5000; i++) {
 		time_t when = sim_below(&random, 4102444800u); /* until 2100 */
 		struct tm tm;
@@ -54,7 +53,6 @@ static void a_guest_sets_its_clock_and_it_goes_on_from_there(void **state)
 	struct rtc rtc;
 	u64 now = 1704067200ull * SECOND;
 
-	(void)state;
 	rtc_init(&rtc);
 	set(&rtc, 0x0b, 0x82, now);
 	set(&rtc, 4, 0x12, now);
@@ -69,7 +67,6 @@ static void the_flag_says_when_an_update_is_in_progress(void **state)
 {
 	struct rtc rtc;
 
-	(void)state;
 	rtc_init(&rtc);
 	assert_int_equal(get(&rtc, 0x0a, 5 * SECOND), 0x26);
 	assert_int_equal(get(&rtc, 0x0a, 6 * SECOND - 100), 0xa6);
@@ -80,7 +77,6 @@ static void hours_can_be_twelve_and_binary(void **state)
 {
 	struct rtc rtc;
 
-	(void)state;
 	rtc_init(&rtc);
 	set(&rtc, 0x0b, 0x04, 0);
 	assert_int_equal(get(&rtc, 4, 0), 12);			      /* midnight */

@@ -39,7 +39,6 @@ void *hv_alloc(size_t size)
 
 void hv_free(void *memory, size_t size)
 {
-	(void)size;
 	free(memory);
 }
 
@@ -50,38 +49,27 @@ u64 arch_wall_seconds(void)
 
 void vcpu_notify(struct vcpu *vcpu)
 {
-	(void)vcpu;
 }
 
 void vcpu_recheck(struct vcpu *vcpu)
 {
-	(void)vcpu;
 }
 
 void vcpu_signal_init(struct vcpu *vcpu)
 {
-	(void)vcpu;
 }
 
 void vcpu_signal_sipi(struct vcpu *vcpu, u8 vector)
 {
-	(void)vcpu;
-	(void)vector;
 }
 
 int vcpu_start_real(struct vcpu *vcpu, struct vcpu *sender, u8 vector)
 {
-	(void)vcpu;
-	(void)sender;
-	(void)vector;
 	return 0;
 }
 
 void vm_stop(struct vm *of, enum vm_end end, u64 status)
 {
-	(void)of;
-	(void)end;
-	(void)status;
 }
 
 static void out(u16 port, u8 value)
@@ -146,21 +134,18 @@ static void boot(enum path by)
 
 static int end(void **state)
 {
-	(void)state;
 	pc_destroy(&vm);
 	return 0;
 }
 
 static int by_ioapic(void **state)
 {
-	(void)state;
 	boot(BY_IOAPIC);
 	return 0;
 }
 
 static int by_pic(void **state)
 {
-	(void)state;
 	boot(BY_PIC);
 	return 0;
 }
@@ -219,7 +204,6 @@ static u64 rises_since_start(void)
  */
 static void a_guest_with_a_quarter_of_a_cpu_counts_every_tick(void **state)
 {
-	(void)state;
 	program(MODE_RATE, LINUX_RELOAD);
 	for (u64 turn = 0; turn < 500; turn++) {
 		sim_ticks = MAX(sim_ticks, turn * 20 * MS);
@@ -251,7 +235,6 @@ static u64 linux_timer_check(u64 away, u64 gone)
 
 static void linux_finds_its_timer_wherever_it_loses_the_cpu(void **state)
 {
-	(void)state;
 	for (u64 away = 0; away < 40 * MS; away += MS / 4) {
 		for (u64 gone = 0; gone <= 400 * MS; gone += 15 * MS) {
 			others_run(away / 3);
@@ -264,7 +247,6 @@ static void linux_finds_its_timer_wherever_it_loses_the_cpu(void **state)
 /* TICK-2 */
 static void the_next_tick_waits_for_the_end_of_the_one_before(void **state)
 {
-	(void)state;
 	program(MODE_RATE, LINUX_RELOAD);
 	others_run(TICK(6) + STEP);
 	pc_run_timers(&vcpus[0]);
@@ -280,7 +262,6 @@ static void the_next_tick_waits_for_the_end_of_the_one_before(void **state)
 
 static void ticks_that_come_while_interrupts_are_off_are_raised_after(void **state)
 {
-	(void)state;
 	program(MODE_RATE, LINUX_RELOAD);
 	interrupts_off = true;
 	guest_runs(TICK(5) + STEP);
@@ -292,7 +273,6 @@ static void ticks_that_come_while_interrupts_are_off_are_raised_after(void **sta
 
 static void automatic_eoi_ends_a_tick_when_it_is_taken(void **state)
 {
-	(void)state;
 	init_pic(true);
 	automatic_eoi = true;
 	program(MODE_RATE, LINUX_RELOAD);
@@ -304,7 +284,6 @@ static void automatic_eoi_ends_a_tick_when_it_is_taken(void **state)
 /* As Linux handles an interrupt of the 8259: mask, EOI, handle, unmask. */
 static void a_handler_that_masks_its_line_loses_nothing(void **state)
 {
-	(void)state;
 	program(MODE_RATE, LINUX_RELOAD);
 	others_run(TICK(6) + STEP);
 	pc_run_timers(&vcpus[0]);
@@ -321,7 +300,6 @@ static void a_handler_that_masks_its_line_loses_nothing(void **state)
 /* TICK-3 */
 static void the_io_apic_keeps_nothing_of_what_came_while_masked(void **state)
 {
-	(void)state;
 	program(MODE_RATE, LINUX_RELOAD);
 	route_timer(0, MASK | VECTOR);
 	guest_runs(TICK(25) + STEP);
@@ -334,7 +312,6 @@ static void the_io_apic_keeps_nothing_of_what_came_while_masked(void **state)
 
 static void the_pic_keeps_one_of_what_came_while_masked(void **state)
 {
-	(void)state;
 	program(MODE_RATE, LINUX_RELOAD);
 	out(0x21, 0xff);
 	guest_runs(TICK(25) + STEP);
@@ -348,7 +325,6 @@ static void the_pic_keeps_one_of_what_came_while_masked(void **state)
 /* TICK-4 */
 static void programming_the_channel_drops_what_is_owed(void **state)
 {
-	(void)state;
 	program(MODE_RATE, LINUX_RELOAD);
 	others_run(TICK(50) + STEP);
 	program(MODE_RATE, LINUX_RELOAD);
@@ -360,7 +336,6 @@ static void programming_the_channel_drops_what_is_owed(void **state)
 
 static void a_latch_and_the_other_channels_drop_nothing(void **state)
 {
-	(void)state;
 	program(MODE_RATE, LINUX_RELOAD);
 	others_run(TICK(50) + STEP);
 	out(0x43, 0x00); /* latch channel 0 */
@@ -376,7 +351,6 @@ static void a_latch_and_the_other_channels_drop_nothing(void **state)
 /* TICK-1: the bound, whatever the rate. */
 static void a_guest_that_was_away_for_long_is_owed_six(void **state)
 {
-	(void)state;
 	program(MODE_RATE, LINUX_RELOAD);
 	others_run(10000 * MS);
 	guest_runs(STEP);
@@ -390,7 +364,6 @@ static void a_guest_that_was_away_for_long_is_owed_six(void **state)
 
 static void another_cpu_may_be_the_one_that_takes_them(void **state)
 {
-	(void)state;
 	route_timer(1, VECTOR);
 	program(MODE_RATE, LINUX_RELOAD);
 	others_run(TICK(6) + STEP);
@@ -403,7 +376,6 @@ static void another_cpu_may_be_the_one_that_takes_them(void **state)
 
 static void a_local_apic_that_is_off_is_owed_nothing(void **state)
 {
-	(void)state;
 	lapic_out(&vcpus[0], LAPIC_SVR, 0xff);
 	program(MODE_RATE, LINUX_RELOAD);
 	guest_runs(TICK(40) + STEP);
@@ -415,7 +387,6 @@ static void a_local_apic_that_is_off_is_owed_nothing(void **state)
 
 static void a_one_shot_comes_once(void **state)
 {
-	(void)state;
 	program(MODE_ONE_SHOT, LINUX_RELOAD);
 	others_run(TICK(40));
 	guest_runs(TICK(40));

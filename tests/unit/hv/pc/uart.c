@@ -20,7 +20,6 @@ static void take(void *context, char c)
 
 static int start(void **state)
 {
-	(void)state;
 	sent_count = 0;
 	uart_init(&uart, take, &uart);
 	return 0;
@@ -28,7 +27,6 @@ static int start(void **state)
 
 static void what_is_written_is_sent_at_once(void **state)
 {
-	(void)state;
 	for (const char *at = "hello"; *at; at++) {
 		assert_int_equal(uart_read(&uart, LSR), 0x60);
 		uart_write(&uart, DATA, (u8)*at);
@@ -39,7 +37,6 @@ static void what_is_written_is_sent_at_once(void **state)
 
 static void the_divisor_hides_behind_dlab(void **state)
 {
-	(void)state;
 	uart_write(&uart, IER, 5);
 	uart_write(&uart, LCR, 0x83);
 	uart_write(&uart, DATA, 0x0c);
@@ -54,7 +51,6 @@ static void the_divisor_hides_behind_dlab(void **state)
 
 static void a_16550a_is_recognised_by_its_fifo_bits(void **state)
 {
-	(void)state;
 	assert_int_equal(uart_read(&uart, IIR) >> 6, 0);
 	uart_write(&uart, IIR, 1);
 	assert_int_equal(uart_read(&uart, IIR) >> 6, 3);
@@ -64,7 +60,6 @@ static void a_16550a_is_recognised_by_its_fifo_bits(void **state)
 
 static void received_bytes_come_in_order_and_overruns_are_reported(void **state)
 {
-	(void)state;
 	uart_write(&uart, IIR, 1);
 	for (unsigned i = 0; i < UART_FIFO + 1; i++)
 		uart_receive(&uart, (u8)(i + 1));
@@ -78,7 +73,6 @@ static void received_bytes_come_in_order_and_overruns_are_reported(void **state)
 
 static void without_fifo_one_byte_fits(void **state)
 {
-	(void)state;
 	uart_receive(&uart, 'a');
 	uart_receive(&uart, 'b');
 	assert_int_equal(uart_read(&uart, LSR) & 2, 2);
@@ -88,7 +82,6 @@ static void without_fifo_one_byte_fits(void **state)
 
 static void a_received_byte_interrupts_until_it_is_read(void **state)
 {
-	(void)state;
 	uart_receive(&uart, 'a');
 	assert_false(uart_irq(&uart));
 	uart_write(&uart, IER, 1);
@@ -102,7 +95,6 @@ static void a_received_byte_interrupts_until_it_is_read(void **state)
 
 static void an_empty_transmitter_interrupts_once(void **state)
 {
-	(void)state;
 	uart_write(&uart, IER, 2);
 	assert_true(uart_irq(&uart));
 	assert_int_equal(uart_read(&uart, IIR), 2);
@@ -113,7 +105,6 @@ static void an_empty_transmitter_interrupts_once(void **state)
 
 static void an_overrun_comes_before_data(void **state)
 {
-	(void)state;
 	uart_write(&uart, IER, 7);
 	uart_receive(&uart, 'a');
 	uart_receive(&uart, 'b');
@@ -126,7 +117,6 @@ static void loopback_returns_bytes_and_modem_lines(void **state)
 {
 	static const u8 outputs[] = {0x01, 0x02, 0x04, 0x08}, inputs[] = {0x20, 0x10, 0x40, 0x80};
 
-	(void)state;
 	assert_int_equal(uart_read(&uart, MSR), 0xb0);
 	for (unsigned i = 0; i < 4; i++) {
 		uart_write(&uart, MCR, 0x10 | outputs[i]);
@@ -142,7 +132,6 @@ static void no_sequence_of_writes_breaks_it(void **state)
 {
 	u32 random = 1;
 
-	(void)state;
 	for (unsigned i = 0; i < 1000000; i++) {
 		random = random * 1664525 + 1013904223;
 		sent_count = 0;

@@ -11,14 +11,12 @@
 
 static int start(void **state)
 {
-	(void)state;
 	sim_boot(CPUS, BYTES);
 	return 0;
 }
 
 static int finish(void **state)
 {
-	(void)state;
 	frame_check();
 	return 0;
 }
@@ -52,7 +50,6 @@ static void a_frame_handed_out_is_fresh(void **state)
 	struct mfn mfn = take(0);
 	struct frame *frame = frame_record(mfn);
 
-	(void)state;
 	frame->owner = frame->link = frame->extra = 7;
 	frame_free(mfn, 0);
 	assert_int_equal(frame_alloc(0, FRAME_TABLE, 0, &mfn), 0);
@@ -64,7 +61,6 @@ static void a_frame_handed_out_is_fresh(void **state)
 
 static void a_block_is_aligned_and_each_of_its_frames_is_in_use(void **state)
 {
-	(void)state;
 	for (unsigned order = 0; order <= 9; order++) {
 		struct mfn mfn = take(order);
 
@@ -80,7 +76,6 @@ static void a_zeroed_block_is_zero_whatever_was_in_it(void **state)
 {
 	struct mfn mfn = take(3);
 
-	(void)state;
 	memset(content(mfn), 0xee, 8 * PAGE_SIZE);
 	frame_free(mfn, 3);
 	assert_int_equal(frame_alloc(3, FRAME_GUEST, FRAME_ZERO, &mfn), 0);
@@ -95,7 +90,6 @@ static void running_out_is_an_error_that_changes_nothing(void **state)
 	struct mfn out = {0x1234};
 	struct frame_stats stats;
 
-	(void)state;
 	assert_int_equal(frame_alloc(0, FRAME_GUEST, 0, &out), ERR_NO_MEMORY); /* FRAME-4 */
 	assert_int_equal(frame_alloc(5, FRAME_GUEST, 0, &out), ERR_NO_MEMORY);
 	assert_int_equal(out.raw, 0x1234);
@@ -111,7 +105,6 @@ static void an_order_beyond_the_largest_is_refused(void **state)
 {
 	struct mfn out = {0x1234};
 
-	(void)state;
 	assert_int_equal(frame_alloc(FRAME_MAX_ORDER + 1, FRAME_GUEST, 0, &out), ERR_INVALID);
 	assert_int_equal(frame_alloc(64, FRAME_GUEST, 0, &out), ERR_INVALID);
 	assert_int_equal(out.raw, 0x1234);
@@ -124,7 +117,6 @@ static void freed_frames_join_again_to_the_blocks_they_came_from(void **state)
 	u64 count = take_all(0, mfns, ARRAY_SIZE(mfns));
 	struct mfn none;
 
-	(void)state;
 	for (u64 i = 0; i < count; i += 2)
 		frame_free(mfns[i], 0);
 	for (u64 i = 1; i < count; i += 2)
@@ -140,7 +132,6 @@ static void a_block_may_be_freed_in_pieces_in_any_order(void **state)
 	struct frame_blocks before = frame_check_lists(), after;
 	struct mfn mfn = take(9), none;
 
-	(void)state;
 	frame_free(mfn_add(mfn, 256), 8);
 	frame_free(mfn_add(mfn, 1), 0);
 	frame_free(mfn_add(mfn, 128), 7);
@@ -158,7 +149,6 @@ static void a_cpu_empties_its_own_cache_before_it_gives_up(void **state)
 	u64 count = take_all(0, mfns, ARRAY_SIZE(mfns));
 	struct mfn pair;
 
-	(void)state;
 	for (u64 i = 0; i < count; i++)
 		if ((mfns[i].raw | 1) == (mfns[0].raw | 1))
 			frame_free(mfns[i], 0);
@@ -174,7 +164,6 @@ static void another_cpus_cache_is_out_of_reach_and_small(void **state)
 	u64 count = take_all(0, mfns, ARRAY_SIZE(mfns));
 	struct frame_stats stats;
 
-	(void)state;
 	sim_set_cpu(1);
 	for (unsigned i = 0; i < 200; i++)
 		frame_free(mfns[i], 0);
@@ -191,7 +180,6 @@ static void a_single_frame_from_the_cache_takes_no_lock(void **state)
 {
 	struct mfn mfn = take(0);
 
-	(void)state;
 	spin_lock(&frame_buddy.lock);
 	frame_free(mfn, 0);
 	mfn = take(0);
@@ -203,7 +191,6 @@ static void statistics_follow_each_kind(void **state)
 	struct frame_stats before, now;
 	struct mfn table, block;
 
-	(void)state;
 	frame_stats(&before);
 	assert_int_equal(frame_alloc(0, FRAME_TABLE, 0, &table), 0);
 	assert_int_equal(frame_alloc(4, FRAME_HYPERVISOR, 0, &block), 0);
@@ -225,7 +212,6 @@ static void references_are_counted(void **state)
 {
 	struct mfn mfn = take(0);
 
-	(void)state;
 	frame_get(mfn);
 	assert_int_equal(frame_refs(mfn), 2);
 	assert_false(frame_put(mfn));
@@ -239,7 +225,6 @@ static void freeing_what_is_not_in_use_panics(void **state)
 {
 	struct mfn mfn = take(0), block = take(2);
 
-	(void)state;
 	frame_free(mfn, 0);
 	sim_panics(frame_free(mfn, 0), "not in use"); /* FRAME-6 */
 	frame_free(mfn_add(block, 2), 0);
@@ -251,7 +236,6 @@ static void freeing_what_is_not_in_use_panics(void **state)
 
 static int restart(void **state)
 {
-	(void)state;
 	sim_boot(CPUS, BYTES); /* after panics nothing adds up */
 	return 0;
 }
@@ -260,7 +244,6 @@ static void freeing_what_is_still_shared_panics(void **state)
 {
 	struct mfn mfn = take(0);
 
-	(void)state;
 	frame_get(mfn);
 	sim_panics(frame_free(mfn, 0), "2 references");
 }
@@ -269,7 +252,6 @@ static void freeing_a_piece_that_is_not_aligned_panics(void **state)
 {
 	struct mfn mfn = take(2);
 
-	(void)state;
 	sim_panics(frame_free(mfn_add(mfn, 1), 1), "CHECK");
 }
 
@@ -277,7 +259,6 @@ static void freeing_frames_of_two_kinds_at_once_panics(void **state)
 {
 	struct mfn mfn = take(1);
 
-	(void)state;
 	frame_record(mfn_add(mfn, 1))->kind = FRAME_TABLE;
 	sim_panics(frame_free(mfn, 1), "cannot be freed");
 }
@@ -286,7 +267,6 @@ static void asking_for_a_free_frame_as_such_panics(void **state)
 {
 	struct mfn mfn;
 
-	(void)state;
 	sim_panics((void)!frame_alloc(0, FRAME_FREE, 0, &mfn), "CHECK");
 	sim_panics((void)!frame_alloc(0, FRAME_RESERVED, 0, &mfn), "CHECK");
 }
@@ -295,7 +275,6 @@ static void a_write_to_a_free_frame_is_found_when_it_is_handed_out(void **state)
 {
 	struct mfn mfn = take(0);
 
-	(void)state;
 	if (!IS_ENABLED(CONFIG_FRAME_POISON))
 		skip();
 	frame_free(mfn, 0);
@@ -307,7 +286,6 @@ static void a_frame_never_handed_out_may_hold_anything(void **state)
 {
 	struct mfn mfn = take(0), next;
 
-	(void)state;
 	frame_free(mfn, 0);
 	next = take(0);
 	assert_int_equal(next.raw, mfn.raw);
@@ -336,7 +314,6 @@ static u64 failures(u64 one_in, u64 seed)
 
 static void one_allocation_in_so_many_fails(void **state)
 {
-	(void)state;
 	assert_true(failures(0, 1) == 0);
 	assert_true(failures(1, 1) == ~0ull);
 	assert_in_range(__builtin_popcountll(failures(4, 1)), 6, 28);
@@ -346,7 +323,6 @@ static void which_allocations_fail_follows_from_seed_and_cpu(void **state)
 {
 	u64 first = failures(4, 7);
 
-	(void)state;
 	assert_true(failures(4, 7) == first); /* FAIL-2 */
 	assert_true(failures(4, 8) != first);
 	sim_set_cpu(1);
@@ -360,7 +336,6 @@ static void an_allocation_that_fails_on_purpose_changes_nothing(void **state)
 	struct frame_stats before, after;
 	struct mfn mfn = {5};
 
-	(void)state;
 	frame_stats(&before);
 	frame_fail_set(1, 1);
 	assert_int_equal(frame_alloc(0, FRAME_GUEST, 0, &mfn), ERR_NO_MEMORY);
@@ -376,7 +351,6 @@ static void a_gib_can_be_had_in_one_block(void **state)
 {
 	struct mfn mfn;
 
-	(void)state;
 	sim_boot(1, 5 * GIB); /* the third and the fourth GiB are buddies, and stay two blocks */
 	assert_int_equal(frame_alloc(FRAME_MAX_ORDER, FRAME_HYPERVISOR, 0, &mfn), 0);
 	assert_true(IS_ALIGNED(mfn.raw, 1ull << FRAME_MAX_ORDER));
@@ -420,7 +394,6 @@ static void four_cpus_at_once_never_hold_the_same_frame(void **state)
 	pthread_t threads[CPUS];
 	struct frame_stats stats;
 
-	(void)state;
 	for (uintptr_t cpu = 0; cpu < CPUS; cpu++)
 		assert_int_equal(pthread_create(&threads[cpu], NULL, churn, (void *)cpu), 0);
 	for (unsigned cpu = 0; cpu < CPUS; cpu++) {

@@ -6,7 +6,6 @@
 
 static int start(void **state)
 {
-	(void)state;
 	sim_init(2);
 	return 0;
 }
@@ -29,7 +28,6 @@ static void what_holds_no_record_is_free(void **state)
 {
 	struct frame_range range = {{MIB}, {9 * MIB}};
 
-	(void)state;
 	sim_add_memory(MIB, 8 * MIB);
 	assert_int_equal(frame_init(&range, 1), 0);
 	/* One section of records and the page that points to it, off the end. */
@@ -48,7 +46,6 @@ static void ranges_may_be_unsorted_overlapping_and_touching(void **state)
 		{{3 * MIB}, {4 * MIB}},	  {{8 * MIB}, {9 * MIB}},
 	};
 
-	(void)state;
 	sim_add_memory(2 * MIB, 14 * MIB);
 	assert_int_equal(frame_init(ranges, ARRAY_SIZE(ranges)), 0);
 	assert_int_equal(total(), (7 + 4 - 1) * MIB / PAGE_SIZE - 1);
@@ -61,7 +58,6 @@ static void a_page_only_partly_in_a_range_is_not_used(void **state)
 	const struct frame_range ranges[] = {{{MIB}, {8 * MIB}},
 					     {{10 * MIB + 1}, {10 * MIB + 3 * PAGE_SIZE - 1}}};
 
-	(void)state;
 	sim_add_memory(MIB, 15 * MIB);
 	assert_int_equal(frame_init(ranges, 2), 0);
 	assert_int_equal(kind_at(10 * MIB), FRAME_RESERVED);
@@ -74,7 +70,6 @@ static void a_hole_of_gigabytes_costs_no_records(void **state)
 	const struct frame_range ranges[] = {{{MIB}, {8 * MIB}},
 					     {{40 * GIB}, {40 * GIB + 4 * MIB}}};
 
-	(void)state;
 	sim_add_memory(MIB, 7 * MIB);
 	sim_add_memory(40 * GIB, 4 * MIB);
 	assert_int_equal(frame_init(ranges, 2), 0);
@@ -89,7 +84,6 @@ static void frame_zero_is_never_used(void **state)
 {
 	struct frame_range range = {{0}, {8 * MIB}};
 
-	(void)state;
 	sim_add_memory(0, 8 * MIB);
 	assert_int_equal(frame_init(&range, 1), 0);
 	assert_int_equal(kind_at(0), FRAME_RESERVED);
@@ -101,7 +95,6 @@ static void memory_too_small_for_its_records_is_an_error(void **state)
 	const struct frame_range small = {{MIB}, {2 * MIB}};
 	const struct frame_range map_only = {{MIB}, {MIB + PAGE_SIZE}};
 
-	(void)state;
 	sim_add_memory(MIB, MIB);
 	assert_int_equal(frame_init(&small, 1), ERR_NO_MEMORY);
 	assert_int_equal(frame_init(&map_only, 1), ERR_NO_MEMORY);
@@ -115,7 +108,6 @@ static void no_memory_at_all_is_an_error(void **state)
 	const struct frame_range sliver = {{MIB + 1}, {MIB + PAGE_SIZE}};
 	const struct frame_range wraps = {{~0ull - 5}, {~0ull}};
 
-	(void)state;
 	assert_int_equal(frame_init(NULL, 0), ERR_NO_MEMORY);
 	assert_int_equal(frame_init(&backwards, 1), ERR_NO_MEMORY);
 	assert_int_equal(frame_init(&sliver, 1), ERR_NO_MEMORY);
@@ -126,7 +118,6 @@ static void too_many_ranges_are_refused(void **state)
 {
 	static struct frame_range ranges[FRAME_RANGES_MAX + 1];
 
-	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(ranges); i++)
 		ranges[i] = (struct frame_range){{MIB + i * 8 * PAGE_SIZE},
 						 {MIB + i * 8 * PAGE_SIZE + PAGE_SIZE}};
@@ -143,7 +134,6 @@ static void a_frame_is_free_just_when_it_lies_in_a_range(void **state)
 	static bool usable[32 * MIB / PAGE_SIZE];
 	struct sim_random random = sim_random_start(41);
 
-	(void)state;
 	for (unsigned round = 0; round < 200; round++) {
 		struct frame_range ranges[6];
 		u64 free = 0, want = 0;

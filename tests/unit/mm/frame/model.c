@@ -103,7 +103,6 @@ static void a_million_random_uses_agree_with_an_array_of_owners(void **state)
 	struct frame_stats stats;
 	bool filling = true;
 
-	(void)state;
 	sim_boot(CPUS, BYTES);
 	model = (struct model){.random = sim_random_start(51)};
 	frame_stats(&stats);

@@ -91,7 +91,6 @@ static u64 count_state(u64 first, u64 frames, enum ppte_state state)
 /* WISH-1 */
 static void an_excluded_page_is_private_until_it_is_allowed(void **state)
 {
-	(void)state;
 	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		begin(merge_engines[e]);
 		assert_int_equal(merge_add(as, world_range(FIRST, PAGES - FIRST), 0), 0);
@@ -118,7 +117,6 @@ static void what_is_not_marked_is_not_looked_at(void **state)
 {
 	struct merge_stats before, after;
 
-	(void)state;
 	begin(&merge_engine_hash);
 	assert_int_equal(merge_add_marked(as, world_range(FIRST, PAGES - FIRST), 0), 0);
 	merge_stats(&before);
@@ -141,7 +139,6 @@ static void hints_say_when_and_not_what(void **state)
 {
 	struct sim_random random = sim_random_start(51);
 
-	(void)state;
 	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		begin(merge_engines[e]);
 		while (merge_passes() % 32 !=
@@ -175,7 +172,6 @@ static void what_is_wrong_with_a_wish_is_said_and_nothing_happens(void **state)
 {
 	u64 done = 77;
 
-	(void)state;
 	begin(&merge_engine_hash);
 	assert_int_equal(merge_wish(as, world_range(FIRST, 1), MERGE_WISH_ALLOW, &done),
 			 ERR_PERMISSION);
@@ -197,7 +193,6 @@ static void an_exclusion_without_memory_goes_on_later(void **state)
 	int err = ERR_NO_MEMORY;
 	u64 done = 0;
 
-	(void)state;
 	begin(&merge_engine_hash);
 	assert_int_equal(merge_add(as, world_range(FIRST, PAGES - FIRST), 0), 0);
 	pass(3);
@@ -216,7 +211,6 @@ static void switching_the_engine_loses_nothing(void **state)
 	struct sim_random random = sim_random_start(52);
 	struct merge_stats before, after;
 
-	(void)state;
 	begin(&merge_engine_hash);
 	assert_int_equal(merge_switch(9, &merge_engine_tree), ERR_NOT_FOUND);
 	assert_int_equal(merge_add(as, world_range(FIRST, PAGES - FIRST), 9), 0);
@@ -245,7 +239,6 @@ static void switching_the_engine_loses_nothing(void **state)
 
 static void a_switch_without_memory_changes_nothing(void **state)
 {
-	(void)state;
 	begin(&merge_engine_hash);
 	for (u64 page = 0; page < PAGES; page++)
 		fill(page, 1 + page % 700);
@@ -283,7 +276,6 @@ static u64 value_of(u64 page)
 
 static void setup(void *world)
 {
-	(void)world;
 	assert_int_equal(merge_configure(first_engine, &limits), 0);
 	as = world_space(4);
 	s2 = world_stage2(as);
@@ -296,7 +288,6 @@ static void setup(void *world)
 
 static void scanner(void *world)
 {
-	(void)world;
 	(void)merge_scan(4);
 }
 
@@ -304,14 +295,12 @@ static void excluder(void *world)
 {
 	u64 done;
 
-	(void)world;
 	assert_int_equal(merge_wish(as, world_range(0, 2), MERGE_WISH_EXCLUDE, &done), 0);
 	sched_point("excluded");
 }
 
 static void switcher(void *world)
 {
-	(void)world;
 	assert_int_equal(merge_switch(0, first_engine == merge_engines[0] ? merge_engines[1]
 									  : merge_engines[0]),
 			 0);
@@ -336,7 +325,6 @@ static void finish(u64 back)
 
 static void check_private(void *world)
 {
-	(void)world;
 	for (u64 page = 0; page < 2; page++)
 		if (state_of(page) != PPTE_PRIVATE)
 			fail_msg("page %llu is shared after%s", (unsigned long long)page,
@@ -354,7 +342,6 @@ static void check_private(void *world)
 
 static void check_merged(void *world)
 {
-	(void)world;
 	(void)merge_scan(4);
 	(void)merge_scan(4);
 	if (count_state(0, 4, PPTE_SHARED) != 4)
@@ -382,7 +369,6 @@ static void explore(void (*other)(void *world), void (*check)(void *world))
 /* WISH-1 */
 static void no_scanner_shares_what_was_excluded_under_its_hands(void **state)
 {
-	(void)state;
 	all_alike = true;
 	explore(excluder, check_private);
 	all_alike = false;
@@ -391,7 +377,6 @@ static void no_scanner_shares_what_was_excluded_under_its_hands(void **state)
 
 static void no_scanner_is_lost_when_the_engine_changes(void **state)
 {
-	(void)state;
 	all_alike = true;
 	explore(switcher, check_merged);
 }

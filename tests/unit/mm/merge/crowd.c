@@ -17,7 +17,6 @@
 u64 __wrap_page_content_hash(const void *page);
 u64 __wrap_page_content_hash(const void *page)
 {
-	(void)page;
 	return 0x5a5a5a;
 }
 
@@ -76,7 +75,6 @@ static void end(void)
 
 static void a_search_among_strangers_with_one_tag_ends(void **state)
 {
-	(void)state;
 	begin();
 	for (u64 page = 0; page < PAGES; page++)
 		write_page(page, 1 + page);
@@ -90,7 +88,6 @@ static void strangers_that_become_twins_are_merged(void **state)
 {
 	struct merge_stats stats;
 
-	(void)state;
 	begin();
 	for (u64 page = 0; page < PAGES; page++)
 		write_page(page, 1 + page);
@@ -110,7 +107,6 @@ static void random_writes_in_a_crowd_lose_nothing(void **state)
 {
 	struct sim_random random = sim_random_start(2017);
 
-	(void)state;
 	begin();
 	for (u64 page = 0; page < PAGES; page++)
 		write_page(page, 1 + page);

@@ -111,7 +111,6 @@ static void put(struct race *r, unsigned vm, unsigned page, u64 value)
 
 static void scanner(void *world)
 {
-	(void)world;
 	for (unsigned i = 0; i < 2; i++) {
 		(void)merge_scan(VMS * PAGES);
 		sched_point("scanner: between passes");
@@ -307,32 +306,27 @@ static void each_start(const task *tasks)
 
 static void a_write_is_never_lost_to_a_merge_nor_seen_by_another_vm(void **state)
 {
-	(void)state;
 	each_start((const task[SCHED_TASKS]){scanner, writer, reader});
 }
 
 /* MERGE-3: what a device model is writing to is not merged under its hands. */
 static void a_device_models_write_is_never_lost_nor_seen_by_another_vm(void **state)
 {
-	(void)state;
 	each_start((const task[SCHED_TASKS]){scanner, device, reader});
 }
 
 static void two_scanners_in_one_chunk_leave_sound_indexes(void **state)
 {
-	(void)state;
 	each_start((const task[SCHED_TASKS]){scanner, writer, NULL, scanner});
 }
 
 static void a_vm_goes_away_under_the_scanner(void **state)
 {
-	(void)state;
 	each_start((const task[SCHED_TASKS]){scanner, writer, destroyer});
 }
 
 static void an_area_goes_and_comes_under_the_scanner(void **state)
 {
-	(void)state;
 	each_start((const task[SCHED_TASKS]){scanner, writer, remover});
 }
 
@@ -340,7 +334,6 @@ static void random_schedules_of_everything(void **state)
 {
 	struct sim_random random = sim_random_start(2014);
 
-	(void)state;
 	for (unsigned secure = 0; secure < 2; secure++) {
 		race = (struct race){.warm = 1, .secure = secure};
 		explore((const task[SCHED_TASKS]){scanner, wander_first, wander_second, scanner},
@@ -364,7 +357,6 @@ static void a_guard_that_was_lifted_and_set_anew_is_another_one(void **state)
 	struct gfn gfn = {1};
 	struct race *r = &race;
 
-	(void)state;
 	world_begin(1, 2);
 	race = (struct race){.policy = notifier_policies[0], .engine = merge_engines[0]};
 	setup(&race);

@@ -98,7 +98,6 @@ static unsigned large_leaves(void)
 
 static void large_leaves_are_read_and_not_split(void **state)
 {
-	(void)state;
 	for (enum dirty_mode mode = DIRTY_BITS; mode <= DIRTY_PML; mode++) {
 		for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 			struct merge_stats before, after;
@@ -133,7 +132,6 @@ static void few_partners_do_not_split_a_leaf(void **state)
 {
 	struct merge_stats before, after;
 
-	(void)state;
 	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		begin(merge_engines[e], DIRTY_BITS);
 		same_pages(SPLIT - 1);
@@ -152,7 +150,6 @@ static void enough_partners_do_and_the_end_of_sharing_collapses_it(void **state)
 {
 	struct merge_stats before, after;
 
-	(void)state;
 	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		begin(merge_engines[e], DIRTY_BITS);
 		same_pages(SPLIT + 10);
@@ -196,7 +193,6 @@ static void partners_that_cannot_be_had_split_nothing(void **state)
 {
 	struct merge_stats before, after;
 
-	(void)state;
 	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		begin(merge_engines[e], DIRTY_BITS);
 		for (u64 page = 0; page < SPLIT; page++) {
@@ -221,7 +217,6 @@ static void a_block_of_zeroes_is_worth_it(void **state)
 {
 	struct merge_stats before, after;
 
-	(void)state;
 	begin(&merge_engine_hash, DIRTY_PML);
 	for (u64 page = 0; page < 512; page++)
 		fill(1, page, 0);
@@ -238,7 +233,6 @@ static void random_writes_lose_nothing_whatever_is_split(void **state)
 {
 	struct sim_random random = sim_random_start(71);
 
-	(void)state;
 	for (unsigned policy = 0; policy < NOTIFIER_POLICIES; policy++) {
 		begin(merge_engines[policy % 2], DIRTY_BITS);
 		for (unsigned vm = 0; vm < VMS; vm++)

@@ -173,7 +173,6 @@ static void fail_each(const struct merge_engine *engine, bool secure, u64 length
 
 static void a_missing_frame_at_any_step_loses_nothing(void **state)
 {
-	(void)state;
 	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		for (unsigned secure = 0; secure < 2; secure++) {
 			fail_each(merge_engines[e], secure, 1);
@@ -280,7 +279,6 @@ static void breaking_popular_pages_leaves_the_others(struct addrspace *as)
 
 static void a_page_shared_100000_times_has_short_reverse_walks(void **state)
 {
-	(void)state;
 	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		struct merge_stats before, after;
 		struct addrspace *as;
@@ -311,7 +309,6 @@ static void without_a_cap_a_reverse_walk_is_100000_steps(void **state)
 	struct addrspace *as;
 	u64 longest;
 
-	(void)state;
 	world_begin(1, 64);
 	as = make_popular(1u << 30, &merge_engine_hash);
 	assert_int_equal(count_frames(as, &longest), 1);
@@ -357,7 +354,6 @@ static void ten_thousand_pairs_leave_no_frame_behind(void **state)
 	struct sim_random random = sim_random_start(10000);
 	struct frame_stats before, after;
 
-	(void)state;
 	world_begin(1, 2);
 	frame_stats(&before);
 	for (unsigned life = 0; life < 10000; life++) {

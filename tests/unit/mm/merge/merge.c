@@ -131,7 +131,6 @@ static void what_is_the_same_ends_in_one_frame(void **state)
 {
 	struct sim_random random = sim_random_start(41);
 
-	(void)state;
 	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		struct guests g;
 
@@ -153,7 +152,6 @@ static void random_writes_between_passes_lose_nothing(void **state)
 {
 	struct sim_random random = sim_random_start(42);
 
-	(void)state;
 	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		struct guests g;
 
@@ -212,7 +210,6 @@ static void contents_with_one_tag_are_told_apart(void **state)
 {
 	u64 a, b;
 
-	(void)state;
 	find_strangers_with_one_tag(&a, &b);
 	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		struct guests g;
@@ -235,7 +232,6 @@ static void contents_with_one_tag_are_told_apart(void **state)
 
 static void domains_do_not_share(void **state)
 {
-	(void)state;
 	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		struct guests g;
 
@@ -255,7 +251,6 @@ static void domains_do_not_share(void **state)
 
 static void the_cap_bounds_who_shares_a_frame(void **state)
 {
-	(void)state;
 	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		struct guests g;
 		struct merge_stats stats;
@@ -279,7 +274,6 @@ static void an_untouched_pass_reads_no_page(void **state)
 	struct guests g;
 	struct merge_stats before, after;
 
-	(void)state;
 	begin(&g, &merge_engine_hash, (struct merge_limits){.cap = 256, .zero = true}, true);
 	for (u64 page = 0; page < PAGES; page++)
 		fill(&g, 0, page, page % 300);
@@ -296,7 +290,6 @@ static void removing_an_area_makes_its_pages_private_again(void **state)
 {
 	struct guests g;
 
-	(void)state;
 	begin(&g, &merge_engine_tree, (struct merge_limits){.cap = 256, .zero = true}, true);
 	for (u64 page = 0; page < PAGES; page++)
 		fill(&g, 1, page, 5 + page % 3);
@@ -314,7 +307,6 @@ static void what_is_wrong_with_a_range_is_said_and_nothing_happens(void **state)
 {
 	struct guests g;
 
-	(void)state;
 	begin(&g, &merge_engine_hash, (struct merge_limits){.cap = 256}, true);
 	assert_int_equal(merge_add(g.as[0], world_range(PAGES, 1), 0), ERR_RANGE);
 	assert_int_equal(merge_add(g.as[0], world_range(5, 0), 0), ERR_INVALID);
@@ -330,7 +322,6 @@ static void a_pinned_page_stays_alone(void **state)
 {
 	struct guests g;
 
-	(void)state;
 	begin(&g, &merge_engine_hash, (struct merge_limits){.cap = 256, .zero = true}, true);
 	for (u64 page = 0; page < 4; page++)
 		fill(&g, 0, page, 9);
@@ -353,7 +344,6 @@ static void a_device_stays_alone_and_rom_stays_read_only(void **state)
 {
 	const struct mfn registers = {0xfed00};
 
-	(void)state;
 	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		struct guests g;
 		struct gfn rom = {ROM};
@@ -387,7 +377,6 @@ static void a_device_stays_alone_and_rom_stays_read_only(void **state)
 
 static void ten_thousand_lives_leave_no_frame_behind(void **state)
 {
-	(void)state;
 	world_begin(1, 64);
 	assert_int_equal(merge_configure(&merge_engine_hash,
 					 &(struct merge_limits){.cap = 256, .zero = true}),

@@ -41,7 +41,6 @@ static void setup(void *world)
 
 static void scanner(void *world)
 {
-	(void)world;
 	(void)merge_scan(PAGES);
 }
 
@@ -95,7 +94,6 @@ static void a_page_waits_once_however_many_scan(void **state)
 						.preemptions = 2,
 						.limit = 2000};
 
-	(void)state;
 	with_each_engine(&scenario);
 }
 
@@ -134,7 +132,6 @@ static void setup_twins(void *world)
 
 static void scanner_of_twins(void *world)
 {
-	(void)world;
 	(void)merge_scan(TWINS);
 }
 
@@ -149,7 +146,6 @@ static void tear_down_twins(void)
 
 static void check_twins(void *world)
 {
-	(void)world;
 	(void)merge_scan(TWINS);
 	(void)merge_scan(TWINS);
 	for (unsigned vm = 1; vm < TWINS; vm++)
@@ -167,7 +163,6 @@ static void no_twin_is_left_over_however_many_scan(void **state)
 						.world = &race,
 						.preemptions = 2};
 
-	(void)state;
 	with_each_engine(&scenario);
 }
 
@@ -181,7 +176,6 @@ static void no_twin_is_left_over_however_many_scan(void **state)
  */
 static void writer_and_scanner(void *world)
 {
-	(void)world;
 	for (unsigned vm = 0; vm < TWINS; vm++)
 		assert_int_equal(guest_write(twins.s2[vm], 0, 1000 + vm), FAULT_MAPPED);
 	guest_out();
@@ -190,7 +184,6 @@ static void writer_and_scanner(void *world)
 
 static void check_written(void *world)
 {
-	(void)world;
 	for (unsigned vm = 0; vm < TWINS; vm++) {
 		u64 value;
 
@@ -210,7 +203,6 @@ static void a_frame_stays_while_its_twin_is_on_the_way(void **state)
 						.world = &race,
 						.preemptions = 2};
 
-	(void)state;
 	with_each_engine(&scenario);
 }
 

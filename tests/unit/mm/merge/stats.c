@@ -92,7 +92,6 @@ static void metadata_is_sixteen_bytes_a_page(void **state)
 	static const u64 unlike[] = {512, 4096, 7169, 14337, 24577};
 	static const u64 absent[] = {SURE, SURE + 1, 57345, 114689, 189349, BIT(18) + 1, 917505};
 
-	(void)state;
 	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		for (unsigned i = 0; i < ARRAY_SIZE(unlike); i++)
 			measure(merge_engines[e], unlike[i], false);
@@ -130,7 +129,6 @@ static void page_numbers_may_be_large(void **state)
 {
 	struct sim_random random = sim_random_start(29);
 
-	(void)state;
 	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		struct addrspace *as = begin(merge_engines[e], 512, FAR + PAGES);
 		u64 wrote[PAGES];
@@ -160,7 +158,6 @@ static void page_numbers_may_be_large(void **state)
 
 static void more_pages_than_can_be_numbered_are_refused(void **state)
 {
-	(void)state;
 	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		struct addrspace *as = begin(merge_engines[e], 256, BIT(30));
 		u64 before;
@@ -224,7 +221,6 @@ static void check_names(struct addrspace *as, s64 frames)
 /* Documentation/admin-guide/mm/ksm.rst says what they mean. */
 static void names_mean_what_linux_means_by_them(void **state)
 {
-	(void)state;
 	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
 		struct addrspace *as = begin(merge_engines[e], 64, PAGES);
 		struct merge_stats before, after;

@@ -167,13 +167,11 @@ static void through_a_view(const struct notifier_policy *policy, enum retry_mode
 
 static void only_late_lets_a_device_model_read_the_old_page(void **state)
 {
-	(void)state;
 	world_each_policy(through_the_cache);
 }
 
 static void a_second_view_never_reads_the_old_page(void **state)
 {
-	(void)state;
 	world_each_policy(through_a_view);
 }
 

@@ -95,7 +95,6 @@ static void the_log_knows_exactly_which_gfn_was_hit(void **state)
 {
 	struct sim_random random = sim_random_start(99);
 
-	(void)state;
 	memset(&log_, 0, sizeof(log_));
 	for (unsigned i = 0; i < STEPS; i++) {
 		struct fault *fault = &faults[sim_below(&random, FAULTS)];
@@ -129,7 +128,6 @@ static void a_wrapped_ring_guesses(void **state)
 {
 	u64 word;
 
-	(void)state;
 	memset(&log_, 0, sizeof(log_));
 	word = invalidate_read(&log_);
 	for (unsigned i = 0; i < INVALIDATE_RING; i++)

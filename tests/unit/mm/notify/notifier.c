@@ -73,7 +73,6 @@ static int spy_start(struct subscription *sub, const struct notify_range *range)
 
 static void spy_end(struct subscription *sub, const struct notify_range *range)
 {
-	(void)range;
 	write_down(spy_of(sub), 'e');
 	sched_point("spy: in end");
 	spy_of(sub)->ends++;
@@ -87,7 +86,6 @@ static void spy_change(struct subscription *sub, const struct notify_change *cha
 
 static void spy_bracket(struct subscription *sub, const struct notify_range *range)
 {
-	(void)range;
 	write_down(spy_of(sub), 'b');
 	spy_of(sub)->brackets++;
 }
@@ -143,7 +141,6 @@ static void a_malformed_subscription_is_refused(void **state)
 	struct notifier *chain;
 	struct spy *spy;
 
-	(void)state;
 	world_begin(1, 4);
 	as = world_space(16);
 	chain = addrspace_notifier(as);
@@ -175,7 +172,6 @@ static void exactly_the_overlapping_intervals_are_told(void **state)
 	struct sim_random random = sim_random_start(4711);
 	struct addrspace *as;
 
-	(void)state;
 	world_begin(1, 16);
 	as = world_space(1000);
 	for (unsigned i = 0; i < SPIES; i++) {
@@ -229,7 +225,6 @@ static const char *calls_of(const char *policy)
 /* 0 has change, 1 has none. s: start, e: end, c: change, b: companion's bracket. */
 static void each_policy_calls_in_its_own_order(void **state)
 {
-	(void)state;
 	assert_string_equal(calls_of("bracket"), "s0s1c0e0e1");
 	assert_string_equal(calls_of("late"), "c0s1e1");
 	assert_string_equal(calls_of("late_wp"), "c0s1e1");
@@ -247,7 +242,6 @@ static void masked_skips_what_nobody_wants(void **state)
 	struct spy *spy;
 	struct notifier *chain;
 
-	(void)state;
 	world_begin(1, 4);
 	as = world_space(16);
 	chain = addrspace_notifier(as);
@@ -275,7 +269,6 @@ static void a_refused_start_ends_those_already_started(void **state)
 	struct addrspace *as;
 	u64 value = 9;
 
-	(void)state;
 	world_begin(1, 4);
 	as = world_space(16);
 	set_policy(as, "bracket");
@@ -304,7 +297,6 @@ static void callbacks_may_not_re_enter(void **state)
 	struct addrspace *as;
 	struct spy *spy;
 
-	(void)state;
 	world_begin(1, 4);
 	as = world_space(16);
 	spy = spy_on(as, 0, false);
@@ -333,7 +325,6 @@ static void release_is_told(const struct notifier_policy *policy, enum retry_mod
 	void *place;
 	u64 value;
 
-	(void)retry;
 	world_begin(1, 4);
 	as = world_space(16);
 	assert_int_equal(addrspace_set_policy(as, policy), 0);
@@ -366,7 +357,6 @@ static void release_is_told(const struct notifier_policy *policy, enum retry_mod
 
 static void everybody_lets_go_when_the_guest_is_over(void **state)
 {
-	(void)state;
 	world_each_policy(release_is_told);
 }
 
@@ -375,7 +365,6 @@ static void subscribing_survives_every_failed_allocation(void **state)
 	struct addrspace *as;
 	unsigned failed = 0;
 
-	(void)state;
 	world_begin(1, 16);
 	as = world_space(16);
 	for (unsigned i = 0; i < SPIES; i++) {
@@ -408,7 +397,6 @@ static unsigned heard, subscribed_late;
 
 static void race_setup(void *world)
 {
-	(void)world;
 	raced = world_space(16);
 	set_policy(raced, "bracket");
 	spy_on(raced, 0, false);
@@ -417,7 +405,6 @@ static void race_setup(void *world)
 
 static void race_notify(void *world)
 {
-	(void)world;
 	sched_point("notify: begins");
 	assert_int_equal(addrspace_clear(raced, world_range(0, 1), 0), 0);
 	assert_int_equal(addrspace_clear(raced, world_range(1, 1), 0), 0);
@@ -425,13 +412,11 @@ static void race_notify(void *world)
 
 static void race_unsubscribe(void *world)
 {
-	(void)world;
 	spy_off(raced, &spies[0]);
 }
 
 static void race_check(void *world)
 {
-	(void)world;
 	assert_int_equal(spies[0].starts, spies[0].ends);
 	assert_int_equal(spies[1].starts, 2);
 	heard |= BIT(spies[0].starts);
@@ -447,7 +432,6 @@ static void unsubscribe_waits_for_running_callbacks(void **state)
 					  .check = race_check,
 					  .preemptions = 3};
 
-	(void)state;
 	heard = 0;
 	world_begin(2, 4);
 	print_message("# %llu schedules\n", (unsigned long long)sched_explore(&scenario));
@@ -457,7 +441,6 @@ static void unsubscribe_waits_for_running_callbacks(void **state)
 
 static void late_setup(void *world)
 {
-	(void)world;
 	raced = world_space(16);
 	set_policy(raced, "masked");
 }
@@ -465,21 +448,18 @@ static void late_setup(void *world)
 /* Caches what the primary says, from the moment it is subscribed on. */
 static void late_subscribe(void *world)
 {
-	(void)world;
 	spy_on(raced, 0, false);
 	subscribed_late = world_mfn(raced, 0) != 0;
 }
 
 static void late_populate_and_clear(void *world)
 {
-	(void)world;
 	assert_int_equal(addrspace_populate(raced, world_range(0, 1)), 0);
 	assert_int_equal(addrspace_clear(raced, world_range(0, 1), 0), 0);
 }
 
 static void late_check(void *world)
 {
-	(void)world;
 	/* Who saw the page after subscribing has been told that it went. */
 	if (subscribed_late)
 		assert_int_equal(spies[0].starts, 1);
@@ -495,7 +475,6 @@ static void nothing_escapes_a_new_subscription(void **state)
 					  .check = late_check,
 					  .preemptions = 3};
 
-	(void)state;
 	heard = 0;
 	world_begin(2, 4);
 	print_message("# %llu schedules\n", (unsigned long long)sched_explore(&scenario));

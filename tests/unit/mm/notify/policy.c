@@ -110,13 +110,11 @@ static void with_cache(const struct notifier_policy *policy, enum retry_mode ret
 
 static void faults_after_merge_and_break_are_as_the_thread_expected(void **state)
 {
-	(void)state;
 	world_each_policy(alone);
 }
 
 static void one_subscriber_without_change_spoils_unanimous_only(void **state)
 {
-	(void)state;
 	world_each_policy(with_cache);
 }
 
@@ -135,7 +133,6 @@ static void only_late_wp_and_establish_flush_more_often(void **state)
 {
 	struct cost masked = measure(notifier_policy_find("masked", 6), RETRY_INPLACE, false);
 
-	(void)state;
 	assert_int_equal(masked.stats.flushes_put_off, 1);
 	assert_int_equal(masked.stats.flushes, 3);
 	assert_int_equal(flushes("late", true), 3);
@@ -155,7 +152,6 @@ static void a_long_range_is_flushed_once(void **state)
 	struct stage2 *s2;
 	u64 exits;
 
-	(void)state;
 	world_begin(2, 8);
 	as = world_space(300);
 	assert_int_equal(addrspace_set_policy(as, notifier_policy_find("masked", 6)), 0);
@@ -187,7 +183,6 @@ static void our_own_write_spoils_a_look(void **state)
 	struct addrspace *as;
 	u64 value = 1;
 
-	(void)state;
 	world_begin(1, 4);
 	as = world_space(4);
 	assert_int_equal(addrspace_add_slot(as, world_range(4, 4), SLOT_ROM), 0);
@@ -213,7 +208,6 @@ static void our_own_write_spoils_a_look(void **state)
 
 static void names_are_found_and_others_are_not(void **state)
 {
-	(void)state;
 	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++) {
 		const char *name = notifier_policy_name(notifier_policies[i]);
 

@@ -39,7 +39,6 @@ static void a_page_decompresses_to_what_it_was(void **state)
 	size_t size[KINDS];
 	u8 out[PAGE_SIZE + 256];
 
-	(void)state;
 	for (unsigned round = 0; round < 2000; round++) {
 		unsigned kind = round % KINDS;
 
@@ -128,7 +127,6 @@ static void comes_back(const struct notifier_policy *policy, enum retry_mode ret
 
 static void a_reclaimed_page_comes_back_as_it_was(void **state)
 {
-	(void)state;
 	world_each_policy(comes_back);
 }
 
@@ -167,7 +165,6 @@ static void rights_and_marks_outlive_the_frame(void **state)
 {
 	u64 bitmap;
 
-	(void)state;
 	open_world();
 	assert_true(addrspace_is_soft_dirty(as, (struct gfn){1}));
 	assert_int_equal(addrspace_protect(as, world_range(0, 2), false), 0);
@@ -192,7 +189,6 @@ static void every_other_operation_knows_a_reclaimed_page(void **state)
 	u64 word = 7;
 	void *place;
 
-	(void)state;
 	open_world();
 	assert_int_equal(guest_cache_create(as, &cache), 0);
 	assert_int_equal(addrspace_migrate(as, (struct gfn){0}), ERR_BUSY);
@@ -229,7 +225,6 @@ static void a_guest_outgrows_the_machine(void **state)
 	const u64 pages = 1536;
 	struct reclaim_stats before, stats;
 
-	(void)state;
 	world_begin(1, 4);
 	assert_int_equal(reclaim_init(), 0);
 	reclaim_stats(&before);
@@ -268,7 +263,6 @@ static void a_call_looks_at_a_bounded_number_of_pages(void **state)
 {
 	const u64 pages = 2 * RECLAIM_LOOKS + 8;
 
-	(void)state;
 	world_begin(1, 32);
 	as = world_space(pages);
 	s2 = world_stage2(as);
@@ -292,7 +286,6 @@ static void a_call_looks_at_a_bounded_number_of_pages(void **state)
 /* The hand passes over what was touched since it came by. */
 static void only_cold_pages_go(void **state)
 {
-	(void)state;
 	world_begin(1, 8);
 	as = world_space(16);
 	s2 = world_stage2(as);
@@ -324,7 +317,6 @@ static void neighbours_go_together(void **state)
 {
 	struct stage2_stats before, after;
 
-	(void)state;
 	world_begin(1, 8);
 	as = world_space(256);
 	s2 = world_stage2(as);

@@ -82,7 +82,6 @@ static void log_in(enum dirty_mode mode, const struct notifier_policy *policy)
 
 static void every_mode_tells_who_was_written(void **state)
 {
-	(void)state;
 	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++) {
 		log_in(DIRTY_WRITE_PROTECT, notifier_policies[i]);
 		log_in(DIRTY_BITS, notifier_policies[i]);
@@ -95,7 +94,6 @@ static void asking_drops_only_around_what_was_written(void **state)
 {
 	u64 bitmap[WORDS], value;
 
-	(void)state;
 	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++) {
 		open_world();
 		assert_int_equal(addrspace_set_policy(as, notifier_policies[i]), 0);
@@ -123,7 +121,6 @@ static void d_bits_cost_no_exit(void **state)
 {
 	u64 bitmap[WORDS];
 
-	(void)state;
 	open_world();
 	assert_int_equal(dirty_log_start(as, world_range(0, GFNS), DIRTY_BITS), 0);
 	for (u64 gfn = 0; gfn < 64; gfn++)
@@ -153,7 +150,6 @@ static void the_tracker_remembers_what_others_cleared(void **state)
 	struct dirty_tracker *tracker;
 	u64 bitmap[WORDS];
 
-	(void)state;
 	open_world();
 	assert_int_equal(addrspace_set_policy(as, notifier_policy_find("masked", 6)), 0);
 	assert_int_equal(addrspace_clear_soft_dirty(as, world_range(0, GFNS)), 0);
@@ -177,7 +173,6 @@ static void a_view_allows_less_than_its_address_space(void **state)
 {
 	u64 value;
 
-	(void)state;
 	open_world();
 	assert_int_equal(guest_write(view[0], 0, 1), FAULT_MAPPED);
 	assert_int_equal(guest_write(view[1], 0, 1), FAULT_MAPPED);
@@ -206,7 +201,6 @@ static void aging_finds_what_was_touched_since(void **state)
 	bool young;
 	u64 value;
 
-	(void)state;
 	open_world();
 	assert_int_equal(guest_read(view[0], 700 * PAGE_SIZE, &value), FAULT_MAPPED);
 	assert_int_equal(addrspace_age(as, world_range(512, 512), &young), 0);
@@ -227,7 +221,6 @@ static void the_tracer_sees_all_and_changes_nothing(void **state)
 	struct trace_record records[TRACER_RECORDS];
 	struct tracer *tracer;
 
-	(void)state;
 	open_world();
 	assert_int_equal(tracer_create(as, &tracer), 0);
 	assert_int_equal(addrspace_set_policy(as, notifier_policy_find("masked", 6)), 0);

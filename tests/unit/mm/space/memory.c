@@ -42,7 +42,6 @@ static struct stage2 *s2;
 
 static void nothing(void *world)
 {
-	(void)world;
 }
 
 static int everything(void *world)
@@ -54,7 +53,6 @@ static int everything(void *world)
 	struct stage2 *view = NULL;
 	int err = addrspace_create("fresh", &fresh);
 
-	(void)world;
 	if (err)
 		return err;
 	err = addrspace_add_slot(fresh, world_range(0, 600), SLOT_RAM);
@@ -84,7 +82,6 @@ static void creating_a_vm_fails_cleanly_at_every_allocation(void **state)
 {
 	struct frame_stats before, after;
 
-	(void)state;
 	world_begin(1, 16);
 	frame_stats(&before);
 	fail_each(everything, nothing, NULL);
@@ -97,7 +94,6 @@ static int break_by_write(void *world)
 {
 	enum fault_outcome outcome = guest_write(s2, PAGE_SIZE, 2);
 
-	(void)world;
 	assert_true(outcome == FAULT_MAPPED || outcome == FAULT_NO_MEMORY);
 	return outcome == FAULT_MAPPED ? 0 : ERR_NO_MEMORY;
 }
@@ -106,7 +102,6 @@ static void still_shared(void *world)
 {
 	u64 value;
 
-	(void)world;
 	assert_int_equal(world_mfn(as, 1), world_mfn(as, 2));
 	assert_int_equal(guest_read(s2, PAGE_SIZE, &value), FAULT_MAPPED);
 	assert_int_equal(value, 1);
@@ -140,7 +135,6 @@ static void oom_in_break(const struct notifier_policy *policy, enum retry_mode r
  */
 static void a_break_without_memory_changes_nothing_and_goes_on_later(void **state)
 {
-	(void)state;
 	world_each_policy(oom_in_break);
 }
 
@@ -149,7 +143,6 @@ static int share_two(void *world)
 	struct cow_look a, b;
 	int err;
 
-	(void)world;
 	assert_int_equal(cow_guard(as, world_range(3, 2)), 0);
 	assert_int_equal(cow_look(as, (struct gfn){3}, &a), 0);
 	assert_int_equal(cow_look(as, (struct gfn){4}, &b), 0);
@@ -165,14 +158,12 @@ static int share_two(void *world)
 
 static void not_shared(void *world)
 {
-	(void)world;
 	assert_true(world_mfn(as, 3) != world_mfn(as, 4));
 	assert_int_equal(rmap_count((struct mfn){world_mfn(as, 4)}), 1);
 }
 
 static void sharing_without_memory_for_the_rmap_changes_nothing(void **state)
 {
-	(void)state;
 	world_begin(1, 4);
 	as = world_space(16);
 	assert_int_equal(addrspace_populate(as, world_range(3, 2)), 0);
@@ -189,7 +180,6 @@ static void a_drop_succeeds_without_any_memory(void **state)
 	struct audit_report report;
 	u64 value;
 
-	(void)state;
 	world_begin(1, 16);
 	as = world_space(1024);
 	s2 = world_stage2(as);
@@ -223,7 +213,6 @@ static void the_rmap_lists_every_user_of_a_popular_frame(void **state)
 	unsigned count;
 	struct mfn mfn;
 
-	(void)state;
 	world_begin(1, 64);
 	assert_int_equal(frame_alloc(0, FRAME_GUEST, 0, &mfn), 0);
 	for (u64 i = 0; i < USERS; i++) {

@@ -304,7 +304,6 @@ static void check_dirty(void)
 
 static void random_operations_read_as_the_model_says(void **state)
 {
-	(void)state;
 	m.random = sim_random_start(20261123);
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		open_world();

@@ -194,20 +194,17 @@ static void each_change(bool cached)
 
 static void a_fault_never_installs_what_has_changed(void **state)
 {
-	(void)state;
 	each_change(false);
 }
 
 static void a_device_model_never_writes_to_a_page_that_was_left(void **state)
 {
-	(void)state;
 	each_change(true);
 }
 
 /* Another gfn's invalidation: seen, looked at closely, and no reason to retry. */
 static void the_change_of_another_page_costs_no_retry(void **state)
 {
-	(void)state;
 	race = (struct race){.change = change_clear, .gpa = 6 * PAGE_SIZE};
 	world_each_policy(explore);
 	assert_int_equal(race.raced, 0);
@@ -237,13 +234,11 @@ static void setup_look(void *world)
 
 static void guarder(void *world)
 {
-	(void)world;
 	assert_int_equal(cow_guard(race.as, world_range(5, 1)), 0);
 }
 
 static void device(void *world)
 {
-	(void)world;
 	sched_point("device: about to write");
 	*(u64 *)third.pointer = 300;
 	guest_cache_put(race.cache, (struct gpa){GPA});
@@ -251,7 +246,6 @@ static void device(void *world)
 
 static void looker(void *world)
 {
-	(void)world;
 	for (unsigned tries = 0; tries < 4 && !third.looked; tries++) {
 		third.looked = !third.look_at(race.as, (struct gfn){5}, &third.look);
 		if (!third.looked)
@@ -292,7 +286,6 @@ static void look_while_guarding(const struct notifier_policy *policy, enum retry
 
 static void a_look_waits_for_the_guard_of_another(void **state)
 {
-	(void)state;
 	race = (struct race){0};
 	third.look_at = cow_look;
 	world_each_policy(look_while_guarding);
@@ -301,7 +294,6 @@ static void a_look_waits_for_the_guard_of_another(void **state)
 /* Who finds the page guarded already looks only when whoever guarded it has told everybody, too. */
 static void a_guard_with_a_look_waits_for_the_guard_of_another(void **state)
 {
-	(void)state;
 	race = (struct race){0};
 	third.look_at = cow_guard_look;
 	world_each_policy(look_while_guarding);

@@ -13,7 +13,6 @@ static void slots_refuse_what_is_malformed_or_overlaps(void **state)
 	struct addrspace *as;
 	const u64 top = GFN_END;
 
-	(void)state;
 	world_begin(1, 16);
 	assert_int_equal(addrspace_create("a name far too long for the place it has got", &as), 0);
 	assert_int_equal(addrspace_add_slot(as, world_range(10, 10), SLOT_RAM), 0);
@@ -58,7 +57,6 @@ static void every_operation_refuses_ranges_outside_slots(void **state)
 	struct stage2 *s2;
 	u64 value, mfn;
 
-	(void)state;
 	world_begin(1, 16);
 	as = world_space(100);
 	s2 = world_stage2(as);
@@ -93,7 +91,6 @@ static void a_read_only_slot_takes_the_loader_but_not_the_guest(void **state)
 	struct stage2 *s2;
 	u64 value = 5;
 
-	(void)state;
 	world_begin(1, 16);
 	as = world_space(8);
 	assert_int_equal(addrspace_add_slot(as, world_range(8, 8), SLOT_ROM), 0);
@@ -116,7 +113,6 @@ static void populated_blocks_are_mapped_by_large_leaves(void **state)
 	struct stage2 *s2;
 	u64 value;
 
-	(void)state;
 	world_begin(1, 16);
 	as = world_space(GFNS);
 	s2 = world_stage2(as);
@@ -146,7 +142,6 @@ static void a_gigabyte_is_one_leaf(void **state)
 	struct stage2 *s2;
 	u64 value;
 
-	(void)state;
 	world_begin(1, 3072);
 	as = world_space(1 << 19);
 	s2 = world_stage2(as);
@@ -166,7 +161,6 @@ static void migration_and_collapse_keep_the_content(void **state)
 	struct stage2 *s2;
 	u64 value, before;
 
-	(void)state;
 	world_begin(1, 32);
 	as = world_space(GFNS);
 	s2 = world_stage2(as);
@@ -208,7 +202,6 @@ static void pages_are_counted_by_what_stands_behind_them(void **state)
 	struct stage2 *s2;
 	u64 calls = 0;
 
-	(void)state;
 	world_begin(1, 16);
 	as = world_space(GFNS);
 	s2 = world_stage2(as);

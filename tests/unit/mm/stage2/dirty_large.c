@@ -128,7 +128,6 @@ static void one_round(struct sim_random *random, u64 *written)
 /* DIRTY-1 */
 static void no_write_is_missed_behind_a_large_leaf(void **state)
 {
-	(void)state;
 	for (unsigned policy = 0; policy < NOTIFIER_POLICIES; policy++) {
 		for (enum dirty_mode mode = DIRTY_WRITE_PROTECT; mode <= DIRTY_PML; mode++) {
 			struct sim_random random = sim_random_start(60 + mode);
@@ -149,7 +148,6 @@ static void an_answer_speaks_of_written_blocks_only(void **state)
 {
 	u64 bitmap[WORDS], value;
 
-	(void)state;
 	for (enum dirty_mode mode = DIRTY_BITS; mode <= DIRTY_PML; mode++) {
 		begin(mode, notifier_policy_default());
 		for (u64 block = 0; block < BLOCKS; block++)
@@ -175,7 +173,6 @@ static void what_was_coarse_can_be_exact_again(void **state)
 {
 	u64 bitmap[WORDS];
 
-	(void)state;
 	for (enum dirty_mode mode = DIRTY_BITS; mode <= DIRTY_PML; mode++) {
 		begin(mode, notifier_policy_default());
 		write_page(5);

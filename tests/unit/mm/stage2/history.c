@@ -68,7 +68,6 @@ static void check_page(unsigned space, u64 gfn, u64 before, u64 after)
 
 static bool look_after_swap(void *context, pte_t *slot, pte_t old, pte_t value)
 {
-	(void)context;
 	if (*slot != old)
 		return false;
 	*slot = value;
@@ -155,7 +154,6 @@ static void every_store_of_every_policy_but_late_leaves_each_page_old_or_new(voi
 {
 	struct sim_random seeds = sim_random_start(71);
 
-	(void)state;
 	history = (struct history){.race_allowed = false};
 	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++) {
 		if (!strcmp(notifier_policy_name(notifier_policies[i]), "late"))
@@ -171,7 +169,6 @@ static void late_is_seen_to_map_a_new_frame_writable_while_the_old_one_is_in_use
 {
 	struct sim_random seeds = sim_random_start(72);
 
-	(void)state;
 	history = (struct history){.race_allowed = true};
 	run(notifier_policy_find("late", 4), RETRY_INPLACE, 30000, sim_random(&seeds));
 	printf("# %llu instants, %llu of them in Eran's race\n",

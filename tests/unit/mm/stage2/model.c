@@ -59,7 +59,6 @@ static void a_page_reads_as_last_written_under_every_policy(void **state)
 {
 	struct sim_random seeds = sim_random_start(61);
 
-	(void)state;
 	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++) {
 		run(notifier_policies[i], RETRY_INPLACE, 20000, sim_random(&seeds));
 		run(notifier_policies[i], RETRY_REENTER, 20000, sim_random(&seeds));
@@ -71,7 +70,6 @@ static void running_out_of_memory_anywhere_changes_no_page(void **state)
 	struct sim_random seeds = sim_random_start(62);
 	u64 failures = 0;
 
-	(void)state;
 	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++) {
 		run_with_failures(notifier_policies[i], 2000, sim_random(&seeds));
 		failures += scene.failures;
@@ -85,7 +83,6 @@ static void the_policy_may_change_at_any_time(void **state)
 {
 	struct sim_random seeds = sim_random_start(63);
 
-	(void)state;
 	raise_scene(notifier_policies[0], RETRY_INPLACE, sim_random(&seeds));
 	for (unsigned i = 1; i <= 50000; i++) {
 		struct op op = choose();
@@ -107,7 +104,6 @@ static void the_policy_may_change_at_any_time(void **state)
 /* After the others: none of them was about nothing. */
 static void every_kind_of_operation_has_succeeded_often(void **state)
 {
-	(void)state;
 	printf("# %llu pages merged\n", (unsigned long long)merged);
 	assert_true(merged > 500);
 	for (unsigned kind = 0; kind < OP_KINDS; kind++)

@@ -78,7 +78,6 @@ static void maps_and_protects(const struct notifier_policy *policy, enum retry_m
 
 static void a_device_is_mapped_uncached_and_can_be_protected(void **state)
 {
-	(void)state;
 	world_each_policy(maps_and_protects);
 }
 
@@ -95,7 +94,6 @@ static void what_handles_memory_leaves_a_device_alone(void **state)
 	u64 word = 0, mfn = 0;
 	void *place;
 
-	(void)state;
 	open_world(masked());
 	assert_int_equal(guest_cache_create(as, &cache), 0);
 	assert_int_equal(touch(GFN, HV_WRITE), FAULT_MAPPED);
@@ -128,7 +126,6 @@ static void memory_is_no_device(void **state)
 	struct mfn mine;
 	unsigned failed = 0;
 
-	(void)state;
 	world_begin(1, 8);
 	other = world_space(16);
 	assert_int_equal(frame_alloc(0, FRAME_HYPERVISOR, 0, &mine), 0);

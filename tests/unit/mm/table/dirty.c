@@ -67,7 +67,6 @@ static void interfere(struct world *world, pte_t *slot)
 {
 	struct debts *debts = world->test;
 
-	(void)slot;
 	if (sim_once_in(&world->random, 2))
 		cpu_writes(debts);
 	if (sim_once_in(&world->random, 2))
@@ -172,25 +171,21 @@ static void run_format(const struct pgtable_format *format, u64 seed)
 
 static void no_write_through_ept_is_lost(void **state)
 {
-	(void)state;
 	run_format(&ept_format, 31);
 }
 
 static void no_write_through_npt_is_lost(void **state)
 {
-	(void)state;
 	run_format(&npt_format, 32);
 }
 
 static void no_write_through_host_tables_is_lost(void **state)
 {
-	(void)state;
 	run_format(&host_format, 33);
 }
 
 static void no_write_through_the_fake_format_is_lost(void **state)
 {
-	(void)state;
 	run_format(&fake_format, 34);
 }
 

@@ -69,25 +69,21 @@ static void run_format(const struct pgtable_format *format, u64 seed)
 
 static void an_ept_operation_that_runs_out_of_tables_changes_nothing(void **state)
 {
-	(void)state;
 	run_format(&ept_format, 21);
 }
 
 static void an_npt_operation_that_runs_out_of_tables_changes_nothing(void **state)
 {
-	(void)state;
 	run_format(&npt_format, 22);
 }
 
 static void a_host_operation_that_runs_out_of_tables_changes_nothing(void **state)
 {
-	(void)state;
 	run_format(&host_format, 23);
 }
 
 static void a_fake_operation_that_runs_out_of_tables_changes_nothing(void **state)
 {
-	(void)state;
 	run_format(&fake_format, 24);
 }
 
@@ -96,7 +92,6 @@ static void a_table_without_memory_for_its_root_is_none(void **state)
 	struct pgtable table = {.tables = 77};
 	struct world world;
 
-	(void)state;
 	world_init(&world, &ept_format, (struct sim_random){0});
 	world.allocs = 0;
 	world.fail_at = 1;

@@ -102,25 +102,21 @@ static void run_format(const struct pgtable_format *format, u64 seed)
 
 static void every_ept_store_leaves_each_page_old_or_new(void **state)
 {
-	(void)state;
 	run_format(&ept_format, 11);
 }
 
 static void every_npt_store_leaves_each_page_old_or_new(void **state)
 {
-	(void)state;
 	run_format(&npt_format, 12);
 }
 
 static void every_host_store_leaves_each_page_old_or_new(void **state)
 {
-	(void)state;
 	run_format(&host_format, 13);
 }
 
 static void every_fake_store_leaves_each_page_old_or_new(void **state)
 {
-	(void)state;
 	run_format(&fake_format, 14);
 }
 

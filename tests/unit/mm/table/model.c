@@ -55,25 +55,21 @@ static void run_format(const struct pgtable_format *format, u64 seed)
 
 static void a_million_operations_on_ept_read_as_the_flat_model_says(void **state)
 {
-	(void)state;
 	run_format(&ept_format, 0x657074);
 }
 
 static void a_million_operations_on_npt_read_as_the_flat_model_says(void **state)
 {
-	(void)state;
 	run_format(&npt_format, 0x6e7074);
 }
 
 static void a_million_operations_on_host_tables_read_as_the_flat_model_says(void **state)
 {
-	(void)state;
 	run_format(&host_format, 0x686f7374);
 }
 
 static void a_million_operations_on_the_fake_format_read_as_the_flat_model_says(void **state)
 {
-	(void)state;
 	run_format(&fake_format, 0x66616b65);
 }
 

@@ -16,14 +16,12 @@ static struct pgtable *const table = &world.table;
 
 static int start_ept(void **state)
 {
-	(void)state;
 	world_init(&world, &ept_format, (struct sim_random){1});
 	return 0;
 }
 
 static int finish(void **state)
 {
-	(void)state;
 	world_fini(&world);
 	return 0;
 }
@@ -51,14 +49,12 @@ static unsigned drop_count;
 
 static void note_drop(struct world *w, const struct pgtable_visit *leaf)
 {
-	(void)w;
 	assert_true(drop_count < ARRAY_SIZE(drops));
 	drops[drop_count++] = *leaf;
 }
 
 static void each_leaf_that_leaves_is_reported_once_with_its_last_content(void **state)
 {
-	(void)state;
 	assert_int_equal(map(0, P2M, P1G, PT_RWX, 0), 0);
 	assert_int_equal(map(P2M, 2 * P2M, 2 * P1G, PT_RWX, 1), 0);
 	assert_true(world_access(&world, 3 * P, true));
@@ -92,7 +88,6 @@ static void set_dirty_once(struct world *w, pte_t *slot)
 
 static void protecting_keeps_a_d_that_the_cpu_sets_meanwhile(void **state)
 {
-	(void)state;
 	assert_int_equal(map(0, P, 0, PT_RWX, 0), 0);
 	racing_slot = lookup(0).slot;
 	world.before_swap = set_dirty_once;
@@ -113,7 +108,6 @@ static void harvesting_shows_each_dirty_leaf_and_takes_only_what_was_asked(void 
 {
 	unsigned found = 0;
 
-	(void)state;
 	assert_int_equal(map(0, 4 * P, 0, PT_RWX, 0), 0);
 	assert_true(world_access(&world, P, true));
 	assert_true(world_access(&world, 2 * P, false));
@@ -131,7 +125,6 @@ static void harvesting_shows_a_d_that_the_cpu_sets_while_a_is_taken(void **state
 {
 	unsigned found = 0;
 
-	(void)state;
 	assert_int_equal(map(0, P, 0, PT_RWX | PT_ACCESSED, 0), 0);
 	racing_slot = lookup(0).slot;
 	world.before_swap = set_dirty_once;
@@ -155,7 +148,6 @@ static int follow(struct pgtable *t, const struct pgtable_visit *visit, void *ar
 {
 	struct trail *trail = argument;
 
-	(void)t;
 	assert_true(trail->count < ARRAY_SIZE(trail->step));
 	trail->step[trail->count].address = visit->address;
 	trail->step[trail->count].level = visit->level;
@@ -178,7 +170,6 @@ static void a_walk_visits_tables_around_what_is_in_them_in_order(void **state)
 {
 	struct trail trail = {.answer = 0};
 
-	(void)state;
 	assert_int_equal(map(P2M - P, 2 * P2M, P2M - P, PT_RWX, 1), 0);
 	assert_int_equal(pgtable_walk(table, P2M - 2 * P, 2 * P2M + P, VISIT_ALL, follow, &trail),
 			 0);
@@ -199,7 +190,6 @@ static void a_walk_shows_only_the_kinds_asked_for(void **state)
 {
 	struct trail trail = {.answer = 0};
 
-	(void)state;
 	assert_int_equal(map(P2M - P, 2 * P2M, P2M - P, PT_RWX, 1), 0);
 	assert_int_equal(pgtable_walk(table, 0, P1G, VISIT_LEAF, follow, &trail), 0);
 	assert_int_equal(trail.count, 2);
@@ -212,7 +202,6 @@ static void a_visitor_can_skip_a_table_and_can_end_the_walk(void **state)
 	struct trail skip = {.answer = VISIT_SKIP, .answer_at = 2};
 	struct trail stop = {.answer = ERR_BUSY, .answer_at = 4};
 
-	(void)state;
 	assert_int_equal(map(P2M - P, 2 * P2M, P2M - P, PT_RWX, 1), 0);
 	assert_int_equal(pgtable_walk(table, P2M - 2 * P, 2 * P2M + P, VISIT_ALL, follow, &skip),
 			 0);
@@ -246,7 +235,6 @@ static void a_reader_beside_splits_joins_and_protects_always_finds_the_page(void
 	u64 misses = 0;
 	pthread_t thread;
 
-	(void)state;
 	world.memory.store = NULL;
 	world.memory.swap = NULL;
 	assert_int_equal(map(0, 2 * P2M, P1G, PT_RWX, 1), 0);

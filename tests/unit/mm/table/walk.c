@@ -16,21 +16,18 @@ static struct pgtable *const table = &world.table;
 
 static int start_ept(void **state)
 {
-	(void)state;
 	world_init(&world, &ept_format, (struct sim_random){1});
 	return 0;
 }
 
 static int start_host(void **state)
 {
-	(void)state;
 	world_init(&world, &host_format, (struct sim_random){1});
 	return 0;
 }
 
 static int finish(void **state)
 {
-	(void)state;
 	world_fini(&world);
 	return 0;
 }
@@ -60,7 +57,6 @@ static unsigned attr_of(u64 address)
 
 static void a_map_uses_the_largest_leaves_that_both_addresses_allow(void **state)
 {
-	(void)state;
 	assert_int_equal(map(P1G - P2M - P, 2 * P1G + P2M + P, 3 * P1G - P2M - P, PT_RWX, 2), 0);
 	assert_int_equal(level_of(P1G - P2M - P), 0);
 	assert_int_equal(level_of(P1G - P2M), 1);
@@ -74,7 +70,6 @@ static void a_map_uses_the_largest_leaves_that_both_addresses_allow(void **state
 
 static void a_map_out_of_step_uses_small_leaves_only(void **state)
 {
-	(void)state;
 	assert_int_equal(map(0, 2 * P2M, P2M + P, PT_RWX, 2), 0);
 	assert_int_equal(level_of(0), 0);
 	assert_int_equal(map(P1G, 2 * P1G, P1G + P2M, PT_RWX, 2), 0);
@@ -83,7 +78,6 @@ static void a_map_out_of_step_uses_small_leaves_only(void **state)
 
 static void a_map_uses_no_leaf_above_the_level_asked_for(void **state)
 {
-	(void)state;
 	assert_int_equal(map(0, P2M, 0, PT_RWX, 0), 0);
 	assert_int_equal(level_of(0), 0);
 	assert_int_equal(map(P1G, 2 * P1G, 0, PT_RWX, 1), 0);
@@ -92,7 +86,6 @@ static void a_map_uses_no_leaf_above_the_level_asked_for(void **state)
 
 static void the_first_and_the_last_page_of_the_addresses_can_be_mapped(void **state)
 {
-	(void)state;
 	assert_int_equal(map(0, P, 7 * P, PT_RWX, 2), 0);
 	assert_int_equal(map(TOP - P, TOP, 9 * P, PT_RWX, 2), 0);
 	assert_int_equal(world_read(&world, 0).hpa, 7 * P);
@@ -116,7 +109,6 @@ static void every_operation_refuses_a_malformed_range_and_stores_nothing(void **
 		{~0ull - P + 1, P},
 	};
 
-	(void)state;
 	assert_int_equal(map(0, P, 0, PT_RWX, 0), 0);
 	world.stores = world.allocs = 0;
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -135,7 +127,6 @@ static void every_operation_refuses_a_malformed_range_and_stores_nothing(void **
 
 static void a_map_refuses_what_the_format_cannot_express(void **state)
 {
-	(void)state;
 	world.stores = world.allocs = 0;
 	assert_int_equal(map(0, P, 8, PT_RWX, 0), ERR_INVALID);
 	assert_int_equal(map(0, P, BIT(52), PT_RWX, 0), ERR_INVALID);
@@ -155,7 +146,6 @@ static void host_tables_translate_both_canonical_halves_and_no_hole(void **state
 {
 	u64 low_end = 1ull << 47, high = -low_end;
 
-	(void)state;
 	assert_int_equal(map(high, high + P2M, P2M, PT_READ, 2), 0);
 	assert_int_equal(map(0xffffffff80000000, 0xffffffff80200000, 2 * P2M, PT_READ | PT_EXEC, 2),
 			 0);
@@ -169,7 +159,6 @@ static void host_tables_translate_both_canonical_halves_and_no_hole(void **state
 
 static void a_lookup_outside_the_addresses_finds_no_slot(void **state)
 {
-	(void)state;
 	assert_int_equal(map(0, P, 0, PT_RWX, 0), 0);
 	assert_null(lookup(TOP).slot);
 	assert_int_equal(lookup(TOP).kind, VISIT_ABSENT);
@@ -178,7 +167,6 @@ static void a_lookup_outside_the_addresses_finds_no_slot(void **state)
 
 static void a_lookup_stops_at_the_absent_slot_and_says_its_level(void **state)
 {
-	(void)state;
 	assert_int_equal(lookup(5 * P).level, 3);
 	assert_int_equal(map(0, P, 0, PT_RWX, 0), 0);
 	assert_int_equal(lookup(5 * P).level, 0);
@@ -192,7 +180,6 @@ static void a_lookup_can_stop_at_a_table(void **state)
 {
 	struct pgtable_visit visit;
 
-	(void)state;
 	assert_int_equal(map(P2M, P2M + P, 0, PT_RWX, 0), 0);
 	pgtable_lookup_level(table, P2M + 3 * P, 1, &visit);
 	assert_int_equal(visit.kind, VISIT_TABLE_BEFORE);
@@ -203,7 +190,6 @@ static void a_lookup_can_stop_at_a_table(void **state)
 /* The case nearly every fault is: nothing allocated, nothing counted, one store. */
 static void mapping_a_page_whose_table_exists_is_one_store(void **state)
 {
-	(void)state;
 	assert_int_equal(map(0, P, 0, PT_RWX, 0), 0);
 	world.stores = world.allocs = 0;
 	assert_int_equal(map(P, 2 * P, P, PT_RWX, 0), 0);
@@ -217,7 +203,6 @@ static void a_fresh_table_holds_nothing_but_what_was_mapped(void **state)
 {
 	u64 address = LEVEL_SIZE(3) + P1G + P2M + P;
 
-	(void)state;
 	assert_int_equal(map(address, address + P, 0, PT_RWX, 0), 0);
 	for (unsigned level = 0; level < 3; level++) {
 		struct pgtable_visit visit = lookup(address);
@@ -229,7 +214,6 @@ static void a_fresh_table_holds_nothing_but_what_was_mapped(void **state)
 
 static void replacing_512_small_leaves_by_a_large_one_is_one_store_that_shows(void **state)
 {
-	(void)state;
 	assert_int_equal(map(0, P2M, 0, PT_RWX, 0), 0);
 	world.memory.dropped = NULL;
 	world.stores = 0;
@@ -241,7 +225,6 @@ static void replacing_512_small_leaves_by_a_large_one_is_one_store_that_shows(vo
 
 static void unmapping_frees_the_tables_that_served_only_the_range(void **state)
 {
-	(void)state;
 	assert_int_equal(map(P1G, 2 * P1G, 0, PT_RWX, 1), 0);
 	assert_int_equal(map(2 * P1G, 2 * P1G + P2M, 0, PT_RWX, 0), 0);
 	assert_int_equal(world.allocated, 5);
@@ -255,7 +238,6 @@ static void unmapping_frees_the_tables_that_served_only_the_range(void **state)
 
 static void pruning_frees_empty_tables_and_no_other(void **state)
 {
-	(void)state;
 	assert_int_equal(map(0, P, 0, PT_RWX, 0), 0);
 	assert_int_equal(map(P1G, P1G + P, 0, PT_RWX, 0), 0);
 	assert_int_equal(world.allocated, 6);
@@ -271,7 +253,6 @@ static void pruning_frees_empty_tables_and_no_other(void **state)
 
 static void unmapping_a_page_of_a_large_leaf_keeps_the_rest(void **state)
 {
-	(void)state;
 	assert_int_equal(map(0, P1G, P1G, PT_RWX | PT_SOFT, 2), 0);
 	assert_int_equal(pgtable_unmap(table, P2M + P, P2M + 2 * P), 0);
 	assert_false(world_read(&world, P2M + P).mapped);
@@ -284,7 +265,6 @@ static void unmapping_a_page_of_a_large_leaf_keeps_the_rest(void **state)
 
 static void unmapping_what_is_not_mapped_stores_nothing(void **state)
 {
-	(void)state;
 	assert_int_equal(map(0, P, 0, PT_RWX, 0), 0);
 	world.stores = world.allocs = 0;
 	assert_int_equal(pgtable_unmap(table, P, 2 * P), 0);
@@ -297,7 +277,6 @@ static void protecting_changes_rights_and_nothing_else(void **state)
 {
 	unsigned rest = PT_ACCESSED | PT_DIRTY | PT_UNCACHED | PT_SOFT;
 
-	(void)state;
 	assert_int_equal(map(0, P2M, P2M, PT_RWX | rest, 1), 0);
 	assert_int_equal(pgtable_protect(table, P, 3 * P, PT_READ), 0);
 	assert_int_equal(attr_of(0), PT_RWX | rest);
@@ -309,7 +288,6 @@ static void protecting_changes_rights_and_nothing_else(void **state)
 
 static void protecting_with_the_same_rights_stores_nothing(void **state)
 {
-	(void)state;
 	assert_int_equal(map(0, 2 * P2M, 0, PT_READ, 1), 0);
 	world.stores = 0;
 	assert_int_equal(pgtable_protect(table, 0, 2 * P2M, PT_READ), 0);
@@ -320,7 +298,6 @@ static void splitting_keeps_rights_a_d_and_the_software_bit(void **state)
 {
 	unsigned attr = PT_READ | PT_WRITE | PT_ACCESSED | PT_DIRTY | PT_SOFT;
 
-	(void)state;
 	assert_int_equal(map(P1G, 2 * P1G, 5 * P1G, attr, 2), 0);
 	assert_int_equal(pgtable_split(table, P1G + P2M + P, 0), 0);
 	assert_int_equal(level_of(P1G + P2M + P), 0);
@@ -335,7 +312,6 @@ static void splitting_keeps_rights_a_d_and_the_software_bit(void **state)
 
 static void collapsing_ors_a_and_d(void **state)
 {
-	(void)state;
 	assert_int_equal(map(0, P2M, P2M, PT_READ, 0), 0);
 	assert_true(world_access(&world, 77 * P, false));
 	assert_int_equal(pgtable_collapse(table, 5 * P, 1), 0);
@@ -347,7 +323,6 @@ static void collapsing_ors_a_and_d(void **state)
 /* Until the flush a CPU may set D in the table just freed, so D is taken for set (WALK-6). */
 static void a_joined_leaf_that_is_writable_counts_as_dirty(void **state)
 {
-	(void)state;
 	assert_int_equal(map(0, P2M, P2M, PT_RWX, 0), 0);
 	assert_int_equal(pgtable_collapse(table, 0, 1), 0);
 	assert_int_equal(attr_of(0), PT_RWX | PT_DIRTY);
@@ -355,7 +330,6 @@ static void a_joined_leaf_that_is_writable_counts_as_dirty(void **state)
 
 static void collapsing_joins_leaves_of_different_sizes(void **state)
 {
-	(void)state;
 	assert_int_equal(map(0, P1G, P1G, PT_READ, 1), 0);
 	assert_int_equal(pgtable_split(table, 3 * P2M, 0), 0);
 	assert_int_equal(pgtable_collapse(table, 9 * P2M, 2), 0);
@@ -373,7 +347,6 @@ static void collapse_refuses(u64 address, unsigned level)
 
 static void collapsing_refuses_what_is_not_whole_contiguous_and_alike(void **state)
 {
-	(void)state;
 	assert_int_equal(map(0, P2M, P2M, PT_READ, 0), 0);
 	assert_int_equal(map(9 * P, 10 * P, P1G, PT_READ, 0), 0); /* elsewhere */
 	collapse_refuses(0, 1);
@@ -395,7 +368,6 @@ static void collapsing_refuses_what_is_not_whole_contiguous_and_alike(void **sta
 
 static void collapsing_a_leaf_does_nothing(void **state)
 {
-	(void)state;
 	assert_int_equal(map(0, P2M, 0, PT_RWX, 1), 0);
 	world.stores = 0;
 	assert_int_equal(pgtable_collapse(table, P, 1), 0);
@@ -407,7 +379,6 @@ static void collapsing_a_leaf_does_nothing(void **state)
  */
 static void the_walker_never_mixes_up_levels(void **state)
 {
-	(void)state;
 	world_fini(&world);
 	world_init(&world, &fake_format, (struct sim_random){1});
 	assert_int_equal(map(P1G - P, 2 * P1G + P2M, 3 * P1G - P, PT_RWX | PT_USER, 2), 0);
