@@ -11,7 +11,10 @@
  */
 #include <hv/exits.h>
 #include <arch/cpu.h>
+#include <hv/cpuid.h>
 #include <hv/dirty.h>
+#include <hv/hypercall.h>
+#include <hv/irqchip.h>
 #include <hv/mmio.h>
 #include <hv/msr.h>
 #include <hv/pio.h>
@@ -32,31 +35,10 @@ static enum exit_verdict refuse_gp(struct vcpu *vcpu)
 	return EXIT_RESUME;
 }
 
-enum exit_verdict exit_unhandled(struct vcpu *vcpu, const struct hv_exit *exit, const char *what)
-{
-	log_error("%s: %s: %s (reason %llx, info %llx %llx); the VM is stopped",
-		  vcpu->vm->config.name, what, virt->exit_name(exit->raw.reason),
-		  (unsigned long long)exit->raw.reason, (unsigned long long)exit->raw.info1,
-		  (unsigned long long)exit->raw.info2);
-	vcpu_dump(vcpu);
-	vm_stop(vcpu->vm, VM_END_UNHANDLED, 0);
-	return EXIT_RESCHEDULE;
-}
-
-/* The back end has dealt with it; the entry check sees what it was for. */
+/* Host interrupts, kicks, the deadline: the entry check does the rest. */
 static enum exit_verdict exit_interrupt(struct vcpu *vcpu, const struct hv_exit *exit)
 {
 	return EXIT_RESUME;
-}
-
-/* Its turn is over, or a timer of its own is due, or one of a vCPU that sleeps on this CPU. */
-static enum exit_verdict exit_timeslice(struct vcpu *vcpu, const struct hv_exit *exit)
-{
-	u64 now = arch_ticks();
-
-	if (vcpu_alarm(vcpu) <= now)
-		vcpu_recheck(vcpu);
-	return now < vcpu->slice_end && sched_alarm() > now ? EXIT_RESUME : EXIT_RESCHEDULE;
 }
 
 static __always_inline enum exit_verdict answer_cpuid(u64 *gpr, const struct arch_cpuid *value)
@@ -73,7 +55,7 @@ static __cold enum exit_verdict slow_cpuid(struct vcpu *vcpu)
 {
 	u64 *gpr = vcpu->arch.gpr;
 	const struct cpuid_entry *entry =
-		cpuid_find(&vcpu->vm->cpuid, (u32)gpr[GPR_RAX], (u32)gpr[GPR_RCX]);
+		cpuid_find(vcpu->vm->cpuid, (u32)gpr[GPR_RAX], (u32)gpr[GPR_RCX]);
 	struct cpuid_now now = {.vcpu = vcpu->index};
 	struct arch_cpuid value;
 
@@ -89,7 +71,7 @@ static enum exit_verdict exit_cpuid(struct vcpu *vcpu, const struct hv_exit *exi
 {
 	u64 *gpr = vcpu->arch.gpr;
 	u32 leaf = (u32)gpr[GPR_RAX];
-	const struct cpuid_entry *entry = cpuid_first(&vcpu->vm->cpuid, leaf);
+	const struct cpuid_entry *entry = cpuid_first(vcpu->vm->cpuid, leaf);
 
 	if (unlikely(entry->leaf != leaf || !entry->plain))
 		return slow_cpuid(vcpu);
@@ -126,8 +108,8 @@ static enum exit_verdict access_to_nowhere(struct vcpu *vcpu, const struct hv_ex
 {
 	if (vcpu->vm->pc)
 		return mmio_access(vcpu, exit);
-	log_trace("%s: access %x to %llx, where there is nothing", vcpu->vm->config.name,
-		  exit->stage2.access, (unsigned long long)exit->stage2.gpa.raw);
+	log_trace("%s: access %x to %lx, where there is nothing", vcpu->vm->config.name,
+		  exit->stage2.access, exit->stage2.gpa.raw);
 	vcpu->lost_accesses++;
 	return refuse_gp(vcpu);
 }
@@ -189,13 +171,13 @@ static enum exit_verdict exit_shadow(struct vcpu *vcpu, const struct hv_exit *ex
 	struct hv_exit known = *exit;
 
 	virt->complete_exit(&vcpu->arch, &known);
-	return known.reason == HV_EXIT_HLT ? exit_hlt(vcpu, &known) : exit_timeslice(vcpu, &known);
+	return known.reason == HV_EXIT_HLT ? exit_hlt(vcpu, &known) : EXIT_RESUME;
 }
 
 /* What is due by `now` is told before the guest's next instruction. */
 static bool look_at_timers(struct vcpu *vcpu, u64 now)
 {
-	if (vcpu_alarm(vcpu) > now)
+	if (vcpu_alarm(vcpu, now) > now)
 		return false;
 	vcpu_recheck(vcpu);
 	return true;
@@ -244,8 +226,8 @@ static enum exit_verdict exit_tsc(struct vcpu *vcpu, const struct hv_exit *exit)
 static enum exit_verdict task_priority(struct vcpu *vcpu, const struct hv_exit_cr *cr)
 {
 	if (!cr->write)
-		vcpu->arch.gpr[cr->gpr] = lapic_read_cr8(&vcpu->lapic);
-	else if (!lapic_write_cr8(&vcpu->lapic, vcpu->arch.gpr[cr->gpr]))
+		vcpu->arch.gpr[cr->gpr] = vcpu->vm->irqchip->get_priority(vcpu);
+	else if (!vcpu->vm->irqchip->set_priority(vcpu, vcpu->arch.gpr[cr->gpr]))
 		return refuse_gp(vcpu);
 	else
 		vcpu_recheck(vcpu);
@@ -337,16 +319,15 @@ static enum exit_verdict exit_shutdown(struct vcpu *vcpu, const struct hv_exit *
 	struct guest_state state;
 
 	virt->get_state(&vcpu->arch, &state);
-	log_info("%s: triple fault at %llx", vcpu->vm->config.name, (unsigned long long)state.rip);
+	log_info("%s: triple fault at %lx", vcpu->vm->config.name, state.rip);
 	vm_stop(vcpu->vm, VM_END_TRIPLE_FAULT, 0);
 	return EXIT_RESCHEDULE;
 }
 
 static enum exit_verdict exit_entry_failed(struct vcpu *vcpu, const struct hv_exit *exit)
 {
-	log_error("%s: the CPU refused the guest's state (reason %llx, info %llx %llx)",
-		  vcpu->vm->config.name, (unsigned long long)exit->raw.reason,
-		  (unsigned long long)exit->raw.info1, (unsigned long long)exit->raw.info2);
+	log_error("%s: the CPU refused the guest's state (reason %lx, info %lx %lx)",
+		  vcpu->vm->config.name, exit->raw.reason, exit->raw.info1, exit->raw.info2);
 	vcpu_dump(vcpu);
 	vm_stop(vcpu->vm, VM_END_ENTRY_FAILED, 0);
 	return EXIT_RESCHEDULE;
@@ -359,7 +340,7 @@ static enum exit_verdict exit_unknown(struct vcpu *vcpu, const struct hv_exit *e
 
 const exit_handler exit_handlers[HV_EXIT_REASONS] = {
 	[HV_EXIT_INTERRUPT] = exit_interrupt,
-	[HV_EXIT_TIMESLICE] = exit_timeslice,
+	[HV_EXIT_TIMESLICE] = exit_interrupt,
 	[HV_EXIT_SHADOW] = exit_shadow,
 	[HV_EXIT_CPUID] = exit_cpuid,
 	[HV_EXIT_HYPERCALL] = exit_hypercall,

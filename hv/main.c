@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * main.c: from boot modules to running VMs, and the end of it all.
+ * main.c: from boot modules to running VMs, and the end of the machine.
  *
- * A module that cannot be used costs its VM and a message, never the others: each is taken for
- * itself.
+ * A module that cannot be used costs its VM and a message, never the others.
  */
 #include <hv/main.h>
 #include <arch/cpu.h>
 #include <arch/virt.h>
+#include <hv/config.h>
 #include <hv/loader.h>
 #include <hv/merging.h>
 #include <hv/progress.h>
@@ -16,7 +16,7 @@
 #include <hv/sched.h>
 #include <hv/summary.h>
 #include <hv/terminal.h>
-#include <hv/vm.h>
+#include <hv/vm_create.h>
 #include <lib/error.h>
 #include <lib/log.h>
 #include <lib/string.h>
@@ -25,10 +25,10 @@
 
 #define LOG_THIS LOG_HV
 
-/* [a] How far CPU 0 has come; the others wait for each step. */
+/* [a] The phase that CPU 0 has reached; the others wait for each. */
 enum { PHASE_BOOT, PHASE_ENABLE, PHASE_RUN };
 static unsigned phase;
-/* [a] CPUs whose virtualization is on, and which have left it again. */
+/* [a] CPUs whose virtualization is on, and CPUs that have left run_cpu(). */
 static unsigned cpus_in, cpus_out;
 
 static bool parse_module(const struct boot_module *module, struct vm_config *config)
@@ -106,7 +106,7 @@ static unsigned make_vms(const struct boot_info *info)
 	return made;
 }
 
-/* A module whose VM is not there is a mistake somebody wants to hear of. */
+/* A module whose VM does not exist is a mistake in the boot configuration. */
 static void report_orphans(const struct boot_info *info)
 {
 	struct config_error error;
@@ -137,8 +137,8 @@ static void wait_for(const unsigned *counter, unsigned value)
 }
 
 /*
- * fail_alloc=N: one frame allocation in N fails, from where the VMs begin to run, or are made and
- * loaded. What boot and the back ends need is not put at risk: without it there is nothing to see.
+ * fail_alloc=N: one frame allocation in N fails, from where the VMs begin to run, or are created
+ * and loaded. Allocations of boot and of the back ends do not fail: no VM would run.
  */
 static void inject_failures(const char *now)
 {
@@ -147,8 +147,8 @@ static void inject_failures(const char *now)
 	if (!one_in || strcmp(boot_option_text("fail_from"), now) != 0)
 		return;
 	frame_fail_set(one_in, seed);
-	log_warn("fail_alloc: one frame allocation in %llu fails from now on, seed %llu",
-		 (unsigned long long)one_in, (unsigned long long)seed);
+	log_warn("fail_alloc: one frame allocation in %lu fails from now on, seed %lu", one_in,
+		 seed);
 }
 
 static void check_fail_from(void)
@@ -191,11 +191,11 @@ void hv_main(const struct boot_info *info)
 	summary_vms();
 	merging_summary();
 	if (boot_option_number("fail_alloc"))
-		log_info("summary: fail_alloc: %llu allocations failed on purpose",
-			 (unsigned long long)frame_fail_count());
+		log_info("summary: fail_alloc: %lu allocations failed on purpose",
+			 frame_fail_count());
 	reclaiming_summary();
 	good = summary_audit() && good;
-	vm_forget_all();
+	vm_free_all();
 	reclaiming_fini();
 	good = summary_frames(before.free) && good;
 	log_info("end");

@@ -1,35 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * run.c: enter, exit, handle, again.
+ * run.c: the run loop of a CPU.
  *
  *     run_cpu     choose a vCPU --------------------------------------+<--------------------+
  *                                                                     v                     |
  *     run_vcpu    load, and for one slice:    entry check ---> guest ---> handler --RESUME--+ (to the check,
  *                                                 |                          |              NEXT_INSN: one further)
  *                                                 |                          |
- *                                             a request                  RESCHEDULE ---> back to run_cpu
+ *                                     a request, the deadline            RESCHEDULE ---> back to run_cpu
  *
- * Everything between the guest and the handler is paid at every exit, so it is this and no more:
- * the entry check is one load and two generations compared, and there is no lock.
+ * Every exit pays for the code between the guest and the handler, so it is this and no more: the
+ * entry check is a read of the clock, one load and two generations compared; no lock.
  *
  * Invariants:
  * RUN-1  a request stored before a kick is seen before the guest runs its next instruction: either
  *        the entry check reads it, or the kick arrives as a pending interrupt and ends the guest at
  *        once.
  * RUN-2  between stage2_enter() and stage2_leave() no lock is taken (tlb.h).
- * RUN-3  the vCPU that is loaded on a CPU is in that CPU's queue; it is unloaded before it is let
- *        go.
+ * RUN-3  the vCPU that is loaded on a CPU is in that CPU's queue; it is unloaded before it is
+ *        released.
+ * RUN-4  a vCPU leaves its CPU at the first exit or request after slice_end: the clock is read at
+ *        each pass of the loop, whatever the back end's timer does and however often the guest or
+ *        its other vCPUs raise requests.
  */
 #include <hv/run.h>
 #include <arch/cpu.h>
+#include <ck_pr.h>
 #include <hv/dirty.h>
 #include <hv/exits.h>
-#include <hv/lifetime.h>
-#include <hv/merging.h>
-#include <hv/progress.h>
+#include <hv/irqchip.h>
+#include <hv/jobs.h>
 #include <hv/sched.h>
-#include <hv/terminal.h>
 #include <hv/vcpu.h>
+#include <hv/vm_create.h>
 #include <lib/log.h>
 #include <mm/tlb.h>
 
@@ -51,11 +54,11 @@ static void load(struct vcpu *vcpu)
 
 /*
  * False: the vCPU may not go on now. All requests are taken at once, so each has to be carried out:
- * an event that came together with a reschedule is queued before the vCPU steps aside.
+ * an event that came together with a reschedule is queued before the vCPU leaves the CPU.
  */
 static bool handle_requests(struct vcpu *vcpu)
 {
-	u32 requests = __atomic_exchange_n(&vcpu->requests, 0, __ATOMIC_SEQ_CST);
+	u32 requests = ck_pr_fas_32(&vcpu->requests, 0);
 
 	if (requests & REQUEST_EVENT) {
 		if (unlikely(vcpu->waits_for_sipi || vcpu_is_signalled(vcpu)) &&
@@ -67,55 +70,83 @@ static bool handle_requests(struct vcpu *vcpu)
 }
 
 /*
- * Until when the guest may run: its turn, its own timer, the timer of one that sleeps on this CPU.
+ * The tick at which the guest must exit: the end of its turn, its own timer, or the timer of a vCPU
+ * that sleeps on this CPU.
  */
 static u64 run_until(const struct vcpu *vcpu)
 {
-	return MIN(vcpu->slice_end, MIN(vcpu_alarm(vcpu), sched_alarm()));
+	u64 now = arch_ticks();
+
+	return MIN(vcpu->slice_end, MIN(vcpu_alarm(vcpu, now), sched_alarm(now)));
 }
 
-/* What does not change while the vCPU is loaded is read once, before the loop. */
-static void run_vcpu(struct vcpu *vcpu)
+/* The deadline has passed. True: for the turn; false: for a timer of the vCPU itself. */
+static __cold bool turn_is_over(const struct vcpu *vcpu)
+{
+	u64 now = arch_ticks();
+
+	return now >= vcpu->slice_end || sched_alarm(now) <= now;
+}
+
+/* Enters the guest once and handles its exit. False: the vCPU leaves the CPU. */
+static __always_inline bool run_guest(struct vcpu *vcpu, struct stage2 *stage2, u64 deadline)
 {
 	const struct virt_ops *ops = virt;
-	struct stage2 *stage2 = vcpu->vm->stage2;
-	u64 start = arch_ticks(), deadline;
 	enum exit_verdict verdict;
 	struct hv_exit exit;
 
-	load(vcpu);
-	vcpu->slice_end = start + sched_slice();
-	if (vcpu_alarm(vcpu) <= start)
-		vcpu_recheck(vcpu); /* what fell due meanwhile comes before its next instruction */
-	deadline = run_until(vcpu);
+	if (unlikely(stage2_enter(stage2)))
+		ops->flush_stage2(&vcpu->arch);
+	ops->run(&vcpu->arch, deadline, &exit);
+	stage2_leave(stage2);
+	arch_guest_leave();
+	vcpu->exits[exit.reason]++;
+	verdict = exit_handlers[exit.reason](vcpu, &exit);
+	if (likely(verdict == EXIT_NEXT_INSN))
+		ops->skip_insn(&vcpu->arch, &exit);
+	return verdict != EXIT_RESCHEDULE;
+}
+
+/* RUN-4: no way around the loop avoids the clock. */
+static void run_turn(struct vcpu *vcpu)
+{
+	struct stage2 *stage2 = vcpu->vm->stage2;
+	u64 deadline = run_until(vcpu);
+
 	for (;;) {
+		if (unlikely(arch_ticks() >= deadline)) {
+			if (turn_is_over(vcpu))
+				return;
+			vcpu_recheck(vcpu);
+		}
 		arch_guest_enter();
-		if (unlikely(__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE))) {
+		if (unlikely(ck_pr_load_32(&vcpu->requests))) {
 			arch_guest_leave();
 			if (!handle_requests(vcpu))
-				break;
+				return;
 			deadline = run_until(vcpu);
-			continue;
+		} else if (!run_guest(vcpu, stage2, deadline)) {
+			return;
 		}
-		if (unlikely(stage2_enter(stage2)))
-			ops->flush_stage2(&vcpu->arch);
-		ops->run(&vcpu->arch, deadline, &exit);
-		stage2_leave(stage2);
-		arch_guest_leave();
-		vcpu->exits[exit.reason]++;
-		verdict = exit_handlers[exit.reason](vcpu, &exit);
-		if (likely(verdict == EXIT_NEXT_INSN))
-			ops->skip_insn(&vcpu->arch, &exit);
-		else if (verdict == EXIT_RESCHEDULE)
-			break;
 	}
+}
+
+static void run_vcpu(struct vcpu *vcpu)
+{
+	u64 start = arch_ticks();
+
+	load(vcpu);
+	vcpu->slice_end = start + sched_slice();
+	run_turn(vcpu);
 	dirty_drain(vcpu);
 	sched_account(vcpu, arch_ticks() - start);
 }
 
-static void let_go_of_ended(void)
+/* The vCPUs of stopping VMs on this CPU are unloaded and released; DEAD VMs are destroyed. */
+static void release_stopping(void)
 {
 	struct vcpu *vcpu;
+	struct vm *vm;
 
 	while ((vcpu = sched_pick_ended())) {
 		if (loaded_on[arch_cpu_id()] == vcpu)
@@ -123,9 +154,11 @@ static void let_go_of_ended(void)
 		sched_remove(vcpu);
 		vm_release_vcpu(vcpu);
 	}
+	while ((vm = vm_take_dead()))
+		vm_destroy(vm);
 }
 
-/* Sleepers whose timer is due are woken by their owner, which is this CPU. */
+/* A halted vCPU whose timer is due is woken by its owner, which is this CPU. */
 static void wake_sleepers(void)
 {
 	struct vcpu *vcpu;
@@ -134,14 +167,10 @@ static void wake_sleepers(void)
 		vcpu_notify(vcpu);
 }
 
-static void idle(void)
+static void sleep(void)
 {
-	u64 alarm;
+	u64 alarm = MIN(sched_alarm(arch_ticks()), jobs_due());
 
-	if (merging_step(true))
-		return;
-	alarm = MIN(MIN(sched_alarm(), merging_alarm()), MIN(terminal_alarm(), lifetime_alarm()));
-	alarm = MIN(alarm, progress_alarm());
 	if (alarm != TICK_NEVER)
 		arch_alarm(alarm);
 	arch_idle();
@@ -152,18 +181,13 @@ void run_cpu(void)
 	while (vm_count_alive() > 0) {
 		struct vcpu *vcpu;
 
-		let_go_of_ended();
+		release_stopping();
 		wake_sleepers();
-		terminal_poll();
-		lifetime_poll();
-		progress_poll();
 		vcpu = sched_pick();
-		if (vcpu) {
+		if (vcpu)
 			run_vcpu(vcpu);
-			(void)merging_step(false);
-		} else if (vm_count_alive() > 0) {
-			idle();
-		}
+		if (!jobs_run(!vcpu) && !vcpu && vm_count_alive() > 0)
+			sleep();
 	}
 	load(NULL);
 }

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * summary.c: how each VM ended and what it cost, in lines that a test can read.
+ * summary.c: the end of each VM and its counts, in lines for scripts/report.py and the tests.
  *
  *     summary: vm hello: shut down, status 0, 4 slices, 31 exits, 0 exceptions raised
  *     summary: vm hello: exits: cpuid 3, hypercall 1, pio 20, stage2 7
  *     summary: audit: 4096 pages, 12 translations, 65012 frames: no faults
  *     summary: vm hello: pages at its end: 60 private, 0 shared, 12 zero, 0 reclaimed, 4024 absent
- *     summary: vm hello: events (told/unwanted) under masked: merge 15/0, cow_break 3/0, soft_dirty 0/90
- *     summary: vm hello: subscriber stage2 x1 (drops/changes): merge 0/15, cow_break 0/3
+ *     summary: vm hello: events (notified/skipped) under masked: merge 15/0, cow_break 3/0, soft_dirty 0/90
+ *     summary: vm hello: subscriber stage2 x1 (invalidated/changed): merge 0/15, cow_break 0/3
  *     summary: vm hello: stage 2: 7 faults, 0 drops, 15 changed in place, 0 moot, 0 raced, 2 false retries avoided
  *     summary: frames: 65012 free, as before the first VM
  */
 #include <hv/summary.h>
 #include <arch/exit.h>
+#include <hv/exit.h>
 #include <hv/vm.h>
 #include <lib/format.h>
 #include <lib/log.h>
@@ -38,9 +39,8 @@ static void list_exits(const struct vm *vm)
 	line[0] = '\0';
 	for (unsigned i = 0; i < HV_EXIT_REASONS; i++)
 		if (vm->exits[i] && len < sizeof(line))
-			len += format_text(line + len, sizeof(line) - len, "%s%s %llu",
-					   len ? ", " : "", hv_exit_name(i),
-					   (unsigned long long)vm->exits[i]);
+			len += format_text(line + len, sizeof(line) - len, "%s%s %lu",
+					   len ? ", " : "", hv_exit_name(i), vm->exits[i]);
 	log_info("summary: vm %s: exits: %s", vm->config.name, line);
 }
 
@@ -52,23 +52,18 @@ static void format_events(char *line, size_t size, const u64 *first, const u64 *
 	line[0] = '\0';
 	for (unsigned i = 0; i < EVENTS && len < size; i++)
 		if (first[i] || second[i])
-			len += format_text(line + len, size - len, "%s%s %llu/%llu",
-					   len ? ", " : "", notify_event_name(i),
-					   (unsigned long long)first[i],
-					   (unsigned long long)second[i]);
+			len += format_text(line + len, size - len, "%s%s %lu/%lu", len ? ", " : "",
+					   notify_event_name(i), first[i], second[i]);
 }
 
-/*
- * Events that happened to its memory: how many subscribers were told of, and how many nobody wanted
- * to know.
- */
+/* Events of its memory: notifications, and those that no subscriber had subscribed to. */
 static void list_events(const struct vm *vm)
 {
 	const struct vm_memory_stats *stats = &vm->memory_stats;
 	char line[200];
 
 	format_events(line, sizeof(line), stats->notifications, stats->unwanted);
-	log_info("summary: vm %s: events (told/unwanted) under %s: %s", vm->config.name,
+	log_info("summary: vm %s: events (notified/skipped) under %s: %s", vm->config.name,
 		 stats->policy, line);
 }
 
@@ -76,20 +71,19 @@ static void list_pages(const struct vm *vm)
 {
 	const struct addrspace_pages *pages = &vm->memory_stats.pages;
 
-	log_info("summary: vm %s: pages at its end: %llu private, %llu shared, %llu zero, %llu "
-		 "reclaimed, %llu absent",
-		 vm->config.name, (unsigned long long)pages->private,
-		 (unsigned long long)pages->shared, (unsigned long long)pages->zero,
-		 (unsigned long long)pages->reclaimed, (unsigned long long)vm->memory_stats.absent);
+	log_info("summary: vm %s: pages at its end: %lu private, %lu shared, %lu zero, %lu "
+		 "reclaimed, %lu absent",
+		 vm->config.name, pages->private, pages->shared, pages->zero, pages->reclaimed,
+		 vm->memory_stats.absent);
 }
 
-/* Event by event: how often it was told to drop, and how many pages it was handed the change of. */
+/* By event: invalidated ranges, and pages passed to change_pte. */
 static void list_subscriber(const struct vm *vm, const struct vm_subscriber_stats *row)
 {
 	char line[160];
 
 	format_events(line, sizeof(line), row->drops, row->changes);
-	log_info("summary: vm %s: subscriber %s x%u (drops/changes): %s", vm->config.name,
+	log_info("summary: vm %s: subscriber %s x%u (invalidated/changed): %s", vm->config.name,
 		 row->name, row->count, line);
 }
 
@@ -105,17 +99,12 @@ static void list_stage2(const struct vm *vm)
 {
 	const struct stage2_stats *s = &vm->memory_stats.stage2;
 
-	log_info("summary: vm %s: stage 2: %llu faults, %llu drops, %llu changed in place, %llu "
-		 "moot, "
-		 "%llu raced, %llu false retries avoided",
-		 vm->config.name, (unsigned long long)s->faults, (unsigned long long)s->drops,
-		 (unsigned long long)s->changed, (unsigned long long)s->moot,
-		 (unsigned long long)(s->retries_reentered + s->retries_inplace),
-		 (unsigned long long)s->checks_avoided);
-	log_info("summary: vm %s: stage 2: %llu flushes, %llu put off, %llu kicks, %llu tables",
-		 vm->config.name, (unsigned long long)s->flushes,
-		 (unsigned long long)s->flushes_put_off, (unsigned long long)s->kicks,
-		 (unsigned long long)s->tables);
+	log_info("summary: vm %s: stage 2: %lu faults, %lu drops, %lu changed in place, %lu "
+		 "moot, %lu raced, %lu false retries avoided",
+		 vm->config.name, s->faults, s->drops, s->changed, s->moot,
+		 (s->retries_reentered + s->retries_inplace), s->checks_avoided);
+	log_info("summary: vm %s: stage 2: %lu flushes, %lu put off, %lu kicks, %lu tables",
+		 vm->config.name, s->flushes, s->flushes_put_off, s->kicks, s->tables);
 }
 
 static void list_vm(const struct vm *vm)
@@ -123,20 +112,17 @@ static void list_vm(const struct vm *vm)
 	char status[32] = "";
 
 	if (vm->end == VM_END_SHUTDOWN)
-		format_text(status, sizeof(status), ", status %llu",
-			    (unsigned long long)vm->status);
-	log_info("summary: vm %s: %s%s, %llu slices, %llu exits, %llu exceptions raised",
-		 vm->config.name, vm_end_name(vm->end), status, (unsigned long long)vm->slices,
-		 (unsigned long long)sum_of(vm->exits), (unsigned long long)vm->injected);
+		format_text(status, sizeof(status), ", status %lu", vm->status);
+	log_info("summary: vm %s: %s%s, %lu slices, %lu exits, %lu exceptions raised",
+		 vm->config.name, vm_end_name(vm->end), status, vm->slices, sum_of(vm->exits),
+		 vm->injected);
 	if (vm->lost_ports || vm->lost_accesses || vm->console.dropped)
-		log_info("summary: vm %s: %llu accesses to ports and %llu to memory that are not "
-			 "there, %llu bytes of console dropped",
-			 vm->config.name, (unsigned long long)vm->lost_ports,
-			 (unsigned long long)vm->lost_accesses,
-			 (unsigned long long)vm->console.dropped);
+		log_info("summary: vm %s: %lu accesses to ports and %lu to memory that are not "
+			 "there, %lu bytes of console dropped",
+			 vm->config.name, vm->lost_ports, vm->lost_accesses, vm->console.dropped);
 	if (vm->starved)
-		log_info("summary: vm %s: waited %llu times for memory", vm->config.name,
-			 (unsigned long long)vm->starved);
+		log_info("summary: vm %s: waited %lu times for memory", vm->config.name,
+			 vm->starved);
 	list_exits(vm);
 	list_pages(vm);
 	list_events(vm);
@@ -164,12 +150,11 @@ bool summary_audit(void)
 		faults += vm->audit.total;
 	}
 	if (faults == 0) {
-		log_info("summary: audit: %llu pages, %llu translations, %llu frames: no faults",
-			 (unsigned long long)report.pages, (unsigned long long)report.translations,
-			 (unsigned long long)report.frames);
+		log_info("summary: audit: %lu pages, %lu translations, %lu frames: no faults",
+			 report.pages, report.translations, report.frames);
 		return true;
 	}
-	log_error("summary: audit: %llu faults", (unsigned long long)faults);
+	log_error("summary: audit: %lu faults", faults);
 	return false;
 }
 
@@ -179,14 +164,11 @@ bool summary_frames(u64 free_before)
 
 	frame_stats(&now);
 	if (now.free == free_before) {
-		log_info("summary: frames: %llu free, as before the first VM",
-			 (unsigned long long)now.free);
+		log_info("summary: frames: %lu free, as before the first VM", now.free);
 		return true;
 	}
-	log_error("summary: frames: %llu free, %llu before the first VM; %llu guest, %llu table, "
-		  "%llu hypervisor",
-		  (unsigned long long)now.free, (unsigned long long)free_before,
-		  (unsigned long long)now.guest, (unsigned long long)now.table,
-		  (unsigned long long)now.hypervisor);
+	log_error("summary: frames: %lu free, %lu before the first VM; %lu guest, %lu table, "
+		  "%lu hypervisor",
+		  now.free, free_before, now.guest, now.table, now.hypervisor);
 	return false;
 }

@@ -1,28 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vm.c: making VMs and taking them down.
- *
- * Why a VM takes itself down in steps: its vCPUs are on several CPUs, and each alone may touch its
- * own. So vm_stop() only says that it is over; each CPU lets its vCPUs go when it next passes its
- * run loop; and whichever CPU lets the last one go frees the rest.
+ * vm.c: creation and destruction of VMs, out of the parts that the rooms below define.
  *
  * Invariants:
- * VM-1  after vm_release_vcpu() of the last vCPU, every frame the VM ever had is free again.
- * VM-2  the first vm_stop() decides the reason; later ones change nothing.
- *
- * Locking: vm->lock (LOCK_VM) guards what vm.h marks [v].
+ * VM-1  after vm_destroy(), every frame the VM ever had is free again.
  */
-#include <hv/vm.h>
-#include <arch/cpu.h>
+#include <hv/vm_create.h>
 #include <abi/machine.h>
+#include <arch/cpu.h>
+#include <hv/cpuid.h>
 #include <hv/dirty.h>
 #include <hv/gva.h>
+#include <hv/irqchip.h>
 #include <hv/lifetime.h>
 #include <hv/memory.h>
 #include <hv/merging.h>
 #include <hv/pc.h>
 #include <hv/sched.h>
-#include <hv/vcpu.h>
+#include <hv/uart.h>
 #include <lib/error.h>
 #include <lib/log.h>
 #include <lib/string.h>
@@ -30,42 +25,15 @@
 #include <mm/stage2.h>
 
 #define LOG_THIS LOG_VM
-#define VMS_MAX	 64
 
-static struct vm *vms[VMS_MAX];
-static unsigned vm_count;
-static unsigned vms_alive;
-static unsigned next_cpu; /* for VMs that do not say which CPU */
-
-static const char *const end_names[VM_ENDS] = {
-	[VM_END_SHUTDOWN] = "shut down",	[VM_END_REBOOT] = "asked for a restart",
-	[VM_END_HALTED] = "halted for good",	[VM_END_TRIPLE_FAULT] = "triple fault",
-	[VM_END_NO_MEMORY] = "out of memory",	[VM_END_UNHANDLED] = "stopped",
-	[VM_END_ENTRY_FAILED] = "entry failed", [VM_END_KILLED] = "ended by the user",
+/* One allocation: a VM, and those of its parts that rooms above core define. */
+struct vm_parts {
+	struct vm vm;
+	struct uart uart;
+	struct cpuid_table cpuid;
 };
 
-const char *vm_end_name(enum vm_end end)
-{
-	return end < VM_ENDS ? end_names[end] : "?";
-}
-
-struct vm *vm_get(unsigned number)
-{
-	return number < vm_count ? vms[number] : NULL;
-}
-
-struct vm *vm_find(const char *name)
-{
-	for (unsigned i = 0; i < vm_count; i++)
-		if (strcmp(vms[i]->config.name, name) == 0)
-			return vms[i];
-	return NULL;
-}
-
-unsigned vm_count_alive(void)
-{
-	return __atomic_load_n(&vms_alive, __ATOMIC_ACQUIRE);
-}
+static unsigned next_cpu; /* for VMs that do not say which CPU */
 
 /* The `n`-th CPU of a set, and when there are no more, from the first again. */
 static unsigned nth_cpu(u64 set, unsigned n)
@@ -101,8 +69,9 @@ static int make_vcpu(struct vm *vm, unsigned index)
 	vcpu->index = index;
 	vcpu->cpu = choose_cpu(&vm->config, index);
 	vcpu->state = VCPU_OFF;
+	vcpu->waits_for_sipi = index > 0;
 	err = virt->vcpu_init(&vcpu->arch, &setup);
-	if (err != 0) {
+	if (err) {
 		hv_free(vcpu, sizeof(*vcpu));
 		return err;
 	}
@@ -115,7 +84,7 @@ static int add_slot(struct vm *vm, u64 start, u64 end, enum slot_kind kind)
 	struct gfn_range range = {{start >> PAGE_SHIFT}, {end >> PAGE_SHIFT}};
 	int err = addrspace_add_slot(vm->memory, range, kind);
 
-	if (err == 0 && vm->config.populate)
+	if (!err && vm->config.populate)
 		err = addrspace_populate(vm->memory, range);
 	return err;
 }
@@ -125,9 +94,9 @@ static int add_slots(struct vm *vm)
 	u64 size = vm->config.memory;
 	int err = add_slot(vm, 0, MIN(size, (u64)MACHINE_HOLE_START), SLOT_RAM);
 
-	if (err == 0 && size > MACHINE_HOLE_END)
+	if (!err && size > MACHINE_HOLE_END)
 		err = add_slot(vm, MACHINE_HOLE_END, size, SLOT_RAM);
-	if (err == 0 && vm->config.board)
+	if (!err && vm->config.board)
 		err = add_slot(vm, PC_ROM_START, MACHINE_HOLE_END, SLOT_ROM);
 	return err;
 }
@@ -146,17 +115,17 @@ static int make_parts(struct vm *vm)
 {
 	int err = addrspace_create(vm->config.name, &vm->memory);
 
-	if (err == 0)
+	if (!err)
 		err = add_slots(vm);
-	if (err == 0)
+	if (!err)
 		err = stage2_create(vm->memory, virt->stage2, &vm->stage2);
-	for (unsigned i = 0; err == 0 && i < vm->config.devices; i++)
+	for (unsigned i = 0; !err && i < vm->config.devices; i++)
 		err = guest_cache_create(vm->memory, &vm->cache[i]);
-	for (unsigned i = 0; err == 0 && i < vm->config.vcpus; i++)
+	for (unsigned i = 0; !err && i < vm->config.vcpus; i++)
 		err = make_vcpu(vm, i);
-	if (err == 0)
-		err = dirty_setup(vm);
-	if (err == 0 && vm->config.board)
+	if (!err)
+		err = dirty_setup(vm, merging_domain(vm) != 0);
+	if (!err && vm->config.board)
 		err = make_board(vm);
 	return err;
 }
@@ -196,6 +165,32 @@ LOCK_UNCHECKED static void send_to_console(void *console, char c)
 	console_put(console, c);
 }
 
+static struct vm *alloc_vm(const struct vm_config *config)
+{
+	struct vm_parts *parts = hv_alloc(sizeof(*parts));
+	struct vm *vm;
+
+	if (!parts)
+		return NULL;
+	vm = &parts->vm;
+	vm->config = *config;
+	vm->state = VM_CREATED;
+	vm->uart = &parts->uart;
+	vm->cpuid = &parts->cpuid;
+	vm->irqchip = &hypercall_irqchip;
+	spin_init(&vm->lock, LOCK_VM, "vm");
+	console_init(&vm->console, config->name, config->console);
+	uart_init(&parts->uart, send_to_console, &vm->console);
+	cpuid_table_build(&parts->cpuid, config->vcpus, config->board, arch_xcr0_allowed(),
+			  arch_cpuid);
+	return vm;
+}
+
+static void free_vm(struct vm *vm)
+{
+	hv_free(vm, sizeof(struct vm_parts));
+}
+
 int vm_create(const struct vm_config *config, struct vm **out)
 {
 	struct vm *vm;
@@ -203,38 +198,29 @@ int vm_create(const struct vm_config *config, struct vm **out)
 
 	if (vm_find(config->name))
 		return ERR_EXISTS;
-	if (vm_count == VMS_MAX)
-		return ERR_RANGE;
-	vm = hv_alloc(sizeof(*vm));
+	vm = alloc_vm(config);
 	if (!vm)
 		return ERR_NO_MEMORY;
-	vm->config = *config;
-	vm->id = vm_count + 1;
-	vm->state = VM_CREATED;
-	spin_init(&vm->lock, LOCK_VM, "vm");
-	console_init(&vm->console, config->name, config->console);
-	uart_init(&vm->uart, send_to_console, &vm->console);
-	cpuid_table_build(&vm->cpuid, config->vcpus, config->board, arch_xcr0_allowed(),
-			  arch_cpuid);
-	err = make_parts(vm);
-	if (err != 0) {
-		take_apart(vm);
-		hv_free(vm, sizeof(*vm));
+	err = vm_list_add(vm);
+	if (err) {
+		free_vm(vm);
 		return err;
 	}
-	vms[vm_count++] = vm;
-	__atomic_add_fetch(&vms_alive, 1, __ATOMIC_RELEASE);
+	err = make_parts(vm);
+	if (err) {
+		vm_discard(vm);
+		return err;
+	}
 	*out = vm;
 	return 0;
 }
 
 void vm_discard(struct vm *vm)
 {
-	CHECK(vm->state == VM_CREATED && vms[vm_count - 1] == vm);
-	vms[--vm_count] = NULL;
-	__atomic_sub_fetch(&vms_alive, 1, __ATOMIC_RELEASE);
+	CHECK(vm->state == VM_CREATED);
+	vm_list_remove(vm);
 	take_apart(vm);
-	hv_free(vm, sizeof(*vm));
+	free_vm(vm);
 }
 
 void vm_start(struct vm *vm)
@@ -243,28 +229,11 @@ void vm_start(struct vm *vm)
 	vm->awake = 1;
 	vm->held = 1;
 	vm->vcpu[0]->state = VCPU_READY;
-	log_info("%s: started, %llu KiB, %u vCPU", vm->config.name,
-		 (unsigned long long)(vm->config.memory >> 10), vm->config.vcpus);
+	log_info("%s: started, %lu KiB, %u vCPU", vm->config.name, vm->config.memory >> 10,
+		 vm->config.vcpus);
 	merging_add(vm);
 	lifetime_start(vm);
 	sched_add(vm->vcpu[0]);
-}
-
-void vm_stop(struct vm *vm, enum vm_end end, u64 status)
-{
-	bool first;
-
-	spin_lock(&vm->lock);
-	first = vm->state == VM_RUNNING;
-	if (first) {
-		vm->end = end;
-		vm->status = status;
-		__atomic_store_n(&vm->state, VM_STOPPING, __ATOMIC_RELEASE);
-	}
-	/* Under the lock: the last vCPU, and with it the array, cannot go before it is released. */
-	for (unsigned i = 0; first && i < vm->config.vcpus; i++)
-		vcpu_request(vm->vcpu[i], REQUEST_STOP);
-	spin_unlock(&vm->lock);
 }
 
 static void count_pages(struct vm *vm)
@@ -312,13 +281,12 @@ static void collect_memory_stats(struct vm *vm)
 	}
 }
 
-/* The console's last words come before the message, so that a log reads in order. */
-static void bury(struct vm *vm)
+/* The console's last line comes before the message, so that a log reads in order. */
+void vm_destroy(struct vm *vm)
 {
 	console_flush(&vm->console);
 	if (vm->end == VM_END_SHUTDOWN)
-		log_info("%s: %s, status %llu", vm->config.name, vm_end_name(vm->end),
-			 (unsigned long long)vm->status);
+		log_info("%s: %s, status %lu", vm->config.name, vm_end_name(vm->end), vm->status);
 	else
 		log_info("%s: %s", vm->config.name, vm_end_name(vm->end));
 	count_pages(vm);
@@ -326,58 +294,20 @@ static void bury(struct vm *vm)
 	collect_memory_stats(vm);
 	audit_space(vm->memory, &vm->audit);
 	take_apart(vm);
-	__atomic_store_n(&vm->state, VM_ENDED, __ATOMIC_RELEASE);
-	if (__atomic_sub_fetch(&vms_alive, 1, __ATOMIC_ACQ_REL) == 0)
-		for (unsigned i = 0; i < arch_cpu_count(); i++)
-			arch_cpu_kick(i);
+	vm_mark_ended(vm);
 }
 
-bool vm_hold(struct vm *vm)
+void vm_free_all(void)
 {
-	bool runs;
+	unsigned count = 0;
 
-	spin_lock(&vm->lock);
-	runs = vm->state == VM_RUNNING;
-	vm->held += runs;
-	spin_unlock(&vm->lock);
-	return runs;
-}
-
-void vm_let_go(struct vm *vm)
-{
-	bool last;
-
-	spin_lock(&vm->lock);
-	last = --vm->held == 0;
-	spin_unlock(&vm->lock);
-	if (last)
-		bury(vm);
-}
-
-void vm_release_vcpu(struct vcpu *vcpu)
-{
-	struct vm *vm = vcpu->vm;
-
-	spin_lock(&vm->lock);
-	vcpu->state = VCPU_GONE;
-	for (unsigned i = 0; i < HV_EXIT_REASONS; i++)
-		vm->exits[i] += vcpu->exits[i];
-	vm->slices += vcpu->slices;
-	vm->used += vcpu->used;
-	vm->injected += vcpu->injected;
-	vm->lost_accesses += vcpu->lost_accesses;
-	vm->starved += vcpu->starved;
-	spin_unlock(&vm->lock);
-	vm_let_go(vm);
-}
-
-void vm_forget_all(void)
-{
-	while (vm_count > 0) {
-		struct vm *vm = vms[--vm_count];
+	while (vm_get(count))
+		count++;
+	while (count > 0) {
+		struct vm *vm = vm_get(--count);
 
 		CHECK(vm->state == VM_ENDED);
-		hv_free(vm, sizeof(*vm));
-		vms[vm_count] = NULL;
+		vm_list_remove(vm);
+		free_vm(vm);
 	}
 }

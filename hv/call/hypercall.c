@@ -7,7 +7,8 @@
  * HYPERCALL-2  a wrong argument is the caller's own business: it gets an error code, nobody else
  *              notices.
  */
-#include <hv/exits.h>
+#include <hv/hypercall.h>
+#include <hv/irqchip.h>
 #include <hv/sched.h>
 #include <lib/error.h>
 #include <lib/log.h>

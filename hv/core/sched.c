@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sched.c: fair sharing of one CPU by accumulated run time.
+ * sched.c: fair shares of one CPU by accumulated run time.
  *
  *     runtime     A: 12 ms   B: 10 ms   C: halted, 3 ms         now = 10 ms (the least ever picked)
  *     pick        B, for a slice of 5 ms; then A; and when C wakes it enters at 10 - 5 = 5 ms: next
  */
 #include <hv/sched.h>
 #include <arch/cpu.h>
-#include <hv/vcpu.h>
+#include <ck_pr.h>
+#include <hv/irqchip.h>
 #include <lib/log.h>
 
 /* lock: rank LOCK_SCHED. first, now: under it. current: [a], for sched_woken() on other CPUs. */
@@ -58,9 +59,9 @@ void sched_remove(struct vcpu *vcpu)
 	spin_unlock(&queue->lock);
 }
 
-static bool vm_is_over(const struct vcpu *vcpu)
+static bool vm_is_stopping(const struct vcpu *vcpu)
 {
-	return __atomic_load_n(&vcpu->vm->state, __ATOMIC_ACQUIRE) == VM_STOPPING;
+	return ck_pr_load_uint(&vcpu->vm->state) == VM_STOPPING;
 }
 
 struct vcpu *sched_pick_ended(void)
@@ -69,14 +70,14 @@ struct vcpu *sched_pick_ended(void)
 	struct vcpu *vcpu;
 
 	spin_lock(&queue->lock);
-	for (vcpu = queue->first; vcpu && !vm_is_over(vcpu); vcpu = vcpu->next)
+	for (vcpu = queue->first; vcpu && !vm_is_stopping(vcpu); vcpu = vcpu->next)
 		;
 	spin_unlock(&queue->lock);
 	return vcpu;
 }
 
 /* SCHED-2. */
-static void forget_long_wait(const struct queue *queue, struct vcpu *vcpu)
+static void limit_credit(const struct queue *queue, struct vcpu *vcpu)
 {
 	u64 slice = sched_slice();
 
@@ -85,9 +86,9 @@ static void forget_long_wait(const struct queue *queue, struct vcpu *vcpu)
 }
 
 /* READY and not resting. */
-static bool may_run(struct vcpu *vcpu)
+static bool vcpu_may_run(struct vcpu *vcpu)
 {
-	if (__atomic_load_n(&vcpu->state, __ATOMIC_ACQUIRE) != VCPU_READY)
+	if (ck_pr_load_32(&vcpu->state) != VCPU_READY)
 		return false;
 	if (likely(vcpu->rests_until == 0))
 		return true;
@@ -109,25 +110,25 @@ struct vcpu *sched_pick(void)
 
 	spin_lock(&queue->lock);
 	for (struct vcpu *vcpu = queue->first; vcpu; vcpu = vcpu->next) {
-		if (!may_run(vcpu))
+		if (!vcpu_may_run(vcpu))
 			continue;
-		forget_long_wait(queue, vcpu);
+		limit_credit(queue, vcpu);
 		if (!best || vcpu->runtime < best->runtime)
 			best = vcpu;
 	}
 	if (best) {
 		queue->now = MAX(queue->now, best->runtime);
 		best->slices++;
-		__atomic_store_n(&queue->turns, queue->turns + 1, __ATOMIC_RELAXED);
+		ck_pr_store_64(&queue->turns, queue->turns + 1);
 	}
-	__atomic_store_n(&queue->current, best, __ATOMIC_RELAXED);
+	ck_pr_store_ptr(&queue->current, best);
 	spin_unlock(&queue->lock);
 	return best;
 }
 
-static bool sleeps(const struct vcpu *vcpu)
+static bool vcpu_is_halted(const struct vcpu *vcpu)
 {
-	return __atomic_load_n(&vcpu->state, __ATOMIC_ACQUIRE) == VCPU_HALTED;
+	return ck_pr_load_32(&vcpu->state) == VCPU_HALTED;
 }
 
 struct vcpu *sched_pick_due(u64 now)
@@ -136,22 +137,22 @@ struct vcpu *sched_pick_due(u64 now)
 	struct vcpu *vcpu;
 
 	spin_lock(&queue->lock);
-	for (vcpu = queue->first; vcpu && !(sleeps(vcpu) && vcpu_alarm(vcpu) <= now);
+	for (vcpu = queue->first; vcpu && !(vcpu_is_halted(vcpu) && vcpu_alarm(vcpu, now) <= now);
 	     vcpu = vcpu->next)
 		;
 	spin_unlock(&queue->lock);
 	return vcpu;
 }
 
-u64 sched_alarm(void)
+u64 sched_alarm(u64 now)
 {
 	struct queue *queue = &queues[arch_cpu_id()];
 	u64 alarm = TICK_NEVER;
 
 	spin_lock(&queue->lock);
 	for (struct vcpu *vcpu = queue->first; vcpu; vcpu = vcpu->next) {
-		if (sleeps(vcpu))
-			alarm = MIN(alarm, vcpu_alarm(vcpu));
+		if (vcpu_is_halted(vcpu))
+			alarm = MIN(alarm, vcpu_alarm(vcpu, now));
 		else if (vcpu->rests_until)
 			alarm = MIN(alarm, vcpu->rests_until);
 	}
@@ -171,12 +172,12 @@ void sched_woken(struct vcpu *vcpu)
 
 	spin_lock(&queue->lock);
 	if (queue->current && queue->current != vcpu)
-		__atomic_or_fetch(&queue->current->requests, REQUEST_RESCHEDULE, __ATOMIC_RELEASE);
+		ck_pr_or_32(&queue->current->requests, REQUEST_RESCHEDULE);
 	spin_unlock(&queue->lock);
 	arch_cpu_kick(vcpu->cpu);
 }
 
 u64 sched_turns(unsigned cpu)
 {
-	return __atomic_load_n(&queues[cpu].turns, __ATOMIC_RELAXED);
+	return ck_pr_load_64(&queues[cpu].turns);
 }

@@ -1,51 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vcpu.c: starting, waking, halting a vCPU, and raising events in it.
+ * vcpu.c: wake, halt and events of a vCPU.
  *
- * Halting against waking, the race and its outcome:
+ * A vCPU halts on its own CPU while another CPU raises an interrupt for it:
  *
- *     vcpu_halt (owner)                      vcpu_raise_irq (any CPU)
- *     -----------------                      ------------------------
- *     lock vm                                pending_irqs |= vector; requests |= EVENT
+ *     vcpu_halt (owner)                      vcpu_notify (any CPU)
+ *     -----------------                      ---------------------
+ *     lock vm                                the interrupt; requests |= EVENT
  *     state = HALTED                         full barrier
  *     full barrier                           state HALTED? then lock vm, state = READY, unlock
  *     an event that counts? state = READY    kick the owner
  *     unlock vm
  *
- * Either the owner sees the event or the other CPU sees HALTED: both stores come before both loads.
+ * Both stores come before both loads: the owner sees the event, or the other CPU sees HALTED. The
+ * locked instructions are the barriers.
  */
 #include <hv/vcpu.h>
 #include <arch/cpu.h>
 #include <arch/regs.h>
-#include <hv/pc.h>
+#include <ck_pr.h>
+#include <hv/irqchip.h>
 #include <hv/sched.h>
-#include <lib/error.h>
 #include <lib/log.h>
 
 #define LOG_THIS LOG_VM
+#define NMIS_MAX 2 /* one being delivered, one latched (SDM vol. 3A, 6.7.1) */
 
 /*
- * With interrupts off only an NMI ends a HLT (SDM vol. 2A, HLT). Without a board a hypercall is
- * what raises interrupts, and it wakes whoever it names.
+ * With interrupts off only an NMI ends a HLT (SDM vol. 2A, HLT). Without a board a hypercall raises
+ * the interrupt, and it wakes its target whatever the target's IF.
  */
-static bool can_wake(const struct vcpu *vcpu)
+static bool vcpu_can_wake(const struct vcpu *vcpu)
 {
 	if (vcpu->waits_for_sipi)
 		return vcpu_is_signalled(vcpu);
-	return !vcpu->vm->pc || !vcpu->hopeless || vcpu_is_signalled(vcpu) ||
-	       __atomic_load_n(&vcpu->nmi_pending, __ATOMIC_SEQ_CST);
+	return !vcpu->vm->irqchip->devices || !vcpu->unwakeable || vcpu_is_signalled(vcpu) ||
+	       ck_pr_load_32(&vcpu->nmis);
 }
 
-static void wake(struct vcpu *vcpu)
+static void vcpu_wake(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 	bool woken = false;
 
 	spin_lock(&vm->lock);
-	if (vcpu->state == VCPU_HALTED && can_wake(vcpu)) {
-		__atomic_store_n(&vcpu->state, VCPU_READY, __ATOMIC_RELEASE);
-		vm->awake += vcpu->hopeless;
-		vcpu->hopeless = false;
+	if (vcpu->state == VCPU_HALTED && vcpu_can_wake(vcpu)) {
+		ck_pr_store_32(&vcpu->state, VCPU_READY);
+		vm->awake += vcpu->unwakeable;
+		vcpu->unwakeable = false;
 		woken = true;
 	}
 	spin_unlock(&vm->lock);
@@ -55,72 +57,44 @@ static void wake(struct vcpu *vcpu)
 
 void vcpu_request(struct vcpu *vcpu, enum vcpu_request request)
 {
-	__atomic_or_fetch(&vcpu->requests, request, __ATOMIC_SEQ_CST);
+	ck_pr_or_32(&vcpu->requests, request);
+	ck_pr_fence_atomic_load();
 	arch_cpu_kick(vcpu->cpu);
-}
-
-void vcpu_raise_irq(struct vcpu *vcpu, u8 vector)
-{
-	__atomic_or_fetch(&vcpu->pending_irqs[vector / 64], BIT(vector % 64), __ATOMIC_SEQ_CST);
-	vcpu_notify(vcpu);
 }
 
 void vcpu_notify(struct vcpu *vcpu)
 {
-	__atomic_or_fetch(&vcpu->requests, REQUEST_EVENT, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&vcpu->state, __ATOMIC_SEQ_CST) == VCPU_HALTED)
-		wake(vcpu);
+	ck_pr_or_32(&vcpu->requests, REQUEST_EVENT);
+	ck_pr_fence_atomic_load();
+	if (ck_pr_load_32(&vcpu->state) == VCPU_HALTED)
+		vcpu_wake(vcpu);
 	else
 		arch_cpu_kick(vcpu->cpu);
 }
 
 void vcpu_recheck(struct vcpu *vcpu)
 {
-	__atomic_or_fetch(&vcpu->requests, REQUEST_EVENT, __ATOMIC_RELAXED);
+	ck_pr_or_32(&vcpu->requests, REQUEST_EVENT);
 }
 
-u64 vcpu_alarm(const struct vcpu *vcpu)
+void vcpu_pend_nmi(struct vcpu *vcpu)
 {
-	return vcpu->vm->pc && !vcpu->hopeless ? pc_alarm(vcpu) : TICK_NEVER;
+	u32 nmis;
+
+	do
+		nmis = ck_pr_load_32(&vcpu->nmis);
+	while (nmis < NMIS_MAX && !ck_pr_cas_32(&vcpu->nmis, nmis, nmis + 1));
 }
 
-/* The highest vector goes first, as a local APIC has it (SDM vol. 3A, 11.8.3). -1: none. */
-static int highest_irq(const struct vcpu *vcpu)
+static void vcpu_deliver_nmi(struct vcpu *vcpu)
 {
-	for (int i = VCPU_VECTORS / 64 - 1; i >= 0; i--) {
-		u64 word = __atomic_load_n(&vcpu->pending_irqs[i], __ATOMIC_SEQ_CST);
-
-		if (word)
-			return i * 64 + 63 - __builtin_clzll(word);
+	if (virt->can_inject(&vcpu->arch, GUEST_EVENT_NMI)) {
+		ck_pr_dec_32(&vcpu->nmis);
+		virt->inject(&vcpu->arch,
+			     &(struct guest_event){.type = GUEST_EVENT_NMI, .vector = 2});
 	}
-	return -1;
-}
-
-static bool irq_pending(struct vcpu *vcpu)
-{
-	return vcpu->vm->pc ? pc_irq_pending(vcpu) : highest_irq(vcpu) >= 0;
-}
-
-/* irq_pending() said that there is one. */
-static u8 take_irq(struct vcpu *vcpu)
-{
-	int vector;
-
-	if (vcpu->vm->pc)
-		return pc_irq_take(vcpu);
-	vector = highest_irq(vcpu);
-	__atomic_and_fetch(&vcpu->pending_irqs[vector / 64], ~BIT(vector % 64), __ATOMIC_SEQ_CST);
-	return (u8)vector;
-}
-
-static void deliver_nmi(struct vcpu *vcpu)
-{
-	if (!virt->can_inject(&vcpu->arch, GUEST_EVENT_NMI)) {
+	if (ck_pr_load_32(&vcpu->nmis))
 		virt->set_nmi_window(&vcpu->arch, true);
-		return;
-	}
-	__atomic_store_n(&vcpu->nmi_pending, false, __ATOMIC_SEQ_CST);
-	virt->inject(&vcpu->arch, &(struct guest_event){.type = GUEST_EVENT_NMI, .vector = 2});
 }
 
 void vcpu_trap(struct vcpu *vcpu, unsigned traps)
@@ -131,35 +105,28 @@ void vcpu_trap(struct vcpu *vcpu, unsigned traps)
 	virt->trap(&vcpu->arch, traps);
 }
 
-static void run_timers(struct vcpu *vcpu)
-{
-	pc_run_timers(vcpu);
-	if (pc_ticks_count(vcpu))
-		vcpu_trap(vcpu, vcpu->traps | TRAP_PAUSE);
-	else
-		vcpu_trap(vcpu, 0);
-}
-
 void vcpu_deliver_irqs(struct vcpu *vcpu)
 {
-	if (vcpu->vm->pc)
-		run_timers(vcpu);
-	if (__atomic_load_n(&vcpu->nmi_pending, __ATOMIC_SEQ_CST))
-		deliver_nmi(vcpu);
-	if (!irq_pending(vcpu))
+	const struct irqchip_ops *irqchip = vcpu->vm->irqchip;
+
+	irqchip->run_timers(vcpu);
+	vcpu_trap(vcpu, irqchip->ticks_owed(vcpu) ? vcpu->traps | TRAP_PAUSE : 0);
+	if (ck_pr_load_32(&vcpu->nmis))
+		vcpu_deliver_nmi(vcpu);
+	if (!irqchip->pending(vcpu))
 		return;
 	if (virt->can_inject(&vcpu->arch, GUEST_EVENT_IRQ))
 		virt->inject(&vcpu->arch, &(struct guest_event){.type = GUEST_EVENT_IRQ,
-								.vector = take_irq(vcpu)});
-	if (irq_pending(vcpu))
+								.vector = irqchip->take(vcpu)});
+	if (irqchip->pending(vcpu))
 		virt->set_irq_window(&vcpu->arch, true);
 }
 
 /* An interrupt came between the guest's HLT and now. */
-static bool may_go_on(struct vcpu *vcpu)
+static bool vcpu_may_go_on(struct vcpu *vcpu)
 {
-	return __atomic_load_n(&vcpu->nmi_pending, __ATOMIC_SEQ_CST) ||
-	       (virt->can_inject(&vcpu->arch, GUEST_EVENT_IRQ) && irq_pending(vcpu));
+	return ck_pr_load_32(&vcpu->nmis) || vcpu_is_signalled(vcpu) ||
+	       (virt->can_inject(&vcpu->arch, GUEST_EVENT_IRQ) && vcpu->vm->irqchip->pending(vcpu));
 }
 
 void vcpu_halt(struct vcpu *vcpu)
@@ -170,91 +137,16 @@ void vcpu_halt(struct vcpu *vcpu)
 
 	virt->get_state(&vcpu->arch, &state);
 	spin_lock(&vm->lock);
-	__atomic_store_n(&vcpu->state, VCPU_HALTED, __ATOMIC_SEQ_CST);
-	if (may_go_on(vcpu) || vcpu_is_signalled(vcpu)) {
-		__atomic_store_n(&vcpu->state, VCPU_READY, __ATOMIC_SEQ_CST);
-	} else if (!vm->pc || !(state.rflags & RFLAGS_IF)) {
-		vcpu->hopeless = true;
+	(void)ck_pr_fas_32(&vcpu->state, VCPU_HALTED);
+	if (vcpu_may_go_on(vcpu)) {
+		ck_pr_store_32(&vcpu->state, VCPU_READY);
+	} else if (!vm->irqchip->devices || !(state.rflags & RFLAGS_IF)) {
+		vcpu->unwakeable = true;
 		dead = --vm->awake == 0;
 	}
 	spin_unlock(&vm->lock);
 	if (dead)
 		vm_stop(vm, VM_END_HALTED, 0);
-}
-
-static int claim(struct vcpu *vcpu)
-{
-	struct vm *vm = vcpu->vm;
-	int err = 0;
-
-	spin_lock(&vm->lock);
-	if (vcpu->state == VCPU_OFF && vm->state == VM_RUNNING) {
-		vcpu->state = VCPU_READY;
-		vm->awake++;
-		vm->held++;
-	} else {
-		err = ERR_BUSY;
-	}
-	spin_unlock(&vm->lock);
-	return err;
-}
-
-static void unclaim(struct vcpu *vcpu)
-{
-	struct vm *vm = vcpu->vm;
-
-	spin_lock(&vm->lock);
-	vcpu->state = VCPU_OFF;
-	vm->awake--;
-	vm->held--;
-	spin_unlock(&vm->lock);
-}
-
-/* The claimed vCPU gets its state, on the CPU that has `like` loaded, and goes to its own. */
-static int launch(struct vcpu *vcpu, struct vcpu *like, const struct guest_state *state, u64 rsp,
-		  u64 rdi)
-{
-	int err;
-
-	virt->vcpu_put(&like->arch);
-	virt->vcpu_load(&vcpu->arch);
-	vcpu->arch.gpr[GPR_RSP] = rsp; /* set_state takes it from there */
-	vcpu->arch.gpr[GPR_RDI] = rdi;
-	err = virt->set_state(&vcpu->arch, state);
-	virt->vcpu_put(&vcpu->arch);
-	virt->vcpu_load(&like->arch);
-	if (err == 0)
-		sched_add(vcpu);
-	else
-		unclaim(vcpu);
-	return err;
-}
-
-int vcpu_start(struct vcpu *vcpu, struct vcpu *like, u64 rip, u64 rsp, u64 rdi)
-{
-	struct guest_state state;
-	int err = claim(vcpu);
-
-	if (err != 0)
-		return err;
-	virt->get_state(&like->arch, &state);
-	state.rip = rip;
-	state.rflags = RFLAGS_R1;
-	state.interruptibility = 0;
-	return launch(vcpu, like, &state, rsp, rdi);
-}
-
-int vcpu_start_real(struct vcpu *vcpu, struct vcpu *sender, u8 vector)
-{
-	struct guest_state state = vcpu->vm->reset;
-	int err = claim(vcpu);
-
-	if (err != 0)
-		return err;
-	state.seg[SEG_CS].selector = (u16)(vector << 8);
-	state.seg[SEG_CS].base = (u64)vector << PAGE_SHIFT;
-	state.rip = 0;
-	return launch(vcpu, sender, &state, 0, 0);
 }
 
 void vcpu_raise(struct vcpu *vcpu, u8 vector, bool has_error_code, u32 error_code, u64 address)
@@ -281,8 +173,8 @@ void vcpu_raise_gp(struct vcpu *vcpu)
 
 static void dump_segment(const char *name, const struct guest_segment_state *segment)
 {
-	log_error("  %s %04x base %016llx limit %08x attr %05x", name, segment->selector,
-		  (unsigned long long)segment->base, segment->limit, segment->attr);
+	log_error("  %s %04x base %016lx limit %08x attr %05x", name, segment->selector,
+		  segment->base, segment->limit, segment->attr);
 }
 
 static void dump_registers(const struct arch_vcpu *arch)
@@ -292,11 +184,9 @@ static void dump_registers(const struct arch_vcpu *arch)
 						"r12", "r13", "r14", "r15"};
 
 	for (unsigned i = 0; i < GPRS; i += 4)
-		log_error("  %s %016llx %s %016llx %s %016llx %s %016llx", names[i],
-			  (unsigned long long)arch->gpr[i], names[i + 1],
-			  (unsigned long long)arch->gpr[i + 1], names[i + 2],
-			  (unsigned long long)arch->gpr[i + 2], names[i + 3],
-			  (unsigned long long)arch->gpr[i + 3]);
+		log_error("  %s %016lx %s %016lx %s %016lx %s %016lx", names[i], arch->gpr[i],
+			  names[i + 1], arch->gpr[i + 1], names[i + 2], arch->gpr[i + 2],
+			  names[i + 3], arch->gpr[i + 3]);
 }
 
 void vcpu_dump(struct vcpu *vcpu)
@@ -306,16 +196,15 @@ void vcpu_dump(struct vcpu *vcpu)
 	struct guest_state s;
 
 	virt->get_state(&vcpu->arch, &s);
-	log_error("%s: vcpu %u, rip %016llx rflags %08llx", vcpu->vm->config.name, vcpu->index,
-		  (unsigned long long)s.rip, (unsigned long long)s.rflags);
+	log_error("%s: vcpu %u, rip %016lx rflags %08lx", vcpu->vm->config.name, vcpu->index, s.rip,
+		  s.rflags);
 	dump_registers(&vcpu->arch);
-	log_error("  cr0 %08llx cr2 %016llx cr3 %016llx cr4 %08llx efer %llx",
-		  (unsigned long long)s.cr0, (unsigned long long)s.cr2, (unsigned long long)s.cr3,
-		  (unsigned long long)s.cr4, (unsigned long long)s.efer);
+	log_error("  cr0 %08lx cr2 %016lx cr3 %016lx cr4 %08lx efer %lx", s.cr0, s.cr2, s.cr3,
+		  s.cr4, s.efer);
 	for (unsigned i = 0; i < SEGS; i++)
 		dump_segment(segments[i], &s.seg[i]);
-	log_error("  gdtr %016llx %04x idtr %016llx %04x", (unsigned long long)s.gdtr.base,
-		  s.gdtr.limit, (unsigned long long)s.idtr.base, s.idtr.limit);
+	log_error("  gdtr %016lx %04x idtr %016lx %04x", s.gdtr.base, s.gdtr.limit, s.idtr.base,
+		  s.idtr.limit);
 	if (log_enabled(LOG_THIS, LOG_DEBUG))
 		virt->dump(&vcpu->arch);
 }

@@ -6,12 +6,13 @@
  * counted. An access wider than a byte to a byte-wide device is that many accesses to neighbouring
  * ports.
  */
+#include <hv/pio.h>
 #include <abi/machine.h>
 #include <arch/regs.h>
-#include <hv/pio.h>
 #include <hv/gva.h>
 #include <hv/pc.h>
 #include <hv/terminal.h>
+#include <hv/uart.h>
 #include <hv/vcpu.h>
 #include <hv/vm_memory.h>
 #include <lib/error.h>
@@ -33,7 +34,7 @@ static u8 serial_read(struct vm *vm, unsigned offset)
 	u8 value;
 
 	spin_lock(&vm->console.lock);
-	value = uart_read(&vm->uart, offset);
+	value = uart_read(vm->uart, offset);
 	spin_unlock(&vm->console.lock);
 	terminal_follow_uart(vm);
 	return value;
@@ -42,7 +43,7 @@ static u8 serial_read(struct vm *vm, unsigned offset)
 static void serial_write(struct vm *vm, unsigned offset, u8 value)
 {
 	spin_lock(&vm->console.lock);
-	uart_write(&vm->uart, offset, value);
+	uart_write(vm->uart, offset, value);
 	spin_unlock(&vm->console.lock);
 	terminal_follow_uart(vm);
 }

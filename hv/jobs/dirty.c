@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dirty.c: the hardware's part of dirty logging: page-modification logs (SDM vol. 3C, 28.3.6) on,
- * off and drained.
+ * dirty.c: the hardware's part of dirty logging: page-modification logs (SDM vol. 3C, 28.3.6).
  *
- * A list is drained when it is full, when its vCPU's turn ends, and when that vCPU asks what was
- * written: so what the other vCPUs of a VM wrote is complete once each has had its turn.
+ * A log is drained when it is full, at the end of its vCPU's turn, and before a call of that vCPU
+ * that reads what was written: so writes of the other vCPUs of a VM are complete once each has had
+ * its turn.
  */
 #include <hv/dirty.h>
 #include <abi/machine.h>
-#include <hv/merging.h>
 #include <hv/vm.h>
 #include <lib/error.h>
 #include <lib/log.h>
@@ -17,24 +16,24 @@
 #define LOG_THIS LOG_VM
 #define DRAIN	 32
 
-static int switch_lists_on(struct vm *vm)
+static int enable_pml(struct vm *vm)
 {
 	int err = virt->pml_enable ? 0 : ERR_UNSUPPORTED;
 
-	for (unsigned i = 0; err == 0 && i < vm->config.vcpus; i++)
+	for (unsigned i = 0; !err && i < vm->config.vcpus; i++)
 		err = virt->pml_enable(&vm->vcpu[i]->arch, true);
 	return err;
 }
 
-/* What the machine has of what was asked for; `told`: with a message if that is less. */
-static int choose_mode(struct vm *vm, enum dirty_mode *mode, bool told)
+/* The best mode up to *mode that the machine has; `warn`: with a message if that is less. */
+static int choose_mode(struct vm *vm, enum dirty_mode *mode, bool warn)
 {
 	int err = 0;
 
 	if (*mode == DIRTY_PML) {
-		err = switch_lists_on(vm);
+		err = enable_pml(vm);
 		if (err == ERR_UNSUPPORTED) {
-			if (told)
+			if (warn)
 				log_warn("%s: dirty=pml: this CPU has no page-modification log; "
 					 "dirty=bits",
 					 vm->config.name);
@@ -43,7 +42,7 @@ static int choose_mode(struct vm *vm, enum dirty_mode *mode, bool told)
 		}
 	}
 	if (*mode == DIRTY_BITS && !virt->stage2->level[0].dirty) {
-		if (told)
+		if (warn)
 			log_warn("%s: dirty=bits: second-level tables have no dirty bits; dirty=wp",
 				 vm->config.name);
 		*mode = DIRTY_WRITE_PROTECT;
@@ -52,8 +51,8 @@ static int choose_mode(struct vm *vm, enum dirty_mode *mode, bool told)
 }
 
 /*
- * For the scanner of merging: the best that the machine has, and large leaves may answer for all
- * their pages.
+ * For the scanner of merging: the best mode that the machine has, with one state for a large leaf's
+ * pages.
  */
 static void choose_for_merging(struct vm *vm)
 {
@@ -71,17 +70,17 @@ const char *dirty_source_name(const struct vm *vm)
 	return names[dirty_log_mode(vm->memory)];
 }
 
-int dirty_setup(struct vm *vm)
+int dirty_setup(struct vm *vm, bool merged)
 {
 	const u64 end = MIN(vm->config.memory, (u64)MACHINE_HOLE_START);
-	bool asked = vm->config.dirty_log;
+	bool by_config = vm->config.dirty_log;
 	int err;
 
-	if (!asked && merging_domain(vm))
+	if (!by_config && merged)
 		choose_for_merging(vm);
 	if (!vm->config.dirty_log)
 		return 0;
-	err = choose_mode(vm, &vm->config.dirty, asked);
+	err = choose_mode(vm, &vm->config.dirty, by_config);
 	if (err)
 		return err;
 	/* The mode is the whole address space's. */

@@ -3,16 +3,16 @@
  * lifetime.c: the clock behind kill_after=.
  *
  * Invariants:
- * LIFETIME-1  no VM is stopped before its time, and each at the first look after it.
+ * LIFETIME-1  no VM is stopped before its time, and each at the first poll after it.
  */
 #include <hv/lifetime.h>
 #include <arch/cpu.h>
 #include <hv/vm.h>
 
-/* Of CPU 0: when the VMs were started, and when the next of them is due. */
+/* Of CPU 0: the start of the VMs, and the tick at which the next of them is due. */
 static u64 started, due = TICK_NEVER;
 
-static u64 end_of(const struct vm *vm)
+static u64 lifetime_end(const struct vm *vm)
 {
 	u64 after = vm->config.kill_after;
 
@@ -23,17 +23,17 @@ void lifetime_start(const struct vm *vm)
 {
 	if (!started)
 		started = arch_ticks();
-	due = MIN(due, end_of(vm));
+	due = MIN(due, lifetime_end(vm));
 }
 
-/* One that has ended by itself is told again, which vm_stop() ignores. */
-static void end_overdue(u64 now)
+/* vm_stop() ignores a VM that has ended by itself. */
+static void stop_overdue(u64 now)
 {
 	struct vm *vm;
 
 	due = TICK_NEVER;
 	for (unsigned i = 0; (vm = vm_get(i)); i++) {
-		u64 end = end_of(vm);
+		u64 end = lifetime_end(vm);
 
 		if (end <= now)
 			vm_stop(vm, VM_END_KILLED, 0);
@@ -42,15 +42,16 @@ static void end_overdue(u64 now)
 	}
 }
 
-void lifetime_poll(void)
+bool lifetime_poll(bool idle)
 {
 	u64 now;
 
 	if (due == TICK_NEVER || arch_cpu_id() != 0)
-		return;
+		return false;
 	now = arch_ticks();
 	if (now >= due)
-		end_overdue(now);
+		stop_overdue(now);
+	return false;
 }
 
 u64 lifetime_alarm(void)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * progress.c: where each VM is, while it says nothing itself. progress.h has the line.
+ * progress.c: the state of each VM while none of them prints. progress.h has the line.
  *
  * Invariants:
- * PROGRESS-1  the line comes only after `interval` in which nobody has printed.
+ * PROGRESS-1  the line comes only after `interval` in which nothing was printed.
  */
 #include <hv/progress.h>
 #include <arch/cpu.h>
+#include <ck_pr.h>
 #include <hv/vm.h>
 #include <lib/format.h>
 #include <lib/log.h>
@@ -17,8 +18,8 @@
 #define VM_WORDS 112 /* at most, for one VM */
 
 /*
- * Of CPU 0. `printed` is log_writes() at the last look, `due` when it will have stayed so for long
- * enough.
+ * Of CPU 0. `printed` is log_writes() at the last poll, `due` the tick at which it will have stayed
+ * so for long enough.
  */
 static struct {
 	u64 interval, due, printed;
@@ -31,25 +32,25 @@ void progress_start(u64 seconds)
 	progress.printed = log_writes();
 }
 
-static bool sleeps(const struct vm *vm)
+static bool vm_sleeps(const struct vm *vm)
 {
 	for (unsigned i = 0; i < vm->config.vcpus; i++)
-		if (__atomic_load_n(&vm->vcpu[i]->state, __ATOMIC_RELAXED) == VCPU_READY)
+		if (ck_pr_load_32(&vm->vcpu[i]->state) == VCPU_READY)
 			return false;
 	return true;
 }
 
-static u64 exits_of(const struct vm *vm)
+static u64 vm_exits(const struct vm *vm)
 {
 	u64 sum = 0;
 
 	for (unsigned i = 0; i < vm->config.vcpus; i++)
 		for (unsigned reason = 0; reason < HV_EXIT_REASONS; reason++)
-			sum += __atomic_load_n(&vm->vcpu[i]->exits[reason], __ATOMIC_RELAXED);
+			sum += ck_pr_load_64(&vm->vcpu[i]->exits[reason]);
 	return sum;
 }
 
-static u64 pages_of(const struct vm *vm)
+static u64 vm_pages(const struct vm *vm)
 {
 	struct addrspace_pages pages;
 
@@ -57,15 +58,14 @@ static u64 pages_of(const struct vm *vm)
 	return pages.private + pages.shared + pages.zero;
 }
 
-static size_t describe(const struct vm *vm, char *text, size_t size)
+static size_t describe_vm(const struct vm *vm, char *text, size_t size)
 {
-	return format_text(text, size, "%s %s, %llu MiB, %llu exits", vm->config.name,
-			   sleeps(vm) ? "sleeps" : "runs",
-			   (unsigned long long)(pages_of(vm) * PAGE_SIZE >> 20),
-			   (unsigned long long)exits_of(vm));
+	return format_text(text, size, "%s %s, %lu MiB, %lu exits", vm->config.name,
+			   vm_sleeps(vm) ? "sleeps" : "runs", (vm_pages(vm) << PAGE_SHIFT) >> 20,
+			   vm_exits(vm));
 }
 
-static void tell(void)
+static void print_progress(void)
 {
 	unsigned more = 0;
 	char line[LINE + VM_WORDS];
@@ -77,11 +77,11 @@ static void tell(void)
 			continue;
 		if (len < LINE) {
 			len += format_text(line + len, sizeof(line) - len, len ? "; " : "");
-			len += describe(vm, line + len, sizeof(line) - len);
+			len += describe_vm(vm, line + len, sizeof(line) - len);
 		} else {
 			more++;
 		}
-		vm_let_go(vm);
+		vm_release(vm);
 	}
 	if (more)
 		log_info("progress: %s; and %u more", line, more);
@@ -89,20 +89,21 @@ static void tell(void)
 		log_info("progress: %s", line);
 }
 
-void progress_poll(void)
+bool progress_poll(bool idle)
 {
 	u64 now, printed;
 
 	if (progress.due == TICK_NEVER || arch_cpu_id() != 0)
-		return;
+		return false;
 	now = arch_ticks();
 	printed = log_writes();
 	if (printed == progress.printed && now < progress.due)
-		return;
+		return false;
 	if (printed == progress.printed)
-		tell();
+		print_progress();
 	progress.printed = log_writes();
 	progress.due = now + progress.interval;
+	return false;
 }
 
 u64 progress_alarm(void)

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * reclaiming.c: whose cold pages go when memory has run out.
+ * reclaiming.c: the choice of the VM whose cold pages are reclaimed when memory has run out.
  *
- * Why only then: keeping a page compressed costs its guest a fault, and memory that is free serves
- * nobody. And why a few at a time: who asked wants one frame, and the next pages are colder the
- * later they are asked for.
+ * Only then: a compressed page costs its guest a fault, and free memory serves no guest. A few at a
+ * time: a fault needs one frame, and the next pages are colder the later they are taken.
  *
- * A call is a part of somebody's exit, so it looks at RECLAIM_LOOKS pages of two VMs at most, and
- * the next one goes on where it ended. Where all pages were just touched, it takes many calls to
- * find one that was not touched again; the vCPU rests in between.
+ * A call is part of an exit of some vCPU, so it looks at RECLAIM_LOOKS pages of two VMs at most,
+ * and the next call continues where it ended. Where all pages were just touched, many calls pass
+ * before one is found that was not touched again; the vCPU rests in between.
  */
 #include <hv/reclaiming.h>
 #include <arch/boot_info.h>
+#include <ck_pr.h>
 #include <hv/vm.h>
 #include <lib/error.h>
 #include <lib/log.h>
@@ -20,11 +20,11 @@
 
 #define LOG_THIS LOG_MM
 #define BATCH	 32
-#define VMS	 2 /* that are looked at in a call */
+#define VMS	 2 /* looked at in a call */
 
-static bool on; /* [I] after init */
-static unsigned
-	turn; /* [a] whose pages are looked at next, by number: it stays with a VM that had cold ones */
+/* turn: the number of the VM that is looked at next; it stays with a VM that had cold pages. */
+static bool on;	      /* [I] after init */
+static unsigned turn; /* [a] */
 
 void reclaiming_init(void)
 {
@@ -41,20 +41,20 @@ void reclaiming_fini(void)
 	reclaim_fini();
 }
 
-static u64 reclaim_from(struct vm *vm, u64 want)
+static u64 reclaim_from(struct vm *vm, u64 pages)
 {
 	u64 done;
 
 	if (!vm_hold(vm))
 		return 0;
-	done = reclaim_cold(vm->memory, want);
-	vm_let_go(vm);
+	done = reclaim_cold(vm->memory, pages);
+	vm_release(vm);
 	return done;
 }
 
 bool reclaiming_make_room(void)
 {
-	unsigned count = 0, first = __atomic_load_n(&turn, __ATOMIC_RELAXED);
+	unsigned count = 0, first = ck_pr_load_uint(&turn);
 	u64 done = 0;
 
 	while (vm_get(count))
@@ -63,7 +63,7 @@ bool reclaiming_make_room(void)
 		unsigned number = (first + i) % count;
 
 		done = reclaim_from(vm_get(number), BATCH);
-		__atomic_store_n(&turn, done ? number : number + 1, __ATOMIC_RELAXED);
+		ck_pr_store_uint(&turn, done ? number : number + 1);
 	}
 	return done > 0;
 }
@@ -74,10 +74,7 @@ void reclaiming_summary(void)
 
 	reclaim_stats(&s);
 	if (s.reclaimed)
-		log_info("summary: reclaim: %llu pages gave up their frames, %llu of them zeroes; "
-			 "%llu came back; "
-			 "%llu did not compress, %llu were written meanwhile",
-			 (unsigned long long)s.reclaimed, (unsigned long long)s.zeroes,
-			 (unsigned long long)s.restored, (unsigned long long)s.incompressible,
-			 (unsigned long long)s.lost_races);
+		log_info("summary: reclaim: %lu pages gave up their frames, %lu of them zeroes; "
+			 "%lu came back; %lu did not compress, %lu were written meanwhile",
+			 s.reclaimed, s.zeroes, s.restored, s.incompressible, s.lost_races);
 }

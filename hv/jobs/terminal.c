@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * terminal.c: the user's keyboard. terminal.h has the picture.
+ * terminal.c: keyboard input. terminal.h has the picture.
  *
  * Invariants:
- * TERMINAL-1  a byte is taken from the machine's UART only when the guest's has room: what is typed
- *             ahead waits there.
- * TERMINAL-2  the wire of a guest's UART ends up at the level of the chip, though the guest and the
- *             user move it from two CPUs and the chip's lock is not held while the wire is moved.
+ * TERMINAL-1  a byte is taken from the machine's UART only when the guest's has room: input that is
+ *             typed ahead stays there.
+ * TERMINAL-2  the wire of a guest's UART ends up at the level of the chip, though two CPUs drive it
+ *             (the guest's, and CPU 0 for input) and the chip's lock is not held meanwhile.
  *
- * TERMINAL-2 without the second look:
+ * TERMINAL-2 without the second read of the level:
  *
  *     CPU 0, a byte was typed          CPU 1, the guest reads the last byte
  *     level = high
  *                                      level = low; wire low
  *     wire high: no edge is left for the next byte
  *
- * Whoever moves the wire looks again afterwards, so the last one to move it has seen the level that
- * stays.
+ * Each CPU reads the level again after it has driven the wire, so the last one to drive it has read
+ * the level that stays.
  */
 #include <hv/terminal.h>
 #include <arch/console.h>
 #include <arch/cpu.h>
 #include <hv/pc.h>
+#include <hv/uart.h>
 #include <hv/vm.h>
 #include <lib/log.h>
 
@@ -41,7 +42,7 @@ static bool uart_level(struct vm *vm)
 	bool level;
 
 	spin_lock(&vm->console.lock);
-	level = uart_irq(&vm->uart);
+	level = uart_irq(vm->uart);
 	spin_unlock(&vm->console.lock);
 	return level;
 }
@@ -58,7 +59,7 @@ void terminal_follow_uart(struct vm *vm)
 	} while (uart_level(vm) != level);
 }
 
-static void attach(unsigned number)
+static void terminal_attach(unsigned number)
 {
 	struct vm *old = vm_get(terminal.attached), *vm = vm_get(number);
 
@@ -73,7 +74,7 @@ static void attach(unsigned number)
 	console_set_raw(&vm->console, true);
 }
 
-static void end_all(void)
+static void stop_all(void)
 {
 	struct vm *vm;
 
@@ -81,44 +82,44 @@ static void end_all(void)
 		vm_stop(vm, VM_END_KILLED, 0);
 }
 
-static void obey(int c)
+static void terminal_command(int c)
 {
 	struct vm *vm = vm_get(terminal.attached);
 
 	if (c >= '1' && c <= '9')
-		attach((unsigned)(c - '1'));
+		terminal_attach((unsigned)(c - '1'));
 	else if (c == 'd')
-		attach(DETACHED);
+		terminal_attach(DETACHED);
 	else if (c == 'k' && vm)
 		vm_stop(vm, VM_END_KILLED, 0);
 	else if (c == 'q')
-		end_all();
+		stop_all();
 }
 
-static bool has_room(struct vm *vm)
+static bool vm_has_room(struct vm *vm)
 {
 	bool room;
 
 	spin_lock(&vm->console.lock);
-	room = uart_has_room(&vm->uart);
+	room = uart_has_room(vm->uart);
 	spin_unlock(&vm->console.lock);
 	return room;
 }
 
-static void type(struct vm *vm, u8 byte)
+static void vm_type(struct vm *vm, u8 byte)
 {
 	spin_lock(&vm->console.lock);
-	uart_receive(&vm->uart, byte);
+	uart_receive(vm->uart, byte);
 	spin_unlock(&vm->console.lock);
 	terminal_follow_uart(vm);
 }
 
-/* One byte, if there is one and it has a place. `vm`, if there is one, is held. */
-static bool take(struct vm *vm)
+/* One byte, if there is one and room for it. `vm`, if there is one, is held. */
+static bool terminal_take(struct vm *vm)
 {
 	int c;
 
-	if (vm && !has_room(vm))
+	if (vm && !vm_has_room(vm))
 		return false;
 	c = arch_console_getc();
 	if (c < 0)
@@ -128,14 +129,14 @@ static bool take(struct vm *vm)
 		return true;
 	}
 	if (terminal.escaped && c != ESCAPE)
-		obey(c);
+		terminal_command(c);
 	else if (vm)
-		type(vm, (u8)c);
+		vm_type(vm, (u8)c);
 	terminal.escaped = false;
 	return true;
 }
 
-void terminal_poll(void)
+bool terminal_poll(bool idle)
 {
 	bool more = terminal.on && arch_cpu_id() == 0;
 
@@ -143,10 +144,11 @@ void terminal_poll(void)
 		struct vm *vm = vm_get(terminal.attached);
 		bool held = vm && vm_hold(vm);
 
-		more = take(held ? vm : NULL);
+		more = terminal_take(held ? vm : NULL);
 		if (held)
-			vm_let_go(vm);
+			vm_release(vm);
 	}
+	return false;
 }
 
 u64 terminal_alarm(void)
@@ -160,5 +162,5 @@ void terminal_start(unsigned number)
 {
 	terminal.on = number > 0;
 	if (terminal.on)
-		attach(number - 1);
+		terminal_attach(number - 1);
 }

@@ -4,7 +4,7 @@
  *
  * INIT and SIPI (SDM vol. 3A, 9.4): a vCPU that is OFF waits for a SIPI, which starts it in real
  * mode at vector * 4 KiB. One that was started before is reset by INIT and started again
- * (hv/core/init.c), as Linux does to bring a CPU back. vCPU 0 ignores INIT with a message: it would
+ * (core/start.c), as Linux does to bring a CPU back. vCPU 0 ignores INIT with a message: it would
  * have to start at the reset vector, where there is no firmware.
  */
 #include <arch/cpu.h>
@@ -24,32 +24,20 @@ static u64 guest_now(const struct vcpu *vcpu)
 	return arch_ticks() + vcpu->arch.tsc_offset;
 }
 
-static void start_up(struct vcpu *target, struct vcpu *sender, const struct lapic_ipi *ipi)
-{
-	if (ck_pr_load_32(&target->state) != VCPU_OFF) {
-		vcpu_signal_sipi(target, ipi->vector); /* or the second of the usual pair */
-		return;
-	}
-	lapic_reset(&target->lapic);
-	if (vcpu_start_real(target, sender, ipi->vector) != 0)
-		log_error("%s: vcpu %u does not start at %02x000", target->vm->config.name,
-			  target->index, ipi->vector);
-}
-
-static void send_ipi_to(struct vcpu *target, struct vcpu *sender, const struct lapic_ipi *ipi)
+static void send_ipi_to(struct vcpu *target, const struct lapic_ipi *ipi)
 {
 	switch (ipi->delivery) {
 	case LAPIC_FIXED:
 	case LAPIC_LOWEST:
-		lapic_accept(&target->lapic, ipi->vector, false);
+		lapic_accept(target->lapic, ipi->vector, false);
 		vcpu_notify(target);
 		break;
 	case LAPIC_NMI:
-		__atomic_store_n(&target->nmi_pending, true, __ATOMIC_SEQ_CST);
+		vcpu_pend_nmi(target);
 		vcpu_notify(target);
 		break;
 	case LAPIC_INIT:
-		if (ipi->level_deassert || ck_pr_load_32(&target->state) == VCPU_OFF)
+		if (ipi->level_deassert)
 			break;
 		if (target->index == 0)
 			log_debug("%s: INIT for vcpu 0: ignored", target->vm->config.name);
@@ -57,7 +45,7 @@ static void send_ipi_to(struct vcpu *target, struct vcpu *sender, const struct l
 			vcpu_signal_init(target);
 		break;
 	case LAPIC_SIPI:
-		start_up(target, sender, ipi);
+		vcpu_signal_sipi(target, ipi->vector);
 		break;
 	default:
 		break;
@@ -69,9 +57,9 @@ static void send_ipi(struct vcpu *sender, const struct lapic_ipi *ipi)
 	struct vm *vm = sender->vm;
 
 	for (unsigned i = 0; i < vm->config.vcpus; i++) {
-		if (!lapic_matches(&vm->vcpu[i]->lapic, &ipi->to, &sender->lapic))
+		if (!lapic_matches(vm->vcpu[i]->lapic, &ipi->to, sender->lapic))
 			continue;
-		send_ipi_to(vm->vcpu[i], sender, ipi);
+		send_ipi_to(vm->vcpu[i], ipi);
 		if (ipi->delivery == LAPIC_LOWEST)
 			break;
 	}
@@ -83,7 +71,7 @@ static bool apic_write_register(struct vcpu *vcpu, unsigned reg, u64 value)
 	struct pc *pc = vcpu->vm->pc;
 	struct lapic_action action;
 
-	lapic_write(&vcpu->lapic, reg, value, guest_now(vcpu), &action);
+	lapic_write(vcpu->lapic, reg, value, guest_now(vcpu), &action);
 	if (reg == LAPIC_EOI)
 		pc_tick_done(pc);
 	switch (action.effect) {
@@ -107,28 +95,28 @@ static bool apic_write_register(struct vcpu *vcpu, unsigned reg, u64 value)
 bool pc_msr_read(struct vcpu *vcpu, u32 index, u64 *value)
 {
 	if (index == MSR_APIC_BASE) {
-		*value = vcpu->lapic.base;
+		*value = vcpu->lapic->base;
 		return true;
 	}
 	if (index == MSR_TSC_DEADLINE) {
-		*value = lapic_read_deadline(&vcpu->lapic);
+		*value = lapic_read_deadline(vcpu->lapic);
 		return true;
 	}
-	if (index - LAPIC_X2APIC_MSR >= LAPIC_REGS || !lapic_is_x2apic(&vcpu->lapic))
+	if (index - LAPIC_X2APIC_MSR >= LAPIC_REGS || !lapic_is_x2apic(vcpu->lapic))
 		return false;
-	return lapic_read(&vcpu->lapic, index - LAPIC_X2APIC_MSR, guest_now(vcpu), value);
+	return lapic_read(vcpu->lapic, index - LAPIC_X2APIC_MSR, guest_now(vcpu), value);
 }
 
 bool pc_msr_write(struct vcpu *vcpu, u32 index, u64 value)
 {
 	if (index == MSR_TSC_DEADLINE) {
-		lapic_write_deadline(&vcpu->lapic, value);
+		lapic_write_deadline(vcpu->lapic, value);
 		vcpu_recheck(vcpu);
 		return true;
 	}
 	if (index == MSR_APIC_BASE)
-		return lapic_write_base(&vcpu->lapic, value);
-	if (index - LAPIC_X2APIC_MSR >= LAPIC_REGS || !lapic_is_x2apic(&vcpu->lapic))
+		return lapic_write_base(vcpu->lapic, value);
+	if (index - LAPIC_X2APIC_MSR >= LAPIC_REGS || !lapic_is_x2apic(vcpu->lapic))
 		return false;
 	return apic_write_register(vcpu, index - LAPIC_X2APIC_MSR, value);
 }
@@ -140,8 +128,8 @@ static bool in_page(struct gpa gpa, u64 base)
 
 static bool in_lapic(const struct vcpu *vcpu, struct gpa gpa)
 {
-	return in_page(gpa, LAPIC_BASE) && lapic_is_enabled(&vcpu->lapic) &&
-	       !lapic_is_x2apic(&vcpu->lapic);
+	return in_page(gpa, LAPIC_BASE) && lapic_is_enabled(vcpu->lapic) &&
+	       !lapic_is_x2apic(vcpu->lapic);
 }
 
 u32 pc_mmio_read(struct vcpu *vcpu, struct gpa gpa)
@@ -150,7 +138,7 @@ u32 pc_mmio_read(struct vcpu *vcpu, struct gpa gpa)
 	u64 value = ~0ull;
 
 	if (in_lapic(vcpu, gpa)) {
-		if (!lapic_read(&vcpu->lapic, page_offset(gpa.raw) >> 4, guest_now(vcpu), &value))
+		if (!lapic_read(vcpu->lapic, page_offset(gpa.raw) >> 4, guest_now(vcpu), &value))
 			value = 0;
 	} else if (in_page(gpa, IOAPIC_BASE)) {
 		spin_lock(&pc->lock);

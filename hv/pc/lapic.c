@@ -222,13 +222,14 @@ u64 lapic_timer_due(const struct lapic *apic)
 bool lapic_timer_expire(struct lapic *apic, u64 now)
 {
 	u32 lvt = apic->lvt[LVT_TIMER];
+	u64 period = timer_period(apic);
 
 	if (now < apic->timer_deadline)
 		return false;
-	if (timer_mode(apic) == TIMER_PERIODIC) {
-		u64 missed = (now - apic->timer_deadline) / timer_period(apic);
+	if (timer_mode(apic) == TIMER_PERIODIC && period) {
+		u64 missed = (now - apic->timer_deadline) / period;
 
-		apic->timer_deadline += (missed + 1) * timer_period(apic);
+		apic->timer_deadline += (missed + 1) * period;
 	} else {
 		apic->timer_deadline = TICK_NEVER;
 	}

@@ -90,10 +90,10 @@ static bool deliver_to(struct vcpu *vcpu, const struct lapic_ipi *message, bool 
 	switch (message->delivery) {
 	case LAPIC_FIXED:
 	case LAPIC_LOWEST:
-		lapic_accept(&vcpu->lapic, message->vector, level);
+		lapic_accept(vcpu->lapic, message->vector, level);
 		return true;
 	case LAPIC_NMI:
-		__atomic_store_n(&vcpu->nmi_pending, true, __ATOMIC_SEQ_CST);
+		vcpu_pend_nmi(vcpu);
 		return true;
 	default:
 		return false; /* SMI and INIT from an I/O APIC: no model of them */
@@ -113,7 +113,7 @@ static bool deliver_message(void *context, const struct lapic_ipi *message, bool
 	for (unsigned i = 0; i < pc->vm->config.vcpus; i++) {
 		struct vcpu *vcpu = pc->vm->vcpu[i];
 
-		if (!lapic_matches(&vcpu->lapic, &message->to, NULL) ||
+		if (!lapic_matches(vcpu->lapic, &message->to, NULL) ||
 		    !deliver_to(vcpu, message, level))
 			continue;
 		pc->notify |= BIT(i);
@@ -142,9 +142,12 @@ int pc_create(struct vm *vm)
 	pci_init(&pc->pci);
 	fw_cfg_init(&pc->fw_cfg, vm->config.memory, vm->config.vcpus);
 	ioapic_init(&pc->ioapic, deliver_message, pc);
-	for (unsigned i = 0; i < vm->config.vcpus; i++)
-		lapic_init(&vm->vcpu[i]->lapic, i, i == 0);
+	for (unsigned i = 0; i < vm->config.vcpus; i++) {
+		vm->vcpu[i]->lapic = &pc->lapic[i];
+		lapic_init(&pc->lapic[i], i, i == 0);
+	}
 	vm->pc = pc;
+	vm->irqchip = &pc_irqchip;
 	return 0;
 }
 
@@ -157,22 +160,22 @@ void pc_destroy(struct vm *vm)
 
 static bool takes_pic(const struct vcpu *vcpu)
 {
-	return vcpu->index == 0 && lapic_takes_extint(&vcpu->lapic) &&
+	return vcpu->index == 0 && lapic_takes_extint(vcpu->lapic) &&
 	       pic_pending(&vcpu->vm->pc->pic);
 }
 
 bool pc_irq_pending(struct vcpu *vcpu)
 {
-	return lapic_pending(&vcpu->lapic) != LAPIC_NONE || takes_pic(vcpu);
+	return lapic_pending(vcpu->lapic) != LAPIC_NONE || takes_pic(vcpu);
 }
 
 u8 pc_irq_take(struct vcpu *vcpu)
 {
 	struct pc *pc = vcpu->vm->pc;
-	int vector = lapic_pending(&vcpu->lapic);
+	int vector = lapic_pending(vcpu->lapic);
 
 	if (vector != LAPIC_NONE) {
-		lapic_acknowledge(&vcpu->lapic, (u8)vector);
+		lapic_acknowledge(vcpu->lapic, (u8)vector);
 		return (u8)vector;
 	}
 	spin_lock(&pc->lock);
@@ -182,33 +185,62 @@ u8 pc_irq_take(struct vcpu *vcpu)
 	return (u8)vector;
 }
 
-static u64 lapic_alarm(const struct vcpu *vcpu)
+/* Guest ticks are host ticks plus tsc_offset, modulo 2^64; their distances are compared. */
+static u64 lapic_alarm(const struct vcpu *vcpu, u64 now)
 {
-	u64 due = lapic_timer_due(&vcpu->lapic);
+	u64 due = lapic_timer_due(vcpu->lapic), guest = now + vcpu->arch.tsc_offset;
 
-	if (due == TICK_NEVER)
-		return due;
-	return due > vcpu->arch.tsc_offset ? due - vcpu->arch.tsc_offset : 0;
+	if (due == TICK_NEVER || due <= guest)
+		return due == TICK_NEVER ? TICK_NEVER : now;
+	return due - guest < TICK_NEVER - now ? now + (due - guest) : TICK_NEVER;
 }
 
-u64 pc_alarm(const struct vcpu *vcpu)
+u64 pc_alarm(const struct vcpu *vcpu, u64 now)
 {
-	u64 alarm = lapic_alarm(vcpu);
+	u64 alarm = lapic_alarm(vcpu, now);
 
 	if (vcpu->index == 0)
-		alarm = MIN(alarm, ck_pr_load_64(&vcpu->vm->pc->pit_due));
+		alarm = MIN(alarm, MAX(now, ck_pr_load_64(&vcpu->vm->pc->pit_due)));
 	return alarm;
 }
 
 void pc_run_timers(struct vcpu *vcpu)
 {
 	struct pc *pc = vcpu->vm->pc;
+	u64 now = arch_ticks();
 
-	if (lapic_alarm(vcpu) <= arch_ticks())
-		(void)lapic_timer_expire(&vcpu->lapic, arch_ticks() + vcpu->arch.tsc_offset);
-	if (vcpu->index != 0 || ck_pr_load_64(&pc->pit_due) > arch_ticks())
+	if (lapic_alarm(vcpu, now) <= now)
+		(void)lapic_timer_expire(vcpu->lapic, now + vcpu->arch.tsc_offset);
+	if (vcpu->index != 0 || ck_pr_load_64(&pc->pit_due) > now)
 		return;
 	spin_lock(&pc->lock);
 	pc_run_pit(pc);
 	pc_unlock(pc);
 }
+
+static void reset_irqchip(struct vcpu *vcpu)
+{
+	lapic_reset(vcpu->lapic);
+}
+
+static u64 get_priority(const struct vcpu *vcpu)
+{
+	return lapic_read_cr8(vcpu->lapic);
+}
+
+static bool set_priority(struct vcpu *vcpu, u64 value)
+{
+	return lapic_write_cr8(vcpu->lapic, value);
+}
+
+const struct irqchip_ops pc_irqchip = {
+	.pending = pc_irq_pending,
+	.take = pc_irq_take,
+	.alarm = pc_alarm,
+	.run_timers = pc_run_timers,
+	.ticks_owed = pc_ticks_count,
+	.reset = reset_irqchip,
+	.get_priority = get_priority,
+	.set_priority = set_priority,
+	.devices = true,
+};

@@ -40,7 +40,7 @@
 
 static bool pic_listens(const struct pc *pc)
 {
-	return !pic_masks(&pc->pic, PC_IRQ_TIMER) && lapic_takes_extint(&pc->vm->vcpu[0]->lapic);
+	return !pic_masks(&pc->pic, PC_IRQ_TIMER) && lapic_takes_extint(pc->vm->vcpu[0]->lapic);
 }
 
 static bool ioapic_listens(const struct pc *pc, struct lapic_ipi *message)
@@ -59,7 +59,7 @@ static bool is_unfinished(const struct pc *pc)
 	if (!ioapic_listens(pc, &message))
 		return false;
 	for (unsigned i = 0; i < pc->vm->config.vcpus; i++) {
-		const struct lapic *lapic = &pc->vm->vcpu[i]->lapic;
+		const struct lapic *lapic = pc->vm->vcpu[i]->lapic;
 
 		if (lapic_matches(lapic, &message.to, NULL) && lapic_holds(lapic, message.vector))
 			return true;

@@ -41,9 +41,6 @@ enum hv_exit_reason {
 	HV_EXIT_REASONS
 };
 
-/* The name of a reason, "cpuid"; "?" for a number out of range. Any context. */
-const char *hv_exit_name(enum hv_exit_reason reason);
-
 enum hv_access { HV_READ = 1, HV_WRITE = 2, HV_EXEC = 4 };
 
 struct hv_exit_pio {

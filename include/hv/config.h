@@ -11,56 +11,8 @@
 #ifndef SAMEPAGE_HV_CONFIG_H
 #define SAMEPAGE_HV_CONFIG_H
 
+#include <hv/vm_config.h>
 #include <lib/types.h>
-#include <mm/dirty_log.h>
-
-#define VM_NAME_MAX	  24
-#define VM_ARG_MAX	  256
-#define VM_VCPUS_MAX	  16
-#define VM_DEVICES_MAX	  64
-#define VM_MEMORY_MIN	  (64ull << 10)
-#define VM_MEMORY_MAX	  (1ull << 40)
-#define VM_CONSOLE_MIN	  256ull
-#define VM_CONSOLE_SIZE	  (256ull << 10)
-#define VM_KILL_AFTER_MAX 86400000ull
-
-#define VM_MERGE_OWN 0x10000u
-
-enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
-
-/*
- * memory	bytes of RAM, whole pages
- * cpus		the machine's CPUs it may use, bit n for CPU n; 0: any. vCPU i gets the i-th, in turn
- * board	a virtual PC around the CPUs (pc.h): always for Linux, on request for others
- * populate	back all memory when the VM is made, with large pages where they fit; else on first touch
- * merge_domain	VMs of the same number share identical pages; 0: not merged; VM_MERGE_OWN: with itself alone
- * merge_marked	only what the guest marks is mergeable, not all its memory
- * merge_control	it may say how its domain is merged
- * devices	device models that look into its memory, each with a guest cache of its own; number 0 is the console
- * dirty_log	log which pages are written, from the start, by way of `dirty`
- * console	bytes its console may print before the rest is dropped
- * kill_after	milliseconds after its start at which it is ended from outside; 0: never
- * module_of	a file for the VM of this name, not a VM; then only `arg` is valid beside it
- */
-struct vm_config {
-	char name[VM_NAME_MAX];
-	char module_of[VM_NAME_MAX];
-	char arg[VM_ARG_MAX];
-	enum vm_type type;
-	bool board;
-	bool populate;
-	bool dirty_log;
-	enum dirty_mode dirty;
-	u64 memory;
-	unsigned vcpus;
-	unsigned devices;
-	u64 cpus;
-	u64 console;
-	u64 kill_after;
-	u32 merge_domain;
-	bool merge_marked;
-	bool merge_control;
-};
 
 /* Which word was wrong, in the line itself, and what it should have been: a static sentence. */
 struct config_error {

@@ -4,17 +4,15 @@
  *
  *     hello| what the guest of the VM named hello printed
  *
- * Why by lines: characters of two guests that print at once would make neither readable. Why a cap:
- * a guest that prints for ever pays for it with its own time slices, but would still bury the
- * others.
+ * By lines: characters of two guests that print at once would make neither readable. Limited: a
+ * guest that prints for ever pays with its own time slices, but its output would hide the others'.
  *
  * Invariants:
  * CONSOLE-1  a guest's text appears only after its name and only as whole lines; but for the one
- *            guest to which the user has given the terminal (terminal.h), whose bytes pass as they
- *            are.
+ *            guest that has the terminal (terminal.h), whose bytes pass as they are.
  * CONSOLE-2  a console never writes more than its limit, plus one line that says so.
- * CONSOLE-3  no byte below blank but tab reaches the real console, so a guest cannot steer the
- *            terminal; with the same exception.
+ * CONSOLE-3  no control byte but tab reaches the real console (C0, DEL, and C1 by itself or as
+ *            UTF-8), so a guest cannot control the user's terminal; with the same exception.
  */
 #ifndef SAMEPAGE_HV_CONSOLE_H
 #define SAMEPAGE_HV_CONSOLE_H
@@ -33,16 +31,18 @@ struct console {
 	size_t used;   /* of `line`, prefix included */
 	u64 limit;     /* [I] */
 	u64 printed, dropped;
-	bool raw; /* the user's terminal is this guest's */
+	u8 utf8_left; /* continuation bytes that may follow */
+	bool utf8_c2; /* the last byte was C2h */
+	bool raw;     /* the guest has the terminal */
 };
 
 void console_init(struct console *console, const char *name, u64 limit);
-/* One byte a guest printed. console->lock is held. */
+/* One byte of a guest. */
 void console_put(struct console *console, char c) LOCK_REQUIRES(&console->lock);
-/* From now on bytes go out as they come, or by lines again. Takes console->lock. */
+/* Raw: bytes pass as they come; else by lines. Takes console->lock. */
 void console_set_raw(struct console *console, bool raw);
 
-/* An unfinished line, if there is one, is finished. */
+/* Ends an unfinished line. Takes console->lock. */
 void console_flush(struct console *console);
 
 #endif

@@ -85,7 +85,7 @@ struct lapic {
 	u32 irr[8], isr[8], tmr[8];
 	u64 timer_start;    /* tick at which `initial` was written */
 	u64 timer_deadline; /* tick of the next interrupt, TICK_NEVER when off */
-};
+} __aligned(64);
 
 /* What is left to the caller of a register write. */
 enum lapic_effect { LAPIC_DONE, LAPIC_SEND, LAPIC_END_OF_INTERRUPT, LAPIC_GP };

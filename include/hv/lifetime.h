@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lifetime.h: VMs that shall not live longer than so long.
+ * lifetime.h: VMs with a limited lifetime, kill_after=.
  *
- * A VM's kill_after= is a user who is not there to press Ctrl-] k: the VM is ended from outside,
- * whatever its vCPUs do at that moment. CPU 0 looks between two turns, so it happens up to a time
- * slice late.
+ * The VM is stopped from outside, like by Ctrl-] k, whatever its vCPUs do at that moment. CPU 0
+ * checks between two turns, so the stop comes up to a time slice late.
  */
 #ifndef SAMEPAGE_HV_LIFETIME_H
 #define SAMEPAGE_HV_LIFETIME_H
@@ -16,10 +15,8 @@ struct vm;
 /* The VM starts now; its time runs. Before any CPU runs VMs. */
 void lifetime_start(const struct vm *vm);
 
-/* Ends the VMs whose time is over. Any CPU, no locks held; only CPU 0 does something. */
-void lifetime_poll(void);
-
-/* The tick by which a CPU that idles must poll again; all ones: never. */
+/* A job (jobs.h): stops the VMs whose time is over. Acts on CPU 0 only. */
+bool lifetime_poll(bool idle);
 u64 lifetime_alarm(void);
 
 #endif

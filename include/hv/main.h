@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * main.h: where the machine hands over to hv.
+ * main.h: entry points of hv, called by boot.
  */
 #ifndef SAMEPAGE_HV_MAIN_H
 #define SAMEPAGE_HV_MAIN_H
@@ -8,8 +8,8 @@
 #include <arch/boot_info.h>
 
 /*
- * On CPU 0, after arch_init() and arch_smp_start(): makes the VMs the boot modules ask for, runs
- * them to their end, prints the summary and ends the machine. Does not return.
+ * On CPU 0, after arch_init() and arch_smp_start(): creates the VMs of the boot modules, runs them
+ * to their end, prints the summary and ends the machine. Does not return.
  */
 void hv_main(const struct boot_info *info) __noreturn;
 

@@ -19,12 +19,14 @@
 #include <arch/exit.h>
 #include <hv/fw_cfg.h>
 #include <hv/ioapic.h>
+#include <hv/irqchip.h>
 #include <hv/lapic.h>
 #include <hv/pci.h>
 #include <hv/pic.h>
 #include <hv/pit.h>
 #include <hv/pm.h>
 #include <hv/rtc.h>
+#include <hv/vm_config.h>
 #include <lib/lock.h>
 #include <lib/types.h>
 
@@ -55,6 +57,7 @@ struct pc {
 	enum pm_request request; /* of the write that is under way, carried out after it */
 	struct pci pci;
 	struct fw_cfg fw_cfg;
+	struct lapic lapic[VM_VCPUS_MAX]; /* the vCPUs', not under the lock */
 };
 
 /* The board of a VM, before it runs. ERR_NO_MEMORY. */
@@ -75,8 +78,11 @@ bool pc_irq_pending(struct vcpu *vcpu);
 u8 pc_irq_take(struct vcpu *vcpu);
 
 /* Owner. The tick at which the next timer of the vCPU is due; carries out what is due by now. */
-u64 pc_alarm(const struct vcpu *vcpu);
+u64 pc_alarm(const struct vcpu *vcpu, u64 now);
 void pc_run_timers(struct vcpu *vcpu);
+
+/* The board as a source of interrupts: the functions above and the next one, and CR8. */
+extern const struct irqchip_ops pc_irqchip;
 
 /*
  * Owner. Does the vCPU take periodic interrupts of the PIT by the I/O APIC, which its system may

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * reclaiming.h: what is done when no frame is left, before a vCPU has to wait: cold pages of all
- * VMs give up theirs.
+ * reclaiming.h: reclaim of cold pages of all VMs when no frame is left, before a vCPU has to wait.
  */
 #ifndef SAMEPAGE_HV_RECLAIMING_H
 #define SAMEPAGE_HV_RECLAIMING_H
@@ -12,11 +11,13 @@
 void reclaiming_init(void);
 void reclaiming_fini(void);
 
-/* Takes some frames of pages that were not touched for the longest time. False: none was found yet.
- * Looks at a bounded number of pages, and goes on there the next time. No lock held. */
+/*
+ * Reclaims some frames of the pages that are cold for the longest time; false: none found yet.
+ * Looks at a bounded number of pages; the next call continues there. No locks held.
+ */
 bool reclaiming_make_room(void);
 
-/* What came of it, for the summary. */
+/* Its counts, for the summary. */
 void reclaiming_summary(void);
 
 #endif

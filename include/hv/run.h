@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * run.h: the loop every CPU is in once VMs run.
+ * run.h: the run loop of a CPU.
  */
 #ifndef SAMEPAGE_HV_RUN_H
 #define SAMEPAGE_HV_RUN_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * summary.h: the last thing the hypervisor says.
+ * summary.h: the lines that the hypervisor prints last.
  */
 #ifndef SAMEPAGE_HV_SUMMARY_H
 #define SAMEPAGE_HV_SUMMARY_H
@@ -10,10 +10,10 @@
 /* All VMs have ended. One line a VM, then its exits by reason. */
 void summary_vms(void);
 
-/* Did all that mm kept agree (mm/audit.h) when each VM had ended, and does it now? */
+/* The result of the audits (mm/audit.h): of each VM when it had ended, and of all memory now. */
 bool summary_audit(void);
 
-/* Is every frame that was free before the first VM free again? Says which kind is not. */
+/* Every frame that was free before the first VM is free again; else prints which kind is not. */
 bool summary_frames(u64 free_before);
 
 #endif

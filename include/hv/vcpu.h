@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vcpu.h: what may be done to a vCPU: start, wake, halt, raise an exception in it.
+ * vcpu.h: operations on a vCPU: start, wake, halt, events.
+ *
+ * Context, by word: "any CPU" needs no lock and takes LOCK_VM and LOCK_SCHED; "owner" is the CPU
+ * vcpu->cpu, "loaded" with the vCPU's state in that CPU.
  */
 #ifndef SAMEPAGE_HV_VCPU_H
 #define SAMEPAGE_HV_VCPU_H
@@ -8,50 +11,42 @@
 #include <arch/regs.h>
 #include <hv/vm.h>
 
-/* Any CPU. Stores the request, then makes the vCPU see it: wakes it, kicks its CPU. */
+/* Any CPU. Stores the request and kicks the owner: the vCPU sees it before its next entry. */
 void vcpu_request(struct vcpu *vcpu, enum vcpu_request request);
 
-/*
- * Any CPU. An interrupt of `vector` for the vCPU, as an edge: one that is already waiting is not
- * doubled.
- */
-void vcpu_raise_irq(struct vcpu *vcpu, u8 vector);
+/* Any CPU. An interrupt, an NMI or a signal of the vCPU has changed: wakes or kicks it. */
+void vcpu_notify(struct vcpu *vcpu);
+
+/* Owner. Interrupts and timers are checked before the next entry. */
+void vcpu_recheck(struct vcpu *vcpu);
+
+/* Any CPU, any lock. One more NMI is pending, up to two; vcpu_notify() must follow. */
+void vcpu_pend_nmi(struct vcpu *vcpu);
 
 /*
  * From OFF to READY with the state of `like` but RIP, RSP and RDI (the first argument). Called on
- * the CPU that owns `like`, with `like` loaded. ERR_BUSY: it is not OFF. ERR_INVALID: no state a
- * guest may have (RIP not canonical); it stays OFF.
+ * the owner of `like`, with `like` loaded. ERR_BUSY: it is not OFF. ERR_INVALID: RIP is not
+ * canonical; it stays OFF.
  */
 int vcpu_start(struct vcpu *vcpu, struct vcpu *like, u64 rip, u64 rsp, u64 rdi) __must_check;
 
-/* Any CPU. An interrupt, an NMI or a timer of the vCPU has changed: wakes it, or makes it look. */
-void vcpu_notify(struct vcpu *vcpu);
-
-/* Owner: as vcpu_notify() for oneself: before the next entry, look at interrupts and timers. */
-void vcpu_recheck(struct vcpu *vcpu);
-
-/* From OFF to READY as a SIPI of `vector` does it. As vcpu_start() otherwise. */
-int vcpu_start_real(struct vcpu *vcpu, struct vcpu *sender, u8 vector) __must_check;
-
 /*
- * Any CPU. INIT and SIPI for a vCPU that is not OFF; a SIPI that it does not wait for is forgotten.
+ * Any CPU. INIT: nothing for a vCPU that is OFF. SIPI: starts one that is OFF or waits for it,
+ * nothing for others.
  */
 void vcpu_signal_init(struct vcpu *vcpu);
 void vcpu_signal_sipi(struct vcpu *vcpu, u8 vector);
 
-/* Whether one of them wants to be followed. Owner, or VM lock. */
+/* A signal is pending that the vCPU must follow. Owner, or VM lock. */
 bool vcpu_is_signalled(const struct vcpu *vcpu);
 
-/* Owner, loaded. Follows them; false: the vCPU waits for a SIPI and must not be entered. */
+/* Owner, loaded. Follows the signals; false: the vCPU waits for a SIPI and must not be entered. */
 bool vcpu_follow_signals(struct vcpu *vcpu) __must_check;
 
-/* Owner. The tick at which a timer of the vCPU is due, ~0 for none. */
-u64 vcpu_alarm(const struct vcpu *vcpu);
-
-/* Owner. Sleeps until an event; stops the VM when nothing can wake it any more. */
+/* Owner, loaded. Sleeps until an event; stops the VM if no event can wake any of its vCPUs. */
 void vcpu_halt(struct vcpu *vcpu);
 
-/* Owner, loaded. At the next entry the guest takes this exception instead of going on. */
+/* Owner, loaded. The guest takes this exception at the next entry. */
 void vcpu_raise_ud(struct vcpu *vcpu);
 void vcpu_raise_gp(struct vcpu *vcpu);
 void vcpu_raise(struct vcpu *vcpu, u8 vector, bool has_error_code, u32 error_code, u64 address);
@@ -59,10 +54,10 @@ void vcpu_raise(struct vcpu *vcpu, u8 vector, bool has_error_code, u32 error_cod
 /* Owner, loaded. Bits of enum virt_trap: what exits from now on, where the back end can do that. */
 void vcpu_trap(struct vcpu *vcpu, unsigned traps);
 
-/* Owner, loaded. Gives the guest a waiting interrupt, or asks for the window to do so. */
+/* Owner, loaded. Runs timers; injects a pending interrupt, or opens the window for it. */
 void vcpu_deliver_irqs(struct vcpu *vcpu);
 
-/* Owner, loaded. The registers to the log: the slow view, then what the back end keeps. */
+/* Owner, loaded. The registers to the log: the slow view, then the back end's. */
 void vcpu_dump(struct vcpu *vcpu);
 
 #endif

@@ -68,13 +68,14 @@ HEADERS = {
     "mm/reclaim": "reclaim",
     "mm/subscribers": "dirty_tracker guest_cache tracer",
     "mm": "audit",
-    "hv/core": "console memory sched vcpu verdict",
+    "hv/core": "console exit irqchip memory sched vcpu verdict vm vm_config",
     "hv/pc": "acpi fw_cfg ioapic lapic pc pci pic pit pm rtc uart",
     "hv/load": "bzimage config linux loader",
-    "hv/jobs": "dirty lifetime merging progress reclaiming terminal",
+    "hv/jobs": "dirty jobs lifetime merging progress reclaiming terminal",
+    "hv/call": "hypercall",
     "hv/cpu": "cpuid msr",
     "hv/emulate": "gva insn mmio pio vm_memory",
-    "hv": "exits main run summary vm",
+    "hv": "exits main run summary vm_create",
 }
 FOLDERS = {"include/lib/": "lib", "include/abi/": "abi", "include/arch/": "arch", "arch/x86/include/asm/": "asm",
            "arch/x86/inline/": "arch", "lib/shim/": "lib"}

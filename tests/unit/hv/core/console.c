@@ -60,6 +60,20 @@ static void control_characters_do_not_pass(void **state)
 	assert_string_equal(sim_console(), "vm| a?[2J\tb?\n");
 }
 
+/* CONSOLE-3 */
+static void c1_controls_do_not_pass_and_characters_do(void **state)
+{
+	put("a\x9b"
+	    "2Jb\xc2\x9b"
+	    "c\x7f"
+	    "d\n");
+	put("\xc3\x80 \xe2\x82\xac \xf0\x9f\x98\x80 \xc2\xa9\n");
+	put("\xc3\n\x9b\n");
+	assert_string_equal(sim_console(), "vm| a?2Jb\xc2?c?d\n"
+					   "vm| \xc3\x80 \xe2\x82\xac \xf0\x9f\x98\x80 \xc2\xa9\n"
+					   "vm| \xc3\nvm| ?\n");
+}
+
 /* CONSOLE-2 */
 static void past_its_limit_it_says_so_once_and_is_silent(void **state)
 {
@@ -96,6 +110,7 @@ int main(void)
 		TEST(an_empty_line_is_a_line),
 		TEST(a_long_line_is_broken),
 		TEST(control_characters_do_not_pass),
+		TEST(c1_controls_do_not_pass_and_characters_do),
 		TEST(the_guest_that_has_the_terminal_speaks_as_it_likes),
 		TEST(past_its_limit_it_says_so_once_and_is_silent),
 	};

@@ -4,7 +4,7 @@
  */
 #include "sim/sim.h"
 #include <hv/sched.h>
-#include <hv/vcpu.h>
+#include <hv/irqchip.h>
 
 #define VCPUS 4
 
@@ -12,11 +12,12 @@ static struct vm vm;
 static struct vcpu vcpus[VCPUS];
 static unsigned kicked;
 
-/* No vCPU here has a timer. */
-u64 vcpu_alarm(const struct vcpu *vcpu)
+static u64 no_alarm(const struct vcpu *vcpu, u64 now)
 {
-	return ~0ull;
+	return TICK_NEVER;
 }
+
+static const struct irqchip_ops irqchip = {.alarm = no_alarm};
 
 static void count_kick(unsigned cpu)
 {
@@ -29,6 +30,7 @@ static int start(void **state)
 	sched_init();
 	memset(&vm, 0, sizeof(vm));
 	vm.state = VM_RUNNING;
+	vm.irqchip = &irqchip;
 	for (unsigned i = 0; i < VCPUS; i++)
 		vcpus[i] = (struct vcpu){.vm = &vm, .index = i, .state = VCPU_READY};
 	kicked = 0;
@@ -126,7 +128,7 @@ static void one_that_rests_is_passed_over_until_its_time(void **state)
 		assert_ptr_equal(turn(100), &vcpus[1]);
 	sched_rest(&vcpus[1], sim_ticks + 500);
 	assert_null(turn(1));
-	assert_int_equal(sched_alarm(), vcpus[1].rests_until);
+	assert_int_equal(sched_alarm(sim_ticks), vcpus[1].rests_until);
 	sim_ticks += 1000;
 	assert_ptr_equal(turn(1), &vcpus[0]);
 	remove_all(2);

@@ -25,7 +25,7 @@ bool vm_hold(struct vm *vm)
 	return vm->state == VM_RUNNING;
 }
 
-void vm_let_go(struct vm *vm)
+void vm_release(struct vm *vm)
 {
 	assert_int_equal(vm->state, VM_RUNNING);
 	held--;
@@ -69,7 +69,7 @@ static bool told(void)
 {
 	u64 before = log_writes();
 
-	progress_poll();
+	(void)progress_poll(false);
 	assert_int_equal(held, 0);
 	return log_writes() != before;
 }

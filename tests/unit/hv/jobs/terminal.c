@@ -6,11 +6,13 @@
 #include <arch/console.h>
 #include <hv/pc.h>
 #include <hv/terminal.h>
+#include <hv/uart.h>
 #include <hv/vm.h>
 
 #define VMS 2
 
 static struct vm vms[VMS];
+static struct uart uarts[VMS];
 static struct pc pc;
 static const char *typed;
 static bool wire, stopped[VMS];
@@ -33,7 +35,7 @@ bool vm_hold(struct vm *vm)
 	return !stopped[vm - vms];
 }
 
-void vm_let_go(struct vm *vm)
+void vm_release(struct vm *vm)
 {
 	assert_false(stopped[vm - vms] && held == 0);
 	held--;
@@ -68,11 +70,11 @@ static int start(void **state)
 
 	sim_init(1);
 	for (unsigned i = 0; i < VMS; i++) {
-		vms[i] = (struct vm){.pc = &pc};
+		vms[i] = (struct vm){.pc = &pc, .uart = &uarts[i]};
 		console_init(&vms[i].console, names[i], 1000);
-		uart_init(&vms[i].uart, nowhere, NULL);
-		uart_write(&vms[i].uart, 2, 1); /* FIFO on */
-		uart_write(&vms[i].uart, 1, 1); /* interrupt when a byte is there */
+		uart_init(&uarts[i], nowhere, NULL);
+		uart_write(&uarts[i], 2, 1); /* FIFO on */
+		uart_write(&uarts[i], 1, 1); /* interrupt when a byte is there */
 		stopped[i] = false;
 	}
 	typed = "";
@@ -86,15 +88,15 @@ static int start(void **state)
 static void type(const char *text)
 {
 	typed = text;
-	terminal_poll();
+	(void)terminal_poll(false);
 	assert_int_equal(held, 0);
 }
 
 static void gets(unsigned vm, const char *text)
 {
 	for (; *text; text++)
-		assert_int_equal(uart_read(&vms[vm].uart, 0), (u8)*text);
-	assert_int_equal(uart_read(&vms[vm].uart, 5) & 1, 0);
+		assert_int_equal(uart_read(&uarts[vm], 0), (u8)*text);
+	assert_int_equal(uart_read(&uarts[vm], 5) & 1, 0);
 }
 
 static void the_attached_guest_gets_the_bytes_and_an_interrupt(void **state)
@@ -111,7 +113,7 @@ static void what_is_typed_ahead_waits(void **state)
 	type("0123456789abcdefghij");
 	assert_string_equal(typed, "ghij");
 	gets(0, "0123456789abcdef");
-	terminal_poll();
+	(void)terminal_poll(false);
 	gets(0, "ghij");
 }
 
@@ -144,8 +146,8 @@ static void the_escape_ends_one_guest_or_all(void **state)
 
 static void guest_reads_all(void)
 {
-	while (uart_read(&vms[0].uart, 5) & 1)
-		(void)uart_read(&vms[0].uart, 0);
+	while (uart_read(&uarts[0], 5) & 1)
+		(void)uart_read(&uarts[0], 0);
 }
 
 /* TERMINAL-2: the guest reads the byte between the look at the chip and the move of the wire. */

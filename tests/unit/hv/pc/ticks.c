@@ -63,9 +63,8 @@ void vcpu_signal_sipi(struct vcpu *vcpu, u8 vector)
 {
 }
 
-int vcpu_start_real(struct vcpu *vcpu, struct vcpu *sender, u8 vector)
+void vcpu_pend_nmi(struct vcpu *vcpu)
 {
-	return 0;
 }
 
 void vm_stop(struct vm *of, enum vm_end end, u64 status)
@@ -169,7 +168,7 @@ static void take(struct vcpu *vcpu)
 /* What the run loop does before the guest's next instruction. */
 static void look(void)
 {
-	if (pc_alarm(&vcpus[0]) <= sim_ticks)
+	if (pc_alarm(&vcpus[0], sim_ticks) <= sim_ticks)
 		pc_run_timers(&vcpus[0]);
 	while (!interrupts_off && pc_irq_pending(&vcpus[0]))
 		take(&vcpus[0]);

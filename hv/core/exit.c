@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exit_name.c: the words for exit reasons, in logs and in the summary.
+ * exit.c: names of exit reasons, for logs and the summary, and exits that end a VM.
  */
-#include <arch/exit.h>
+#include <hv/exit.h>
+#include <hv/vcpu.h>
+#include <lib/log.h>
 
-static const char *const names[HV_EXIT_REASONS] = {
+#define LOG_THIS LOG_VM
+
+static const char *const exit_names[HV_EXIT_REASONS] = {
 	[HV_EXIT_INTERRUPT] = "interrupt",
 	[HV_EXIT_TIMESLICE] = "timeslice",
 	[HV_EXIT_SHADOW] = "shadow",
@@ -34,5 +38,15 @@ static const char *const names[HV_EXIT_REASONS] = {
 
 const char *hv_exit_name(enum hv_exit_reason reason)
 {
-	return reason < HV_EXIT_REASONS ? names[reason] : "?";
+	return reason < HV_EXIT_REASONS ? exit_names[reason] : "?";
+}
+
+enum exit_verdict exit_unhandled(struct vcpu *vcpu, const struct hv_exit *exit, const char *what)
+{
+	log_error("%s: %s: %s (reason %lx, info %lx %lx); the VM is stopped", vcpu->vm->config.name,
+		  what, virt->exit_name(exit->raw.reason), exit->raw.reason, exit->raw.info1,
+		  exit->raw.info2);
+	vcpu_dump(vcpu);
+	vm_stop(vcpu->vm, VM_END_UNHANDLED, 0);
+	return EXIT_RESCHEDULE;
 }
