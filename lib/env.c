@@ -14,6 +14,10 @@ static u64 early_microseconds(void)
 	return 0;
 }
 
+static void early_relax(void)
+{
+}
+
 static void early_write(const char *text, size_t len)
 {
 }
@@ -28,6 +32,7 @@ static void __noreturn early_panic(const char *message)
 static const struct lib_env early = {
 	.cpu_id = early_cpu_id,
 	.microseconds = early_microseconds,
+	.relax = early_relax,
 	.write = early_write,
 	.panic = early_panic,
 };

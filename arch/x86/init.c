@@ -21,11 +21,13 @@
 #include <asm/percpu.h>
 #include <asm/smp.h>
 #include <asm/time.h>
+#include <arch/cpu.h>
 #include <lib/env.h>
 
 static const struct lib_env env = {
 	.cpu_id = arch_cpu_id,
 	.microseconds = time_microseconds,
+	.relax = arch_cpu_relax,
 	.write = serial_write,
 	.panic = arch_panic,
 };

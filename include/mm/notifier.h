@@ -31,6 +31,7 @@
 #include <arch/addr.h>
 #include <arch/cpu.h>
 #include <lib/lock.h>
+#include <lib/quiesce.h>
 #include <lib/types.h>
 
 /* What happens to the range. docs/mm/notifier.md has a section for each. */
@@ -170,7 +171,7 @@ const char *notifier_policy_name(const struct notifier_policy *policy);
  * spare	[n] where the next view is built, so that unsubscribing needs no memory
  * order	[n] size of both, `capacity` subscriptions
  * subs		[n] all subscriptions
- * reading	[a] by CPU: odd while that CPU runs a notification
+ * readers	[a] the CPUs that run a notification
  * mmu_lock	[I] the address space's LOCK_MMU
  */
 struct notifier {
@@ -183,9 +184,7 @@ struct notifier {
 	struct spinlock *mmu_lock;
 	struct notifier_counters counters[NOTIFIER_POLICIES][EVENTS]; /* [m] */
 	u64 unwanted[EVENTS]; /* [a] operations that nobody had to be told of */
-	struct {
-		u64 count;
-	} __aligned(64) reading[ARCH_CPUS_MAX];
+	struct quiesce readers;
 };
 
 void notifier_init(struct notifier *notifier, const struct notifier_policy *policy,

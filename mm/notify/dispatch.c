@@ -13,23 +13,6 @@ static void count_locked(u64 *counter, u64 n)
 	ck_pr_store_64(counter, *counter + n);
 }
 
-static void reader_enter(struct notifier *notifier)
-{
-	u64 *count = &notifier->reading[arch_cpu_id()].count;
-
-	DEBUG_CHECK(!(*count & 1));
-	(void)ck_pr_fas_64(count,
-			   *count + 1); /* a full barrier; pairs with the one in wait_for_readers */
-}
-
-static void reader_leave(struct notifier *notifier)
-{
-	u64 *count = &notifier->reading[arch_cpu_id()].count;
-
-	ck_pr_fence_release();
-	ck_pr_store_64(count, *count + 1);
-}
-
 static int found(struct subscription *sub, void *argument)
 {
 	return 1;
@@ -117,13 +100,13 @@ int notification_begin_wanted(struct notification *note)
 	struct notifier *notifier = note->notifier;
 	int err = 0;
 
-	reader_enter(notifier);
+	quiesce_enter(&notifier->readers, arch_cpu_id());
 	note->view = ck_pr_load_ptr(&notifier->view);
 	take_plan(note);
 	if (note->start)
 		err = start_list(note, note->start);
 	if (err)
-		reader_leave(notifier);
+		quiesce_leave(&notifier->readers, arch_cpu_id());
 	return err;
 }
 
@@ -183,7 +166,7 @@ void notification_end_wanted(struct notification *note)
 
 void notification_done(struct notification *note)
 {
-	reader_leave(note->notifier);
+	quiesce_leave(&note->notifier->readers, arch_cpu_id());
 }
 
 static int sync_one(struct subscription *sub, void *argument)
@@ -210,13 +193,13 @@ static void visit_all(struct notifier *notifier, struct gfn_range range, enum no
 {
 	const struct notifier_view *view;
 
-	reader_enter(notifier);
+	quiesce_enter(&notifier->readers, arch_cpu_id());
 	view = ck_pr_load_ptr(&notifier->view);
 	if (view && event < EVENTS && view->policy->masked)
 		view_visit(&view->drop[event], range, visit, argument);
 	else if (view)
 		view_visit(&view->all, range, visit, argument);
-	reader_leave(notifier);
+	quiesce_leave(&notifier->readers, arch_cpu_id());
 }
 
 void notifier_sync(struct notifier *notifier)

@@ -31,10 +31,10 @@ struct notification {
 	unsigned rule;
 };
 
-/* Is this CPU inside a callback of the chain? */
+/* Whether this CPU is inside a notification of the chain. */
 static inline bool notification_inside(const struct notifier *notifier)
 {
-	return ck_pr_load_64(&notifier->reading[arch_cpu_id()].count) & 1;
+	return quiesce_inside(&notifier->readers, arch_cpu_id());
 }
 
 static inline bool notification_wanted(const struct notifier *notifier, enum notify_event event)

@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * notifier.c: subscribing and unsubscribing, and the wait that makes both safe.
+ * notifier.c: subscribing and unsubscribing.
  *
- *     CPU that notifies                          CPU that unsubscribes
- *     -----------------                          ---------------------
- *     reading[cpu]++  (odd)                      lock; build the next view in the spare
- *     full barrier                               view = next; full barrier
- *     v = view                                   each CPU: n = reading[cpu]; if odd, wait until it is not n
- *     callbacks of v                             the old view is the spare now; unlock
- *     reading[cpu]++  (even)                     the subscription's memory may go (NOTIFIER-1)
- *
- * A CPU that starts to read after the store sees the next view, so a stream of new notifications
- * holds nobody up.
+ * Dispatch reads the view in force without a lock. Subscribing builds the next view in the spare,
+ * publishes it by one store, and waits for the readers of the old view (lib/quiesce.h), which is
+ * the spare from then on. So when unsubscribing returns, no callback of the subscription runs, and
+ * its memory may be freed (NOTIFIER-1).
  *
  * A notification that nobody wants does not even say that it reads: it looks at `wanted` under
  * LOCK_MMU, under which the primary then changes. So after publishing, subscribe takes and drops
@@ -56,22 +50,6 @@ void notifier_fini(struct notifier *notifier)
 	notifier->view = notifier->spare = NULL;
 }
 
-/* Waits until every CPU that was notifying at the call has finished that notification. */
-static void wait_for_readers(struct notifier *notifier)
-{
-	unsigned cpus = arch_cpu_count();
-
-	if (IS_ENABLED(CONFIG_BREAK_QUIESCE))
-		return;
-	ck_pr_fence_memory(); /* pairs with the exchange in reader_enter */
-	for (unsigned cpu = 0; cpu < cpus; cpu++) {
-		u64 count = ck_pr_load_64(&notifier->reading[cpu].count);
-
-		while ((count & 1) && ck_pr_load_64(&notifier->reading[cpu].count) == count)
-			arch_cpu_relax();
-	}
-}
-
 /*
  * Makes the spare, which holds `count` subscriptions, the view in force; nobody reads the old one
  * when it returns.
@@ -86,7 +64,7 @@ static void publish(struct notifier *notifier, unsigned count)
 	ck_pr_store_64(&notifier->wanted, notifier->view->wanted);
 	spin_lock(notifier->mmu_lock);
 	spin_unlock(notifier->mmu_lock);
-	wait_for_readers(notifier);
+	quiesce_wait(&notifier->readers, arch_cpu_count());
 	notifier->spare = old;
 }
 

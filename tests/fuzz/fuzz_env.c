@@ -18,6 +18,10 @@ static u64 microseconds(void)
 	return 0;
 }
 
+static void relax(void)
+{
+}
+
 static void drop(const char *text, size_t len)
 {
 }
@@ -28,7 +32,7 @@ static void __noreturn die(const char *message)
 	abort();
 }
 
-static const struct lib_env environment = {cpu_id, microseconds, drop, die};
+static const struct lib_env environment = {cpu_id, microseconds, relax, drop, die};
 
 /* What <arch/inline.h> of the host wants: no machine, no memory. */
 _Thread_local unsigned sim_this_cpu;

@@ -25,7 +25,7 @@ def rows():
     plain = {
         "fault": ["NO_RECHECK", "NO_PENDING", "NO_DROP", "NO_OVERFLOW", "LOOKUP_FIRST", "BUMP_AT_START"],
         "tlb": ["CHECK_FIRST", "BUMP_FIRST", "NO_WAIT", "LOOK_FIRST"],
-        "unsubscribe": ["NO_WAIT", "LATE_ENTER", "SNAPSHOT_FIRST"],
+        "quiesce": ["NO_WAIT", "LATE_ENTER", "SNAPSHOT_FIRST", "NO_READER_BARRIER", "NO_UPDATER_BARRIER", "WAIT_EVEN"],
     }
     for model, mutants in plain.items():
         yield f"model {model}: holds", model, [], "holds"

@@ -61,6 +61,7 @@ static void __noreturn sim_panic(const char *message)
 static const struct lib_env environment = {
 	.cpu_id = arch_cpu_id,
 	.microseconds = sim_microseconds,
+	.relax = arch_cpu_relax,
 	.write = console_write,
 	.panic = sim_panic,
 };
