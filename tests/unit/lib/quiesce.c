@@ -82,7 +82,7 @@ static void an_object_is_freed_when_its_last_reader_has_left(void **state)
 	(void)state;
 	const struct sched_scenario scenario = {
 		.setup = begin,
-		.task = {read_twice, read_twice, update},
+		.task = {read_twice, update, read_twice},
 		.check = freed_in_the_end,
 		.preemptions = 3,
 	};
@@ -108,7 +108,7 @@ static void a_reader_that_enters_again_delays_no_updater(void **state)
 	(void)state;
 	const struct sched_scenario scenario = {
 		.setup = begin,
-		.task = {enter_again, read_twice, update},
+		.task = {enter_again, update, read_twice},
 		.check = freed_in_the_end,
 		.preemptions = 3,
 	};
