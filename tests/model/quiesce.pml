@@ -15,8 +15,8 @@
  *
  * A store is buffered, as on x86: other CPUs see it when its CPU's buffer drains, at any time or at a full barrier.
  *
- * Checked: QUIESCE-1 no reader uses a freed object; QUIESCE-2 a reader that enters during the wait, and stays inside, does
- * not delay the updater.
+ * Checked: QUIESCE-1: no reader uses a freed object. QUIESCE-2: a reader that enters during the wait, and stays inside,
+ * does not delay the updater.
  * Mutants: NO_WAIT, LATE_ENTER (the reader finds the object before it enters), SNAPSHOT_FIRST (the snapshot is taken
  * before the unlink), NO_READER_BARRIER, NO_UPDATER_BARRIER, WAIT_EVEN (the updater waits for even counts alone).
  */
