@@ -20,6 +20,7 @@ import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SLOW = float(os.environ.get("SAMEPAGE_SLOW") or 1)  # every timeout is multiplied by it; for a computer under load
 
 EXIT_OK = 0x10		# what the hypervisor writes to isa-debug-exit when all VMs have ended
 EXIT_FAILED = 0x11	# and after a panic or any other failure
@@ -244,7 +245,7 @@ class Session:
     def wait(self, timeout):
         """Waits for the end; after `timeout` seconds ends the machine. Returns ending() or "timeout"."""
         try:
-            self.process.wait(timeout)
+            self.process.wait(timeout * SLOW)
         except subprocess.TimeoutExpired:
             self.stop()
             return "timeout"

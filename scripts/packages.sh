@@ -1,23 +1,31 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# packages.sh: sees to it that Debian's packages for some purposes are there. Asks nothing. With root it installs what
-# lacks and says what; without, it prints the one command to give and fails.
+# packages.sh: makes sure that Debian's packages for some purposes are installed. Never interactive. As root it installs
+# what is missing and names it; otherwise it prints the one command to give, and fails.
 #
-# Usage: packages.sh PURPOSE...     base gcc clang bochs iso gdb bench test
+# Usage: packages.sh PURPOSE...     one of the words below, e.g. packages.sh base gcc
 set -eu
 
 packages_for()
 {
 	case $1 in
-	base) echo python3 cmake ninja-build binutils kconfig-frontends-nox libck-dev libbsd-dev libxxhash-dev qemu-system-x86 ;;
+	python) echo python3 ;;
+	base) echo python3 git cmake ninja-build binutils kconfig-frontends-nox libck-dev libbsd-dev libxxhash-dev ;;
 	gcc) echo gcc libc6-dev ;;
 	clang) echo clang llvm libclang-rt-14-dev ;;
+	qemu) echo qemu-system-x86 ;;
 	bochs) echo bochs bochsbios vgabios grub-common grub-pc-bin xorriso mtools ;;
 	iso) echo grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools ovmf ;;
 	gdb) echo gdb ;;
 	bench) echo valgrind ;;
-	test) echo git clang-format cppcheck spin libcmocka-dev libzydis-dev acpica-tools python3-pexpect ;;
+	unit) echo libcmocka-dev ;;
+	zydis) echo libzydis-dev ;;
+	acpi) echo acpica-tools ;;
+	format) echo clang-format ;;
+	cppcheck) echo cppcheck ;;
+	spin) echo spin ;;
+	terminal) echo python3-pexpect ;;
 	*)
 		echo "packages.sh: $1: no such purpose" >&2
 		exit 2
@@ -27,7 +35,7 @@ packages_for()
 
 wanted=$(for purpose in "$@"; do packages_for "$purpose"; done)
 if ! command -v dpkg-query >/dev/null; then
-	echo "samepage: this is no Debian; see to it that you have:" $wanted >&2
+	echo "samepage: not a Debian system; these packages are needed:" $wanted >&2
 	exit 0
 fi
 missing=

@@ -16,6 +16,7 @@ import bench
 import bench_merge
 import linux
 import machine
+import processes
 import report
 
 RESULTS = os.path.join(machine.ROOT, "build", "results")
@@ -224,9 +225,12 @@ def terminal_kept():
 
 def main():
     signal.signal(signal.SIGINT, interrupted)
+    processes.catch(signal.SIGTERM)
     try:
         with terminal_kept():
             return work(arguments())
+    except processes.Ended as ended:
+        return 128 + ended.args[0]
     except KeyboardInterrupt:
         print("\nsamepage: interrupted", file=sys.stderr)
         return 130

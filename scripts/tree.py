@@ -22,10 +22,14 @@ def files(*endings):
                   if (not endings or name.endswith(endings)) and os.path.isfile(os.path.join(ROOT, name)))
 
 
+def text(name):
+    with open(os.path.join(ROOT, name), encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
 def lines(name):
     """The lines of a file, numbered from 1."""
-    with open(os.path.join(ROOT, name), encoding="utf-8", errors="replace") as text:
-        return list(enumerate(text.read().split("\n"), 1))
+    return list(enumerate(text(name).split("\n"), 1))
 
 
 def exceptions(name):

@@ -3,44 +3,78 @@
 """
 run.py: every test of the tree, behind ./test. docs/testing.md is its handbook.
 
-Usage: ./test [--list] [--mutants] [NAME ...]     NAME is a part of a test's name, or a glob: machine/*@bochs*
+Usage: ./test [--list] [--long] [--mutants] [NAME ...]     NAME is a part of a test's name, or a glob: machine/*@bochs*
 """
 import argparse
 import os
+import signal
+import subprocess
 import sys
+import threading
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from runner import builds, core, host, machines, mutants, terminal
+import processes
 
 
-def all_tests(build_tests):
-    """In the order they are started: quick ones that find silly mistakes first, and no long one last, which would leave a CPU idle."""
-    return [*build_tests, *builds.tests(), *host.checks(), *host.programs(), *host.models(), *terminal.tests(), *machines.tests()]
+def all_tests(long):
+    """In the order they are started: quick ones that find silly mistakes first, and no long one last, which would leave
+    a CPU idle."""
+    return [*builds.tests(), *host.checks(), *host.programs(), *mutants.sample(), *host.models(), *terminal.tests(),
+            *machines.tests(long)]
+
+
+def install(tests):
+    """Installs, or names, the packages that the tests need. Without them nothing is run."""
+    purposes = sorted({purpose for test in tests for purpose in test.packages}
+                      | {purpose for name, targets in core.targets_of(tests).items()
+                         for purpose in builds.packages(name, targets)})
+    script = os.path.join(core.ROOT, "scripts", "packages.sh")
+    return subprocess.run([script, *purposes], check=False).returncode == 0
+
+
+def run(tests):
+    """The exit status: 130 after SIGINT, 143 after SIGTERM, as a shell has it."""
+    processes.catch(signal.SIGINT, signal.SIGTERM)
+    report = core.Report()
+    try:
+        if not install(tests):
+            return 1
+        core.run_all(tests, builds.test, report)
+    except processes.Ended as ended:
+        # A test that has several steps may start the next one.
+        for _ in range(100):
+            if all(thread is threading.current_thread() for thread in threading.enumerate()):
+                break
+            processes.end_all()
+            time.sleep(0.1)
+        print(f"Bail out! {signal.Signals(ended.args[0]).name}")
+        report.close()
+        sys.stdout.flush()
+        os._exit(128 + ended.args[0])
+    return report.close()
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="./test", description="Builds Samepage and runs its tests; prints TAP.")
+    parser = argparse.ArgumentParser(
+        prog="./test", description="Builds Samepage and runs its tests; prints TAP.",
+        epilog="SAMEPAGE_SLOW=N multiplies every timeout by N, for a computer under load.")
     parser.add_argument("--list", action="store_true", help="print the names and run nothing")
+    parser.add_argument("--long", action="store_true", help="also the runs that take minutes (long = true in runs*.toml)")
     parser.add_argument("--mutants", action="store_true",
-                        help="take out one safety mechanism at a time and show which tests go red")
+                        help="take out one safety mechanism at a time and show which tests fail")
     parser.add_argument("names", nargs="*", metavar="NAME", help="a part of a name, or a glob; default: all")
     options = parser.parse_args()
-    made = {} if options.mutants else builds.all_builds()
-    tests = core.select(mutants.tests() if options.mutants else all_tests(list(made.values())), options.names)
+    tests = mutants.tests() if options.mutants else [*all_tests(options.long), *mutants.tests(extra=True)]
+    tests = core.select(tests, options.names)
     if options.list:
         print("\n".join(test.name for test in tests))
         return 0
     if not tests:
         sys.exit(f"./test: no test is named like {' or '.join(options.names)}; see ./test --list")
-    report = core.Report()
-    try:
-        core.run_all(tests, made, report)
-    except KeyboardInterrupt:
-        print("Bail out! interrupted")
-        report.close()
-        return 130
-    return report.close()
+    return run(tests)
 
 
 if __name__ == "__main__":

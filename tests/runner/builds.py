@@ -20,36 +20,48 @@ BUILDS = {
                                          "-DCONFIG_NOTIFIER_POLICY_BRACKET=y", "-DCONFIG_FAULT_RETRY_REENTER=y"]),
 }
 
-# The Kconfig switches of "Break it". A mutant builds in folders of its own, with just one of them on.
+# The packages of a build besides `base`: its compiler, and for the whole host build what its programs are linked with.
+COMPILERS = {"clang": ("clang",), "host": ("clang",)}
+LIBRARIES = {"host": ("unit", "zydis")}
+
+# The Kconfig switches of "Break it". In a copy of the tree for mutants (mutants.py) SAMEPAGE_MUTANT is set: the one
+# switch that is on, or nothing.
 with open(os.path.join(core.ROOT, "Kconfig"), encoding="utf-8") as kconfig:
     SWITCHES = re.findall(r"^config (BREAK_\w+)$", kconfig.read(), re.M)
 MUTANT = os.environ.get("SAMEPAGE_MUTANT")
 
 
 def folder(name):
-    """Where a build is; the mutants' are kept apart from the healthy ones."""
-    return os.path.join(core.ROOT, "build-mutant" if MUTANT else "", BUILDS[name][1])
+    """Where a build is."""
+    return os.path.join(core.ROOT, BUILDS[name][1])
+
+
+def packages(name, targets):
+    """The purposes of scripts/packages.sh for these targets of a build."""
+    return ("base", *COMPILERS.get(name, ("gcc",)), *(LIBRARIES.get(name, ()) if targets is core.ALL else ()))
 
 
 def configure(name):
     """Runs cmake for one of BUILDS; (status, output)."""
     preset, _, options = BUILDS[name]
-    switches = [f"-DCONFIG_{switch}={'y' if switch == MUTANT else 'n'}" for switch in SWITCHES] if MUTANT else []
+    switches = [] if MUTANT is None else [f"-DCONFIG_{switch}={'y' if switch == MUTANT else 'n'}" for switch in SWITCHES]
     return core.command(["cmake", "--preset", preset, "-B", folder(name), *options, *switches])
 
 
-def build(name):
-    """Configures and builds one of BUILDS; any warning of a compiler is an error there."""
+def build(name, targets):
+    """Configures and builds these targets of one of BUILDS; any warning of a compiler is an error there."""
     title = f"build/{name}"
     status, output = configure(name)
     if status:
         return core.failed(title, output)
-    status, output = core.command(["cmake", "--build", folder(name)], timeout=1200)
+    chosen = [word for target in targets or () for word in ("-t", target)]
+    status, output = core.command(["cmake", "--build", folder(name), *chosen], timeout=1200)
     return core.failed(title, output) if status else core.passed(title)
 
 
-def all_builds():
-    return {name: core.Test(f"build/{name}", lambda name=name: build(name)) for name in BUILDS}
+def test(name, targets=core.ALL):
+    """A build as a test of its own; it names itself, so that choosing it builds it."""
+    return core.Test(f"build/{name}", lambda: build(name, targets), {name: targets})
 
 
 # What is asked for, and the words the refusal must contain.
@@ -136,10 +148,14 @@ def toggling():
 
 
 def tests():
-    found = [core.Test(f"config/refused: {' '.join(options)}", lambda o=options, w=words: refused_option(o, w))
-             for options, words in REFUSED]
-    found += [core.Test(f"config/refused: .config with {line.splitlines()[0]}", lambda l=line, w=words: refused_line(l, w))
+    need = ("base", "gcc")
+    found = [test(name) for name in BUILDS]
+    found += [core.Test(f"config/refused: {' '.join(options)}", lambda o=options, w=words: refused_option(o, w),
+                        packages=need)
+              for options, words in REFUSED]
+    found += [core.Test(f"config/refused: .config with {line.splitlines()[0]}",
+                        lambda l=line, w=words: refused_line(l, w), packages=need)
               for line, words in BAD_LINES]
-    found.append(core.Test("config/round trip", defconfig_round_trip))
-    found.append(core.Test("config/toggling", toggling, ("debug",), alone=True))
+    found.append(core.Test("config/round trip", defconfig_round_trip, packages=need))
+    found.append(core.Test("config/toggling", toggling, {"debug": core.ALL}, alone=True))
     return found

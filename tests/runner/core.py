@@ -3,8 +3,9 @@
 core.py: what a test is, running many of them, and the TAP text that comes out.
 
 A Test is a name and a function that returns a list of Results: a check returns one, a cmocka program one for each of
-its cases. Tests of the first phase (the builds) run one after the other, as each takes all CPUs; those of the second
-phase run two at a time, more where there are more than four CPUs. The last line printed is exactly "N passed, N failed, N skipped".
+its cases. The builds that the chosen tests need run first, one after the other, as each takes all CPUs; then the tests
+run two at a time, more where there are more than four CPUs. The last line printed is exactly
+"N passed, N failed, N skipped".
 """
 import concurrent.futures
 import dataclasses
@@ -20,25 +21,37 @@ import traceback
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LOGS = os.path.join(ROOT, "build", "test-logs")
 sys.path.insert(0, os.path.join(ROOT, "scripts"))
+import machine
 
-WORKERS = max(2, (os.cpu_count() or 2) // 2)	# a run keeps two CPUs busy at most times
+SLOW = machine.SLOW
+WORKERS = max(2, (os.cpu_count() or 2) // 2)  # a run keeps two CPUs busy at most times
+ALL = None  # in place of a build's targets: all of them
 
 
 @dataclasses.dataclass
 class Result:
     """One line of TAP. `detail` is printed below a failure; for a skip it is the reason."""
     name: str
-    status: str		# passed, failed, skipped
+    status: str  # passed, failed, skipped
     detail: str = ""
 
 
 @dataclasses.dataclass
 class Test:
-    """Something that can be run by name. `builds`: the build folders it needs, made in the first phase."""
+    """
+    Something that can be run by name.
+
+    builds    build folders made before it runs, each with the targets that it needs (ALL or a tuple of names)
+    packages  purposes of scripts/packages.sh
+    alone     nothing else runs beside it, because it changes a build folder
+    extra     not part of a plain ./test: only when it is named, or by an option
+    """
     name: str
     run: callable
-    builds: tuple = ()
-    alone: bool = False		# nothing else runs beside it: it changes a build folder
+    builds: dict = dataclasses.field(default_factory=dict)
+    packages: tuple = ()
+    alone: bool = False
+    extra: bool = False
     suite: str = ""
 
     def __post_init__(self):
@@ -62,10 +75,11 @@ def command(arguments, timeout=600, **options):
     options.setdefault("cwd", ROOT)
     try:
         done = subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=timeout, text=True, errors="replace", check=False, **options)
+                              timeout=timeout * SLOW, text=True, errors="replace", check=False, **options)
     except subprocess.TimeoutExpired as late:
         text = late.stdout or b""
-        return -1, (text if isinstance(text, str) else text.decode("utf-8", "replace")) + f"\nstill running after {timeout} s"
+        text = text if isinstance(text, str) else text.decode("utf-8", "replace")
+        return -1, f"{text}\nstill running after {timeout * SLOW:g} s"
     except FileNotFoundError as missing:
         return -2, f"{missing.filename}: not found"
     return done.returncode, done.stdout
@@ -95,10 +109,11 @@ def of_tap(name, output):
 
 
 def select(tests, patterns):
-    """The tests whose name contains a pattern or matches it as a glob; all without patterns."""
-    def wanted(test):
-        return any(pattern in test.name or fnmatch.fnmatch(test.name, pattern) for pattern in patterns)
-    return [test for test in tests if not patterns or wanted(test)]
+    """The tests whose name contains a pattern or matches it as a glob; without patterns all but the extra ones."""
+    if not patterns:
+        return [test for test in tests if not test.extra]
+    return [test for test in tests
+            if any(pattern in test.name or fnmatch.fnmatch(test.name, pattern) for pattern in patterns)]
 
 
 class Report:
@@ -135,7 +150,8 @@ class Report:
         print(f"1..{self.number}")
         for suite, sums in self.sums.items():
             print(f"# {suite}: " + ", ".join(f"{count} {status}" for status, count in sums.items()))
-        total = {status: sum(sums[status] for sums in self.sums.values()) for status in ("passed", "failed", "skipped")}
+        total = {status: sum(sums[status] for sums in self.sums.values())
+                 for status in ("passed", "failed", "skipped")}
         print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped", flush=True)
         return 1 if total["failed"] or not self.number else 0
 
@@ -151,13 +167,23 @@ def run_one(test, report):
     return all(result.status != "failed" for result in results)
 
 
-def run_all(tests, builds, report):
-    """First the builds that the tests need, then the tests. Without its build a test counts as failed."""
-    needed = {name for test in tests for name in test.builds}
-    chosen = {test.name for test in tests}
-    broken = {name for name, build in builds.items()
-              if (name in needed or build.name in chosen) and not run_one(build, report)}
-    tests = [test for test in tests if test not in builds.values()]
+def targets_of(tests):
+    """Every build that the tests need, in order, each with the targets of all of them together."""
+    needed = {}
+    for test in tests:
+        for name, targets in test.builds.items():
+            if targets is ALL or needed.get(name, ()) is ALL:
+                needed[name] = ALL
+            else:
+                needed[name] = tuple(sorted({*needed.get(name, ()), *targets}))
+    return needed
+
+
+def run_all(tests, build, report):
+    """First the builds that the tests need (build(name, targets) is a Test), then the tests. A test whose build is
+    broken counts as failed."""
+    broken = {name for name, targets in targets_of(tests).items() if not run_one(build(name, targets), report)}
+    tests = [test for test in tests if test.suite != "build"]
 
     def run_or_fail(test):
         missing = broken.intersection(test.builds)
@@ -170,10 +196,10 @@ def run_all(tests, builds, report):
         if test.alone:
             run_or_fail(test)
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        waiting = [pool.submit(run_or_fail, test) for test in tests if not test.alone]
+        pending = [pool.submit(run_or_fail, test) for test in tests if not test.alone]
         try:
-            for one in waiting:
+            for one in pending:
                 one.result()
-        except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -2,6 +2,7 @@
 """
 host.py: the programs that run here (cmocka and libFuzzer, by way of ctest), the static checks, and the Spin models.
 """
+import glob
 import os
 import re
 
@@ -9,6 +10,19 @@ from runner import builds, core
 
 CHECKS = os.path.join(core.ROOT, "tests", "checks")
 MODELS = os.path.join(core.ROOT, "tests", "model")
+MUTANT_SECONDS = 240  # a mutant may hang
+
+# Purposes of scripts/packages.sh beyond cmocka's for the unit tests.
+PROGRAM_PACKAGES = {"unit/hv/pc/acpi": ("unit", "acpi"), "fuzz/insn": ("zydis",)}
+# What a check needs besides the sources: builds, and purposes of scripts/packages.sh.
+CHECK_NEEDS = {
+    "image": (("default", "debug"), ()),
+    "cppcheck": (("default",), ("cppcheck",)),
+    "headers": (("default",), ("clang",)),
+    "commands": (("default",), ()),
+    "debugger": (("default",), ("gdb", "qemu")),
+    "format": ((), ("format",)),
+}
 
 
 def registered(where):
@@ -23,10 +37,17 @@ def registered(where):
             yield name, re.findall(r'"((?:[^"\\]|\\.)*)"', arguments), int(limit[1]) if limit else 600
 
 
-def run_program(name, arguments, timeout, where):
+def run_program(name):
     """One program. Each TAP case counts; a program that dies, or says nothing, is one more failure."""
-    environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
-    status, output = core.command(arguments, timeout, cwd=where, env=environment)
+    where = builds.folder("host")
+    found = [row for row in registered(where) if row[0] == name]
+    if not found:
+        return core.failed(name, "no CMakeLists.txt registers it by add_test()")
+    [(_, arguments, timeout)] = found
+    environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP",
+                       UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
+    status, output = core.command(arguments, min(timeout, MUTANT_SECONDS) if builds.MUTANT is not None else timeout,
+                                  cwd=where, env=environment)
     results = core.of_tap(name, output)
     if status and not any(result.status == "failed" for result in results):
         results += core.failed(name, f"status {status}\n{output[-6000:]}")
@@ -34,13 +55,19 @@ def run_program(name, arguments, timeout, where):
 
 
 def programs():
-    """One Test for each registered program. Configures the host build, which tells their names."""
-    where = builds.folder("host")
-    status, output = builds.configure("host")
-    if status:
-        return [core.Test("unit/configure", lambda: core.failed("unit/configure", output))]
-    return [core.Test(name, lambda n=name, a=arguments, t=timeout: run_program(n, a, t, where), ("host",))
-            for name, arguments, timeout in sorted(registered(where))]
+    """One Test for each program, by the files: tests/unit/a/b.c is unit/a/b, tests/fuzz/fuzz_c.c is fuzz/c. A test needs
+    its own program of the host build and no other."""
+    found = {}
+    for path in sorted(glob.glob(os.path.join(core.ROOT, "tests", "unit", "**", "*.c"), recursive=True)):
+        name = os.path.relpath(path, os.path.join(core.ROOT, "tests"))[:-2]
+        found[name] = "test_" + name.removeprefix("unit/").replace("/", "_")
+    for path in sorted(glob.glob(os.path.join(core.ROOT, "tests", "fuzz", "fuzz_*.c"))):
+        program = os.path.basename(path)[:-2]
+        if program != "fuzz_env":
+            found[f"fuzz/{program.removeprefix('fuzz_')}"] = program
+    return [core.Test(name, lambda name=name: run_program(name), {"host": (program,)},
+                      PROGRAM_PACKAGES.get(name, ("unit",) if name.startswith("unit/") else ()))
+            for name, program in sorted(found.items())]
 
 
 def checks():
@@ -48,9 +75,11 @@ def checks():
     found = []
     for file in sorted(os.listdir(CHECKS)):
         path = os.path.join(CHECKS, file)
+        stem = os.path.splitext(file)[0]
         if os.access(path, os.X_OK) and os.path.isfile(path):
-            name = f"check/{os.path.splitext(file)[0]}"
-            found.append(core.Test(name, lambda n=name, p=path: core.of_command(n, [p]), ("default",)))
+            made, packages = CHECK_NEEDS.get(stem, ((), ()))
+            found.append(core.Test(f"check/{stem}", lambda n=f"check/{stem}", p=path: core.of_command(n, [p]),
+                                   {name: core.ALL for name in made}, packages))
     return found
 
 
@@ -66,4 +95,4 @@ def models():
             results += core.failed(name, f"status {status}\n{output}")
         return results
     names = sorted(file[:-4] for file in os.listdir(MODELS) if file.endswith(".pml"))
-    return [core.Test(f"model/{name}", lambda n=name: run(n)) for name in names]
+    return [core.Test(f"model/{name}", lambda n=name: run(n), packages=("gcc", "spin")) for name in names]

@@ -27,7 +27,7 @@ ABORTED = "Bail out! ERROR:"
 # Bochs listens for a viewer; when no port of its fifty is free, it has not started at all.
 NO_PORT = "RFB could not bind any port"
 KEYS = {"name", "machines", "boot", "protocol", "build", "cpus", "guest_cpus", "memory", "icount", "cmdline", "modules", "expect", "anywhere", "forbid",
-        "allow", "exit", "twice", "timeout", "extra", "image", "reference", "variants"}
+        "allow", "exit", "twice", "timeout", "extra", "image", "reference", "variants", "long"}
 
 
 def setup_of(row, name):
@@ -145,6 +145,14 @@ def rows():
     return spread
 
 
-def tests():
-    return [core.Test(f"machine/{row['name']}@{on}", lambda r=row, m=on: run_row(r, m), (row.get("build", "default"),))
+def packages(row, on):
+    """The purposes of scripts/packages.sh for a row on one machine."""
+    return ("bochs",) if on.startswith("bochs") else ("qemu", *(["iso"] if row.get("boot", "kernel") != "kernel" else []))
+
+
+def tests(long=False):
+    """One Test for each row and machine; those that take minutes (long = true) are extra."""
+    return [core.Test(f"machine/{row['name']}@{on}", lambda r=row, m=on: run_row(r, m),
+                      {row.get("build", "default"): core.ALL}, packages(row, on),
+                      extra=row.get("long", False) and not long)
             for row in rows() for on in row["machines"]]

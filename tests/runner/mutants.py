@@ -1,42 +1,144 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-mutants.py: shows that the tests can fail. Each switch of Kconfig's menu "Break it" takes one safety mechanism out;
-tests/mutants.toml names the tests that must then go red.
+mutants.py: shows that the tests can fail. A mutant takes one guard out; the tests that its row names must then fail.
 
-A mutant is built in build-mutant/ and its tests run in a runner of their own, told by SAMEPAGE_MUTANT.
+Rows are in tests/mutants.toml and tests/mutants/*.toml. Two kinds:
+
+    BREAK_FLUSH = ["TEST: CASE", ...]       a switch of Kconfig's menu "Break it"
+
+    [merge_recheck]                         a substitution in a source file; the table's name is the mutant's
+    file = "mm/merge/page.c"
+    replace = "if (moved(page))"            text that stands once in the file
+    by = "if (0 && moved(page))"
+    tests = ["TEST: CASE", ...]             or equivalent = "why no test can see it"
+
+A mutant is built and run in a copy of the tree, build-mutant/N/, whose build folders stay, so that the next mutant
+compiles the files that it changes and no others. The copy leaves -Werror out.
 """
+import glob
 import os
+import queue
+import random
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 
 from runner import builds, core
+import tree
 
-TABLE = os.path.join(core.ROOT, "tests", "mutants.toml")
+TABLES = [os.path.join(core.ROOT, "tests", "mutants.toml"),
+          *sorted(glob.glob(os.path.join(core.ROOT, "tests", "mutants", "*.toml")))]
+KEYS = {"file", "replace", "by", "tests", "equivalent"}
+COPIES = 2
+SAMPLE = 5
+FREE = queue.Queue()  # the copies that no mutant uses
 
 
-def run(switch, names):
-    """Runs the named tests with the switch on; each must have a failure in it."""
-    tests_of = sorted({name.split(":")[0] for name in names})
-    status, output = core.command([sys.executable, os.path.join(core.ROOT, "tests", "run.py"), *tests_of], timeout=1800,
-                                  env=dict(os.environ, SAMEPAGE_MUTANT=switch))
-    red = re.findall(r"^not ok \d+ - (.*)$", output, re.M)
-    broken = [line for line in red if line.startswith("build/")]
-    results = []
+def rows():
+    """Every mutant by name: a row with `tests` or `equivalent`. A switch without a row is a hole in the tests."""
+    found = {switch: {"tests": []} for switch in builds.SWITCHES}
+    for table in TABLES:
+        with open(table, "rb") as text:
+            for name, row in tomllib.load(text).items():
+                row = {"tests": row} if isinstance(row, list) else row
+                if name in found and (found[name]["tests"] or "file" in found[name]):
+                    raise ValueError(f"{os.path.relpath(table, core.ROOT)}: {name}: there are two of that name")
+                if not set(row) <= KEYS or ("tests" in row) == ("equivalent" in row):
+                    raise ValueError(f"{os.path.relpath(table, core.ROOT)}: {name}: wrong keys")
+                found[name] = row
+    return found
+
+
+def patched(row, text):
+    """The text of row["file"] with the substitution; ValueError where its pattern does not stand once."""
+    count = text.count(row["replace"])
+    if count != 1:
+        raise ValueError(f"{row['file']}: the text to replace stands there {count} times: {row['replace']}")
+    return text.replace(row["replace"], row["by"])
+
+
+def synchronise(where, row):
+    """Makes the copy equal to the tree but for the mutant; files that are equal keep their times."""
+    names = tree.files()
     for name in names:
-        title = f"mutant/{switch}: {name} goes red"
-        caught = [line for line in red if line.startswith(name)]
-        results += core.passed(title) if caught and not broken else core.failed(title, f"status {status}\n{output[-4000:]}")
+        with open(os.path.join(core.ROOT, name), "rb") as file:
+            data = file.read()
+        if name.endswith("CMakeLists.txt"):
+            data = data.replace(b"-Werror", b"-Wno-error")
+        if name == row.get("file"):
+            data = patched(row, data.decode()).encode()
+        path = os.path.join(where, name)
+        if os.path.exists(path):
+            with open(path, "rb") as file:
+                if file.read() == data:
+                    continue
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(data)
+        shutil.copymode(os.path.join(core.ROOT, name), path)
+    keep = {os.path.join(where, name) for name in names}
+    for folder, folders, files in os.walk(where):
+        folders[:] = [each for each in folders if not (folder == where and each.startswith("build"))]
+        for path in (os.path.join(folder, name) for name in files if not name.endswith(".pyc")):
+            if path not in keep:
+                os.remove(path)
+
+
+def copy_for(row):
+    """Takes a free copy and puts the mutant into it."""
+    number = FREE.get()
+    where = os.path.join(core.ROOT, "build-mutant", str(number))
+    os.makedirs(os.path.join(where, "build"), exist_ok=True)
+    linux = os.path.join(where, "build", "linux")
+    if not os.path.lexists(linux):
+        os.symlink(os.path.join(core.ROOT, "build", "linux"), linux)
+    synchronise(where, row)
+    return number, where
+
+
+def run(name, row):
+    """Runs the tests of a mutant's row; each must have a failure in it."""
+    title = f"mutant/{name}"
+    if not row["tests"]:
+        return core.failed(title, "no row in tests/mutants.toml names a test for it")
+    number, where = copy_for(row)
+    try:
+        switch = "" if "file" in row else name
+        chosen = sorted({test.split(":")[0] for test in row["tests"]})
+        status, output = core.command([sys.executable, os.path.join(where, "tests", "run.py"), *chosen], cwd=where,
+                                      timeout=1800, env=dict(os.environ, SAMEPAGE_MUTANT=switch))
+    finally:
+        FREE.put(number)
+    failures = re.findall(r"^not ok \d+ - (.*)$", output, re.M)
+    broken = any(line.startswith("build/") for line in failures)
+    results = []
+    for test in row["tests"]:
+        caught = any(line.startswith(test) for line in failures) and not broken
+        results += core.passed(f"{title}: {test} fails") if caught else \
+            core.failed(f"{title}: {test} fails", f"status {status}\n{output[-4000:]}")
     return results
 
 
-def tests():
-    """One Test for each switch; a switch without a row is a hole in the tests, and fails."""
-    with open(TABLE, "rb") as table:
-        rows = tomllib.load(table)
+def tests(extra=False):
+    """One Test for each mutant but the equivalent ones."""
+    if FREE.empty():
+        for number in range(COPIES):
+            FREE.put(number)
+    need = ("base", "gcc", "clang", "unit", "acpi", "zydis")
+    return [core.Test(f"mutant/{name}", lambda n=name, r=row: run(n, r), packages=need, extra=extra)
+            for name, row in rows().items() if "tests" in row]
 
-    def run_or_fail(switch):
-        names = rows.get(switch, [])
-        title = f"mutant/{switch}"
-        return run(switch, names) if names else core.failed(title, "tests/mutants.toml names no test for it")
-    return [core.Test(f"mutant/{switch}", lambda s=switch: run_or_fail(s), alone=True) for switch in builds.SWITCHES]
+
+def sample():
+    """A few mutants for every ./test, other ones at each commit: a Test that runs them one after the other. Those that
+    need a machine are left to ./test --mutants."""
+    git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=core.ROOT, capture_output=True, text=True, check=False)
+    quick = sorted(name for name, row in rows().items()
+                   if row.get("tests") and all(test.startswith("unit/") for test in row["tests"]))
+    chosen = random.Random(git.stdout.strip()).sample(quick, min(SAMPLE, len(quick)))
+    named = {test.name: test for test in tests()}
+    return [core.Test("mutant/of this commit", lambda: [result for name in chosen
+                                                         for result in named[f"mutant/{name}"].run()],
+                      packages=("base", "gcc", "clang", "unit", "acpi", "zydis"))]

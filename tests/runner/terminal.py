@@ -80,7 +80,7 @@ def talk(name, options, guests, script, timeout):
     except ImportError:
         return core.failed(name, "python3-pexpect is missing")
     words = [word for guest in guests for word in ("--guest", guest)]
-    child = pexpect.spawn(sys.executable, [os.path.join(core.ROOT, "scripts", "run.py"), *options, *words], timeout=timeout,
+    child = pexpect.spawn(sys.executable, [os.path.join(core.ROOT, "scripts", "run.py"), *options, *words], timeout=timeout * core.SLOW,
                           encoding="utf-8", codec_errors="replace", cwd=core.ROOT)
     os.makedirs(core.LOGS, exist_ok=True)
     log = os.path.join(core.LOGS, f"{name.replace('/', '-')}.text")
@@ -169,7 +169,7 @@ def interrupt(phase):
                 file.write(f"#!/bin/sh\n{text}\n")
             os.chmod(file.name, 0o755)
         command = [sys.executable, "-c", FETCHES, os.path.join(folder, "linux")] if phase == "fetch" else [os.path.join(core.ROOT, "run")]
-        child = pexpect.spawn(command[0], [*command[1:], *options, "--machine", "qemu-tcg"], timeout=300, encoding="utf-8",
+        child = pexpect.spawn(command[0], [*command[1:], *options, "--machine", "qemu-tcg"], timeout=300 * core.SLOW, encoding="utf-8",
                               codec_errors="replace", cwd=core.ROOT, env=dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}"))
         before = termios.tcgetattr(child.child_fd)
         try:
@@ -207,8 +207,8 @@ def memtest():
 
 
 def tests():
-    return [core.Test("terminal/login", lambda: of_two("terminal/login", TALK), ("default",)),
-            core.Test("terminal/kill", lambda: of_two("terminal/kill", KILL_TALK), ("default",)),
-            core.Test("terminal/stall", lambda: of_two("terminal/stall", STALL_TALK), ("default",)),
-            core.Test("terminal/memtest", memtest, ("default",)),
-            *[core.Test(f"terminal/interrupt-{phase}", lambda phase=phase: interrupt(phase), ("default",)) for phase in INTERRUPTS]]
+    talks = {"login": lambda: of_two("terminal/login", TALK), "kill": lambda: of_two("terminal/kill", KILL_TALK),
+             "stall": lambda: of_two("terminal/stall", STALL_TALK), "memtest": memtest,
+             **{f"interrupt-{phase}": lambda phase=phase: interrupt(phase) for phase in INTERRUPTS}}
+    return [core.Test(f"terminal/{name}", run, {"default": core.ALL}, ("qemu", "terminal"))
+            for name, run in talks.items()]
