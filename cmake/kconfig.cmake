@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# kconfig.cmake: Kconfig's values as CMake variables and as a C header; docs/build.md tells it in full.
+# kconfig.cmake: Kconfig's values as CMake variables and as a C header; docs/build.md tells it in
+# full.
 #
 #   cmake --preset default -DSAMEPAGE_DEFCONFIG=debug      start again from configs/debug_defconfig
 #   cmake --preset default -DCONFIG_MAX_CPUS=4             change one value of the .config that is there
 #   cmake --build build -t menuconfig | savedefconfig
 #
-# Afterwards CONFIG_X is a CMake variable for each symbol that is set, and SAMEPAGE_KCONFIG holds the folder made.
+# Afterwards CONFIG_X is a CMake variable for each symbol that is set, and SAMEPAGE_KCONFIG holds
+# the folder made.
 
 # The system's python first: a shim in PATH costs more than a compilation of a small file.
 find_program(SAMEPAGE_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
@@ -22,7 +24,8 @@ if(NOT EXISTS ${kconfig_defconfig})
   message(FATAL_ERROR "SAMEPAGE_DEFCONFIG=${SAMEPAGE_DEFCONFIG}: there is no ${kconfig_defconfig}")
 endif()
 
-# A -DCONFIG_X=value goes into .config once and leaves the cache, so that .config alone says what the values are.
+# A -DCONFIG_X=value goes into .config once and leaves the cache, so that .config alone says what
+# the values are.
 set(kconfig_settings)
 get_cmake_property(kconfig_cached CACHE_VARIABLES)
 foreach(name IN LISTS kconfig_cached)
@@ -56,7 +59,8 @@ endforeach()
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
   ${CMAKE_SOURCE_DIR}/Kconfig ${kconfig_script} ${SAMEPAGE_KCONFIG}/.config)
 
-# Everything sees autoconf.h; scripts/fixdep.py keeps each object's dependencies to the symbols its sources name.
+# Everything sees autoconf.h; scripts/fixdep.py keeps each object's dependencies to the symbols its
+# sources name.
 add_compile_options(-include ${kconfig_autoconf})
 set_property(GLOBAL PROPERTY RULE_LAUNCH_COMPILE
   "${SAMEPAGE_PYTHON} -IS ${CMAKE_SOURCE_DIR}/scripts/fixdep.py ${SAMEPAGE_KCONFIG}/include/config")

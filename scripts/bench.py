@@ -2,7 +2,8 @@
 """
 bench.py: what ./run bench measures.
 
-Each bench writes build/results/NAME.json, a list of {name, value, unit, setting}, and prints it as a table.
+Each bench writes build/results/NAME.json, a list of {name, value, unit, setting}, and prints it as
+a table.
 """
 import glob
 import json
@@ -15,8 +16,16 @@ import machine
 
 RESULTS = os.path.join(machine.ROOT, "build", "results")
 
-# What Linux 6.1 with KVM as the first-level hypervisor takes in the setting qemu-tcg-npt, and what we set out to reach.
-KVM = {"cpuid": 2918, "hypercall": 3074, "pio": 1530, "msr_read": 2900, "msr_write": 3418, "fault": 6853}
+# What Linux 6.1 with KVM as the first-level hypervisor takes in the setting qemu-tcg-npt, and what
+# we set out to reach.
+KVM = {
+    "cpuid": 2918,
+    "hypercall": 3074,
+    "pio": 1530,
+    "msr_read": 2900,
+    "msr_write": 3418,
+    "fault": 6853,
+}
 TARGETS = {"cpuid": 200, "hypercall": 200, "pio": 300, "fault": 900}
 
 
@@ -31,13 +40,21 @@ def write(name, rows):
 
 
 def show(rows, extra=None):
-    """Prints the rows as a table: a line for each name, a column for each setting, and columns of extra figures."""
+    """
+    Prints the rows as a table: a line for each name, a column for each setting, and columns of
+    extra figures.
+    """
     settings = list(dict.fromkeys(row["setting"] for row in rows))
     extra = extra or {}
     print(f"\n{'':24}" + "".join(f"{title:>18}" for title in [*settings, *extra]))
     for name in dict.fromkeys(row["name"] for row in rows):
-        cells = [next((row["value"] for row in rows if (row["name"], row["setting"]) == (name, setting)), "")
-                 for setting in settings] + [figures.get(name, "") for figures in extra.values()]
+        cells = [
+            next(
+                (row["value"] for row in rows if (row["name"], row["setting"]) == (name, setting)),
+                "",
+            )
+            for setting in settings
+        ] + [figures.get(name, "") for figures in extra.values()]
         print(f"{name:24}" + "".join(f"{cell:>18}" for cell in cells))
 
 
@@ -47,8 +64,13 @@ def measure(setup, timeout=300):
         ending = session.wait(timeout)
         text = session.serial()
         if ending != "ok":
-            raise machine.MachineError(f"{setup.machine}: the run ended with {ending}\n{text[-3000:]}\n{session.output()}")
-    return [(name, int(value), unit) for name, value, unit in re.findall(r"\bbench: (\w+) (\d+) (\w+)", text)]
+            raise machine.MachineError(
+                f"{setup.machine}: the run ended with {ending}\n{text[-3000:]}\n{session.output()}"
+            )
+    return [
+        (name, int(value), unit)
+        for name, value, unit in re.findall(r"\bbench: (\w+) (\d+) (\w+)", text)
+    ]
 
 
 def exits(_, need, build):
@@ -59,7 +81,9 @@ def exits(_, need, build):
     rows = []
     for setting, name in (("qemu-tcg-npt", "qemu-tcg"), ("bochs-ept", "bochs")):
         print(f"samepage: measuring on {name} ...", flush=True)
-        setup = machine.Setup(machine=name, build=where, modules=guest, icount=name == "qemu-tcg", memory=256)
+        setup = machine.Setup(
+            machine=name, build=where, modules=guest, icount=name == "qemu-tcg", memory=256
+        )
         rows += [{"name": name, "value": value, "unit": unit, "setting": setting}
                  for name, value, unit in measure(setup)]
     show(rows, {"target": TARGETS, "Linux 6.1 KVM": KVM})
@@ -75,9 +99,14 @@ MM_LINUX = {"fault_first_touch": 6853, "cow_break": 4434}
 
 
 def counts_of(where):
-    """What callgrind counted between on and off (tests/bench/bench.h): {name: (instructions, rounds, times on)}."""
+    """
+    What callgrind counted between on and off (tests/bench/bench.h): {name: (instructions, rounds,
+    times on)}.
+    """
     found = {}
-    for file in sorted(glob.glob(os.path.join(where, "callgrind.*")), key=lambda path: int(path.rsplit(".", 1)[1])):
+    for file in sorted(
+        glob.glob(os.path.join(where, "callgrind.*")), key=lambda path: int(path.rsplit(".", 1)[1])
+    ):
         with open(file, encoding="utf-8") as dump:
             text = dump.read(4096)
         label = re.search(r"^desc: Trigger: Client Request: bench (\S+) (\d+) (\d+)$", text, re.M)
@@ -88,34 +117,84 @@ def counts_of(where):
 
 
 def callgrind(program):
-    """Runs a program of tests/bench under callgrind; instructions a round, less what the counting takes itself."""
+    """
+    Runs a program of tests/bench under callgrind; instructions a round, less what the counting
+    takes itself.
+    """
     with tempfile.TemporaryDirectory(prefix="samepage-bench-") as where:
-        done = subprocess.run(["valgrind", "--tool=callgrind", "--collect-atstart=no",
-                               f"--callgrind-out-file={where}/callgrind", program],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        done = subprocess.run(
+            [
+                "valgrind",
+                "--tool=callgrind",
+                "--collect-atstart=no",
+                f"--callgrind-out-file={where}/callgrind",
+                program,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
         found = counts_of(where)
     if done.returncode or "empty" not in found:
         raise machine.MachineError(f"{program}: status {done.returncode}\n{done.stdout}")
     instructions, _, times = found.pop("empty")
     switch = instructions // times
-    return {name: round((count - switch * times) / rounds) for name, (count, rounds, times) in found.items()}
+    return {
+        name: round((count - switch * times) / rounds)
+        for name, (count, rounds, times) in found.items()
+    }
 
 
-POLICIES = ["bracket", "late", "late_wp", "establish", "unanimous", "event", "companion", "invalidate", "masked"]
+POLICIES = [
+    "bracket",
+    "late",
+    "late_wp",
+    "establish",
+    "unanimous",
+    "event",
+    "companion",
+    "invalidate",
+    "masked",
+]
 
 
 def mm_machine(where):
-    """The memory core as a guest sees it, exits, zeroing and copying (512 instructions each) included."""
+    """
+    The memory core as a guest sees it, exits, zeroing and copying (512 instructions each) included.
+    """
     rows = {}
-    for policy, devices in [(policy, 1) for policy in POLICIES] + [("masked", 8), ("masked", 64), ("bracket", 8), ("bracket", 64)]:
-        print(f"samepage: measuring {policy} with {devices} device model(s) on qemu-tcg ...", flush=True)
-        guest = [(os.path.join(where, "guest", "bench.elf"), f"name=bench memory=32M devices={devices} arg=mm count=200 tries=2")]
-        setup = machine.Setup(build=where, modules=guest, icount=True, memory=256, cmdline=f"notifier={policy}")
+    for policy, devices in [(policy, 1) for policy in POLICIES] + [
+        ("masked", 8),
+        ("masked", 64),
+        ("bracket", 8),
+        ("bracket", 64),
+    ]:
+        print(
+            f"samepage: measuring {policy} with {devices} device model(s) on qemu-tcg ...",
+            flush=True,
+        )
+        guest = [
+            (
+                os.path.join(where, "guest", "bench.elf"),
+                f"name=bench memory=32M devices={devices} arg=mm count=200 tries=2",
+            )
+        ]
+        setup = machine.Setup(
+            build=where, modules=guest, icount=True, memory=256, cmdline=f"notifier={policy}"
+        )
         for name, value, _ in measure(setup):
             # Neither a fault's way nor its length depends on the policy: nobody is told.
-            full = name if name.startswith("fault") else f"{name}_{policy}" + (f"_{devices}" if devices > 1 else "")
+            full = (
+                name
+                if name.startswith("fault")
+                else f"{name}_{policy}" + (f"_{devices}" if devices > 1 else "")
+            )
             rows.setdefault(full, value)
-    return [{"name": name, "value": value, "unit": "instructions", "setting": "qemu-tcg-npt"} for name, value in rows.items()]
+    return [
+        {"name": name, "value": value, "unit": "instructions", "setting": "qemu-tcg-npt"}
+        for name, value in rows.items()
+    ]
 
 
 def mm(_, need, build):

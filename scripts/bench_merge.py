@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-bench_merge.py: what ./run bench merge and ./run bench policies measure: what merging costs, and what it costs a guest.
+bench_merge.py: what ./run bench merge and ./run bench policies measure: what merging costs, and
+what it costs a guest.
 
-merge: Samepage's code and the running kernel's KSM on the same data on this computer, in nanoseconds; and a guest's pages on QEMU
-under -icount, in instructions. Nanoseconds differ from run to run on a computer that does other things too; ratios differ less.
+merge: Samepage's code and the running kernel's KSM on the same data on this computer, in
+nanoseconds; and a guest's pages on QEMU under -icount, in instructions. Nanoseconds differ from run
+to run on a computer that does other things too; ratios differ less.
 
-policies: the workload guest under each notifier policy, retry mode and engine, with NPT (QEMU under -icount) and with EPT (Bochs).
-Counts are exact: two runs give the same. Each run's result is kept, so that a table that was interrupted goes on where it ended.
+policies: the workload guest under each notifier policy, retry mode and engine, with NPT (QEMU under
+-icount) and with EPT (Bochs). Counts are exact: two runs give the same. Each run's result is kept,
+so that a table that was interrupted goes on where it ended.
 """
 import concurrent.futures
 import hashlib
@@ -38,10 +41,14 @@ def is_on_terminal():
     return sys.stdout.isatty()
 
 
-# --- KSM's settings -------------------------------------------------------------------------------------------------------
+# --- KSM's settings
+# --------------------------------------------------------------------------------------------------
 
 class KsmSettings:
-    """Keeps KSM's settings, and puts them back whatever happens in between: an error, Ctrl-C, a polite kill."""
+    """
+    Keeps KSM's settings, and puts them back whatever happens in between: an error, Ctrl-C, a polite
+    kill.
+    """
 
     def __init__(self):
         self.why = self.unusable()
@@ -75,7 +82,8 @@ class KsmSettings:
         signal.signal(signal.SIGTERM, self.handler)
 
 
-# --- merge: this computer -------------------------------------------------------------------------------------------------
+# --- merge: this computer
+# -------------------------------------------------------------------------------------------------
 
 def free_bytes():
     with open("/proc/meminfo", encoding="ascii") as file:
@@ -92,31 +100,53 @@ def plan():
             sizes.append(order)
     if not sizes:
         raise machine.MachineError(left_out[0])
-    cases = [(1 << order, share, "hash", False) for order in sizes for share in SHARES if order < 20 or share == 50]
+    cases = [
+        (1 << order, share, "hash", False)
+        for order in sizes
+        for share in SHARES
+        if order < 20 or share == 50
+    ]
     middle = 1 << min(16, sizes[-1])
     cases += [(middle, 50, "tree", False), (middle, 50, "hash", True), (middle, 50, "tree", True)]
     return cases, left_out
 
 
 def setting_of(pages, share, engine, late):
-    return f"host 2^{pages.bit_length() - 1} {share} %" + (f" {engine}" if engine != "hash" else "") + (" late" if late else "")
+    return (
+        f"host 2^{pages.bit_length() - 1} {share} %"
+        + (f" {engine}" if engine != "hash" else "")
+        + (" late" if late else "")
+    )
 
 
 def run_program(words):
     """What one process printed: {name: (value, unit)} and KSM's excuse."""
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     if done.returncode:
-        raise machine.MachineError(f"{' '.join(words)}: status {done.returncode}\n{done.stdout[-2000:]}")
-    figures = {name: (float(value), unit) for name, value, unit in re.findall(r"^bench: (\w+) ([\d.]+) (\w+)$", done.stdout, re.M)}
+        raise machine.MachineError(
+            f"{' '.join(words)}: status {done.returncode}\n{done.stdout[-2000:]}"
+        )
+    figures = {
+        name: (float(value), unit)
+        for name, value, unit in re.findall(r"^bench: (\w+) ([\d.]+) (\w+)$", done.stdout, re.M)
+    }
     excuse = re.search(r"^bench: ksm: (.*)$", done.stdout, re.M)
     return figures, excuse[1] if excuse else None
 
 
 def run_case(program, case, with_ksm):
-    """The medians of our figures in REPEATS processes, the last of which gives KSM the same data: (figures, KSM's excuse)."""
+    """
+    The medians of our figures in REPEATS processes, the last of which gives KSM the same data:
+    (figures, KSM's excuse).
+    """
     pages, share, engine, late = case
     words = [program, str(pages), str(share), engine] + ["late"] * late
-    runs = [run_program(words + ["ksm"] * (last and with_ksm and engine == "hash")) for last in [False] * (REPEATS - 1) + [True]]
+    runs = [
+        run_program(words + ["ksm"] * (last and with_ksm and engine == "hash"))
+        for last in [False] * (REPEATS - 1) + [True]
+    ]
     all_figures = [figures for figures, _ in runs]
     figures = [(name, statistics.median(run[name][0] for run in all_figures if name in run), unit)
                for name, (_, unit) in all_figures[-1].items()]
@@ -133,10 +163,20 @@ def on_this_computer(program, ksm):
         setting = setting_of(*case)
         print(f"samepage: {number + 1} of {len(cases)}: {setting} ...", flush=True)
         figures, excuse = run_case(program, case, not ksm.why)
-        rows += [{"name": name, "value": round(value, 2), "unit": unit, "setting": setting} for name, value, unit in figures]
+        rows += [
+            {"name": name, "value": round(value, 2), "unit": unit, "setting": setting}
+            for name, value, unit in figures
+        ]
         told = {name: value for name, value, _ in figures}
-        print("samepage:     " + ", ".join(f"{name} {told[name]:.0f}" for name in ("samepage_merge", "ksm_merge", "samepage_rescan", "ksm_rescan")
-                                           if name in told), flush=True)
+        print(
+            "samepage:     "
+            + ", ".join(
+                f"{name} {told[name]:.0f}"
+                for name in ("samepage_merge", "ksm_merge", "samepage_rescan", "ksm_rescan")
+                if name in told
+            ),
+            flush=True,
+        )
         bench.write("merge", rows)	# what there is, if the rest is not waited for
         if excuse:
             remarks.append(f"ksm_* of {setting}: {excuse}")
@@ -146,45 +186,86 @@ def on_this_computer(program, ksm):
 def ratios(rows):
     """KSM's figure over ours, where one run has both."""
     value = {(row["name"], row["setting"]): row["value"] for row in rows}
-    return [{"name": f"ratio_{figure}", "value": round(value["ksm_" + figure, setting] / ours, 2), "unit": "times", "setting": setting}
-            for figure in FIGURES for setting in dict.fromkeys(row["setting"] for row in rows)
-            if (ours := value.get(("samepage_" + figure, setting))) and ("ksm_" + figure, setting) in value]
+    return [
+        {
+            "name": f"ratio_{figure}",
+            "value": round(value["ksm_" + figure, setting] / ours, 2),
+            "unit": "times",
+            "setting": setting,
+        }
+        for figure in FIGURES
+        for setting in dict.fromkeys(row["setting"] for row in rows)
+        if (ours := value.get(("samepage_" + figure, setting)))
+        and ("ksm_" + figure, setting) in value
+    ]
 
 
-# --- merge: the machine ---------------------------------------------------------------------------------------------------
+# --- merge: the machine
+# --------------------------------------------------------------------------------------------------
 
 def workload(where, name, cmdline, pages, more=""):
     """A Setup with the workload guest; the scanner does what the guest asks, and nothing else."""
     memory = 8 + pages * 4096 // (1 << 20)
-    guest = [(os.path.join(where, "guest", "workload.elf"), f"name=w memory={memory}M merge=1 merge_control=yes arg=pages={pages} {more}".strip())]
-    return machine.Setup(machine=name, build=where, modules=guest, icount=name == "qemu-tcg", memory=max(128, 64 + 2 * memory),
-                         cmdline=f"{cmdline} merge_ms=60000")
+    guest = [
+        (
+            os.path.join(where, "guest", "workload.elf"),
+            f"name=w memory={memory}M merge=1 merge_control=yes arg=pages={pages} {more}".strip(),
+        )
+    ]
+    return machine.Setup(
+        machine=name,
+        build=where,
+        modules=guest,
+        icount=name == "qemu-tcg",
+        memory=max(128, 64 + 2 * memory),
+        cmdline=f"{cmdline} merge_ms=60000",
+    )
 
 
 def on_the_machine(where):
     rows = []
     for engine in ("hash", "tree"):
         print(f"samepage: measuring {engine} on qemu-tcg ...", flush=True)
-        setup = workload(where, "qemu-tcg", f"merge={engine}", MACHINE_PAGES, "share=50 contents=256")
+        setup = workload(
+            where, "qemu-tcg", f"merge={engine}", MACHINE_PAGES, "share=50 contents=256"
+        )
         found = {name: value for name, value, _ in bench.measure(setup)}
         # To be merged and stable a page is looked at twice.
-        figures = {"merge_machine": found["look_instructions"] + found["merge_instructions"],
-                   "rescan_machine": found["rescan_instructions"], "break_machine": found["break_instructions"]}
-        rows += [{"name": f"samepage_{name}", "value": value, "unit": "instructions", "setting": f"qemu-tcg-npt {engine}"}
-                 for name, value in figures.items()]
+        figures = {
+            "merge_machine": found["look_instructions"] + found["merge_instructions"],
+            "rescan_machine": found["rescan_instructions"],
+            "break_machine": found["break_instructions"],
+        }
+        rows += [
+            {
+                "name": f"samepage_{name}",
+                "value": value,
+                "unit": "instructions",
+                "setting": f"qemu-tcg-npt {engine}",
+            }
+            for name, value in figures.items()
+        ]
     return rows
 
 
 def show_host(rows):
-    names = [f"{who}_{figure}" for figure in FIGURES for who in ("samepage", "ksm", "ratio")] + ["floor_hash", "floor_compare"]
+    names = [f"{who}_{figure}" for figure in FIGURES for who in ("samepage", "ksm", "ratio")] + [
+        "floor_hash",
+        "floor_compare",
+    ]
     settings = list(dict.fromkeys(row["setting"] for row in rows))
     value = {(row["name"], row["setting"]): row["value"] for row in rows}
     columns = [name for name in names if any((name, setting) in value for setting in settings)]
     print("\n" + " " * 20 + "".join(f"{name.replace('samepage_', 'our '):>16}" for name in columns))
     for setting in settings:
-        print(f"{setting:20}" + "".join(f"{value.get((name, setting), ''):>16}" for name in columns))
+        print(
+            f"{setting:20}" + "".join(f"{value.get((name, setting), ''):>16}" for name in columns)
+        )
     print(f"{'target':20}" + "".join(f"{TARGETS.get(name, ''):>16}" for name in columns))
-    print("ns a page; metadata: bytes a page; ratio: KSM's over ours; floor: to hash a page, and to compare two, on this computer and no more")
+    print(
+        "ns a page; metadata: bytes a page; ratio: KSM's over ours; floor: to hash a page, and to "
+        "compare two, on this computer"
+    )
 
 
 def merge(_, need, build):
@@ -195,25 +276,44 @@ def merge(_, need, build):
     rows += ratios(rows)
     show_host(rows)
     machine_rows = on_the_machine(build("default"))
-    bench.show(machine_rows, {"Linux 6.1": {f"samepage_{name}": value for name, value in LINUX.items()}})
+    bench.show(
+        machine_rows, {"Linux 6.1": {f"samepage_{name}": value for name, value in LINUX.items()}}
+    )
     for remark in remarks:
         print(f"samepage: {remark}")
-    path = bench.write("merge", rows + machine_rows + [{"name": "remark", "value": remark, "unit": "", "setting": ""} for remark in remarks])
+    path = bench.write(
+        "merge",
+        rows
+        + machine_rows
+        + [{"name": "remark", "value": remark, "unit": "", "setting": ""} for remark in remarks],
+    )
     print(f"\nsamepage: {os.path.relpath(path, machine.ROOT)}")
     return 0
 
 
-# --- policies -------------------------------------------------------------------------------------------------------------
+# --- policies
+# --------------------------------------------------------------------------------------------------
 
 RETRIES = ["reenter", "inplace"]
 ENGINES = ["hash", "tree"]
 BACK_ENDS = {"NPT": "qemu-tcg", "EPT": "bochs"}
 POLICY_PAGES = 1024
 POLICY_WORK = "share=50 contents=64 writes=20 rounds=2"
-COLUMNS = [("look_faults", "look"), ("merge_faults", "merge"), ("rescan_faults", "rescan"), ("break_faults", "break"), ("break_refaults", "again"),
-           ("merge_flushes", "fl.merge"), ("break_flushes", "fl.break"), ("merge_callbacks", "cb.merge"), ("break_callbacks", "cb.break"),
-           ("look_instructions", "i.look"), ("merge_instructions", "i.merge"), ("rescan_instructions", "i.rescan"),
-           ("break_instructions", "i.break")]
+COLUMNS = [
+    ("look_faults", "look"),
+    ("merge_faults", "merge"),
+    ("rescan_faults", "rescan"),
+    ("break_faults", "break"),
+    ("break_refaults", "again"),
+    ("merge_flushes", "fl.merge"),
+    ("break_flushes", "fl.break"),
+    ("merge_callbacks", "cb.merge"),
+    ("break_callbacks", "cb.break"),
+    ("look_instructions", "i.look"),
+    ("merge_instructions", "i.merge"),
+    ("rescan_instructions", "i.rescan"),
+    ("break_instructions", "i.break"),
+]
 
 
 def digest(where):
@@ -234,11 +334,19 @@ def exits_of(text):
 def run_policy(where, case):
     """One cell of the table: its counts."""
     back_end, engine, policy, retry = case
-    setup = workload(where, BACK_ENDS[back_end], f"notifier={policy} fault_retry={retry} merge={engine}", POLICY_PAGES, POLICY_WORK)
+    setup = workload(
+        where,
+        BACK_ENDS[back_end],
+        f"notifier={policy} fault_retry={retry} merge={engine}",
+        POLICY_PAGES,
+        POLICY_WORK,
+    )
     with machine.start(setup) as session:
         ending, text = session.wait(600), session.serial()
         if ending != "ok" or "| not ok" in text:
-            raise machine.MachineError(f"{' '.join(case)}: ended with {ending}\n{text[-3000:]}\n{session.output()}")
+            raise machine.MachineError(
+                f"{' '.join(case)}: ended with {ending}\n{text[-3000:]}\n{session.output()}"
+            )
     found = {name: int(value) for name, value in re.findall(r"\bbench: (\w+) (\d+) \w+", text)}
     exits = exits_of(text)
     return {**found, **exits, "exits_all": sum(exits.values())}
@@ -274,7 +382,11 @@ def run_all(where, cases):
                 case, counts = done.result()
                 table[case] = counts
                 start, end = ("\r", "") if is_on_terminal() else ("", "\n")
-                print(f"{start}samepage: {len(table)} of {len(cases)}: {' '.join(case):44}", end=end, flush=True)
+                print(
+                    f"{start}samepage: {len(table)} of {len(cases)}: {' '.join(case):44}",
+                    end=end,
+                    flush=True,
+                )
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -288,7 +400,10 @@ def show_rows(table, back_end, engine, columns):
     for policy in bench.POLICIES:
         for retry in RETRIES:
             counts = table[back_end, engine, policy, retry]
-            print(f"{policy + ' ' + retry:22}" + "".join(f"{counts.get(name, 0):>11}" for name, _ in columns))
+            print(
+                f"{policy + ' ' + retry:22}"
+                + "".join(f"{counts.get(name, 0):>11}" for name, _ in columns)
+            )
 
 
 def reasons(table, back_end):
@@ -305,21 +420,43 @@ def show_policies(table):
     for back_end in BACK_ENDS:
         for engine in ENGINES:
             counts = table[back_end, engine, "masked", "inplace"]
-            print(f"\n{back_end}, {engine}: {counts['merge_merges']} merges, {counts['break_breaks']} breaks; faults after a look, a merge, a "
-                  f"rescan; of a break, and again;\nflushes and callbacks of the merge and of the break; instructions a page")
+            print(
+                f"\n{back_end}, {engine}: {counts['merge_merges']} merges, "
+                f"{counts['break_breaks']} breaks; faults after a look, a merge, a rescan; "
+                "of a break, and again;\nflushes and callbacks of the merge and of the break; instructions a page"
+            )
             show_rows(table, back_end, engine, COLUMNS)
             print(f"\n{back_end}, {engine}: exits of the run, by reason")
-            show_rows(table, back_end, engine, [(name, name.removeprefix("exits_")) for name in reasons(table, back_end)])
+            show_rows(
+                table,
+                back_end,
+                engine,
+                [(name, name.removeprefix("exits_")) for name in reasons(table, back_end)],
+            )
 
 
 def policies(_, need, build):
     need("bochs")
     where = build("default")
-    cases = [(back_end, engine, policy, retry) for back_end in BACK_ENDS for engine in ENGINES for policy in bench.POLICIES for retry in RETRIES]
+    cases = [
+        (back_end, engine, policy, retry)
+        for back_end in BACK_ENDS
+        for engine in ENGINES
+        for policy in bench.POLICIES
+        for retry in RETRIES
+    ]
     table = run_all(where, cases)
     show_policies(table)
-    rows = [{"name": name, "value": value, "unit": name.rsplit("_", 1)[-1] if not name.startswith("exits_") else "exits", "setting": " ".join(case)}
-            for case in cases for name, value in table[case].items()]
+    rows = [
+        {
+            "name": name,
+            "value": value,
+            "unit": name.rsplit("_", 1)[-1] if not name.startswith("exits_") else "exits",
+            "setting": " ".join(case),
+        }
+        for case in cases
+        for name, value in table[case].items()
+    ]
     print(f"\nsamepage: {os.path.relpath(bench.write('policies', rows), machine.ROOT)}")
     return 0
 

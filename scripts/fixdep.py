@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-fixdep.py: runs a compiler, then makes its object depend on just the Kconfig symbols that its sources name.
+fixdep.py: runs a compiler, then makes its object depend on just the Kconfig symbols that its
+sources name.
 
-Why: every file is compiled with -include autoconf.h, so by the compiler's own word every object depends on every
-option. This takes autoconf.h out of the depfile and puts in include/config/NAME.h for each CONFIG_NAME that occurs in
-the source or in a header it reads; kconfig-conf touches those files when, and only when, the value changes.
+Why: every file is compiled with -include autoconf.h, so by the compiler's own word every object
+depends on every option. This takes autoconf.h out of the depfile and puts in include/config/NAME.h
+for each CONFIG_NAME that occurs in the source or in a header it reads; kconfig-conf touches those
+files when, and only when, the value changes.
 
 Usage: fixdep.py CONFIG_DIR COMPILER ARGUMENT...     (CMake's RULE_LAUNCH_COMPILE)
 """
@@ -26,7 +28,10 @@ def symbols_of(path):
 
 
 def marker(config, symbol):
-    """The file kconfig-conf touches when the symbol changes: NAME_PART becomes name/part.h. A new one is made old."""
+    """
+    The file kconfig-conf touches when the symbol changes: NAME_PART becomes name/part.h. A new one
+    is made old.
+    """
     path = os.path.join(config, symbol.lower().replace("_", "/") + ".h")
     if not os.path.exists(path):
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -42,7 +47,11 @@ def rewrite(depfile, config):
     sources = [name for name in names.split() if not name.endswith("/generated/autoconf.h")]
     symbols = sorted(set().union(*map(symbols_of, sources)))
     with open(depfile, "w", encoding="utf-8") as rule:
-        rule.write(f"{target}: " + " \\\n ".join(sources + [marker(config, symbol) for symbol in symbols]) + "\n")
+        rule.write(
+            f"{target}: "
+            + " \\\n ".join(sources + [marker(config, symbol) for symbol in symbols])
+            + "\n"
+        )
 
 
 def main():

@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-kconfig.py: makes .config, auto.conf and autoconf.h of a build, and refuses what Kconfig would drop in silence.
+kconfig.py: makes .config, auto.conf and autoconf.h of a build, and refuses what Kconfig would drop
+in silence.
 
-Why: kconfig-conf of Debian exits 0 and says nothing when a defconfig asks for a symbol that does not exist, and puts
-an int that is out of range back to its default. So what was asked for is compared with what came out.
+Why: kconfig-conf of Debian exits 0 and says nothing when a defconfig asks for a symbol that does
+not exist, and puts an int that is out of range back to its default. So what was asked for is
+compared with what came out.
 
 Usage: kconfig.py --source DIR --work DIR (--defconfig FILE | --keep) [SYMBOL=VALUE ...]
        kconfig.py --source DIR --work DIR --save FILE
 
-The work folder gets .config, include/generated/autoconf.h and, for each symbol, one file under include/config/ that
-is touched when the symbol's value changes: scripts/fixdep.py makes objects depend on those.
+The work folder gets .config, include/generated/autoconf.h and, for each symbol, one file under
+include/config/ that is touched when the symbol's value changes: scripts/fixdep.py makes objects
+depend on those.
 """
 import argparse
 import dataclasses
@@ -29,7 +32,10 @@ class Refused(Exception):
 
 @dataclasses.dataclass
 class Symbol:
-    """One `config` entry: its type, its range if it has one, and the number of the choice it is a member of."""
+    """
+    One `config` entry: its type, its range if it has one, and the number of the choice it is a
+    member of.
+    """
     kind: str = "bool"
     limits: tuple = None
     choice: int = None
@@ -58,7 +64,10 @@ def read_symbols(source):
 
 
 def read_settings(path):
-    """The settings of a defconfig or .config: name -> (value, where it stands). Any other line is an error."""
+    """
+    The settings of a defconfig or .config: name -> (value, where it stands). Any other line is an
+    error.
+    """
     settings = {}
     with open(path, encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
@@ -91,9 +100,13 @@ def check_number(name, value, where, symbol):
     base, form = (10, r"-?(0|[1-9]\d*)") if symbol.kind == "int" else (16, r"0[xX][0-9a-fA-F]+")
     limits = symbol.limits
     if not re.fullmatch(form, value):
-        raise Refused(f"{where}: CONFIG_{name}={value}: not {'an int' if base == 10 else 'a hex number'}")
+        raise Refused(
+            f"{where}: CONFIG_{name}={value}: not {'an int' if base == 10 else 'a hex number'}"
+        )
     if limits and not int(limits[0], base) <= int(value, base) <= int(limits[1], base):
-        raise Refused(f"{where}: CONFIG_{name}={value}: out of range, allowed is {limits[0]} to {limits[1]}")
+        raise Refused(
+            f"{where}: CONFIG_{name}={value}: out of range, allowed is {limits[0]} to {limits[1]}"
+        )
 
 
 def run_conf(source, work, *options):
@@ -103,8 +116,15 @@ def run_conf(source, work, *options):
                        KCONFIG_AUTOHEADER=f"{work}/include/generated/autoconf.h",
                        KCONFIG_TRISTATE=f"{work}/include/config/tristate.conf")
     try:
-        done = subprocess.run(["kconfig-conf", *options, os.path.join(source, "Kconfig")], cwd=work, env=environment,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            ["kconfig-conf", *options, os.path.join(source, "Kconfig")],
+            cwd=work,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
     except FileNotFoundError:
         raise Refused("kconfig-conf is missing: apt-get install kconfig-frontends-nox") from None
     said = done.stdout + done.stderr
@@ -116,11 +136,16 @@ def write_config(work, settings):
     """Writes .config in the form kconfig-conf reads."""
     with open(f"{work}/.config", "w", encoding="utf-8") as out:
         for name, (value, _) in settings.items():
-            out.write(f"# CONFIG_{name} is not set\n" if value == "n" else f"CONFIG_{name}={value}\n")
+            out.write(
+                f"# CONFIG_{name} is not set\n" if value == "n" else f"CONFIG_{name}={value}\n"
+            )
 
 
 def make(source, work, defconfig, overrides):
-    """The whole sequence: what was asked for, checked, completed, compared, and turned into the C header."""
+    """
+    The whole sequence: what was asked for, checked, completed, compared, and turned into the C
+    header.
+    """
     os.makedirs(f"{work}/include/config", exist_ok=True)
     os.makedirs(f"{work}/include/generated", exist_ok=True)
     config = f"{work}/.config"
@@ -146,21 +171,29 @@ def override(asked, symbols, text):
     name, _, value = text.removeprefix("CONFIG_").partition("=")
     value = {"ON": "y", "OFF": "n"}.get(value, value)
     if value == "y" and name in symbols and symbols[name].choice:
-        for other in [key for key in asked if key in symbols and symbols[key].choice == symbols[name].choice]:
+        for other in [
+            key for key in asked if key in symbols and symbols[key].choice == symbols[name].choice
+        ]:
             del asked[other]
     asked[name] = (value, "-D")
 
 
 def compare(asked, got):
-    """Refuses when Kconfig made something else of a value, as it does when a dependency is not met."""
+    """
+    Refuses when Kconfig made something else of a value, as it does when a dependency is not met.
+    """
     for name, (value, where) in asked.items():
         result = got.get(name, ("n", ""))[0]
         if result != value:
-            raise Refused(f"{where}: CONFIG_{name}={value}: Kconfig makes it {result}; look at what it depends on")
+            raise Refused(
+                f"{where}: CONFIG_{name}={value}: Kconfig makes it {result}; see its dependencies"
+            )
 
 
 def restore(config, before):
-    """Leaves the old .config behind a refused one, so that the next configuration says the same again."""
+    """
+    Leaves the old .config behind a refused one, so that the next configuration says the same again.
+    """
     if before is not None:
         with open(config, "w", encoding="utf-8") as out:
             out.write(before)

@@ -3,12 +3,13 @@
 """
 ksyms.py: the functions of a linked image as an assembly file, for the backtrace of a panic.
 
-Why in passes: the table changes the image it describes. The first link has an empty table, the second one a table of
-the right size, the third one the right addresses, as the section .ksyms no longer grows. --verify holds that.
+Why in passes: the table changes the image it describes. The first link has an empty table, the
+second one a table of the right size, the third one the right addresses, as the section .ksyms no
+longer grows. --verify holds that.
 
 Layout, in section .ksyms, in ascending order of addresses:
-    u32 ksyms_count; u32 ksyms_offsets[count]     address minus 0xffffffff80000000
-    u32 ksyms_name_index[count]                   where in ksyms_names the NUL-terminated name starts
+    u32 ksyms_count; u32 ksyms_offsets[count]     address minus 0xffffffff80000000 u32
+    ksyms_name_index[count]                   where in ksyms_names the NUL-terminated name starts
     char ksyms_names[]
 
 Usage: ksyms.py [--nm NM] [--verify TABLE] [IMAGE] > TABLE       without IMAGE: the empty table
@@ -21,8 +22,13 @@ BASE = 0xFFFFFFFF80000000
 
 
 def read_functions(nm, image):
-    """The functions of the image as a sorted list of (offset, name); of several names the first is taken."""
-    listing = subprocess.run([nm, "--defined-only", image], check=True, capture_output=True, text=True).stdout
+    """
+    The functions of the image as a sorted list of (offset, name); of several names the first is
+    taken.
+    """
+    listing = subprocess.run(
+        [nm, "--defined-only", image], check=True, capture_output=True, text=True
+    ).stdout
     functions = {}
     for line in listing.splitlines():
         address, kind, name = line.split()
@@ -53,9 +59,13 @@ def table_of(functions):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Prints the table of an image's functions as assembly.")
+    parser = argparse.ArgumentParser(
+        description="Prints the table of an image's functions as assembly."
+    )
     parser.add_argument("--nm", default="nm")
-    parser.add_argument("--verify", metavar="TABLE", help="print nothing; fail unless TABLE is the image's table")
+    parser.add_argument(
+        "--verify", metavar="TABLE", help="print nothing; fail unless TABLE is the image's table"
+    )
     parser.add_argument("image", nargs="?")
     options = parser.parse_args()
     table = table_of(read_functions(options.nm, options.image) if options.image else [])

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-linux.py: Debian's kernels and programs for guests, fetched with apt and unpacked in build/linux/, never installed.
+linux.py: Debian's kernels and programs for guests, fetched with apt and unpacked in build/linux/,
+never installed.
 
 provide(NAME) gives the file of a name, and makes it when it is not there yet:
-    linux/cloud         the kernel of linux-image-cloud-amd64
-    linux/amd64         the kernel of linux-image-amd64
-    linux/memtest       memtest86+'s Linux-protocol image
-    linux/JOB.initrd    an initial RAM disk with busybox-static that runs guest/linux/JOB.sh and powers off
+    linux/cloud         the kernel of linux-image-cloud-amd64 linux/amd64         the kernel of
+    linux-image-amd64 linux/memtest       memtest86+'s Linux-protocol image linux/JOB.initrd    an
+    initial RAM disk with busybox-static that runs guest/linux/JOB.sh and powers off
     linux/A+B.initrd    one that runs two jobs or more, one after the other
 
 The same inputs make the same RAM disk, to the byte.
@@ -58,7 +58,10 @@ def real_package(meta):
 
 
 def unpack(package):
-    """The package's files, in a folder of their own. Nothing of it is installed and nothing of it runs."""
+    """
+    The package's files, in a folder of their own. Nothing of it is installed and nothing of it
+    runs.
+    """
     where = os.path.join(FOLDER, package)
     if os.path.exists(where):
         return where
@@ -101,7 +104,8 @@ def fetch(name):
         found = glob.glob(os.path.join(unpack(file.read()), pattern))
     if len(found) != 1:
         raise LinuxError(f"{name}: the package has {len(found)} files like {pattern}")
-    # By a short name: a loader puts the path before the module's command line, which has room for so much.
+    # By a short name: a loader puts the path before the module's command line, which has room for
+    # so much.
     short = os.path.join(FOLDER, os.path.basename(name))
     if not os.path.exists(short) or not os.path.samefile(short, found[0]):
         shutil.rmtree(short, ignore_errors=True)
@@ -143,7 +147,10 @@ def script(job):
 
 
 def package_files(job):
-    """What the job asks for in its lines "# with PACKAGE: PATTERN ...": (path in the package, where it is unpacked)."""
+    """
+    What the job asks for in its lines "# with PACKAGE: PATTERN ...": (path in the package, where it
+    is unpacked).
+    """
     with open(script(job), encoding="utf-8") as text:
         wanted = re.findall(r"^# with (\S+): (.*)$", text.read(), re.M)
     for package, patterns in wanted:
@@ -217,13 +224,19 @@ def lay_out(entries, top):
 
 @functools.cache
 def run_here(jobs, **settings):
-    """What the jobs print when they run on this computer, with the RAM disk's programs and nothing else of it."""
+    """
+    What the jobs print when they run on this computer, with the RAM disk's programs and nothing
+    else of it.
+    """
     with tempfile.TemporaryDirectory(prefix="samepage-job-") as top:
         with alone():
             files = list(contents(jobs))
         lay_out(files, top)
         environment = {**settings, "PATH": f"{top}/bin", "TOP": top, "TMP": f"{top}/tmp"}
-        return "".join(command([f"{top}/bin/busybox", "sh", f"{top}/jobs/{job}"], env=environment, cwd=top) for job in jobs)
+        return "".join(
+            command([f"{top}/bin/busybox", "sh", f"{top}/jobs/{job}"], env=environment, cwd=top)
+            for job in jobs
+        )
 
 
 def make_initrd(name):
@@ -245,7 +258,10 @@ def jobs_of(name):
 def provides(name):
     """Whether provide() knows the name."""
     jobs = jobs_of(name)
-    return name in FILES or (name == f"linux/{'+'.join(jobs)}.initrd" and all(os.path.exists(script(job)) for job in jobs))
+    return name in FILES or (
+        name == f"linux/{'+'.join(jobs)}.initrd"
+        and all(os.path.exists(script(job)) for job in jobs)
+    )
 
 
 def provide(name):

@@ -2,8 +2,9 @@
 """
 machine.py: starts the hypervisor on an emulated machine and says how it ended.
 
-A Setup says what to boot on which machine; start() gives a Session whose serial text can be read while it runs. Both
-./run and the test runner go through here, so that what is tested is what is run.
+A Setup says what to boot on which machine; start() gives a Session whose serial text can be read
+while it runs. Both ./run and the test runner go through here, so that what is tested is what is
+run.
 
 How a run ends, by the agreement of docs/testing.md:
     isa-debug-exit (port 0xf4)    value v ends QEMU with status 2v+1
@@ -20,21 +21,28 @@ import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SLOW = float(os.environ.get("SAMEPAGE_SLOW") or 1)  # every timeout is multiplied by it; for a computer under load
+# every timeout is multiplied by it; for a computer under load
+SLOW = float(os.environ.get("SAMEPAGE_SLOW") or 1)
 
 EXIT_OK = 0x10		# what the hypervisor writes to isa-debug-exit when all VMs have ended
 EXIT_FAILED = 0x11	# and after a panic or any other failure
 QEMU_ENDINGS = {2 * EXIT_OK + 1: "ok", 2 * EXIT_FAILED + 1: "failed", 0: "reset"}
 BOCHS_ENDINGS = {0: "ok", 1: "failed"}
 
-# PLATFORM: with these one TSC tick is one instruction and two runs print the same. ERMS would count a page clear as 4096.
+# PLATFORM: with these one TSC tick is one instruction and two runs print the same. ERMS would count
+# a page clear as 4096.
 ICOUNT = ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01T00:00:00,clock=vm", "-seed", "1"]
 ICOUNT_CPU = "max,+svm,-rdrand,-rdseed,-erms"
 OVMF = "/usr/share/ovmf/OVMF.fd"
 GRUBS = {"iso-bios": ["i386-pc"], "iso-uefi": ["x86_64-efi"], "iso": ["i386-pc", "x86_64-efi"]}
-BOCHS_MODELS = {"bochs": "tigerlake", "bochs-tigerlake": "tigerlake", "bochs-haswell": "corei7_haswell_4770",
-                "bochs-ryzen": "ryzen", "bochs-penryn": "core2_penryn_t9600",
-                "bochs-clawhammer": "athlon64_clawhammer"}
+BOCHS_MODELS = {
+    "bochs": "tigerlake",
+    "bochs-tigerlake": "tigerlake",
+    "bochs-haswell": "corei7_haswell_4770",
+    "bochs-ryzen": "ryzen",
+    "bochs-penryn": "core2_penryn_t9600",
+    "bochs-clawhammer": "athlon64_clawhammer",
+}
 MACHINES = ["qemu-tcg", "qemu-kvm", *BOCHS_MODELS]
 
 
@@ -46,9 +54,11 @@ class MachineError(Exception):
 class Setup:
     """What to boot, and on what."""
     machine: str = "qemu-tcg"
-    boot: str = "kernel"		# kernel (the emulator loads it), iso-bios, iso-uefi; Bochs always takes iso-bios
+    # kernel (the emulator loads it), iso-bios, iso-uefi; Bochs always takes iso-bios
+    boot: str = "kernel"
 					# (make_iso alone: iso, for both)
-    protocol: str = "multiboot2"	# which one GRUB speaks when there is an ISO: multiboot or multiboot2
+    # which one GRUB speaks when there is an ISO: multiboot or multiboot2
+    protocol: str = "multiboot2"
     build: str = os.path.join(ROOT, "build")
     image: str = ""			# an image other than the build's samepage.elf
     cpus: int = 1
@@ -56,8 +66,10 @@ class Setup:
     cmdline: str = ""
     modules: list = dataclasses.field(default_factory=list)	# of (file, command line)
     icount: bool = False
-    gdb: str = ""			# where QEMU waits for gdb before the first instruction: tcp::1234, unix:PATH,server=on,wait=off
-    terminal: bool = False		# COM1 is this terminal, both ways, besides being kept; QEMU only
+    # where QEMU waits for gdb before the first instruction: tcp::1234, unix:PATH,server=on,wait=off
+    gdb: str = ""
+    # COM1 is this terminal, both ways, besides being kept; QEMU only
+    terminal: bool = False
     extra: list = dataclasses.field(default_factory=list)	# more arguments for QEMU
 
 
@@ -85,40 +97,82 @@ def grub_words(text):
 
 
 def make_iso(path, setup, image):
-    """A GRUB ISO that boots the image with its modules at once, for the firmwares that the setup asks for."""
+    """
+    A GRUB ISO that boots the image with its modules at once, for the firmwares that the setup asks
+    for.
+    """
     for grub in GRUBS[setup.boot]:
         if not os.path.isdir(f"/usr/lib/grub/{grub}"):
-            raise MachineError(f"/usr/lib/grub/{grub} is missing: apt-get install grub-pc-bin grub-efi-amd64-bin")
+            raise MachineError(
+                f"/usr/lib/grub/{grub} is missing: apt-get install grub-pc-bin grub-efi-amd64-bin"
+            )
     with tempfile.TemporaryDirectory(prefix="samepage-iso-") as tree:
         os.makedirs(f"{tree}/boot/grub")
         shutil.copy(image, f"{tree}/boot/samepage.elf")
         module = "module2" if setup.protocol == "multiboot2" else "module"
-        lines = ["set timeout=0", "set default=0", f"insmod {setup.protocol}", 'menuentry "Samepage" {',
-                 f"\t{setup.protocol} /boot/samepage.elf {grub_words(setup.cmdline)}"]
+        lines = [
+            "set timeout=0",
+            "set default=0",
+            f"insmod {setup.protocol}",
+            'menuentry "Samepage" {',
+            f"\t{setup.protocol} /boot/samepage.elf {grub_words(setup.cmdline)}",
+        ]
         for number, (file, cmdline) in enumerate(setup.modules):
             shutil.copy(file, f"{tree}/boot/module{number}")
             lines.append(f"\t{module} /boot/module{number} {grub_words(cmdline)}")
         with open(f"{tree}/boot/grub/grub.cfg", "w", encoding="utf-8") as config:
             config.write("\n".join([*lines, "}", ""]))
-        # The slim set of modules starts the kernel in half the time; UEFI needs its own drivers for the screen. An
-        # ISO for both, which a real machine may boot from anything, has them all.
-        slim = [] if setup.boot == "iso" else [
-            f"--install-modules={setup.protocol} normal iso9660" + (" biosdisk" if grub == "i386-pc" else " all_video"),
-            "--fonts=", "--themes=", "--locales=", "-d", f"/usr/lib/grub/{grub}"]
-        done = subprocess.run(["grub-mkrescue", *slim, "-o", path, tree], capture_output=True, text=True, check=False)
+        # The slim set of modules starts the kernel in half the time; UEFI needs its own drivers for
+        # the screen. An ISO for both, which a real machine may boot from anything, has them all.
+        slim = (
+            []
+            if setup.boot == "iso"
+            else [
+                f"--install-modules={setup.protocol} normal iso9660"
+                + (" biosdisk" if grub == "i386-pc" else " all_video"),
+                "--fonts=",
+                "--themes=",
+                "--locales=",
+                "-d",
+                f"/usr/lib/grub/{grub}",
+            ]
+        )
+        done = subprocess.run(
+            ["grub-mkrescue", *slim, "-o", path, tree], capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise MachineError(f"grub-mkrescue failed:\n{done.stderr.strip()}")
 
 
 def kept_free(name, guest_cpus):
-    """How many CPUs a machine needs beyond those for guests: QEMU's emulation wants CPU 0 free of them (arch/x86/errata.c)."""
+    """
+    How many CPUs a machine needs beyond those for guests: QEMU's emulation wants CPU 0 free of them
+    (arch/x86/errata.c).
+    """
     return 1 if name == "qemu-tcg" and guest_cpus > 1 else 0
 
 
 def qemu_command(setup, image, folder, serial):
-    """The command line of QEMU for a setup. mem-merge=off: where the host merges pages, it is to leave these alone."""
-    command = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-no-reboot", "-m", str(setup.memory),
-               "-machine", "mem-merge=off", "-smp", str(setup.cpus), *serial, "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4"]
+    """
+    The command line of QEMU for a setup. mem-merge=off: where the host merges pages, it is to leave
+    these alone.
+    """
+    command = [
+        "qemu-system-x86_64",
+        "-nodefaults",
+        "-display",
+        "none",
+        "-no-reboot",
+        "-m",
+        str(setup.memory),
+        "-machine",
+        "mem-merge=off",
+        "-smp",
+        str(setup.cpus),
+        *serial,
+        "-device",
+        "isa-debug-exit,iobase=0xf4,iosize=0x4",
+    ]
     if setup.machine == "qemu-kvm":
         command += ["-accel", "kvm", "-cpu", "host"]
     elif setup.icount:
@@ -128,27 +182,50 @@ def qemu_command(setup, image, folder, serial):
     if setup.gdb:
         command += ["-gdb", setup.gdb, "-S"]
     if setup.boot == "kernel":
-        command += ["-kernel", image + "32" if os.path.exists(image + "32") else image, "-append", setup.cmdline]
+        command += [
+            "-kernel",
+            image + "32" if os.path.exists(image + "32") else image,
+            "-append",
+            setup.cmdline,
+        ]
         if setup.modules:
-            command += ["-initrd", ",".join(f"{file} {text}".replace(",", ",,") for file, text in setup.modules)]
+            command += [
+                "-initrd",
+                ",".join(f"{file} {text}".replace(",", ",,") for file, text in setup.modules),
+            ]
     else:
         make_iso(f"{folder}/k.iso", setup, image)
-        command += ["-vga", "std", "-drive", f"file={folder}/k.iso,format=raw,media=cdrom,if=ide", "-boot", "d"]
+        command += [
+            "-vga",
+            "std",
+            "-drive",
+            f"file={folder}/k.iso,format=raw,media=cdrom,if=ide",
+            "-boot",
+            "d",
+        ]
         if setup.boot == "iso-uefi":
             command += ["-bios", OVMF]
     return command + setup.extra
 
 
 def bochs_command(setup, image, folder):
-    """Writes bochsrc, the debugger's commands and the ISO; the command line of Bochs for a setup."""
+    """
+    Writes bochsrc, the debugger's commands and the ISO; the command line of Bochs for a setup.
+    """
     if setup.memory > 2048:
         raise MachineError(f"Bochs has at most 2048 MiB of memory, {setup.memory} were asked for")
     if setup.cpus > 8:
         raise MachineError(f"Bochs has at most 8 CPUs, {setup.cpus} were asked for")
     make_iso(f"{folder}/k.iso", dataclasses.replace(setup, boot="iso-bios"), image)
     with open(f"{folder}/bochsrc", "w", encoding="ascii") as config:
-        config.write(BOCHSRC.format(folder=folder, model=BOCHS_MODELS[setup.machine], cpus=setup.cpus,
-                                    memory=setup.memory))
+        config.write(
+            BOCHSRC.format(
+                folder=folder,
+                model=BOCHS_MODELS[setup.machine],
+                cpus=setup.cpus,
+                memory=setup.memory,
+            )
+        )
     with open(f"{folder}/rc", "w", encoding="ascii") as commands:
         commands.write("c\nq\n")
     return ["bochs", "-q", "-unlock", "-f", f"{folder}/bochsrc", "-rc", f"{folder}/rc"]
@@ -180,7 +257,7 @@ mouse: enabled=0
 
 
 class Session:
-    """A machine that runs. Use it as a context manager: leaving it ends the machine and removes its folder."""
+    """A running machine, and a context manager: leaving it ends the machine, removes its folder."""
 
     def __init__(self, setup):
         self.setup = setup
@@ -197,13 +274,22 @@ class Session:
             else:
                 serial = ["-serial", f"file:{self.serial_path}"]
                 if setup.terminal:
-                    serial = ["-chardev", f"stdio,id=terminal,signal=off,logfile={self.serial_path}", "-serial", "chardev:terminal"]
+                    serial = [
+                        "-chardev",
+                        f"stdio,id=terminal,signal=off,logfile={self.serial_path}",
+                        "-serial",
+                        "chardev:terminal",
+                    ]
                 command = qemu_command(setup, image, self.folder, serial)
                 self.endings = QEMU_ENDINGS
             self.command = command
             with open(f"{self.folder}/output", "wb") as output:
-                self.process = subprocess.Popen(command, stdin=None if setup.terminal else subprocess.DEVNULL,
-                                                stdout=None if setup.terminal else output, stderr=output)
+                self.process = subprocess.Popen(
+                    command,
+                    stdin=None if setup.terminal else subprocess.DEVNULL,
+                    stdout=None if setup.terminal else output,
+                    stderr=output,
+                )
         except FileNotFoundError as missing:
             shutil.rmtree(self.folder)
             raise MachineError(f"{missing.filename} is missing") from None
@@ -224,7 +310,10 @@ class Session:
 
     def output(self):
         """What the emulator itself said; for the report of a run that went wrong."""
-        return self._text(f"{self.folder}/output")[-4000:] + self._text(f"{self.folder}/bochs.log")[-2000:]
+        return (
+            self._text(f"{self.folder}/output")[-4000:]
+            + self._text(f"{self.folder}/bochs.log")[-2000:]
+        )
 
     @staticmethod
     def _text(path):
@@ -243,7 +332,9 @@ class Session:
         return self.endings.get(status, f"status {status}")
 
     def wait(self, timeout):
-        """Waits for the end; after `timeout` seconds ends the machine. Returns ending() or "timeout"."""
+        """
+        Waits for the end; after `timeout` seconds ends the machine. Returns ending() or "timeout".
+        """
         try:
             self.process.wait(timeout * SLOW)
         except subprocess.TimeoutExpired:
@@ -268,5 +359,8 @@ def start(setup):
     if setup.machine not in MACHINES:
         raise MachineError(f"{setup.machine}: no such machine; there are {', '.join(MACHINES)}")
     if setup.machine == "qemu-kvm" and not host_has_nested_kvm():
-        raise MachineError("qemu-kvm: this host offers neither VMX nor SVM to guests of KVM; take --machine qemu-tcg")
+        raise MachineError(
+            "qemu-kvm: this host offers neither VMX nor SVM to guests of KVM; "
+            "take --machine qemu-tcg"
+        )
     return Session(setup)

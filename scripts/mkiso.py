@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-mkiso.py: an ISO that boots the hypervisor and its guests on a real machine, by BIOS or by UEFI, from a CD, or from a USB
-stick that it is written to byte by byte. ./run makes its own for the emulators.
+mkiso.py: an ISO that boots the hypervisor and its guests on a real machine, by BIOS or by UEFI,
+from a CD, or from a USB stick that it is written to byte by byte. ./run makes its own for the
+emulators.
 
     scripts/mkiso.py samepage.iso "build/guest/hello.elf name=hello memory=16M"
 
@@ -16,9 +17,13 @@ import machine
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="mkiso.py", description="Makes an ISO that boots Samepage by BIOS or UEFI.")
+    parser = argparse.ArgumentParser(
+        prog="mkiso.py", description="Makes an ISO that boots Samepage by BIOS or UEFI."
+    )
     parser.add_argument("iso", help="the file to write")
-    parser.add_argument("module", nargs="*", help="a file, then its command line, as one argument: one VM each")
+    parser.add_argument(
+        "module", nargs="*", help="a file, then its command line, as one argument: one VM each"
+    )
     parser.add_argument("--image", default=os.path.join(machine.ROOT, "build", "samepage.elf"))
     parser.add_argument("--cmdline", default="", help="the hypervisor's own")
     parser.add_argument("--protocol", choices=("multiboot2", "multiboot"), default="multiboot2",
@@ -28,7 +33,9 @@ def main():
     for file in (options.image, *(file for file, _ in modules)):
         if not os.path.isfile(file):
             sys.exit(f"mkiso.py: there is no {file}")
-    setup = machine.Setup(boot="iso", protocol=options.protocol, cmdline=options.cmdline, modules=modules)
+    setup = machine.Setup(
+        boot="iso", protocol=options.protocol, cmdline=options.cmdline, modules=modules
+    )
     try:
         machine.make_iso(options.iso, setup, options.image)
     except (machine.MachineError, FileNotFoundError) as error:

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# packages.sh: makes sure that Debian's packages for some purposes are installed. Never interactive. As root it installs
-# what is missing and names it; otherwise it prints the one command to give, and fails.
+# packages.sh: makes sure that Debian's packages for some purposes are installed. Never interactive.
+# As root it installs what is missing and names it; otherwise it prints the one command to give, and
+# fails.
 #
 # Usage: packages.sh PURPOSE...     one of the words below, e.g. packages.sh base gcc
 set -eu

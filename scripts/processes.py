@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-processes.py: ends every process below this one, so that ./run and ./test leave no emulator behind when a signal ends
-them.
+processes.py: ends every process below this one, so that ./run and ./test leave no emulator behind
+when a signal ends them.
 
-Linux gives the orphans of a subreaper's descendants to the subreaper (prctl(2), PR_SET_CHILD_SUBREAPER), so whatever a
-test starts stays below this process, also when its parent is gone or made it the leader of a session.
+Linux gives the orphans of a subreaper's descendants to the subreaper (prctl(2),
+PR_SET_CHILD_SUBREAPER), so whatever a test starts stays below this process, also when its parent is
+gone or made it the leader of a session.
 """
 import contextlib
 import ctypes
@@ -20,7 +21,10 @@ class Ended(BaseException):
 
 
 def catch(*signals):
-    """From now on the first of the signals ends what runs below this process and raises Ended in the main thread."""
+    """
+    From now on the first of the signals ends what runs below this process and raises Ended in the
+    main thread.
+    """
     def on_signal(number, _):
         for each in signals:
             signal.signal(each, signal.SIG_IGN)

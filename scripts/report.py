@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-report.py: what the serial console of a run says, as a report on the terminal, as JSON and as an HTML page with plots.
+report.py: what the serial console of a run says, as a report on the terminal, as JSON and as an
+HTML page with plots.
 
-The hypervisor's summary is lines of text made to be read by people and by this; parse() takes them apart.
+The hypervisor's summary is lines of text made to be read by people and by this; parse() takes them
+apart.
 """
 import html
 import json
 import os
 import re
 
-PROGRESS = re.compile(r"\[ *([\d.]+)\].* merge: pass (\d+): (\d+) KiB saved, (\d+) pages in (\d+) frames, (\d+) zero, (\d+) unique")
+PROGRESS = re.compile(
+    r"\[ *([\d.]+)\].* merge: pass (\d+): (\d+) KiB saved, (\d+) pages in (\d+) frames, "
+    r"(\d+) zero, (\d+) unique"
+)
 STATES = ("private", "shared", "zero", "reclaimed")	# of pages; the others are absent
 PAIRS = re.compile(r"([a-z_][a-z_ 0-9]*?) (\d+)(?:/(\d+))?(?:, |$)")
 COUNTS = re.compile(r"(\d+) ([a-z][a-z ]*[a-z])")
@@ -23,7 +28,9 @@ def parse(text):
         if moment:
             seconds, *numbers = moment.groups()
             names = ("pass", "saved_kib", "pages", "frames", "zero", "unique")
-            run["progress"].append({"seconds": float(seconds), **dict(zip(names, map(int, numbers)))})
+            run["progress"].append(
+                {"seconds": float(seconds), **dict(zip(names, map(int, numbers)))}
+            )
         elif "summary: " in line:
             summary_line(run, line.split("summary: ", 1)[1])
         elif re.search(r": (error|warn): |panic|\| not ok\b|FILES DIFFER", line):
@@ -34,7 +41,10 @@ def parse(text):
 def summary_line(run, line):
     kind, _, rest = line.partition(": ")
     if kind.startswith("vm "):
-        vm = run["vms"].setdefault(kind[3:], {"exits": {}, "pages": {}, "events": {}, "subscribers": {}, "stage2": {}, "policy": ""})
+        vm = run["vms"].setdefault(
+            kind[3:],
+            {"exits": {}, "pages": {}, "events": {}, "subscribers": {}, "stage2": {}, "policy": ""},
+        )
         if rest.startswith("exits: "):
             vm["exits"] = {name: int(count) for name, count, _ in PAIRS.findall(rest[7:])}
         elif rest.startswith("events"):
@@ -45,8 +55,13 @@ def summary_line(run, line):
             vm["pages"] = {state: int(count) for count, state in COUNTS.findall(rest)}
         elif rest.startswith("subscriber "):
             name, count = re.match(r"subscriber (\w+) x(\d+)", rest).groups()
-            vm["subscribers"][name] = {"count": int(count), "events": {
-                event: {"drops": int(drops), "changes": int(changes or 0)} for event, drops, changes in PAIRS.findall(rest.split("): ", 1)[1])}}
+            vm["subscribers"][name] = {
+                "count": int(count),
+                "events": {
+                    event: {"drops": int(drops), "changes": int(changes or 0)}
+                    for event, drops, changes in PAIRS.findall(rest.split("): ", 1)[1])
+                },
+            }
         elif rest.startswith("stage 2: "):
             vm["stage2"].update({name: int(count) for count, name in COUNTS.findall(rest[9:])})
         elif "slices" in rest:
@@ -62,9 +77,14 @@ def summary_line(run, line):
 
 def heard(events):
     """What a subscriber was told."""
-    drops, changes = ({event: n[kind] for event, n in events.items() if n[kind]} for kind in ("drops", "changes"))
-    said = [f"{what} {', '.join(f'{event} {count}' for event, count in counts.items())}"
-            for what, counts in (("told to drop", drops), ("handed changed pages", changes)) if counts]
+    drops, changes = (
+        {event: n[kind] for event, n in events.items() if n[kind]} for kind in ("drops", "changes")
+    )
+    said = [
+        f"{what} {', '.join(f'{event} {count}' for event, count in counts.items())}"
+        for what, counts in (("told to drop", drops), ("handed changed pages", changes))
+        if counts
+    ]
     return "; ".join(said) or "told nothing"
 
 
@@ -76,22 +96,35 @@ def rows(run):
             top = sorted(vm["exits"].items(), key=lambda item: -item[1])
             yield f"    exits: {', '.join(f'{count} {reason}' for reason, count in top[:8])}"
         if vm["pages"]:
-            yield f"    pages at its end: {', '.join(f'{count} {state}' for state, count in vm['pages'].items())}"
+            pages = ", ".join(f"{count} {state}" for state, count in vm["pages"].items())
+            yield f"    pages at its end: {pages}"
         if vm["events"]:
-            told = ", ".join(f"{event} {n['told']}" for event, n in vm["events"].items() if n["told"])
+            told = ", ".join(
+                f"{event} {n['told']}" for event, n in vm["events"].items() if n["told"]
+            )
             unwanted = sum(n["unwanted"] for n in vm["events"].values())
             yield f"    events: {told or 'none'}; {unwanted} more that nobody wanted cost no call"
         for name, subscriber in vm["subscribers"].items():
             yield f"    subscriber {name}: {heard(subscriber['events'])}"
         if vm["stage2"]:
             s = vm["stage2"]
-            yield (f"    policy {vm['policy']}: {s.get('changed in place', 0)} entries changed in place, each a fault saved against "
-                   f"dropping it; {s.get('put off', 0)} of {s.get('flushes', 0) + s.get('put off', 0)} flushes put off")
+            yield (
+                f"    policy {vm['policy']}: {s.get('changed in place', 0)} entries changed in "
+                f"place, each a fault saved; {s.get('put off', 0)} of "
+                f"{s.get('flushes', 0) + s.get('put off', 0)} flushes put off"
+            )
     if run["merge"].get("best_kib") is not None:
         m = run["merge"]
-        yield f"memory saved: {m['best_kib'] / 1024:.1f} MiB at best; {m.get('merged', 0)} pages merged, " \
-              f"{m.get('to the frame of zeroes', 0)} to the frame of zeroes, {m.get('races lost', 0)} lost to a write in between"
-        yield f"scanner: {m.get('passes', 0)} passes, {m.get('pages visited', 0)} pages, of which it read {m.get('read', 0)}"
+        yield (
+            f"memory saved: {m['best_kib'] / 1024:.1f} MiB at best; "
+            f"{m.get('merged', 0)} pages merged, "
+            f"{m.get('to the frame of zeroes', 0)} to the frame of zeroes, "
+            f"{m.get('races lost', 0)} lost to a write in between"
+        )
+        yield (
+            f"scanner: {m.get('passes', 0)} passes, {m.get('pages visited', 0)} pages, "
+            f"of which it read {m.get('read', 0)}"
+        )
     if run["audit"]:
         yield f"audit: {run['audit']}"
     if run["frames"]:
@@ -107,8 +140,11 @@ WIDTH, LEFT, RIGHT = 760, 230, 70	# of a plot, of what stands beside its bars
 
 
 def svg(height, *parts):
-    return (f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH}' height='{height:.0f}' font-family='sans-serif' font-size='12' fill='#222'>"
-            f"{''.join(parts)}</svg>")
+    return (
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH}' height='{height:.0f}' "
+        "font-family='sans-serif' font-size='12' fill='#222'>"
+        f"{''.join(parts)}</svg>"
+    )
 
 
 def label(x, y, text, anchor="start"):
@@ -116,7 +152,9 @@ def label(x, y, text, anchor="start"):
 
 
 def box(x, y, width, height, colour):
-    return f"<rect x='{x:.1f}' y='{y:.1f}' width='{width:.1f}' height='{height:.1f}' fill='{colour}'/>"
+    return (
+        f"<rect x='{x:.1f}' y='{y:.1f}' width='{width:.1f}' height='{height:.1f}' fill='{colour}'/>"
+    )
 
 
 def legend(names, y=12):
@@ -128,7 +166,10 @@ def legend(names, y=12):
 
 
 def bars(series):
-    """Bars by name, those of all series (a VM each) together; the largest first. `series`: {VM: {name: value}}."""
+    """
+    Bars by name, those of all series (a VM each) together; the largest first. `series`: {VM: {name:
+    value}}.
+    """
     names = sorted({name for values in series.values() for name, value in values.items() if value},
                    key=lambda name: -max(values.get(name, 0) for values in series.values()))
     if not names:
@@ -157,7 +198,11 @@ def shares(series, names):
             width = (WIDTH - LEFT - 10) * values.get(name, 0) / whole
             parts.append(box(x, 26 + 24 * i, width, 19, COLOURS[k % len(COLOURS)]))
             if width > 8 * len(f"{values[name]:,}"):
-                parts.append(f"<g fill='#fff'>{label(x + width / 2, 26 + 24 * i + 14, f'{values[name]:,}', 'middle')}</g>")
+                parts.append(
+                    "<g fill='#fff'>"
+                    + label(x + width / 2, 26 + 24 * i + 14, f"{values[name]:,}", "middle")
+                    + "</g>"
+                )
             x += width
     return svg(26 + 24 * len(series), *parts)
 
@@ -178,24 +223,35 @@ def axes(start, end, top, unit):
     step, seconds = nice(top), nice(end - start)
     parts = []
     for i in range(int(top / step) + 1):
-        parts += [f"<path d='M60 {up(i * step):.1f}H{WIDTH - 20}' stroke='#ddd'/>", label(54, up(i * step) + 4, f"{i * step:,.0f}", "end")]
+        parts += [
+            f"<path d='M60 {up(i * step):.1f}H{WIDTH - 20}' stroke='#ddd'/>",
+            label(54, up(i * step) + 4, f"{i * step:,.0f}", "end"),
+        ]
     for i in range(int(-(-start // seconds)), int(end // seconds) + 1):
         parts.append(label(across(i * seconds), 246, f"{i * seconds:.0f} s", "middle"))
     return [*parts, label(60, 20, unit)], across, up
 
 
 def areas(progress, unit, names):
-    """Values over time, one upon the other. `names`: {key of a point: (its name, what it is divided by)}."""
+    """
+    Values over time, one upon the other. `names`: {key of a point: (its name, what it is divided
+    by)}.
+    """
     if len(progress) < 2:
         return ""
     scaled = [[point[key] / divisor for key, (_, divisor) in names.items()] for point in progress]
-    parts, across, up = axes(progress[0]["seconds"], progress[-1]["seconds"], max(map(sum, scaled)) or 1, unit)
+    parts, across, up = axes(
+        progress[0]["seconds"], progress[-1]["seconds"], max(map(sum, scaled)) or 1, unit
+    )
     below = [0] * len(progress)
     for k in range(len(names)):
         above = [low + values[k] for low, values in zip(below, scaled)]
         edge = [f"{across(p['seconds']):.1f},{up(value):.1f}" for p, value in zip(progress, above)]
         base = [f"{across(p['seconds']):.1f},{up(value):.1f}" for p, value in zip(progress, below)]
-        parts.append(f"<polygon points='{' '.join(edge + base[::-1])}' fill='{COLOURS[k]}' fill-opacity='.85'/>")
+        parts.append(
+            f"<polygon points='{' '.join(edge + base[::-1])}' fill='{COLOURS[k]}' "
+            "fill-opacity='.85'/>"
+        )
         below = above
     return svg(252, *parts, legend([name for name, _ in names.values()]) if len(names) > 1 else "")
 
@@ -203,33 +259,61 @@ def areas(progress, unit, names):
 def plots(run):
     """Of (title, SVG)."""
     vms = run["vms"]
-    yield "Memory saved while the guests work", areas(run["progress"], "MiB", {"saved_kib": ("saved", 1024)})
+    yield "Memory saved while the guests work", areas(
+        run["progress"], "MiB", {"saved_kib": ("saved", 1024)}
+    )
     yield "What the scanner knows of their pages", areas(run["progress"], "pages", {
         "pages": ("merged with others", 1), "zero": ("of zeroes", 1), "unique": ("unique", 1)})
-    yield "Pages by state, at each guest's end", shares({name: {state: vm["pages"].get(state, 0) for state in STATES}
-                                                         for name, vm in vms.items() if vm["pages"]}, STATES)
+    yield "Pages by state, at each guest's end", shares(
+        {
+            name: {state: vm["pages"].get(state, 0) for state in STATES}
+            for name, vm in vms.items()
+            if vm["pages"]
+        },
+        STATES,
+    )
     yield "Exits by reason", bars({name: vm["exits"] for name, vm in vms.items()})
-    yield "Events by subscriber: ranges it was told to drop, changed pages it was handed", bars({
-        name: {f"{who} {word} {event}": n[kind] for who, subscriber in vm["subscribers"].items()
-               for event, n in subscriber["events"].items() for kind, word in (("drops", "drops"), ("changes", "takes"))}
-        for name, vm in vms.items()})
-    yield "What the policy saved: faults and flushes", bars({name: {
-        "faults saved by changing": vm["stage2"].get("changed in place", 0), "entries dropped": vm["stage2"].get("drops", 0),
-        "flushes put off": vm["stage2"].get("put off", 0), "flushes carried out": vm["stage2"].get("flushes", 0)}
-        for name, vm in vms.items()})
+    yield "Events by subscriber: ranges it was told to drop, changed pages it was handed", bars(
+        {
+            name: {
+                f"{who} {word} {event}": n[kind]
+                for who, subscriber in vm["subscribers"].items()
+                for event, n in subscriber["events"].items()
+                for kind, word in (("drops", "drops"), ("changes", "takes"))
+            }
+            for name, vm in vms.items()
+        }
+    )
+    yield "What the policy saved: faults and flushes", bars(
+        {
+            name: {
+                "faults saved by changing": vm["stage2"].get("changed in place", 0),
+                "entries dropped": vm["stage2"].get("drops", 0),
+                "flushes put off": vm["stage2"].get("put off", 0),
+                "flushes carried out": vm["stage2"].get("flushes", 0),
+            }
+            for name, vm in vms.items()
+        }
+    )
 
 
 def page(run, title):
-    parts = [f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{html.escape(title)}</title>"
-             "<body style='font-family:sans-serif;color:#222;max-width:800px;margin:2em auto'>"
-             f"<h1>{html.escape(title)}</h1><pre style='white-space:pre-wrap;background:#f6f6f4;padding:1em'>",
-             html.escape("\n".join(rows(run))), "</pre>"]
+    parts = [
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{html.escape(title)}</title>"
+        "<body style='font-family:sans-serif;color:#222;max-width:800px;margin:2em auto'>"
+        f"<h1>{html.escape(title)}</h1>"
+        "<pre style='white-space:pre-wrap;background:#f6f6f4;padding:1em'>",
+        html.escape("\n".join(rows(run))),
+        "</pre>",
+    ]
     parts += [f"<h3>{html.escape(name)}</h3>{plot}" for name, plot in plots(run) if plot]
     return "".join(parts) + "</body></html>\n"
 
 
 def replace(path, text):
-    """Whoever is interrupted here leaves the old file, and no half of the new one under its name."""
+    """
+    Whoever is interrupted here leaves the old file, and no half of the new one under its name.
+    """
     with open(path + ".part", "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(path + ".part", path)
@@ -239,5 +323,10 @@ def replace(path, text):
 def write(run, folder, title):
     """run.json and run.html in `folder`; returns their paths."""
     os.makedirs(folder, exist_ok=True)
-    return [replace(os.path.join(folder, name), text)
-            for name, text in (("run.json", json.dumps(run, indent=1) + "\n"), ("run.html", page(run, title)))]
+    return [
+        replace(os.path.join(folder, name), text)
+        for name, text in (
+            ("run.json", json.dumps(run, indent=1) + "\n"),
+            ("run.html", page(run, title)),
+        )
+    ]

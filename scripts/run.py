@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-run.py: builds the hypervisor and its guests and boots them on an emulated machine; the Python behind ./run.
+run.py: builds the hypervisor and its guests and boots them on an emulated machine; the Python
+behind ./run.
 """
 import argparse
 import contextlib
@@ -35,10 +36,16 @@ GUESTS = {
 # The main job: two Debian Linux guests that work on the same files while their pages are merged.
 LINUX = "linux/cloud:name={0} memory=192M merge=1 type=linux console=16M " \
         "arg=console=ttyS0 quiet tsc=reliable"
-MAIN_JOB = [LINUX.format("one"), "linux/work.initrd:for=one", LINUX.format("two"), "linux/work.initrd:for=two"]
+MAIN_JOB = [
+    LINUX.format("one"),
+    "linux/work.initrd:for=one",
+    LINUX.format("two"),
+    "linux/work.initrd:for=two",
+]
 MAIN_MEMORY = 768
 MAIN_GUEST_CPUS = 2
-BOCHS_SECONDS = 30	# of its own pass in one of ours, more or less: a second is 4 million instructions there
+# of its own pass in one of ours, more or less: a second is 4 million instructions there
+BOCHS_SECONDS = 30
 
 
 BENCHES = {**bench.BENCHES, **bench_merge.BENCHES}
@@ -54,15 +61,25 @@ def say(text):
 
 def need(*purposes):
     """Installs, or names, the packages of a purpose; scripts/packages.sh tells the user itself."""
-    if subprocess.run([os.path.join(machine.ROOT, "scripts", "packages.sh"), *purposes], check=False).returncode:
+    if subprocess.run(
+        [os.path.join(machine.ROOT, "scripts", "packages.sh"), *purposes], check=False
+    ).returncode:
         sys.exit(1)
 
 
 def watch(command):
-    """Runs a build step; on a terminal its [12/97] is shown as it moves. Returns (status, output)."""
+    """
+    Runs a build step; on a terminal its [12/97] is shown as it moves. Returns (status, output).
+    """
     lines = []
-    with subprocess.Popen(command, cwd=machine.ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        command,
+        cwd=machine.ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
         for line in process.stdout:
             lines.append(line)
             if sys.stdout.isatty() and line.startswith("["):
@@ -73,8 +90,16 @@ def watch(command):
 
 
 def build(preset, targets=()):
-    """Configures when there is no build yet, and builds. The compiler's words are shown only when it fails."""
-    where = os.path.join(machine.ROOT, {"default": "build", "debug": "build-debug", "asan": "build-host", "bench": "build-bench"}[preset])
+    """
+    Configures when there is no build yet, and builds. The compiler's words are shown only when it
+    fails.
+    """
+    where = os.path.join(
+        machine.ROOT,
+        {"default": "build", "debug": "build-debug", "asan": "build-host", "bench": "build-bench"}[
+            preset
+        ],
+    )
     steps = [["cmake", "--build", where, *[word for target in targets for word in ("-t", target)]]]
     if not os.path.exists(os.path.join(where, "build.ninja")):
         steps.insert(0, ["cmake", "--preset", preset])
@@ -99,13 +124,17 @@ def modules_of(where, names):
         if linux.provides(file):
             file = linux.provide(file)
         if not os.path.exists(file):
-            raise Stop(f"--guest {name}: there is no {file}; guests by name are {', '.join(GUESTS)}")
+            raise Stop(
+                f"--guest {name}: there is no {file}; guests by name are {', '.join(GUESTS)}"
+            )
         found.append((file, cmdline))
     return found
 
 
 def follow(session):
-    """Copies the serial console to the terminal, if it is not there by itself, until the machine ends."""
+    """
+    Copies the serial console to the terminal, if it is not there by itself, until the machine ends.
+    """
     if session.setup.terminal:
         session.process.wait()
         return session.serial()
@@ -138,17 +167,31 @@ def boot(options):
     cpus = options.cpus or MAIN_GUEST_CPUS + machine.kept_free(name, MAIN_GUEST_CPUS)
     if options.icount:
         cpus = 1
-    setup = machine.Setup(machine=name, boot=how, build=where, cpus=cpus, memory=options.memory,
-                          cmdline=words.strip(),
-                          terminal=bool(options.console), modules=modules_of(where, options.guest or MAIN_JOB),
-                          gdb="tcp::1234" if options.gdb else "", icount=options.icount)
+    setup = machine.Setup(
+        machine=name,
+        boot=how,
+        build=where,
+        cpus=cpus,
+        memory=options.memory,
+        cmdline=words.strip(),
+        terminal=bool(options.console),
+        modules=modules_of(where, options.guest or MAIN_JOB),
+        gdb="tcp::1234" if options.gdb else "",
+        icount=options.icount,
+    )
     say(f"booting on {name}: {cpus} CPU(s), {options.memory} MiB, {len(setup.modules)} module(s)"
         f"{', through GRUB' if options.iso or name in machine.BOCHS_MODELS else ''}")
     if options.gdb:
         say("the machine waits for gdb. In another terminal:")
-        say(f"    gdb -x scripts/gdb/samepage.gdb {os.path.relpath(where, machine.ROOT)}/samepage.elf")
+        say(
+            "    gdb -x scripts/gdb/samepage.gdb "
+            + os.path.join(os.path.relpath(where, machine.ROOT), "samepage.elf")
+        )
     if options.console:
-        say("the keyboard is the guest's; Ctrl-] and a digit gives it to another one, Ctrl-] q ends all")
+        say(
+            "the keyboard is the guest's; Ctrl-] and a digit gives it to another one, "
+            "Ctrl-] q ends all"
+        )
     started = time.monotonic()
     with machine.start(setup) as session:
         text = follow(session)
@@ -173,26 +216,63 @@ def tell(setup, text, ending, output, seconds):
 
 def arguments():
     parser = argparse.ArgumentParser(
-        prog="./run", description="Builds Samepage, boots it with its guests on an emulated machine, and reports.",
-        epilog="./run bench exits | mm | merge | policies measures instead of booting, and writes build/results/NAME.json.")
-    parser.add_argument("job", nargs="?", choices=["boot", "bench"], default="boot", help="what to do; default: boot")
+        prog="./run",
+        description="Builds Samepage, boots it on an emulated machine, and reports.",
+        epilog="./run bench exits | mm | merge | policies measures instead of booting, and writes "
+        "build/results/NAME.json.",
+    )
+    parser.add_argument(
+        "job",
+        nargs="?",
+        choices=["boot", "bench"],
+        default="boot",
+        help="what to do; default: boot",
+    )
     parser.add_argument("what", nargs="?", help=f"which bench: {', '.join(BENCHES)}")
-    parser.add_argument("--machine", choices=machine.MACHINES,
-                        help="default: qemu-kvm where the host offers VMX or SVM to guests, else qemu-tcg")
-    parser.add_argument("--cpus", type=int, metavar="N",
-                        help=f"default: {MAIN_GUEST_CPUS}, and one more on qemu-tcg, where CPU 0 takes no guests; with --icount 1")
-    parser.add_argument("--memory", type=int, default=MAIN_MEMORY, metavar="MIB", help=f"default: {MAIN_MEMORY}")
-    parser.add_argument("--cmdline", default="", metavar="TEXT", help='the hypervisor\'s own, e.g. "log=info,vmx=debug"')
-    parser.add_argument("--guest", action="append", metavar="NAME|FILE:CMDLINE",
-                        help=f"boot this guest ({', '.join(GUESTS)}, all of these, or a file) instead of two Linux guests; "
-                             "may be given again")
+    parser.add_argument(
+        "--machine",
+        choices=machine.MACHINES,
+        help="default: qemu-kvm where the host offers VMX or SVM to guests, else qemu-tcg",
+    )
+    parser.add_argument(
+        "--cpus",
+        type=int,
+        metavar="N",
+        help=f"default: {MAIN_GUEST_CPUS}, and one more on qemu-tcg, where CPU 0 takes no guests; "
+        "with --icount 1",
+    )
+    parser.add_argument(
+        "--memory", type=int, default=MAIN_MEMORY, metavar="MIB", help=f"default: {MAIN_MEMORY}"
+    )
+    parser.add_argument(
+        "--cmdline",
+        default="",
+        metavar="TEXT",
+        help='the hypervisor\'s own, e.g. "log=info,vmx=debug"',
+    )
+    parser.add_argument(
+        "--guest",
+        action="append",
+        metavar="NAME|FILE:CMDLINE",
+        help=f"boot this guest ({', '.join(GUESTS)}, all of these, or a file) "
+        "instead of two Linux guests; "
+        "may be given again",
+    )
     parser.add_argument("--console", type=int, metavar="N",
                         help="give this terminal to guest N, counted from 1, to log in")
     parser.add_argument("--iso", nargs="?", const="bios", choices=["bios", "uefi"],
                         help="boot through GRUB from an ISO, by BIOS (default) or UEFI")
-    parser.add_argument("--icount", action="store_true", help="QEMU counts instructions: two runs print the same")
-    parser.add_argument("--gdb", action="store_true", help="wait for gdb before the first instruction")
-    parser.add_argument("--debug", action="store_true", help="the debug build: lock ranks, poisoned frames, all checks")
+    parser.add_argument(
+        "--icount", action="store_true", help="QEMU counts instructions: two runs print the same"
+    )
+    parser.add_argument(
+        "--gdb", action="store_true", help="wait for gdb before the first instruction"
+    )
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        help="the debug build: lock ranks, poisoned frames, all checks",
+    )
     options = parser.parse_args()
     if (options.cpus is not None and options.cpus < 1) or options.memory < 32:
         parser.error("--cpus is at least 1, --memory at least 32")
@@ -212,7 +292,9 @@ def interrupted(*_):
 
 @contextlib.contextmanager
 def terminal_kept():
-    """An emulator with --console makes the terminal raw, and restores it only if it ends by itself."""
+    """
+    An emulator with --console makes the terminal raw, and restores it only if it ends by itself.
+    """
     if not sys.stdin.isatty():
         yield
         return

@@ -11,15 +11,27 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 def files(*endings):
     """The project's files with one of the endings (all without any), relative to ROOT, sorted."""
-    git = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
-                         capture_output=True, text=True, check=False)
+    git = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if git.returncode == 0:
         found = git.stdout.splitlines()
     else:
-        found = [os.path.relpath(os.path.join(folder, name), ROOT) for folder, _, names in os.walk(ROOT)
-                 if not os.path.relpath(folder, ROOT).startswith("build") for name in names]
-    return sorted(name for name in found
-                  if (not endings or name.endswith(endings)) and os.path.isfile(os.path.join(ROOT, name)))
+        found = [
+            os.path.relpath(os.path.join(folder, name), ROOT)
+            for folder, _, names in os.walk(ROOT)
+            if not os.path.relpath(folder, ROOT).startswith("build")
+            for name in names
+        ]
+    return sorted(
+        name
+        for name in found
+        if (not endings or name.endswith(endings)) and os.path.isfile(os.path.join(ROOT, name))
+    )
 
 
 def text(name):
@@ -40,22 +52,30 @@ def exceptions(name):
 
 def shrinking(check, found, details=None):
     """
-    Holds the counts that a check found against tests/checks/CHECK.txt, which may only shrink: a place with more than its
-    line or with fewer is a complaint. With --update it lowers the counts first; it never raises one. The exit status.
+    Holds the counts that a check found against tests/checks/CHECK.txt, which may only shrink: a
+    place with more than its line or with fewer is a complaint. With --update it lowers the counts
+    first; it never raises one. The exit status.
     """
     name, details = os.path.join("tests", "checks", f"{check}.txt"), details or {}
     allowed = exceptions(name)
     if sys.argv[1:] == ["--update"]:
         allowed = {place: min(limit, found.get(place, 0)) for place, limit in allowed.items()}
         with open(os.path.join(ROOT, name), "w", encoding="utf-8") as out:
-            out.writelines(f"{place}: {count}\n" for place, count in sorted(allowed.items()) if count)
+            out.writelines(
+                f"{place}: {count}\n" for place, count in sorted(allowed.items()) if count
+            )
     complaints = []
     for place in sorted(found.keys() | allowed.keys()):
         count, limit = found.get(place, 0), allowed.get(place, 0)
         if count > limit:
-            complaints.append(f"{place}: {count}, {limit} allowed by {name}" + (f": {details[place]}" if place in details else ""))
+            complaints.append(
+                f"{place}: {count}, {limit} allowed by {name}"
+                + (f": {details[place]}" if place in details else "")
+            )
         elif count < limit:
-            complaints.append(f"{place}: {count}, and {name} says {limit}: tests/checks/{check}.py --update")
+            complaints.append(
+                f"{place}: {count}, and {name} says {limit}: tests/checks/{check}.py --update"
+            )
     return verdict(complaints)
 
 

@@ -3,7 +3,8 @@
 """
 run.py: every test of the tree, behind ./test. docs/testing.md is its handbook.
 
-Usage: ./test [--list] [--long] [--mutants] [NAME ...]     NAME is a part of a test's name, or a glob: machine/*@bochs*
+Usage: ./test [--list] [--long] [--mutants] [NAME ...]     NAME is a part of a test's name, or a
+glob: machine/*@bochs*
 """
 import argparse
 import os
@@ -20,10 +21,19 @@ import processes
 
 
 def all_tests(long):
-    """In the order they are started: quick ones that find silly mistakes first, and no long one last, which would leave
-    a CPU idle."""
-    return [*builds.tests(), *host.checks(), *host.programs(), *mutants.sample(), *host.models(), *terminal.tests(),
-            *machines.tests(long)]
+    """
+    In the order of their start: first quick ones that find silly mistakes, and no long one last,
+    which would leave a CPU idle.
+    """
+    return [
+        *builds.tests(),
+        *host.checks(),
+        *host.programs(),
+        *mutants.sample(),
+        *host.models(),
+        *terminal.tests(),
+        *machines.tests(long),
+    ]
 
 
 def install(tests):
@@ -62,12 +72,22 @@ def main():
         prog="./test", description="Builds Samepage and runs its tests; prints TAP.",
         epilog="SAMEPAGE_SLOW=N multiplies every timeout by N, for a computer under load.")
     parser.add_argument("--list", action="store_true", help="print the names and run nothing")
-    parser.add_argument("--long", action="store_true", help="also the runs that take minutes (long = true in runs*.toml)")
+    parser.add_argument(
+        "--long",
+        action="store_true",
+        help="also the runs that take minutes (long = true in runs*.toml)",
+    )
     parser.add_argument("--mutants", action="store_true",
                         help="take out one safety mechanism at a time and show which tests fail")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="a part of a name, or a glob; default: all")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="a part of a name, or a glob; default: all"
+    )
     options = parser.parse_args()
-    tests = mutants.tests() if options.mutants else [*all_tests(options.long), *mutants.tests(extra=True)]
+    tests = (
+        mutants.tests()
+        if options.mutants
+        else [*all_tests(options.long), *mutants.tests(extra=True)]
+    )
     tests = core.select(tests, options.names)
     if options.list:
         print("\n".join(test.name for test in tests))

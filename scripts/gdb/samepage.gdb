@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# samepage.gdb: connects to the machine that ./run --gdb started, and a few commands for a hypervisor.
+# samepage.gdb: connects to the machine that ./run --gdb started, and a few commands for a
+# hypervisor.
 #
 #     gdb -x scripts/gdb/samepage.gdb build/samepage.elf          in the root of the tree, where gdb finds the sources
 #
-# Breakpoints are hardware breakpoints until the image is in memory: sp-start goes to boot_main, from there on `break` works.
+# Breakpoints are hardware breakpoints until the image is in memory: sp-start goes to boot_main,
+# from there on `break` works.
 
 set pagination off
 set confirm off

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-badbzimage.py: kernels' files by Linux's boot protocol that somebody got wrong, each made from a good one.
+badbzimage.py: kernels' files by Linux's boot protocol that somebody got wrong, each made from a
+good one.
 
 Usage: badbzimage.py GOOD_BZIMAGE FOLDER      writes FOLDER/NAME.badbz for each NAME below
 """
@@ -10,7 +11,16 @@ import sys
 from badelf import put, write_all
 
 # Of the setup header (Linux, Documentation/x86/boot.rst).
-SECTORS, SYSSIZE, BOOT_FLAG, MAGIC, VERSION, XLOADFLAGS, PLACE, INIT_SIZE = 0x1F1, 0x1F4, 0x1FE, 0x202, 0x206, 0x236, 0x258, 0x260
+SECTORS, SYSSIZE, BOOT_FLAG, MAGIC, VERSION, XLOADFLAGS, PLACE, INIT_SIZE = (
+    0x1F1,
+    0x1F4,
+    0x1FE,
+    0x202,
+    0x206,
+    0x236,
+    0x258,
+    0x260,
+)
 CODE = 0x400		# where the good file's code begins
 
 MADE = {

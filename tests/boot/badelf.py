@@ -22,7 +22,11 @@ def segment(image, field, which=0):
     """Where a field of a program header to load stands, by default of the first."""
     table, = struct.unpack_from("<I", image, PHOFF)
     count, = struct.unpack_from("<H", image, PHNUM)
-    loads = [table + 32 * i for i in range(count) if struct.unpack_from("<I", image, table + 32 * i)[0] == 1]
+    loads = [
+        table + 32 * i
+        for i in range(count)
+        if struct.unpack_from("<I", image, table + 32 * i)[0] == 1
+    ]
     return loads[which] + field
 
 
@@ -34,21 +38,28 @@ MADE = {
     "empty": lambda good: b"\0",
     "text": lambda good: b"this is no kernel\n" * 8,
     "truncated": lambda good: good[:200],
-    "half": lambda good: good[:first_header(good) + 64],
+    "half": lambda good: good[: first_header(good) + 64],
     "no-header": lambda good: put(good, first_header(good), 0),
-    "wants-more": lambda good: put(put(good, first_header(good) + 4, 0x8003), first_header(good) + 8,
-                                   -(0x1BADB002 + 0x8003) & 0xFFFFFFFF),
+    "wants-more": lambda good: put(
+        put(good, first_header(good) + 4, 0x8003),
+        first_header(good) + 8,
+        -(0x1BADB002 + 0x8003) & 0xFFFFFFFF,
+    ),
     "other-machine": lambda good: put(good, 18, 40, "<H"),
     "big-endian": lambda good: put(good, 5, 2, "<B"),
     "shared": lambda good: put(good, 16, 3, "<H"),
     "table-outside": lambda good: put(good, PHOFF, 0xFFFFFFF0),
     "many-headers": lambda good: put(good, PHNUM, 0xFFFF, "<H"),
     "file-outside": lambda good: put(good, segment(good, OFFSET), 0x7FFFFFFF),
-    "file-wraps": lambda good: put(put(good, segment(good, OFFSET), 0xFFFFF000), segment(good, FILESZ), 0x2000),
+    "file-wraps": lambda good: put(
+        put(good, segment(good, OFFSET), 0xFFFFF000), segment(good, FILESZ), 0x2000
+    ),
     "too-high": lambda good: put(good, segment(good, PADDR), 0xF0000000),
     "wraps": lambda good: put(good, segment(good, MEMSZ), 0xFFFFFFFF),
     "in-the-hole": lambda good: put(good, segment(good, PADDR), 0xA0000),
-    "overlap": lambda good: put(good, segment(good, PADDR, 1), struct.unpack_from("<I", good, segment(good, PADDR))[0]),
+    "overlap": lambda good: put(
+        good, segment(good, PADDR, 1), struct.unpack_from("<I", good, segment(good, PADDR))[0]
+    ),
     "longer-file": lambda good: put(good, segment(good, MEMSZ), 1),
     "entry-outside": lambda good: put(good, ENTRY, 0x40),
 }

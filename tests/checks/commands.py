@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-commands.py: ./run and ./test say what they can do and refuse what they cannot; and on a machine that lacks packages
-they name the one command to give, or, as root, install without asking.
+commands.py: ./run and ./test say what they can do and refuse what they cannot; and on a machine
+that lacks packages they name the one command to give, or, as root, install without asking.
 
-The machine that lacks packages is played by three small scripts in front of PATH: dpkg-query that knows no package,
-id that says who we are, and apt-get that notes what it is told.
+The machine that lacks packages is played by three small scripts in front of PATH: dpkg-query that
+knows no package, id that says who we are, and apt-get that notes what it is told.
 """
 import os
 import subprocess
@@ -28,8 +28,17 @@ REFUSED = [
 
 
 def run(*arguments, **options):
-    done = subprocess.run(arguments, cwd=tree.ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=300, check=False, **options)
+    done = subprocess.run(
+        arguments,
+        cwd=tree.ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+        **options
+    )
     return done.returncode, done.stdout
 
 
@@ -38,7 +47,10 @@ def check_refusals():
     for arguments, words in REFUSED:
         status, output = run(*arguments)
         if status == 0 or words not in output:
-            complaints.append(f"{' '.join(arguments)}: status {status}, and no '{words}' in: {output.strip()[-400:]}")
+            complaints.append(
+                f"{' '.join(arguments)}: status {status}, and no '{words}' in: "
+                + output.strip()[-400:]
+            )
     for command in ("./run", "./test"):
         status, output = run(command, "--help")
         if status or "usage:" not in output:
@@ -51,14 +63,23 @@ def on_a_bare_machine(user):
     with tempfile.TemporaryDirectory(prefix="samepage-bare-") as folder:
         noted = os.path.join(folder, "noted")
         # The first call fails, as it does where the lists of packages have never been fetched.
-        scripts = {"dpkg-query": "exit 1", "id": f"echo {user}",
-                   "apt-get": f'echo "$@" >> {noted}; [ "$1" = update ] || [ "$(grep -c install {noted})" -gt 1 ]'}
+        scripts = {
+            "dpkg-query": "exit 1",
+            "id": f"echo {user}",
+            "apt-get": f'echo "$@" >> {noted}; '
+            f'[ "$1" = update ] || [ "$(grep -c install {noted})" -gt 1 ]',
+        }
         for name, text in scripts.items():
             path = os.path.join(folder, name)
             with open(path, "w", encoding="ascii") as script:
                 script.write(f"#!/bin/sh\n{text}\n")
             os.chmod(path, 0o755)
-        status, output = run("scripts/packages.sh", "base", "gcc", env=dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}"))
+        status, output = run(
+            "scripts/packages.sh",
+            "base",
+            "gcc",
+            env=dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}"),
+        )
         told = open(noted, encoding="utf-8").read() if os.path.exists(noted) else ""
     return status, output, told
 
@@ -66,12 +87,26 @@ def on_a_bare_machine(user):
 def check_packages():
     complaints = []
     status, output, told = on_a_bare_machine(1000)
-    if status == 0 or told or "sudo apt-get install -y" not in output or "kconfig-frontends-nox" not in output:
-        complaints.append(f"packages.sh without root: status {status}, apt-get was told '{told}', said: {output}")
+    if (
+        status == 0
+        or told
+        or "sudo apt-get install -y" not in output
+        or "kconfig-frontends-nox" not in output
+    ):
+        complaints.append(
+            f"packages.sh without root: status {status}, apt-get was told '{told}', said: {output}"
+        )
     status, output, told = on_a_bare_machine(0)
     steps = [line.split()[0] for line in told.splitlines()]
-    if status or steps != ["install", "update", "install"] or "installing" not in output or " gcc" not in told:
-        complaints.append(f"packages.sh as root: status {status}, apt-get was told '{told}', said: {output}")
+    if (
+        status
+        or steps != ["install", "update", "install"]
+        or "installing" not in output
+        or " gcc" not in told
+    ):
+        complaints.append(
+            f"packages.sh as root: status {status}, apt-get was told '{told}', said: {output}"
+        )
     return complaints
 
 

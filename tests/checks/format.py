@@ -14,11 +14,19 @@ import tree
 
 def main():
     names = tree.files(".c", ".h")
-    done = subprocess.run(["clang-format", "--dry-run", "-Werror", *names], cwd=tree.ROOT, capture_output=True,
-                          text=True, check=False)
+    done = subprocess.run(
+        ["clang-format", "--dry-run", "-Werror", *names],
+        cwd=tree.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     places = {line.split(": error:")[0] for line in done.stderr.splitlines() if ": error:" in line}
     count = collections.Counter(place.split(":")[0] for place in places)
-    complaints = [f"{name}: {number} place(s); clang-format -i {name}" for name, number in sorted(count.items())]
+    complaints = [
+        f"{name}: {number} place(s); clang-format -i {name}"
+        for name, number in sorted(count.items())
+    ]
     if done.returncode and not complaints:
         complaints = [done.stderr]
     sys.exit(tree.verdict(complaints))

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-image.py: the hypervisor's images use no vector or x87 register, and no segment of them is writable and executable.
+image.py: the hypervisor's images use no vector or x87 register, and no segment of them is writable
+and executable.
 
-Why: guests' FPU state stays in the registers while the hypervisor runs, so one stray SSE instruction would corrupt a
-guest. And W^X that the page tables enforce must already hold for the segments they are made from.
+Why: guests' FPU state stays in the registers while the hypervisor runs, so one stray SSE
+instruction would corrupt a guest. And W^X that the page tables enforce must already hold for the
+segments they are made from.
 """
 import os
 import re
@@ -22,9 +24,16 @@ def output(*command):
 
 
 def check(image):
-    complaints = [f"{image}: FPU register: {line.strip()}"
-                  for line in output("objdump", "-d", "--no-show-raw-insn", image).splitlines() if REGISTER.search(line)]
-    loads = [line.split() for line in output("readelf", "-lW", image).splitlines() if line.strip().startswith("LOAD")]
+    complaints = [
+        f"{image}: FPU register: {line.strip()}"
+        for line in output("objdump", "-d", "--no-show-raw-insn", image).splitlines()
+        if REGISTER.search(line)
+    ]
+    loads = [
+        line.split()
+        for line in output("readelf", "-lW", image).splitlines()
+        if line.strip().startswith("LOAD")
+    ]
     for load in loads:
         flags = "".join(load[6:-1])
         if "W" in flags and "E" in flags:

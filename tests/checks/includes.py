@@ -3,15 +3,18 @@
 """
 includes.py: the walls between the rooms, by the #include lines, and the circles among files.
 
-ROOMS has a row for each room: the rooms whose headers it may include, besides its own. A private header belongs to the
-room of its folder. A public header (include/mm, include/hv, include/arch) belongs to the room that defines what it
-declares; HEADERS says which, and is held against the definitions.
+ROOMS has a row for each room: the rooms whose headers it may include, besides its own. A private
+header belongs to the room of its folder. A public header (include/mm, include/hv, include/arch)
+belongs to the room that defines what it declares; HEADERS says which, and is held against the
+definitions.
 
-A circle is a set of files that reach each other by includes; a header and the .c file of its name count as one. The
-walls order the rooms, so a circle lies within one room; docs/architecture.md gives the reason of each.
+A circle is a set of files that reach each other by includes; a header and the .c file of its name
+count as one. The walls order the rooms, so a circle lies within one room; docs/architecture.md
+gives the reason of each.
 
-includes.txt lists today's breaks, `PLACE: COUNT` a line, and may only shrink: `includes.py --update`. `includes.py
---graph` prints the rooms and what they include as a Mermaid graph, which docs/architecture.md shows.
+includes.txt lists today's breaks, `PLACE: COUNT` a line, and may only shrink: `includes.py
+--update`. `includes.py --graph` prints the rooms and what they include as a Mermaid graph, which
+docs/architecture.md shows.
 """
 import collections
 import os
@@ -27,7 +30,8 @@ MM = {"mm/frame", "mm/table", "mm/notify", "mm/space"}
 ALL_MM = MM | {"mm", "mm/stage2", "mm/merge", "mm/reclaim", "mm/subscribers"}
 LOW_HV = ALL_MM | {"abi", "hv/core"}
 HIGH_HV = LOW_HV | {"hv/pc", "hv/load", "hv/jobs"}
-# A room is a folder; the longest that fits a file's path is its room. "mm" itself is the auditor, "hv" the run loop.
+# A room is a folder; the longest that fits a file's path is its room. "mm" itself is the auditor,
+# "hv" the run loop.
 ROOMS = {
     "lib": {"lib"},
     "abi": set(),
@@ -77,17 +81,34 @@ HEADERS = {
     "hv/emulate": "gva insn mmio pio vm_memory",
     "hv": "exits main run summary vm_create",
 }
-FOLDERS = {"include/lib/": "lib", "include/abi/": "abi", "include/arch/": "arch", "arch/x86/include/asm/": "asm",
-           "arch/x86/inline/": "arch", "lib/shim/": "lib"}
+FOLDERS = {
+    "include/lib/": "lib",
+    "include/abi/": "abi",
+    "include/arch/": "arch",
+    "arch/x86/include/asm/": "asm",
+    "arch/x86/inline/": "arch",
+    "lib/shim/": "lib",
+}
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^">]+)[">]')
-DECLARED = re.compile(r"^(?!static|#|\s|typedef|return)[a-z_][\w *]*?\b(\w+)\([^;{}]*\)[^;{}]*;", re.M)
-DEFINED = re.compile(r"^(?!static)[a-z_][\w \t*]*?\b(\w+)\([^;{}]*\)[^;{}()]*(?:\([^;{}]*\)[^;{}]*)*\{", re.M)
+DECLARED = re.compile(
+    r"^(?!static|#|\s|typedef|return)[a-z_][\w *]*?\b(\w+)\([^;{}]*\)[^;{}]*;", re.M
+)
+DEFINED = re.compile(
+    r"^(?!static)[a-z_][\w \t*]*?\b(\w+)\([^;{}]*\)[^;{}()]*(?:\([^;{}]*\)[^;{}]*)*\{", re.M
+)
 
 
 def public_room(name):
     """The room of a header in include/mm or include/hv."""
     _, top, stem = name[:-2].split("/")
-    return next((room for room, stems in HEADERS.items() if room.split("/")[0] == top and stem in stems.split()), None)
+    return next(
+        (
+            room
+            for room, stems in HEADERS.items()
+            if room.split("/")[0] == top and stem in stems.split()
+        ),
+        None,
+    )
 
 
 def room_of(name):
@@ -105,7 +126,10 @@ def target_of(name, kind, words, known):
     near = os.path.normpath(os.path.join(os.path.dirname(name), words))
     places = [near] if kind == '"' else []
     places += [words] if kind == '"' else []
-    places += [os.path.join(folder, words) for folder in ("include", "arch/x86/include", "arch/x86/inline", "lib/shim")]
+    places += [
+        os.path.join(folder, words)
+        for folder in ("include", "arch/x86/include", "arch/x86/inline", "lib/shim")
+    ]
     return next((place for place in places if place in known), None)
 
 
@@ -139,16 +163,28 @@ def without_comments(name):
 
 
 def misplaced(known):
-    """Public headers in no room or in two, and declarations whose definition lies in another room than their header's."""
+    """
+    Public headers in no room or in two, and declarations whose definition lies in another room than
+    their header's.
+    """
     found = collections.defaultdict(list)
     defined = {}
     for name in known:
         if name.endswith(".c") and name.split("/")[0] in ("mm", "hv", "lib", "boot", "arch"):
             defined.update({function: name for function in DEFINED.findall(without_comments(name))})
-    stems = collections.Counter(f"include/{room.split('/')[0]}/{stem}.h" for room, row in HEADERS.items() for stem in row.split())
-    for header in sorted(name for name in known | stems.keys() if name.startswith(("include/mm/", "include/hv/"))):
+    stems = collections.Counter(
+        f"include/{room.split('/')[0]}/{stem}.h"
+        for room, row in HEADERS.items()
+        for stem in row.split()
+    )
+    for header in sorted(
+        name for name in known | stems.keys() if name.startswith(("include/mm/", "include/hv/"))
+    ):
         if stems[header] != 1 or header not in known:
-            found[f"{header} stands {stems[header]} times in HEADERS, and {'is' if header in known else 'is not'} there"].append(header)
+            found[
+                f"{header} stands {stems[header]} times in HEADERS, and "
+                f"{'is' if header in known else 'is not'} there"
+            ].append(header)
     for header in sorted(name for name in known if name.startswith("include/")):
         for function in DECLARED.findall(without_comments(header)):
             place = defined.get(function)
@@ -158,12 +194,22 @@ def misplaced(known):
 
 
 def same_side(room, place):
-    """include/arch is the contract that arch/x86 and boot fulfil; the other headers belong to the room that defines."""
-    return room == place or (room == "arch" and place.startswith(("arch/", "boot"))) or (room == "lib" and place.startswith("arch/"))
+    """
+    include/arch is the contract that arch/x86 and boot fulfil; the other headers belong to the room
+    that defines.
+    """
+    return (
+        room == place
+        or (room == "arch" and place.startswith(("arch/", "boot")))
+        or (room == "lib" and place.startswith("arch/"))
+    )
 
 
 def node_of(name, known):
-    """A header and the .c file of its name are one node, named by the .c file; other files stand for themselves."""
+    """
+    A header and the .c file of its name are one node, named by the .c file; other files stand for
+    themselves.
+    """
     if name.endswith(".h"):
         room, stem = room_of(name), os.path.basename(name)[:-2]
         return next((c for c in (f"{name[:-2]}.c", f"{room}/{stem}.c") if c in known), name)
@@ -199,13 +245,30 @@ def circles(edges, known):
 
 def graph(edges):
     """The rooms of mm and hv and what they include, as Mermaid text."""
-    rooms = {(room_of(name), room_of(target)) for name, _, _, target in edges if target and allowed(room_of(name), room_of(target))}
-    pairs = sorted(pair for pair in rooms if None not in pair and pair[0] != pair[1] and all(room[:2] in ("mm", "hv") for room in pair))
-    return ["graph TD", *(f"    {a.replace('/', '_')}[{a}] --> {b.replace('/', '_')}[{b}]" for a, b in pairs)]
+    rooms = {
+        (room_of(name), room_of(target))
+        for name, _, _, target in edges
+        if target and allowed(room_of(name), room_of(target))
+    }
+    pairs = sorted(
+        pair
+        for pair in rooms
+        if None not in pair
+        and pair[0] != pair[1]
+        and all(room[:2] in ("mm", "hv") for room in pair)
+    )
+    return [
+        "graph TD",
+        *(f"    {a.replace('/', '_')}[{a}] --> {b.replace('/', '_')}[{b}]" for a, b in pairs),
+    ]
 
 
 def main():
-    known = {name for name in tree.files(".c", ".h", ".S") if not name.startswith(("tests/unit/", "tests/fuzz/"))}
+    known = {
+        name
+        for name in tree.files(".c", ".h", ".S")
+        if not name.startswith(("tests/unit/", "tests/fuzz/"))
+    }
     edges = list(includes(known))
     if "--graph" in sys.argv:
         print("\n".join(graph(edges)))

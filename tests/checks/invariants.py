@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-invariants.py: each numbered invariant (COW-1, FAULT-2 ...) is defined once in the code and named by a test.
+invariants.py: each numbered invariant (COW-1, FAULT-2 ...) is defined once in the code and named by
+a test.
 
-A definition is a line of a comment that begins with the number and a sentence (COW-1 A frame ...; a citation has a
-mark after it: COW-1: ...). A model (.pml) that
-states a sentence beside a number defines that number, too: one that checks something else than the code's sentence has
-a number of its own. `A-1 to A-4` names four numbers.
+A definition is a line of a comment that begins with the number and a sentence (COW-1 A frame ...; a
+citation has a mark after it: COW-1: ...). A model (.pml) that states a sentence beside a number
+defines that number, too: one that checks something else than the code's sentence has a number of
+its own. `A-1 to A-4` names four numbers.
 
-invariants.txt lists the holes, `PLACE: COUNT` a line, and may only shrink: `invariants.py --update`.
+invariants.txt lists the holes, `PLACE: COUNT` a line, and may only shrink: `invariants.py
+--update`.
 """
 import collections
 import os
@@ -25,7 +27,16 @@ IN_MODEL = re.compile(NUMBER + r" +[a-z]")
 # Names of parts and standards that look like a number of ours.
 OTHERS = {"ADI", "AVX", "CVE", "DR0", "ISO", "MCS", "UTF", "SHA", "EM64T", "RFC", "IA", "PCI"}
 CODE = ("mm/", "hv/", "arch/", "boot/", "lib/", "include/", "guest/", "tests/sim/")
-TESTS = ("tests/unit/", "tests/fuzz/", "tests/sim/", "tests/selftest/", "tests/model/", "tests/runs", "guest/", "tests/checks/")
+TESTS = (
+    "tests/unit/",
+    "tests/fuzz/",
+    "tests/sim/",
+    "tests/selftest/",
+    "tests/model/",
+    "tests/runs",
+    "guest/",
+    "tests/checks/",
+)
 
 
 def numbers(line):
@@ -44,7 +55,9 @@ def collect():
             continue
         for number, line in tree.lines(name):
             place = f"{name}:{number}"
-            match = DEFINITION.match(line) if name.startswith(CODE) or name.endswith(".pml") else None
+            match = (
+                DEFINITION.match(line) if name.startswith(CODE) or name.endswith(".pml") else None
+            )
             match = match or (IN_MODEL.search(line) if name.endswith(".pml") else None)
             if match and match[1] not in OTHERS:
                 defined[f"{match[1]}-{match[2]}"].append(place)

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-mutants.py: every row of tests/mutants.toml and tests/mutants/*.toml fits the tree: the text to replace stands once in
-its file, the tests exist, and every switch of Kconfig's menu "Break it" has a row. ./test --mutants runs them.
+mutants.py: every row of tests/mutants.toml and tests/mutants/*.toml fits the tree: the text to
+replace stands once in its file, the tests exist, and every switch of Kconfig's menu "Break it" has
+a row. ./test --mutants runs them.
 """
 import os
 import re
@@ -43,7 +44,10 @@ def main():
     rows = mutants.rows()
     known = {test.name for test in [*host.programs(), *host.checks(), *machines.tests()]}
     complaints = [complaint for name, row in rows.items() for complaint in check(name, row, known)]
-    print(f"{len(rows)} mutants, {sum('equivalent' in row for row in rows.values())} of them equivalent")
+    print(
+        f"{len(rows)} mutants, of them equivalent: "
+        f"{sum('equivalent' in row for row in rows.values())}"
+    )
     return tree.verdict(complaints)
 
 

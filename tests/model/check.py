@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks every Spin model, and that every mutant of it is found.  Prints TAP.
 
-A row is a model, the preprocessor definitions it is built with, and what the search must say: `holds` (no error in the
-whole state space) or `fails` (an assertion is violated).  A mutant that is not found means that a guard of the protocol
-is not needed or that the model cannot see it: either is a defect.
+A row is a model, the preprocessor definitions it is built with, and what the search must say:
+`holds` (no error in the whole state space) or `fails` (an assertion is violated).  A mutant that is
+not found means that a guard of the protocol is not needed or that the model cannot see it: either
+is a defect.
 """
 import concurrent.futures
 import pathlib
@@ -14,7 +15,17 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-POLICIES = ["bracket", "late", "late_wp", "establish", "unanimous", "event", "companion", "invalidate", "masked"]
+POLICIES = [
+    "bracket",
+    "late",
+    "late_wp",
+    "establish",
+    "unanimous",
+    "event",
+    "companion",
+    "invalidate",
+    "masked",
+]
 COMMON = ["NO_FLUSH", "NO_DROP", "NO_RECHECK"]
 TAGGED = COMMON + ["NO_BREAK_BEFORE_MAKE"]
 COW_MUTANTS = {"event": TAGGED, "companion": TAGGED, "masked": TAGGED}
@@ -23,7 +34,14 @@ COW_MUTANTS = {"event": TAGGED, "companion": TAGGED, "masked": TAGGED}
 def rows():
     """Yields (name, model, definitions, verdict)."""
     plain = {
-        "fault": ["NO_RECHECK", "NO_PENDING", "NO_DROP", "NO_OVERFLOW", "LOOKUP_FIRST", "BUMP_AT_START"],
+        "fault": [
+            "NO_RECHECK",
+            "NO_PENDING",
+            "NO_DROP",
+            "NO_OVERFLOW",
+            "LOOKUP_FIRST",
+            "BUMP_AT_START",
+        ],
         "tlb": ["CHECK_FIRST", "BUMP_FIRST", "NO_WAIT", "LOOK_FIRST"],
         "quiesce": ["NO_WAIT", "LATE_ENTER", "SNAPSHOT_FIRST", "NO_READER_BARRIER", "NO_UPDATER_BARRIER", "WAIT_EVEN"],
     }
@@ -42,7 +60,9 @@ def rows():
     alone = [f"POLICY={POLICIES.index('unanimous')}", "ALL_CHANGE"]
     yield "model cow unanimous, nobody spoils it: survives", "cow", alone, "holds"
     for mutant in ["NO_FLUSH", "NO_RECHECK", "NO_BREAK_BEFORE_MAKE", "NO_BUMP"]:
-        yield f"model cow unanimous, nobody spoils it: mutant {mutant} is found", "cow", alone + [mutant], "fails"
+        yield f"model cow unanimous, nobody spoils it: mutant {mutant} is found", "cow", alone + [
+            mutant
+        ], "fails"
 
 
 def search(model, definitions):
@@ -50,12 +70,19 @@ def search(model, definitions):
     with tempfile.TemporaryDirectory() as folder:
         defines = [f"-D{d}" for d in definitions]
         source = HERE / f"{model}.pml"
-        made = subprocess.run(["spin", "-a", *defines, str(source)], cwd=folder, capture_output=True, text=True)
+        made = subprocess.run(
+            ["spin", "-a", *defines, str(source)], cwd=folder, capture_output=True, text=True
+        )
         if made.returncode or "rror" in made.stdout:
             return "broken", made.stdout.strip()
-        subprocess.run(["gcc", "-O1", "-w", "-DSAFETY", "-DCOLLAPSE", "-DMEMLIM=4000", "-o", "pan", "pan.c"],
-                       cwd=folder, check=True)
-        out = subprocess.run(["./pan", "-m500000"], cwd=folder, capture_output=True, text=True, timeout=900).stdout
+        subprocess.run(
+            ["gcc", "-O1", "-w", "-DSAFETY", "-DCOLLAPSE", "-DMEMLIM=4000", "-o", "pan", "pan.c"],
+            cwd=folder,
+            check=True,
+        )
+        out = subprocess.run(
+            ["./pan", "-m500000"], cwd=folder, capture_output=True, text=True, timeout=900
+        ).stdout
     found = re.search(r"errors: (\d+)", out)
     why = next((line for line in out.splitlines() if line.startswith("pan:1:")), "")
     if not found or "search not completed" in out.lower() and found.group(1) == "0":
@@ -68,7 +95,9 @@ def search(model, definitions):
 
 
 def main():
-    table = [row for row in rows() if not sys.argv[1:] or any(word in row[0] for word in sys.argv[1:])]
+    table = [
+        row for row in rows() if not sys.argv[1:] or any(word in row[0] for word in sys.argv[1:])
+    ]
     failed = 0
     print(f"1..{len(table)}")
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -76,8 +105,12 @@ def main():
         for number, (row, (verdict, why)) in enumerate(zip(table, verdicts), 1):
             good = verdict == row[3]
             failed += not good
-            print(f"{'ok' if good else 'not ok'} {number} - {row[0]} # {why}" if good else
-                  f"not ok {number} - {row[0]}\n# wanted {row[3]}, got {verdict}: {why}", flush=True)
+            print(
+                f"{'ok' if good else 'not ok'} {number} - {row[0]} # {why}"
+                if good
+                else f"not ok {number} - {row[0]}\n# wanted {row[3]}, got {verdict}: {why}",
+                flush=True,
+            )
     return 1 if failed else 0
 
 

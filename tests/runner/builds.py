@@ -8,24 +8,39 @@ import tempfile
 
 from runner import core
 
-# Name: the preset, and what else cmake is told. A folder of the same name as ./run's is shared with it.
+# Name: the preset, and what else cmake is told. A folder of the same name as ./run's is shared with
+# it.
 BUILDS = {
     "default": ("default", "build", []),
     "debug": ("debug", "build-debug", []),
     "clang": ("default", "build-clang", ["-DCMAKE_C_COMPILER=clang"]),
     "host": ("asan", "build-host", []),
     # The ends of the options' ranges, and the members of the choices that are not the default.
-    "small": ("default", "build-small", ["-DSAMEPAGE_DEFCONFIG=bochs", "-DCONFIG_MAX_CPUS=1", "-DCONFIG_DEBUG=y"]),
-    "large": ("default", "build-large", ["-DCONFIG_MAX_CPUS=64", "-DCONFIG_TIMESLICE_US=100", "-DCONFIG_LOG_LEVEL=4",
-                                         "-DCONFIG_NOTIFIER_POLICY_BRACKET=y", "-DCONFIG_FAULT_RETRY_REENTER=y"]),
+    "small": (
+        "default",
+        "build-small",
+        ["-DSAMEPAGE_DEFCONFIG=bochs", "-DCONFIG_MAX_CPUS=1", "-DCONFIG_DEBUG=y"],
+    ),
+    "large": (
+        "default",
+        "build-large",
+        [
+            "-DCONFIG_MAX_CPUS=64",
+            "-DCONFIG_TIMESLICE_US=100",
+            "-DCONFIG_LOG_LEVEL=4",
+            "-DCONFIG_NOTIFIER_POLICY_BRACKET=y",
+            "-DCONFIG_FAULT_RETRY_REENTER=y",
+        ],
+    ),
 }
 
-# The packages of a build besides `base`: its compiler, and for the whole host build what its programs are linked with.
+# The packages of a build besides `base`: its compiler, and for the whole host build what its
+# programs are linked with.
 COMPILERS = {"clang": ("clang",), "host": ("clang",)}
 LIBRARIES = {"host": ("unit", "zydis")}
 
-# The Kconfig switches of "Break it". In a copy of the tree for mutants (mutants.py) SAMEPAGE_MUTANT is set: the one
-# switch that is on, or nothing.
+# The Kconfig switches of "Break it". In a copy of the tree for mutants (mutants.py) SAMEPAGE_MUTANT
+# is set: the one switch that is on, or nothing.
 with open(os.path.join(core.ROOT, "Kconfig"), encoding="utf-8") as kconfig:
     SWITCHES = re.findall(r"^config (BREAK_\w+)$", kconfig.read(), re.M)
 MUTANT = os.environ.get("SAMEPAGE_MUTANT")
@@ -38,18 +53,29 @@ def folder(name):
 
 def packages(name, targets):
     """The purposes of scripts/packages.sh for these targets of a build."""
-    return ("base", *COMPILERS.get(name, ("gcc",)), *(LIBRARIES.get(name, ()) if targets is core.ALL else ()))
+    return (
+        "base",
+        *COMPILERS.get(name, ("gcc",)),
+        *(LIBRARIES.get(name, ()) if targets is core.ALL else ()),
+    )
 
 
 def configure(name):
     """Runs cmake for one of BUILDS; (status, output)."""
     preset, _, options = BUILDS[name]
-    switches = [] if MUTANT is None else [f"-DCONFIG_{switch}={'y' if switch == MUTANT else 'n'}" for switch in SWITCHES]
+    switches = (
+        []
+        if MUTANT is None
+        else [f"-DCONFIG_{switch}={'y' if switch == MUTANT else 'n'}" for switch in SWITCHES]
+    )
     return core.command(["cmake", "--preset", preset, "-B", folder(name), *options, *switches])
 
 
 def build(name, targets):
-    """Configures and builds these targets of one of BUILDS; any warning of a compiler is an error there."""
+    """
+    Configures and builds these targets of one of BUILDS; any warning of a compiler is an error
+    there.
+    """
     title = f"build/{name}"
     status, output = configure(name)
     if status:
@@ -87,7 +113,11 @@ def judge_refusal(name, status, output, words):
     if status == 0:
         return core.failed(name, "it was accepted")
     missing = [word for word in words if word not in flat]
-    return core.failed(name, f"the message lacks {missing}:\n{output}") if missing else core.passed(name)
+    return (
+        core.failed(name, f"the message lacks {missing}:\n{output}")
+        if missing
+        else core.passed(name)
+    )
 
 
 def refused_option(options, words):
@@ -101,7 +131,13 @@ def refused_line(line, words):
     """The same for a line in a .config that is already there."""
     name = f"config/refused: .config with {' and '.join(line.splitlines())}"
     with tempfile.TemporaryDirectory(prefix="samepage-config-") as where:
-        script = [os.path.join(core.ROOT, "scripts", "kconfig.py"), "--source", core.ROOT, "--work", where]
+        script = [
+            os.path.join(core.ROOT, "scripts", "kconfig.py"),
+            "--source",
+            core.ROOT,
+            "--work",
+            where,
+        ]
         core.command([*script, "--defconfig", os.path.join(core.ROOT, "configs", "qemu_defconfig")])
         with open(f"{where}/.config", "a", encoding="utf-8") as config:
             config.write(line + "\n")
@@ -117,10 +153,30 @@ def defconfig_round_trip():
         name = f"config/round trip: {file}"
         with tempfile.TemporaryDirectory(prefix="samepage-config-") as where:
             once = [script, "--source", core.ROOT, "--work", f"{where}/a"]
-            again = [script, "--source", core.ROOT, "--work", f"{where}/b", "--defconfig", f"{where}/saved"]
-            steps = [[*once, "--defconfig", os.path.join(core.ROOT, "configs", file)],
-                     [*once, "--save", f"{where}/saved"], again, ["cmp", f"{where}/a/.config", f"{where}/b/.config"]]
-            bad = next(((step, output) for step in steps for status, output in [core.command(step)] if status), None)
+            again = [
+                script,
+                "--source",
+                core.ROOT,
+                "--work",
+                f"{where}/b",
+                "--defconfig",
+                f"{where}/saved",
+            ]
+            steps = [
+                [*once, "--defconfig", os.path.join(core.ROOT, "configs", file)],
+                [*once, "--save", f"{where}/saved"],
+                again,
+                ["cmp", f"{where}/a/.config", f"{where}/b/.config"],
+            ]
+            bad = next(
+                (
+                    (step, output)
+                    for step in steps
+                    for status, output in [core.command(step)]
+                    if status
+                ),
+                None,
+            )
         results += core.failed(name, f"{bad[0]}\n{bad[1]}") if bad else core.passed(name)
     return results
 
@@ -150,9 +206,14 @@ def toggling():
 def tests():
     need = ("base", "gcc")
     found = [test(name) for name in BUILDS]
-    found += [core.Test(f"config/refused: {' '.join(options)}", lambda o=options, w=words: refused_option(o, w),
-                        packages=need)
-              for options, words in REFUSED]
+    found += [
+        core.Test(
+            f"config/refused: {' '.join(options)}",
+            lambda o=options, w=words: refused_option(o, w),
+            packages=need,
+        )
+        for options, words in REFUSED
+    ]
     found += [core.Test(f"config/refused: .config with {line.splitlines()[0]}",
                         lambda l=line, w=words: refused_line(l, w), packages=need)
               for line, words in BAD_LINES]

@@ -2,10 +2,10 @@
 """
 core.py: what a test is, running many of them, and the TAP text that comes out.
 
-A Test is a name and a function that returns a list of Results: a check returns one, a cmocka program one for each of
-its cases. The builds that the chosen tests need run first, one after the other, as each takes all CPUs; then the tests
-run two at a time, more where there are more than four CPUs. The last line printed is exactly
-"N passed, N failed, N skipped".
+A Test is a name and a function that returns a list of Results: a check returns one, a cmocka
+program one for each of its cases. The builds that the chosen tests need run first, one after the
+other, as each takes all CPUs; then the tests run two at a time, more where there are more than four
+CPUs. The last line printed is exactly "N passed, N failed, N skipped".
 """
 import concurrent.futures
 import dataclasses
@@ -41,10 +41,10 @@ class Test:
     """
     Something that can be run by name.
 
-    builds    build folders made before it runs, each with the targets that it needs (ALL or a tuple of names)
-    packages  purposes of scripts/packages.sh
-    alone     nothing else runs beside it, because it changes a build folder
-    extra     not part of a plain ./test: only when it is named, or by an option
+    builds    build folders made before it runs, each with the targets that it needs (ALL or a tuple
+    of names) packages  purposes of scripts/packages.sh alone     nothing else runs beside it,
+    because it changes a build folder extra     not part of a plain ./test: only when it is named,
+    or by an option
     """
     name: str
     run: callable
@@ -71,11 +71,22 @@ def skipped(name, why):
 
 
 def command(arguments, timeout=600, **options):
-    """Runs a program in the tree with its output captured; (status, output). A timeout is status -1."""
+    """
+    Runs a program in the tree with its output captured; (status, output). A timeout is status -1.
+    """
     options.setdefault("cwd", ROOT)
     try:
-        done = subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=timeout * SLOW, text=True, errors="replace", check=False, **options)
+        done = subprocess.run(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout * SLOW,
+            text=True,
+            errors="replace",
+            check=False,
+            **options
+        )
     except subprocess.TimeoutExpired as late:
         text = late.stdout or b""
         text = text if isinstance(text, str) else text.decode("utf-8", "replace")
@@ -103,17 +114,25 @@ def of_tap(name, output):
             notes.append(line)
             continue
         status = "skipped" if case[3] else "failed" if case[1] else "passed"
-        results.append(Result(f"{name}: {case[2].strip()}", status, case[3] or "\n".join(notes[-30:])))
+        results.append(
+            Result(f"{name}: {case[2].strip()}", status, case[3] or "\n".join(notes[-30:]))
+        )
         notes = []
     return results
 
 
 def select(tests, patterns):
-    """The tests whose name contains a pattern or matches it as a glob; without patterns all but the extra ones."""
+    """
+    The tests whose name contains a pattern or matches it as a glob; without patterns all but the
+    extra ones.
+    """
     if not patterns:
         return [test for test in tests if not test.extra]
-    return [test for test in tests
-            if any(pattern in test.name or fnmatch.fnmatch(test.name, pattern) for pattern in patterns)]
+    return [
+        test
+        for test in tests
+        if any(pattern in test.name or fnmatch.fnmatch(test.name, pattern) for pattern in patterns)
+    ]
 
 
 class Report:
@@ -152,7 +171,10 @@ class Report:
             print(f"# {suite}: " + ", ".join(f"{count} {status}" for status, count in sums.items()))
         total = {status: sum(sums[status] for sums in self.sums.values())
                  for status in ("passed", "failed", "skipped")}
-        print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped", flush=True)
+        print(
+            f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped",
+            flush=True,
+        )
         return 1 if total["failed"] or not self.number else 0
 
 
@@ -180,15 +202,23 @@ def targets_of(tests):
 
 
 def run_all(tests, build, report):
-    """First the builds that the tests need (build(name, targets) is a Test), then the tests. A test whose build is
-    broken counts as failed."""
-    broken = {name for name, targets in targets_of(tests).items() if not run_one(build(name, targets), report)}
+    """
+    First the builds that the tests need (build(name, targets) is a Test), then the tests. A test
+    whose build is broken counts as failed.
+    """
+    broken = {
+        name
+        for name, targets in targets_of(tests).items()
+        if not run_one(build(name, targets), report)
+    }
     tests = [test for test in tests if test.suite != "build"]
 
     def run_or_fail(test):
         missing = broken.intersection(test.builds)
         if missing:
-            report.add(test.suite, failed(test.name, f"needs the build {', '.join(sorted(missing))}"), 0)
+            report.add(
+                test.suite, failed(test.name, f"needs the build {', '.join(sorted(missing))}"), 0
+            )
         else:
             run_one(test, report)
 

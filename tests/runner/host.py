@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-host.py: the programs that run here (cmocka and libFuzzer, by way of ctest), the static checks, and the Spin models.
+host.py: the programs that run here (cmocka and libFuzzer, by way of ctest), the static checks, and
+the Spin models.
 """
 import glob
 import os
@@ -26,19 +27,32 @@ CHECK_NEEDS = {
 
 
 def registered(where):
-    """The programs that add_test registered in a configured folder, built or not: (name, command, timeout)."""
+    """
+    The programs that add_test registered in a configured folder, built or not: (name, command,
+    timeout).
+    """
     for folder, _, files in os.walk(where):
         if "CTestTestfile.cmake" not in files:
             continue
         with open(os.path.join(folder, "CTestTestfile.cmake"), encoding="utf-8") as text:
             lines = text.read()
-        for name, arguments in re.findall(r"^add_test\((?:\[=\[)?([^\]\s]+)(?:\]=\])? (.*)\)$", lines, re.M):
-            limit = re.search(rf"^set_tests_properties\((?:\[=\[)?{re.escape(name)}\b.* TIMEOUT \"(\d+)", lines, re.M)
-            yield name, re.findall(r'"((?:[^"\\]|\\.)*)"', arguments), int(limit[1]) if limit else 600
+        for name, arguments in re.findall(
+            r"^add_test\((?:\[=\[)?([^\]\s]+)(?:\]=\])? (.*)\)$", lines, re.M
+        ):
+            limit = re.search(
+                rf"^set_tests_properties\((?:\[=\[)?{re.escape(name)}\b.* TIMEOUT \"(\d+)",
+                lines,
+                re.M,
+            )
+            yield name, re.findall(r'"((?:[^"\\]|\\.)*)"', arguments), int(
+                limit[1]
+            ) if limit else 600
 
 
 def run_program(name):
-    """One program. Each TAP case counts; a program that dies, or says nothing, is one more failure."""
+    """
+    One program. Each TAP case counts; a program that dies, or says nothing, is one more failure.
+    """
     where = builds.folder("host")
     found = [row for row in registered(where) if row[0] == name]
     if not found:
@@ -46,8 +60,12 @@ def run_program(name):
     [(_, arguments, timeout)] = found
     environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP",
                        UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
-    status, output = core.command(arguments, min(timeout, MUTANT_SECONDS) if builds.MUTANT is not None else timeout,
-                                  cwd=where, env=environment)
+    status, output = core.command(
+        arguments,
+        min(timeout, MUTANT_SECONDS) if builds.MUTANT is not None else timeout,
+        cwd=where,
+        env=environment,
+    )
     results = core.of_tap(name, output)
     if status and not any(result.status == "failed" for result in results):
         results += core.failed(name, f"status {status}\n{output[-6000:]}")
@@ -55,10 +73,14 @@ def run_program(name):
 
 
 def programs():
-    """One Test for each program, by the files: tests/unit/a/b.c is unit/a/b, tests/fuzz/fuzz_c.c is fuzz/c. A test needs
-    its own program of the host build and no other."""
+    """
+    One Test for each program, by the files: tests/unit/a/b.c is unit/a/b, tests/fuzz/fuzz_c.c is
+    fuzz/c. A test needs its own program of the host build and no other.
+    """
     found = {}
-    for path in sorted(glob.glob(os.path.join(core.ROOT, "tests", "unit", "**", "*.c"), recursive=True)):
+    for path in sorted(
+        glob.glob(os.path.join(core.ROOT, "tests", "unit", "**", "*.c"), recursive=True)
+    ):
         name = os.path.relpath(path, os.path.join(core.ROOT, "tests"))[:-2]
         found[name] = "test_" + name.removeprefix("unit/").replace("/", "_")
     for path in sorted(glob.glob(os.path.join(core.ROOT, "tests", "fuzz", "fuzz_*.c"))):
@@ -78,8 +100,14 @@ def checks():
         stem = os.path.splitext(file)[0]
         if os.access(path, os.X_OK) and os.path.isfile(path):
             made, packages = CHECK_NEEDS.get(stem, ((), ()))
-            found.append(core.Test(f"check/{stem}", lambda n=f"check/{stem}", p=path: core.of_command(n, [p]),
-                                   {name: core.ALL for name in made}, packages))
+            found.append(
+                core.Test(
+                    f"check/{stem}",
+                    lambda n=f"check/{stem}", p=path: core.of_command(n, [p]),
+                    {name: core.ALL for name in made},
+                    packages,
+                )
+            )
     return found
 
 
@@ -95,4 +123,7 @@ def models():
             results += core.failed(name, f"status {status}\n{output}")
         return results
     names = sorted(file[:-4] for file in os.listdir(MODELS) if file.endswith(".pml"))
-    return [core.Test(f"model/{name}", lambda n=name: run(n), packages=("gcc", "spin")) for name in names]
+    return [
+        core.Test(f"model/{name}", lambda n=name: run(n), packages=("gcc", "spin"))
+        for name in names
+    ]

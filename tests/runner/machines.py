@@ -2,8 +2,9 @@
 """
 machines.py: the runs on emulated machines, from the tables tests/runs.toml and tests/runs-*.toml.
 
-The oracle is the text on the serial console: the lines of `expect` in their order, none of `forbid`, and the way the
-run ended. A row for several machines is one test for each, named machine/ROW@MACHINE.
+The oracle is the text on the serial console: the lines of `expect` in their order, none of
+`forbid`, and the way the run ended. A row for several machines is one test for each, named
+machine/ROW@MACHINE.
 """
 import glob
 import os
@@ -20,14 +21,43 @@ import machine
 
 TABLES = sorted(glob.glob(os.path.join(core.ROOT, "tests", "runs*.toml")))
 # By the names that a row's `allow` has. A kernel's panic=-1 is none yet.
-FORBID = {"panic": r"panic(?!=)", "CHECK failed": r"CHECK failed", r"\| not ok\b": r"\| not ok\b", "error: summary": r"error: summary"}
-# QEMU 7.2 sometimes fails an assertion of its own ("Bail out! ERROR:../../softmmu/cpus.c ... iothread_locked") when a guest's
-# #DB is delivered; that says nothing of us, so the run is tried again, and the log says that it was.
+FORBID = {
+    "panic": r"panic(?!=)",
+    "CHECK failed": r"CHECK failed",
+    r"\| not ok\b": r"\| not ok\b",
+    "error: summary": r"error: summary",
+}
+# QEMU 7.2 sometimes fails an assertion of its own ("Bail out! ERROR:../../softmmu/cpus.c ...
+# iothread_locked") when a guest's #DB is delivered; that says nothing of us, so the run is tried
+# again, and the log says that it was.
 ABORTED = "Bail out! ERROR:"
 # Bochs listens for a viewer; when no port of its fifty is free, it has not started at all.
 NO_PORT = "RFB could not bind any port"
-KEYS = {"name", "machines", "boot", "protocol", "build", "cpus", "guest_cpus", "memory", "icount", "cmdline", "modules", "expect", "anywhere", "forbid",
-        "allow", "exit", "twice", "timeout", "extra", "image", "reference", "variants", "long"}
+KEYS = {
+    "name",
+    "machines",
+    "boot",
+    "protocol",
+    "build",
+    "cpus",
+    "guest_cpus",
+    "memory",
+    "icount",
+    "cmdline",
+    "modules",
+    "expect",
+    "anywhere",
+    "forbid",
+    "allow",
+    "exit",
+    "twice",
+    "timeout",
+    "extra",
+    "image",
+    "reference",
+    "variants",
+    "long",
+}
 
 
 def setup_of(row, name):
@@ -38,7 +68,11 @@ def setup_of(row, name):
         file, _, cmdline = text.partition(" ")
         near = linux.provide(file) if linux.provides(file) else os.path.join(core.ROOT, file)
         modules.append((near if os.path.exists(near) else os.path.join(where, file), cmdline))
-    options = {key: row[key] for key in ("boot", "protocol", "cpus", "memory", "icount", "cmdline", "extra") if key in row}
+    options = {
+        key: row[key]
+        for key in ("boot", "protocol", "cpus", "memory", "icount", "cmdline", "extra")
+        if key in row
+    }
     if "guest_cpus" in row:
         options["cpus"] = row["guest_cpus"] + machine.kept_free(name, row["guest_cpus"])
     if "image" in row:
@@ -49,14 +83,26 @@ def setup_of(row, name):
 
 
 def reference(row):
-    """What the guests of the row's `reference` must print: the lines with sums that their jobs print on this computer."""
+    """
+    What the guests of the row's `reference` must print: the lines with sums that their jobs print
+    on this computer.
+    """
     patterns = []
     for guest in row.get("reference", []):
         files = {words[0]: words[1:] for words in (module.split() for module in row["modules"])
                  if f"name={guest}" in words or f"for={guest}" in words}
         [jobs] = [linux.jobs_of(file) for file in files if file.endswith(".initrd")]
-        settings = dict(word.split("=", 1) for words in files.values() for word in words if word.startswith("seed="))
-        lines = [line for line in linux.run_here(tuple(jobs), **settings).splitlines() if " files, sum " in line]
+        settings = dict(
+            word.split("=", 1)
+            for words in files.values()
+            for word in words
+            if word.startswith("seed=")
+        )
+        lines = [
+            line
+            for line in linux.run_here(tuple(jobs), **settings).splitlines()
+            if " files, sum " in line
+        ]
         patterns += [f"^{guest}\\| {re.escape(line)}$" for line in lines]
     return patterns
 
@@ -77,7 +123,10 @@ def judge(row, text, ending):
     """What is wrong with a run, or None."""
     lines = text.split("\n")
     allowed = row.get("allow", [])
-    for name, pattern in [*FORBID.items(), *((pattern, pattern) for pattern in row.get("forbid", []))]:
+    for name, pattern in [
+        *FORBID.items(),
+        *((pattern, pattern) for pattern in row.get("forbid", [])),
+    ]:
         if name not in allowed:
             bad = next((line for line in lines if re.search(pattern, line)), None)
             if bad is not None:
@@ -85,7 +134,14 @@ def judge(row, text, ending):
     missing = find_in_order(lines, row.get("expect", []))
     if missing is not None:
         return f"no line (in this order) matches: {missing}"
-    absent = next((pattern for pattern in row.get("anywhere", []) if not any(re.search(pattern, line) for line in lines)), None)
+    absent = next(
+        (
+            pattern
+            for pattern in row.get("anywhere", [])
+            if not any(re.search(pattern, line) for line in lines)
+        ),
+        None,
+    )
     if absent is not None:
         return f"no line matches: {absent}"
     if ending != row.get("exit", "ok"):
@@ -94,7 +150,10 @@ def judge(row, text, ending):
 
 
 def once(row, setup, log, tries=3):
-    """Runs it once: (serial text, complaint or None). The text is kept in a file for a look afterwards."""
+    """
+    Runs it once: (serial text, complaint or None). The text is kept in a file for a look
+    afterwards.
+    """
     with machine.start(setup) as session:
         ending = session.wait(row.get("timeout", 120))
         text, said = session.serial(), session.output()
@@ -103,12 +162,17 @@ def once(row, setup, log, tries=3):
             file.write(text)
     cause = next((sign for sign in (ABORTED, NO_PORT) if sign in said), None)
     if complaint and cause and tries > 1:
-        print(f"# {row['name']}: the emulator itself died, once more: {said[said.index(cause):].splitlines()[0]}", flush=True)
+        print(
+            f"# {row['name']}: the emulator itself died, once more: "
+            + said[said.index(cause) :].splitlines()[0],
+            flush=True,
+        )
         time.sleep(3)
         return once(row, setup, log, tries - 1)
     if complaint:
         complaint += f"; it ended with {ending}"
-        complaint += f"\n{' '.join(session.command)}\n--- the emulator said\n{said}\n--- serial\n{text[-6000:]}"
+        complaint += f"\n{' '.join(session.command)}\n--- the emulator's output\n{said}"
+        complaint += f"\n--- serial\n{text[-6000:]}"
     return text, complaint
 
 
@@ -131,23 +195,39 @@ def run_row(row, on):
 
 
 def rows():
-    """The tables, their variants spread, and checked: an unknown key is a mistake that would go unnoticed."""
+    """
+    The tables, their variants spread, and checked: an unknown key is a mistake that would go
+    unnoticed.
+    """
     found, spread = [], []
     for path in TABLES:
         with open(path, "rb") as table:
             found += tomllib.load(table).get("run", [])
     for row in found:
         variants = row.pop("variants", [{}])
-        spread += [{**row, **more, "name": "-".join([row["name"], more["name"]] if more else [row["name"]])} for more in variants]
+        spread += [
+            {
+                **row,
+                **more,
+                "name": "-".join([row["name"], more["name"]] if more else [row["name"]]),
+            }
+            for more in variants
+        ]
     for row in spread:
         if not set(row) <= KEYS:
-            raise ValueError(f"tests/runs*.toml: {row['name']}: unknown {', '.join(set(row) - KEYS)}")
+            raise ValueError(
+                f"tests/runs*.toml: {row['name']}: unknown {', '.join(set(row) - KEYS)}"
+            )
     return spread
 
 
 def packages(row, on):
     """The purposes of scripts/packages.sh for a row on one machine."""
-    return ("bochs",) if on.startswith("bochs") else ("qemu", *(["iso"] if row.get("boot", "kernel") != "kernel" else []))
+    return (
+        ("bochs",)
+        if on.startswith("bochs")
+        else ("qemu", *(["iso"] if row.get("boot", "kernel") != "kernel" else []))
+    )
 
 
 def tests(long=False):

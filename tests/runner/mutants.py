@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-mutants.py: shows that the tests can fail. A mutant takes one guard out; the tests that its row names must then fail.
+mutants.py: shows that the tests can fail. A mutant takes one guard out; the tests that its row
+names must then fail.
 
 Rows are in tests/mutants.toml and tests/mutants/*.toml. Two kinds:
 
     BREAK_FLUSH = ["TEST: CASE", ...]       a switch of Kconfig's menu "Break it"
 
-    [merge_recheck]                         a substitution in a source file; the table's name is the mutant's
-    file = "mm/merge/page.c"
-    replace = "if (moved(page))"            text that stands once in the file
-    by = "if (0 && moved(page))"
-    tests = ["TEST: CASE", ...]             or equivalent = "why no test can see it"
+    [merge_recheck]                         a substitution in a source file; the table's name is the
+    mutant's file = "mm/merge/page.c" replace = "if (moved(page))"            text that stands once
+    in the file by = "if (0 && moved(page))" tests = ["TEST: CASE", ...]             or equivalent =
+    "why no test can see it"
 
-A mutant is built and run in a copy of the tree, build-mutant/N/, whose build folders stay, so that the next mutant
-compiles the files that it changes and no others. The copy leaves -Werror out.
+A mutant is built and run in a copy of the tree, build-mutant/N/, whose build folders stay, so that
+the next mutant compiles the files that it changes and no others. The copy leaves -Werror out.
 """
 import glob
 import os
@@ -37,14 +37,19 @@ FREE = queue.Queue()  # the copies that no mutant uses
 
 
 def rows():
-    """Every mutant by name: a row with `tests` or `equivalent`. A switch without a row is a hole in the tests."""
+    """
+    Every mutant by name: a row with `tests` or `equivalent`. A switch without a row is a hole in
+    the tests.
+    """
     found = {switch: {"tests": []} for switch in builds.SWITCHES}
     for table in TABLES:
         with open(table, "rb") as text:
             for name, row in tomllib.load(text).items():
                 row = {"tests": row} if isinstance(row, list) else row
                 if name in found and (found[name]["tests"] or "file" in found[name]):
-                    raise ValueError(f"{os.path.relpath(table, core.ROOT)}: {name}: there are two of that name")
+                    raise ValueError(
+                        f"{os.path.relpath(table, core.ROOT)}: {name}: there are two of that name"
+                    )
                 if not set(row) <= KEYS or ("tests" in row) == ("equivalent" in row):
                     raise ValueError(f"{os.path.relpath(table, core.ROOT)}: {name}: wrong keys")
                 found[name] = row
@@ -52,15 +57,21 @@ def rows():
 
 
 def patched(row, text):
-    """The text of row["file"] with the substitution; ValueError where its pattern does not stand once."""
+    """
+    The text of row["file"] with the substitution; ValueError where its pattern does not stand once.
+    """
     count = text.count(row["replace"])
     if count != 1:
-        raise ValueError(f"{row['file']}: the text to replace stands there {count} times: {row['replace']}")
+        raise ValueError(
+            f"{row['file']}: the text to replace stands there {count} times: {row['replace']}"
+        )
     return text.replace(row["replace"], row["by"])
 
 
 def synchronise(where, row):
-    """Makes the copy equal to the tree but for the mutant; files that are equal keep their times."""
+    """
+    Makes the copy equal to the tree but for the mutant; files that are equal keep their times.
+    """
     names = tree.files()
     for name in names:
         with open(os.path.join(core.ROOT, name), "rb") as file:
@@ -80,7 +91,9 @@ def synchronise(where, row):
         shutil.copymode(os.path.join(core.ROOT, name), path)
     keep = {os.path.join(where, name) for name in names}
     for folder, folders, files in os.walk(where):
-        folders[:] = [each for each in folders if not (folder == where and each.startswith("build"))]
+        folders[:] = [
+            each for each in folders if not (folder == where and each.startswith("build"))
+        ]
         for path in (os.path.join(folder, name) for name in files if not name.endswith(".pyc")):
             if path not in keep:
                 os.remove(path)
@@ -107,8 +120,12 @@ def run(name, row):
     try:
         switch = "" if "file" in row else name
         chosen = sorted({test.split(":")[0] for test in row["tests"]})
-        status, output = core.command([sys.executable, os.path.join(where, "tests", "run.py"), *chosen], cwd=where,
-                                      timeout=1800, env=dict(os.environ, SAMEPAGE_MUTANT=switch))
+        status, output = core.command(
+            [sys.executable, os.path.join(where, "tests", "run.py"), *chosen],
+            cwd=where,
+            timeout=1800,
+            env=dict(os.environ, SAMEPAGE_MUTANT=switch),
+        )
     finally:
         FREE.put(number)
     failures = re.findall(r"^not ok \d+ - (.*)$", output, re.M)
@@ -132,13 +149,21 @@ def tests(extra=False):
 
 
 def sample():
-    """A few mutants for every ./test, other ones at each commit: a Test that runs them one after the other. Those that
-    need a machine are left to ./test --mutants."""
-    git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=core.ROOT, capture_output=True, text=True, check=False)
+    """
+    A few mutants for every ./test, other ones at each commit: a Test that runs them one after the
+    other. Those that need a machine are left to ./test --mutants.
+    """
+    git = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=core.ROOT, capture_output=True, text=True, check=False
+    )
     quick = sorted(name for name, row in rows().items()
                    if row.get("tests") and all(test.startswith("unit/") for test in row["tests"]))
     chosen = random.Random(git.stdout.strip()).sample(quick, min(SAMPLE, len(quick)))
     named = {test.name: test for test in tests()}
-    return [core.Test("mutant/of this commit", lambda: [result for name in chosen
-                                                         for result in named[f"mutant/{name}"].run()],
-                      packages=("base", "gcc", "clang", "unit", "acpi", "zydis"))]
+    return [
+        core.Test(
+            "mutant/of this commit",
+            lambda: [result for name in chosen for result in named[f"mutant/{name}"].run()],
+            packages=("base", "gcc", "clang", "unit", "acpi", "zydis"),
+        )
+    ]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-terminal.py: someone sits at ./run --console and types: a login in a guest, a change to the other guest, the end.
+terminal.py: someone sits at ./run --console and types: a login in a guest, a change to the other
+guest, the end.
 """
 import contextlib
 import os
@@ -12,10 +13,14 @@ import time
 
 from runner import core
 
-KERNEL = "linux/cloud:name={name} memory=128M type=linux console=16M arg=console=ttyS0 quiet tsc=reliable"
+KERNEL = (
+    "linux/cloud:name={name} memory=128M type=linux console=16M "
+    "arg=console=ttyS0 quiet tsc=reliable"
+)
 RUN = ["--machine", "qemu-tcg", "--cpus", "3", "--memory", "512", "--console", "1"]
 
-# What appears (a regular expression), then what is typed, and for how many seconds nobody reads after that.
+# What appears (a regular expression), then what is typed, and for how many seconds nobody reads
+# after that.
 TALK = [
     (r"guest login: ", "root\r"),
     (r"# ", "echo sum $((6 * 7)); hostname one\r"),
@@ -31,7 +36,8 @@ TALK = [
     (r"ended with ok", ""),
 ]
 
-# The guest that has the keyboard is killed while it waits for a login; the other one's console works after that as before.
+# The guest that has the keyboard is killed while it waits for a login; the other one's console
+# works after that as before.
 KILL_TALK = [
     (r"guest login: ", "\x1d2"),
     (r"terminal: of two now", "\r"),
@@ -47,7 +53,8 @@ KILL_TALK = [
     (r"ended with ok", ""),
 ]
 
-# The user's terminal stops in the middle of a flood, which is dropped when it has been waited for long enough; then it goes on.
+# The user's terminal stops in the middle of a flood, which is dropped when it has been waited for
+# long enough; then it goes on.
 STALL_TALK = [
     (r"guest login: ", "root\r"),
     (r"# ", "seq 30000\r", 12),
@@ -58,8 +65,9 @@ STALL_TALK = [
     (r"ended with ok", ""),
 ]
 
-# Its display is a screen of text on the serial line. The bit fade test waits for 160 seconds of the guest's time. Its patterns
-# make pages alike, which are merged while it looks at them, and each next pattern breaks them.
+# Its display is a screen of text on the serial line. The bit fade test waits for 160 seconds of the
+# guest's time. Its patterns make pages alike, which are merged while it looks at them, and each
+# next pattern breaks them.
 MEMTEST = "linux/memtest:name=mt memory=16M merge=1 type=linux console=64M arg=console=ttyS0,115200"
 MEMTEST_TALK = [
     (r"Memtest86\+", ""),
@@ -80,8 +88,14 @@ def talk(name, options, guests, script, timeout):
     except ImportError:
         return core.failed(name, "python3-pexpect is missing")
     words = [word for guest in guests for word in ("--guest", guest)]
-    child = pexpect.spawn(sys.executable, [os.path.join(core.ROOT, "scripts", "run.py"), *options, *words], timeout=timeout * core.SLOW,
-                          encoding="utf-8", codec_errors="replace", cwd=core.ROOT)
+    child = pexpect.spawn(
+        sys.executable,
+        [os.path.join(core.ROOT, "scripts", "run.py"), *options, *words],
+        timeout=timeout * core.SLOW,
+        encoding="utf-8",
+        codec_errors="replace",
+        cwd=core.ROOT,
+    )
     os.makedirs(core.LOGS, exist_ok=True)
     log = os.path.join(core.LOGS, f"{name.replace('/', '-')}.text")
     with open(log, "w", encoding="utf-8") as child.logfile_read:
@@ -90,15 +104,23 @@ def talk(name, options, guests, script, timeout):
                 child.expect(pattern)
             except (pexpect.TIMEOUT, pexpect.EOF) as end:
                 child.close(force=True)
-                return core.failed(name, f"{type(end).__name__} instead of {pattern}:\n{(child.before or '')[-4000:]}")
+                return core.failed(
+                    name,
+                    f"{type(end).__name__} instead of {pattern}:\n{(child.before or '')[-4000:]}",
+                )
             child.send(answer)
             time.sleep(sum(pause))
         child.expect(pexpect.EOF)
         child.close()
-    return core.passed(name) if child.exitstatus == 0 else core.failed(name, f"status {child.exitstatus}")
+    return (
+        core.passed(name)
+        if child.exitstatus == 0
+        else core.failed(name, f"status {child.exitstatus}")
+    )
 
 
-# Ctrl-C when this has appeared. With --console the keyboard is the guest's by then, and the signal comes from elsewhere.
+# Ctrl-C when this has appeared. With --console the keyboard is the guest's by then, and the signal
+# comes from elsewhere.
 INTERRUPTS = {
     "apt": ([], "samepage: installing"),
     "build": ([], "samepage: building in"),
@@ -109,17 +131,24 @@ INTERRUPTS = {
     "report": (["--guest", "hello"], r"frames: \d+ free, as before the first VM[\s\S]*frames: "),
     "bench": (["bench", "exits"], "samepage: measuring on"),
 }
-# Stand before the system's commands: root on a computer that has no package, and an apt-get that takes for ever.
+# Stand before the system's commands: root on a computer that has no package, and an apt-get that
+# takes for ever.
 FOR_EVER = {"apt-get": "exec sleep 1000"}
 STAND_INS = {"apt": {"id": "echo 0", "dpkg-query": "exit 1", **FOR_EVER}, "fetch": FOR_EVER}
 # ./run on a computer that has fetched nothing yet.
-FETCHES = "import sys; sys.path.insert(0, 'scripts'); import linux, run; linux.FOLDER = sys.argv.pop(1); sys.exit(run.main())"
+FETCHES = (
+    "import sys; sys.path.insert(0, 'scripts'); import linux, run; "
+    "linux.FOLDER = sys.argv.pop(1); sys.exit(run.main())"
+)
 REPORT = os.path.join(core.ROOT, "build", "results", "run.json")
 
 
 @contextlib.contextmanager
 def endless_report():
-    """Who opens this for writing waits for a reader, and so the report is never finished. What it would replace must stay."""
+    """
+    Who opens this for writing waits for a reader, and so the report is never finished. What it
+    would replace must stay.
+    """
     os.makedirs(os.path.dirname(REPORT), exist_ok=True)
     with open(REPORT, "w", encoding="ascii") as file:
         file.write("old")
@@ -151,7 +180,10 @@ def in_session(leader):
 
 
 def wait_for_stand_in(leader):
-    """Until the apt-get that takes for ever is there: dash loses a Ctrl-C that comes while it starts a program."""
+    """
+    Until the apt-get that takes for ever is there: dash loses a Ctrl-C that comes while it starts a
+    program.
+    """
     for _ in range(600):
         if "sleep" in in_session(leader):
             return
@@ -168,9 +200,20 @@ def interrupt(phase):
             with open(os.path.join(folder, program), "w", encoding="ascii") as file:
                 file.write(f"#!/bin/sh\n{text}\n")
             os.chmod(file.name, 0o755)
-        command = [sys.executable, "-c", FETCHES, os.path.join(folder, "linux")] if phase == "fetch" else [os.path.join(core.ROOT, "run")]
-        child = pexpect.spawn(command[0], [*command[1:], *options, "--machine", "qemu-tcg"], timeout=300 * core.SLOW, encoding="utf-8",
-                              codec_errors="replace", cwd=core.ROOT, env=dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}"))
+        command = (
+            [sys.executable, "-c", FETCHES, os.path.join(folder, "linux")]
+            if phase == "fetch"
+            else [os.path.join(core.ROOT, "run")]
+        )
+        child = pexpect.spawn(
+            command[0],
+            [*command[1:], *options, "--machine", "qemu-tcg"],
+            timeout=300 * core.SLOW,
+            encoding="utf-8",
+            codec_errors="replace",
+            cwd=core.ROOT,
+            env=dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}"),
+        )
         before = termios.tcgetattr(child.child_fd)
         try:
             child.expect(moment)
@@ -190,8 +233,11 @@ def interrupt(phase):
         left = in_session(child.pid)
         child.close()
     if child.exitstatus != 130 or left or after != before:
-        return core.failed(name, f"status {child.exitstatus}, signal {child.signalstatus}, left: {left}, "
-                                 f"terminal {'restored' if after == before else 'changed'}")
+        return core.failed(
+            name,
+            f"status {child.exitstatus}, signal {child.signalstatus}, left: {left}, "
+            f"terminal {'restored' if after == before else 'changed'}",
+        )
     return core.passed(name)
 
 
@@ -202,13 +248,22 @@ def of_two(name, script):
 
 
 def memtest():
-    return talk("terminal/memtest", ["--machine", "qemu-tcg", "--cpus", "1", "--memory", "128", "--console", "1"],
-                [MEMTEST], MEMTEST_TALK, 900)
+    return talk(
+        "terminal/memtest",
+        ["--machine", "qemu-tcg", "--cpus", "1", "--memory", "128", "--console", "1"],
+        [MEMTEST],
+        MEMTEST_TALK,
+        900,
+    )
 
 
 def tests():
-    talks = {"login": lambda: of_two("terminal/login", TALK), "kill": lambda: of_two("terminal/kill", KILL_TALK),
-             "stall": lambda: of_two("terminal/stall", STALL_TALK), "memtest": memtest,
-             **{f"interrupt-{phase}": lambda phase=phase: interrupt(phase) for phase in INTERRUPTS}}
+    talks = {
+        "login": lambda: of_two("terminal/login", TALK),
+        "kill": lambda: of_two("terminal/kill", KILL_TALK),
+        "stall": lambda: of_two("terminal/stall", STALL_TALK),
+        "memtest": memtest,
+        **{f"interrupt-{phase}": lambda phase=phase: interrupt(phase) for phase in INTERRUPTS},
+    }
     return [core.Test(f"terminal/{name}", run, {"default": core.ALL}, ("qemu", "terminal"))
             for name, run in talks.items()]
