@@ -2,7 +2,7 @@
 #
 # image.cmake: the last step, from the rooms' objects to samepage.elf and samepage.elf32.
 #
-#   rooms + empty table --link--> 1.elf --nm--> table --link--> 2.elf --nm--> table --link--> samepage.elf
+#   rooms + empty table -link-> 1.elf -nm-> table -link-> 2.elf -nm-> table -link-> samepage.elf
 #
 # scripts/ksyms.py says why three links. samepage.elf32 is the same image in the form qemu -kernel
 # takes. Sections that nobody reaches are dropped, so a room may hold what no other calls yet.
@@ -22,7 +22,8 @@ function(samepage_link target image)
   foreach(room IN LISTS rooms)
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:${room}>)
   endforeach()
-  target_link_options(${target} PRIVATE -nostdlib -static -no-pie -Wl,-T,${linker_script} -Wl,--build-id=none
+  target_link_options(${target} PRIVATE -nostdlib -static -no-pie -Wl,-T,${linker_script}
+    -Wl,--build-id=none
     -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--gc-sections -Wl,--fatal-warnings)
   set_target_properties(${target} PROPERTIES LINK_DEPENDS ${linker_script})
 endfunction()
@@ -31,7 +32,8 @@ samepage_link(samepage.1.elf "")
 samepage_link(samepage.2.elf ${CMAKE_CURRENT_BINARY_DIR}/samepage.1.elf)
 samepage_link(samepage.elf ${CMAKE_CURRENT_BINARY_DIR}/samepage.2.elf)
 add_custom_command(TARGET samepage.elf POST_BUILD
-  COMMAND ${ksyms} --verify ${CMAKE_CURRENT_BINARY_DIR}/samepage.elf.ksyms.S $<TARGET_FILE:samepage.elf> VERBATIM)
+  COMMAND ${ksyms} --verify ${CMAKE_CURRENT_BINARY_DIR}/samepage.elf.ksyms.S
+          $<TARGET_FILE:samepage.elf> VERBATIM)
 
 add_custom_command(OUTPUT samepage.elf32
   COMMAND ${CMAKE_OBJCOPY} -O elf32-i386 $<TARGET_FILE:samepage.elf> samepage.elf32

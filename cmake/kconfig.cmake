@@ -3,8 +3,8 @@
 # kconfig.cmake: Kconfig's values as CMake variables and as a C header; docs/build.md tells it in
 # full.
 #
-#   cmake --preset default -DSAMEPAGE_DEFCONFIG=debug      start again from configs/debug_defconfig
-#   cmake --preset default -DCONFIG_MAX_CPUS=4             change one value of the .config that is there
+#   cmake --preset default -DSAMEPAGE_DEFCONFIG=debug  start again from configs/debug_defconfig
+#   cmake --preset default -DCONFIG_MAX_CPUS=4         change one value of the .config that is there
 #   cmake --build build -t menuconfig | savedefconfig
 #
 # Afterwards CONFIG_X is a CMake variable for each symbol that is set, and SAMEPAGE_KCONFIG holds
@@ -36,19 +36,21 @@ foreach(name IN LISTS kconfig_cached)
 endforeach()
 
 set(kconfig_start --keep)
-if(NOT EXISTS ${SAMEPAGE_KCONFIG}/.config OR NOT "${SAMEPAGE_DEFCONFIG}" STREQUAL "${SAMEPAGE_DEFCONFIG_USED}")
+if(NOT EXISTS ${SAMEPAGE_KCONFIG}/.config
+   OR NOT "${SAMEPAGE_DEFCONFIG}" STREQUAL "${SAMEPAGE_DEFCONFIG_USED}")
   set(kconfig_start --defconfig ${kconfig_defconfig})
 endif()
 
 execute_process(
-  COMMAND ${SAMEPAGE_PYTHON} ${kconfig_script} --source ${CMAKE_SOURCE_DIR} --work ${SAMEPAGE_KCONFIG}
-          ${kconfig_start} ${kconfig_settings}
+  COMMAND ${SAMEPAGE_PYTHON} ${kconfig_script} --source ${CMAKE_SOURCE_DIR}
+          --work ${SAMEPAGE_KCONFIG} ${kconfig_start} ${kconfig_settings}
   RESULT_VARIABLE kconfig_result ERROR_VARIABLE kconfig_error TIMEOUT 120)
 if(NOT kconfig_result EQUAL 0)
   string(STRIP "${kconfig_error}" kconfig_error)
   message(FATAL_ERROR "${kconfig_error}")
 endif()
-set(SAMEPAGE_DEFCONFIG_USED ${SAMEPAGE_DEFCONFIG} CACHE INTERNAL "The defconfig that .config was made from")
+set(SAMEPAGE_DEFCONFIG_USED ${SAMEPAGE_DEFCONFIG}
+    CACHE INTERNAL "The defconfig that .config was made from")
 
 file(STRINGS ${SAMEPAGE_KCONFIG}/include/config/auto.conf kconfig_lines REGEX "^CONFIG_")
 foreach(line IN LISTS kconfig_lines)
@@ -70,6 +72,6 @@ add_custom_target(menuconfig
   COMMAND ${CMAKE_COMMAND} -E env ${kconfig_environment} kconfig-mconf ${CMAKE_SOURCE_DIR}/Kconfig
   WORKING_DIRECTORY ${SAMEPAGE_KCONFIG} USES_TERMINAL VERBATIM)
 add_custom_target(savedefconfig
-  COMMAND ${SAMEPAGE_PYTHON} ${kconfig_script} --source ${CMAKE_SOURCE_DIR} --work ${SAMEPAGE_KCONFIG}
-          --save ${CMAKE_BINARY_DIR}/defconfig
+  COMMAND ${SAMEPAGE_PYTHON} ${kconfig_script} --source ${CMAKE_SOURCE_DIR}
+          --work ${SAMEPAGE_KCONFIG} --save ${CMAKE_BINARY_DIR}/defconfig
   COMMENT "Writing ${CMAKE_BINARY_DIR}/defconfig" VERBATIM)

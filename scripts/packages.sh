@@ -12,7 +12,8 @@ packages_for()
 {
 	case $1 in
 	python) echo python3 ;;
-	base) echo python3 git cmake ninja-build binutils kconfig-frontends-nox libck-dev libbsd-dev libxxhash-dev ;;
+	base) echo python3 git cmake ninja-build binutils kconfig-frontends-nox \
+		     libck-dev libbsd-dev libxxhash-dev ;;
 	gcc) echo gcc libc6-dev ;;
 	clang) echo clang llvm libclang-rt-14-dev ;;
 	qemu) echo qemu-system-x86 ;;

@@ -3,7 +3,7 @@
 # samepage.gdb: connects to the machine that ./run --gdb started, and a few commands for a
 # hypervisor.
 #
-#     gdb -x scripts/gdb/samepage.gdb build/samepage.elf          in the root of the tree, where gdb finds the sources
+#     gdb -x scripts/gdb/samepage.gdb build/samepage.elf     in the root of the tree, for the sources
 #
 # Breakpoints are hardware breakpoints until the image is in memory: sp-start goes to boot_main,
 # from there on `break` works.
@@ -16,7 +16,7 @@ set architecture i386:x86-64
 define sp-help
   printf "sp-start      run to boot_main()\n"
   printf "sp-panic      stop at the next panic or failed CHECK()\n"
-  printf "sp-cpus       each CPU that is up: its APIC, whether it was kicked, interrupts and NMIs taken\n"
+  printf "sp-cpus       each CPU that is up: its APIC, kicked or not, interrupts and NMIs taken\n"
   printf "sp-vms        each VM: its state, memory, vCPUs\n"
   printf "sp-walk TABLE ADDRESS    the entries of a four-level table on the way to an address\n"
 end

@@ -5,9 +5,9 @@ text.py: the house style of every text file: a licence line, no unfinished spots
 option inside a .c file, files of at most 600 lines, lines of at most 100 columns (a tab goes to
 the next multiple of 8), no white space at the end of a line.
 
-Exempt from the width are tables of Markdown, fenced blocks, lines with a URL, and the rows of .toml
-files, which are data. text.txt lists the files with wider lines, `PLACE: COUNT` a line, and may only
-shrink: `text.py --update`.
+Exempt from the width are tables of Markdown, fenced blocks, lines with a URL, and the rows of
+.toml files, which are data. text.txt lists the files with wider lines, `PLACE: COUNT` a line; a
+count may not grow, and `text.py --update` lowers it.
 """
 import os
 import re
@@ -68,7 +68,7 @@ def main():
     found = {name: wide(name) for name in names + tree.files(".md")}
     counts = {f"{name} has wide lines": len(found[name]) for name in found if found[name]}
     places = {f"{name} has wide lines": ", ".join(found[name]) for name in found}
-    return tree.verdict(complaints) | tree.shrinking("text", counts, places)
+    return tree.verdict(complaints) | tree.shrinking("text", counts, places, strict=False)
 
 
 if __name__ == "__main__":

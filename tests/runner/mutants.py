@@ -76,7 +76,7 @@ def synchronise(where, row):
     for name in names:
         with open(os.path.join(core.ROOT, name), "rb") as file:
             data = file.read()
-        if name.endswith("CMakeLists.txt"):
+        if name.endswith(("CMakeLists.txt", ".cmake")):
             data = data.replace(b"-Werror", b"-Wno-error")
         if name == row.get("file"):
             data = patched(row, data.decode()).encode()
