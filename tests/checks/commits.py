@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+commits.py: the subject of every commit since FIRST has at most 72 columns and the form `ROOM: text`
+without a full stop at its end.
+"""
+import os
+import re
+import subprocess
+import sys
+
+sys.path.insert(
+    0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts")
+)
+import tree
+
+FIRST = "366a54f"  # subjects before it may be wider
+WIDER = {"ed3410b", "1bd191e", "9a9ff30"}  # and these
+WIDEST = 72
+FORM = re.compile(r"^(Merge |Revert |[A-Za-z0-9_.+/-]+(?:[ ,]+[A-Za-z0-9_.+/-]+)*: \S.*[^.]$)")
+
+
+def main():
+    log = subprocess.run(
+        ["git", "log", "--no-merges", "--format=%h %s", f"{FIRST}..HEAD"],
+        cwd=tree.ROOT, capture_output=True, text=True, check=False,
+    )
+    if log.returncode:
+        print(f"no git history that goes back to {FIRST}")
+        return 77
+    complaints = []
+    for line in log.stdout.splitlines():
+        commit, _, subject = line.partition(" ")
+        if len(subject) > WIDEST and commit not in WIDER:
+            complaints.append(f"{commit}: {len(subject)} columns, more than {WIDEST}: {subject}")
+        if not FORM.match(subject):
+            complaints.append(f"{commit}: not of the form `ROOM: text`: {subject}")
+    return tree.verdict(complaints)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
