@@ -5,7 +5,7 @@
 #   rooms + empty table -link-> 1.elf -nm-> table -link-> 2.elf -nm-> table -link-> samepage.elf
 #
 # scripts/ksyms.py says why three links. samepage.elf32 is the same image in the form qemu -kernel
-# takes. Sections that nobody reaches are dropped, so a room may hold what no other calls yet.
+# takes. The linker drops sections that are not reached.
 
 get_property(rooms GLOBAL PROPERTY SAMEPAGE_ROOMS)
 list(REMOVE_ITEM rooms guest)

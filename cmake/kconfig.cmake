@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# kconfig.cmake: Kconfig's values as CMake variables and as a C header; docs/build.md tells it in
-# full.
+# kconfig.cmake: Kconfig's values as CMake variables and as a C header; docs/build.md has the
+# details.
 #
 #   cmake --preset default -DSAMEPAGE_DEFCONFIG=debug  start again from configs/debug_defconfig
 #   cmake --preset default -DCONFIG_MAX_CPUS=4         change one value of the .config that is there

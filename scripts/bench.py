@@ -184,7 +184,7 @@ def mm_machine(where):
             build=where, modules=guest, icount=True, memory=256, cmdline=f"notifier={policy}"
         )
         for name, value, _ in measure(setup):
-            # Neither a fault's way nor its length depends on the policy: nobody is told.
+            # A fault notifies no subscriber, so its cost does not depend on the policy.
             full = (
                 name
                 if name.startswith("fault")

@@ -28,7 +28,8 @@ KSM = "/sys/kernel/mm/ksm"
 KSM_SETTINGS = ["pages_to_scan", "sleep_millisecs", "run"]
 ORDERS = [14, 16, 18, 20]
 SHARES = [0, 50, 90]
-REPEATS = 3	# of our half, which is short: its median is told
+# Runs of our half, which is short; the median counts.
+REPEATS = 3
 BYTES_A_PAGE = 4096 + 64	# what each half of the bench needs, one after the other
 FIGURES = ["merge", "rescan", "rescan_1pct", "break", "metadata"]
 TARGETS = {"samepage_merge": 1000, "samepage_rescan": 10, "samepage_metadata": 16}
@@ -167,13 +168,13 @@ def on_this_computer(program, ksm):
             {"name": name, "value": round(value, 2), "unit": unit, "setting": setting}
             for name, value, unit in figures
         ]
-        told = {name: value for name, value, _ in figures}
+        by_name = {name: value for name, value, _ in figures}
         print(
             "samepage:     "
             + ", ".join(
-                f"{name} {told[name]:.0f}"
+                f"{name} {by_name[name]:.0f}"
                 for name in ("samepage_merge", "ksm_merge", "samepage_rescan", "ksm_rescan")
-                if name in told
+                if name in by_name
             ),
             flush=True,
         )
@@ -204,7 +205,7 @@ def ratios(rows):
 # --------------------------------------------------------------------------------------------------
 
 def workload(where, name, cmdline, pages, more=""):
-    """A Setup with the workload guest; the scanner does what the guest asks, and nothing else."""
+    """A Setup with the workload guest; the scanner runs by hypercalls of the guest alone."""
     memory = 8 + pages * 4096 // (1 << 20)
     guest = [
         (
@@ -249,7 +250,7 @@ def on_the_machine(where):
 
 
 def show_host(rows):
-    names = [f"{who}_{figure}" for figure in FIGURES for who in ("samepage", "ksm", "ratio")] + [
+    names = [f"{side}_{figure}" for figure in FIGURES for side in ("samepage", "ksm", "ratio")] + [
         "floor_hash",
         "floor_compare",
     ]

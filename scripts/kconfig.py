@@ -4,8 +4,8 @@
 kconfig.py: makes .config, auto.conf and autoconf.h of a build, and refuses what Kconfig would drop
 in silence.
 
-Why: kconfig-conf of Debian exits 0 and says nothing when a defconfig asks for a symbol that does
-not exist, and puts an int that is out of range back to its default. So what was asked for is
+Why: kconfig-conf of Debian exits 0 and says nothing when a defconfig sets a symbol that does
+not exist, and puts an int that is out of range back to its default. So what was set is
 compared with what came out.
 
 Usage: kconfig.py --source DIR --work DIR (--defconfig FILE | --keep) [SYMBOL=VALUE ...]
@@ -27,7 +27,7 @@ UNSET = re.compile(r"^# CONFIG_(\w+) is not set$")
 
 
 class Refused(Exception):
-    """What the user asked for cannot be had; the text names it."""
+    """A setting that cannot be had; the text names it."""
 
 
 @dataclasses.dataclass
@@ -143,46 +143,45 @@ def write_config(work, settings):
 
 def make(source, work, defconfig, overrides):
     """
-    The whole sequence: what was asked for, checked, completed, compared, and turned into the C
+    The whole sequence: the settings, checked, completed, compared, and turned into the C
     header.
     """
     os.makedirs(f"{work}/include/config", exist_ok=True)
     os.makedirs(f"{work}/include/generated", exist_ok=True)
     config = f"{work}/.config"
-    asked = read_settings(defconfig or config)
+    settings = read_settings(defconfig or config)
     symbols = read_symbols(source)
     for text in overrides:
-        override(asked, symbols, text)
-    check_settings(asked, symbols)
+        override(settings, symbols, text)
+    check_settings(settings, symbols)
     before = open(config, encoding="utf-8").read() if os.path.exists(config) else None
     if defconfig or overrides:
-        write_config(work, asked)
+        write_config(work, settings)
     try:
         run_conf(source, work, "--olddefconfig")
-        compare(asked, read_settings(config))
+        compare(settings, read_settings(config))
     except Refused:
         restore(config, before)
         raise
     run_conf(source, work, "--silentoldconfig")
 
 
-def override(asked, symbols, text):
+def override(settings, symbols, text):
     """Puts one SYMBOL=VALUE over what is there. A new member of a choice pushes the old one out."""
     name, _, value = text.removeprefix("CONFIG_").partition("=")
     value = {"ON": "y", "OFF": "n"}.get(value, value)
     if value == "y" and name in symbols and symbols[name].choice:
-        for other in [
-            key for key in asked if key in symbols and symbols[key].choice == symbols[name].choice
-        ]:
-            del asked[other]
-    asked[name] = (value, "-D")
+        same = {key for key in symbols if symbols[key].choice == symbols[name].choice}
+        for other in same.intersection(settings):
+            del settings[other]
+    settings[name] = (value, "-D")
 
 
-def compare(asked, got):
+def compare(settings, got):
     """
     Refuses when Kconfig made something else of a value, as it does when a dependency is not met.
     """
-    for name, (value, where) in asked.items():
+    for name, (value, where) in settings.items():
         result = got.get(name, ("n", ""))[0]
         if result != value:
             raise Refused(

@@ -28,7 +28,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDER = os.path.join(ROOT, "build", "linux")
 JOBS = os.path.join(ROOT, "guest", "linux")
 
-# What a name is: the package, whether that only depends on the one we want, and the file in it.
+# For each name: the package, whether it only depends on the one with the file, and the file.
 FILES = {
     "linux/cloud": ("linux-image-cloud-amd64", True, "boot/vmlinuz-*"),
     "linux/amd64": ("linux-image-amd64", True, "boot/vmlinuz-*"),
@@ -84,7 +84,7 @@ def unpack(package):
 
 @contextlib.contextmanager
 def alone():
-    """One at a time: tests that run together want the same files."""
+    """One at a time: tests that run together fetch the same files."""
     os.makedirs(FOLDER, exist_ok=True)
     with open(os.path.join(FOLDER, "lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -148,12 +148,12 @@ def script(job):
 
 def package_files(job):
     """
-    What the job asks for in its lines "# with PACKAGE: PATTERN ...": (path in the package, where it
-    is unpacked).
+    The files that the job names in its lines "# with PACKAGE: PATTERN ...": (path in the package,
+    where it is unpacked).
     """
     with open(script(job), encoding="utf-8") as text:
-        wanted = re.findall(r"^# with (\S+): (.*)$", text.read(), re.M)
-    for package, patterns in wanted:
+        lines = re.findall(r"^# with (\S+): (.*)$", text.read(), re.M)
+    for package, patterns in lines:
         where = unpack(package)
         for pattern in patterns.split():
             found = glob.glob(os.path.join(where, pattern))
@@ -256,7 +256,7 @@ def jobs_of(name):
 
 
 def provides(name):
-    """Whether provide() knows the name."""
+    """Whether provide() has a file of that name."""
     jobs = jobs_of(name)
     return name in FILES or (
         name == f"linux/{'+'.join(jobs)}.initrd"

@@ -2,9 +2,8 @@
 """
 machine.py: starts the hypervisor on an emulated machine and says how it ended.
 
-A Setup says what to boot on which machine; start() gives a Session whose serial text can be read
-while it runs. Both ./run and the test runner go through here, so that what is tested is what is
-run.
+A Setup names what to boot and the machine; start() returns a Session, which gives the serial text
+while it runs. ./run and the test runner both use it, so that what is tested is what is run.
 
 How a run ends, by the agreement of docs/testing.md:
     isa-debug-exit (port 0xf4)    value v ends QEMU with status 2v+1
@@ -47,7 +46,7 @@ MACHINES = ["qemu-tcg", "qemu-kvm", *BOCHS_MODELS]
 
 
 class MachineError(Exception):
-    """The machine cannot be started as asked; the text says why."""
+    """The machine cannot be started; the text gives the reason."""
 
 
 @dataclasses.dataclass
@@ -98,8 +97,8 @@ def grub_words(text):
 
 def make_iso(path, setup, image):
     """
-    A GRUB ISO that boots the image with its modules at once, for the firmwares that the setup asks
-    for.
+    A GRUB ISO that boots the image with its modules at once, for the firmwares that the
+    setup names.
     """
     for grub in GRUBS[setup.boot]:
         if not os.path.isdir(f"/usr/lib/grub/{grub}"):
@@ -146,7 +145,7 @@ def make_iso(path, setup, image):
 
 def kept_free(name, guest_cpus):
     """
-    How many CPUs a machine needs beyond those for guests: QEMU's emulation wants CPU 0 free of them
+    How many CPUs a machine needs beyond those for guests: QEMU's emulation keeps CPU 0 free of them
     (arch/x86/errata.c).
     """
     return 1 if name == "qemu-tcg" and guest_cpus > 1 else 0
@@ -213,9 +212,9 @@ def bochs_command(setup, image, folder):
     Writes bochsrc, the debugger's commands and the ISO; the command line of Bochs for a setup.
     """
     if setup.memory > 2048:
-        raise MachineError(f"Bochs has at most 2048 MiB of memory, {setup.memory} were asked for")
+        raise MachineError(f"Bochs has at most 2048 MiB of memory, not {setup.memory}")
     if setup.cpus > 8:
-        raise MachineError(f"Bochs has at most 8 CPUs, {setup.cpus} were asked for")
+        raise MachineError(f"Bochs has at most 8 CPUs, not {setup.cpus}")
     make_iso(f"{folder}/k.iso", dataclasses.replace(setup, boot="iso-bios"), image)
     with open(f"{folder}/bochsrc", "w", encoding="ascii") as config:
         config.write(

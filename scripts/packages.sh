@@ -35,13 +35,13 @@ packages_for()
 	esac
 }
 
-wanted=$(for purpose in "$@"; do packages_for "$purpose"; done)
+needed=$(for purpose in "$@"; do packages_for "$purpose"; done)
 if ! command -v dpkg-query >/dev/null; then
-	echo "samepage: not a Debian system; these packages are needed:" $wanted >&2
+	echo "samepage: not a Debian system; these packages are needed:" $needed >&2
 	exit 0
 fi
 missing=
-for package in $wanted; do
+for package in $needed; do
 	status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
 	case " $missing " in *" $package "*) continue ;; esac
 	[ "$status" = installed ] || missing="$missing $package"

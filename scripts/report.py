@@ -49,8 +49,8 @@ def summary_line(run, line):
             vm["exits"] = {name: int(count) for name, count, _ in PAIRS.findall(rest[7:])}
         elif rest.startswith("events"):
             vm["policy"] = re.search(r"under (\w+)", rest)[1]
-            vm["events"] = {name: {"told": int(told), "unwanted": int(unwanted or 0)}
-                            for name, told, unwanted in PAIRS.findall(rest.split(": ", 1)[1])}
+            vm["events"] = {name: {"sent": int(sent), "skipped": int(skipped or 0)}
+                            for name, sent, skipped in PAIRS.findall(rest.split(": ", 1)[1])}
         elif rest.startswith("pages at its end: "):
             vm["pages"] = {state: int(count) for count, state in COUNTS.findall(rest)}
         elif rest.startswith("subscriber "):
@@ -75,17 +75,17 @@ def summary_line(run, line):
         run[kind] = rest
 
 
-def heard(events):
-    """What a subscriber was told."""
+def calls(events):
+    """The calls that a subscriber got, by role and event."""
     drops, changes = (
         {event: n[kind] for event, n in events.items() if n[kind]} for kind in ("drops", "changes")
     )
     said = [
         f"{what} {', '.join(f'{event} {count}' for event, count in counts.items())}"
-        for what, counts in (("told to drop", drops), ("handed changed pages", changes))
+        for what, counts in (("dropped", drops), ("changed in place", changes))
         if counts
     ]
-    return "; ".join(said) or "told nothing"
+    return "; ".join(said) or "no calls"
 
 
 def rows(run):
@@ -99,13 +99,13 @@ def rows(run):
             pages = ", ".join(f"{count} {state}" for state, count in vm["pages"].items())
             yield f"    pages at its end: {pages}"
         if vm["events"]:
-            told = ", ".join(
-                f"{event} {n['told']}" for event, n in vm["events"].items() if n["told"]
+            sent = ", ".join(
+                f"{event} {n['sent']}" for event, n in vm["events"].items() if n["sent"]
             )
-            unwanted = sum(n["unwanted"] for n in vm["events"].values())
-            yield f"    events: {told or 'none'}; {unwanted} more that nobody wanted cost no call"
+            skipped = sum(n["skipped"] for n in vm["events"].values())
+            yield f"    events: {sent or 'none'}; {skipped} skipped, without a subscriber"
         for name, subscriber in vm["subscribers"].items():
-            yield f"    subscriber {name}: {heard(subscriber['events'])}"
+            yield f"    subscriber {name}: {calls(subscriber['events'])}"
         if vm["stage2"]:
             s = vm["stage2"]
             yield (
@@ -262,7 +262,7 @@ def plots(run):
     yield "Memory saved while the guests work", areas(
         run["progress"], "MiB", {"saved_kib": ("saved", 1024)}
     )
-    yield "What the scanner knows of their pages", areas(run["progress"], "pages", {
+    yield "Pages of the guests, as the scanner has them", areas(run["progress"], "pages", {
         "pages": ("merged with others", 1), "zero": ("of zeroes", 1), "unique": ("unique", 1)})
     yield "Pages by state, at each guest's end", shares(
         {
@@ -273,11 +273,11 @@ def plots(run):
         STATES,
     )
     yield "Exits by reason", bars({name: vm["exits"] for name, vm in vms.items()})
-    yield "Events by subscriber: ranges it was told to drop, changed pages it was handed", bars(
+    yield "Events by subscriber: ranges dropped, pages changed in place", bars(
         {
             name: {
-                f"{who} {word} {event}": n[kind]
-                for who, subscriber in vm["subscribers"].items()
+                f"{subscriber_name} {word} {event}": n[kind]
+                for subscriber_name, subscriber in vm["subscribers"].items()
                 for event, n in subscriber["events"].items()
                 for kind, word in (("drops", "drops"), ("changes", "takes"))
             }
@@ -311,9 +311,7 @@ def page(run, title):
 
 
 def replace(path, text):
-    """
-    Whoever is interrupted here leaves the old file, and no half of the new one under its name.
-    """
+    """An interruption leaves the old file under its name."""
     with open(path + ".part", "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(path + ".part", path)

@@ -60,7 +60,7 @@ def say(text):
 
 
 def need(*purposes):
-    """Installs, or names, the packages of a purpose; scripts/packages.sh tells the user itself."""
+    """Installs, or names, the packages of a purpose; scripts/packages.sh prints the command."""
     if subprocess.run(
         [os.path.join(machine.ROOT, "scripts", "packages.sh"), *purposes], check=False
     ).returncode:
@@ -196,10 +196,10 @@ def boot(options):
     with machine.start(setup) as session:
         text = follow(session)
         ending, output = session.ending(), session.output()
-    return tell(setup, text, ending, output, time.monotonic() - started)
+    return show(setup, text, ending, output, time.monotonic() - started)
 
 
-def tell(setup, text, ending, output, seconds):
+def show(setup, text, ending, output, seconds):
     """The report on the terminal, and as build/results/run.json and run.html."""
     run = report.parse(text)
     run.update(machine=setup.machine, ending=ending)

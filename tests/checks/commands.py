@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-commands.py: ./run and ./test say what they can do and refuse what they cannot; and on a machine
-that lacks packages they name the one command to give, or, as root, install without asking.
+commands.py: ./run and ./test print their options and refuse what they cannot do. On a computer that
+lacks packages they print the one command to give, or install them as root.
 
-The machine that lacks packages is played by three small scripts in front of PATH: dpkg-query that
-knows no package, id that says who we are, and apt-get that notes what it is told.
+Three scripts in front of PATH play that computer: dpkg-query that finds no package, id that prints
+the user, and apt-get that notes its arguments.
 """
 import os
 import subprocess
@@ -59,7 +59,7 @@ def check_refusals():
 
 
 def on_a_bare_machine(user):
-    """Runs packages.sh where nothing is installed: (status, output, what apt-get was told)."""
+    """Runs packages.sh where nothing is installed: (status, output, the arguments of apt-get)."""
     with tempfile.TemporaryDirectory(prefix="samepage-bare-") as folder:
         noted = os.path.join(folder, "noted")
         # The first call fails, as it does where the lists of packages have never been fetched.
@@ -80,32 +80,32 @@ def on_a_bare_machine(user):
             "gcc",
             env=dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}"),
         )
-        told = open(noted, encoding="utf-8").read() if os.path.exists(noted) else ""
-    return status, output, told
+        calls = open(noted, encoding="utf-8").read() if os.path.exists(noted) else ""
+    return status, output, calls
 
 
 def check_packages():
     complaints = []
-    status, output, told = on_a_bare_machine(1000)
+    status, output, calls = on_a_bare_machine(1000)
     if (
         status == 0
-        or told
+        or calls
         or "sudo apt-get install -y" not in output
         or "kconfig-frontends-nox" not in output
     ):
         complaints.append(
-            f"packages.sh without root: status {status}, apt-get was told '{told}', said: {output}"
+            f"packages.sh without root: status {status}, apt-get got '{calls}', output: {output}"
         )
-    status, output, told = on_a_bare_machine(0)
-    steps = [line.split()[0] for line in told.splitlines()]
+    status, output, calls = on_a_bare_machine(0)
+    steps = [line.split()[0] for line in calls.splitlines()]
     if (
         status
         or steps != ["install", "update", "install"]
         or "installing" not in output
-        or " gcc" not in told
+        or " gcc" not in calls
     ):
         complaints.append(
-            f"packages.sh as root: status {status}, apt-get was told '{told}', said: {output}"
+            f"packages.sh as root: status {status}, apt-get got '{calls}', output: {output}"
         )
     return complaints
 

@@ -14,7 +14,7 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts"))
 import tree
 
-# A freestanding program: nobody calls its entry points, and structures are laid out for the
+# A freestanding program: nothing calls its entry points, and structures are laid out for the
 # hardware, and symbols of the linker script are the ends of one array. It does not see what inline
 # assembly writes (legacyUninitvar), nor what a loop or a callee fills in (uninitvar,
 # uninitStructMember; gcc and ASan look for those). Of a MIN() of unsigned values it takes one for

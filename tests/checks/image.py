@@ -41,7 +41,7 @@ def check(image):
     if not loads:
         complaints.append(f"{image}: has no segment to load")
     if "NEEDED" in output("readelf", "-dW", image):
-        complaints.append(f"{image}: wants a shared library")
+        complaints.append(f"{image}: needs a shared library")
     return complaints
 
 

@@ -3,7 +3,7 @@
 """
 includes.py: the walls between the rooms, by the #include lines, and the circles among files.
 
-ROOMS has a row for each room: the rooms whose headers it may include, besides its own. A private
+ROOMS has a row for each room: the rooms of which it may include headers, besides its own. A private
 header belongs to the room of its folder. A public header (include/mm, include/hv, include/arch)
 belongs to the room that defines what it declares; HEADERS says which, and is held against the
 definitions.
@@ -164,7 +164,7 @@ def without_comments(name):
 
 def misplaced(known):
     """
-    Public headers in no room or in two, and declarations whose definition lies in another room than
+    Public headers in no room or in two, and declarations defined in another room than
     their header's.
     """
     found = collections.defaultdict(list)

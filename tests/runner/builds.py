@@ -8,8 +8,8 @@ import tempfile
 
 from runner import core
 
-# Name: the preset, and what else cmake is told. A folder of the same name as ./run's is shared with
-# it.
+# Name: the preset, the folder, more arguments of cmake. A folder of the same name as ./run's is
+# shared with it.
 BUILDS = {
     "default": ("default", "build", []),
     "debug": ("debug", "build-debug", []),
@@ -90,7 +90,7 @@ def test(name, targets=core.ALL):
     return core.Test(f"build/{name}", lambda: build(name, targets), {name: targets})
 
 
-# What is asked for, and the words the refusal must contain.
+# Settings that are refused, and words that the message must contain.
 REFUSED = [
     (["-DCONFIG_MAX_CPUS=65"], ["CONFIG_MAX_CPUS=65", "out of range", "1 to 64"]),
     (["-DCONFIG_MAX_CPUS=0"], ["CONFIG_MAX_CPUS=0", "out of range"]),
@@ -108,7 +108,7 @@ BAD_LINES = [
 ]
 
 
-def judge_refusal(name, status, output, words):
+def check_refusal(name, status, output, words):
     flat = " ".join(output.split())
     if status == 0:
         return core.failed(name, "it was accepted")
@@ -124,7 +124,7 @@ def refused_option(options, words):
     name = f"config/refused: {' '.join(options)}"
     with tempfile.TemporaryDirectory(prefix="samepage-config-") as where:
         status, output = core.command(["cmake", "--preset", "default", "-B", where, *options])
-    return judge_refusal(name, status, output, words)
+    return check_refusal(name, status, output, words)
 
 
 def refused_line(line, words):
@@ -142,7 +142,7 @@ def refused_line(line, words):
         with open(f"{where}/.config", "a", encoding="utf-8") as config:
             config.write(line + "\n")
         status, output = core.command([*script, "--keep"])
-    return judge_refusal(name, status, output, words)
+    return check_refusal(name, status, output, words)
 
 
 def defconfig_round_trip():
@@ -182,7 +182,7 @@ def defconfig_round_trip():
 
 
 def toggling():
-    """An option rebuilds the objects whose sources name it, all of them and no other."""
+    """An option rebuilds the objects that name it, all of them and no other."""
     name = "config/toggling CONFIG_LOCK_RANK rebuilds just what names it"
     where = folder("debug")
     marker = "include/config/lock/rank.h"

@@ -123,8 +123,8 @@ def of_tap(name, output):
 
 def select(tests, patterns):
     """
-    The tests whose name contains a pattern or matches it as a glob; without patterns all but the
-    extra ones.
+    The tests with a name that contains a pattern or matches it as a glob; without patterns all but
+    the extra ones.
     """
     if not patterns:
         return [test for test in tests if not test.extra]
@@ -204,7 +204,7 @@ def targets_of(tests):
 def run_all(tests, build, report):
     """
     First the builds that the tests need (build(name, targets) is a Test), then the tests. A test
-    whose build is broken counts as failed.
+    counts as failed when its build is broken.
     """
     broken = {
         name

@@ -119,7 +119,7 @@ def find_in_order(lines, patterns):
     return None
 
 
-def judge(row, text, ending):
+def complaint_about(row, text, ending):
     """What is wrong with a run, or None."""
     lines = text.split("\n")
     allowed = row.get("allow", [])
@@ -157,7 +157,7 @@ def once(row, setup, log, tries=3):
     with machine.start(setup) as session:
         ending = session.wait(row.get("timeout", 120))
         text, said = session.serial(), session.output()
-        complaint = judge(row, text, ending)
+        complaint = complaint_about(row, text, ending)
         with open(log, "w", encoding="utf-8") as file:
             file.write(text)
     cause = next((sign for sign in (ABORTED, NO_PORT) if sign in said), None)
@@ -177,7 +177,7 @@ def once(row, setup, log, tries=3):
 
 
 def run_row(row, on):
-    """A row on one machine; `twice` wants the same text from a second run."""
+    """A row on one machine; with `twice` a second run must print the same text."""
     name = f"machine/{row['name']}@{on}"
     os.makedirs(core.LOGS, exist_ok=True)
     log = os.path.join(core.LOGS, f"{row['name']}@{on}.serial")

@@ -12,7 +12,7 @@ Rows are in tests/mutants.toml and tests/mutants/*.toml. Two kinds:
     in the file by = "if (0 && moved(page))" tests = ["TEST: CASE", ...]             or equivalent =
     "why no test can see it"
 
-A mutant is built and run in a copy of the tree, build-mutant/N/, whose build folders stay, so that
+A mutant is built and run in a copy of the tree, build-mutant/N/. Its build folders stay, so that
 the next mutant compiles the files that it changes and no others. The copy leaves -Werror out.
 """
 import glob

@@ -19,7 +19,7 @@ KERNEL = (
 )
 RUN = ["--machine", "qemu-tcg", "--cpus", "3", "--memory", "512", "--console", "1"]
 
-# What appears (a regular expression), then what is typed, and for how many seconds nobody reads
+# What appears (a regular expression), then what is typed, and for how many seconds nothing is read
 # after that.
 TALK = [
     (r"guest login: ", "root\r"),
@@ -146,7 +146,7 @@ REPORT = os.path.join(core.ROOT, "build", "results", "run.json")
 @contextlib.contextmanager
 def endless_report():
     """
-    Who opens this for writing waits for a reader, and so the report is never finished. What it
+    An open of this for writing waits for a reader, so the report is never finished. What it
     would replace must stay.
     """
     os.makedirs(os.path.dirname(REPORT), exist_ok=True)
