@@ -21,7 +21,7 @@
 
 #include "mm/notify/view.h"
 #include "mm/space/space.h"
-#include "mm/reclaim/store.h"
+#include "mm/store/store.h"
 
 #define LOG_THIS    LOG_MM
 #define LINES_MAX   16

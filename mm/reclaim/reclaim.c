@@ -24,7 +24,7 @@
 #include <mm/frame.h>
 #include <mm/rmap.h>
 #include <lib/race.h>
-#include "mm/reclaim/store.h"
+#include "mm/store/store.h"
 #include "mm/space/update.h"
 
 #define KEPT_FLAGS (PPTE_WRITE | PPTE_SOFT_DIRTY)
@@ -153,12 +153,11 @@ int addrspace_reclaim(struct addrspace *as, struct gfn_range range, u64 *done)
 /* Nobody can have cached a page that has no frame, so it comes back without an event. LOCK_MMU. */
 static void restore_locked(struct addrspace *as, struct gfn gfn, ppte_t *slot, struct mfn mfn)
 {
-	u64 token = ppte_token(*slot), flags = *slot & (KEPT_FLAGS | PPTE_LIFTS);
+	u64 flags = *slot & (KEPT_FLAGS | PPTE_LIFTS);
 
-	store_get(token, arch_hpa_to_virt(mfn_to_hpa(mfn)));
+	store_take(ppte_token(*slot), arch_hpa_to_virt(mfn_to_hpa(mfn)));
 	rmap_first(mfn, as->id, gfn);
 	primary_store(&as->primary, gfn, slot, ppte_make(PPTE_PRIVATE, mfn, flags | PPTE_YOUNG));
-	store_drop(token);
 }
 
 int space_restore(struct addrspace *as, struct gfn gfn, ppte_t *slot)
@@ -175,9 +174,7 @@ int space_restore(struct addrspace *as, struct gfn gfn, ppte_t *slot)
 	if (used)
 		restore_locked(as, gfn, slot, mfn);
 	spin_unlock(&as->lock);
-	if (used)
-		ck_pr_inc_64(&stats.restored);
-	else
+	if (!used)
 		frame_free(mfn, 0);
 	return 0;
 }
@@ -265,7 +262,7 @@ void reclaim_stats(struct reclaim_stats *out)
 	*out = (struct reclaim_stats){
 		.reclaimed = ck_pr_load_64(&stats.reclaimed),
 		.zeroes = ck_pr_load_64(&stats.zeroes),
-		.restored = ck_pr_load_64(&stats.restored),
+		.restored = kept.taken,
 		.incompressible = ck_pr_load_64(&stats.incompressible),
 		.lost_races = ck_pr_load_64(&stats.lost_races),
 		.kept = kept.pages,

@@ -24,7 +24,7 @@
 #include <mm/frame.h>
 #include <mm/rmap.h>
 #include <lib/race.h>
-#include "mm/reclaim/store.h"
+#include "mm/store/store.h"
 
 /* The range, flags and owner are filled in. */
 LOCK_UNCHECKED static int begin(struct update *update, struct addrspace *as)

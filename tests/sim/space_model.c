@@ -9,7 +9,7 @@
 #include <mm/cow.h>
 #include <mm/reclaim.h>
 
-#include "mm/reclaim/store.h"
+#include "mm/store/store.h"
 
 struct scene scene;
 u64 merged, done[OP_KINDS];

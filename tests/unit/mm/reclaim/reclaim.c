@@ -13,7 +13,7 @@
 #include <mm/guest_cache.h>
 #include <mm/reclaim.h>
 
-#include "mm/reclaim/compress.h"
+#include "mm/store/compress.h"
 #include "mm/stage2/private.h"
 
 #define WORDS (PAGE_SIZE / sizeof(u64))

@@ -18,8 +18,8 @@
  *
  * Locking: LOCK_STORE.
  */
-#ifndef SAMEPAGE_MM_RECLAIM_STORE_H
-#define SAMEPAGE_MM_RECLAIM_STORE_H
+#ifndef SAMEPAGE_MM_STORE_STORE_H
+#define SAMEPAGE_MM_STORE_STORE_H
 
 #include <lib/types.h>
 
@@ -28,15 +28,20 @@ int store_put(const void *page, u64 *token) __must_check;
 /* The content again; it stays kept. */
 void store_get(u64 token, void *page);
 void store_drop(u64 token);
+/* store_get(), then store_drop(): the page comes back. */
+void store_take(u64 token, void *page);
 
 /* Fills the reserve. ERR_NO_MEMORY: it has what there was. */
 int store_reserve(void);
 /* Gives the reserve back. */
 void store_unreserve(void);
 
-/* Pages kept, those of zeroes not counted, and the bytes they take. */
+/*
+ * Pages kept, those of zeroes not counted, and the bytes they occupy; pages taken back since the
+ * start, those of zeroes included.
+ */
 struct store_stats {
-	u64 pages, bytes;
+	u64 pages, bytes, taken;
 };
 void store_stats(struct store_stats *out);
 

@@ -6,8 +6,8 @@
  * same few places, repeats word by word. A dictionary of recent words catches that in one pass,
  * with no table to build and no allocation.
  */
-#ifndef SAMEPAGE_MM_RECLAIM_COMPRESS_H
-#define SAMEPAGE_MM_RECLAIM_COMPRESS_H
+#ifndef SAMEPAGE_MM_STORE_COMPRESS_H
+#define SAMEPAGE_MM_STORE_COMPRESS_H
 
 #include <lib/types.h>
 

@@ -13,7 +13,7 @@
  * NEAR and NEW put the word into the dictionary, at a place its upper 48 bits choose; so a pointer
  * finds its neighbours. Both sides build the same dictionary as they go.
  */
-#include "mm/reclaim/compress.h"
+#include "mm/store/compress.h"
 #include <arch/addr.h>
 #include <lib/string.h>
 

@@ -2,14 +2,15 @@
 /*
  * store.c: reclaimed pages in objects of four sizes.
  */
-#include "mm/reclaim/store.h"
+#include "mm/store/store.h"
 #include <mm/frame.h>
 #include <arch/cpu.h>
+#include <ck_pr.h>
 #include <lib/error.h>
 #include <lib/lock.h>
 #include <lib/log.h>
 #include <lib/string.h>
-#include "mm/reclaim/compress.h"
+#include "mm/store/compress.h"
 #include "mm/frame/pool.h"
 
 #define CLASSES	    4
@@ -29,11 +30,11 @@ static struct pool pools[CLASSES] = {
 	POOL_INITIALIZER(2016, "reclaimed pages, 2016"),
 };
 
-/* reserve, buffer, pages, bytes	[s] lock */
+/* reserve, buffer, pages, bytes	[s] lock; taken [a] */
 static struct {
 	struct spinlock lock;
 	void *reserve[CLASSES];
-	u64 pages, bytes;
+	u64 pages, bytes, taken;
 	u8 buffer[KEPT_MAX];
 } store = {.lock = SPINLOCK_INIT(LOCK_STORE, "store")};
 
@@ -153,9 +154,17 @@ void store_unreserve(void)
 	spin_unlock(&store.lock);
 }
 
+void store_take(u64 token, void *page)
+{
+	store_get(token, page);
+	store_drop(token);
+	ck_pr_inc_64(&store.taken);
+}
+
 void store_stats(struct store_stats *out)
 {
 	spin_lock(&store.lock);
-	*out = (struct store_stats){.pages = store.pages, .bytes = store.bytes};
+	*out = (struct store_stats){
+		.pages = store.pages, .bytes = store.bytes, .taken = ck_pr_load_64(&store.taken)};
 	spin_unlock(&store.lock);
 }
