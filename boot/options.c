@@ -27,8 +27,8 @@ static struct option {
 } options[] = {
 	{.name = "log", .kind = OPTION_TEXT},
 	{.name = "apic", .kind = OPTION_TEXT, .text = "x2apic"},
-	{.name = "notifier", .kind = OPTION_TEXT},    /* read by addrspace_configure() */
-	{.name = "fault_retry", .kind = OPTION_TEXT}, /* likewise */
+	{.name = "notifier", .kind = OPTION_TEXT},    /* a policy; else Kconfig's */
+	{.name = "fault_retry", .kind = OPTION_TEXT}, /* reenter or inplace; else Kconfig's */
 	{.name = "merge", .kind = OPTION_TEXT},	      /* an engine, or off; else Kconfig's */
 	{.name = "merge_secure", .kind = OPTION_TEXT, .text = "no"},
 	{.name = "merge_cap", .kind = OPTION_NUMBER, .min = 2, .max = 1u << 30, .number = 256},

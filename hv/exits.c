@@ -23,6 +23,7 @@
 #include <hv/vcpu.h>
 #include <lib/error.h>
 #include <lib/log.h>
+#include <mm/fault.h>
 
 #define LOG_THIS	 LOG_VM
 #define STARVING_SECONDS 2

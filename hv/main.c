@@ -22,6 +22,7 @@
 #include <lib/string.h>
 #include <mm/addrspace.h>
 #include <mm/frame.h>
+#include <mm/notifier.h>
 
 #define LOG_THIS LOG_HV
 
@@ -159,6 +160,30 @@ static void check_fail_from(void)
 		log_error("fail_from=%s: it is run or load; no allocation fails", from);
 }
 
+static enum retry_mode retry_option(void)
+{
+	const char *text = boot_option_text("fault_retry");
+
+	if (!strcmp(text, "reenter"))
+		return RETRY_REENTER;
+	if (!strcmp(text, "inplace"))
+		return RETRY_INPLACE;
+	if (*text)
+		log_error("fault_retry=%s: it is reenter or inplace; the default stays", text);
+	return IS_ENABLED(CONFIG_FAULT_RETRY_REENTER) ? RETRY_REENTER : RETRY_INPLACE;
+}
+
+/* notifier=POLICY and fault_retry=MODE: for the address spaces of all VMs. */
+static void configure_notifier(void)
+{
+	const char *name = boot_option_text("notifier");
+	const struct notifier_policy *policy = notifier_policy_find(name, strlen(name));
+
+	if (*name && !policy)
+		log_error("notifier=%s: no such policy; the default stays", name);
+	addrspace_configure(policy, retry_option());
+}
+
 void hv_main(const struct boot_info *info)
 {
 	struct frame_stats before;
@@ -167,8 +192,7 @@ void hv_main(const struct boot_info *info)
 	if (arch_virt_init() != 0)
 		arch_machine_end(false);
 	sched_init();
-	if (addrspace_configure(info->command_line) != 0)
-		log_error("command line: the default stays");
+	configure_notifier();
 	merging_init();
 	__atomic_store_n(&phase, PHASE_ENABLE, __ATOMIC_RELEASE);
 	wait_for(&cpus_in, arch_cpu_count() - 1);

@@ -30,6 +30,7 @@
 #include <mm/addrspace.h>
 #include <mm/audit.h>
 #include <mm/notifier.h>
+#include <mm/stage2.h>
 
 struct cpuid_table;
 struct irqchip_ops;

@@ -12,8 +12,6 @@
 #include <arch/addr.h>
 #include <arch/pgtable.h>
 #include <lib/types.h>
-#include <mm/fault.h>
-#include <mm/stage2.h>
 
 struct addrspace;
 struct notifier;
@@ -21,6 +19,12 @@ struct notifier_policy;
 
 /* MMIO: frames of a device, by addrspace_add_device(). */
 enum slot_kind { SLOT_RAM, SLOT_ROM, SLOT_MMIO };
+
+/* What a fault does that raced with an invalidation of its own gfn. */
+enum retry_mode {
+	RETRY_REENTER, /* enters the guest, which faults again if it must (as KVM does) */
+	RETRY_INPLACE, /* resolves again in the handler, without a second exit */
+};
 
 /*
  * What all operations on a range have in common. ERR_INVALID: empty, wraps, or wider than a guest
@@ -61,11 +65,8 @@ const struct notifier_policy *addrspace_policy(const struct addrspace *as);
 void addrspace_set_retry(struct addrspace *as, enum retry_mode retry);
 enum retry_mode addrspace_retry(const struct addrspace *as);
 
-/*
- * Words of the command line: notifier=POLICY and fault_retry=reenter|inplace. They are the defaults
- * of address spaces created later. ERR_FORMAT on a value that names nothing; a message says which.
- */
-int addrspace_configure(const char *command_line) __must_check;
+/* Policy (NULL: Kconfig's) and retry mode of address spaces created later. At boot. */
+void addrspace_configure(const struct notifier_policy *policy, enum retry_mode retry);
 
 /*
  * A memory slot; frames come lazily. ERR_INVALID (empty, wraps), ERR_EXISTS (overlaps),

@@ -22,7 +22,6 @@
 #include <lib/types.h>
 
 struct addrspace;
-struct stage2;
 
 enum dirty_mode { DIRTY_WRITE_PROTECT, DIRTY_BITS, DIRTY_PML };
 
@@ -49,11 +48,5 @@ enum dirty_mode dirty_log_mode(const struct addrspace *as);
  * range, in whole words. Errors and locks as dirty_log_start.
  */
 int dirty_log_collect(struct addrspace *as, struct gfn_range range, u64 *bitmap) __must_check;
-
-/*
- * What the CPU's page-modification log held (SDM vol. 3C, 28.3.6); low 12 bits are ignored. Takes
- * LOCK_MMU.
- */
-void dirty_log_pml(struct stage2 *s2, const struct gpa *written, unsigned count);
 
 #endif

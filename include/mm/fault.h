@@ -22,13 +22,6 @@ enum fault_outcome {
 	FAULT_OUTCOMES
 };
 
-/* Who repeats the work when a fault raced with an invalidation of its own gfn. */
-enum retry_mode {
-	RETRY_REENTER, /* the guest: enter it again, and let it fault again if it must (as KVM does)
-			*/
-	RETRY_INPLACE, /* the handler, without a second exit */
-};
-
 /* A guest's access that stage 2 did not allow. access: HV_READ | HV_WRITE | HV_EXEC. Takes
  * LOCK_MMU. */
 enum fault_outcome fault_handle(struct stage2 *s2, struct gpa gpa, unsigned access);

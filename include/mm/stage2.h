@@ -28,6 +28,12 @@ struct hpa stage2_root(const struct stage2 *s2);
  */
 int stage2_view_restrict(struct stage2 *s2, struct gfn_range range, unsigned rights) __must_check;
 
+/*
+ * The entries of a page-modification log (SDM vol. 3C, 28.3.6): these pages become soft-dirty. Bits
+ * 11:0 are ignored. Takes LOCK_MMU.
+ */
+void dirty_log_pml(struct stage2 *s2, const struct gpa *written, unsigned count);
+
 /* What happened to it so far. */
 struct stage2_stats {
 	u64 faults, retries_reentered, retries_inplace;

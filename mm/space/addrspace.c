@@ -10,11 +10,22 @@
 #include <lib/log.h>
 #include <lib/string.h>
 #include <mm/frame.h>
-#include "mm/space/config.h"
 #include "mm/frame/pool.h"
+#include "mm/notify/policy.h"
 #include "mm/space/update.h"
 
+/* Of address spaces created from now on; no policy: Kconfig's. */
+static const struct notifier_policy *default_policy;
+static enum retry_mode default_retry =
+	IS_ENABLED(CONFIG_FAULT_RETRY_REENTER) ? RETRY_REENTER : RETRY_INPLACE;
+
 static struct addrspace *spaces[SPACES]; /* [a] by number; 0 stays empty */
+
+void addrspace_configure(const struct notifier_policy *policy, enum retry_mode retry)
+{
+	default_policy = policy;
+	default_retry = retry;
+}
 
 /* Puts `as` under a free number. */
 static int take_id(struct addrspace *as)
@@ -39,9 +50,11 @@ int addrspace_create(const char *name, struct addrspace **out)
 	err = primary_init(&as->primary);
 	if (!err) {
 		string_copy(as->name, sizeof(as->name), name);
-		as->retry = config_retry();
+		as->retry = default_retry;
 		spin_init(&as->lock, LOCK_MMU, "mmu");
-		notifier_init(&as->notifier, config_policy(), &as->lock);
+		notifier_init(&as->notifier,
+			      default_policy ? default_policy : notifier_policy_default(),
+			      &as->lock);
 		err = take_id(as);
 		if (err)
 			primary_fini(&as->primary);

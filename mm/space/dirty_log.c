@@ -24,7 +24,6 @@
 #include <lib/error.h>
 #include <lib/log.h>
 #include <lib/string.h>
-#include "mm/stage2/private.h"
 #include "mm/space/update.h"
 
 #define WORD_BITS 64
@@ -176,13 +175,4 @@ void space_mark(struct addrspace *as, struct gfn gfn, u64 frames, u64 flags)
 	for (; (slot = primary_next(&as->primary, &gfn, end)); gfn.raw++)
 		if (ppte_has_content(*slot) && (*slot & flags) != flags)
 			primary_store(&as->primary, gfn, slot, *slot | flags);
-}
-
-void dirty_log_pml(struct stage2 *s2, const struct gpa *written, unsigned count)
-{
-	spin_lock(&s2->as->lock);
-	for (unsigned i = 0; i < count; i++)
-		if (gfn_valid(gpa_to_gfn(written[i])))
-			space_mark(s2->as, gpa_to_gfn(written[i]), 1, PPTE_SOFT_DIRTY);
-	spin_unlock(&s2->as->lock);
 }

@@ -123,3 +123,12 @@ void stage2_dirty(struct subscription *sub, struct gfn_range range, bool forget)
 	if (forget || gathering.taken)
 		stage2_flush_stale(s2);
 }
+
+void dirty_log_pml(struct stage2 *s2, const struct gpa *written, unsigned count)
+{
+	spin_lock(&s2->as->lock);
+	for (unsigned i = 0; i < count; i++)
+		if (gfn_valid(gpa_to_gfn(written[i])))
+			space_mark(s2->as, gpa_to_gfn(written[i]), 1, PPTE_SOFT_DIRTY);
+	spin_unlock(&s2->as->lock);
+}

@@ -7,6 +7,7 @@
 
 #include <arch/cpu.h>
 #include <lib/lock.h>
+#include <mm/fault.h>
 #include <mm/invalidate.h>
 #include <mm/notifier.h>
 #include <mm/stage2.h>

@@ -15,7 +15,9 @@
 #include <arch/exit.h>
 #include <mm/addrspace.h>
 #include <mm/cow.h>
+#include <mm/fault.h>
 #include <mm/notifier.h>
+#include <mm/stage2.h>
 #include <mm/tlb.h>
 
 /* The machine of a test: CPUs, memory in MiB. end: everything must have been given back. */

@@ -217,9 +217,7 @@ static void names_are_found_and_others_are_not(void **state)
 	assert_null(notifier_policy_find("brackets", 8));
 	assert_null(notifier_policy_find("", 0));
 	sim_init(1);
-	assert_int_equal(addrspace_configure("notifier=late_wp fault_retry=reenter x=1"), 0);
-	assert_int_equal(addrspace_configure("notifier=nonsense"), ERR_FORMAT);
-	assert_int_equal(addrspace_configure("fault_retry="), ERR_FORMAT);
+	addrspace_configure(notifier_policy_find("late_wp", 7), RETRY_REENTER);
 	world_begin(1, 4);
 	struct addrspace *as = world_space(4);
 
