@@ -174,7 +174,7 @@ static unsigned rights_of(const struct addrspace *as, ppte_t pte)
 
 	switch (ppte_state(pte)) {
 	case PPTE_PRIVATE:
-		write = write && !must_fault && !(pte & (PPTE_GUARD | PPTE_BUSY));
+		write = write && !must_fault && !(pte & (PPTE_WP | PPTE_BUSY));
 		return PT_READ | PT_EXEC | (write ? PT_WRITE : 0);
 	case PPTE_SHARED:
 	case PPTE_ZERO:
@@ -233,8 +233,8 @@ static void check_space(struct audit *audit, struct addrspace *as)
 	spin_lock(&as->notifier.lock);
 	spin_lock(&audit->as->lock);
 	check_zero_frame(audit);
-	for (unsigned i = 0; i < as->limbo_count; i++)
-		mark_own(audit, as->limbo[i]);
+	for (unsigned i = 0; i < as->deferred_count; i++)
+		mark_own(audit, as->deferred[i]);
 	check_primary(audit);
 	if (as->notifier.view)
 		view_visit(&as->notifier.view->all, all, check_subscriber, audit);

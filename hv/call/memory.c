@@ -118,7 +118,7 @@ static bool same_content(const struct cow_look *a, const struct cow_look *b)
  * Guarded pages only: their content stands still, or the last two steps notice that it did not
  * (COW-2).
  */
-static int share_guarded(struct addrspace *as, struct gfn a, struct gfn b)
+static int share_protected(struct addrspace *as, struct gfn a, struct gfn b)
 {
 	struct cow_look look_a, look_b;
 	int err = cow_look(as, a, &look_a);
@@ -146,11 +146,11 @@ s64 call_share(struct vcpu *vcpu)
 
 	if (a.raw == b.raw || a.raw >= MAX_GFN || b.raw >= MAX_GFN)
 		return HYPERCALL_ERROR_INVALID;
-	err = cow_guard(as, gfn_range(a, 1));
+	err = cow_protect(as, gfn_range(a, 1));
 	if (!err)
-		err = cow_guard(as, gfn_range(b, 1));
+		err = cow_protect(as, gfn_range(b, 1));
 	if (!err)
-		err = share_guarded(as, a, b);
+		err = share_protected(as, a, b);
 	return hypercall_error(err);
 }
 

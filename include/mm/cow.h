@@ -2,9 +2,9 @@
 /*
  * cow.h: sharing frames between gfns and breaking it again. The steps a merging engine is made of:
  *
- *     cow_guard       private page -> write-protected everywhere, flushed: its content stands still until a write fault
+ *     cow_protect       private page -> write-protected everywhere, flushed: its content stands still until a write fault
  *     cow_look        guarded page -> its frame, for reading, and what tells whether it was written since
- *     cow_guard_look  both at once, for one page
+ *     cow_protect_look  both at once, for one page
  *     (compare)
  *     cow_offer       guarded page -> its frame may be shared (the first of several)
  *     cow_share       guarded page -> backed by that frame; its own is freed
@@ -36,7 +36,7 @@ struct addrspace;
  * PROTECT_PAGE for one gfn, else PROTECT_RANGE. ERR_INVALID, ERR_RANGE, ERR_REENTRANT: nothing
  * changed. Takes LOCK_MMU.
  */
-int cow_guard(struct addrspace *as, struct gfn_range range) __must_check;
+int cow_protect(struct addrspace *as, struct gfn_range range) __must_check;
 
 /* A guarded private page as it was when looked at. `pte` is mm's own. */
 struct cow_look {
@@ -46,7 +46,7 @@ struct cow_look {
 
 /*
  * The frame may be read while the page stays guarded; that it did is what the next step checks.
- * ERR_BUSY: not guarded, pinned, not private, or another CPU's cow_guard() of it has not returned
+ * ERR_BUSY: not guarded, pinned, not private, or another CPU's cow_protect() of it has not returned
  * yet (COW-5). Takes no lock.
  */
 int cow_look(struct addrspace *as, struct gfn gfn, struct cow_look *out) __must_check;
@@ -55,7 +55,7 @@ int cow_look(struct addrspace *as, struct gfn gfn, struct cow_look *out) __must_
  * Guards one page and looks at it. ERR_BUSY as cow_look(), and for a gfn that nothing backs;
  * ERR_REENTRANT. Takes LOCK_MMU.
  */
-int cow_guard_look(struct addrspace *as, struct gfn gfn, struct cow_look *out) __must_check;
+int cow_protect_look(struct addrspace *as, struct gfn gfn, struct cow_look *out) __must_check;
 
 /*
  * Makes the guarded page's own frame a shared one, with a reference for the caller, who drops it

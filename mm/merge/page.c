@@ -42,12 +42,12 @@ bool merge_hold(struct addrspace *as, struct gfn gfn, struct mfn *out)
 
 	spin_lock(&as->lock);
 	pte = primary_load(&as->primary, gfn);
-	if (cow_guardable(pte)) {
+	if (cow_protectable(pte)) {
 		*out = ppte_mfn(pte);
 		frame_get(*out);
 	}
 	spin_unlock(&as->lock);
-	return cow_guardable(pte);
+	return cow_protectable(pte);
 }
 
 void merge_release(struct mfn mfn)
@@ -161,7 +161,7 @@ static int lost_race(void)
 static int share_with(struct merge_area *area, struct gfn gfn, struct mfn shared)
 {
 	struct cow_look look;
-	int err = cow_guard_look(area->as, gfn, &look);
+	int err = cow_protect_look(area->as, gfn, &look);
 
 	if (err)
 		return err;
@@ -232,7 +232,7 @@ static bool try_zero(struct merge_area *area, struct gfn gfn, const struct merge
 
 	if (!limits->zero || is_secure(area) || !merge_is_zero(key->content))
 		return false;
-	err = cow_guard_look(area->as, gfn, &look);
+	err = cow_protect_look(area->as, gfn, &look);
 	if (err == 0)
 		err = merge_is_zero(merge_content(look.mfn)) ? cow_share_zero(area->as, gfn, &look)
 							     : lost_race();
@@ -279,7 +279,7 @@ static void share_with_twin(struct merge_area *area, struct gfn gfn, const struc
 			    const struct merge_hit *twin)
 {
 	struct cow_look look;
-	int err = cow_guard_look(twin->area->as, twin->gfn, &look);
+	int err = cow_protect_look(twin->area->as, twin->gfn, &look);
 
 	if (err == 0)
 		err = make_stable(twin->area, twin->gfn, &look, key->tag);
@@ -354,7 +354,7 @@ static int merge_with_copy(struct merge_area *area, struct gfn gfn)
 {
 	struct cow_look look;
 	struct mfn fresh;
-	int err = cow_guard_look(area->as, gfn, &look);
+	int err = cow_protect_look(area->as, gfn, &look);
 
 	if (!err)
 		err = new_secure_frame(area->domain, merge_content(look.mfn), &fresh);

@@ -88,7 +88,8 @@ static bool swap_page(struct update *update, const struct kept_page *page)
 	}
 	rmap_remove(page->look.mfn, as->id, page->gfn);
 	update_set(update, page->gfn, slot,
-		   ppte_make_reclaimed(page->token, (*slot & KEPT_FLAGS) | ppte_lifted(*slot)));
+		   ppte_make_reclaimed(page->token,
+				       (*slot & KEPT_FLAGS) | ppte_next_generation(*slot)));
 	return true;
 }
 
@@ -124,7 +125,7 @@ static int swap_batch(struct addrspace *as, const struct batch *batch, u64 *done
 static int reclaim_batch(struct addrspace *as, struct gfn_range range, struct gfn *next, u64 *done)
 {
 	struct batch batch;
-	int err = cow_guard(as, range);
+	int err = cow_protect(as, range);
 
 	if (err)
 		return err;
@@ -153,7 +154,7 @@ int addrspace_reclaim(struct addrspace *as, struct gfn_range range, u64 *done)
 /* Nobody can have cached a page that has no frame, so it comes back without an event. LOCK_MMU. */
 static void restore_locked(struct addrspace *as, struct gfn gfn, ppte_t *slot, struct mfn mfn)
 {
-	u64 flags = *slot & (KEPT_FLAGS | PPTE_LIFTS);
+	u64 flags = *slot & (KEPT_FLAGS | PPTE_GENERATION);
 
 	store_take(ppte_token(*slot), arch_hpa_to_virt(mfn_to_hpa(mfn)));
 	rmap_first(mfn, as->id, gfn);

@@ -175,7 +175,7 @@ static int pin_locked(struct addrspace *as, struct gfn gfn)
 {
 	ppte_t *slot = primary_find(&as->primary, gfn);
 
-	if (!slot || ppte_state(*slot) != PPTE_PRIVATE || (*slot & (PPTE_GUARD | PPTE_BUSY)))
+	if (!slot || ppte_state(*slot) != PPTE_PRIVATE || (*slot & (PPTE_WP | PPTE_BUSY)))
 		return ERR_BUSY;
 	primary_store(&as->primary, gfn, slot, *slot | PPTE_PINNED);
 	return 0;

@@ -40,40 +40,40 @@ static struct gfn_range only(struct gfn gfn)
 	return gfn_range(gfn, 1);
 }
 
-static void guard_one(struct update *update, struct gfn gfn, ppte_t *slot)
+static void protect_one(struct update *update, struct gfn gfn, ppte_t *slot)
 {
 	if (IS_ENABLED(CONFIG_BREAK_MERGE_GUARD))
-		primary_store(&update->as->primary, gfn, slot, *slot | PPTE_GUARD);
+		primary_store(&update->as->primary, gfn, slot, *slot | PPTE_WP);
 	else
-		update_set(update, gfn, slot, *slot | PPTE_GUARD);
+		update_set(update, gfn, slot, *slot | PPTE_WP);
 }
 
-static void guard_all(struct update *update, struct gfn_range range)
+static void protect_all(struct update *update, struct gfn_range range)
 {
 	struct addrspace *as = update->as;
 	struct gfn gfn = range.start;
 	ppte_t *slot;
 
 	for (; (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++)
-		if (cow_guardable(*slot) && !(*slot & PPTE_GUARD))
-			guard_one(update, gfn, slot);
+		if (cow_protectable(*slot) && !(*slot & PPTE_WP))
+			protect_one(update, gfn, slot);
 }
 
 /* Called before the first PTE says GUARD, and when everybody has been told of the last (COW-5). */
-static void guarding_begin(struct addrspace *as, struct gfn_range range)
+static void protecting_begin(struct addrspace *as, struct gfn_range range)
 {
-	struct gfn_range *mine = &as->guarding[arch_cpu_id()];
+	struct gfn_range *mine = &as->protecting[arch_cpu_id()];
 
 	ck_pr_store_64(&mine->start.raw, range.start.raw);
-	ck_pr_fence_store(); /* pairs with the loads of is_being_guarded() */
+	ck_pr_fence_store(); /* pairs with the loads of is_being_protected() */
 	ck_pr_store_64(&mine->end.raw, range.end.raw);
 	ck_pr_fence_store();
 }
 
-static void guarding_end(struct addrspace *as)
+static void protecting_end(struct addrspace *as)
 {
 	ck_pr_fence_release();
-	ck_pr_store_64(&as->guarding[arch_cpu_id()].end.raw, 0);
+	ck_pr_store_64(&as->protecting[arch_cpu_id()].end.raw, 0);
 }
 
 /*
@@ -81,22 +81,22 @@ static void guarding_end(struct addrspace *as)
  * CPU: then the first has returned. That holds for start and end each by itself, so it does no harm
  * if they are of two calls.
  */
-static bool is_being_guarded(const struct addrspace *as, struct gfn gfn)
+static bool is_being_protected(const struct addrspace *as, struct gfn gfn)
 {
 	unsigned cpus = arch_cpu_count();
 
 	ck_pr_fence_load();
 	for (unsigned cpu = 0; cpu < cpus; cpu++) {
-		u64 end = ck_pr_load_64(&as->guarding[cpu].end.raw);
+		u64 end = ck_pr_load_64(&as->protecting[cpu].end.raw);
 
 		ck_pr_fence_load();
-		if (gfn.raw < end && ck_pr_load_64(&as->guarding[cpu].start.raw) <= gfn.raw)
+		if (gfn.raw < end && ck_pr_load_64(&as->protecting[cpu].start.raw) <= gfn.raw)
 			return true;
 	}
 	return false;
 }
 
-int cow_guard(struct addrspace *as, struct gfn_range range)
+int cow_protect(struct addrspace *as, struct gfn_range range)
 {
 	struct update update;
 	enum notify_event event;
@@ -108,10 +108,10 @@ int cow_guard(struct addrspace *as, struct gfn_range range)
 	err = update_begin(&update, as, event, range, 0);
 	if (err)
 		return err;
-	guarding_begin(as, range);
-	guard_all(&update, range);
+	protecting_begin(as, range);
+	protect_all(&update, range);
 	update_end(&update);
-	guarding_end(as);
+	protecting_end(as);
 	return 0;
 }
 
@@ -119,13 +119,13 @@ int cow_look(struct addrspace *as, struct gfn gfn, struct cow_look *out)
 {
 	ppte_t pte = gfn_valid(gfn) ? primary_load(&as->primary, gfn) : 0;
 
-	if (!cow_guardable(pte) || !(pte & PPTE_GUARD) || is_being_guarded(as, gfn))
+	if (!cow_protectable(pte) || !(pte & PPTE_WP) || is_being_protected(as, gfn))
 		return ERR_BUSY;
 	*out = (struct cow_look){ppte_mfn(pte), pte};
 	return 0;
 }
 
-int cow_guard_look(struct addrspace *as, struct gfn gfn, struct cow_look *out)
+int cow_protect_look(struct addrspace *as, struct gfn gfn, struct cow_look *out)
 {
 	ppte_t *slot = gfn_valid(gfn) ? primary_find(&as->primary, gfn) : NULL;
 	struct update update;
@@ -137,13 +137,13 @@ int cow_guard_look(struct addrspace *as, struct gfn gfn, struct cow_look *out)
 	err = update_begin(&update, as, EVENT_PROTECT_PAGE, only(gfn), 0);
 	if (err)
 		return err;
-	guarding_begin(as, only(gfn));
-	if (cow_guardable(*slot) && !(*slot & PPTE_GUARD)) {
-		guarded = *slot | PPTE_GUARD;
-		guard_one(&update, gfn, slot);
+	protecting_begin(as, only(gfn));
+	if (cow_protectable(*slot) && !(*slot & PPTE_WP)) {
+		guarded = *slot | PPTE_WP;
+		protect_one(&update, gfn, slot);
 	}
 	update_end(&update);
-	guarding_end(as);
+	protecting_end(as);
 	if (!guarded) /* nobody's, or another's guard, who may not have told everybody yet */
 		return cow_look(as, gfn, out);
 	*out = (struct cow_look){ppte_mfn(guarded), guarded};
@@ -153,7 +153,7 @@ int cow_guard_look(struct addrspace *as, struct gfn gfn, struct cow_look *out)
 /* The PTE, if it is still what was looked at, else NULL. LOCK_MMU. */
 static ppte_t *unchanged(struct addrspace *as, struct gfn gfn, const struct cow_look *look)
 {
-	const u64 free = PPTE_YOUNG | (IS_ENABLED(CONFIG_BREAK_MERGE_LIFTS) ? PPTE_LIFTS : 0);
+	const u64 free = PPTE_YOUNG | (IS_ENABLED(CONFIG_BREAK_MERGE_LIFTS) ? PPTE_GENERATION : 0);
 	ppte_t *slot = gfn_valid(gfn) ? primary_find(&as->primary, gfn) : NULL;
 
 	return slot && !((*slot ^ look->pte) & ~free) ? slot : NULL;
@@ -166,7 +166,7 @@ static ppte_t *unchanged(struct addrspace *as, struct gfn gfn, const struct cow_
 static ppte_t shared_pte(ppte_t was, enum ppte_state state, struct mfn mfn)
 {
 	return ppte_make(state, mfn,
-			 was & (PPTE_WRITE | PPTE_SOFT_DIRTY | PPTE_YOUNG | PPTE_LIFTS));
+			 was & (PPTE_WRITE | PPTE_SOFT_DIRTY | PPTE_YOUNG | PPTE_GENERATION));
 }
 
 int cow_offer(struct addrspace *as, struct gfn gfn, const struct cow_look *look)
@@ -189,8 +189,8 @@ int cow_offer(struct addrspace *as, struct gfn gfn, const struct cow_look *look)
  * Under the lock, inside the update: the page is still as the caller saw it, so it can take the new
  * frame.
  */
-static int replace_guarded(struct update *update, struct gfn gfn, const struct cow_look *look,
-			   enum ppte_state state, struct mfn mfn)
+static int replace_protected(struct update *update, struct gfn gfn, const struct cow_look *look,
+			     enum ppte_state state, struct mfn mfn)
 {
 	struct addrspace *as = update->as;
 	ppte_t *slot = unchanged(as, gfn, look);
@@ -217,7 +217,7 @@ static int share(struct addrspace *as, struct gfn gfn, const struct cow_look *lo
 
 	if (err)
 		return err;
-	err = replace_guarded(&update, gfn, look, state, mfn);
+	err = replace_protected(&update, gfn, look, state, mfn);
 	update_end(&update);
 	return err;
 }
@@ -287,7 +287,7 @@ static int install_copy(struct addrspace *as, struct gfn gfn, ppte_t *slot, ppte
 		if (ppte_state(pte) == PPTE_SHARED)
 			rmap_remove(ppte_mfn(pte), as->id, gfn);
 		update_set(&update, gfn, slot,
-			   ppte_make(PPTE_PRIVATE, fresh, ppte_lifted(pte) | flags));
+			   ppte_make(PPTE_PRIVATE, fresh, ppte_next_generation(pte) | flags));
 	}
 	update_end(&update);
 	return 0;

@@ -49,7 +49,7 @@ static bool piece_ready(const struct copy *copy, ppte_t pte)
 {
 	if (!copy->from)
 		return ppte_backed(pte) && ppte_state(pte) != PPTE_MMIO;
-	return ppte_state(pte) == PPTE_PRIVATE && !(pte & (PPTE_GUARD | PPTE_BUSY));
+	return ppte_state(pte) == PPTE_PRIVATE && !(pte & (PPTE_WP | PPTE_BUSY));
 }
 
 /*
@@ -66,7 +66,7 @@ static int prepare(struct addrspace *as, struct gfn gfn, ppte_t pte)
 		return space_restore(as, gfn, primary_find(&as->primary, gfn));
 	if (ppte_shared(pte))
 		return space_break(as, gfn, primary_find(&as->primary, gfn));
-	return space_lift_guard(as, gfn);
+	return space_unprotect(as, gfn);
 }
 
 static int copy_one(struct addrspace *as, struct copy *copy)

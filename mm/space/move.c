@@ -30,15 +30,16 @@ static bool unchanged(ppte_t pte, ppte_t seen)
 static void swap_frame(struct update *update, struct gfn gfn, ppte_t *slot, struct mfn fresh)
 {
 	u16 id = update->as->id;
-	u64 flags = *slot & ~(PPTE_STATE | PPTE_MFN | PPTE_GUARD | PPTE_LIFTS);
+	u64 flags = *slot & ~(PPTE_STATE | PPTE_MFN | PPTE_WP | PPTE_GENERATION);
 
 	rmap_remove(ppte_mfn(*slot), id, gfn);
 	rmap_first(fresh, id, gfn);
-	update_set(update, gfn, slot, ppte_make(PPTE_PRIVATE, fresh, flags | ppte_lifted(*slot)));
+	update_set(update, gfn, slot,
+		   ppte_make(PPTE_PRIVATE, fresh, flags | ppte_next_generation(*slot)));
 }
 
-static int swap_guarded(struct addrspace *as, struct gfn gfn, const struct cow_look *look,
-			struct mfn fresh)
+static int swap_protected(struct addrspace *as, struct gfn gfn, const struct cow_look *look,
+			  struct mfn fresh)
 {
 	struct update update;
 	int err = update_begin(&update, as, EVENT_MIGRATE, gfn_range(gfn, 1), 0);
@@ -63,13 +64,13 @@ int addrspace_migrate(struct addrspace *as, struct gfn gfn)
 
 	if (err)
 		return err;
-	err = cow_guard(as, gfn_range(gfn, 1));
+	err = cow_protect(as, gfn_range(gfn, 1));
 	if (!err)
 		err = cow_look(as, gfn, &look);
 	if (!err) {
 		copy_frame(fresh, look.mfn);
 		RACE_POINT("migrate: copied");
-		err = swap_guarded(as, gfn, &look, fresh);
+		err = swap_protected(as, gfn, &look, fresh);
 	}
 	if (err)
 		frame_free(fresh, 0);
@@ -136,7 +137,7 @@ static int collapse_into(struct addrspace *as, struct gfn first, struct mfn to)
 
 	if (err)
 		return err;
-	err = cow_guard(as, gfn_range(first, LEVEL_FRAMES(1)));
+	err = cow_protect(as, gfn_range(first, LEVEL_FRAMES(1)));
 	if (!err)
 		err = copy_block(as, first, to, seen);
 	if (!err) {

@@ -153,23 +153,24 @@ int addrspace_populate(struct addrspace *as, struct gfn_range range)
 }
 
 /* A write is about to come: whoever looked at the guarded page must notice. LOCK_MMU. */
-static int lift_guard(struct addrspace *as, struct gfn gfn, ppte_t *slot)
+static int unprotect(struct addrspace *as, struct gfn gfn, ppte_t *slot)
 {
 	if (*slot & PPTE_BUSY)
 		return ERR_BUSY;
 	primary_store(&as->primary, gfn, slot,
-		      (*slot & ~(PPTE_GUARD | PPTE_LIFTS)) | ppte_lifted(*slot) | PPTE_SOFT_DIRTY);
+		      (*slot & ~(PPTE_WP | PPTE_GENERATION)) | ppte_next_generation(*slot) |
+			      PPTE_SOFT_DIRTY);
 	return 0;
 }
 
-int space_lift_guard(struct addrspace *as, struct gfn gfn)
+int space_unprotect(struct addrspace *as, struct gfn gfn)
 {
 	ppte_t *slot = primary_find(&as->primary, gfn);
 	int err = 0;
 
 	spin_lock(&as->lock);
 	if (slot && ppte_state(*slot) == PPTE_PRIVATE)
-		err = lift_guard(as, gfn, slot);
+		err = unprotect(as, gfn, slot);
 	spin_unlock(&as->lock);
 	return err;
 }
@@ -183,7 +184,7 @@ int space_make_writable(struct addrspace *as, struct gfn gfn)
 	spin_lock(&as->lock);
 	slot = primary_find(&as->primary, gfn);
 	if (slot && ppte_state(*slot) == PPTE_PRIVATE)
-		err = *slot & PPTE_WRITE ? lift_guard(as, gfn, slot) : ERR_PERMISSION;
+		err = *slot & PPTE_WRITE ? unprotect(as, gfn, slot) : ERR_PERMISSION;
 	else if (slot && ppte_state(*slot) == PPTE_MMIO)
 		err = *slot & PPTE_WRITE ? 0 : ERR_PERMISSION;
 	else

@@ -9,8 +9,9 @@
 #define UNIFORM	   1ull
 #define ENTRIES	   512
 #define MAX_MARKED 2 /* 1 GiB: the largest leaf any format has */
-#define NO_MATTER \
-	(PPTE_YOUNG | PPTE_PINNED | PPTE_LIFTS) /* what may differ in a uniform block, always */
+#define NO_MATTER                   \
+	(PPTE_YOUNG | PPTE_PINNED | \
+	 PPTE_GENERATION) /* what may differ in a uniform block, always */
 
 static u64 *entry_page(u64 entry)
 {

@@ -48,7 +48,7 @@ typedef u64 ppte_t;
 
 #define PPTE_STATE 7ull
 #define PPTE_WRITE BIT(3) /* the guest may write (a shared page: after breaking) */
-#define PPTE_GUARD \
+#define PPTE_WP \
 	BIT(4) /* write-protected for our own sake (merging looks at it): a write fault lifts it \
 		*/
 #define PPTE_SOFT_DIRTY \
@@ -58,9 +58,9 @@ typedef u64 ppte_t;
 #define PPTE_BUSY   BIT(8) /* being changed: writable for nobody yet, and a write fault waits */
 #define PPTE_MFN    BITS(51, 12)
 #define PPTE_TOKEN  BITS(51, 9)
-#define PPTE_LIFTS \
+#define PPTE_GENERATION \
 	BITS(63, 52) /* how often a guard was lifted: tells a page from itself before a write */
-#define PPTE_LIFT BIT(52)
+#define PPTE_GENERATION_ONE BIT(52)
 
 static inline enum ppte_state ppte_state(ppte_t pte)
 {
@@ -88,9 +88,9 @@ static inline u64 ppte_token(ppte_t pte)
 }
 
 /* The lift count after one more. */
-static inline u64 ppte_lifted(ppte_t pte)
+static inline u64 ppte_next_generation(ppte_t pte)
 {
-	return (pte + PPTE_LIFT) & PPTE_LIFTS;
+	return (pte + PPTE_GENERATION_ONE) & PPTE_GENERATION;
 }
 
 /* Backed by a frame that others may use too: a write breaks the sharing. */
@@ -114,7 +114,7 @@ static inline bool ppte_has_content(ppte_t pte)
 /* What a secondary may allow: PT_RWX bits. */
 static inline unsigned ppte_rights(ppte_t pte)
 {
-	const u64 writable = PPTE_WRITE | PPTE_SOFT_DIRTY, protected = PPTE_GUARD | PPTE_BUSY;
+	const u64 writable = PPTE_WRITE | PPTE_SOFT_DIRTY, protected = PPTE_WP | PPTE_BUSY;
 
 	if (!ppte_backed(pte))
 		return 0;

@@ -12,10 +12,10 @@
 #include <mm/notifier.h>
 #include "mm/space/primary.h"
 
-#define SPACE_SLOTS 32
-#define SPACE_NAME  32
-#define SPACE_LIMBO 64 /* frames that may await a put-off flush */
-#define SPACES	    1024
+#define SPACE_SLOTS    32
+#define SPACE_NAME     32
+#define SPACE_DEFERRED 64 /* frames that may await a put-off flush */
+#define SPACES	       1024
 
 struct slot {
 	struct gfn_range range;
@@ -35,9 +35,9 @@ struct slot {
  * dirty_mode	[m] how a first write to a page is noticed
  * dirty_on	[m] somebody has started it
  * dirty_coarse	[m] a large leaf may answer for all its pages
- * limbo	[m] frames that left PTEs in a merge, their flush put off; freed by update_settle() alone: when a pass of the
+ * deferred	[m] frames that left PTEs in a merge, their flush put off; freed by update_settle() alone: when a pass of the
  * 		scanner ends, when there is no room for more, and when the address space is released
- * guarding	[a] by CPU: the range of a cow_guard() that has not returned; end 0: none
+ * protecting	[a] by CPU: the range of a cow_protect() that has not returned; end 0: none
  */
 struct addrspace {
 	u16 id;
@@ -47,9 +47,9 @@ struct addrspace {
 	struct primary primary;
 	struct slot slots[SPACE_SLOTS];
 	unsigned slot_count;
-	unsigned limbo_count;
-	struct mfn limbo[SPACE_LIMBO];
-	struct gfn_range guarding[ARCH_CPUS_MAX];
+	unsigned deferred_count;
+	struct mfn deferred[SPACE_DEFERRED];
+	struct gfn_range protecting[ARCH_CPUS_MAX];
 	struct gfn hand;
 	u64 zero_mfn;
 	enum dirty_mode dirty_mode;
@@ -90,12 +90,12 @@ int space_make_writable(struct addrspace *as, struct gfn gfn) __must_check;
  * The same for a private page and a write of our own: whether the guest may write does not matter.
  * ERR_BUSY.
  */
-int space_lift_guard(struct addrspace *as, struct gfn gfn) __must_check;
+int space_unprotect(struct addrspace *as, struct gfn gfn) __must_check;
 
 /*
  * A private page that no device holds and nobody is changing: its frame may be guarded, and shared.
  */
-static inline bool cow_guardable(ppte_t pte)
+static inline bool cow_protectable(ppte_t pte)
 {
 	const u64 never = PPTE_BUSY | (IS_ENABLED(CONFIG_BREAK_MERGE_PINNED) ? 0 : PPTE_PINNED);
 

@@ -258,15 +258,15 @@ static void finish_pending(struct update *update)
  * A merge's old frames wait for update_settle(). A flush that comes for another reason pays the
  * debt, but frees nothing. If there is no room they stay gone.
  */
-static void put_in_limbo(struct update *update)
+static void defer_frees(struct update *update)
 {
 	struct addrspace *as = update->as;
 
 	spin_assert_held(&as->lock);
-	if (as->limbo_count + update->gone_count > SPACE_LIMBO)
+	if (as->deferred_count + update->gone_count > SPACE_DEFERRED)
 		return;
 	for (unsigned i = 0; i < update->gone_count; i++)
-		as->limbo[as->limbo_count++] = update->gone[i];
+		as->deferred[as->deferred_count++] = update->gone[i];
 	update->gone_count = 0;
 }
 
@@ -279,7 +279,7 @@ static void put_rest(struct update *update)
 
 	if (update->gone_count && is_lazy(update)) {
 		spin_lock(&as->lock);
-		put_in_limbo(update);
+		defer_frees(update);
 		spin_unlock(&as->lock);
 		if (update->gone_count)
 			update_settle(as);
@@ -295,7 +295,7 @@ LOCK_UNCHECKED void update_end(struct update *update)
 	pay_flush(update);
 	if (is_lazy(update) &&
 	    !update->note.after) /* who is told afterwards may use them until then */
-		put_in_limbo(update);
+		defer_frees(update);
 	spin_unlock(&as->lock);
 	RACE_POINT("update: changed");
 	if (notification_end(&update->note)) {
@@ -308,11 +308,11 @@ LOCK_UNCHECKED void update_end(struct update *update)
 void update_settle(struct addrspace *as)
 {
 	spin_lock(&as->lock);
-	if (as->limbo_count) {
+	if (as->deferred_count) {
 		notifier_sync(&as->notifier);
-		for (unsigned i = 0; i < as->limbo_count; i++)
-			put_frame(as->limbo[i]);
-		as->limbo_count = 0;
+		for (unsigned i = 0; i < as->deferred_count; i++)
+			put_frame(as->deferred[i]);
+		as->deferred_count = 0;
 	}
 	spin_unlock(&as->lock);
 }

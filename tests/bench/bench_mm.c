@@ -179,7 +179,7 @@ static void share(struct addrspace *as, u64 first, u64 count)
 	struct mfn shared = {0};
 
 	must(addrspace_populate(as, bench_range(first, count)));
-	must(cow_guard(as, bench_range(first, count)));
+	must(cow_protect(as, bench_range(first, count)));
 	for (u64 i = first; i < first + count; i++) {
 		struct gfn gfn = {i};
 		struct cow_look look;

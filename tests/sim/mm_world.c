@@ -239,7 +239,7 @@ void world_share(struct addrspace *as, const u64 *gfns, unsigned count, u64 valu
 		struct cow_look look;
 
 		assert_int_equal(addrspace_write(as, gfn_to_gpa(gfn), &value, sizeof(value)), 0);
-		assert_int_equal(cow_guard(as, gfn_range(gfn, 1)), 0);
+		assert_int_equal(cow_protect(as, gfn_range(gfn, 1)), 0);
 		assert_int_equal(cow_look(as, gfn, &look), 0);
 		if (i) {
 			assert_int_equal(cow_share(as, gfn, &look, shared), 0);

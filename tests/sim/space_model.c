@@ -182,9 +182,9 @@ static int guest_access(const struct op *op, bool write)
 }
 
 /* Guards and looks at a page; ERR_BUSY when it is not a private one. */
-static int guard_page(unsigned space, u64 gfn, struct cow_look *look)
+static int protect_page(unsigned space, u64 gfn, struct cow_look *look)
 {
-	int err = cow_guard(scene.as[space], pages(gfn, 1));
+	int err = cow_protect(scene.as[space], pages(gfn, 1));
 
 	return err ? err : cow_look(scene.as[space], (struct gfn){gfn}, look);
 }
@@ -201,7 +201,7 @@ static int offer(unsigned space, u64 gfn, struct mfn *shared)
 		frame_get(*shared);
 		return 0;
 	}
-	err = guard_page(space, gfn, &look);
+	err = protect_page(space, gfn, &look);
 	if (!err)
 		err = cow_offer(scene.as[space], (struct gfn){gfn}, &look);
 	*shared = look.mfn;
@@ -220,7 +220,7 @@ static int merge(const struct op *op)
 	err = offer(op->space, op->gfn, &shared);
 	if (err)
 		return err;
-	err = guard_page(op->other, op->other_gfn, &look);
+	err = protect_page(op->other, op->other_gfn, &look);
 	if (!err && !memcmp(frame_words(shared), frame_words(look.mfn), PAGE_SIZE))
 		err = cow_share(scene.as[op->other], (struct gfn){op->other_gfn}, &look, shared);
 	merged += !err && pte_of(op->other, op->other_gfn) != 0 &&
@@ -233,7 +233,7 @@ static int merge(const struct op *op)
 static int merge_zero(const struct op *op)
 {
 	struct cow_look look;
-	int err = guard_page(op->space, op->gfn, &look);
+	int err = protect_page(op->space, op->gfn, &look);
 
 	if (err || *frame_words(look.mfn))
 		return err;

@@ -45,7 +45,7 @@ static struct cow_look guarded(struct addrspace *as, u64 gfn)
 	struct cow_look look;
 
 	assert_int_equal(addrspace_populate(as, gfn_range(at, 1)), 0);
-	assert_int_equal(cow_guard(as, gfn_range(at, 1)), 0);
+	assert_int_equal(cow_protect(as, gfn_range(at, 1)), 0);
 	assert_int_equal(cow_look(as, at, &look), 0);
 	return look;
 }
@@ -308,11 +308,11 @@ static void a_writable_zero_page_is_found(void **state)
 	planted(*leaf, *leaf | ept_format.level[0].write, AUDIT_LEAF_RIGHTS, 1);
 }
 
-static void a_writable_leaf_of_a_guarded_page_is_found(void **state)
+static void a_writable_leaf_of_a_write_protected_page_is_found(void **state)
 {
 	ppte_t *slot = pte_at(a, PRIVATE_GFN);
 
-	planted(*slot, *slot | PPTE_GUARD, AUDIT_LEAF_RIGHTS, 1);
+	planted(*slot, *slot | PPTE_WP, AUDIT_LEAF_RIGHTS, 1);
 	planted(*slot, *slot & ~PPTE_SOFT_DIRTY, AUDIT_LEAF_RIGHTS, 1);
 }
 
@@ -349,7 +349,7 @@ static void a_device_models_cache_is_looked_into(void **state)
 {
 	ppte_t *slot = pte_at(a, CACHE_GFN);
 
-	planted(*slot, *slot | PPTE_GUARD, AUDIT_LEAF_RIGHTS, 1);
+	planted(*slot, *slot | PPTE_WP, AUDIT_LEAF_RIGHTS, 1);
 	assert_non_null(strstr(sim_console(), "guest_cache"));
 }
 
@@ -370,7 +370,7 @@ static void one_wrong_page_under_a_large_leaf_is_found(void **state)
 
 	pgtable_lookup(&ept->table, LARGE_GFN << PAGE_SHIFT, &visit);
 	assert_int_equal(visit.level, 1);
-	planted(*slot, *slot | PPTE_GUARD, AUDIT_LEAF_RIGHTS, 1);
+	planted(*slot, *slot | PPTE_WP, AUDIT_LEAF_RIGHTS, 1);
 }
 
 static void a_table_that_is_no_table_frame_is_found(void **state)
@@ -474,7 +474,7 @@ int main(void)
 		test(a_page_outside_every_slot_is_found),
 		test(a_writable_alias_of_a_shared_frame_is_found),
 		test(a_writable_zero_page_is_found),
-		test(a_writable_leaf_of_a_guarded_page_is_found),
+		test(a_writable_leaf_of_a_write_protected_page_is_found),
 		test(a_leaf_of_another_frame_than_the_primarys_is_found),
 		test(a_leaf_of_what_is_not_backed_is_found),
 		test(a_leaf_of_a_hypervisor_frame_is_found),

@@ -351,7 +351,7 @@ static void random_schedules_of_everything(void **state)
  * What the share is given was seen before a write; that the page is guarded again does not make it
  * true.
  */
-static void a_guard_that_was_lifted_and_set_anew_is_another_one(void **state)
+static void write_protection_lifted_and_set_anew_is_another_one(void **state)
 {
 	struct cow_look twin, look;
 	struct gfn gfn = {1};
@@ -360,13 +360,13 @@ static void a_guard_that_was_lifted_and_set_anew_is_another_one(void **state)
 	world_begin(1, 2);
 	race = (struct race){.policy = notifier_policies[0], .engine = merge_engines[0]};
 	setup(&race);
-	assert_int_equal(cow_guard(r->as[0], world_range(0, 2)), 0);
+	assert_int_equal(cow_protect(r->as[0], world_range(0, 2)), 0);
 	assert_int_equal(cow_look(r->as[0], (struct gfn){0}, &twin), 0);
 	assert_int_equal(cow_look(r->as[0], gfn, &look), 0);
 	assert_int_equal(cow_offer(r->as[0], (struct gfn){0}, &twin), 0);
 	put(r, 0, 1, 9);
 	guest_out();
-	assert_int_equal(cow_guard(r->as[0], world_range(1, 1)), 0);
+	assert_int_equal(cow_protect(r->as[0], world_range(1, 1)), 0);
 	assert_int_equal(cow_share(r->as[0], gfn, &look, twin.mfn), ERR_BUSY);
 	assert_false(frame_put(twin.mfn));
 	check(&race);
@@ -376,7 +376,7 @@ static void a_guard_that_was_lifted_and_set_anew_is_another_one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_guard_that_was_lifted_and_set_anew_is_another_one),
+		cmocka_unit_test(write_protection_lifted_and_set_anew_is_another_one),
 		cmocka_unit_test(a_write_is_never_lost_to_a_merge_nor_seen_by_another_vm),
 		cmocka_unit_test(a_device_models_write_is_never_lost_nor_seen_by_another_vm),
 		cmocka_unit_test(two_scanners_in_one_chunk_leave_sound_indexes),

@@ -214,7 +214,7 @@ static const char *calls_of(const char *policy)
 	changer = spy_on(as, 0, true);
 	plain = spy_on(as, 1, false);
 	order[0] = '\0';
-	assert_int_equal(cow_guard(as, world_range(0, 1)), 0);
+	assert_int_equal(cow_protect(as, world_range(0, 1)), 0);
 	spy_off(as, changer);
 	spy_off(as, plain);
 	addrspace_destroy(as);

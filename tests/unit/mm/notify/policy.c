@@ -159,7 +159,7 @@ static void a_long_range_is_flushed_once(void **state)
 	for (u64 gfn = 0; gfn < 300; gfn++)
 		assert_int_equal(guest_write(s2, gfn * PAGE_SIZE, 1), FAULT_MAPPED);
 	stage2_stats(s2, &before);
-	assert_int_equal(cow_guard(as, world_range(0, 300)), 0);
+	assert_int_equal(cow_protect(as, world_range(0, 300)), 0);
 	stage2_stats(s2, &after);
 	assert_int_equal(after.flushes - before.flushes, 1);
 	assert_int_equal(after.changed - before.changed, 300);
@@ -190,10 +190,10 @@ static void our_own_write_spoils_a_look(void **state)
 		struct gpa gpa = {gfn * PAGE_SIZE};
 
 		assert_int_equal(addrspace_write(as, gpa, &value, 8), 0);
-		assert_int_equal(cow_guard(as, world_range(gfn, 1)), 0);
+		assert_int_equal(cow_protect(as, world_range(gfn, 1)), 0);
 		assert_int_equal(cow_look(as, (struct gfn){gfn}, &look), 0);
 		assert_int_equal(addrspace_write(as, gpa, &value, 8), 0);
-		assert_int_equal(cow_guard(as, world_range(gfn, 1)), 0);
+		assert_int_equal(cow_protect(as, world_range(gfn, 1)), 0);
 		assert_int_equal(cow_offer(as, (struct gfn){gfn}, &look), ERR_BUSY);
 		assert_int_equal(cow_look(as, (struct gfn){gfn}, &look), 0);
 		assert_int_equal(cow_offer(as, (struct gfn){gfn}, &look), 0);

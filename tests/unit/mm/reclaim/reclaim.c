@@ -192,7 +192,7 @@ static void every_other_operation_knows_a_reclaimed_page(void **state)
 	open_world();
 	assert_int_equal(guest_cache_create(as, &cache), 0);
 	assert_int_equal(addrspace_migrate(as, (struct gfn){0}), ERR_BUSY);
-	assert_int_equal(cow_guard(as, world_range(0, 1)), 0);
+	assert_int_equal(cow_protect(as, world_range(0, 1)), 0);
 	assert_int_equal(cow_look(as, (struct gfn){0}, &look), ERR_BUSY);
 	assert_int_equal(cow_break(as, (struct gfn){0}), 0);
 	assert_int_equal(addrspace_populate(as, world_range(0, 16)), 0);

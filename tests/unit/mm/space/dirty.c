@@ -224,7 +224,7 @@ static void the_tracer_sees_all_and_changes_nothing(void **state)
 	open_world();
 	assert_int_equal(tracer_create(as, &tracer), 0);
 	assert_int_equal(addrspace_set_policy(as, notifier_policy_find("masked", 6)), 0);
-	assert_int_equal(cow_guard(as, world_range(1, 1)), 0);
+	assert_int_equal(cow_protect(as, world_range(1, 1)), 0);
 	assert_int_equal(addrspace_clear(as, world_range(1, 9), 0), 0);
 	assert_int_equal(tracer_read(tracer, records), 3);
 	assert_int_equal(records[0].event, EVENT_PROTECT_PAGE);

@@ -143,7 +143,7 @@ static int share_two(void *world)
 	struct cow_look a, b;
 	int err;
 
-	assert_int_equal(cow_guard(as, world_range(3, 2)), 0);
+	assert_int_equal(cow_protect(as, world_range(3, 2)), 0);
 	assert_int_equal(cow_look(as, (struct gfn){3}, &a), 0);
 	assert_int_equal(cow_look(as, (struct gfn){4}, &b), 0);
 	assert_int_equal(cow_offer(as, (struct gfn){3}, &a), 0);
@@ -189,7 +189,7 @@ static void a_drop_succeeds_without_any_memory(void **state)
 	guest_out();
 	sim_fail_frame_alloc(1, ~0ull >> 1);
 	assert_int_equal(addrspace_clear(as, world_range(100, 500), 0), 0);
-	assert_int_equal(cow_guard(as, world_range(700, 1)), 0);
+	assert_int_equal(cow_protect(as, world_range(700, 1)), 0);
 	assert_int_equal(audit_run(0, &report), 0);
 	sim_fail_frame_alloc(0, 0);
 	assert_int_equal(guest_read(s2, 700 * PAGE_SIZE, &value), FAULT_MAPPED);

@@ -117,7 +117,7 @@ static void step_device(void)
 /* Looks at a page as a merging engine would; false when it cannot be shared. */
 static bool look_at(u64 gfn, struct cow_look *look)
 {
-	assert_int_equal(cow_guard(m.as, world_range(gfn, 1)), 0);
+	assert_int_equal(cow_protect(m.as, world_range(gfn, 1)), 0);
 	return !cow_look(m.as, (struct gfn){gfn}, look);
 }
 

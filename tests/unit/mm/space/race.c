@@ -123,7 +123,7 @@ static void change_migrate(struct race *r)
 
 static void change_protect_and_back(struct race *r)
 {
-	assert_int_equal(cow_guard(r->as, world_range(4, 3)), 0);
+	assert_int_equal(cow_protect(r->as, world_range(4, 3)), 0);
 	assert_int_equal(addrspace_clear_soft_dirty(r->as, world_range(5, 1)), 0);
 }
 
@@ -132,7 +132,7 @@ static void change_share(struct race *r)
 	struct cow_look look;
 	struct gfn gfn = {5};
 
-	assert_int_equal(cow_guard(r->as, world_range(5, 1)), 0);
+	assert_int_equal(cow_protect(r->as, world_range(5, 1)), 0);
 	if (cow_look(r->as, gfn, &look))
 		return;
 	sched_point("merge: looked");
@@ -155,7 +155,7 @@ static void change_share_zero(struct race *r)
 	int err;
 
 	assert_int_equal(addrspace_populate(r->as, world_range(6, 1)), 0);
-	assert_int_equal(cow_guard(r->as, world_range(6, 1)), 0);
+	assert_int_equal(cow_protect(r->as, world_range(6, 1)), 0);
 	if (cow_look(r->as, gfn, &look) || *(u64 *)arch_hpa_to_virt(mfn_to_hpa(look.mfn)) != 0)
 		return;
 	sched_point("merge: compared");
@@ -234,7 +234,7 @@ static void setup_look(void *world)
 
 static void guarder(void *world)
 {
-	assert_int_equal(cow_guard(race.as, world_range(5, 1)), 0);
+	assert_int_equal(cow_protect(race.as, world_range(5, 1)), 0);
 }
 
 static void device(void *world)
@@ -267,7 +267,7 @@ static void check_look(void *world)
 	addrspace_destroy(r->as);
 }
 
-static void look_while_guarding(const struct notifier_policy *policy, enum retry_mode retry)
+static void look_while_protecting(const struct notifier_policy *policy, enum retry_mode retry)
 {
 	const struct sched_scenario scenario = {.setup = setup_look,
 						.task = {guarder, device, looker},
@@ -284,19 +284,19 @@ static void look_while_guarding(const struct notifier_policy *policy, enum retry
 	assert_true(third.looks > 0);
 }
 
-static void a_look_waits_for_the_guard_of_another(void **state)
+static void a_look_waits_for_the_write_protection_of_another(void **state)
 {
 	race = (struct race){0};
 	third.look_at = cow_look;
-	world_each_policy(look_while_guarding);
+	world_each_policy(look_while_protecting);
 }
 
 /* Who finds the page guarded already looks only when whoever guarded it has told everybody, too. */
-static void a_guard_with_a_look_waits_for_the_guard_of_another(void **state)
+static void protecting_with_a_look_waits_for_the_protection_of_another(void **state)
 {
 	race = (struct race){0};
-	third.look_at = cow_guard_look;
-	world_each_policy(look_while_guarding);
+	third.look_at = cow_protect_look;
+	world_each_policy(look_while_protecting);
 }
 
 int main(void)
@@ -305,8 +305,8 @@ int main(void)
 		cmocka_unit_test(a_fault_never_installs_what_has_changed),
 		cmocka_unit_test(a_device_model_never_writes_to_a_page_that_was_left),
 		cmocka_unit_test(the_change_of_another_page_costs_no_retry),
-		cmocka_unit_test(a_look_waits_for_the_guard_of_another),
-		cmocka_unit_test(a_guard_with_a_look_waits_for_the_guard_of_another),
+		cmocka_unit_test(a_look_waits_for_the_write_protection_of_another),
+		cmocka_unit_test(protecting_with_a_look_waits_for_the_protection_of_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

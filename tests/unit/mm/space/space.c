@@ -48,7 +48,7 @@ static void refused(struct addrspace *as, struct gfn_range range, int want)
 	assert_int_equal(addrspace_clear_soft_dirty(as, range), want);
 	assert_int_equal(addrspace_split(as, range), want);
 	assert_int_equal(addrspace_age(as, range, &young), want);
-	assert_int_equal(cow_guard(as, range), want);
+	assert_int_equal(cow_protect(as, range), want);
 }
 
 static void every_operation_refuses_ranges_outside_slots(void **state)

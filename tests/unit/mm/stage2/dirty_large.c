@@ -106,7 +106,7 @@ static void one_round(struct sim_random *random, u64 *written)
 
 		switch (sim_below(random, 8)) {
 		case 0:
-			assert_int_equal(cow_guard(as, world_range(gfn, 1)), 0);
+			assert_int_equal(cow_protect(as, world_range(gfn, 1)), 0);
 			break;
 		case 1:
 			assert_int_equal(addrspace_exclusive(as, (struct gfn){gfn}, NULL), 0);

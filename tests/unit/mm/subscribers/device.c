@@ -100,7 +100,7 @@ static void what_handles_memory_leaves_a_device_alone(void **state)
 	assert_int_equal(addrspace_clear(as, world_range(GFN, 4), 0), 0);
 	assert_int_equal(addrspace_balloon(as, world_range(GFN, 4), 0), 0);
 	assert_int_equal(addrspace_populate(as, world_range(GFN, 4)), 0);
-	assert_int_equal(cow_guard(as, world_range(GFN, 4)), 0);
+	assert_int_equal(cow_protect(as, world_range(GFN, 4)), 0);
 	assert_int_equal(cow_look(as, gfn, &look), ERR_BUSY);
 	assert_int_equal(cow_break(as, gfn), 0);
 	assert_int_equal(addrspace_migrate(as, gfn), ERR_BUSY);
