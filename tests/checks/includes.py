@@ -26,7 +26,7 @@ import tree
 
 # The rooms under all others but lib itself.
 BASE = {"lib", "arch"}
-MM = {"mm/frame", "mm/table", "mm/notify", "mm/space"}
+MM = {"mm/frame", "mm/table", "mm/store", "mm/notify", "mm/space"}
 ALL_MM = MM | {"mm", "mm/stage2", "mm/merge", "mm/reclaim", "mm/subscribers"}
 LOW_HV = ALL_MM | {"abi", "hv/core"}
 HIGH_HV = LOW_HV | {"hv/pc", "hv/load", "hv/jobs"}
@@ -39,6 +39,7 @@ ROOMS = {
     "asm": BASE,
     "mm/frame": BASE,
     "mm/table": BASE | {"mm/frame"},
+    "mm/store": BASE | {"mm/frame"},
     "mm/notify": BASE | {"mm/frame"},
     "mm/space": BASE | MM,
     "mm": BASE | MM,
