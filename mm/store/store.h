@@ -13,8 +13,7 @@
  * Invariants:
  * STORE-1  What store_get() gives is what store_put() was given, until store_drop().
  * STORE-2  After store_reserve() has succeeded, as long as each store_put() that takes a page is
- *          followed by a freed frame and store_reserve(), store_put() does not fail for want of
- *          memory.
+ *          followed by a freed frame and store_reserve(), store_put() does not run out of memory.
  *
  * Locking: LOCK_STORE.
  */
