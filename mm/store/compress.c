@@ -7,7 +7,7 @@
  *
  *     ZERO   nothing                                 the word is 0
  *     SEEN   dictionary index, 1 byte                it is the word at that index
- *     NEAR   dictionary index, 1 byte; low 16 bits   it shares the other 48 bits with the word at that index
+ *     NEAR   dictionary index, 1 byte; low 16 bits   its other 48 bits are those of that word
  *     NEW    8 bytes                                 itself
  *
  * NEAR and NEW put the word into the dictionary, at a place its upper 48 bits choose; so a pointer
