@@ -3,12 +3,13 @@
  * pio.c: the I/O bus of a VM: the device at each port, and IN, OUT, INS, OUTS.
  *
  * A port without a device reads all ones and drops writes, as on a bus; each such access is
- * counted. An access wider than a byte to a byte-wide device is that many accesses to neighbouring
- * ports.
+ * counted. An access wider than a byte to a byte-wide device is one access to neighbouring ports,
+ * under one lock.
  */
 #include <hv/pio.h>
 #include <abi/machine.h>
 #include <arch/regs.h>
+#include <ck_pr.h>
 #include <hv/gva.h>
 #include <hv/pc.h>
 #include <hv/terminal.h>
@@ -20,119 +21,143 @@
 
 #define LOG_THIS LOG_DEVICE
 
-/* read, write: one byte. A device with writes of its own width has `write_wide`. */
+/*
+ * read, write: `size` bytes from `offset` on, all of them the device's, in one hold of its lock.
+ * any_width: an access that begins here is the device's as a whole.
+ */
 struct device {
 	u16 first, count;
 	const char *name;
-	u8 (*read)(struct vm *vm, unsigned offset);
-	void (*write)(struct vm *vm, unsigned offset, u8 value);
-	void (*write_wide)(struct vm *vm, u32 value);
+	u32 (*read)(struct vm *vm, unsigned offset, unsigned size);
+	void (*write)(struct vm *vm, unsigned offset, unsigned size, u32 value);
+	bool any_width;
 };
 
-static u8 serial_read(struct vm *vm, unsigned offset)
+static u32 serial_read(struct vm *vm, unsigned offset, unsigned size)
 {
-	u8 value;
+	u32 value = 0;
 
 	spin_lock(&vm->console.lock);
-	value = uart_read(vm->uart, offset);
+	for (unsigned i = 0; i < size; i++)
+		value |= (u32)uart_read(vm->uart, offset + i) << (8 * i);
 	spin_unlock(&vm->console.lock);
 	terminal_follow_uart(vm);
 	return value;
 }
 
-static void serial_write(struct vm *vm, unsigned offset, u8 value)
+static void serial_write(struct vm *vm, unsigned offset, unsigned size, u32 value)
 {
 	spin_lock(&vm->console.lock);
-	uart_write(vm->uart, offset, value);
+	for (unsigned i = 0; i < size; i++)
+		uart_write(vm->uart, offset + i, (u8)(value >> (8 * i)));
 	spin_unlock(&vm->console.lock);
 	terminal_follow_uart(vm);
 }
 
-static u8 debug_read(struct vm *vm, unsigned offset)
+static u32 debug_read(struct vm *vm, unsigned offset, unsigned size)
 {
 	return MACHINE_PORT_CONSOLE; /* a guest detects the port by it */
 }
 
-static void debug_write(struct vm *vm, unsigned offset, u8 value)
+static void debug_write(struct vm *vm, unsigned offset, unsigned size, u32 value)
 {
 	spin_lock(&vm->console.lock);
 	console_put(&vm->console, (char)value);
 	spin_unlock(&vm->console.lock);
 }
 
-static u8 post_read(struct vm *vm, unsigned offset)
+static u32 post_read(struct vm *vm, unsigned offset, unsigned size)
 {
 	return 0;
 }
 
-static void post_write(struct vm *vm, unsigned offset, u8 value)
+static void post_write(struct vm *vm, unsigned offset, unsigned size, u32 value)
 {
 }
 
-static void exit_write(struct vm *vm, u32 value)
+static void exit_write(struct vm *vm, unsigned offset, unsigned size, u32 value)
 {
 	vm_stop(vm, VM_END_SHUTDOWN, value);
 }
 
 static const struct device devices[] = {
-	{MACHINE_PORT_UART, UART_PORTS, "uart", serial_read, serial_write, NULL},
-	{MACHINE_PORT_CONSOLE, 1, "console", debug_read, debug_write, NULL},
-	{MACHINE_PORT_POST, 1, "post", post_read, post_write, NULL},
-	{MACHINE_PORT_EXIT, 1, "exit", NULL, NULL, exit_write},
+	{MACHINE_PORT_UART, UART_PORTS, "uart", serial_read, serial_write, false},
+	{MACHINE_PORT_CONSOLE, 1, "console", debug_read, debug_write, false},
+	{MACHINE_PORT_POST, 1, "post", post_read, post_write, false},
+	{MACHINE_PORT_EXIT, 1, "exit", NULL, exit_write, true},
 };
 
 static const struct device *find_device(unsigned port)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(devices); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
 		if (port - devices[i].first < devices[i].count)
 			return &devices[i];
+	}
 	return NULL;
 }
 
-static u8 read_byte(struct vm *vm, unsigned port)
+/* The bytes from `port` on that belong to `device`, or none of them to any; at most `size`. */
+static unsigned bytes_of(const struct device *device, unsigned port, unsigned size)
 {
-	const struct device *device = find_device(port);
-	u8 value;
+	unsigned bytes = 1;
 
-	if (likely(device && device->read))
-		return device->read(vm, port - device->first);
-	if (vm->pc && pc_port_read(vm->pc, (u16)port, &value))
-		return value;
-	__atomic_add_fetch(&vm->lost_ports, 1, __ATOMIC_RELAXED);
-	return 0xff;
+	if (device && device->any_width)
+		return size;
+	while (bytes < size && find_device((port + bytes) & 0xffff) == device)
+		bytes++;
+	return bytes;
 }
 
-static void write_byte(struct vm *vm, unsigned port, u8 value)
+static void count_lost(struct vm *vm, unsigned bytes)
 {
-	const struct device *device = find_device(port);
+	if (bytes)
+		ck_pr_add_64(&vm->lost_ports, bytes);
+}
 
-	if (likely(device && device->write))
-		device->write(vm, port - device->first, value);
-	else if (device && device->write_wide)
-		device->write_wide(vm, value);
-	else if (!vm->pc || !pc_port_write(vm->pc, (u16)port, value))
-		__atomic_add_fetch(&vm->lost_ports, 1, __ATOMIC_RELAXED);
+/* One access to one device, to the board, or to nothing. */
+static u32 bus_read(struct vm *vm, const struct device *device, unsigned port, unsigned size)
+{
+	u32 value = (u32)BITS(8 * size - 1, 0);
+
+	if (likely(device && device->read))
+		return device->read(vm, port - device->first, size);
+	count_lost(vm,
+		   size - (vm->pc && !device ? pc_port_read(vm->pc, (u16)port, size, &value) : 0));
+	return value;
+}
+
+static void bus_write(struct vm *vm, const struct device *device, unsigned port, unsigned size,
+		      u32 value)
+{
+	if (likely(device))
+		device->write(vm, port - device->first, size, value);
+	else
+		count_lost(vm, size - (vm->pc ? pc_port_write(vm->pc, (u16)port, size, value) : 0));
 }
 
 static __cold u32 read_wide(struct vm *vm, unsigned port, unsigned size)
 {
 	u32 value = 0;
 
-	for (unsigned i = 0; i < size; i++)
-		value |= (u32)read_byte(vm, (port + i) & 0xffff) << (8 * i);
+	for (unsigned at = 0, bytes; at < size; at += bytes, port = (port + bytes) & 0xffff) {
+		const struct device *device = find_device(port);
+
+		bytes = bytes_of(device, port, size - at);
+		value |= bus_read(vm, device, port, bytes) << (8 * at);
+	}
 	return value;
 }
 
 static __cold void write_wide(struct vm *vm, unsigned port, unsigned size, u32 value)
 {
-	const struct device *device = find_device(port);
+	for (unsigned at = 0, bytes; at < size; at += bytes, port = (port + bytes) & 0xffff) {
+		const struct device *device = find_device(port);
+		u32 part;
 
-	if (device && device->write_wide) {
-		device->write_wide(vm, value & (u32)BITS(8 * size - 1, 0));
-		return;
+		bytes = bytes_of(device, port, size - at);
+		part = (u32)(value >> (8 * at) & BITS(8 * bytes - 1, 0));
+		bus_write(vm, device, port, bytes, part);
 	}
-	for (unsigned i = 0; i < size; i++)
-		write_byte(vm, (port + i) & 0xffff, (u8)(value >> (8 * i)));
 }
 
 /* The part of RAX that IN replaces; a 32-bit IN clears the upper half (SDM vol. 1, 3.4.1.1). */
@@ -253,8 +278,8 @@ enum exit_verdict exit_pio(struct vcpu *vcpu, const struct hv_exit *exit)
 	if (unlikely(pio->size != 1))
 		return wide_exit(vcpu, pio);
 	if (pio->in)
-		*rax = (*rax & ~0xffull) | read_byte(vcpu->vm, pio->port);
+		*rax = (*rax & ~0xffull) | bus_read(vcpu->vm, find_device(pio->port), pio->port, 1);
 	else
-		write_byte(vcpu->vm, pio->port, (u8)*rax);
+		bus_write(vcpu->vm, find_device(pio->port), pio->port, 1, (u8)*rax);
 	return EXIT_NEXT_INSN;
 }

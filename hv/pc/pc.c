@@ -42,9 +42,14 @@ static u64 to_ticks(u64 clocks, u64 hz)
 	return ticks;
 }
 
+u64 pc_clock_at(const struct pc *pc, u64 tick, u64 hz)
+{
+	return to_clocks(tick - pc->start, hz);
+}
+
 u64 pc_clock(const struct pc *pc, u64 hz)
 {
-	return to_clocks(arch_ticks() - pc->start, hz);
+	return pc_clock_at(pc, arch_ticks(), hz);
 }
 
 u64 pc_tick_at(const struct pc *pc, u64 clocks, u64 hz)

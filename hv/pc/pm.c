@@ -37,14 +37,7 @@ static void set_byte(u16 *reg, unsigned byte, u8 value)
 	*reg = (u16)((*reg & ~(0xff << (8 * byte))) | value << (8 * byte));
 }
 
-static u8 read_timer(struct pm *pm, unsigned byte, u64 clock)
-{
-	if (byte == 0)
-		pm->timer = (u32)clock;
-	return byte_of(pm->timer, byte);
-}
-
-u8 pm_read(struct pm *pm, u16 port, u64 clock)
+u8 pm_read(const struct pm *pm, u16 port, u64 clock)
 {
 	switch (group_of(port)) {
 	case GROUP_STATUS:
@@ -54,7 +47,7 @@ u8 pm_read(struct pm *pm, u16 port, u64 clock)
 	case GROUP_CONTROL:
 		return byte_of(pm->control | SCI_ENABLED, port & 1);
 	case GROUP_TIMER:
-		return read_timer(pm, port - ACPI_PM_TIMER, clock);
+		return byte_of((u32)clock, port - ACPI_PM_TIMER);
 	default:
 		return 0; /* the reset register */
 	}

@@ -1,26 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ports.c: the board's chips as ports. All of them are a byte wide; a wider access is split by the
- * bus (pio.c), lowest port first, which is why a counter that moves is latched by the read of its
- * first byte.
+ * ports.c: the board's chips as ports.
+ *
+ * All chips are a byte wide; a wider access is that many bytes, lowest port first.
+ *
+ * Invariants:
+ * PORT-1  an access is one: all its bytes belong to one hold of the lock and see one tick of the
+ *         clock. So no chip keeps a byte for the next access, and two vCPUs that read a counter at
+ *         once both read it whole.
  */
+#include <arch/cpu.h>
 #include <hv/acpi.h>
 #include <hv/pc.h>
 #include "hv/pc/private.h"
 #include <hv/vm.h>
 
+/*
+ * read, write: one byte of an access at tick `now`. byte_only: the row answers accesses of one byte;
+ * a wider one goes to the rows behind it.
+ */
 struct port_range {
 	u16 first, count;
-	u8 (*read)(struct pc *pc, u16 port);
-	void (*write)(struct pc *pc, u16 port, u8 value);
+	u8 (*read)(struct pc *pc, u16 port, u64 now);
+	void (*write)(struct pc *pc, u16 port, u8 value, u64 now);
+	bool byte_only;
 };
 
-static u8 read_pic(struct pc *pc, u16 port)
+static u8 read_pic(struct pc *pc, u16 port, u64 now)
 {
 	return pic_read(&pc->pic, port);
 }
 
-static void write_pic(struct pc *pc, u16 port, u8 value)
+static void write_pic(struct pc *pc, u16 port, u8 value, u64 now)
 {
 	spin_assert_held(&pc->lock);
 	pc_run_pit(pc);
@@ -30,59 +41,62 @@ static void write_pic(struct pc *pc, u16 port, u8 value)
 		pc->notify |= BIT(0);
 }
 
-static u8 read_pit(struct pc *pc, u16 port)
+static u8 read_pit(struct pc *pc, u16 port, u64 now)
 {
-	return pit_read(&pc->pit, port, pc_clock(pc, PIT_HZ));
+	return pit_read(&pc->pit, port, pc_clock_at(pc, now, PIT_HZ));
 }
 
-static void write_pit(struct pc *pc, u16 port, u8 value)
+static void write_pit(struct pc *pc, u16 port, u8 value, u64 now)
 {
 	spin_assert_held(&pc->lock);
-	if (pit_write(&pc->pit, port, value, pc_clock(pc, PIT_HZ)))
+	if (pit_write(&pc->pit, port, value, pc_clock_at(pc, now, PIT_HZ)))
 		pc_restart_pit(pc);
 }
 
-static u64 wall_clock(const struct pc *pc)
+static u64 wall_clock(const struct pc *pc, u64 now)
 {
-	return pc->start_time + pc_clock(pc, 1000000);
+	return pc->start_time + pc_clock_at(pc, now, 1000000);
 }
 
-static u8 read_rtc(struct pc *pc, u16 port)
+static u8 read_rtc(struct pc *pc, u16 port, u64 now)
 {
-	return rtc_read(&pc->rtc, port, wall_clock(pc));
+	return rtc_read(&pc->rtc, port, wall_clock(pc, now));
 }
 
-static void write_rtc(struct pc *pc, u16 port, u8 value)
+static void write_rtc(struct pc *pc, u16 port, u8 value, u64 now)
 {
-	rtc_write(&pc->rtc, port, value, wall_clock(pc));
+	rtc_write(&pc->rtc, port, value, wall_clock(pc, now));
 }
 
-static u8 read_pm(struct pc *pc, u16 port)
+static u8 read_pm(struct pc *pc, u16 port, u64 now)
 {
-	return pm_read(&pc->pm, port, pc_clock(pc, ACPI_PM_HZ));
+	return pm_read(&pc->pm, port, pc_clock_at(pc, now, ACPI_PM_HZ));
 }
 
-static void write_pm(struct pc *pc, u16 port, u8 value)
+static void write_pm(struct pc *pc, u16 port, u8 value, u64 now)
 {
-	pc->request = pm_write(&pc->pm, port, value);
+	enum pm_request request = pm_write(&pc->pm, port, value);
+
+	if (request != PM_NOTHING)
+		pc->request = request;
 }
 
-static u8 read_pci(struct pc *pc, u16 port)
+static u8 read_pci(struct pc *pc, u16 port, u64 now)
 {
 	return pci_read(&pc->pci, port);
 }
 
-static void write_pci(struct pc *pc, u16 port, u8 value)
+static void write_pci(struct pc *pc, u16 port, u8 value, u64 now)
 {
 	pci_write(&pc->pci, port, value);
 }
 
-static u8 read_fw_cfg(struct pc *pc, u16 port)
+static u8 read_fw_cfg(struct pc *pc, u16 port, u64 now)
 {
 	return fw_cfg_read(&pc->fw_cfg, port);
 }
 
-static void write_fw_cfg(struct pc *pc, u16 port, u8 value)
+static void write_fw_cfg(struct pc *pc, u16 port, u8 value, u64 now)
 {
 	fw_cfg_write(&pc->fw_cfg, port, value);
 }
@@ -102,25 +116,33 @@ static const struct port_range ranges[] = {
 	{PCI_ADDRESS, 8, read_pci, write_pci},
 };
 
-static const struct port_range *find_range(u16 port)
+static const struct port_range *find_range(u16 port, unsigned size)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
-		if ((unsigned)port - ranges[i].first < ranges[i].count)
+		if ((unsigned)port - ranges[i].first < ranges[i].count &&
+		    (size == 1 || !ranges[i].byte_only))
 			return &ranges[i];
 	}
 	return NULL;
 }
 
-bool pc_port_read(struct pc *pc, u16 port, u8 *value)
+unsigned pc_port_read(struct pc *pc, u16 port, unsigned size, u32 *value)
 {
-	const struct port_range *range = find_range(port);
+	unsigned answered = 0;
+	u64 now;
 
-	if (!range)
-		return false;
+	*value = 0;
 	spin_lock(&pc->lock);
-	*value = range->read(pc, port);
+	now = arch_ticks();
+	for (unsigned i = 0; i < size; i++) {
+		const struct port_range *range = find_range((u16)(port + i), size);
+		bool reads = range && range->read;
+
+		*value |= (u32)(reads ? range->read(pc, (u16)(port + i), now) : 0xff) << (8 * i);
+		answered += reads;
+	}
 	pc_unlock(pc);
-	return true;
+	return answered;
 }
 
 static const enum vm_end ends[] = {
@@ -128,19 +150,25 @@ static const enum vm_end ends[] = {
 	[PM_RESET] = VM_END_REBOOT,
 };
 
-bool pc_port_write(struct pc *pc, u16 port, u8 value)
+unsigned pc_port_write(struct pc *pc, u16 port, unsigned size, u32 value)
 {
-	const struct port_range *range = find_range(port);
 	enum pm_request request;
+	unsigned answered = 0;
+	u64 now;
 
-	if (!range)
-		return false;
 	spin_lock(&pc->lock);
-	range->write(pc, port, value);
+	now = arch_ticks();
+	for (unsigned i = 0; i < size; i++) {
+		const struct port_range *range = find_range((u16)(port + i), size);
+
+		if (range)
+			range->write(pc, (u16)(port + i), (u8)(value >> (8 * i)), now);
+		answered += range != NULL;
+	}
 	request = pc->request;
 	pc->request = PM_NOTHING;
 	pc_unlock(pc);
 	if (request != PM_NOTHING)
 		vm_stop(pc->vm, ends[request], 0);
-	return true;
+	return answered;
 }

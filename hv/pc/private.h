@@ -17,8 +17,9 @@ void pc_unlock(struct pc *pc) LOCK_RELEASE(&pc->lock);
  */
 #define PC_TICKS_OWED_MAX (IS_ENABLED(CONFIG_BREAK_TICKS) ? 1ull : 6ull)
 
-/* Clocks of `hz` since power-on. */
+/* Clocks of `hz` from power-on to now, and to `tick`. */
 u64 pc_clock(const struct pc *pc, u64 hz);
+u64 pc_clock_at(const struct pc *pc, u64 tick, u64 hz);
 
 /* The tick at which a clock of `hz` reaches `clocks`. */
 u64 pc_tick_at(const struct pc *pc, u64 clocks, u64 hz);

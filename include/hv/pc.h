@@ -67,9 +67,13 @@ void pc_destroy(struct vm *vm);
 /* The level of an interrupt line. Any CPU, any context that may take LOCK_VM. */
 void pc_set_irq(struct pc *pc, enum pc_irq irq, bool level);
 
-/* The ports of the board: true when one of its chips answered. */
-bool pc_port_read(struct pc *pc, u16 port, u8 *value);
-bool pc_port_write(struct pc *pc, u16 port, u8 value);
+/*
+ * An access of `size` bytes (1, 2, 4) to the ports of the board, in one hold of the lock (PORT-1).
+ * Returns how many of the bytes a chip answered; the others read all ones. Takes LOCK_DEVICE, and
+ * LOCK_VM after it.
+ */
+unsigned pc_port_read(struct pc *pc, u16 port, unsigned size, u32 *value);
+unsigned pc_port_write(struct pc *pc, u16 port, unsigned size, u32 value);
 
 /*
  * Owner. Is an interrupt pending that the vCPU would take now; which one (and it is acknowledged).

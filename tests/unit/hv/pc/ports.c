@@ -26,7 +26,7 @@ static u32 pm_value(u16 port, unsigned size, u64 clock)
 	u32 value = 0;
 
 	for (unsigned i = 0; i < size; i++)
-		value |= (u32)pm_read(&pm, port + i, clock + i) << (8 * i);
+		value |= (u32)pm_read(&pm, port + i, clock) << (8 * i);
 	return value;
 }
 
@@ -52,13 +52,15 @@ static void the_machine_is_in_acpi_mode(void **state)
 	assert_int_equal(pm_value(ACPI_PM1_EVENT, 4, 0), 0x01200000);
 }
 
-/* It moves while its bytes are read, one after the other. */
+/* PORT-1: a byte depends on the clock alone, not on bytes that were read before. */
 static void the_timer_is_read_as_one_number(void **state)
 {
 	assert_int_equal(pm_value(ACPI_PM_TIMER, 4, 0x12fffffe), 0x12fffffe);
 	assert_int_equal(pm_value(ACPI_PM_TIMER, 4, 0x1ffffffff), 0xffffffff);
 	assert_int_equal(pm_put(ACPI_PM_TIMER, 4, 0), PM_NOTHING);
 	assert_int_equal(pm_value(ACPI_PM_TIMER, 4, 77), 77);
+	assert_int_equal(pm_value(ACPI_PM_TIMER + 1, 1, 0x12345678), 0x56);
+	assert_int_equal(pm_value(ACPI_PM_TIMER + 2, 2, 0x9abcdef0), 0x9abc);
 }
 
 static void only_sleep_type_5_with_the_enable_bit_powers_off(void **state)

@@ -8,6 +8,7 @@
  * is exact.
  */
 #include "sim/sim.h"
+#include <hv/acpi.h>
 #include <hv/memory.h>
 #include "hv/pc/private.h"
 #include <hv/vcpu.h>
@@ -73,7 +74,7 @@ void vm_stop(struct vm *of, enum vm_end end, u64 status)
 
 static void out(u16 port, u8 value)
 {
-	assert_true(pc_port_write(vm.pc, port, value));
+	assert_int_equal(pc_port_write(vm.pc, port, 1, value), 1);
 }
 
 static void lapic_out(struct vcpu *vcpu, enum lapic_reg reg, u32 value)
@@ -392,6 +393,39 @@ static void a_one_shot_comes_once(void **state)
 	assert_int_equal(jiffies, 1);
 }
 
+/*
+ * PORT-1: at each place where the low byte of the ACPI timer wraps, one vCPU reads a byte of it,
+ * another the whole: that is a time between the ticks before and after it.
+ */
+static void an_access_to_a_counter_is_one_number_for_every_vcpu(void **state)
+{
+	for (u64 wrap = 0x100; wrap < 0x40000; wrap += 0x100) {
+		u64 before, after;
+		u32 byte, whole;
+
+		sim_ticks = pc_tick_at(vm.pc, wrap, ACPI_PM_HZ) - wrap / 0x100 % 8;
+		assert_int_equal(pc_port_read(vm.pc, ACPI_PM_TIMER, 1, &byte), 1);
+		before = pc_clock(vm.pc, ACPI_PM_HZ);
+		assert_int_equal(pc_port_read(vm.pc, ACPI_PM_TIMER, 4, &whole), 4);
+		after = pc_clock(vm.pc, ACPI_PM_HZ);
+		assert_in_range(whole, before, after);
+		assert_int_equal(pc_port_read(vm.pc, ACPI_PM_TIMER + 1, 1, &byte), 1);
+		assert_in_range(byte, after >> 8 & 0xff, (after >> 8 & 0xff) + 1);
+	}
+}
+
+/* Bytes without a chip read all ones and are counted, beside bytes that have one. */
+static void an_access_may_reach_over_the_end_of_a_chip(void **state)
+{
+	u32 value;
+
+	assert_int_equal(pc_port_read(vm.pc, ACPI_RESET_PORT, 4, &value), 1);
+	assert_int_equal(value, 0xffffff00);
+	assert_int_equal(pc_port_read(vm.pc, 0x300, 2, &value), 0);
+	assert_int_equal(value, 0xffff);
+	assert_int_equal(pc_port_write(vm.pc, 0x62, 2, 0), 0);
+}
+
 #define BOTH(name)                                         \
 	{#name " (I/O APIC)", name, by_ioapic, end, NULL}, \
 	{                                                  \
@@ -417,6 +451,8 @@ int main(void)
 		IOAPIC(another_cpu_may_be_the_one_that_takes_them),
 		IOAPIC(a_local_apic_that_is_off_is_owed_nothing),
 		BOTH(a_one_shot_comes_once),
+		IOAPIC(an_access_to_a_counter_is_one_number_for_every_vcpu),
+		IOAPIC(an_access_may_reach_over_the_end_of_a_chip),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
