@@ -4,35 +4,19 @@
  *
  *     fault at gpa --> fetch the instruction --> decode --> read device --> compute --> write device, registers --> skip
  *
- * The APICs' registers are 32 bits wide and a multiple of 16 bytes apart: a narrow read gets its
- * part of one, a wide write is cut to one. Where nothing is, every bit of a read is one, whatever
- * its width.
- *
- * MOVS has a second operand in memory, which the exit does not name: mmio_movs_operand() computes
- * its address, and the guest's own tables say where it lies.
+ * An instruction with one operand in memory takes its place from the exit. PUSH and POP have a
+ * second one on the stack, and the string instructions have theirs by rSI and rDI: those are
+ * located by their linear addresses, one element an exit.
  */
 #include <hv/mmio.h>
-#include <arch/cpu.h>
 #include <arch/regs.h>
 #include <hv/gva.h>
-#include <hv/pc.h>
 #include <hv/vcpu.h>
-#include <hv/vm_memory.h>
+#include "hv/emulate/private.h"
 #include <lib/error.h>
 #include <lib/log.h>
 
 #define LOG_THIS LOG_DEVICE
-
-static enum insn_mode mode_of(const struct guest_state *state)
-{
-	u32 attr = state->seg[SEG_CS].attr;
-
-	if (state->efer & EFER_LMA && attr & SEG_ATTR_L)
-		return INSN_64;
-	if (!(state->cr0 & CR0_PE) || state->rflags & RFLAGS_VM)
-		return INSN_16;
-	return attr & SEG_ATTR_DB ? INSN_32 : INSN_16;
-}
 
 /*
  * The access at hand: where, by what, and the slow view of the CPU, which brings RIP, RSP and
@@ -41,176 +25,189 @@ static enum insn_mode mode_of(const struct guest_state *state)
 struct access {
 	struct vcpu *vcpu;
 	struct gpa gpa;
+	enum insn_mode mode;
 	struct insn insn;
 	struct guest_state state;
+	u8 bytes[INSN_MAX];
+	unsigned available;
 };
 
-static int fetch(struct access *access)
+int insn_fetch(struct vcpu *vcpu, struct guest_state *state, u8 bytes[INSN_MAX], unsigned *got,
+	       struct insn *insn)
 {
-	struct guest_state *state = &access->state;
 	enum insn_mode mode;
-	u8 bytes[INSN_MAX];
-	unsigned got;
 	u64 linear;
 
-	virt->get_state(&access->vcpu->arch, state);
+	virt->get_state(&vcpu->arch, state);
 	mode = mode_of(state);
 	linear = mode == INSN_64 ? state->rip : (u32)(state->seg[SEG_CS].base + state->rip);
-	got = vcpu_fetch(&access->vcpu->arch, (struct gva){linear}, bytes, sizeof(bytes));
-	return insn_decode(bytes, got, mode, &access->insn);
-}
-
-static u64 read_register(const struct vcpu *vcpu, const struct insn *insn)
-{
-	u64 value = vcpu->arch.gpr[insn->reg];
-
-	return insn->high_byte ? value >> 8 & 0xff : value & BITS(8 * insn->reg_size - 1, 0);
-}
-
-/* A 32-bit result clears the upper half, a narrower one keeps the rest (SDM vol. 1, 3.4.1.1). */
-static void write_register(struct vcpu *vcpu, const struct insn *insn, u64 value)
-{
-	u64 *gpr = &vcpu->arch.gpr[insn->reg];
-	u64 mask = BITS(8 * insn->reg_size - 1, 0);
-
-	if (insn->high_byte)
-		*gpr = (*gpr & ~0xff00ull) | (value & 0xff) << 8;
-	else if (insn->reg_size == 4)
-		*gpr = (u32)value;
-	else
-		*gpr = (*gpr & ~mask) | (value & mask);
-}
-
-static u64 read_device(struct vcpu *vcpu, struct gpa gpa, unsigned size)
-{
-	struct gpa reg = {ALIGN_DOWN(gpa.raw, 4)}, next = {reg.raw + 4};
-	unsigned offset = gpa.raw & 3;
-	u64 value = pc_mmio_read(vcpu, reg);
-
-	if (offset + size > 4)
-		value |= (u64)pc_mmio_read(vcpu, next) << 32;
-	return value >> (8 * offset);
-}
-
-/* A string instruction moves its pointers and counts; true when it is through. */
-static bool step_string(const struct access *access)
-{
-	const struct insn *insn = &access->insn;
-	u64 *gpr = access->vcpu->arch.gpr;
-	u64 step = access->state.rflags & RFLAGS_DF ? -(u64)insn->size : insn->size;
-
-	if (insn->op != INSN_STOS)
-		gpr[GPR_RSI] += step;
-	if (insn->op != INSN_LODS)
-		gpr[GPR_RDI] += step;
-	return !insn->rep || --gpr[GPR_RCX] == 0;
+	*got = vcpu_fetch(&vcpu->arch, (struct gva){linear}, bytes, INSN_MAX);
+	return insn_decode(bytes, *got, mode, insn);
 }
 
 static bool reads_memory(const struct insn *insn)
 {
-	return insn->op != INSN_STOS && !(insn->op == INSN_MOV && insn->to_memory);
-}
+	bool only_writes = insn->op == INSN_MOV || insn->op == INSN_MOVBE || insn->op == INSN_SET;
 
-static bool is_unary(const struct insn *insn)
-{
-	return insn->op >= INSN_INC && insn->op <= INSN_NEG;
-}
-
-static bool changes_register(const struct insn *insn)
-{
-	return insn->op == INSN_XCHG ||
-	       (!insn->to_memory && insn->op != INSN_CMP && insn->op != INSN_TEST);
+	return !(insn->to_memory && only_writes);
 }
 
 /* RFLAGS and RSP are the hardware's: they change by the slow view only. */
-static void store_state(struct access *access, u64 flags)
+static void store_state(struct access *access, u64 flags, u64 rsp)
 {
 	struct arch_vcpu *arch = &access->vcpu->arch;
-	bool stack = changes_register(&access->insn) && access->insn.reg == GPR_RSP;
 
-	if (flags == access->state.rflags && !stack)
+	if (flags == access->state.rflags && rsp == arch->gpr[GPR_RSP])
 		return;
 	access->state.rflags = flags;
 	(void)virt->set_state(arch, &access->state); /* arithmetic flags make no state invalid */
 }
 
+static void skip(struct access *access)
+{
+	const struct hv_exit exit = {.reason = HV_EXIT_STAGE2, .insn_len = access->insn.length};
+
+	virt->skip_insn(&access->vcpu->arch, &exit);
+}
+
+/* One operand in memory. */
 static void carry_out(struct access *access)
 {
 	const struct insn *insn = &access->insn;
 	struct vcpu *vcpu = access->vcpu;
-	struct hv_exit skip = {.reason = HV_EXIT_STAGE2, .insn_len = insn->length};
-	bool string = insn->op == INSN_STOS || insn->op == INSN_LODS;
-	u64 flags = access->state.rflags, other = insn->value, memory = 0;
+	u64 *gpr = vcpu->arch.gpr, rsp = gpr[GPR_RSP];
+	u64 flags = access->state.rflags, memory = 0;
+	enum mmio_result result;
 
 	if (reads_memory(insn))
-		memory = read_device(vcpu, access->gpa, insn->size);
-	if (!insn->immediate && !is_unary(insn))
-		other = read_register(vcpu, insn);
-	if (mmio_compute(insn, &memory, &other, &flags))
-		pc_mmio_write(vcpu, access->gpa, (u32)memory);
-	if (changes_register(insn))
-		write_register(vcpu, insn, other);
-	store_state(access, flags);
-	if (!string || step_string(access))
-		virt->skip_insn(&vcpu->arch, &skip);
-}
-
-/* Between the device and RAM at `gpa`, or another device's page. */
-static void move(const struct access *access, struct gpa gpa, bool to_device)
-{
-	struct vm *vm = access->vcpu->vm;
-	unsigned size = access->insn.size;
-	u64 value = 0;
-
-	if (!to_device) {
-		value = read_device(access->vcpu, access->gpa, size);
-		if (vm_write_memory(vm, gpa, &value, size) != 0)
-			pc_mmio_write(access->vcpu, gpa, (u32)value);
+		memory = device_read(vcpu, access->gpa, insn->size) & size_mask(insn->size);
+	result = mmio_compute(insn, gpr, &memory, &flags);
+	if (result == MMIO_DIVIDE_ERROR) {
+		vcpu_raise(vcpu, VECTOR_DE, false, 0, 0);
 		return;
 	}
-	if (vm_read_memory(vm, gpa, &value, size) != 0)
-		value = read_device(access->vcpu, gpa, size);
-	pc_mmio_write(access->vcpu, access->gpa, (u32)value);
+	if (result == MMIO_WRITES)
+		device_write(vcpu, access->gpa, memory);
+	store_state(access, flags, rsp);
+	skip(access);
 }
 
-/*
- * One element, which lies in one page if it is aligned; one that crosses is moved by its first
- * page.
- */
-static void carry_out_movs(const struct access *access, bool to_device)
+/* PUSH of a device's register, POP to one. The stack's width is SS's (SDM vol. 1, 6.2.3). */
+static void carry_out_stack(struct access *access)
+{
+	const struct insn *insn = &access->insn;
+	struct vcpu *vcpu = access->vcpu;
+	u64 *gpr = vcpu->arch.gpr, rsp = gpr[GPR_RSP], value;
+	bool wide = access->state.seg[SEG_SS].attr & SEG_ATTR_DB, push = insn->op == INSN_PUSH;
+	unsigned width = access->mode == INSN_64 ? 8 : wide ? 4 : 2;
+	u64 offset = (push ? rsp - insn->size : rsp) & size_mask(width);
+	struct gva at = linear_of(&access->state, access->mode, SEG_SS, offset);
+	struct operand_place stack;
+
+	if (!operand_locate(vcpu, &access->state, at, insn->size, push, &stack))
+		return;
+	if (push) {
+		value = device_read(vcpu, access->gpa, insn->size);
+		if (!operand_write(vcpu, &stack, value))
+			return;
+	} else {
+		if (!operand_read(vcpu, &stack, &value))
+			return;
+		device_write(vcpu, access->gpa, value);
+	}
+	register_set(gpr, GPR_RSP, width, push ? rsp - insn->size : rsp + insn->size);
+	store_state(access, access->state.rflags, rsp);
+	skip(access);
+}
+
+static bool locate_string(struct access *access, unsigned segment, unsigned reg, bool write,
+			  struct operand_place *out)
+{
+	const struct insn *insn = &access->insn;
+	u64 offset = string_register(access->vcpu->arch.gpr, insn, reg);
+	struct gva at = linear_of(&access->state, access->mode, segment, offset);
+
+	return operand_locate(access->vcpu, &access->state, at, insn->size, write, out);
+}
+
+/* One element of MOVS, CMPS, LODS, STOS or SCAS. False: an exception was raised. */
+static bool move_element(struct access *access, u64 *flags)
+{
+	const struct insn *insn = &access->insn;
+	struct vcpu *vcpu = access->vcpu;
+	bool from = insn->op == INSN_MOVS || insn->op == INSN_CMPS || insn->op == INSN_LODS;
+	struct operand_place source, destination;
+	u64 value = 0, other = 0;
+
+	if (from && !locate_string(access, insn->segment, GPR_RSI, false, &source))
+		return false;
+	if (insn->op != INSN_LODS &&
+	    !locate_string(access, SEG_ES, GPR_RDI, insn->to_memory, &destination))
+		return false;
+	if (from && !operand_read(vcpu, &source, &value))
+		return false;
+	if (!from && !insn->to_memory && !operand_read(vcpu, &destination, &value))
+		return false;
+	if (insn->op == INSN_CMPS) {
+		if (!operand_read(vcpu, &destination, &other))
+			return false;
+		mmio_compare(insn->size, value, other, flags);
+	} else if (insn->op != INSN_MOVS) {
+		(void)mmio_compute(insn, vcpu->arch.gpr, &value, flags);
+	}
+	return !insn->to_memory || operand_write(vcpu, &destination, value);
+}
+
+static void carry_out_string(struct access *access)
 {
 	struct vcpu *vcpu = access->vcpu;
-	struct hv_exit skip = {.reason = HV_EXIT_STAGE2, .insn_len = access->insn.length};
-	struct gva operand =
-		mmio_movs_operand(&access->insn, mode_of(&access->state), &access->state,
-				  vcpu->arch.gpr[to_device ? GPR_RSI : GPR_RDI], to_device);
-	struct gpa gpa;
+	u64 flags = access->state.rflags;
 
-	if (!gva_locate(vcpu, &access->state, operand, !to_device, &gpa))
+	if (!move_element(access, &flags))
 		return;
-	move(access, gpa, to_device);
-	if (step_string(access))
-		virt->skip_insn(&vcpu->arch, &skip);
+	store_state(access, flags, vcpu->arch.gpr[GPR_RSP]);
+	if (!string_step(vcpu->arch.gpr, &access->insn, flags))
+		skip(access);
+	else if (flags & RFLAGS_TF)
+		raise_single_step(vcpu, &access->state);
+}
+
+static enum exit_verdict refuse(const struct access *access, const struct hv_exit *exit, int err)
+{
+	struct vcpu *vcpu = access->vcpu;
+	const u8 *bytes = access->bytes;
+
+	log_debug("%s: access %x to device memory at %lx by an instruction at %lx that is not "
+		  "carried out: %s (%s; %u bytes: %02x %02x %02x %02x)",
+		  vcpu->vm->config.name, exit->stage2.access, exit->stage2.gpa.raw,
+		  access->state.rip,
+		  exit->stage2.access & HV_EXEC
+			  ? "a fetch"
+			  : insn_unsupported(bytes, access->available, access->mode),
+		  error_name(err), access->available, bytes[0], bytes[1], bytes[2], bytes[3]);
+	vcpu->lost_accesses++;
+	vcpu_raise_gp(vcpu);
+	return EXIT_RESUME;
 }
 
 enum exit_verdict mmio_access(struct vcpu *vcpu, const struct hv_exit *exit)
 {
 	struct access access = {.vcpu = vcpu, .gpa = exit->stage2.gpa};
-	int err = exit->stage2.access & HV_EXEC ? ERR_PERMISSION : fetch(&access);
+	int err = ERR_PERMISSION;
 
-	if (err == 0) {
-		if (access.insn.op == INSN_MOVS)
-			carry_out_movs(&access, exit->stage2.access & HV_WRITE);
-		else
-			carry_out(&access);
-		return EXIT_RESUME;
-	}
-	log_debug("%s: access %x to device memory at %llx by an instruction at %llx that is not "
-		  "decoded (%s)",
-		  vcpu->vm->config.name, exit->stage2.access,
-		  (unsigned long long)exit->stage2.gpa.raw, (unsigned long long)access.state.rip,
-		  error_name(err));
-	vcpu->lost_accesses++;
-	vcpu_raise_gp(vcpu);
+	if (!(exit->stage2.access & HV_EXEC))
+		err = insn_fetch(vcpu, &access.state, access.bytes, &access.available,
+				 &access.insn);
+	access.mode = mode_of(&access.state);
+	if (!err && (access.insn.op == INSN_INS || access.insn.op == INSN_OUTS))
+		err = ERR_UNSUPPORTED; /* those exit by their port */
+	if (err)
+		return refuse(&access, exit, err);
+	if (insn_is_string(&access.insn))
+		carry_out_string(&access);
+	else if (access.insn.op == INSN_PUSH || access.insn.op == INSN_POP)
+		carry_out_stack(&access);
+	else
+		carry_out(&access);
 	return EXIT_RESUME;
 }

@@ -10,12 +10,11 @@
 #include <abi/machine.h>
 #include <arch/regs.h>
 #include <ck_pr.h>
-#include <hv/gva.h>
 #include <hv/pc.h>
 #include <hv/terminal.h>
 #include <hv/uart.h>
 #include <hv/vcpu.h>
-#include <hv/vm_memory.h>
+#include "hv/emulate/private.h"
 #include <lib/error.h>
 #include <lib/log.h>
 
@@ -172,88 +171,68 @@ static u64 merge_rax(u64 rax, u32 value, unsigned size)
 
 struct string_io {
 	struct vcpu *vcpu;
+	u16 port;
 	struct guest_state state;
-	const struct hv_exit_pio *pio;
-	u64 mask; /* of the address size */
-	unsigned pointer;
+	struct insn insn;
 };
 
-static u64 address_mask(const struct guest_state *state)
+/* One element between a port and memory. False: an exception was raised. */
+static bool move_element(struct string_io *io)
 {
-	u32 attr = state->seg[SEG_CS].attr;
+	bool in = io->insn.op == INSN_INS;
+	unsigned segment = in ? SEG_ES : io->insn.segment, reg = in ? GPR_RDI : GPR_RSI;
+	u64 offset = string_register(io->vcpu->arch.gpr, &io->insn, reg), value;
+	struct gva at = linear_of(&io->state, mode_of(&io->state), segment, offset);
+	struct operand_place place;
 
-	if ((state->efer & EFER_LMA) && (attr & SEG_ATTR_L))
-		return ~0ull;
-	return attr & SEG_ATTR_DB ? 0xffffffff : 0xffff;
-}
-
-/* One element of at most four bytes, which may cross a page: then byte by byte. */
-static bool move_element(struct string_io *io, struct gva at)
-{
-	struct vm *vm = io->vcpu->vm;
-	unsigned size = io->pio->size;
-	u32 value = io->pio->in ? read_wide(vm, io->pio->port, size) : 0;
-
-	for (unsigned i = 0; i < size; i++) {
-		u8 *byte = (u8 *)&value + i;
-		struct gpa gpa;
-
-		if (!gva_locate(io->vcpu, &io->state, (struct gva){at.raw + i}, io->pio->in, &gpa))
-			return false;
-		if ((io->pio->in ? vm_write_memory(vm, gpa, byte, 1)
-				 : vm_read_memory(vm, gpa, byte, 1)) != 0) {
-			vcpu_raise_gp(io->vcpu);
-			return false;
-		}
-	}
-	if (!io->pio->in)
-		write_wide(vm, io->pio->port, size, value);
+	if (!operand_locate(io->vcpu, &io->state, at, io->insn.size, in, &place))
+		return false;
+	if (in)
+		return operand_write(io->vcpu, &place,
+				     read_wide(io->vcpu->vm, io->port, io->insn.size));
+	if (!operand_read(io->vcpu, &place, &value))
+		return false;
+	write_wide(io->vcpu->vm, io->port, io->insn.size, (u32)value);
 	return true;
 }
 
-static void advance(struct string_io *io, s64 step)
+/*
+ * INS and OUTS (SDM vol. 2A and 2B). Ends early after STRING_MAX elements, or for the single step
+ * after an iteration: then RIP stays.
+ */
+static enum exit_verdict move_elements(struct string_io *io)
 {
 	u64 *gpr = io->vcpu->arch.gpr;
 
-	gpr[io->pointer] =
-		(gpr[io->pointer] & ~io->mask) | ((gpr[io->pointer] + (u64)step) & io->mask);
-	if (io->pio->rep)
-		gpr[GPR_RCX] = (gpr[GPR_RCX] & ~io->mask) | ((gpr[GPR_RCX] - 1) & io->mask);
-}
-
-/* INS and OUTS (SDM vol. 2A and 2B). Ends early after STRING_MAX elements: then RIP stays. */
-static enum exit_verdict string_io(struct vcpu *vcpu, const struct hv_exit *exit)
-{
-	struct string_io io = {.vcpu = vcpu, .pio = &exit->pio};
-	struct gva at = exit->pio.address;
-	s64 step;
-
-	virt->get_state(&vcpu->arch, &io.state);
-	step = io.state.rflags & RFLAGS_DF ? -(s64)exit->pio.size : exit->pio.size;
-	io.mask = address_mask(&io.state);
-	io.pointer = exit->pio.in ? GPR_RDI : GPR_RSI;
-	for (unsigned i = 0; i < STRING_MAX; i++) {
-		if (exit->pio.rep && (vcpu->arch.gpr[GPR_RCX] & io.mask) == 0)
-			break;
-		if (!move_element(&io, at))
-			return EXIT_RESUME;
-		at.raw += (u64)step;
-		advance(&io, step);
-		if (!exit->pio.rep)
-			break;
-	}
-	if (!exit->pio.rep || (vcpu->arch.gpr[GPR_RCX] & io.mask) == 0)
+	if (io->insn.rep != INSN_NO_REP && string_register(gpr, &io->insn, GPR_RCX) == 0)
 		return EXIT_NEXT_INSN;
+	for (unsigned i = 0; i < STRING_MAX; i++) {
+		if (!move_element(io))
+			return EXIT_RESUME;
+		if (!string_step(gpr, &io->insn, io->state.rflags))
+			return EXIT_NEXT_INSN;
+		if (io->state.rflags & RFLAGS_TF) {
+			raise_single_step(io->vcpu, &io->state);
+			break;
+		}
+	}
 	return EXIT_RESUME;
 }
 
+/*
+ * The instruction says what neither back end's exit does on every CPU: address size and segment.
+ * Code that another vCPU has rewritten since is executed again.
+ */
 static __cold enum exit_verdict string_exit(struct vcpu *vcpu, const struct hv_exit *exit)
 {
-	struct hv_exit known = *exit;
+	struct string_io io = {.vcpu = vcpu, .port = exit->pio.port};
+	u8 bytes[INSN_MAX];
+	unsigned got;
 
-	if (virt->complete_exit)
-		virt->complete_exit(&vcpu->arch, &known);
-	return string_io(vcpu, &known);
+	if (insn_fetch(vcpu, &io.state, bytes, &got, &io.insn) != 0 ||
+	    io.insn.op != (exit->pio.in ? INSN_INS : INSN_OUTS))
+		return EXIT_RESUME;
+	return move_elements(&io);
 }
 
 static __cold enum exit_verdict wide_exit(struct vcpu *vcpu, const struct hv_exit_pio *pio)

@@ -16,8 +16,8 @@
 #include <hv/vm.h>
 
 /*
- * read, write: one byte of an access at tick `now`. byte_only: the row answers accesses of one byte;
- * a wider one goes to the rows behind it.
+ * read, write: one byte of an access at tick `now`. byte_only: the row answers accesses of one
+ * byte; a wider one goes to the rows behind it.
  */
 struct port_range {
 	u16 first, count;

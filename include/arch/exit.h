@@ -47,9 +47,7 @@ struct hv_exit_pio {
 	u16 port;
 	u8 size; /* 1, 2, 4 bytes */
 	bool in;
-	bool string; /* INS, OUTS: `address` is the linear address; `rep`: RCX counts */
-	bool rep;
-	struct gva address;
+	bool string; /* INS, OUTS: hv decodes the instruction */
 };
 
 struct hv_exit_stage2 {

@@ -183,7 +183,7 @@ struct virt_ops {
 	void (*trap)(struct arch_vcpu *vcpu, unsigned traps);
 	/*
 	 * Fills in what run() could not know without reading guest code: hv calls it before it
-	 * looks at .cr or at a string .pio, or carries out a SHADOW. NULL where the hardware always
+	 * looks at .cr or carries out a SHADOW. NULL where the hardware always
 	 * tells.
 	 */
 	void (*complete_exit)(struct arch_vcpu *vcpu, struct hv_exit *exit);

@@ -11,21 +11,22 @@
 
 struct vcpu;
 
-/*
- * What `insn` makes of the operands. *memory is what was read from the device (and, after, what is
- * to be written if the result is true); *other is the register or immediate (and, after, the
- * register's new value). flags are RFLAGS, changed as the manual says. Pure; Intel SDM vol. 2, each
- * instruction's Operation and Flags Affected.
- */
-bool mmio_compute(const struct insn *insn, u64 *memory, u64 *other, u64 *flags);
+/* What is left to do after the arithmetic. */
+enum mmio_result {
+	MMIO_READS,
+	MMIO_WRITES,	   /* the memory operand is written back */
+	MMIO_DIVIDE_ERROR, /* #DE; nothing has changed */
+};
 
 /*
- * The linear address of the operand of MOVS that is not the device: the source, in DS or the
- * override's segment, if `source`; else the destination, in ES. `offset` is rSI or rDI. Pure; SDM
- * vol. 2B, MOVS; vol. 1, 3.3.7.
+ * Carries out `insn` on its operands: *memory is the memory operand, zero-extended, before and
+ * after; gpr are the general registers in encoding order; *flags is RFLAGS. Not for PUSH, POP,
+ * MOVS, CMPS, INS, OUTS. Pure; Intel SDM vol. 2, each instruction's Operation and Flags Affected.
  */
-struct gva mmio_movs_operand(const struct insn *insn, enum insn_mode mode,
-			     const struct guest_state *state, u64 offset, bool source);
+enum mmio_result mmio_compute(const struct insn *insn, u64 *gpr, u64 *memory, u64 *flags);
+
+/* The flags of a - b, for CMPS. Pure. */
+void mmio_compare(unsigned size, u64 a, u64 b, u64 *flags);
 
 /*
  * An access that stage 2 did not map because a device of the board is there, or nothing. Owner,

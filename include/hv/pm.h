@@ -20,8 +20,8 @@ enum pm_request { PM_NOTHING, PM_POWER_OFF, PM_RESET };
 void pm_init(struct pm *pm);
 
 /*
- * ACPI_PM1_EVENT to ACPI_PM_TIMER + 3, and ACPI_RESET_PORT; a byte of an access at `clock`, which is
- * the same for all bytes of one access.
+ * ACPI_PM1_EVENT to ACPI_PM_TIMER + 3, and ACPI_RESET_PORT; a byte of an access at `clock`, which
+ * is the same for all bytes of one access.
  */
 u8 pm_read(const struct pm *pm, u16 port, u64 clock);
 enum pm_request pm_write(struct pm *pm, u16 port, u8 value);

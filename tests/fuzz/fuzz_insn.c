@@ -34,21 +34,112 @@ static const struct {
 	ZydisMnemonic mnemonic;
 	enum insn_op op;
 } names[] = {
-	{ZYDIS_MNEMONIC_MOV, INSN_MOV},	    {ZYDIS_MNEMONIC_MOVZX, INSN_MOVZX},
-	{ZYDIS_MNEMONIC_MOVSX, INSN_MOVSX}, {ZYDIS_MNEMONIC_MOVSXD, INSN_MOVSX},
-	{ZYDIS_MNEMONIC_ADD, INSN_ADD},	    {ZYDIS_MNEMONIC_OR, INSN_OR},
-	{ZYDIS_MNEMONIC_ADC, INSN_ADC},	    {ZYDIS_MNEMONIC_SBB, INSN_SBB},
-	{ZYDIS_MNEMONIC_AND, INSN_AND},	    {ZYDIS_MNEMONIC_SUB, INSN_SUB},
-	{ZYDIS_MNEMONIC_XOR, INSN_XOR},	    {ZYDIS_MNEMONIC_CMP, INSN_CMP},
-	{ZYDIS_MNEMONIC_TEST, INSN_TEST},   {ZYDIS_MNEMONIC_XCHG, INSN_XCHG},
-	{ZYDIS_MNEMONIC_INC, INSN_INC},	    {ZYDIS_MNEMONIC_DEC, INSN_DEC},
-	{ZYDIS_MNEMONIC_NOT, INSN_NOT},	    {ZYDIS_MNEMONIC_NEG, INSN_NEG},
-	{ZYDIS_MNEMONIC_STOSB, INSN_STOS},  {ZYDIS_MNEMONIC_STOSW, INSN_STOS},
-	{ZYDIS_MNEMONIC_STOSD, INSN_STOS},  {ZYDIS_MNEMONIC_STOSQ, INSN_STOS},
-	{ZYDIS_MNEMONIC_LODSB, INSN_LODS},  {ZYDIS_MNEMONIC_LODSW, INSN_LODS},
-	{ZYDIS_MNEMONIC_LODSD, INSN_LODS},  {ZYDIS_MNEMONIC_LODSQ, INSN_LODS},
-	{ZYDIS_MNEMONIC_MOVSB, INSN_MOVS},  {ZYDIS_MNEMONIC_MOVSW, INSN_MOVS},
-	{ZYDIS_MNEMONIC_MOVSD, INSN_MOVS},  {ZYDIS_MNEMONIC_MOVSQ, INSN_MOVS},
+	{ZYDIS_MNEMONIC_MOV, INSN_MOV},
+	{ZYDIS_MNEMONIC_MOVNTI, INSN_MOV},
+	{ZYDIS_MNEMONIC_XLAT, INSN_MOV},
+	{ZYDIS_MNEMONIC_MOVZX, INSN_MOVZX},
+	{ZYDIS_MNEMONIC_MOVSX, INSN_MOVSX},
+	{ZYDIS_MNEMONIC_MOVSXD, INSN_MOVSX},
+	{ZYDIS_MNEMONIC_MOVBE, INSN_MOVBE},
+	{ZYDIS_MNEMONIC_ADD, INSN_ADD},
+	{ZYDIS_MNEMONIC_OR, INSN_OR},
+	{ZYDIS_MNEMONIC_ADC, INSN_ADC},
+	{ZYDIS_MNEMONIC_SBB, INSN_SBB},
+	{ZYDIS_MNEMONIC_AND, INSN_AND},
+	{ZYDIS_MNEMONIC_SUB, INSN_SUB},
+	{ZYDIS_MNEMONIC_XOR, INSN_XOR},
+	{ZYDIS_MNEMONIC_CMP, INSN_CMP},
+	{ZYDIS_MNEMONIC_TEST, INSN_TEST},
+	{ZYDIS_MNEMONIC_XCHG, INSN_XCHG},
+	{ZYDIS_MNEMONIC_INC, INSN_INC},
+	{ZYDIS_MNEMONIC_DEC, INSN_DEC},
+	{ZYDIS_MNEMONIC_NOT, INSN_NOT},
+	{ZYDIS_MNEMONIC_NEG, INSN_NEG},
+	{ZYDIS_MNEMONIC_MUL, INSN_MUL},
+	{ZYDIS_MNEMONIC_DIV, INSN_DIV},
+	{ZYDIS_MNEMONIC_IDIV, INSN_IDIV},
+	{ZYDIS_MNEMONIC_ROL, INSN_ROL},
+	{ZYDIS_MNEMONIC_ROR, INSN_ROR},
+	{ZYDIS_MNEMONIC_RCL, INSN_RCL},
+	{ZYDIS_MNEMONIC_RCR, INSN_RCR},
+	{ZYDIS_MNEMONIC_SHL, INSN_SHL},
+	{ZYDIS_MNEMONIC_SHR, INSN_SHR},
+	{ZYDIS_MNEMONIC_SAR, INSN_SAR},
+	{ZYDIS_MNEMONIC_SHLD, INSN_SHLD},
+	{ZYDIS_MNEMONIC_SHRD, INSN_SHRD},
+	{ZYDIS_MNEMONIC_BT, INSN_BT},
+	{ZYDIS_MNEMONIC_BTS, INSN_BTS},
+	{ZYDIS_MNEMONIC_BTR, INSN_BTR},
+	{ZYDIS_MNEMONIC_BTC, INSN_BTC},
+	{ZYDIS_MNEMONIC_BSF, INSN_BSF},
+	{ZYDIS_MNEMONIC_BSR, INSN_BSR},
+	{ZYDIS_MNEMONIC_TZCNT, INSN_TZCNT},
+	{ZYDIS_MNEMONIC_LZCNT, INSN_LZCNT},
+	{ZYDIS_MNEMONIC_POPCNT, INSN_POPCNT},
+	{ZYDIS_MNEMONIC_XADD, INSN_XADD},
+	{ZYDIS_MNEMONIC_CMPXCHG, INSN_CMPXCHG},
+	{ZYDIS_MNEMONIC_CMPXCHG8B, INSN_CMPXCHG8B},
+	{ZYDIS_MNEMONIC_PUSH, INSN_PUSH},
+	{ZYDIS_MNEMONIC_POP, INSN_POP},
+	{ZYDIS_MNEMONIC_CMOVO, INSN_CMOV},
+	{ZYDIS_MNEMONIC_CMOVNO, INSN_CMOV},
+	{ZYDIS_MNEMONIC_CMOVB, INSN_CMOV},
+	{ZYDIS_MNEMONIC_CMOVNB, INSN_CMOV},
+	{ZYDIS_MNEMONIC_CMOVZ, INSN_CMOV},
+	{ZYDIS_MNEMONIC_CMOVNZ, INSN_CMOV},
+	{ZYDIS_MNEMONIC_CMOVBE, INSN_CMOV},
+	{ZYDIS_MNEMONIC_CMOVNBE, INSN_CMOV},
+	{ZYDIS_MNEMONIC_CMOVS, INSN_CMOV},
+	{ZYDIS_MNEMONIC_CMOVNS, INSN_CMOV},
+	{ZYDIS_MNEMONIC_CMOVP, INSN_CMOV},
+	{ZYDIS_MNEMONIC_CMOVNP, INSN_CMOV},
+	{ZYDIS_MNEMONIC_CMOVL, INSN_CMOV},
+	{ZYDIS_MNEMONIC_CMOVNL, INSN_CMOV},
+	{ZYDIS_MNEMONIC_CMOVLE, INSN_CMOV},
+	{ZYDIS_MNEMONIC_CMOVNLE, INSN_CMOV},
+	{ZYDIS_MNEMONIC_SETO, INSN_SET},
+	{ZYDIS_MNEMONIC_SETNO, INSN_SET},
+	{ZYDIS_MNEMONIC_SETB, INSN_SET},
+	{ZYDIS_MNEMONIC_SETNB, INSN_SET},
+	{ZYDIS_MNEMONIC_SETZ, INSN_SET},
+	{ZYDIS_MNEMONIC_SETNZ, INSN_SET},
+	{ZYDIS_MNEMONIC_SETBE, INSN_SET},
+	{ZYDIS_MNEMONIC_SETNBE, INSN_SET},
+	{ZYDIS_MNEMONIC_SETS, INSN_SET},
+	{ZYDIS_MNEMONIC_SETNS, INSN_SET},
+	{ZYDIS_MNEMONIC_SETP, INSN_SET},
+	{ZYDIS_MNEMONIC_SETNP, INSN_SET},
+	{ZYDIS_MNEMONIC_SETL, INSN_SET},
+	{ZYDIS_MNEMONIC_SETNL, INSN_SET},
+	{ZYDIS_MNEMONIC_SETLE, INSN_SET},
+	{ZYDIS_MNEMONIC_SETNLE, INSN_SET},
+	{ZYDIS_MNEMONIC_STOSB, INSN_STOS},
+	{ZYDIS_MNEMONIC_STOSW, INSN_STOS},
+	{ZYDIS_MNEMONIC_STOSD, INSN_STOS},
+	{ZYDIS_MNEMONIC_STOSQ, INSN_STOS},
+	{ZYDIS_MNEMONIC_LODSB, INSN_LODS},
+	{ZYDIS_MNEMONIC_LODSW, INSN_LODS},
+	{ZYDIS_MNEMONIC_LODSD, INSN_LODS},
+	{ZYDIS_MNEMONIC_LODSQ, INSN_LODS},
+	{ZYDIS_MNEMONIC_MOVSB, INSN_MOVS},
+	{ZYDIS_MNEMONIC_MOVSW, INSN_MOVS},
+	{ZYDIS_MNEMONIC_MOVSD, INSN_MOVS},
+	{ZYDIS_MNEMONIC_MOVSQ, INSN_MOVS},
+	{ZYDIS_MNEMONIC_CMPSB, INSN_CMPS},
+	{ZYDIS_MNEMONIC_CMPSW, INSN_CMPS},
+	{ZYDIS_MNEMONIC_CMPSD, INSN_CMPS},
+	{ZYDIS_MNEMONIC_CMPSQ, INSN_CMPS},
+	{ZYDIS_MNEMONIC_SCASB, INSN_SCAS},
+	{ZYDIS_MNEMONIC_SCASW, INSN_SCAS},
+	{ZYDIS_MNEMONIC_SCASD, INSN_SCAS},
+	{ZYDIS_MNEMONIC_SCASQ, INSN_SCAS},
+	{ZYDIS_MNEMONIC_INSB, INSN_INS},
+	{ZYDIS_MNEMONIC_INSW, INSN_INS},
+	{ZYDIS_MNEMONIC_INSD, INSN_INS},
+	{ZYDIS_MNEMONIC_OUTSB, INSN_OUTS},
+	{ZYDIS_MNEMONIC_OUTSW, INSN_OUTS},
+	{ZYDIS_MNEMONIC_OUTSD, INSN_OUTS},
+	{ZYDIS_MNEMONIC_IMUL, INSN_IMUL}, /* or INSN_IMUL_A */
 };
 
 static int op_of(ZydisMnemonic mnemonic)
@@ -77,10 +168,17 @@ static void ask_oracle(const u8 *bytes, unsigned available, enum insn_mode mode,
 		ZydisDecoderDecodeFull(&decoder, bytes, available, &o->insn, o->operands));
 }
 
-/* The operand that is memory, or -1. MOVS has two of the same size. */
+/*
+ * The operand that is memory, or -1: not the stack of a PUSH of a register. MOVS has two of the
+ * same size.
+ */
 static int memory_operand(const struct oracle *o)
 {
-	for (int i = 0; i < o->insn.operand_count; i++) {
+	bool hidden =
+		o->insn.mnemonic == ZYDIS_MNEMONIC_XLAT || op_of(o->insn.mnemonic) >= INSN_STOS;
+	int count = hidden ? o->insn.operand_count : o->insn.operand_count_visible;
+
+	for (int i = 0; i < count; i++) {
 		if (o->operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
 			return i;
 	}
@@ -103,30 +201,70 @@ static void compare_register(const struct insn *insn, const ZydisDecodedOperand 
 	DEMAND(id == insn->reg);
 }
 
+static bool is_shift(const struct insn *insn)
+{
+	return insn->op >= INSN_ROL && insn->op <= INSN_SHRD;
+}
+
+/* The first visible operand of a type; NULL: none. */
+static const ZydisDecodedOperand *find_operand(const struct oracle *o, ZydisOperandType type)
+{
+	for (int i = 0; i < o->insn.operand_count_visible; i++) {
+		if (o->operands[i].type == type)
+			return &o->operands[i];
+	}
+	return NULL;
+}
+
+static bool same_operation(const struct insn *insn, const struct oracle *o)
+{
+	int op = op_of(o->insn.mnemonic);
+
+	if (insn->op == INSN_SAL)
+		return op == INSN_SHL;
+	return op == (int)insn->op || (op == INSN_IMUL && insn->op == INSN_IMUL_A);
+}
+
+static bool changes_memory(const struct insn *insn)
+{
+	return insn->to_memory && insn->op != INSN_CMP && insn->op != INSN_TEST &&
+	       insn->op != INSN_BT && !(insn->op >= INSN_MUL && insn->op <= INSN_IDIV) &&
+	       insn->op != INSN_PUSH;
+}
+
 static void compare(const struct insn *insn, const struct oracle *o)
 {
 	int memory = memory_operand(o);
-	const ZydisDecodedOperand *other = &o->operands[memory == 0 ? 1 : 0];
+	const ZydisDecodedOperand *reg = find_operand(o, ZYDIS_OPERAND_TYPE_REGISTER);
+	const ZydisDecodedOperand *immediate = find_operand(o, ZYDIS_OPERAND_TYPE_IMMEDIATE);
+	u64 bits = BITS(8 * insn->size - 1, 0);
 
 	DEMAND(memory >= 0);
 	DEMAND(o->insn.length == insn->length);
+	DEMAND(same_operation(insn, o));
 	DEMAND(o->operands[memory].size == insn->size * 8);
-	if (insn->op == INSN_MOVS)
+	DEMAND(o->insn.address_width == insn->address_size * 8);
+	if (insn->op == INSN_MOVS || insn->op == INSN_OUTS)
 		DEMAND(o->operands[1].mem.segment == ZYDIS_REGISTER_ES + insn->segment);
-	if (insn->op >= INSN_STOS)
+	if (insn->op == INSN_CMPS)
+		DEMAND(o->operands[0].mem.segment == ZYDIS_REGISTER_ES + insn->segment);
+	if (insn_is_string(insn))
 		return;
-	if (insn->op != INSN_CMP && insn->op != INSN_TEST && insn->op != INSN_XCHG &&
-	    insn->op != INSN_BT)
-		DEMAND(insn->to_memory == (memory == 0));
-	if (insn->immediate) {
-		DEMAND(other->type == ZYDIS_OPERAND_TYPE_IMMEDIATE);
-		DEMAND(other->imm.value.u == insn->value ||
-		       (insn->op >= INSN_BT && other->imm.value.u == (insn->value & 0xff)) ||
-		       other->imm.value.u == (insn->value & ((1ull << (insn->size * 8 % 64)) - 1)));
-	} else if (insn->op < INSN_INC || insn->op > INSN_NEG) {
-		DEMAND(other->type == ZYDIS_OPERAND_TYPE_REGISTER);
-		compare_register(insn, other);
-	}
+	DEMAND(changes_memory(insn) ==
+	       !!(o->operands[memory].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE));
+	DEMAND(insn->immediate == (immediate != NULL));
+	if (immediate)
+		DEMAND(((immediate->imm.value.u ^ insn->value) & bits & 0xff) == 0 &&
+		       (is_shift(insn) || ((immediate->imm.value.u ^ insn->value) & bits) == 0 ||
+			(insn->op >= INSN_BT && insn->op <= INSN_BTC)));
+	DEMAND(insn->by_cl ==
+	       (reg && o->insn.operand_count_visible == (insn->reg_size ? 3 : 2) &&
+		o->operands[o->insn.operand_count_visible - 1].type ==
+			ZYDIS_OPERAND_TYPE_REGISTER &&
+		o->operands[o->insn.operand_count_visible - 1].reg.value == ZYDIS_REGISTER_CL &&
+		is_shift(insn)));
+	if (insn->reg_size && reg)
+		compare_register(insn, reg);
 }
 
 /*
@@ -137,7 +275,7 @@ static bool must_accept(const struct oracle *o)
 	if (!o->valid || op_of(o->insn.mnemonic) < 0 || memory_operand(o) < 0)
 		return false;
 	if (o->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY ||
-	    o->insn.opcode_map > ZYDIS_OPCODE_MAP_0F)
+	    (o->insn.opcode_map > ZYDIS_OPCODE_MAP_0F && o->insn.mnemonic != ZYDIS_MNEMONIC_MOVBE))
 		return false;
 	if (o->insn.mnemonic == ZYDIS_MNEMONIC_MOVSXD && o->insn.operand_width == 16)
 		return false;
@@ -159,16 +297,16 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	struct insn insn;
 	unsigned available;
 	u8 *bytes;
-	int error;
+	int err;
 
 	if (size < 2)
 		return 0;
 	available = MIN(size - 1, (size_t)(data[0] >> 2 ? INSN_MAX : data[0] & 3));
 	bytes = malloc(available ? available : 1); /* exact, so that ASan sees a read past it */
 	memcpy(bytes, data + 1, available);
-	error = insn_decode(bytes, available, data[0] % 3, &insn);
+	err = insn_decode(bytes, available, data[0] % 3, &insn);
 	ask_oracle(bytes, available, data[0] % 3, &o);
-	if (!error) {
+	if (!err) {
 		DEMAND(o.valid);
 		compare(&insn, &o);
 	} else {

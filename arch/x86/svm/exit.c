@@ -51,17 +51,6 @@ static void decode_exception(struct svm_vcpu *svm, struct hv_exit *exit)
 	};
 }
 
-/*
- * The linear address of INS and OUTS, short of a segment override: svm_complete_exit() knows that.
- */
-static void decode_string_io(struct svm_vcpu *svm, struct hv_exit *exit)
-{
-	exit->pio.rep = exit->raw.info1 & IOIO_REP;
-	exit->pio.address = (struct gva){0};
-	if (svm_features & SVM_FEATURE_DECODE_ASSIST)
-		svm_complete_exit(svm->vcpu, exit);
-}
-
 static void decode_pio(struct svm_vcpu *svm, struct hv_exit *exit)
 {
 	u64 info = exit->raw.info1;
@@ -70,10 +59,7 @@ static void decode_pio(struct svm_vcpu *svm, struct hv_exit *exit)
 	exit->pio.size = IOIO_SIZE(info);
 	exit->pio.in = info & IOIO_IN;
 	exit->pio.string = info & IOIO_STRING;
-	exit->pio.rep = false;
 	exit->insn_len = (u8)(exit->raw.info2 - svm->vmcb.save.rip);
-	if (unlikely(exit->pio.string))
-		decode_string_io(svm, exit);
 }
 
 static void decode_msr(struct svm_vcpu *svm, struct hv_exit *exit)

@@ -27,15 +27,11 @@
 #define OPCODE_MOV_TO_CR 0x22
 #define OPCODE_HLT	 0xf4
 
-enum { SEGMENT_NONE = SEGS };
-
 struct insn {
 	u8 bytes[INSN_MAX];
-	unsigned count;	  /* bytes that could be read */
-	unsigned opcode;  /* where the opcode is: after prefixes and REX */
-	unsigned segment; /* override, enum guest_segment, or SEGMENT_NONE */
+	unsigned count;	 /* bytes that could be read */
+	unsigned opcode; /* where the opcode is: after prefixes and REX */
 	u8 rex;
-	bool address_size;
 };
 
 static bool insn_in_long_mode(const struct svm_vcpu *svm)
@@ -45,39 +41,11 @@ static bool insn_in_long_mode(const struct svm_vcpu *svm)
 	return save->efer & EFER_LMA && save->cs.attrib & VMCB_SEG_LONG;
 }
 
-/* A legacy prefix (APM vol. 3, 1.2); its effect goes to *insn. */
-static bool insn_prefix(struct insn *insn, u8 byte)
+/* A legacy prefix (APM vol. 3, 1.2). */
+static bool insn_is_prefix(u8 byte)
 {
-	switch (byte) {
-	case 0x26:
-		insn->segment = SEG_ES;
-		return true;
-	case 0x2e:
-		insn->segment = SEG_CS;
-		return true;
-	case 0x36:
-		insn->segment = SEG_SS;
-		return true;
-	case 0x3e:
-		insn->segment = SEG_DS;
-		return true;
-	case 0x64:
-		insn->segment = SEG_FS;
-		return true;
-	case 0x65:
-		insn->segment = SEG_GS;
-		return true;
-	case 0x67:
-		insn->address_size = true;
-		return true;
-	case 0x66:
-	case 0xf0:
-	case 0xf2:
-	case 0xf3:
-		return true;
-	default:
-		return false;
-	}
+	return (byte & 0xe7) == 0x26 || (byte & 0xfc) == 0x64 || byte == 0xf0 || byte == 0xf2 ||
+	       byte == 0xf3;
 }
 
 static void insn_read(struct svm_vcpu *svm, struct insn *insn)
@@ -87,12 +55,12 @@ static void insn_read(struct svm_vcpu *svm, struct insn *insn)
 	u64 linear = base + svm->vmcb.save.rip;
 	unsigned i = 0;
 
-	*insn = (struct insn){.segment = SEGMENT_NONE};
+	*insn = (struct insn){0};
 	if (!long_mode)
 		linear = (u32)linear;
 	if (svm->fetch)
 		insn->count = svm->fetch(svm->vcpu, (struct gva){linear}, insn->bytes, INSN_MAX);
-	while (i < insn->count && insn_prefix(insn, insn->bytes[i]))
+	while (i < insn->count && insn_is_prefix(insn->bytes[i]))
 		i++;
 	if (long_mode && i < insn->count && (insn->bytes[i] & 0xf0) == 0x40)
 		insn->rex = insn->bytes[i++];
@@ -131,50 +99,6 @@ unsigned svm_insn_learn(struct svm_vcpu *svm, const struct hv_exit *exit)
 	svm->insn[rip % INSN_CACHE] =
 		(struct insn_prefixes){rip, svm->vmcb.save.cr3, insn.opcode, 0};
 	return insn.opcode + exit->insn_len;
-}
-
-static const struct vmcb_segment *insn_segment(const struct vmcb_save *save, unsigned segment)
-{
-	const struct vmcb_segment *const segments[] = {
-		[SEG_ES] = &save->es, [SEG_CS] = &save->cs, [SEG_SS] = &save->ss,
-		[SEG_DS] = &save->ds, [SEG_FS] = &save->fs, [SEG_GS] = &save->gs,
-	};
-
-	return segments[segment < ARRAY_SIZE(segments) ? segment : SEG_DS];
-}
-
-/*
- * The address size in bytes where EXITINFO1 does not tell it: the mode's, or the other by prefix.
- */
-static unsigned insn_address_bytes(const struct svm_vcpu *svm, const struct insn *insn)
-{
-	if (insn_in_long_mode(svm))
-		return insn->address_size ? 4 : 8;
-	if (svm->vmcb.save.cs.attrib & VMCB_SEG_BIG)
-		return insn->address_size ? 2 : 4;
-	return insn->address_size ? 4 : 2;
-}
-
-/* INS stores to ES:rDI; OUTS loads from rSI in DS or the override (APM vol. 3). */
-static void complete_string_io(struct svm_vcpu *svm, struct hv_exit *exit)
-{
-	u64 info = exit->raw.info1, offset = svm->vcpu->gpr[exit->pio.in ? GPR_RDI : GPR_RSI];
-	unsigned bytes = IOIO_ADDR(info) * 2, segment = SEG_ES;
-	struct insn insn = {.segment = SEGMENT_NONE};
-
-	if (!bytes || (!exit->pio.in && !(svm_features & SVM_FEATURE_DECODE_ASSIST)))
-		insn_read(svm, &insn);
-	if (!bytes)
-		bytes = insn_address_bytes(svm, &insn);
-	if (bytes < 8)
-		offset &= BIT(bytes * 8) - 1;
-	if (!exit->pio.in && svm_features & SVM_FEATURE_DECODE_ASSIST)
-		segment = IOIO_SEGMENT(info);
-	else if (!exit->pio.in)
-		segment = insn.segment == SEGMENT_NONE ? SEG_DS : insn.segment;
-	if (!insn_in_long_mode(svm) || segment == SEG_FS || segment == SEG_GS)
-		offset += insn_segment(&svm->vmcb.save, segment)->base;
-	exit->pio.address = (struct gva){insn_in_long_mode(svm) ? offset : (u32)offset};
 }
 
 /* LMSW, 0F 01 /6, changes PE, MP, EM and TS, and cannot clear PE (APM vol. 3). */
@@ -234,6 +158,4 @@ void svm_complete_exit(struct arch_vcpu *vcpu, struct hv_exit *exit)
 		complete_cr(svm_of(vcpu), exit);
 	else if (exit->reason == HV_EXIT_SHADOW)
 		complete_shadow(svm_of(vcpu), exit);
-	else if (exit->reason == HV_EXIT_PIO && exit->pio.string)
-		complete_string_io(svm_of(vcpu), exit);
 }

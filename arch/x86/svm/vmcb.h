@@ -219,13 +219,10 @@ enum svm_tlb_control { TLB_FLUSH_NONE = 0, TLB_FLUSH_ALL = 1 };
 #define VMCB_SEG_BIG	 BIT(10)
 
 /* exit_info1 of IOIO, APM 15.10.2. */
-#define IOIO_IN		   BIT(0)
-#define IOIO_STRING	   BIT(2)
-#define IOIO_REP	   BIT(3)
-#define IOIO_SIZE(info)	   ((info) >> 4 & 7)
-#define IOIO_ADDR(info)	   ((info) >> 7 & 7) /* 1, 2, 4: 16, 32, 64 bits; 0: not told */
-#define IOIO_SEGMENT(info) ((info) >> 10 & 7)
-#define IOIO_PORT(info)	   ((u16)((info) >> 16))
+#define IOIO_IN		BIT(0)
+#define IOIO_STRING	BIT(2)
+#define IOIO_SIZE(info) ((info) >> 4 & 7)
+#define IOIO_PORT(info) ((u16)((info) >> 16))
 
 /* exit_info1 of #NPF, APM 15.25.6. */
 #define NPF_PRESENT    BIT(0)

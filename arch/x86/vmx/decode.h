@@ -14,7 +14,6 @@ static inline void vmx_decode_io(u64 qualification, struct hv_exit_pio *pio)
 	pio->size = (qualification & BITS(2, 0)) + 1;
 	pio->in = qualification & BIT(3);
 	pio->string = qualification & BIT(4);
-	pio->rep = qualification & BIT(5);
 	pio->port = qualification >> 16;
 }
 

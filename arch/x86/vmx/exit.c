@@ -87,8 +87,6 @@ static void on_io(struct vmx_vcpu *v, struct hv_exit *exit)
 	exit->raw.info1 = qualification;
 	exit->insn_len = vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH);
 	vmx_decode_io(qualification, &exit->pio);
-	if (exit->pio.string)
-		exit->pio.address.raw = vmcs_read(VMCS_GUEST_LINEAR_ADDRESS);
 }
 
 static void on_ept_violation(struct vmx_vcpu *v, struct hv_exit *exit)

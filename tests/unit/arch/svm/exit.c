@@ -147,41 +147,11 @@ static void port_io_is_decoded(void **state)
 }
 
 /* Real mode, addresses of 16 bits: rSI wraps, the segment's base counts, an override too. */
-static void string_io_has_a_linear_address(void **state)
-{
-	struct hv_exit exit;
-
-	world.svm.vmcb.save.ds.base = 0x20000;
-	world.svm.vmcb.save.es.base = 0x30000;
-	world.svm.vmcb.save.fs.base = 0x40000;
-	world.vcpu.gpr[GPR_RSI] = 0xabc1234;
-	world.vcpu.gpr[GPR_RDI] = 0x5678;
-	svm_world_code(0xf3, 0x6e);
-	exit = svm_world_exit(SVM_EXIT_IOIO, 0x03f8001c, 0x1002);
-	svm_complete_exit(&world.vcpu, &exit);
-	assert_true(exit.pio.rep);
-	assert_int_equal(exit.pio.address.raw, 0x21234);
-	svm_world_code(0xf3, 0x64, 0x6e);
-	svm_complete_exit(&world.vcpu, &exit);
-	assert_int_equal(exit.pio.address.raw, 0x41234);
-	svm_world_code(0xf3, 0x67, 0x6e);
-	svm_complete_exit(&world.vcpu, &exit);
-	assert_int_equal(exit.pio.address.raw, 0xabe1234);
-	exit = svm_world_exit(SVM_EXIT_IOIO, 0x03f8001d, 0x1002);
-	svm_world_code(0xf3, 0x6c);
-	svm_complete_exit(&world.vcpu, &exit);
-	assert_int_equal(exit.pio.address.raw, 0x35678);
-}
-
 static void decode_assists_spare_the_fetch(void **state)
 {
 	struct hv_exit exit;
 
 	svm_features = SVM_FEATURE_DECODE_ASSIST;
-	world.svm.vmcb.save.gs.base = 0x50000;
-	world.vcpu.gpr[GPR_RSI] = 0x1234;
-	exit = svm_world_exit(SVM_EXIT_IOIO, 0x03f8009c | SEG_GS << 10, 0x1002);
-	assert_int_equal(exit.pio.address.raw, 0x51234);
 	exit = svm_world_exit(SVM_EXIT_CR_WRITE + 4, CR_EXIT_MOV | 9, 0);
 	svm_complete_exit(&world.vcpu, &exit);
 	assert_int_equal(exit.cr.cr, 4);
@@ -377,7 +347,6 @@ int main(void)
 		TEST(any_other_exit_in_the_shadow_is_none_of_a_hlt),
 		TEST(nested_faults_tell_access_and_cause),
 		TEST(port_io_is_decoded),
-		TEST(string_io_has_a_linear_address),
 		TEST(decode_assists_spare_the_fetch),
 		TEST(without_assists_the_register_is_read_from_the_code),
 		TEST(cr8_is_read_into_the_register_that_the_code_names),
