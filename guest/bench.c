@@ -99,7 +99,7 @@ static u64 measure(void (*operation)(unsigned), bool (*prepare)(void))
 
 static bool forget_mappings(void)
 {
-	return hypercall(HYPERCALL_FORGET, FAULT_PAGE / PAGE, count, 0, 0) == 0;
+	return hypercall(HYPERCALL_UNMAP, FAULT_PAGE / PAGE, count, 0, 0) == 0;
 }
 
 static void touch_all(void)

@@ -77,7 +77,7 @@ def exits(_, need, build):
     """Round trips from a guest to the hypervisor and back, in instructions."""
     need("bochs")
     where = build("default")
-    guest = [(os.path.join(where, "guest", "bench.elf"), "name=bench memory=32M")]
+    guest = [(os.path.join(where, "guest", "bench.elf"), "name=bench test_calls=yes memory=32M")]
     rows = []
     for setting, name in (("qemu-tcg-npt", "qemu-tcg"), ("bochs-ept", "bochs")):
         print(f"samepage: measuring on {name} ...", flush=True)
@@ -177,7 +177,7 @@ def mm_machine(where):
         guest = [
             (
                 os.path.join(where, "guest", "bench.elf"),
-                f"name=bench memory=32M devices={devices} arg=mm count=200 tries=2",
+                f"name=bench test_calls=yes memory=32M devices={devices} arg=mm count=200 tries=2",
             )
         ]
         setup = machine.Setup(

@@ -349,7 +349,7 @@ static void wild_hypercalls(void)
 					continue;
 				if (number == HYPERCALL_CONSOLE && values[i] < 0x100000)
 					continue;
-				if (number >= HYPERCALL_PROTECT && number <= HYPERCALL_FORGET)
+				if (number >= HYPERCALL_PROTECT && number <= HYPERCALL_UNMAP)
 					hypercall(number, values[i] | 0x800, values[j], 7, 9);
 				else if (hypercall(number, values[i], values[j], 1, 2) < 0)
 					raised++;

@@ -153,7 +153,8 @@ static inline void flush_page(const volatile void *address)
 
 extern bool guest_is_amd;
 
-static inline s64 hypercall(u64 number, u64 a0, u64 a1, u64 a2, u64 a3)
+/* One call, which may do a piece of its range alone. */
+static inline s64 hypercall_once(u64 number, u64 a0, u64 a1, u64 a2, u64 a3)
 {
 	register u64 r10 asm("r10") = a3;
 	s64 result;
@@ -169,6 +170,23 @@ static inline s64 hypercall(u64 number, u64 a0, u64 a1, u64 a2, u64 a3)
 			     : "a"(number), "D"(a0), "S"(a1), "d"(a2), "r"(r10)
 			     : "memory");
 	return result;
+}
+
+/* A P call (abi/hypercall.h), repeated for the rest of its range: a sum of counts or an error. */
+s64 hypercall_range(u64 number, u64 gfn, u64 frames, u64 a2);
+
+static inline s64 hypercall(u64 number, u64 a0, u64 a1, u64 a2, u64 a3)
+{
+	switch (number) {
+	case HYPERCALL_PROTECT:
+	case HYPERCALL_DISCARD:
+	case HYPERCALL_WATCH:
+	case HYPERCALL_UNMAP:
+	case HYPERCALL_RECLAIM:
+		return hypercall_range(number, a0, a1, a2);
+	default:
+		return hypercall_once(number, a0, a1, a2, a3);
+	}
 }
 
 /* --- Merging. --- */

@@ -72,6 +72,22 @@ u64 option_number(const char *name, u64 otherwise)
 	return value;
 }
 
+s64 hypercall_range(u64 number, u64 gfn, u64 frames, u64 a2)
+{
+	s64 count = 0;
+
+	do {
+		s64 result = hypercall_once(number, gfn, frames, a2, 0);
+
+		if (result < 0)
+			return result;
+		count += HYPERCALL_COUNT(result);
+		gfn += HYPERCALL_FRAMES(result);
+		frames -= HYPERCALL_FRAMES(result);
+	} while (frames);
+	return count;
+}
+
 static void vcpu_entry(u64 number)
 {
 	trap_init((unsigned)number);

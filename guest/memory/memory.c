@@ -176,8 +176,8 @@ static void check_forget(void)
 {
 	u64 at = TEST_START + 80 * PAGE;
 
-	check_ranges(HYPERCALL_FORGET, 0, "forget");
-	check(hypercall(HYPERCALL_FORGET, at / PAGE, 16, 0, 0) == 0, "forget");
+	check_ranges(HYPERCALL_UNMAP, 0, "forget");
+	check(hypercall(HYPERCALL_UNMAP, at / PAGE, 16, 0, 0) == 0, "forget");
 	check(faults_of_writes(at, 16) == 16, "each of 16 forgotten pages faults once");
 	check(faults_of_writes(at, 16) == 0, "and not twice");
 	check(*word(at) == pattern(at), "what they held is still there");

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hypercall.c: what a guest asks for by VMCALL or VMMCALL.
+ * hypercall.c: dispatch of VMCALL and VMMCALL, and the short calls.
  *
  * Invariants:
  * HYPERCALL-1  a call checks all its arguments before it changes anything.
- * HYPERCALL-2  a wrong argument is the caller's own business: it gets an error code, nobody else
- *              notices.
+ * HYPERCALL-2  a wrong argument has one effect, an error code for the caller.
+ * HYPERCALL-3  a call takes HYPERCALL_STEP_MAX instructions at most, whatever its arguments.
  */
 #include <hv/hypercall.h>
+#include <ck_pr.h>
 #include <hv/irqchip.h>
 #include <hv/sched.h>
 #include <lib/error.h>
@@ -17,7 +18,11 @@
 #define CONSOLE_MAX 4096
 #define COPY_CHUNK  128
 
-typedef s64 (*call_handler)(struct vcpu *vcpu);
+/* test: for VMs with test_calls=yes only. */
+struct call {
+	s64 (*handler)(struct vcpu *vcpu);
+	bool test;
+};
 
 s64 hypercall_error(int err)
 {
@@ -45,33 +50,34 @@ static s64 call_ping(struct vcpu *vcpu)
 	return 0;
 }
 
-static void print(struct console *console, const char *text, size_t len)
+/* Up to the end of a line, which is what the machine's UART is slow for. Returns how many. */
+static size_t print_line(struct console *console, const char *text, size_t len)
 {
+	size_t done = 0;
+
 	spin_lock(&console->lock);
-	for (size_t i = 0; i < len; i++)
-		console_put(console, text[i]);
+	do
+		console_put(console, text[done]);
+	while (text[done++] != '\n' && done < len);
 	spin_unlock(&console->lock);
+	return done;
 }
 
 static s64 call_console(struct vcpu *vcpu)
 {
-	struct vm *vm = vcpu->vm;
-	u64 from = hypercall_argument(vcpu, 0), len = hypercall_argument(vcpu, 1);
+	u64 from = hypercall_argument(vcpu, 0), len = hypercall_argument(vcpu, 1), chunk;
 	char text[COPY_CHUNK];
+	int err;
 
 	if (len > CONSOLE_MAX || from + len < from)
 		return HYPERCALL_ERROR_INVALID;
-	for (u64 done = 0, chunk; done < len; done += chunk) {
-		struct gpa at = {from + done};
-		int err;
-
-		chunk = MIN(MIN(len - done, (u64)COPY_CHUNK), PAGE_SIZE - page_offset(at.raw));
-		err = hypercall_device_copy(vcpu, 0, at, text, chunk);
-		if (err != 0)
-			return hypercall_error(err);
-		print(&vm->console, text, chunk);
-	}
-	return (s64)len;
+	if (len == 0)
+		return 0;
+	chunk = MIN(MIN(len, (u64)COPY_CHUNK), PAGE_SIZE - page_offset(from));
+	err = hypercall_device_copy(vcpu, 0, (struct gpa){from}, text, chunk);
+	if (err)
+		return hypercall_error(err);
+	return (s64)print_line(&vcpu->vm->console, text, chunk);
 }
 
 static s64 call_shutdown(struct vcpu *vcpu)
@@ -125,7 +131,7 @@ static s64 call_ipi(struct vcpu *vcpu)
 		return HYPERCALL_ERROR_RANGE;
 	if (hypercall_argument(vcpu, 1) < 32 || hypercall_argument(vcpu, 1) >= VCPU_VECTORS)
 		return HYPERCALL_ERROR_INVALID;
-	state = __atomic_load_n(&target->state, __ATOMIC_ACQUIRE);
+	state = ck_pr_load_32(&target->state);
 	if (state == VCPU_OFF || state == VCPU_GONE)
 		return HYPERCALL_ERROR_BUSY;
 	vcpu_raise_irq(target, (u8)hypercall_argument(vcpu, 1));
@@ -183,31 +189,31 @@ static s64 call_statistic(struct vcpu *vcpu)
 	return HYPERCALL_ERROR_INVALID;
 }
 
-static const call_handler calls[HYPERCALLS] = {
-	[HYPERCALL_PING] = call_ping,
-	[HYPERCALL_CONSOLE] = call_console,
-	[HYPERCALL_SHUTDOWN] = call_shutdown,
-	[HYPERCALL_YIELD] = call_yield,
-	[HYPERCALL_TIME] = call_time,
-	[HYPERCALL_VCPU_START] = call_vcpu_start,
-	[HYPERCALL_VCPU_COUNT] = call_vcpu_count,
-	[HYPERCALL_IPI] = call_ipi,
-	[HYPERCALL_STATISTIC] = call_statistic,
-	[HYPERCALL_PROTECT] = call_protect,
-	[HYPERCALL_DISCARD] = call_discard,
-	[HYPERCALL_WATCH] = call_watch,
-	[HYPERCALL_FORGET] = call_forget,
-	[HYPERCALL_DEVICE_READ] = call_device_read,
-	[HYPERCALL_SHARE] = call_share,
-	[HYPERCALL_DIRTY] = call_dirty,
-	[HYPERCALL_MERGE] = call_merge,
-	[HYPERCALL_MERGE_STATS] = call_merge_stats,
-	[HYPERCALL_MERGE_ENGINE] = call_merge_engine,
-	[HYPERCALL_MERGE_SCAN] = call_merge_scan,
-	[HYPERCALL_RECLAIM] = call_reclaim,
+static const struct call calls[HYPERCALLS] = {
+	[HYPERCALL_PING] = {call_ping, false},
+	[HYPERCALL_CONSOLE] = {call_console, false},
+	[HYPERCALL_SHUTDOWN] = {call_shutdown, false},
+	[HYPERCALL_YIELD] = {call_yield, false},
+	[HYPERCALL_TIME] = {call_time, false},
+	[HYPERCALL_VCPU_START] = {call_vcpu_start, false},
+	[HYPERCALL_VCPU_COUNT] = {call_vcpu_count, false},
+	[HYPERCALL_IPI] = {call_ipi, false},
+	[HYPERCALL_STATISTIC] = {call_statistic, false},
+	[HYPERCALL_PROTECT] = {call_protect, true},
+	[HYPERCALL_DISCARD] = {call_discard, true},
+	[HYPERCALL_WATCH] = {call_watch, true},
+	[HYPERCALL_UNMAP] = {call_unmap, true},
+	[HYPERCALL_DEVICE_READ] = {call_device_read, true},
+	[HYPERCALL_SHARE] = {call_share, true},
+	[HYPERCALL_DIRTY] = {call_dirty, true},
+	[HYPERCALL_MERGE] = {call_merge, false},
+	[HYPERCALL_MERGE_STATS] = {call_merge_stats, false},
+	[HYPERCALL_MERGE_ENGINE] = {call_merge_engine, false},
+	[HYPERCALL_MERGE_SCAN] = {call_merge_scan, false},
+	[HYPERCALL_RECLAIM] = {call_reclaim, true},
 };
 
-static s64 dispatch(struct vcpu *vcpu)
+static s64 hypercall_dispatch(struct vcpu *vcpu)
 {
 	u64 number = vcpu->arch.gpr[GPR_RAX];
 
@@ -215,11 +221,13 @@ static s64 dispatch(struct vcpu *vcpu)
 		return HYPERCALL_ERROR_PERMISSION;
 	if (unlikely(number >= HYPERCALLS))
 		return HYPERCALL_ERROR_NUMBER;
-	return calls[number](vcpu);
+	if (unlikely(calls[number].test && !vcpu->vm->config.test_calls))
+		return HYPERCALL_ERROR_PERMISSION;
+	return calls[number].handler(vcpu);
 }
 
 enum exit_verdict exit_hypercall(struct vcpu *vcpu, const struct hv_exit *exit)
 {
-	vcpu->arch.gpr[GPR_RAX] = (u64)dispatch(vcpu);
+	vcpu->arch.gpr[GPR_RAX] = (u64)hypercall_dispatch(vcpu);
 	return EXIT_NEXT_INSN;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * memory.c: the calls by which a guest's memory is changed or looked at from outside, at its own
- * wish.
+ * memory.c: calls that change or read a guest's memory from outside, on its own request.
  *
- * Why DEVICE_READ reads two places: a device model learns from one word of a ring that another is
- * ready, and then reads that. A guest can tell whether it did so in this order only if nothing
- * comes between the two.
+ * A call on a range does a piece of it: up to the next multiple of 512 gfns, so that large leaves
+ * stay whole, and for RECLAIM, which compresses each page, fewer. The whole range is checked each
+ * time (HYPERCALL-1), so an error never comes after progress but for want of memory.
+ *
+ * DEVICE_READ reads two places: a device model reads in one word of a ring that another is ready,
+ * and then reads that. Its order can be observed only if nothing comes between the two.
  */
 #include <arch/cpu.h>
 #include <hv/dirty.h>
@@ -18,10 +20,13 @@
 #include <mm/reclaim.h>
 #include "hv/call/private.h"
 
-#define FORGET_MAX  4096
-#define RECLAIM_MAX 4096
-#define DIRTY_MAX   32		 /* so that the answer is never negative */
-#define MAX_GFN	    (1ull << 40) /* 52 address bits */
+#define PIECE	      512 /* frames of a call on a range; powers of 2 */
+#define UNMAP_PIECE   256
+#define RECLAIM_PIECE 64
+#define UNMAP_MAX     4096 /* frames of its range */
+#define RECLAIM_MAX   4096
+#define DIRTY_MAX     32	   /* so that the result is never negative */
+#define MAX_GFN	      (1ull << 40) /* 52 address bits */
 
 bool hypercall_range(const struct vcpu *vcpu, struct gfn_range *out)
 {
@@ -33,46 +38,69 @@ bool hypercall_range(const struct vcpu *vcpu, struct gfn_range *out)
 	return true;
 }
 
+/* The first piece of arguments 0 and 1; an error of the whole range. */
+static int first_piece(const struct vcpu *vcpu, u64 frames_max, u64 range_max,
+		       struct gfn_range *out)
+{
+	struct gfn_range whole;
+	int err;
+
+	if (!hypercall_range(vcpu, &whole) || gfn_range_frames(whole) > range_max)
+		return ERR_INVALID;
+	err = addrspace_check(vcpu->vm->memory, whole);
+	if (err)
+		return err;
+	out->start = whole.start;
+	out->end.raw = MIN(whole.end.raw, ALIGN_DOWN(whole.start.raw, frames_max) + frames_max);
+	return 0;
+}
+
+static s64 piece_done(int err, struct gfn_range piece, u64 count)
+{
+	return err ? hypercall_error(err) : (s64)HYPERCALL_PROGRESS(gfn_range_frames(piece), count);
+}
+
 s64 call_protect(struct vcpu *vcpu)
 {
-	struct gfn_range range;
 	u64 access = hypercall_argument(vcpu, 2);
+	struct gfn_range piece;
+	int err = first_piece(vcpu, PIECE, MAX_GFN, &piece);
 
-	if (!hypercall_range(vcpu, &range) ||
-	    (access != HYPERCALL_ACCESS_READ && access != HYPERCALL_ACCESS_WRITE))
+	if (access != HYPERCALL_ACCESS_READ && access != HYPERCALL_ACCESS_WRITE)
 		return HYPERCALL_ERROR_INVALID;
-	return hypercall_error(
-		addrspace_protect(vcpu->vm->memory, range, access == HYPERCALL_ACCESS_WRITE));
+	if (!err)
+		err = addrspace_protect(vcpu->vm->memory, piece, access == HYPERCALL_ACCESS_WRITE);
+	return piece_done(err, piece, 0);
 }
 
 s64 call_discard(struct vcpu *vcpu)
 {
-	struct gfn_range range;
+	struct gfn_range piece;
+	int err = first_piece(vcpu, PIECE, MAX_GFN, &piece);
 
-	if (!hypercall_range(vcpu, &range))
-		return HYPERCALL_ERROR_INVALID;
-	return hypercall_error(addrspace_clear(vcpu->vm->memory, range, 0));
+	if (!err)
+		err = addrspace_clear(vcpu->vm->memory, piece, 0);
+	return piece_done(err, piece, 0);
 }
 
 s64 call_watch(struct vcpu *vcpu)
 {
-	struct gfn_range range;
+	struct gfn_range piece;
+	int err = first_piece(vcpu, PIECE, MAX_GFN, &piece);
 
-	if (!hypercall_range(vcpu, &range))
-		return HYPERCALL_ERROR_INVALID;
-	return hypercall_error(addrspace_clear_soft_dirty(vcpu->vm->memory, range));
+	if (!err)
+		err = addrspace_clear_soft_dirty(vcpu->vm->memory, piece);
+	return piece_done(err, piece, 0);
 }
 
-s64 call_forget(struct vcpu *vcpu)
+s64 call_unmap(struct vcpu *vcpu)
 {
-	struct gfn_range range;
-	int err = 0;
+	struct gfn_range piece;
+	int err = first_piece(vcpu, UNMAP_PIECE, UNMAP_MAX, &piece);
 
-	if (!hypercall_range(vcpu, &range) || gfn_range_frames(range) > FORGET_MAX)
-		return HYPERCALL_ERROR_INVALID;
-	for (u64 i = 0; err == 0 && i < gfn_range_frames(range); i++)
-		err = addrspace_exclusive(vcpu->vm->memory, gfn_add(range.start, i), NULL);
-	return hypercall_error(err);
+	for (u64 i = 0; !err && i < gfn_range_frames(piece); i++)
+		err = addrspace_exclusive(vcpu->vm->memory, gfn_add(piece.start, i), NULL);
+	return piece_done(err, piece, 0);
 }
 
 int hypercall_device_copy(struct vcpu *vcpu, unsigned device, struct gpa from, void *to, size_t len)
@@ -169,12 +197,11 @@ s64 call_dirty(struct vcpu *vcpu)
 
 s64 call_reclaim(struct vcpu *vcpu)
 {
-	struct gfn_range range;
-	u64 done;
-	int err;
+	struct gfn_range piece;
+	u64 done = 0;
+	int err = first_piece(vcpu, RECLAIM_PIECE, RECLAIM_MAX, &piece);
 
-	if (!hypercall_range(vcpu, &range) || gfn_range_frames(range) > RECLAIM_MAX)
-		return HYPERCALL_ERROR_INVALID;
-	err = addrspace_reclaim(vcpu->vm->memory, range, &done);
-	return err ? hypercall_error(err) : (s64)done;
+	if (!err)
+		err = addrspace_reclaim(vcpu->vm->memory, piece, &done);
+	return piece_done(err, piece, done);
 }

@@ -2,8 +2,7 @@
 /*
  * private.h: what the files of the hypercall layer share.
  *
- * A handler finds its arguments in the vCPU's registers; what a call means for the run loop, it
- * says as a request.
+ * A handler reads its arguments in the vCPU's registers; effects on the run loop are requests.
  */
 #ifndef SAMEPAGE_HV_CALL_PRIVATE_H
 #define SAMEPAGE_HV_CALL_PRIVATE_H
@@ -18,7 +17,7 @@ static inline u64 hypercall_argument(const struct vcpu *vcpu, unsigned i)
 	return vcpu->arch.gpr[registers[i]];
 }
 
-/* An enum error as the guest is told it. */
+/* enum error as enum hypercall_error. */
 s64 hypercall_error(int err);
 
 /*
@@ -29,22 +28,22 @@ int hypercall_device_copy(struct vcpu *vcpu, unsigned device, struct gpa from, v
 			  size_t len) __must_check;
 
 /*
- * Arguments 0 and 1 as a range of gfns; false: empty, wraps, or wider than any address. What lies
- * outside memory, mm refuses.
+ * Arguments 0 and 1 as a range of gfns; false: empty, wraps, or wider than any address. mm refuses
+ * what lies outside memory.
  */
 bool hypercall_range(const struct vcpu *vcpu, struct gfn_range *out) __must_check;
 
-/* hypercall_memory.c: the calls on the caller's own memory. */
+/* memory.c: the calls on the caller's own memory. */
 s64 call_protect(struct vcpu *vcpu);
 s64 call_discard(struct vcpu *vcpu);
 s64 call_watch(struct vcpu *vcpu);
-s64 call_forget(struct vcpu *vcpu);
+s64 call_unmap(struct vcpu *vcpu);
 s64 call_device_read(struct vcpu *vcpu);
 s64 call_share(struct vcpu *vcpu);
 s64 call_dirty(struct vcpu *vcpu);
 s64 call_reclaim(struct vcpu *vcpu);
 
-/* hypercall_merge.c: the calls about merging. */
+/* merge.c: the calls about merging. */
 s64 call_merge(struct vcpu *vcpu);
 s64 call_merge_stats(struct vcpu *vcpu);
 s64 call_merge_engine(struct vcpu *vcpu);

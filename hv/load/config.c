@@ -166,6 +166,13 @@ static int set_populate(struct value *value, struct vm_config *out)
 	return out->populate || string_is(value->text, value->len, "no") ? 0 : ERR_INVALID;
 }
 
+static int set_test_calls(struct value *value, struct vm_config *out)
+{
+	value->why = "test_calls is yes or no";
+	out->test_calls = string_is(value->text, value->len, "yes");
+	return out->test_calls || string_is(value->text, value->len, "no") ? 0 : ERR_INVALID;
+}
+
 static int set_dirty(struct value *value, struct vm_config *out)
 {
 	static const char *const modes[] = {
@@ -239,6 +246,7 @@ static const struct word {
 	{"mergeable", set_mergeable},
 	{"merge_control", set_merge_control},
 	{"kill_after", set_kill_after},
+	{"test_calls", set_test_calls},
 };
 
 static size_t word_length(const char *text)

@@ -30,6 +30,7 @@ enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
  * merge_domain	VMs of the same number share identical pages; 0: not merged; VM_MERGE_OWN: with itself alone
  * merge_marked	only what the guest marks is mergeable, not all its memory
  * merge_control	it may say how its domain is merged
+ * test_calls	it may make the hypercalls for tests and measurements
  * devices	device models that look into its memory, each with a guest cache of its own; number 0 is the console
  * dirty_log	log which pages are written, from the start, by way of `dirty`
  * console	bytes its console may print before the rest is dropped
@@ -54,6 +55,7 @@ struct vm_config {
 	u32 merge_domain;
 	bool merge_marked;
 	bool merge_control;
+	bool test_calls;
 };
 
 #endif

@@ -68,6 +68,9 @@ enum retry_mode addrspace_retry(const struct addrspace *as);
 /* Policy (NULL: Kconfig's) and retry mode of address spaces created later. At boot. */
 void addrspace_configure(const struct notifier_policy *policy, enum retry_mode retry);
 
+/* 0 if the range lies wholly in slots; errors of a range as above. Takes LOCK_MMU. */
+int addrspace_check(struct addrspace *as, struct gfn_range range) __must_check;
+
 /*
  * A memory slot; frames come lazily. ERR_INVALID (empty, wraps), ERR_EXISTS (overlaps),
  * ERR_NO_MEMORY: no change.

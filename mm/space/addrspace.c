@@ -216,6 +216,11 @@ int space_check(struct addrspace *as, struct gfn_range range)
 	return err;
 }
 
+int addrspace_check(struct addrspace *as, struct gfn_range range)
+{
+	return space_check(as, range);
+}
+
 static int insert_slot(struct addrspace *as, struct gfn_range range, enum slot_kind kind)
 {
 	unsigned place = slot_place(as, range.start);
