@@ -23,7 +23,7 @@ function(samepage_link target image)
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:${room}>)
   endforeach()
   target_link_options(${target} PRIVATE -nostdlib -static -no-pie -Wl,-T,${linker_script}
-    -Wl,--build-id=none
+    -Wl,--build-id=none -Wl,-Map=${CMAKE_CURRENT_BINARY_DIR}/${target}.map
     -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--gc-sections -Wl,--fatal-warnings)
   set_target_properties(${target} PROPERTIES LINK_DEPENDS ${linker_script})
 endfunction()

@@ -18,6 +18,7 @@ PROGRAM_PACKAGES = {"unit/hv/pc/acpi": ("unit", "acpi"), "fuzz/insn": ("zydis",)
 # What a check needs besides the sources: builds, and purposes of scripts/packages.sh.
 CHECK_NEEDS = {
     "image": (("default", "debug"), ()),
+    "deadcode": (("default", "debug"), ()),
     "cppcheck": (("default",), ("cppcheck",)),
     "headers": (("default",), ("clang",)),
     "commands": (("default",), ()),
