@@ -13,8 +13,8 @@ count as one. The walls order the rooms, so a circle lies within one room; docs/
 gives the reason of each.
 
 includes.txt lists today's breaks, `PLACE: COUNT` a line, and may only shrink: `includes.py
---update`. `includes.py --graph` prints the rooms and what they include as a Mermaid graph, which
-docs/architecture.md shows.
+--update`. `includes.py
+--picture` prints the walls as a Mermaid graph; this check holds docs/architecture.md to it.
 """
 import collections
 import os
@@ -90,6 +90,7 @@ FOLDERS = {
     "arch/x86/inline/": "arch",
     "lib/shim/": "lib",
 }
+PICTURE = "docs/architecture.md"
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^">]+)[">]')
 DECLARED = re.compile(
     r"^(?!static|#|\s|typedef|return)[a-z_][\w *]*?\b(\w+)\([^;{}]*\)[^;{}]*;", re.M
@@ -244,24 +245,25 @@ def circles(edges, known):
     return [circle for circle in found if len(circle) > 1]
 
 
-def graph(edges):
-    """The rooms of mm and hv and what they include, as Mermaid text."""
-    rooms = {
-        (room_of(name), room_of(target))
-        for name, _, _, target in edges
-        if target and allowed(room_of(name), room_of(target))
-    }
-    pairs = sorted(
-        pair
-        for pair in rooms
-        if None not in pair
-        and pair[0] != pair[1]
-        and all(room[:2] in ("mm", "hv") for room in pair)
-    )
-    return [
-        "graph TD",
-        *(f"    {a.replace('/', '_')}[{a}] --> {b.replace('/', '_')}[{b}]" for a, b in pairs),
-    ]
+def picture():
+    """The walls as Mermaid text: the arrows of the rows that other arrows do not imply."""
+    below = {}
+    for room, row in ROOMS.items():
+        below[room] = {each for each in row if each in ROOMS and room not in ROOMS[each]} - {room}
+    arrows = []
+    for room, row in below.items():
+        implied = {deeper for other in row for deeper in below[other]}
+        arrows += [(room, other) for other in sorted(row - implied)]
+    ids = {room: room.replace("/", "_") for room in ROOMS}
+    return ["graph TD", *(f'  {ids[a]}["{a}"] --> {ids[b]}["{b}"]' for a, b in arrows)]
+
+
+def check_picture():
+    """docs/architecture.md has the picture of today's walls."""
+    shown = re.search(r"```mermaid\n(graph TD\n.*?)\n```", tree.text(PICTURE), re.S)
+    if shown and shown[1] == "\n".join(picture()):
+        return []
+    return [f"{PICTURE}: its picture is not that of tests/checks/includes.py --picture"]
 
 
 def main():
@@ -271,13 +273,13 @@ def main():
         if not name.startswith(("tests/unit/", "tests/fuzz/"))
     }
     edges = list(includes(known))
-    if "--graph" in sys.argv:
-        print("\n".join(graph(edges)))
+    if "--picture" in sys.argv:
+        print("\n".join(picture()))
         return 0
     found = {place: len(where) for place, where in {**breaks(edges), **misplaced(known)}.items()}
     for circle in circles(edges, known):
         found.update({f"{node} in a circle of": len(circle) for node in circle})
-    return tree.shrinking("includes", found)
+    return tree.verdict(check_picture()) | tree.shrinking("includes", found)
 
 
 if __name__ == "__main__":
