@@ -41,7 +41,6 @@ enum pt_attr {
 	PT_ACCESSED = 1 << 5,
 	PT_DIRTY = 1 << 6,
 	PT_UNCACHED = 1 << 7, /* memory type UC; without it WB */
-	PT_SOFT = 1 << 8,     /* one software bit, ignored by the CPU; stage 2 says what it means */
 	PT_RWX = PT_READ | PT_WRITE | PT_EXEC,
 };
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * frame.h: machine frames: one record of 32 bytes each, a buddy allocator, per-CPU caches of single
+ * frame.h: machine frames: one record of 24 bytes each, a buddy allocator, per-CPU caches of single
  * frames.
  *
- * Running out is ERR_NO_MEMORY, never a panic. A frame freed by one VM is zeroed before another VM
- * can see it: FRAME_ZERO asks for it, and every path that hands a frame to a guest does.
+ * Out of memory is ERR_NO_MEMORY, never a panic. A freed frame keeps its content; every path that
+ * gives a frame to a guest passes FRAME_ZERO or overwrites all of it, so that no VM reads what
+ * another one wrote.
  *
- * A block of 2^n frames is nothing but its frames: each has a record of its own with kind and
- * refcount, and a block may be freed in smaller naturally aligned pieces, in any order.
+ * Each frame of a block of 2^n has a record of its own, with kind and refcount. A block may be freed
+ * in smaller naturally aligned pieces, in any order.
  */
 #ifndef SAMEPAGE_MM_FRAME_H
 #define SAMEPAGE_MM_FRAME_H
@@ -29,12 +30,11 @@ enum frame_kind {
 };
 
 /*
- * The record of one frame. What `owner`, `link` and `extra` mean depends on the kind:
+ * The record of one frame. The meaning of `owner` and `link` depends on the kind:
  *
- *              owner               link                  extra
- *  FREE        next in free list   previous in it        -           (heads of free blocks only)
- *  GUEST       rmap's (mm/space/rmap.c): one (address space, gfn) inline, or a chain   merge's
- *  others      their owner's: 0 after frame_alloc
+ *  FREE        owner: next block in the free list, link: previous; heads of free blocks only
+ *  GUEST       the rmap's (mm/space/rmap.c): up to two (address space, gfn) inline, or a chain
+ *  others      the caller's; 0 after frame_alloc
  *
  * refs	 [a] references of primary PTEs
  * kind	 [f] while free; constant between frame_alloc and frame_free
@@ -45,21 +45,20 @@ enum frame_kind {
 struct frame {
 	u64 owner;
 	u64 link;
-	u64 extra;
 	u32 refs;
 	u8 kind;
 	u8 order;
 	u8 state;
 	u8 mark;
 };
-_Static_assert(sizeof(struct frame) == 32, "a frame's record is 32 bytes");
+_Static_assert(sizeof(struct frame) == 24, "a frame's record is 24 bytes");
 
 /*
  * Records come in sections, so that a hole in the memory map costs one pointer: section i holds the
  * records of the frames [i, i + 1) * FRAME_SECTION, or is NULL where there is no RAM. [I] after
  * frame_init.
  */
-#define FRAME_SECTION_SHIFT 15 /* 128 MiB of frames, 1 MiB of records */
+#define FRAME_SECTION_SHIFT 15 /* 128 MiB of frames, 768 KiB of records */
 #define FRAME_SECTION	    (1ull << FRAME_SECTION_SHIFT)
 
 struct frame_map {

@@ -71,12 +71,7 @@ int pgtable_init(struct pgtable *table, const struct pgtable_format *format,
 		 const struct pgtable_memory *memory) __must_check;
 void pgtable_fini(struct pgtable *table);
 
-enum visit_flags {
-	VISIT_LEAF = 1,
-	VISIT_ABSENT = 2,
-	VISIT_TABLE_BEFORE = 4,
-	VISIT_TABLE_AFTER = 8
-};
+enum visit_flags { VISIT_LEAF = 1, VISIT_ABSENT = 2, VISIT_TABLE = 4 };
 
 /*
  * What a visitor is shown.
@@ -115,7 +110,7 @@ int pgtable_walk(struct pgtable *table, u64 start, u64 end, unsigned flags, pgta
  * address out of the format's width has no slot: NULL, absent. Takes no lock.
  */
 void pgtable_lookup(struct pgtable *table, u64 address, struct pgtable_visit *visit);
-/* As lookup, but goes no deeper than `level`, where it may find a table (VISIT_TABLE_BEFORE). */
+/* As lookup, but goes no deeper than `level`, where it may find a table (VISIT_TABLE). */
 void pgtable_lookup_level(struct pgtable *table, u64 address, unsigned level,
 			  struct pgtable_visit *visit);
 
@@ -134,13 +129,9 @@ int pgtable_map(struct pgtable *table, u64 start, u64 end, struct hpa to, unsign
 
 /*
  * Unmaps [start, end). Tables that served this range only are freed; one that served more stays,
- * even if it is empty now, because the next fault fills it again: pgtable_prune frees it. A larger
- * leaf at an edge is split first (ERR_NO_MEMORY: nothing changed). ERR_INVALID as pgtable_walk.
+ * even if it is empty now, because the next fault fills it again. A larger leaf at an edge is split first (ERR_NO_MEMORY: nothing changed). ERR_INVALID as pgtable_walk.
  */
 int pgtable_unmap(struct pgtable *table, u64 start, u64 end) __must_check;
-
-/* Frees the empty tables that serve addresses in [start, end). ERR_INVALID as pgtable_walk. */
-int pgtable_prune(struct pgtable *table, u64 start, u64 end) __must_check;
 
 /*
  * Gives the leaves of [start, end) the access rights of `attr` (PT_RWX bits only) and leaves all

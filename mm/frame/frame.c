@@ -11,8 +11,8 @@
  * Invariants:
  *   FRAME-1  a frame is in exactly one place: a free list, one cache, or in use; only in use is its
  *            kind not FRAME_FREE
- *   FRAME-2  what frame_alloc hands out overlaps nothing that is in use, has refcount 1, and owner,
- *            link, extra 0
+ *   FRAME-2  what frame_alloc hands out overlaps nothing that is in use, has refcount 1, and owner
+ *            and link 0
  *   FRAME-3  total = free + hypervisor + table + guest, whenever no CPU is inside the allocator
  *   FRAME-4  a failed frame_alloc changes nothing that a caller can see
  *   FRAME-5  a CPU that finds no block empties its own cache before it says ERR_NO_MEMORY; other
@@ -127,7 +127,6 @@ static inline void hand_out(u64 mfn, enum frame_kind kind, unsigned flags)
 		frame_check_poison(mfn);
 	frame->owner = 0;
 	frame->link = 0;
-	frame->extra = 0;
 	frame->refs = 1;
 	frame->kind = (u8)kind;
 	if (flags & FRAME_ZERO)

@@ -16,7 +16,7 @@ static int show(struct pgtable *table, const struct pgtable_visit *visit, void *
 	const struct pgtable_format *format = table->format;
 	struct tour *tour = argument;
 
-	if (visit->kind == VISIT_TABLE_BEFORE) {
+	if (visit->kind == VISIT_TABLE) {
 		audit_table(tour->audit, hpa_to_mfn(pte_table(format, visit->pte, visit->level)));
 		tour->tables++;
 		return 0;
@@ -35,7 +35,7 @@ void stage2_audit(struct subscription *sub, struct audit *audit)
 	struct mfn root = hpa_to_mfn(s2->table.root);
 
 	audit_table(audit, root);
-	if (pgtable_walk(&s2->table, 0, GFN_END * PAGE_SIZE, VISIT_LEAF | VISIT_TABLE_BEFORE, show,
+	if (pgtable_walk(&s2->table, 0, GFN_END * PAGE_SIZE, VISIT_LEAF | VISIT_TABLE, show,
 			 &tour) ||
 	    tour.tables != s2->table.tables)
 		audit_found(audit, AUDIT_TABLE, (struct gfn){0}, root);

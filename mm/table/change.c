@@ -57,15 +57,15 @@ static u64 tables_below(const struct change *change, unsigned level, u64 start, 
 static int run(struct pgtable *table, u64 start, u64 end, struct change *change,
 	       pgtable_visitor count, pgtable_visitor commit)
 {
-	int err = pgtable_walk(table, start, end, VISIT_LEAF | VISIT_ABSENT | VISIT_TABLE_BEFORE,
-			       count, change);
+	int err = pgtable_walk(table, start, end, VISIT_LEAF | VISIT_ABSENT | VISIT_TABLE, count,
+			       change);
 
 	if (!err)
 		err = reserve_fill(table, &change->reserve, change->needed);
 	if (err)
 		return err;
-	err = pgtable_walk(table, start, end, VISIT_LEAF | VISIT_ABSENT | VISIT_TABLE_BEFORE,
-			   commit, change);
+	err = pgtable_walk(table, start, end, VISIT_LEAF | VISIT_ABSENT | VISIT_TABLE, commit,
+			   change);
 	CHECK(!err && change->reserve.count == 0);
 	return 0;
 }
@@ -100,7 +100,7 @@ static void report_table(struct pgtable *table, u64 address, struct hpa page, un
 		case VISIT_LEAF:
 			report_dropped(table, at, level, pgtable_exchange(table, &slots[i], 0));
 			break;
-		case VISIT_TABLE_BEFORE:
+		case VISIT_TABLE:
 			report_table(table, at, pte_table(table->format, pte, level), level - 1);
 			break;
 		default:
@@ -118,7 +118,7 @@ static void replace(struct pgtable *table, const struct pgtable_visit *visit, pt
 
 	if (kind == VISIT_LEAF && table->memory->dropped)
 		report_dropped(table, visit->address, level, old);
-	if (kind == VISIT_TABLE_BEFORE) {
+	if (kind == VISIT_TABLE) {
 		struct hpa page = pte_table(table->format, old, level);
 
 		if (table->memory->dropped)
@@ -140,7 +140,7 @@ static int map_count(struct pgtable *table, const struct pgtable_visit *visit, v
 
 	if (leaf_fits(change, visit->level, visit->start, visit->end))
 		return VISIT_SKIP;
-	if (visit->kind != VISIT_TABLE_BEFORE)
+	if (visit->kind != VISIT_TABLE)
 		change->needed += tables_below(change, visit->level, visit->start, visit->end);
 	return 0;
 }
@@ -155,7 +155,7 @@ static int map_commit(struct pgtable *table, const struct pgtable_visit *visit, 
 		replace(table, visit, table->format->make_leaf(to, visit->level, change->attr));
 		return VISIT_SKIP;
 	}
-	if (visit->kind != VISIT_TABLE_BEFORE)
+	if (visit->kind != VISIT_TABLE)
 		pgtable_plant(table, visit, &change->reserve);
 	return 0;
 }

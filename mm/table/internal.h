@@ -43,12 +43,12 @@ static inline pte_t level_bits(const struct pgtable_format *format, unsigned lev
 
 bool pgtable_range_valid(const struct pgtable *table, u64 start, u64 end);
 
-/* What a slot holds: VISIT_ABSENT, VISIT_LEAF or VISIT_TABLE_BEFORE. */
+/* What a slot holds: VISIT_ABSENT, VISIT_LEAF or VISIT_TABLE. */
 static inline enum visit_flags pgtable_kind(const struct pgtable *table, pte_t pte, unsigned level)
 {
 	if (!pte_present(table->format, pte, level))
 		return VISIT_ABSENT;
-	return pte_leaf(table->format, pte, level) ? VISIT_LEAF : VISIT_TABLE_BEFORE;
+	return pte_leaf(table->format, pte, level) ? VISIT_LEAF : VISIT_TABLE;
 }
 
 /*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * shape.c: split, collapse and prune: operations that change the table's shape and not what it
+ * shape.c: split and collapse: operations that change the table's shape and not what it
  * reads as.
  *
  *     [ 2 MiB leaf  A D ]  --split-->     [ table ] -> [ 4 KiB leaf  A D ] x 512
@@ -62,7 +62,7 @@ static bool table_alike(struct pgtable *table, struct hpa page, unsigned level,
 			return false;
 		if (kind == VISIT_LEAF && !leaf_continues(table->format, pte, level, like))
 			return false;
-		if (kind == VISIT_TABLE_BEFORE &&
+		if (kind == VISIT_TABLE &&
 		    !table_alike(table, pte_table(table->format, pte, level), level - 1, like))
 			return false;
 	}
@@ -79,7 +79,7 @@ int pgtable_collapse(struct pgtable *table, u64 address, unsigned level)
 	if (level == 0 || level > format->max_leaf_level)
 		return ERR_INVALID;
 	pgtable_lookup_level(table, address, level, &slot);
-	if (slot.level != level || slot.kind != VISIT_TABLE_BEFORE)
+	if (slot.level != level || slot.kind != VISIT_TABLE)
 		return slot.level == level && slot.kind == VISIT_LEAF ? 0 : ERR_INVALID;
 	pgtable_lookup(table, slot.address, &first);
 	if (first.kind != VISIT_LEAF)
@@ -94,22 +94,4 @@ int pgtable_collapse(struct pgtable *table, u64 address, unsigned level)
 	pgtable_exchange(table, slot.slot, format->make_leaf(base, level, like.attr | like.seen));
 	pgtable_free_tables(table, visit_table(table, &slot), level - 1);
 	return 0;
-}
-
-static int prune_table(struct pgtable *table, const struct pgtable_visit *visit, void *argument)
-{
-	struct hpa page = visit_table(table, visit);
-	const pte_t *slots = table_slots(table, page);
-
-	for (unsigned i = 0; i < PGTABLE_ENTRIES; i++)
-		if (pgtable_kind(table, slots[i], visit->level - 1u) != VISIT_ABSENT)
-			return 0;
-	pgtable_exchange(table, visit->slot, 0);
-	pgtable_free_tables(table, page, visit->level - 1u);
-	return 0;
-}
-
-int pgtable_prune(struct pgtable *table, u64 start, u64 end)
-{
-	return pgtable_walk(table, start, end, VISIT_TABLE_AFTER, prune_table, NULL);
 }

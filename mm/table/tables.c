@@ -106,7 +106,7 @@ void pgtable_free_tables(struct pgtable *table, struct hpa page, unsigned level)
 	const pte_t *slots = table_slots(table, page);
 
 	for (unsigned i = 0; level > 0 && i < PGTABLE_ENTRIES; i++)
-		if (pgtable_kind(table, slots[i], level) == VISIT_TABLE_BEFORE)
+		if (pgtable_kind(table, slots[i], level) == VISIT_TABLE)
 			pgtable_free_tables(table, pte_table(format, slots[i], level), level - 1);
 	free_page(table, page);
 }

@@ -123,11 +123,10 @@ static int visit_slot(const struct walk *walk, struct pgtable_visit *visit)
 	if (err)
 		return err == VISIT_SKIP ? 0 : err;
 	visit->pte = pte_load(visit->slot);
-	if (pgtable_kind(walk->table, visit->pte, visit->level) != VISIT_TABLE_BEFORE)
+	if (pgtable_kind(walk->table, visit->pte, visit->level) != VISIT_TABLE)
 		return 0;
-	err = walk_slots(walk, visit_table(walk->table, visit), visit->level - 1u, visit->start,
-			 visit->end);
-	return err ? err : show(walk, visit, VISIT_TABLE_AFTER);
+	return walk_slots(walk, visit_table(walk->table, visit), visit->level - 1u, visit->start,
+			  visit->end);
 }
 
 int pgtable_walk(struct pgtable *table, u64 start, u64 end, unsigned flags, pgtable_visitor visitor,
@@ -151,7 +150,7 @@ static __always_inline void descend(const struct pgtable *table, u64 address, un
 	const struct pgtable_memory *memory = table->memory;
 	const struct pgtable_level *bits = &format->level[format->levels];
 	unsigned shift = LEVEL_SHIFT(format->levels), last = LEVEL_SHIFT(level);
-	enum visit_flags kind = VISIT_TABLE_BEFORE;
+	enum visit_flags kind = VISIT_TABLE;
 	struct hpa page = table->root;
 	pte_t *slot, pte;
 
@@ -244,7 +243,7 @@ bool pgtable_any(struct pgtable *table, u64 start, u64 end, unsigned attr)
 		bits = level_bits(format, visit.kind == VISIT_LEAF ? visit.level : 0, attr);
 		if (visit.kind == VISIT_LEAF)
 			found = visit.pte & bits;
-		else if (visit.kind == VISIT_TABLE_BEFORE)
+		else if (visit.kind == VISIT_TABLE)
 			found = bits & all_bits(table, &visit, at >> PAGE_SHIFT,
 						MIN(visit.end - 1, end - 1) >> PAGE_SHIFT);
 	}

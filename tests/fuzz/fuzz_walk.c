@@ -31,8 +31,8 @@ enum op_kind {
 	OP_SPLIT,
 	OP_COLLAPSE,
 	OP_HARVEST,
-	OP_PRUNE,
-	OP_MAP_AGAIN
+	OP_MAP_AGAIN,
+	OP_UNMAP_AGAIN
 };
 
 struct op {
@@ -164,7 +164,7 @@ static struct op decode(const u8 *bytes)
 {
 	static const u64 skews[] = {0, 1ull << 30, 3ull << 21, 5ull << 12};
 	static const unsigned attrs[] = {PT_RWX, PT_READ, PT_READ | PT_WRITE,
-					 PT_RWX | AD | PT_SOFT};
+					 PT_RWX | AD | PT_UNCACHED};
 	struct op op = {
 		.kind = bytes[0] & 7,
 		.level = (bytes[0] >> 3) % 3,
@@ -178,6 +178,8 @@ static struct op decode(const u8 *bytes)
 	op.to = op.start + skews[bytes[4] & 3];
 	if (op.kind == OP_MAP_AGAIN)
 		op.kind = OP_MAP;
+	if (op.kind == OP_UNMAP_AGAIN)
+		op.kind = OP_UNMAP;
 	if (op.kind == OP_PROTECT)
 		op.attr &= PT_RWX;
 	if (op.kind == OP_MAP)
@@ -214,10 +216,8 @@ static int perform(const struct op *op)
 		return pgtable_split(&table, op->start, op->level);
 	case OP_COLLAPSE:
 		return pgtable_collapse(&table, op->start, op->level);
-	case OP_HARVEST:
-		return pgtable_harvest(&table, op->start, op->end, op->attr & AD, NULL, NULL);
 	default:
-		return pgtable_prune(&table, op->start, op->end);
+		return pgtable_harvest(&table, op->start, op->end, op->attr & AD, NULL, NULL);
 	}
 }
 

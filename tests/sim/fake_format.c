@@ -7,7 +7,7 @@
  */
 #include "sim/fake_format.h"
 
-enum { P, LEAF, R, W, X, A, D, UC, SOFT, USER, GLOBAL };
+enum { P, LEAF, R, W, X, A, D, UC, USER, GLOBAL };
 
 /* Place p of the 24: bits 0 to 11, then 52 to 63. */
 #define PLACE(p)	  ((p) < 12 ? (p) : (p) + 40)
@@ -16,8 +16,8 @@ enum { P, LEAF, R, W, X, A, D, UC, SOFT, USER, GLOBAL };
 static const struct {
 	unsigned attr, flag;
 } words[] = {
-	{PT_READ, R},	 {PT_WRITE, W},	   {PT_EXEC, X},  {PT_USER, USER},   {PT_GLOBAL, GLOBAL},
-	{PT_SOFT, SOFT}, {PT_ACCESSED, A}, {PT_DIRTY, D}, {PT_UNCACHED, UC},
+	{PT_READ, R},	     {PT_WRITE, W},    {PT_EXEC, X},  {PT_USER, USER},
+	{PT_GLOBAL, GLOBAL}, {PT_ACCESSED, A}, {PT_DIRTY, D}, {PT_UNCACHED, UC},
 };
 
 static pte_t fake_make_leaf(struct hpa addr, unsigned level, unsigned attr)
@@ -47,7 +47,7 @@ static unsigned fake_attr(pte_t pte, unsigned level)
 
 static bool fake_valid_attr(unsigned attr)
 {
-	return (attr & PT_RWX) && attr < PT_SOFT * 2;
+	return (attr & PT_RWX) && attr < PT_UNCACHED * 2;
 }
 
 #define FAKE_LEVEL(l, mask, value)                                                       \

@@ -177,7 +177,7 @@ static int expect_collapse(struct model *model, const struct op *op)
 	pgtable_lookup_level(&model->world->table, op->start, op->level, &visit);
 	if (visit.level > op->level)
 		return ERR_INVALID;
-	if (visit.kind != VISIT_TABLE_BEFORE)
+	if (visit.kind != VISIT_TABLE)
 		return visit.kind == VISIT_LEAF ? 0 : ERR_INVALID;
 	if (!model->dense || op->level != 1)
 		return 1;

@@ -20,7 +20,6 @@ enum op_kind {
 	OP_SPLIT,
 	OP_COLLAPSE,
 	OP_HARVEST,
-	OP_PRUNE,
 	OP_ACCESS,
 	OP_KINDS
 };

@@ -28,7 +28,7 @@ static unsigned choose_attr(const struct pgtable_format *format, struct sim_rand
 		PT_RWX,
 		PT_RWX | PT_ACCESSED | PT_DIRTY,
 		PT_READ,
-		PT_READ | PT_EXEC | PT_SOFT,
+		PT_READ | PT_EXEC | PT_UNCACHED,
 		PT_READ | PT_WRITE | PT_UNCACHED,
 		PT_READ | PT_USER | PT_GLOBAL,
 	};
@@ -87,7 +87,7 @@ struct op model_choose(struct model *model)
 {
 	static const u8 weights[OP_KINDS] = {
 		[OP_MAP] = 26,	    [OP_UNMAP] = 14,  [OP_PROTECT] = 18, [OP_SPLIT] = 12,
-		[OP_COLLAPSE] = 12, [OP_HARVEST] = 4, [OP_PRUNE] = 2,	 [OP_ACCESS] = 12,
+		[OP_COLLAPSE] = 12, [OP_HARVEST] = 6, [OP_ACCESS] = 12,
 	};
 	static const unsigned rights[] = {PT_RWX, PT_READ, PT_READ | PT_WRITE, PT_READ | PT_EXEC};
 	struct sim_random *random = &model->world->random;
@@ -156,8 +156,6 @@ int world_do(struct world *world, const struct op *op)
 		return pgtable_collapse(table, op->start, op->level);
 	case OP_HARVEST:
 		return harvest(table, op);
-	case OP_PRUNE:
-		return pgtable_prune(table, op->start, op->end);
 	default:
 		return world_access(world, op->start, op->attr & PT_DIRTY) ? 0 : ERR_NOT_FOUND;
 	}

@@ -2,10 +2,10 @@
 /*
  * ept.c: the format of Intel's extended page tables (SDM vol. 3C, 28.3.2, tables 28-1 to 28-7).
  *
- *      63  62:53   52   51:12     11:10   9   8    7     6    5:3    2   1   0
- *     +---+------+------+--------+------+---+---+------+-----+-----+---+---+---+
- *     |   | ign. | SOFT | address| ign. | D | A | leaf | IPAT| type| X | W | R |
- *     +---+------+------+--------+------+---+---+------+-----+-----+---+---+---+
+ *      63  62:52   51:12     11:10   9   8    7     6     5:3    2   1   0
+ *     +---+------+---------+------+---+---+------+------+------+---+---+---+
+ *     |   | ign. | address | ign. | D | A | leaf | IPAT | type | X | W | R |
+ *     +---+------+---------+------+---+---+------+------+------+---+---+---+
  *
  * Why a format of its own: there is no present bit. An entry is present when any of R, W, X is set,
  * and write without read is a misconfiguration (28.3.3.1). A and D are used when EPTP bit 6 says
@@ -23,16 +23,15 @@
 #define EPT_LEAF      BIT(7)
 #define EPT_ACCESSED  BIT(8)
 #define EPT_DIRTY     BIT(9)
-#define EPT_SOFT      BIT(52)
 #define EPT_ADDRESS   BITS(51, 12)
-#define EPT_EXPRESSES (PT_RWX | PT_ACCESSED | PT_DIRTY | PT_UNCACHED | PT_SOFT)
+#define EPT_EXPRESSES (PT_RWX | PT_ACCESSED | PT_DIRTY | PT_UNCACHED)
 
 static pte_t ept_make_leaf(struct hpa addr, unsigned level, unsigned attr)
 {
 	return addr.raw | (level > 0 ? EPT_LEAF : 0) | (attr & PT_READ ? EPT_READ : 0) |
 	       (attr & PT_WRITE ? EPT_WRITE : 0) | (attr & PT_EXEC ? EPT_EXEC : 0) |
 	       (attr & PT_UNCACHED ? 0 : EPT_TYPE_WB) | (attr & PT_ACCESSED ? EPT_ACCESSED : 0) |
-	       (attr & PT_DIRTY ? EPT_DIRTY : 0) | (attr & PT_SOFT ? EPT_SOFT : 0);
+	       (attr & PT_DIRTY ? EPT_DIRTY : 0);
 }
 
 static pte_t ept_make_table(struct hpa table, unsigned level)
@@ -45,8 +44,7 @@ static unsigned ept_attr(pte_t pte, unsigned level)
 	return (pte & EPT_READ ? PT_READ : 0) | (pte & EPT_WRITE ? PT_WRITE : 0) |
 	       (pte & EPT_EXEC ? PT_EXEC : 0) |
 	       ((pte & EPT_TYPE) == EPT_TYPE_WB ? 0 : PT_UNCACHED) |
-	       (pte & EPT_ACCESSED ? PT_ACCESSED : 0) | (pte & EPT_DIRTY ? PT_DIRTY : 0) |
-	       (pte & EPT_SOFT ? PT_SOFT : 0);
+	       (pte & EPT_ACCESSED ? PT_ACCESSED : 0) | (pte & EPT_DIRTY ? PT_DIRTY : 0);
 }
 
 static bool ept_valid_attr(unsigned attr)

@@ -10,8 +10,7 @@
 
 #include "x86_pte.h"
 
-#define HOST_EXPRESSES \
-	(PT_RWX | PT_USER | PT_GLOBAL | PT_ACCESSED | PT_DIRTY | PT_UNCACHED | PT_SOFT)
+#define HOST_EXPRESSES (PT_RWX | PT_USER | PT_GLOBAL | PT_ACCESSED | PT_DIRTY | PT_UNCACHED)
 
 static pte_t host_make_leaf(struct hpa addr, unsigned level, unsigned attr)
 {

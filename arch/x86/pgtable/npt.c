@@ -9,7 +9,7 @@
 
 #include "x86_pte.h"
 
-#define NPT_EXPRESSES (PT_RWX | PT_ACCESSED | PT_DIRTY | PT_UNCACHED | PT_SOFT)
+#define NPT_EXPRESSES (PT_RWX | PT_ACCESSED | PT_DIRTY | PT_UNCACHED)
 
 static pte_t npt_make_leaf(struct hpa addr, unsigned level, unsigned attr)
 {

@@ -406,7 +406,7 @@ static void a_table_linked_twice_is_found(void **state)
 	struct pgtable_visit visit;
 
 	pgtable_lookup_level(&ept->table, 0, 1, &visit);
-	assert_int_equal(visit.kind, VISIT_TABLE_BEFORE);
+	assert_int_equal(visit.kind, VISIT_TABLE);
 	visit.slot[5] = visit.pte;
 	audit_run(0, &report);
 	visit.slot[5] = 0;

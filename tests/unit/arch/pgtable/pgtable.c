@@ -26,14 +26,14 @@ static const struct literal literals[] = {
 	{&ept_format, 0x12345000, 0, PT_RWX | PT_ACCESSED | PT_DIRTY, 0x12345337},
 	{&ept_format, 0x40200000, 1, PT_RWX, 0x402000b7},
 	{&ept_format, 0x40000000, 2, PT_READ | PT_EXEC, 0x400000b5},
-	{&ept_format, 0xffffffffff000, 0, PT_READ | PT_SOFT, 0x001ffffffffff031},
+	{&ept_format, 0xffffffffff000, 0, PT_READ, 0x000ffffffffff031},
 	{&npt_format, 0x12345000, 0, PT_RWX, 0x12345007},
 	{&npt_format, 0x12345000, 0, PT_READ, 0x8000000012345005},
 	{&npt_format, 0x12345000, 0, PT_READ | PT_WRITE | PT_UNCACHED, 0x800000001234501f},
 	{&npt_format, 0x12345000, 0, PT_RWX | PT_ACCESSED | PT_DIRTY, 0x12345067},
 	{&npt_format, 0x40200000, 1, PT_RWX, 0x40200087},
 	{&npt_format, 0x40000000, 2, PT_READ | PT_EXEC, 0x40000085},
-	{&npt_format, 0x12345000, 0, PT_RWX | PT_SOFT, 0x0010000012345007},
+	{&npt_format, 0x12345000, 0, PT_RWX, 0x0000000012345007},
 	{&host_format, 0x12345000, 0, PT_READ | PT_EXEC, 0x12345001},
 	{&host_format, 0x12345000, 0, PT_READ | PT_WRITE, 0x8000000012345003},
 	{&host_format, 0x12345000, 0, PT_READ | PT_WRITE | PT_GLOBAL, 0x8000000012345103},
@@ -101,7 +101,7 @@ static void every_word_a_format_accepts_comes_back_from_a_leaf(void **state)
 
 	for (unsigned f = 0; f < ARRAY_SIZE(formats); f++)
 		for (unsigned level = 0; level <= formats[f]->max_leaf_level; level++)
-			for (unsigned attr = 0; attr < PT_SOFT * 2; attr++)
+			for (unsigned attr = 0; attr < PT_UNCACHED * 2; attr++)
 				if (formats[f]->valid_attr(attr))
 					check_leaf(formats[f], some_address(&random, level), level,
 						   attr);

@@ -54,7 +54,7 @@ static void a_frame_handed_out_is_fresh(void **state)
 	frame_free(mfn, 0);
 	assert_int_equal(frame_alloc(0, FRAME_TABLE, 0, &mfn), 0);
 	frame = frame_record(mfn);
-	assert_int_equal(frame->owner | frame->link | frame->extra, 0); /* FRAME-2 */
+	assert_int_equal(frame->owner | frame->link, 0); /* FRAME-2 */
 	assert_int_equal(frame_refs(mfn), 1);
 	assert_int_equal(frame_kind(mfn), FRAME_TABLE);
 }

@@ -19,6 +19,9 @@ static u64 total(void)
 	return stats.total;
 }
 
+/* What the records of one section take. */
+#define RECORDS (FRAME_SECTION * sizeof(struct frame))
+
 static enum frame_kind kind_at(u64 address)
 {
 	return frame_kind((struct mfn){address >> PAGE_SHIFT});
@@ -31,12 +34,12 @@ static void what_holds_no_record_is_free(void **state)
 	sim_add_memory(MIB, 8 * MIB);
 	assert_int_equal(frame_init(&range, 1), 0);
 	/* One section of records and the page that points to it, off the end. */
-	assert_int_equal(total(), (8 * MIB - MIB) / PAGE_SIZE - 1);
+	assert_int_equal(total(), (8 * MIB - RECORDS) / PAGE_SIZE - 1);
 	assert_int_equal(kind_at(MIB), FRAME_FREE);
 	assert_int_equal(kind_at(MIB - PAGE_SIZE), FRAME_RESERVED);
 	assert_int_equal(kind_at(9 * MIB - PAGE_SIZE), FRAME_RESERVED);
 	assert_int_equal(kind_at(9 * MIB), FRAME_RESERVED);
-	assert_int_equal(kind_at(8 * MIB - 2 * PAGE_SIZE), FRAME_FREE);
+	assert_int_equal(kind_at(9 * MIB - RECORDS - 2 * PAGE_SIZE), FRAME_FREE);
 }
 
 static void ranges_may_be_unsorted_overlapping_and_touching(void **state)
@@ -48,7 +51,7 @@ static void ranges_may_be_unsorted_overlapping_and_touching(void **state)
 
 	sim_add_memory(2 * MIB, 14 * MIB);
 	assert_int_equal(frame_init(ranges, ARRAY_SIZE(ranges)), 0);
-	assert_int_equal(total(), (7 + 4 - 1) * MIB / PAGE_SIZE - 1);
+	assert_int_equal(total(), ((7 + 4) * MIB - RECORDS) / PAGE_SIZE - 1);
 	assert_int_equal(kind_at(9 * MIB), FRAME_RESERVED);
 	assert_int_equal(kind_at(12 * MIB), FRAME_FREE);
 }
@@ -73,7 +76,7 @@ static void a_hole_of_gigabytes_costs_no_records(void **state)
 	sim_add_memory(MIB, 7 * MIB);
 	sim_add_memory(40 * GIB, 4 * MIB);
 	assert_int_equal(frame_init(ranges, 2), 0);
-	assert_int_equal(total(), (11 - 2) * MIB / PAGE_SIZE - 1);
+	assert_int_equal(total(), (11 * MIB - 2 * RECORDS) / PAGE_SIZE - 1);
 	assert_null(frame_record((struct mfn){GIB >> PAGE_SHIFT})); /* INIT-2 */
 	assert_int_equal(kind_at(40 * GIB), FRAME_FREE);
 	assert_int_equal(kind_at(GIB), FRAME_RESERVED);
@@ -92,7 +95,7 @@ static void frame_zero_is_never_used(void **state)
 
 static void memory_too_small_for_its_records_is_an_error(void **state)
 {
-	const struct frame_range small = {{MIB}, {2 * MIB}};
+	const struct frame_range small = {{MIB}, {MIB + RECORDS}};
 	const struct frame_range map_only = {{MIB}, {MIB + PAGE_SIZE}};
 
 	sim_add_memory(MIB, MIB);

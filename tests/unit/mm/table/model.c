@@ -44,11 +44,11 @@ static void run_format(const struct pgtable_format *format, u64 seed)
 	for (u64 operations = 0, round = 0; operations < OPERATIONS; round++)
 		operations += run_round(format, &random, round % 2, done);
 	printf("# %s: maps %llu, unmaps %llu, protects %llu, splits %llu, collapses %llu, "
-	       "harvests %llu, prunes %llu, accesses %llu succeeded\n",
+	       "harvests %llu, accesses %llu succeeded\n",
 	       format->name, (unsigned long long)done[0], (unsigned long long)done[1],
 	       (unsigned long long)done[2], (unsigned long long)done[3],
 	       (unsigned long long)done[4], (unsigned long long)done[5],
-	       (unsigned long long)done[6], (unsigned long long)done[7]);
+	       (unsigned long long)done[6]);
 	for (unsigned kind = 0; kind < OP_KINDS; kind++)
 		assert_true(done[kind] >= 1000);
 }

@@ -117,7 +117,6 @@ static void every_operation_refuses_a_malformed_range_and_stores_nothing(void **
 		assert_int_equal(map(start, end, 0, PT_RWX, 2), ERR_INVALID);
 		assert_int_equal(pgtable_unmap(table, start, end), ERR_INVALID);
 		assert_int_equal(pgtable_protect(table, start, end, PT_READ), ERR_INVALID);
-		assert_int_equal(pgtable_prune(table, start, end), ERR_INVALID);
 		assert_int_equal(pgtable_harvest(table, start, end, PT_DIRTY, NULL, NULL),
 				 ERR_INVALID);
 		assert_int_equal(pgtable_walk(table, start, end, 0, NULL, NULL), ERR_INVALID);
@@ -182,7 +181,7 @@ static void a_lookup_can_stop_at_a_table(void **state)
 
 	assert_int_equal(map(P2M, P2M + P, 0, PT_RWX, 0), 0);
 	pgtable_lookup_level(table, P2M + 3 * P, 1, &visit);
-	assert_int_equal(visit.kind, VISIT_TABLE_BEFORE);
+	assert_int_equal(visit.kind, VISIT_TABLE);
 	assert_int_equal(visit.level, 1);
 	assert_int_equal(visit.address, P2M);
 }
@@ -236,29 +235,14 @@ static void unmapping_frees_the_tables_that_served_only_the_range(void **state)
 	assert_int_equal(world.allocated, 1);
 }
 
-static void pruning_frees_empty_tables_and_no_other(void **state)
-{
-	assert_int_equal(map(0, P, 0, PT_RWX, 0), 0);
-	assert_int_equal(map(P1G, P1G + P, 0, PT_RWX, 0), 0);
-	assert_int_equal(world.allocated, 6);
-	assert_int_equal(pgtable_unmap(table, 0, P), 0);
-	assert_int_equal(world.allocated, 6);
-	assert_int_equal(pgtable_prune(table, 0, 2 * P1G), 0);
-	assert_int_equal(world.allocated, 4);
-	assert_true(world_read(&world, P1G).mapped);
-	assert_int_equal(pgtable_unmap(table, P1G, P1G + P), 0);
-	assert_int_equal(pgtable_prune(table, 0, TOP), 0);
-	assert_int_equal(world.allocated, 1);
-}
-
 static void unmapping_a_page_of_a_large_leaf_keeps_the_rest(void **state)
 {
-	assert_int_equal(map(0, P1G, P1G, PT_RWX | PT_SOFT, 2), 0);
+	assert_int_equal(map(0, P1G, P1G, PT_RWX | PT_UNCACHED, 2), 0);
 	assert_int_equal(pgtable_unmap(table, P2M + P, P2M + 2 * P), 0);
 	assert_false(world_read(&world, P2M + P).mapped);
 	assert_int_equal(world_read(&world, P2M).hpa, P1G + P2M);
 	assert_int_equal(world_read(&world, P2M + 2 * P).hpa, P1G + P2M + 2 * P);
-	assert_int_equal(attr_of(P2M), PT_RWX | PT_SOFT);
+	assert_int_equal(attr_of(P2M), PT_RWX | PT_UNCACHED);
 	assert_int_equal(level_of(0), 1);
 	assert_int_equal(level_of(P2M), 0);
 }
@@ -275,7 +259,7 @@ static void unmapping_what_is_not_mapped_stores_nothing(void **state)
 
 static void protecting_changes_rights_and_nothing_else(void **state)
 {
-	unsigned rest = PT_ACCESSED | PT_DIRTY | PT_UNCACHED | PT_SOFT;
+	unsigned rest = PT_ACCESSED | PT_DIRTY | PT_UNCACHED;
 
 	assert_int_equal(map(0, P2M, P2M, PT_RWX | rest, 1), 0);
 	assert_int_equal(pgtable_protect(table, P, 3 * P, PT_READ), 0);
@@ -294,9 +278,9 @@ static void protecting_with_the_same_rights_stores_nothing(void **state)
 	assert_int_equal(world.stores, 0);
 }
 
-static void splitting_keeps_rights_a_d_and_the_software_bit(void **state)
+static void splitting_keeps_rights_a_d_and_the_memory_type(void **state)
 {
-	unsigned attr = PT_READ | PT_WRITE | PT_ACCESSED | PT_DIRTY | PT_SOFT;
+	unsigned attr = PT_READ | PT_WRITE | PT_ACCESSED | PT_DIRTY | PT_UNCACHED;
 
 	assert_int_equal(map(P1G, 2 * P1G, 5 * P1G, attr, 2), 0);
 	assert_int_equal(pgtable_split(table, P1G + P2M + P, 0), 0);
@@ -417,7 +401,7 @@ int main(void)
 		test_on(start_ept, unmapping_what_is_not_mapped_stores_nothing),
 		test_on(start_ept, protecting_changes_rights_and_nothing_else),
 		test_on(start_ept, protecting_with_the_same_rights_stores_nothing),
-		test_on(start_ept, splitting_keeps_rights_a_d_and_the_software_bit),
+		test_on(start_ept, splitting_keeps_rights_a_d_and_the_memory_type),
 		test_on(start_ept, collapsing_ors_a_and_d),
 		test_on(start_ept, a_joined_leaf_that_is_writable_counts_as_dirty),
 		test_on(start_ept, collapsing_joins_leaves_of_different_sizes),
