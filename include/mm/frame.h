@@ -21,9 +21,9 @@
 enum frame_flags { FRAME_ZERO = 1 };
 
 enum frame_kind {
-	FRAME_RESERVED, /* not RAM, firmware's, our image, frame records: never allocated */
+	FRAME_RESERVED, /* not RAM, the firmware's, the image, frame records: never allocated */
 	FRAME_FREE,
-	FRAME_HYPERVISOR, /* our own data: never mapped in a guest */
+	FRAME_HYPERVISOR, /* the hypervisor's data: never mapped in a guest */
 	FRAME_TABLE,	  /* a page table */
 	FRAME_GUEST,	  /* backs at least one gfn */
 	FRAME_KINDS
@@ -67,7 +67,7 @@ struct frame_map {
 };
 extern struct frame_map frame_map;
 
-/* The record of a frame, or NULL for a number that is no RAM of ours. Any context; O(1). */
+/* The record of a frame, or NULL for a number outside the machine's RAM. Any context; O(1). */
 static inline struct frame *frame_record(struct mfn mfn)
 {
 	u64 section = mfn.raw >> FRAME_SECTION_SHIFT;
@@ -79,8 +79,8 @@ static inline struct frame *frame_record(struct mfn mfn)
 
 /*
  * Machine memory as boot found it. Ranges may be unsorted, unaligned and overlapping; they are
- * rounded inwards. The frame records are carved out of them, and frame 0 is never used, so that 0
- * can mean no frame. Called once on the boot CPU. ERR_NO_MEMORY when no range can hold the records;
+ * rounded inwards. The frame records are carved out of them. Frame 0 is never used, so that 0 can
+ * mean no frame. Called once on the boot CPU. ERR_NO_MEMORY when no range can hold the records;
  * ERR_INVALID for more ranges than FRAME_RANGES_MAX.
  */
 #define FRAME_RANGES_MAX 128
@@ -91,41 +91,38 @@ int frame_init(const struct frame_range *usable, unsigned count) __must_check;
 
 /*
  * 2^order frames, naturally aligned, refcount 1 on each. Without FRAME_ZERO their content is
- * anything. kind is one of HYPERVISOR, TABLE, GUEST. On ERR_NO_MEMORY *out is untouched.
+ * undefined. kind is one of HYPERVISOR, TABLE, GUEST. ERR_NO_MEMORY: *out is unchanged.
  * ERR_INVALID: order over FRAME_MAX_ORDER. Takes LOCK_FRAME unless the CPU's cache serves it (order
  * 0). Any context but NMI.
  */
 int frame_alloc(unsigned order, enum frame_kind kind, unsigned flags, struct mfn *out) __must_check;
 
 /*
- * From now on one allocation in `one_in` fails with ERR_NO_MEMORY, drawn for each CPU from `seed`;
- * 0: none. While no other CPU allocates. frame_fail_count: how many have failed since.
+ * Failure injection: one allocation in `one_in` fails with ERR_NO_MEMORY, drawn for each CPU from
+ * `seed`; 0: off. No other CPU may allocate during the call. frame_fail_count: failures since then.
  */
 void frame_fail_set(u64 one_in, u64 seed);
 u64 frame_fail_count(void);
 
 /*
- * Gives back 2^order frames: a whole block or an aligned piece of one. Panics on what only a bug of
- * ours can cause: a frame that is free already, was never allocated, is of another kind than its
- * neighbours, or is still referenced more than once. Context as frame_alloc.
+ * Frees 2^order frames: a whole block or an aligned piece of one. Panics on what only a bug of the
+ * hypervisor causes: a frame that is free already, was never allocated, is of another kind than its
+ * neighbours, or has more than one reference. Context as frame_alloc.
  */
 void frame_free(struct mfn mfn, unsigned order);
 
-/*
- * References to a FRAME_GUEST frame: one for each primary PTE that names it. Atomic. put: true at
- * zero.
- */
+/* References to a FRAME_GUEST frame: one for each primary PTE that names it. Atomic. put: true at 0. */
 void frame_get(struct mfn mfn);
 bool frame_put(struct mfn mfn);
 u32 frame_refs(struct mfn mfn);
 
-/* FRAME_RESERVED for a number that is no RAM of ours. Any context; O(1). */
+/* FRAME_RESERVED for a number outside the machine's RAM. Any context; O(1). */
 enum frame_kind frame_kind(struct mfn mfn);
 
 /*
- * Every frame the allocator has (its records not counted), by what it is now; `free` includes
- * `cached`, the ones in CPUs' caches. Exact while no other CPU allocates or frees. `largest` is the
- * order of the largest free block, -1 without one.
+ * All frames of the allocator (the frame records not counted) by kind. `free` includes `cached`, the
+ * frames in per-CPU caches. Exact while no other CPU allocates or frees. `largest`: order of the
+ * largest free block, -1 without one.
  */
 struct frame_stats {
 	u64 total, free, hypervisor, table, guest, cached;

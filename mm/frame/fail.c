@@ -1,27 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fail.c: allocations that fail on purpose, one in so many.
+ * fail.c: failure injection: one allocation in so many fails.
  *
- * Why by probability and not the n-th: on a machine with several CPUs there is no n-th. A draw
- * belongs to its CPU, from a generator of its own, so a CPU that allocates as it did last time
- * fails as it did last time.
+ * Why a probability and not the n-th allocation: on a machine with several CPUs the n-th is not
+ * defined. Each CPU draws from a generator of its own, so a CPU that repeats its allocations repeats
+ * its failures.
  *
- * What it costs when it is off: nothing. frame_alloc() compares its cache's count with a floor that
- * lies beside it, where it would have compared with zero; injection raises the floor, which sends
- * every allocation the slow way, here.
+ * Cost when off: none. frame_alloc() compares its cache's count with the cache's floor, which is 0;
+ * injection raises the floor, so that every allocation takes the slow path to frame_fail_now().
  *
  * Invariants:
  *   FAIL-1  an allocation that fails here has changed nothing but the generator (FRAME-4 holds)
  *   FAIL-2  the draws of a CPU depend on its number, the seed and how many there were before
  */
+#include "mm/frame/internal.h"
 #include <arch/cpu.h>
 #include <ck_pr.h>
 
-#include "mm/frame/internal.h"
-
-/*
- * one_in: [a], 0 while nothing fails. state, failed: by CPU, others read `failed` for statistics.
- */
+/* one_in: [a], 0: off. state, failed: [c] of their CPU; other CPUs read `failed` for statistics. */
 static struct {
 	u64 one_in;
 	struct {
@@ -29,8 +25,8 @@ static struct {
 	} __aligned(64) cpu[CONFIG_MAX_CPUS];
 } fail;
 
-/* SplitMix64: a counter, and a mixer that spreads each of its bits over all. */
-static u64 draw(u64 *state)
+/* SplitMix64: a counter and a bit mixer. */
+static u64 fail_draw(u64 *state)
 {
 	u64 z = *state += 0x9e3779b97f4a7c15;
 
@@ -44,7 +40,7 @@ void frame_fail_set(u64 one_in, u64 seed)
 	for (unsigned cpu = 0; cpu < CONFIG_MAX_CPUS; cpu++) {
 		u64 state = seed + cpu;
 
-		fail.cpu[cpu].state = draw(&state);
+		fail.cpu[cpu].state = fail_draw(&state);
 		fail.cpu[cpu].failed = 0;
 	}
 	ck_pr_store_64(&fail.one_in, one_in);
@@ -55,7 +51,7 @@ bool frame_fail_now(void)
 {
 	unsigned cpu = arch_cpu_id();
 	u64 one_in = ck_pr_load_64(&fail.one_in);
-	bool now = one_in && draw(&fail.cpu[cpu].state) % one_in == 0;
+	bool now = one_in && fail_draw(&fail.cpu[cpu].state) % one_in == 0;
 
 	fail.cpu[cpu].failed += now;
 	return now;

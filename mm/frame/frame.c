@@ -1,43 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * frame.c: frames handed out and taken back; single ones through a cache of each CPU.
+ * frame.c: allocation and release of frames; single ones go through a per-CPU cache.
  *
  *     frame_alloc(0) <--- cache of this CPU <=== FRAME_BATCH at a time, locked ===> buddy lists
  *     frame_alloc(n) <------------------------------------------------------------- buddy lists
  *
- * Why caches: faults take and give single frames on every CPU at once, and a cached frame needs no
- * lock. A cache is touched by its CPU only, with interrupts off, as they always are here.
+ * Why caches: faults on every CPU allocate and free single frames at the same time, and a cached
+ * frame needs no lock. Only its own CPU accesses a cache, with interrupts off.
  *
  * Invariants:
  *   FRAME-1  a frame is in exactly one place: a free list, one cache, or in use; only in use is its
  *            kind not FRAME_FREE
- *   FRAME-2  what frame_alloc hands out overlaps nothing that is in use, has refcount 1, and owner
- *            and link 0
+ *   FRAME-2  what frame_alloc() returns overlaps nothing in use, has refcount 1, owner and link 0
  *   FRAME-3  total = free + hypervisor + table + guest, whenever no CPU is inside the allocator
- *   FRAME-4  a failed frame_alloc changes nothing that a caller can see
- *   FRAME-5  a CPU that finds no block empties its own cache before it says ERR_NO_MEMORY; other
- *            CPUs' caches, at most FRAME_CACHE frames each, stay out of its reach
+ *   FRAME-4  a failed frame_alloc() changes nothing that a caller can see
+ *   FRAME-5  a CPU that finds no block drains its own cache before it returns ERR_NO_MEMORY; other
+ *            CPUs' caches, at most FRAME_CACHE frames each, are not reachable
  *   FRAME-6  freeing what is not in use, or is still shared, panics
  *
  * Locking: LOCK_FRAME around the buddy lists. Refcounts are atomic.
  */
+#include "mm/frame/internal.h"
 #include <arch/cpu.h>
 #include <ck_pr.h>
 #include <lib/error.h>
 #include <lib/log.h>
 
-#include "mm/frame/internal.h"
-
 #define FRAME_CACHE 64
 #define FRAME_BATCH 32
 
 /*
- * struct frame_cache: one CPU's frames. Written by its CPU only; others read `count` and `used` for
- * statistics.
+ * struct frame_cache: one CPU's frames. Written by its CPU only; other CPUs read `count` and `used`
+ * for statistics.
  *
- * floor	with no more frames than this an allocation takes the slow way: 0, or all ones when frame_fail.c wants to be asked
- * used	how many frames of a kind this CPU handed out minus how many it took back: only the sum over
- * 	all CPUs says anything
+ * floor	with no more frames than this an allocation takes the slow path: 0, or all ones while
+ *		failure injection (fail.c) is on
+ * used		by kind: frames this CPU allocated minus frames it freed. Only the sum over all CPUs
+ *		is meaningful
  */
 struct frame_cache {
 	u32 count, floor;
@@ -56,8 +55,8 @@ void frame_caches_init(u64 total)
 }
 
 /*
- * Whole blocks, the smallest there are, so that fragments are used up before large blocks are cut,
- * and one cut yields many frames. Pushed backwards, so that they are handed out in ascending order.
+ * Takes whole blocks, the smallest first, so that fragments are used up before a large block is
+ * split, and one split yields many frames. Pushed in descending order: allocations ascend.
  */
 static __attribute__((__noinline__)) void cache_refill(struct frame_cache *cache)
 {
@@ -79,7 +78,7 @@ void frame_caches_set_floor(u32 floor)
 		ck_pr_store_32(&caches[cpu].floor, floor);
 }
 
-/* False: there is no frame, or there shall be none. */
+/* False: out of memory, or the injected failure. */
 static __attribute__((__noinline__)) bool cache_has_frame(struct frame_cache *cache)
 {
 	if (cache->floor && frame_fail_now())
@@ -97,7 +96,7 @@ static __attribute__((__noinline__)) void cache_drain(struct frame_cache *cache,
 	spin_unlock(&frame_buddy.lock);
 }
 
-static u64 take_from_buddy(unsigned order)
+static u64 buddy_take_locked(unsigned order)
 {
 	u64 mfn;
 
@@ -107,18 +106,18 @@ static u64 take_from_buddy(unsigned order)
 	return mfn;
 }
 
-static u64 take_block(struct frame_cache *cache, unsigned order)
+static u64 block_take(struct frame_cache *cache, unsigned order)
 {
-	u64 mfn = take_from_buddy(order);
+	u64 mfn = buddy_take_locked(order);
 
 	if (mfn == FRAME_NONE && cache->count > 0) {
 		cache_drain(cache, 0);
-		mfn = take_from_buddy(order);
+		mfn = buddy_take_locked(order);
 	}
 	return mfn;
 }
 
-static inline void hand_out(u64 mfn, enum frame_kind kind, unsigned flags)
+static inline void frame_activate(u64 mfn, enum frame_kind kind, unsigned flags)
 {
 	struct frame *frame = frame_record((struct mfn){mfn});
 
@@ -133,7 +132,7 @@ static inline void hand_out(u64 mfn, enum frame_kind kind, unsigned flags)
 		arch_page_zero(arch_hpa_to_virt(mfn_to_hpa((struct mfn){mfn})));
 }
 
-static int alloc_block(struct frame_cache *cache, unsigned order, enum frame_kind kind,
+static int block_alloc(struct frame_cache *cache, unsigned order, enum frame_kind kind,
 		       unsigned flags, struct mfn *out)
 {
 	u64 mfn;
@@ -142,11 +141,11 @@ static int alloc_block(struct frame_cache *cache, unsigned order, enum frame_kin
 		return ERR_INVALID;
 	if (unlikely(cache->floor) && frame_fail_now())
 		return ERR_NO_MEMORY;
-	mfn = take_block(cache, order);
+	mfn = block_take(cache, order);
 	if (mfn == FRAME_NONE)
 		return ERR_NO_MEMORY;
 	for (u64 i = 0; i < 1ull << order; i++)
-		hand_out(mfn + i, kind, flags);
+		frame_activate(mfn + i, kind, flags);
 	cache->used[kind] += 1ull << order;
 	out->raw = mfn;
 	return 0;
@@ -158,39 +157,40 @@ int frame_alloc(unsigned order, enum frame_kind kind, unsigned flags, struct mfn
 
 	CHECK(kind > FRAME_FREE && kind < FRAME_KINDS);
 	if (unlikely(order > 0))
-		return alloc_block(cache, order, kind, flags, out);
+		return block_alloc(cache, order, kind, flags, out);
 	if (unlikely(cache->count <= cache->floor) && !cache_has_frame(cache))
 		return ERR_NO_MEMORY;
 	out->raw = cache->mfns[--cache->count];
 	cache->used[kind]++;
-	hand_out(out->raw, kind, flags);
+	frame_activate(out->raw, kind, flags);
 	return 0;
 }
 
-static void __cold __noreturn misused(u64 mfn, const struct frame *frame, enum frame_kind kind)
+static void __cold __noreturn frame_misused(u64 mfn, const struct frame *frame,
+					    enum frame_kind kind)
 {
 	panic("frame 0x%llx cannot be freed: kind %d among %d, %u references",
 	      (unsigned long long)mfn, frame ? frame->kind : -1, kind, frame ? frame->refs : 0);
 }
 
-static inline void take_back(u64 mfn, enum frame_kind kind)
+static inline void frame_retire(u64 mfn, enum frame_kind kind)
 {
 	struct frame *frame = frame_record((struct mfn){mfn});
 
 	if (unlikely(!frame || frame->kind != kind || frame->refs > 1))
-		misused(mfn, frame, kind);
+		frame_misused(mfn, frame, kind);
 	frame->kind = FRAME_FREE;
 	frame->refs = 0;
 	if (IS_ENABLED(CONFIG_FRAME_POISON))
 		frame_poison(mfn);
 }
 
-static void free_block(struct frame_cache *cache, struct mfn mfn, unsigned order,
+static void block_free(struct frame_cache *cache, struct mfn mfn, unsigned order,
 		       enum frame_kind kind)
 {
 	CHECK(order <= FRAME_MAX_ORDER && IS_ALIGNED(mfn.raw, 1ull << order));
 	for (u64 i = 0; i < 1ull << order; i++)
-		take_back(mfn.raw + i, kind);
+		frame_retire(mfn.raw + i, kind);
 	cache->used[kind] -= 1ull << order;
 	spin_lock(&frame_buddy.lock);
 	buddy_put(mfn.raw, order);
@@ -206,10 +206,10 @@ void frame_free(struct mfn mfn, unsigned order)
 		panic("frame 0x%llx is not in use and cannot be freed",
 		      (unsigned long long)mfn.raw);
 	if (unlikely(order > 0)) {
-		free_block(cache, mfn, order, kind);
+		block_free(cache, mfn, order, kind);
 		return;
 	}
-	take_back(mfn.raw, kind);
+	frame_retire(mfn.raw, kind);
 	cache->used[kind]--;
 	if (unlikely(cache->count == FRAME_CACHE))
 		cache_drain(cache, FRAME_CACHE - FRAME_BATCH);

@@ -7,19 +7,18 @@
  *     carved   [ free    )     [ free              | records )            [ free            )
  *
  * The records of all sections, and the array that points to them, are cut off the end of the
- * largest range, so that low memory stays for those who need it there. The rest becomes free
- * blocks, as large as alignment allows.
+ * largest range: low memory stays free for what must be there. The rest becomes free blocks, as
+ * large as alignment allows.
  *
  * Invariants:
  *   INIT-1  a frame is FRAME_FREE afterwards if and only if it lies wholly inside a given range,
  *           holds no record, and is not frame 0
  *   INIT-2  every usable frame has a record; a section without usable frames has none
  */
+#include "mm/frame/internal.h"
 #include <arch/cpu.h>
 #include <lib/error.h>
 #include <lib/log.h>
-
-#include "mm/frame/internal.h"
 
 #define LOG_THIS LOG_MM
 
@@ -67,7 +66,7 @@ static int spans_take(const struct frame_range *usable, unsigned count)
 	if (count > FRAME_RANGES_MAX)
 		return ERR_INVALID;
 	for (unsigned i = 0; i < count; i++) {
-		/* Rounding up could wrap, so round the shifted number. */
+		/* Rounding the address up could wrap: round the frame number. */
 		u64 start = (usable[i].start.raw >> PAGE_SHIFT) +
 			    (page_offset(usable[i].start.raw) != 0);
 		u64 end = usable[i].end.raw >> PAGE_SHIFT;
@@ -99,7 +98,7 @@ static void *spans_carve(u64 bytes)
 }
 
 /* The sections of records that `span` needs. Records start as 0, which is FRAME_RESERVED. */
-static int make_sections(struct span span)
+static int map_add_sections(struct span span)
 {
 	for (u64 i = span.start >> FRAME_SECTION_SHIFT; i <= (span.end - 1) >> FRAME_SECTION_SHIFT;
 	     i++) {
@@ -112,32 +111,32 @@ static int make_sections(struct span span)
 	return 0;
 }
 
-static int make_map(void)
+static int map_create(void)
 {
 	static struct spans all;
 	u64 sections;
 	int err = 0;
 
-	all = spans; /* carving shortens the originals while we go through them */
+	all = spans; /* carving shortens the originals during the loop */
 	sections = ((all.of[all.count - 1].end - 1) >> FRAME_SECTION_SHIFT) + 1;
 	frame_map.section = spans_carve(sections * sizeof(*frame_map.section));
 	if (!frame_map.section)
 		return ERR_NO_MEMORY;
 	frame_map.sections = sections;
 	for (unsigned i = 0; i < all.count && !err; i++)
-		err = make_sections(all.of[i]);
+		err = map_add_sections(all.of[i]);
 	return err;
 }
 
 /* Before any other CPU runs, so without the lock. */
-LOCK_UNCHECKED static void free_block(u64 mfn, unsigned order)
+LOCK_UNCHECKED static void init_free_block(u64 mfn, unsigned order)
 {
 	for (u64 i = 0; i < 1ull << order; i++)
 		frame_record((struct mfn){mfn + i})->kind = FRAME_FREE;
 	buddy_put(mfn, order);
 }
 
-static u64 free_span(struct span span)
+static u64 init_free_span(struct span span)
 {
 	u64 frames = span.end - span.start;
 
@@ -148,7 +147,7 @@ static u64 free_span(struct span span)
 		while (order < FRAME_MAX_ORDER && IS_ALIGNED(span.start, 2ull << order) &&
 		       span.start + (2ull << order) <= span.end)
 			order++;
-		free_block(span.start, order);
+		init_free_block(span.start, order);
 		span.start += 1ull << order;
 	}
 	spin_unlock(&frame_buddy.lock);
@@ -162,7 +161,7 @@ int frame_init(const struct frame_range *usable, unsigned count)
 
 	frame_map = (struct frame_map){NULL, 0};
 	if (!err)
-		err = spans.count > 0 ? make_map() : ERR_NO_MEMORY;
+		err = spans.count > 0 ? map_create() : ERR_NO_MEMORY;
 	if (err) {
 		frame_map = (struct frame_map){NULL, 0};
 		log_error("%u memory ranges cannot hold the frame records: %s", count,
@@ -171,7 +170,7 @@ int frame_init(const struct frame_range *usable, unsigned count)
 	}
 	buddy_init();
 	for (unsigned i = 0; i < spans.count; i++)
-		total += free_span(spans.of[i]);
+		total += init_free_span(spans.of[i]);
 	frame_caches_init(total);
 	log_info("%llu MiB in %llu frames, %u ranges",
 		 (unsigned long long)(total >> (20 - PAGE_SHIFT)), (unsigned long long)total,

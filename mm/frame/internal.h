@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * internal.h: between the buddy allocator (frame_buddy.c), the per-CPU caches (frame.c) and
- * frame_init.c.
+ * internal.h: shared by the buddy allocator (buddy.c), the per-CPU caches (frame.c), their start
+ * (init.c), poisoning (poison.c) and failure injection (fail.c).
  */
 #ifndef SAMEPAGE_MM_FRAME_INTERNAL_H
 #define SAMEPAGE_MM_FRAME_INTERNAL_H
@@ -13,9 +13,8 @@
 
 /* struct frame.state, a set */
 enum frame_state {
-	FRAME_IS_HEAD = 1, /* first frame of a free block that is in a free list */
-	FRAME_IS_POISONED =
-		2, /* filled with the pattern, and nobody may have written to it since */
+	FRAME_IS_HEAD = 1,     /* first frame of a free block that is in a free list */
+	FRAME_IS_POISONED = 2, /* filled with the pattern; a write to it since is a bug */
 };
 
 /*
@@ -33,7 +32,7 @@ extern struct frame_buddy frame_buddy;
 
 void buddy_init(void);
 
-/* A block off the free lists, its records as they were; FRAME_NONE when none is large enough. */
+/* Takes a block off the free lists; FRAME_NONE: none is large enough. Its records are as they were. */
 u64 buddy_take(unsigned order) LOCK_REQUIRES(&frame_buddy.lock);
 
 /* The order of the smallest block in the lists, FRAME_MAX_ORDER + 1 when there is none. */
@@ -42,22 +41,18 @@ unsigned buddy_smallest(void) LOCK_REQUIRES(&frame_buddy.lock);
 /* Puts a block of FRAME_FREE records back and joins it with its buddies. */
 void buddy_put(u64 mfn, unsigned order) LOCK_REQUIRES(&frame_buddy.lock);
 
-/*
- * Fills a freed frame with the pattern. Panics when one about to be handed out no longer shows it.
- */
+/* Fills a freed frame with the pattern. check: panics unless a poisoned frame still shows it. */
 void frame_poison(u64 mfn);
 void frame_check_poison(u64 mfn);
 
 /*
- * Shall this allocation fail (frame_fail.c)? Asked by allocations that find no more frames in the
- * cache than its floor.
+ * Shall this allocation fail (fail.c)? Called by each allocation that finds no more frames in its
+ * cache than the cache's floor.
  */
 bool frame_fail_now(void);
 void frame_caches_set_floor(u32 floor);
 
-/*
- * Empties every cache and counter, for frame_init. `total` frames are the allocator's from now on.
- */
+/* Empties every cache and counter, for frame_init(). `total`: frames under the allocator. */
 void frame_caches_init(u64 total);
 
 #endif

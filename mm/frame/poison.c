@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * poison.c: debug builds fill free frames with a pattern and look at it when the frame is
- * handed out again.
+ * poison.c: debug builds fill a freed frame with a pattern and check it at the next allocation.
  *
- * Why: a write through a stale mapping of a freed frame is otherwise seen much later, in somebody
- * else's data. Frames that were never handed out hold what the firmware left there and are not
- * looked at.
+ * Why: a write through a stale mapping of a freed frame otherwise shows much later, in the data of
+ * the frame's next user. Frames never allocated hold what the firmware left and are not checked.
  *
  * Invariants:
  *   POISON-1  a frame that is FRAME_IS_POISONED shows the pattern, or was written to after it was
- * freed
+ *             freed
  */
+#include "mm/frame/internal.h"
 #include <arch/cpu.h>
 #include <lib/log.h>
-
-#include "mm/frame/internal.h"
 
 #define POISON 0x5a5afee15a5afee1ull
 

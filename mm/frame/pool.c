@@ -2,21 +2,22 @@
 /*
  * pool.c: small objects of one size, carved out of frames.
  *
- * A page starts with its header; the objects follow, the free ones chained through their first
+ * A page starts with its header; the objects follow. Free objects are chained through their first
  * word:
  *
- *     | header: next, previous, free ->| object | free object -> | object | free object -> NULL |
- * rest |
+ *     | next, previous, used, free | object | free object | object | free object | rest |
+ *                              |              ^        |             ^        |
+ *                              +--------------+        +-------------+        +--> NULL
  *
- * A page is on its pool's list while it has a free object. Which page an object is in follows from
- * its address, so nothing is stored for each object.
+ * A page is on its pool's list while it has a free object. The address of an object gives its page,
+ * so nothing is stored for each object.
  */
 #include "mm/frame/pool.h"
-#include <mm/frame.h>
 #include <arch/cpu.h>
 #include <lib/error.h>
 #include <lib/log.h>
 #include <lib/string.h>
+#include <mm/frame.h>
 
 struct pool_page {
 	struct pool_page *next, *previous;
@@ -39,7 +40,7 @@ void page_free(void *page, unsigned order)
 	frame_free(hpa_to_mfn(arch_virt_to_hpa(page)), order);
 }
 
-static void list_add(struct pool *pool, struct pool_page *page)
+static void pool_list_add(struct pool *pool, struct pool_page *page)
 {
 	page->previous = NULL;
 	page->next = pool->partial;
@@ -48,7 +49,7 @@ static void list_add(struct pool *pool, struct pool_page *page)
 	pool->partial = page;
 }
 
-static void list_remove(struct pool *pool, struct pool_page *page)
+static void pool_list_remove(struct pool *pool, struct pool_page *page)
 {
 	if (page->previous)
 		page->previous->next = page->next;
@@ -58,7 +59,7 @@ static void list_remove(struct pool *pool, struct pool_page *page)
 		page->next->previous = page->previous;
 }
 
-static int add_page(struct pool *pool)
+static int pool_add_page(struct pool *pool)
 {
 	struct pool_page *page;
 	void *memory;
@@ -72,11 +73,11 @@ static int add_page(struct pool *pool)
 		*(void **)object = page->free;
 		page->free = object;
 	}
-	list_add(pool, page);
+	pool_list_add(pool, page);
 	return 0;
 }
 
-static void *take(struct pool *pool)
+static void *pool_take(struct pool *pool)
 {
 	struct pool_page *page = pool->partial;
 	void *object = page->free;
@@ -84,7 +85,7 @@ static void *take(struct pool *pool)
 	page->free = *(void **)object;
 	page->used++;
 	if (!page->free)
-		list_remove(pool, page);
+		pool_list_remove(pool, page);
 	pool->live++;
 	return object;
 }
@@ -95,9 +96,9 @@ int pool_alloc(struct pool *pool, void **out)
 
 	spin_lock(&pool->lock);
 	if (!pool->partial)
-		err = add_page(pool);
+		err = pool_add_page(pool);
 	if (!err)
-		*out = take(pool);
+		*out = pool_take(pool);
 	spin_unlock(&pool->lock);
 	if (!err)
 		memset(*out, 0, pool->size);
@@ -112,7 +113,7 @@ void pool_free(struct pool *pool, void *object)
 		return;
 	spin_lock(&pool->lock);
 	if (!page->free)
-		list_add(pool, page);
+		pool_list_add(pool, page);
 	*(void **)object = page->free;
 	page->free = object;
 	pool->live--;
@@ -120,7 +121,7 @@ void pool_free(struct pool *pool, void *object)
 	if (page->used)
 		page = NULL;
 	else
-		list_remove(pool, page);
+		pool_list_remove(pool, page);
 	spin_unlock(&pool->lock);
 	if (page)
 		page_free(page, 0);

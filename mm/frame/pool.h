@@ -13,7 +13,7 @@ struct pool_page;
 
 /*
  * partial	[p] pages with at least one free object
- * live		[p] objects handed out
+ * live		[p] objects allocated
  * (p: lock)
  */
 struct pool {
@@ -29,13 +29,15 @@ struct pool {
 		.size = ALIGN_UP(object_size, sizeof(u64)),  \
 	}
 
-/* One object, zeroed. ERR_NO_MEMORY leaves *out alone. Takes LOCK_POOL, then LOCK_FRAME. Any
- * context but NMI. */
+/*
+ * One object, zeroed. ERR_NO_MEMORY: *out is unchanged. Takes LOCK_POOL, then LOCK_FRAME. Any
+ * context but NMI.
+ */
 int pool_alloc(struct pool *pool, void **out) __must_check;
-/* NULL is fine. A page whose last object goes returns to the frame allocator. */
+/* NULL: nothing. A page without objects returns to the frame allocator. */
 void pool_free(struct pool *pool, void *object);
 
-/* 2^order pages of FRAME_HYPERVISOR memory, zeroed. ERR_NO_MEMORY leaves *out alone. */
+/* 2^order pages of FRAME_HYPERVISOR memory, zeroed. ERR_NO_MEMORY: *out is unchanged. */
 int page_alloc(unsigned order, void **out) __must_check;
 void page_free(void *page, unsigned order);
 
