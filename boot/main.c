@@ -172,7 +172,7 @@ static void ap_main(void)
 	hv_ap_main();
 }
 
-void boot_main(u32 magic, u32 information)
+void __no_stack_protector boot_main(u32 magic, u32 information)
 {
 	struct boot_info *info = &boot_info;
 	struct boot_reader reader = {read_machine, &info->image};

@@ -38,6 +38,7 @@ static struct option {
 	{.name = "reclaim", .kind = OPTION_TEXT, .text = "yes"},
 	{.name = "fail_alloc", .kind = OPTION_NUMBER, .max = 1u << 30},
 	{.name = "fail_seed", .kind = OPTION_NUMBER, .max = ~0ull, .number = 1},
+	{.name = "seed", .kind = OPTION_NUMBER, .max = ~0ull}, /* of arch_random(); 0: none */
 	{.name = "fail_from", .kind = OPTION_TEXT, .text = "run"},
 	{.name = "selftest", .kind = OPTION_TEXT},
 	{.name = "selftest-cpu", .kind = OPTION_NUMBER, .max = BOOT_CPUS_MAX - 1},

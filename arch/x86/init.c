@@ -5,7 +5,7 @@
  *
  * Each step may use what the ones before it set up:
  *
- *     early   serial port, lib_env, descriptors and traps: from here on a fault is a readable panic
+ *     early   the stack canary, serial port, lib_env, descriptors and traps: from here on a fault is a readable panic
  *     1       CR0, CR4, EFER: NX must be on before a table says NX
  *     2       TSC: time stamps, delays
  *     3       final tables, stacks, frames: boot's tables and the identity map are gone
@@ -19,6 +19,7 @@
 #include <asm/paging.h>
 #include <asm/panic.h>
 #include <asm/percpu.h>
+#include <asm/random.h>
 #include <asm/smp.h>
 #include <asm/time.h>
 #include <arch/cpu.h>
@@ -32,10 +33,11 @@ static const struct lib_env env = {
 	.panic = arch_panic,
 };
 
-void arch_early_init(void)
+void __no_stack_protector arch_early_init(void)
 {
 	struct percpu *cpu = &percpu_area[0];
 
+	random_start();
 	idt_init();
 	desc_use_early_stack(cpu);
 	desc_load(cpu);
@@ -47,6 +49,7 @@ void arch_init(const struct boot_info *info)
 {
 	features_enable();
 	time_init();
+	random_init();
 	features_log();
 	paging_init(info);
 	apic_enable();

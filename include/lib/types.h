@@ -36,11 +36,12 @@ typedef int64_t s64;
 #define SAMEPAGE_EXPAND(value)	   SAMEPAGE_IS_DEFINED(value)
 #define IS_ENABLED(option)	   SAMEPAGE_EXPAND(option)
 
-#define __must_check __attribute__((__warn_unused_result__))
-#define __packed     __attribute__((__packed__))
-#define __aligned(n) __attribute__((__aligned__(n)))
-#define __noreturn   __attribute__((__noreturn__))
-#define __cold	     __attribute__((__cold__, __noinline__))
+#define __must_check	     __attribute__((__warn_unused_result__))
+#define __packed	     __attribute__((__packed__))
+#define __aligned(n)	     __attribute__((__aligned__(n)))
+#define __noreturn	     __attribute__((__noreturn__))
+#define __no_stack_protector __attribute__((__no_stack_protector__))
+#define __cold		     __attribute__((__cold__, __noinline__))
 #undef __always_inline /* the same name in libc, host builds */
 #define __always_inline inline __attribute__((__always_inline__))
 #define __printf(f, a)	__attribute__((__format__(__printf__, f, a)))

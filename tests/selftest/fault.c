@@ -12,6 +12,7 @@
 #include <ck_pr.h>
 #include <arch/boot_info.h>
 #include <arch/cpu.h>
+#include <arch/random.h>
 #include <asm/desc.h>
 #include <asm/image.h>
 #include <asm/insn.h>
@@ -125,6 +126,16 @@ static void test_stack_overflow(void)
 	(void)opaque(recurse(opaque(1)));
 }
 
+/* Past the array, over the canary and the saved registers. */
+static void test_stack_smash(void)
+{
+	u8 room[16];
+	volatile u8 *at = (volatile u8 *)opaque((u64)room);
+
+	for (u64 i = 0; i < opaque(64); i++)
+		at[i] = 0x41;
+}
+
 /* No stack at all: the push of the #GP's frame faults, too. */
 static void test_double_fault(void)
 {
@@ -197,6 +208,14 @@ static void test_ring(void)
 		log_info("selftest: ring of %u CPUs went round %u times", count, RING_ROUNDS);
 }
 
+/* RANDOM-1: nothing draws a number between random_init() and here. */
+static void test_random(void)
+{
+	u64 first = arch_random(), second = arch_random();
+
+	log_info("selftest: random numbers %016lx %016lx", first, second);
+}
+
 static const struct selftest {
 	const char *name;
 	void (*run)(void);
@@ -216,9 +235,11 @@ static const struct selftest {
 	{"check", test_check, false},
 	{"late-fault", test_late_fault, false},
 	{"stack-overflow", test_stack_overflow, false},
+	{"stack-smash", test_stack_smash, false},
 	{"double-fault", test_double_fault, false},
 	{"lock-rank", test_lock_rank, false},
 	{"msr", test_msr, false},
+	{"random", test_random, false},
 	{"paging", test_paging, false},
 	{"alarm", test_alarm, false},
 	{"ring", test_ring, true},

@@ -24,6 +24,7 @@ void (*sim_on_kick)(unsigned cpu);
 void (*sim_on_relax)(void);
 void (*sim_on_race_point)(const char *name);
 u64 sim_ticks;
+static u64 random_state;
 jmp_buf *sim_panic_exit;
 char sim_panic_message[256];
 
@@ -89,6 +90,7 @@ void sim_init(unsigned cpus)
 	sim_on_relax = NULL;
 	sim_on_race_point = NULL;
 	sim_ticks = 0;
+	random_state = 0;
 	sim_fail_frame_alloc(0, 0);
 	lib_env_set(&environment);
 }
@@ -140,6 +142,16 @@ void arch_cpu_relax(void)
 u64 arch_ticks(void)
 {
 	return __atomic_add_fetch(&sim_ticks, 1, __ATOMIC_RELAXED);
+}
+
+/* SplitMix64 from a fixed seed: two runs draw the same. */
+u64 arch_random(void)
+{
+	u64 z = __atomic_add_fetch(&random_state, 0x9e3779b97f4a7c15, __ATOMIC_RELAXED);
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
 }
 
 u64 arch_ticks_per_second(void)

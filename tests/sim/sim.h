@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include <arch/cpu.h>
+#include <arch/random.h>
 #include <lib/error.h>
 #include <lib/types.h>
 #include <mm/frame.h>
