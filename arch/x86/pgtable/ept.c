@@ -8,9 +8,12 @@
  *     +---+------+---------+------+---+---+------+------+------+---+---+---+
  *
  * Why a format of its own: there is no present bit. An entry is present when any of R, W, X is set,
- * and write without read is a misconfiguration (28.3.3.1). A and D are used when EPTP bit 6 says
- * so, ignored otherwise. Execute-only needs IA32_VMX_EPT_VPID_CAP bit 0: who asks for it has looked
- * there.
+ * and write without read is a misconfiguration (28.3.3.1). A and D are used when EPTP bit 6 is set,
+ * ignored otherwise. Execute-only needs IA32_VMX_EPT_VPID_CAP bit 0, which the caller has checked.
+ *
+ * RAM is WB with IPAT: the guest's PAT and MTRRs have no effect (28.3.7.2). A guest cannot give its
+ * RAM another type than the hypervisor's mapping of it has, and so neither reads stale data around
+ * the caches nor slows the bus for other guests. No device of a guest does DMA, so none needs UC.
  */
 #include <arch/pgtable.h>
 
@@ -20,6 +23,7 @@
 #define EPT_RWX	      (EPT_READ | EPT_WRITE | EPT_EXEC)
 #define EPT_TYPE      BITS(5, 3)
 #define EPT_TYPE_WB   (6ull << 3)
+#define EPT_IPAT      BIT(6)
 #define EPT_LEAF      BIT(7)
 #define EPT_ACCESSED  BIT(8)
 #define EPT_DIRTY     BIT(9)
@@ -30,7 +34,7 @@ static pte_t ept_make_leaf(struct hpa addr, unsigned level, unsigned attr)
 {
 	return addr.raw | (level > 0 ? EPT_LEAF : 0) | (attr & PT_READ ? EPT_READ : 0) |
 	       (attr & PT_WRITE ? EPT_WRITE : 0) | (attr & PT_EXEC ? EPT_EXEC : 0) |
-	       (attr & PT_UNCACHED ? 0 : EPT_TYPE_WB) | (attr & PT_ACCESSED ? EPT_ACCESSED : 0) |
+	       (attr & PT_UNCACHED ? 0 : EPT_TYPE_WB | EPT_IPAT) | (attr & PT_ACCESSED ? EPT_ACCESSED : 0) |
 	       (attr & PT_DIRTY ? EPT_DIRTY : 0);
 }
 
