@@ -50,7 +50,7 @@ u64 features_efer(void)
 	return EFER_LME | EFER_LMA | (cpuid_has(CPUID_NX) ? EFER_NXE : 0);
 }
 
-void features_forget_branches(void)
+void features_clear_branches(void)
 {
 	if (has_ibpb)
 		wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);

@@ -7,7 +7,7 @@
  *     seed=N ---------------> key            siphash(key, counter)                --> arch_random()
  *
  * Why both sources: RDRAND alone is a black box, and some CPUs have none or a broken one; the TSC
- * alone is weak on a machine whose boot takes the same time twice. The value is at least as good as
+ * alone is weak on a machine that boots in the same time twice. The value is at least as good as
  * the better of the two.
  *
  * The canary is drawn before the first function that has one is entered: random_start() is the first

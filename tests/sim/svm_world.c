@@ -36,7 +36,7 @@ void apic_timer_disarm(void)
 {
 }
 
-void features_forget_branches(void)
+void features_clear_branches(void)
 {
 }
 

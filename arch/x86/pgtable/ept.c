@@ -34,8 +34,8 @@ static pte_t ept_make_leaf(struct hpa addr, unsigned level, unsigned attr)
 {
 	return addr.raw | (level > 0 ? EPT_LEAF : 0) | (attr & PT_READ ? EPT_READ : 0) |
 	       (attr & PT_WRITE ? EPT_WRITE : 0) | (attr & PT_EXEC ? EPT_EXEC : 0) |
-	       (attr & PT_UNCACHED ? 0 : EPT_TYPE_WB | EPT_IPAT) | (attr & PT_ACCESSED ? EPT_ACCESSED : 0) |
-	       (attr & PT_DIRTY ? EPT_DIRTY : 0);
+	       (attr & PT_UNCACHED ? 0 : EPT_TYPE_WB | EPT_IPAT) |
+	       (attr & PT_ACCESSED ? EPT_ACCESSED : 0) | (attr & PT_DIRTY ? EPT_DIRTY : 0);
 }
 
 static pte_t ept_make_table(struct hpa table, unsigned level)

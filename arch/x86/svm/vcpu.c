@@ -184,7 +184,7 @@ void svm_vcpu_load(struct arch_vcpu *vcpu)
 	svm_bind(svm, svm_this_cpu());
 	svm->vmcb.control.tsc_offset = vcpu->tsc_offset;
 	svm_dirty(svm, CLEAN_INTERCEPTS);
-	features_forget_branches();
+	features_clear_branches();
 	xsave_load(vcpu);
 	write_dr0(svm->dr[0]);
 	write_dr1(svm->dr[1]);

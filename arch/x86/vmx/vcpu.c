@@ -277,7 +277,7 @@ void vmx_vcpu_load(struct arch_vcpu *vcpu)
 		vmx_invvpid(INV_SINGLE, v->vpid);
 		vmx_flush_stage2(vcpu);
 	}
-	features_forget_branches();
+	features_clear_branches();
 	vmcs_write(VMCS_TSC_OFFSET, vcpu->tsc_offset);
 	load_registers(v);
 	xsave_load(vcpu);

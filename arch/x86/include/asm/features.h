@@ -15,11 +15,11 @@ void features_enable(void);
 u64 features_efer(void);
 
 /*
- * Makes the branch predictor forget what it learned (SDM vol. 4, IA32_PRED_CMD; AMD APM vol. 2,
- * 3.2.9), so that one vCPU cannot steer what the next one on this CPU speculates. Back ends call it
- * at load. Nothing where the CPU has no such barrier.
+ * Clears the branch predictors (SDM vol. 4, IA32_PRED_CMD; AMD APM vol. 2, 3.2.9), so that one vCPU
+ * does not steer the speculation of the next one on this CPU. Back ends call it at load. Nothing
+ * where the CPU has no such barrier.
  */
-void features_forget_branches(void);
+void features_clear_branches(void);
 
 /* Names what is on, and says what is missing. CPU 0, once. */
 void features_log(void);

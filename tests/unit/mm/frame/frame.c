@@ -50,7 +50,7 @@ static void a_frame_handed_out_is_fresh(void **state)
 	struct mfn mfn = take(0);
 	struct frame *frame = frame_record(mfn);
 
-	frame->owner = frame->link = frame->extra = 7;
+	frame->owner = frame->link = 7;
 	frame_free(mfn, 0);
 	assert_int_equal(frame_alloc(0, FRAME_TABLE, 0, &mfn), 0);
 	frame = frame_record(mfn);
