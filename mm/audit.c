@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * audit.c: goes through address spaces, then through frames, and says what does not agree.
+ * audit.c: compares all that mm keeps: address spaces first, then frames.
  *
- * Nothing here trusts a helper that the code under audit uses to decide: rights are worked out anew
- * from the PTE's bits, so that a mistake there is not repeated here.
+ * No helper that the code under audit decides by is used here: rights are derived from the PTE's
+ * bits, so that an error there is not repeated.
  *
  * Invariants, as the auditor holds them against what it sees:
  *   AUDIT-1  every private or shared PTE, and nothing else, is in the rmap of its frame (RMAP-1)
  *   AUDIT-2  references of a frame = its rmap entries + zero frame + limbo + what engines hold (COW-4)
  *   AUDIT-3  no secondary allows a write to a shared, guarded or zero page (COW-1)
  *   AUDIT-4  no secondary maps a frame that is not the primary's, and none but guest frames (STAGE2-1)
- *   AUDIT-5  each frame is free, or in use by somebody
+ *   AUDIT-5  each frame is free, or in use
  *   AUDIT-6  the store keeps one page for each reclaimed PTE that is not of zeroes (RECLAIM-3)
  */
 #include <mm/audit.h>
@@ -29,10 +29,10 @@
 #define REFS_MARKED UINT8_MAX
 
 /*
- * as, sub	where we are; sub is NULL among the primary's own PTEs, both are among frames
- * whole	everything is looked at and nobody else is: marks in frame records may be used
- * tokens	reclaimed pages whose content is kept
- * lines	how many faults went to the log
+ * as, sub	the position; sub is NULL at the primary's own PTEs, both are NULL at frames
+ * whole	a run over everything: marks in frame records may be used
+ * tokens	reclaimed pages with a token: their content is kept
+ * lines	faults written to the log
  */
 struct audit {
 	struct audit_report *report;
@@ -140,7 +140,7 @@ static void check_primary(struct audit *audit) LOCK_REQUIRES(&audit->as->lock)
 			check_pte(audit, gfn, *slot);
 }
 
-/* A reference that no PTE and no engine has, but the address space itself. */
+/* A reference of the address space itself, behind no PTE. */
 static void mark_own(struct audit *audit, struct mfn mfn)
 {
 	if (frame_kind(mfn) != FRAME_GUEST)
@@ -169,7 +169,7 @@ static void check_zero_frame(struct audit *audit)
 static unsigned rights_of(const struct addrspace *as, ppte_t pte)
 {
 	bool write = pte & PPTE_WRITE;
-	/* Elsewhere the CPU itself takes note of the first write. */
+	/* In the other modes the CPU itself records the first write. */
 	bool must_fault = as->dirty_mode == DIRTY_WRITE_PROTECT && !(pte & PPTE_SOFT_DIRTY);
 
 	switch (ppte_state(pte)) {

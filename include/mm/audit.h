@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * audit.h: does everything mm keeps about memory agree?
+ * audit.h: a check that all records of memory in mm agree.
  *
  * Why: the same fact stands in several places on purpose (a PTE, the rmap, a reference, a leaf of a
  * secondary), because each place answers another question fast. A bug that lets them drift apart
- * shows much later and elsewhere; the auditor looks at all of them at once. It runs after every
- * test and whenever the monitor asks.
+ * shows much later and elsewhere; the auditor compares all of them at once. It runs after every
+ * test of mm, at the end of a VM, and at the end of a run.
  *
  *     address spaces --- primary PTEs ---> frames: kind, references, rmap
  *            |                ^               |
  *            |                +-------- rmap -+
  *            +--- subscribers: every translation they keep, against the primary
  *
- * Who calls it sees to it that no other CPU is inside mm and that no operation is half done; guests
- * may run.
+ * The caller ensures that no other CPU is inside mm and no operation is under way; guests may run.
  */
 #ifndef SAMEPAGE_MM_AUDIT_H
 #define SAMEPAGE_MM_AUDIT_H
@@ -23,7 +22,7 @@
 
 struct addrspace;
 
-/* What can be wrong; docs/mm/audit.md has a line for each. */
+/* The faults; docs/mm/audit.md has a line for each. */
 enum audit_fault {
 	AUDIT_PTE_FRAME, /* a primary PTE names what is no guest frame (or, MMIO, what is one) */
 	AUDIT_PTE_ZERO,	 /* a zero page names another frame, or the frame of zeroes is not zero */
@@ -31,13 +30,13 @@ enum audit_fault {
 	AUDIT_PTE_BUSY,	 /* a change that never ended */
 	AUDIT_PRIVATE,	 /* a private page's frame has other users or references */
 	AUDIT_RMAP_MISSING, /* a PTE that its frame's rmap does not list */
-	AUDIT_RMAP_STALE,   /* an rmap entry whose PTE does not name the frame */
+	AUDIT_RMAP_STALE,   /* an rmap entry, and its PTE does not name the frame */
 	AUDIT_REFS,	    /* fewer references than users */
 	AUDIT_HELD,	    /* more references than users and holders: a leak */
 	AUDIT_LOST,	    /* a guest frame without references that was not freed */
 	AUDIT_FREE,	    /* a free frame with references */
-	AUDIT_COUNTS,	    /* the allocator's statistics do not say what the records say */
-	AUDIT_LEAF_FRAME, /* a secondary maps a frame that is no guest's: ours, a table, or free */
+	AUDIT_COUNTS,	    /* the allocator's statistics differ from the records */
+	AUDIT_LEAF_FRAME, /* a secondary maps a frame of the hypervisor, a table, or a free one */
 	AUDIT_LEAF_STALE, /* a secondary maps another frame than the primary, or what is not backed */
 	AUDIT_LEAF_RIGHTS, /* a secondary allows more than the primary: a writable alias */
 	AUDIT_STORE,	   /* reclaimed pages and what is kept of them differ in number */
@@ -45,25 +44,25 @@ enum audit_fault {
 	AUDIT_FAULTS
 };
 
-/* What was looked at, and what was found. */
+/* What was examined, and what was found. */
 struct audit_report {
 	u64 spaces, pages, translations, frames;
-	u64 held; /* references beyond the users the rmap knows, zero frames and limbo */
+	u64 held; /* references beyond the rmap's users, zero frames and deferred frames */
 	u64 found[AUDIT_FAULTS];
 	u64 total;
 };
 
 /*
- * Looks at everything; the first faults go to the log. `held`: how many references others hold on
- * purpose (a merging engine's, one for each cow_offer() it has not put). Returns the number of
- * faults. Takes LOCK_NOTIFIER, then LOCK_MMU, of one address space at a time.
+ * Examines everything; the first faults go to the log. `held`: references held beside the PTEs (a
+ * merging engine's, one for each cow_offer() it has not put). Returns the number of faults. Takes
+ * LOCK_NOTIFIER, then LOCK_MMU, of one address space at a time.
  */
 u64 audit_run(u64 held, struct audit_report *out);
 
 /*
- * Looks at one address space only: its PTEs, their frames and rmap entries, its secondaries. Other
- * address spaces may be in use meanwhile; this one may not be changed. Returns the number of
- * faults. Locks as above.
+ * Examines one address space: its PTEs, their frames and rmap entries, its secondaries. Other
+ * address spaces may be in use meanwhile; this one must not change. Returns the number of faults.
+ * Locks as above.
  */
 u64 audit_space(struct addrspace *as, struct audit_report *out);
 
@@ -71,9 +70,9 @@ u64 audit_space(struct addrspace *as, struct audit_report *out);
 const char *audit_fault_name(enum audit_fault fault);
 
 /*
- * For subscribers (struct subscriber_ops.audit): shows the auditor one translation, of `frames`
- * gfns and as many frames one after another, with its PT_RWX rights; one table, once; what else the
- * subscriber found wrong by itself.
+ * For subscribers (struct subscriber_ops.audit): reports one translation, of `frames` gfns to as
+ * many consecutive frames, with its PT_RWX rights; one table, once; a fault of the subscriber's own
+ * records.
  */
 struct audit;
 void audit_translation(struct audit *audit, struct gfn gfn, struct mfn mfn, u64 frames,

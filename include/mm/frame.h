@@ -7,8 +7,8 @@
  * gives a frame to a guest passes FRAME_ZERO or overwrites all of it, so that no VM reads what
  * another one wrote.
  *
- * Each frame of a block of 2^n has a record of its own, with kind and refcount. A block may be freed
- * in smaller naturally aligned pieces, in any order.
+ * Each frame of a block of 2^n has a record of its own, with kind and refcount. A block may be
+ * freed in smaller naturally aligned pieces, in any order.
  */
 #ifndef SAMEPAGE_MM_FRAME_H
 #define SAMEPAGE_MM_FRAME_H
@@ -40,7 +40,7 @@ enum frame_kind {
  * kind	 [f] while free; constant between frame_alloc and frame_free
  * order, state  [f] the allocator's
  * mark	 the auditor's, while it runs
- * ([a] atomic, [f] LOCK_FRAME or the CPU whose cache holds the frame)
+ * ([a] atomic, [f] LOCK_FRAME or the CPU that has the frame in its cache)
  */
 struct frame {
 	u64 owner;
@@ -111,7 +111,10 @@ u64 frame_fail_count(void);
  */
 void frame_free(struct mfn mfn, unsigned order);
 
-/* References to a FRAME_GUEST frame: one for each primary PTE that names it. Atomic. put: true at 0. */
+/*
+ * References to a FRAME_GUEST frame: one for each primary PTE that names it. Atomic. put: true at
+ * 0.
+ */
 void frame_get(struct mfn mfn);
 bool frame_put(struct mfn mfn);
 u32 frame_refs(struct mfn mfn);
@@ -120,9 +123,9 @@ u32 frame_refs(struct mfn mfn);
 enum frame_kind frame_kind(struct mfn mfn);
 
 /*
- * All frames of the allocator (the frame records not counted) by kind. `free` includes `cached`, the
- * frames in per-CPU caches. Exact while no other CPU allocates or frees. `largest`: order of the
- * largest free block, -1 without one.
+ * All frames of the allocator (the frame records not counted) by kind. `free` includes `cached`,
+ * the frames in per-CPU caches. Exact while no other CPU allocates or frees. `largest`: order of
+ * the largest free block, -1 without one.
  */
 struct frame_stats {
 	u64 total, free, hypervisor, table, guest, cached;

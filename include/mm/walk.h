@@ -6,9 +6,9 @@
  *     in ->  [47:39] ------------> [38:30] ---------> [29:21] ---------> [20:12] --> 4 KiB
  *                                  leaf: 1 GiB        leaf: 2 MiB
  *
- * map, unmap, protect and the rest are small visitors over one walk. Each runs twice: first it
- * counts the tables it will need and reserves them, which may fail and has changed nothing; then it
- * changes, which cannot fail.
+ * map, unmap, protect and the rest are small visitors over one walk. Each operation walks twice:
+ * the first walk counts the tables it needs and reserves them, which may fail and changes nothing;
+ * the second one changes the table and cannot fail.
  *
  * Invariants (docs/mm/walk.md names the tests that hold them):
  *   WALK-1  every change of a linked table is one atomic 8-byte compare-and-swap
@@ -16,15 +16,15 @@
  *   WALK-3  split and collapse never change what an address reads as
  *   WALK-4  a table is filled before it is linked
  *   WALK-5  an operation that fails has stored nothing and keeps no table it allocated
- *   WALK-6  no D that the CPU sets while an operation runs is lost: what leaves the table is handed
- *           to `dropped` as it was when it left; protect and split keep it; a joined writable leaf
- *           counts as dirty
+ *   WALK-6  no D that the CPU sets while an operation runs is lost: a leaf that leaves the table is
+ *           passed to `dropped` as it was when it left; protect and split keep D; a joined writable
+ *           leaf counts as dirty
  *   WALK-7  nothing outside [start, end) changes what it reads as
  *   WALK-8  `tables` is the number of tables allocated and not yet freed
  *
- * Locking: the caller serializes changes to one table; lookups may run beside them, and the CPU
- * does. So a table that `free` is given is unlinked, but a CPU may still walk it until the next
- * flush: who injects `free` holds it back.
+ * Locking: the caller serializes changes to one table. Lookups may run beside them, and the CPU's
+ * walks do. A table passed to `free` is unlinked, but a CPU may still walk it until the next flush:
+ * `free` must defer its reuse until then.
  */
 #ifndef SAMEPAGE_MM_WALK_H
 #define SAMEPAGE_MM_WALK_H
@@ -35,17 +35,17 @@
 struct pgtable_visit;
 
 /*
- * Where tables come from and go to; injected, so that tests can fail the n-th allocation and record
+ * The memory operations of a table; injected, so that tests can fail the n-th allocation and record
  * every store.
  *
  * alloc	a zeroed page; ERR_NO_MEMORY
- * free		takes a page back that was linked, see Locking above
- * cancel	takes a page back that never was, so nobody can be in it. NULL: as `free`
+ * free		releases a page that was linked, see Locking above
+ * cancel	releases a page that never was linked, so that no CPU walks it. NULL: as `free`
  * virt		where a table can be read. NULL: it is a frame of the machine, arch_hpa_to_virt()
  * store	every store to a table that is not linked yet. NULL: a plain store
- * swap		every compare-and-swap; says whether *slot was `old`. NULL: the atomic instruction
+ * swap		every compare-and-swap; true: *slot was `old`. NULL: the atomic instruction
  * dropped	a leaf that was unmapped or replaced, its `pte` as it was when it left (so no D is
- *		lost); `slot` is not valid. NULL: nobody wants to know
+ *		lost); `slot` is not valid. NULL: not reported
  */
 struct pgtable_memory {
 	int (*alloc)(void *context, struct hpa *table);
@@ -74,11 +74,11 @@ void pgtable_fini(struct pgtable *table);
 enum visit_flags { VISIT_LEAF = 1, VISIT_ABSENT = 2, VISIT_TABLE = 4 };
 
 /*
- * What a visitor is shown.
+ * The argument of a visitor.
  *
  * address	first address that the slot covers
- * start, end	the part of the slot's span that the walk was asked for
- * pte		as read; the CPU may set A and D in *slot at any time after
+ * start, end	the part of the slot's span inside the walk's range
+ * pte		as read; the CPU may set A and D in *slot at any later time
  * slot		may be stored to through pgtable_swap() and pgtable_exchange() only
  */
 struct pgtable_visit {
@@ -90,9 +90,9 @@ struct pgtable_visit {
 };
 
 /*
- * Returns 0 to go on, VISIT_SKIP to go on without descending below this slot, or an error that ends
- * the walk and is what it returns. The slot is read again after the visit, so a visitor may put a
- * table there and be led into it.
+ * Returns 0 to go on, VISIT_SKIP to go on without descending below this slot, or an error, which
+ * ends the walk and is its result. The slot is read again after the visit: the walk descends into a
+ * table that the visitor has put there.
  */
 #define VISIT_SKIP 1
 typedef int (*pgtable_visitor)(struct pgtable *table, const struct pgtable_visit *visit,
@@ -116,7 +116,7 @@ void pgtable_lookup_level(struct pgtable *table, u64 address, unsigned level,
 
 /* Atomically swaps; false, and nothing changed, when *slot was not `old`: the CPU set A or D. */
 bool pgtable_swap(struct pgtable *table, pte_t *slot, pte_t old, pte_t value);
-/* Swaps whatever is there, and returns it. */
+/* Swaps unconditionally, and returns the old value. */
 pte_t pgtable_exchange(struct pgtable *table, pte_t *slot, pte_t value);
 
 /*
@@ -129,7 +129,8 @@ int pgtable_map(struct pgtable *table, u64 start, u64 end, struct hpa to, unsign
 
 /*
  * Unmaps [start, end). Tables that served this range only are freed; one that served more stays,
- * even if it is empty now, because the next fault fills it again. A larger leaf at an edge is split first (ERR_NO_MEMORY: nothing changed). ERR_INVALID as pgtable_walk.
+ * even if it is empty now, because the next fault fills it again. A larger leaf at an edge is split
+ * first (ERR_NO_MEMORY: nothing changed). ERR_INVALID as pgtable_walk.
  */
 int pgtable_unmap(struct pgtable *table, u64 start, u64 end) __must_check;
 
@@ -141,9 +142,9 @@ int pgtable_unmap(struct pgtable *table, u64 start, u64 end) __must_check;
 int pgtable_protect(struct pgtable *table, u64 start, u64 end, unsigned attr) __must_check;
 
 /*
- * Takes PT_ACCESSED, PT_DIRTY or both (`attr`) from the leaves of [start, end) and shows `found`,
- * unless NULL, each leaf that had any of them, with the PTE as it was. `found` returns 0, or what
- * the walk shall end with. A and D belong to a leaf: one that sticks out of the range loses them
+ * Clears PT_ACCESSED, PT_DIRTY or both (`attr`) in the leaves of [start, end) and calls `found`,
+ * unless NULL, for each leaf that had any of them, with the PTE as it was. `found` returns 0, or an
+ * error that ends the walk. A and D belong to a leaf: one that extends beyond the range loses them
  * for all it covers, LEVEL_SIZE(visit->level) from visit->address. Until the caller has flushed, a
  * CPU may go on without setting them again.
  */
@@ -152,8 +153,8 @@ int pgtable_harvest(struct pgtable *table, u64 start, u64 end, unsigned attr, pg
 
 /*
  * Has any leaf of [start, end) PT_ACCESSED or PT_DIRTY (of those in `attr`)? A lookup for each
- * table and a load for each entry: for who asks often, and mostly hears no. Tables must not be
- * freed meanwhile. False where the format does not translate.
+ * table and a load for each entry: cheap where the answer is mostly no. Tables must not be freed
+ * meanwhile. False where the format does not translate.
  */
 bool pgtable_any(struct pgtable *table, u64 start, u64 end, unsigned attr);
 
@@ -166,8 +167,8 @@ int pgtable_split(struct pgtable *table, u64 address, unsigned level) __must_che
 
 /*
  * Joins the leaves under the slot of `level` at `address` into one. ERR_INVALID unless all of it is
- * mapped, contiguous, aligned and alike but for A and D, which are or-ed; a writable one is dirty
- * afterwards, for until the caller has flushed, a CPU may still set D in the tables just freed. A
+ * mapped, contiguous, aligned and equal except for A and D, which are or-ed. A writable leaf is
+ * dirty afterwards: until the caller has flushed, a CPU may still set D in the tables just freed. A
  * leaf of that level already: 0, nothing done.
  */
 int pgtable_collapse(struct pgtable *table, u64 address, unsigned level) __must_check;

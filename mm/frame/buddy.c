@@ -2,7 +2,7 @@
 /*
  * buddy.c: free blocks of 2^n frames, naturally aligned, each in the list of its order.
  *
- *     order 2   [0 1 2 3]      a block splits into two buddies whose numbers differ in one bit;
+ *     order 2   [0 1 2 3]      a block splits into two buddies, which differ in one bit;
  *     order 1   [0 1][2 3]     two free buddies of an order join again. Finding a buddy takes
  *     order 0   [0][1][2][3]   one exclusive-or and one load from its record.
  *
@@ -80,7 +80,9 @@ u64 buddy_take(unsigned order)
 		return FRAME_NONE;
 	mfn = frame_buddy.heads[from];
 	block_list_remove(mfn);
-	/* Keep the lower half, so that memory fills from below and large blocks stay whole above. */
+	/*
+	 * Keep the lower half, so that memory fills from below and large blocks stay whole above.
+	 */
 	while (from > order) {
 		from--;
 		block_list_add(mfn + (1ull << from), from);

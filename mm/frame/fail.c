@@ -3,8 +3,8 @@
  * fail.c: failure injection: one allocation in so many fails.
  *
  * Why a probability and not the n-th allocation: on a machine with several CPUs the n-th is not
- * defined. Each CPU draws from a generator of its own, so a CPU that repeats its allocations repeats
- * its failures.
+ * defined. Each CPU draws from a generator of its own, so a CPU that repeats its allocations
+ * repeats its failures.
  *
  * Cost when off: none. frame_alloc() compares its cache's count with the cache's floor, which is 0;
  * injection raises the floor, so that every allocation takes the slow path to frame_fail_now().

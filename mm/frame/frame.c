@@ -34,9 +34,9 @@
  * for statistics.
  *
  * floor	with no more frames than this an allocation takes the slow path: 0, or all ones while
- *		failure injection (fail.c) is on
+ * 		failure injection (fail.c) is on
  * used		by kind: frames this CPU allocated minus frames it freed. Only the sum over all CPUs
- *		is meaningful
+ * 		is meaningful
  */
 struct frame_cache {
 	u32 count, floor;

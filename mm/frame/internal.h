@@ -32,7 +32,9 @@ extern struct frame_buddy frame_buddy;
 
 void buddy_init(void);
 
-/* Takes a block off the free lists; FRAME_NONE: none is large enough. Its records are as they were. */
+/*
+ * Takes a block off the free lists; FRAME_NONE: none is large enough. Its records are as they were.
+ */
 u64 buddy_take(unsigned order) LOCK_REQUIRES(&frame_buddy.lock);
 
 /* The order of the smallest block in the lists, FRAME_MAX_ORDER + 1 when there is none. */

@@ -3,10 +3,10 @@
  * change.c: map, unmap, protect and harvest: operations that change what addresses read as.
  *
  *     count    what is missing or in the way below each slot the operation touches; stores nothing
- *     reserve  that many tables, or ERR_NO_MEMORY and nothing has happened (WALK-5)
+ *     reserve  that many tables, or ERR_NO_MEMORY and nothing is changed (WALK-5)
  *     commit   plant tables where needed, swap leaves; cannot fail
  *
- * One leaf whose slot is there already, which is nearly every fault, needs no count: one lookup and
+ * One leaf in a slot that exists, the case of nearly every fault, needs no count: one lookup and
  * one swap.
  */
 #include "mm/table/internal.h"
@@ -54,8 +54,8 @@ static u64 tables_below(const struct change *change, unsigned level, u64 start, 
 	return tables;
 }
 
-static int run(struct pgtable *table, u64 start, u64 end, struct change *change,
-	       pgtable_visitor count, pgtable_visitor commit)
+static int change_run(struct pgtable *table, u64 start, u64 end, struct change *change,
+		      pgtable_visitor count, pgtable_visitor commit)
 {
 	int err = pgtable_walk(table, start, end, VISIT_LEAF | VISIT_ABSENT | VISIT_TABLE, count,
 			       change);
@@ -85,8 +85,8 @@ static void report_dropped(struct pgtable *table, u64 address, unsigned level, p
 }
 
 /*
- * Reports the leaves of an unlinked table. A CPU that still walks it could set D after we looked,
- * so each leaf is taken out before it is reported.
+ * Reports the leaves of an unlinked table. A CPU that still walks it could set D after the leaf was
+ * read, so each leaf is swapped out before it is reported.
  */
 static void report_table(struct pgtable *table, u64 address, struct hpa page, unsigned level)
 {
@@ -109,8 +109,8 @@ static void report_table(struct pgtable *table, u64 address, struct hpa page, un
 	}
 }
 
-/* Puts `value` (a leaf, or 0) into a slot and disposes of what was there. */
-static void replace(struct pgtable *table, const struct pgtable_visit *visit, pte_t value)
+/* Puts `value` (a leaf, or 0) into a slot; reports and frees what was there. */
+static void replace_slot(struct pgtable *table, const struct pgtable_visit *visit, pte_t value)
 {
 	unsigned level = visit->level;
 	pte_t old = pgtable_exchange(table, visit->slot, value);
@@ -152,7 +152,8 @@ static int map_commit(struct pgtable *table, const struct pgtable_visit *visit, 
 	if (leaf_fits(change, visit->level, visit->start, visit->end)) {
 		struct hpa to = {visit->start + change->skew};
 
-		replace(table, visit, table->format->make_leaf(to, visit->level, change->attr));
+		replace_slot(table, visit,
+			     table->format->make_leaf(to, visit->level, change->attr));
 		return VISIT_SKIP;
 	}
 	if (visit->kind != VISIT_TABLE)
@@ -179,13 +180,13 @@ int pgtable_map(struct pgtable *table, u64 start, u64 end, struct hpa to, unsign
 	    !format->valid_attr(attr) || max_level > format->max_leaf_level)
 		return ERR_INVALID;
 	if (exact_slot(table, start, end, &visit) && leaf_fits(&change, visit.level, start, end)) {
-		replace(table, &visit, format->make_leaf(to, visit.level, attr));
+		replace_slot(table, &visit, format->make_leaf(to, visit.level, attr));
 		return 0;
 	}
-	return run(table, start, end, &change, map_count, map_commit);
+	return change_run(table, start, end, &change, map_count, map_commit);
 }
 
-/* For unmap and protect: the tables by which a leaf that sticks out of the range must be split. */
+/* For unmap and protect: the tables that split a leaf which extends beyond the range. */
 static int count_splits(struct pgtable *table, const struct pgtable_visit *visit, void *argument)
 {
 	struct change *change = argument;
@@ -204,7 +205,7 @@ static int unmap_commit(struct pgtable *table, const struct pgtable_visit *visit
 	if (visit->kind == VISIT_ABSENT)
 		return 0;
 	if (visit_whole(visit)) {
-		replace(table, visit, 0);
+		replace_slot(table, visit, 0);
 		return VISIT_SKIP;
 	}
 	if (visit->kind == VISIT_LEAF)
@@ -221,10 +222,10 @@ int pgtable_unmap(struct pgtable *table, u64 start, u64 end)
 		return ERR_INVALID;
 	if (exact_slot(table, start, end, &visit)) {
 		if (visit.kind == VISIT_LEAF)
-			replace(table, &visit, 0);
+			replace_slot(table, &visit, 0);
 		return 0;
 	}
-	return run(table, start, end, &change, count_splits, unmap_commit);
+	return change_run(table, start, end, &change, count_splits, unmap_commit);
 }
 
 static void protect_leaf(struct pgtable *table, const struct pgtable_visit *visit, unsigned rights)
@@ -265,7 +266,7 @@ int pgtable_protect(struct pgtable *table, u64 start, u64 end, unsigned attr)
 			protect_leaf(table, &visit, attr);
 		return 0;
 	}
-	return run(table, start, end, &change, count_splits, protect_commit);
+	return change_run(table, start, end, &change, count_splits, protect_commit);
 }
 
 struct harvest {

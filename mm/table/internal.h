@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * internal.h: what the files of the walker share: entries, and tables set aside before a
- * change.
+ * internal.h: shared by the files of the walker: entries, and the reserve of tables.
  */
 #ifndef SAMEPAGE_MM_TABLE_INTERNAL_H
 #define SAMEPAGE_MM_TABLE_INTERNAL_H
 
 #include <arch/cpu.h>
+#include <ck_pr.h>
 #include <mm/walk.h>
 
-/* Pairs with the release in pgtable_swap: who sees a table linked sees it filled (WALK-4). */
+/*
+ * Acquire: pairs with the barrier of the swap in pgtable_swap(): a reader that sees a table linked
+ * sees it filled (WALK-4).
+ */
 static inline pte_t pte_load(const pte_t *slot)
 {
-	return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+	pte_t pte = ck_pr_load_64(slot);
+
+	ck_pr_fence_acquire();
+	return pte;
 }
 
 static inline pte_t *table_slots(const struct pgtable *table, struct hpa page)
@@ -28,13 +34,13 @@ static inline struct hpa visit_table(const struct pgtable *table, const struct p
 	return pte_table(table->format, visit->pte, visit->level);
 }
 
-/* Was the walk asked for all that the slot covers? */
+/* Does the walk's range include all that the slot covers? */
 static inline bool visit_whole(const struct pgtable_visit *visit)
 {
 	return visit->end - visit->start == LEVEL_SIZE(visit->level);
 }
 
-/* The bits of a leaf that say PT_ACCESSED, PT_DIRTY or both. */
+/* The bits of a leaf that mean PT_ACCESSED, PT_DIRTY or both. */
 static inline pte_t level_bits(const struct pgtable_format *format, unsigned level, unsigned attr)
 {
 	return (attr & PT_ACCESSED ? format->level[level].accessed : 0) |
@@ -52,8 +58,8 @@ static inline enum visit_flags pgtable_kind(const struct pgtable *table, pte_t p
 }
 
 /*
- * Tables set aside, chained through their first words. fill: n tables or ERR_NO_MEMORY and none.
- * Whoever fills takes exactly as many.
+ * Tables set aside before a change, chained through their first words. fill: n tables, or
+ * ERR_NO_MEMORY and none. The operation takes exactly as many as it has reserved.
  */
 struct pgtable_reserve {
 	struct hpa first;
@@ -64,7 +70,7 @@ struct hpa reserve_take(struct pgtable *table, struct pgtable_reserve *reserve);
 
 /*
  * Puts a table from the reserve into a slot that is absent or a leaf; the new entries read as the
- * slot did. The walk's visitor returns 0 after it and is led into the table.
+ * slot did. A visitor returns 0 after it, so that the walk descends into the table.
  */
 void pgtable_plant(struct pgtable *table, const struct pgtable_visit *visit,
 		   struct pgtable_reserve *reserve);

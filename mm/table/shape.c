@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * shape.c: split and collapse: operations that change the table's shape and not what it
- * reads as.
+ * shape.c: split and collapse: operations that change the table's shape and not what it reads as.
  *
  *     [ 2 MiB leaf  A D ]  --split-->     [ table ] -> [ 4 KiB leaf  A D ] x 512
  *                          <--collapse--               contiguous, alike but for A and D

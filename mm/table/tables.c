@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tables.c: tables as pages: set aside before a change, planted during it, freed after it.
+ * tables.c: tables as pages: reserved before a change, planted during it, freed after it.
  *
- * Why set aside: a change must not fail half-way (WALK-5), so all the tables it can need are
- * allocated before its first store. The counts are exact, because the caller serializes changes;
- * the CPU alters A and D only.
+ * Why a reserve: a change must not fail half-way (WALK-5), so all tables it needs are allocated
+ * before its first store. The counts are exact: the caller serializes changes, and the CPU alters A
+ * and D only.
  */
 #include "mm/table/internal.h"
 
 #include <lib/error.h>
 #include <lib/log.h>
 
-static void free_page(struct pgtable *table, struct hpa page)
+static void table_free(struct pgtable *table, struct hpa page)
 {
 	table->memory->free(table->memory->context, page);
 	table->tables--;
@@ -29,7 +29,7 @@ struct hpa reserve_take(struct pgtable *table, struct pgtable_reserve *reserve)
 	return page;
 }
 
-/* Gives back what was allocated and not used. */
+/* Releases the rest of a reserve. */
 static void reserve_cancel(struct pgtable *table, struct pgtable_reserve *reserve)
 {
 	const struct pgtable_memory *memory = table->memory;
@@ -72,8 +72,7 @@ static void fresh_store(struct pgtable *table, pte_t *slot, pte_t value)
 		*slot = value;
 }
 
-/* Fills a table that is not linked yet with the pieces of `leaf`, which is of the level above
- * (FORMAT-3). */
+/* Fills a table that is not linked yet with the pieces of `leaf`, of the level above (FORMAT-3). */
 static void fill_with_pieces(struct pgtable *table, pte_t *slots, pte_t leaf, unsigned level)
 {
 	const struct pgtable_format *format = table->format;
@@ -91,8 +90,10 @@ void pgtable_plant(struct pgtable *table, const struct pgtable_visit *visit,
 	pte_t entry = table->format->make_table(page, visit->level);
 	pte_t old;
 
-	/* Once more whenever the CPU set A or D in the leaf meanwhile: the pieces inherit them
-	 * (WALK-6). */
+	/*
+	 * Again whenever the CPU has set A or D in the leaf meanwhile: the pieces inherit them
+	 * (WALK-6).
+	 */
 	do {
 		old = pte_load(visit->slot);
 		if (pte_present(table->format, old, visit->level))
@@ -108,5 +109,5 @@ void pgtable_free_tables(struct pgtable *table, struct hpa page, unsigned level)
 	for (unsigned i = 0; level > 0 && i < PGTABLE_ENTRIES; i++)
 		if (pgtable_kind(table, slots[i], level) == VISIT_TABLE)
 			pgtable_free_tables(table, pte_table(format, slots[i], level), level - 1);
-	free_page(table, page);
+	table_free(table, page);
 }

@@ -2,9 +2,9 @@
 /*
  * walk.c: the walk itself, lookups, and the stores every change is made of.
  *
- * Why one walk: what differs between formats is data, what differs between operations is a visitor
- * (walk_change.c, walk_shape.c), so atomicity and edge cases are right or wrong in one place. The
- * invariants are in walk.h.
+ * Why one walk: the difference between formats is data, the difference between operations is a
+ * visitor (change.c, shape.c), so atomicity and edge cases stand in one place. The invariants are
+ * in walk.h.
  *
  * Recursion: walk_slots calls itself once a level, so at most four deep.
  */
@@ -45,8 +45,7 @@ bool pgtable_swap(struct pgtable *table, pte_t *slot, pte_t old, pte_t value)
 
 	if (memory->swap)
 		return memory->swap(memory->context, slot, old, value);
-	return __atomic_compare_exchange_n(slot, &old, value, false, __ATOMIC_ACQ_REL,
-					   __ATOMIC_ACQUIRE);
+	return ck_pr_cas_64(slot, old, value);
 }
 
 pte_t pgtable_exchange(struct pgtable *table, pte_t *slot, pte_t value)
@@ -108,7 +107,7 @@ static int walk_slots(const struct walk *walk, struct hpa page, unsigned level, 
 	return 0;
 }
 
-static int show(const struct walk *walk, struct pgtable_visit *visit, enum visit_flags kind)
+static int visit_show(const struct walk *walk, struct pgtable_visit *visit, enum visit_flags kind)
 {
 	visit->kind = (u8)kind;
 	return walk->flags & kind ? walk->visitor(walk->table, visit, walk->argument) : 0;
@@ -119,7 +118,7 @@ static int visit_slot(const struct walk *walk, struct pgtable_visit *visit)
 	int err;
 
 	visit->pte = pte_load(visit->slot);
-	err = show(walk, visit, pgtable_kind(walk->table, visit->pte, visit->level));
+	err = visit_show(walk, visit, pgtable_kind(walk->table, visit->pte, visit->level));
 	if (err)
 		return err == VISIT_SKIP ? 0 : err;
 	visit->pte = pte_load(visit->slot);
@@ -140,11 +139,11 @@ int pgtable_walk(struct pgtable *table, u64 start, u64 end, unsigned flags, pgta
 }
 
 /*
- * A lookup of a valid address, which every fault takes. `direct` is a constant where this is
- * inlined, so that tables which are frames of the machine cost no call a level.
+ * A lookup of a valid address, on the path of every fault. `direct` is a constant at each place of
+ * inlining, so that tables which are frames of the machine cost no call a level.
  */
-static __always_inline void descend(const struct pgtable *table, u64 address, unsigned level,
-				    struct pgtable_visit *visit, bool direct)
+static __always_inline void lookup_descend(const struct pgtable *table, u64 address, unsigned level,
+					   struct pgtable_visit *visit, bool direct)
 {
 	const struct pgtable_format *format = table->format;
 	const struct pgtable_memory *memory = table->memory;
@@ -181,7 +180,8 @@ static __always_inline void descend(const struct pgtable *table, u64 address, un
 }
 
 /* An address that the format does not translate: as if the root's slot were absent. */
-static __cold void nowhere(const struct pgtable *table, u64 address, struct pgtable_visit *visit)
+static __cold void lookup_nowhere(const struct pgtable *table, u64 address,
+				  struct pgtable_visit *visit)
 {
 	unsigned level = table->format->levels;
 
@@ -194,22 +194,23 @@ static __cold void nowhere(const struct pgtable *table, u64 address, struct pgta
 	};
 }
 
-/* Apart, so that the common lookup has no call in it and saves no registers for one. */
-static __attribute__((__noinline__)) void descend_virt(const struct pgtable *table, u64 address,
-						       unsigned level, struct pgtable_visit *visit)
+/* Not inlined: the common lookup then has no call in it and saves no registers for one. */
+static __attribute__((__noinline__)) void lookup_descend_virt(const struct pgtable *table,
+							      u64 address, unsigned level,
+							      struct pgtable_visit *visit)
 {
-	descend(table, address, level, visit, false);
+	lookup_descend(table, address, level, visit, false);
 }
 
 void pgtable_lookup_level(struct pgtable *table, u64 address, unsigned level,
 			  struct pgtable_visit *visit)
 {
 	if (unlikely(!address_valid(table->format, address)))
-		nowhere(table, address, visit);
+		lookup_nowhere(table, address, visit);
 	else if (likely(!table->memory->virt))
-		descend(table, address, level, visit, true);
+		lookup_descend(table, address, level, visit, true);
 	else
-		descend_virt(table, address, level, visit);
+		lookup_descend_virt(table, address, level, visit);
 }
 
 void pgtable_lookup(struct pgtable *table, u64 address, struct pgtable_visit *visit)
@@ -218,8 +219,8 @@ void pgtable_lookup(struct pgtable *table, u64 address, struct pgtable_visit *vi
 }
 
 /* The entries [first, last] of the table that a slot names, or-ed. */
-static pte_t all_bits(const struct pgtable *table, const struct pgtable_visit *slot, u64 first,
-		      u64 last)
+static pte_t table_bits(const struct pgtable *table, const struct pgtable_visit *slot, u64 first,
+			u64 last)
 {
 	const pte_t *slots = table_slots(table, visit_table(table, slot));
 	u64 end = last % PGTABLE_ENTRIES;
@@ -244,8 +245,8 @@ bool pgtable_any(struct pgtable *table, u64 start, u64 end, unsigned attr)
 		if (visit.kind == VISIT_LEAF)
 			found = visit.pte & bits;
 		else if (visit.kind == VISIT_TABLE)
-			found = bits & all_bits(table, &visit, at >> PAGE_SHIFT,
-						MIN(visit.end - 1, end - 1) >> PAGE_SHIFT);
+			found = bits & table_bits(table, &visit, at >> PAGE_SHIFT,
+						  MIN(visit.end - 1, end - 1) >> PAGE_SHIFT);
 	}
 	return found;
 }

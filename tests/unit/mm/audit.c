@@ -202,7 +202,7 @@ static void a_missing_reference_is_found(void **state)
 	planted(frame_record(mfn_at(a, SHARED_GFN))->refs, 2, AUDIT_REFS, 1); /* AUDIT-2 */
 }
 
-static void a_guest_frame_that_nobody_freed_is_found(void **state)
+static void a_guest_frame_that_was_never_freed_is_found(void **state)
 {
 	struct mfn lost;
 
@@ -384,7 +384,7 @@ static void a_table_that_is_no_table_frame_is_found(void **state)
 	assert_int_equal(report.found[AUDIT_COUNTS], 1);
 }
 
-static void a_reclaimed_page_whose_content_is_not_kept_is_found(void **state)
+static void a_reclaimed_page_without_a_kept_content_is_found(void **state)
 {
 	struct gfn gfn = {PRIVATE_GFN};
 	ppte_t *slot, was;
@@ -463,7 +463,7 @@ int main(void)
 		test(a_reference_that_an_engine_holds_is_accounted_for),
 		test(a_leaked_reference_is_found),
 		test(a_missing_reference_is_found),
-		test(a_guest_frame_that_nobody_freed_is_found),
+		test(a_guest_frame_that_was_never_freed_is_found),
 		test(a_private_page_with_a_second_user_is_found),
 		test(a_pte_that_the_rmap_does_not_list_is_found),
 		test(an_rmap_entry_without_its_pte_is_found),
@@ -482,7 +482,7 @@ int main(void)
 		test(a_writable_clean_page_is_sound_where_the_cpu_notes_writes),
 		test(one_wrong_page_under_a_large_leaf_is_found),
 		test(a_table_that_is_no_table_frame_is_found),
-		test(a_reclaimed_page_whose_content_is_not_kept_is_found),
+		test(a_reclaimed_page_without_a_kept_content_is_found),
 		test(a_table_linked_twice_is_found),
 		test(a_wrong_count_of_tables_is_found),
 		test(a_free_frame_with_a_reference_is_found),

@@ -45,7 +45,7 @@ static u64 take_all(unsigned order, struct mfn *mfns, u64 room)
 	return count;
 }
 
-static void a_frame_handed_out_is_fresh(void **state)
+static void an_allocated_frame_is_fresh(void **state)
 {
 	struct mfn mfn = take(0);
 	struct frame *frame = frame_record(mfn);
@@ -271,7 +271,7 @@ static void asking_for_a_free_frame_as_such_panics(void **state)
 	sim_panics((void)!frame_alloc(0, FRAME_RESERVED, 0, &mfn), "CHECK");
 }
 
-static void a_write_to_a_free_frame_is_found_when_it_is_handed_out(void **state)
+static void a_write_to_a_free_frame_is_found_at_its_next_allocation(void **state)
 {
 	struct mfn mfn = take(0);
 
@@ -282,7 +282,7 @@ static void a_write_to_a_free_frame_is_found_when_it_is_handed_out(void **state)
 	sim_panics((void)take(0), "word 77 is 0x2a"); /* POISON-1 */
 }
 
-static void a_frame_never_handed_out_may_hold_anything(void **state)
+static void a_frame_never_allocated_may_hold_anything(void **state)
 {
 	struct mfn mfn = take(0), next;
 
@@ -412,7 +412,7 @@ static void four_cpus_at_once_never_hold_the_same_frame(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(a_frame_handed_out_is_fresh),
+		test(an_allocated_frame_is_fresh),
 		test(a_block_is_aligned_and_each_of_its_frames_is_in_use),
 		test(a_zeroed_block_is_zero_whatever_was_in_it),
 		test(running_out_is_an_error_that_changes_nothing),
@@ -429,8 +429,8 @@ int main(void)
 		test_panics(freeing_a_piece_that_is_not_aligned_panics),
 		test_panics(freeing_frames_of_two_kinds_at_once_panics),
 		test_panics(asking_for_a_free_frame_as_such_panics),
-		test_panics(a_write_to_a_free_frame_is_found_when_it_is_handed_out),
-		test(a_frame_never_handed_out_may_hold_anything),
+		test_panics(a_write_to_a_free_frame_is_found_at_its_next_allocation),
+		test(a_frame_never_allocated_may_hold_anything),
 		test(one_allocation_in_so_many_fails),
 		test(which_allocations_fail_follows_from_seed_and_cpu),
 		test(an_allocation_that_fails_on_purpose_changes_nothing),

@@ -396,7 +396,6 @@ int main(void)
 		test_on(start_ept,
 			replacing_512_small_leaves_by_a_large_one_is_one_store_that_shows),
 		test_on(start_ept, unmapping_frees_the_tables_that_served_only_the_range),
-		test_on(start_ept, pruning_frees_empty_tables_and_no_other),
 		test_on(start_ept, unmapping_a_page_of_a_large_leaf_keeps_the_rest),
 		test_on(start_ept, unmapping_what_is_not_mapped_stores_nothing),
 		test_on(start_ept, protecting_changes_rights_and_nothing_else),
