@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * main.c: the first C code: what the loader and the firmware say is read, checked and copied into
- * `struct boot_info`, then the rooms are started in the order that <arch/init.h> tells.
+ * `struct boot_info`, then the rooms are started in the order of <arch/init.h>.
  *
  * Everything is read before arch_init(), while the boot tables still map the first 4 GiB; nothing
  * of the loader's memory is referred to later but the modules.
@@ -43,7 +43,7 @@ static bool read_machine(void *context, u64 address, void *to, size_t length)
 }
 
 /*
- * For what a loader got wrong: no panic, since nothing of ours is broken. The reason is in the log.
+ * For an error of the loader: no panic, since no invariant is broken. The reason is in the log.
  */
 static void __noreturn give_up(void)
 {
@@ -129,7 +129,7 @@ static u32 boot_cpu_apic_id(void)
 	return cpuid(1, 0).ebx >> 24;
 }
 
-/* Puts the boot CPU first, adds it if the firmware forgot it, and keeps no more CPUs than the
+/* Puts the boot CPU first, adds it if the firmware lacks it, and keeps no more CPUs than the
  * command line allows. */
 static void choose_cpus(struct boot_info *info)
 {

@@ -8,7 +8,7 @@
 
 /* Multiboot 1: the header (3.1.1) and what the loader leaves in EAX (3.2). */
 #define MB1_HEADER_MAGIC 0x1badb002
-#define MB1_HEADER_FLAGS 0x00000003 /* modules page aligned, memory map wanted */
+#define MB1_HEADER_FLAGS 0x00000003 /* modules page aligned, memory map requested */
 #define MB1_LOADER_MAGIC 0x2badb002
 
 /* Multiboot 2: the header (3.1.1), its tags (3.1.3), and what the loader leaves in EAX (3.2). */

@@ -50,7 +50,7 @@ struct boot_map {
 /* Adds a range, or says why not. */
 void boot_map_add(struct boot_map *map, u64 start, u64 length, u32 type);
 
-/* Adds a module as the loader gave it; memory_check_modules() judges it. NULL when there is no
+/* Adds a module as the loader gave it; memory_check_modules() checks it. NULL when there is no
  * room, which is said. */
 struct boot_module *boot_module_add(struct boot_info *info, u32 start, u32 end);
 
@@ -84,7 +84,7 @@ void memory_check_modules(struct boot_info *info);
 void memory_find_usable(struct boot_info *info);
 void memory_find_trampoline(struct boot_info *info);
 
-/* Sets every option from a command line; says what it does not know or cannot read, and takes the
+/* Sets every option from a command line; reports what is unknown or malformed, and takes the
  * default for it. */
 void options_parse(const char *line);
 

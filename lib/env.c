@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * env.c: what lib was handed by whoever links it, and a harmless stand-in until then.
+ * env.c: the environment that was passed in, and a harmless stand-in until then.
  */
 #include <lib/env.h>
 
@@ -22,7 +22,7 @@ static void early_write(const char *text, size_t len)
 {
 }
 
-/* Nobody to tell: stay here, where a debugger finds the message in its argument. */
+/* No console yet: stay here, where a debugger finds the message in the argument. */
 static void __noreturn early_panic(const char *message)
 {
 	for (;;)

@@ -154,7 +154,7 @@ static const char *parse_size(const char *f, struct spec *spec)
 	}
 }
 
-/* A va_list in a struct, so that it can be handed on by address whatever type it is. */
+/* A va_list in a struct, so that it can be passed by address whatever its type is. */
 struct arguments {
 	va_list list;
 };
@@ -208,7 +208,7 @@ static u64 unsigned_argument(struct arguments *arguments, unsigned size)
 	return size == sizeof(u64) ? value : value & BITS(size * 8 - 1, 0);
 }
 
-/* False: not a conversion we know. */
+/* False: an unknown conversion. */
 static bool convert(struct sink *sink, const struct spec *spec, struct arguments *arguments)
 {
 	char c;

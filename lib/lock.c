@@ -6,8 +6,7 @@
  * each CPU, the ranks it holds as a stack, and panics before the CPU would wait, with the names of
  * both locks.
  *
- * The functions below are what the analysis of clang (-Wthread-safety) believes in, so it does not
- * look inside.
+ * The analysis of clang (-Wthread-safety) rests on the functions below and does not check them.
  *
  * Invariants:
  * LOCK-1  a CPU takes a lock only of a higher rank than every lock it holds.
@@ -38,7 +37,7 @@ static void check_order(const struct spinlock *lock)
 
 	for (unsigned i = 0; i < held->count; i++)
 		if (held->lock[i]->rank >= lock->rank)
-			panic("lock order: %s (rank %u) wanted while %s (rank %u) is held",
+			panic("lock order: %s (rank %u) taken while %s (rank %u) is held",
 			      lock->name, lock->rank, held->lock[i]->name, held->lock[i]->rank);
 }
 

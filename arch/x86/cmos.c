@@ -17,7 +17,7 @@ enum cmos_reg { SECONDS = 0, MINUTES = 2, HOURS = 4, DAY = 7, MONTH = 8, YEAR = 
 enum { REG_A = 10, REG_B = 11, A_UPDATE = 0x80, B_BINARY = 4, B_24_HOURS = 2, HOURS_PM = 0x80 };
 
 #define TRIES	      100000
-#define FIRST_SECONDS 1704067200ull /* 2024-01-01 00:00:00 UTC, where nothing tells the date */
+#define FIRST_SECONDS 1704067200ull /* 2024-01-01 00:00:00 UTC, for a machine without a date */
 
 static u8 read_register(u8 reg)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cpu.c: the small answers of include/arch/cpu.h: who am I, where is memory, clear and copy a page.
+ * cpu.c: the small functions of include/arch/cpu.h: the CPU's number, the direct map, pages cleared
+ * and copied.
  */
 #include <arch/cpu.h>
 #include <asm/cpuid.h>
@@ -24,7 +25,7 @@ void arch_cpu_relax(void)
 	cpu_pause();
 }
 
-_Static_assert(DIRECT_MAP == DIRECT_MAP_BASE, "<arch/inline.h> knows where the direct map is");
+_Static_assert(DIRECT_MAP == DIRECT_MAP_BASE, "<arch/inline.h> has the direct map's base");
 
 struct hpa arch_virt_to_hpa(const void *address)
 {

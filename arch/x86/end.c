@@ -2,9 +2,9 @@
 /*
  * end.c: ending the machine, whichever it is.
  *
- * Nobody says which emulator we run in, so each is told in turn, and what is not there ignores it:
- * QEMU's isa-debug-exit (value v ends it with status 2v + 1), Bochs' magic break (success) and its
- * shutdown port (failure). Then halt.
+ * The emulator cannot be identified, so the exit of each is tried in turn; an absent one ignores
+ * it: QEMU's isa-debug-exit (value v ends it with status 2v + 1), Bochs' magic break (success) and
+ * its shutdown port (failure). Then halt.
  */
 #include <arch/cpu.h>
 #include <asm/console.h>

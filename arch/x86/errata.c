@@ -6,7 +6,7 @@
  * FRSTOR, FXRSTOR, XRSTOR; a guest's, too) also writes a word of CPU 0's, without a lock. If CPU 0
  * enters or leaves a guest just then, what it wrote there is lost: that it is in a guest, under
  * nested paging, without interrupts. What follows is a #NPF for the hypervisor's own next
- * instruction, whose exit overwrites the VMCB with the host's state, or a reset of the machine.
+ * instruction; its exit overwrites the VMCB with the host's state, or a reset of the machine.
  *
  *     CPU 0: #VMEXIT                      CPU 1: XRSTOR
  *     ---------------                     -------------

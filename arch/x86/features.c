@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * features.c: CR0, CR4 and EFER as the hypervisor wants them.
+ * features.c: the hypervisor's CR0, CR4 and EFER.
  *
  * Protections are a table: a bit of CR4 and the CPUID feature that allows it. What a CPU lacks is
  * left out, and the log says so. The FPU is on, but the hypervisor never uses it: its registers are
@@ -21,7 +21,7 @@ static const struct {
 	u64 cr4;
 	u64 feature;
 	const char *name;
-} wanted[] = {
+} features[] = {
 	{CR4_PGE, CPUID_PGE, "PGE"},	     {CR4_OSFXSR | CR4_OSXMMEXCPT, CPUID_FXSR, "FXSR"},
 	{CR4_OSXSAVE, CPUID_XSAVE, "XSAVE"}, {CR4_SMEP, CPUID_SMEP, "SMEP"},
 	{CR4_SMAP, CPUID_SMAP, "SMAP"},	     {CR4_UMIP, CPUID_UMIP, "UMIP"},
@@ -34,9 +34,9 @@ void features_enable(void)
 {
 	u64 cr4 = CR4_PAE | CR4_MCE | CR4_DE;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(wanted); i++)
-		if (cpuid_has(wanted[i].feature))
-			cr4 |= wanted[i].cr4;
+	for (unsigned i = 0; i < ARRAY_SIZE(features); i++)
+		if (cpuid_has(features[i].feature))
+			cr4 |= features[i].cr4;
 	write_cr0(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG);
 	write_cr4(cr4);
 	wrmsr(MSR_EFER, features_efer());
@@ -64,14 +64,14 @@ void features_log(void)
 	if (!cpuid_has(CPUID_NX))
 		panic("this CPU has no NX (CPUID.80000001H:EDX[20]): turn \"execute disable\" on "
 		      "in the firmware");
-	for (unsigned i = 0; i < ARRAY_SIZE(wanted); i++) {
-		if (cpuid_has(wanted[i].feature))
+	for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
+		if (cpuid_has(features[i].feature))
 			on_len += format_text(on + on_len, sizeof(on) - on_len, " %s",
-					      wanted[i].name);
+					      features[i].name);
 		else
 			missing_len +=
 				format_text(missing + missing_len, sizeof(missing) - missing_len,
-					    " %s", wanted[i].name);
+					    " %s", features[i].name);
 	}
 	log_info("on: WP NX%s%s%s", on, missing_len ? "; missing:" : "", missing);
 }

@@ -2,20 +2,20 @@
 /*
  * idle.c: sleeping, and waking others.
  *
- * A CPU outside a guest that does not sleep needs no interrupt: it will look before it enters or
- * sleeps. So it says when it needs one, in percpu->needs_ipi, and both sides store before they
- * look:
+ * A CPU outside a guest that does not sleep needs no interrupt: it runs the entry check before it
+ * enters or sleeps. percpu->needs_ipi says when it needs one. Store-buffering pattern: both sides
+ * store before they load.
  *
  *     CPU c                                  kicker
  *     -----                                  ------
- *     needs_ipi = 1   (xchg: full barrier)   store what c shall find
- *     look                                   kicked = 1      (xchg: full barrier)
+ *     needs_ipi = 1   (xchg: full barrier)   store the request for c
+ *     check           (loads requests)       kicked = 1      (xchg: full barrier)
  *     enter the guest, or sti; hlt           if needs_ipi: send the IPI
  *
- * Either c sees what was stored, or the kicker sees needs_ipi. Interrupts are off from the look on
- * until the guest runs or STI's shadow covers the HLT, so an IPI that comes between stays pending
- * and ends either at once. A back end may ask for an NMI instead while its guest runs; then it sees
- * to it that one which comes early is not lost either.
+ * Either c sees the request, or the kicker sees needs_ipi. Interrupts are off from the check until
+ * the guest runs or STI's shadow covers the HLT, so an IPI that comes between stays pending and
+ * ends either at once. A back end may request an NMI instead while its guest runs; it then keeps an
+ * early one from being lost.
  */
 #include <ck_pr.h>
 #include <arch/cpu.h>
@@ -26,7 +26,7 @@
 _Static_assert(offsetof(struct percpu, id) == PERCPU_ID &&
 		       offsetof(struct percpu, needs_ipi) == PERCPU_NEEDS_IPI &&
 		       offsetof(struct percpu, guest_ipi) == PERCPU_GUEST_IPI,
-	       "<arch/inline.h> knows three offsets");
+	       "<arch/inline.h> has three offsets");
 
 void arch_idle(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * init.c: the order in which the CPU layer comes to life; include/arch/init.h tells it from the
+ * init.c: the order in which the CPU layer comes to life; include/arch/init.h has the view from
  * outside.
  *
  * Each step may use what the ones before it set up:

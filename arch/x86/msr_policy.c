@@ -3,7 +3,7 @@
  * msr_policy.c: the MSRs a guest reaches without an exit, each with the reason why it may.
  *
  * An MSR is here when (a) the hardware or vcpu_load / vcpu_put keep the guest's value apart from
- * everybody else's, and (b) the CPU itself raises #GP for a value that could hurt. Every other MSR
+ * the others', and (b) the CPU itself raises #GP for a value that could hurt. Every other MSR
  * exits, to the table in hv/. EFER is not here: the two vendors differ (SVM must hide SVME), so
  * each back end says how it deals with it.
  */
@@ -17,8 +17,8 @@ const struct msr_passthrough msr_passthrough[] = {
 	{MSR_SYSENTER_EIP, true, true, "the VMCS, VMSAVE and VMLOAD hold it"},
 	{MSR_PAT, true, true, "the VMCS and the VMCB hold it; the CPU refuses a reserved type"},
 	{MSR_STAR, true, true, "switched with the vCPU: the hypervisor has no SYSCALL"},
-	{MSR_LSTAR, true, true, "switched with the vCPU; the CPU wants it canonical"},
-	{MSR_CSTAR, true, true, "switched with the vCPU; the CPU wants it canonical"},
+	{MSR_LSTAR, true, true, "switched with the vCPU; the CPU demands a canonical address"},
+	{MSR_CSTAR, true, true, "switched with the vCPU; the CPU demands a canonical address"},
 	{MSR_SFMASK, true, true, "switched with the vCPU"},
 	{MSR_FS_BASE, true, true, "part of the segment state, WRFSBASE reaches it too"},
 	{MSR_GS_BASE, true, true, "part of the segment state, the exit loads the host's"},

@@ -3,10 +3,10 @@
  * serial.c: the console on COM1 and the debug port.
  *
  * Each character waits for THRE, or the emulators lose it. A machine without a UART reads all ones:
- * its scratch register does not keep what is written, and then nothing is sent there.
+ * its scratch register does not keep a value, and nothing is sent there.
  *
- * The wait is bounded: whoever is at the other end may not read, a user who has stopped his
- * terminal for one. Then characters are dropped, each after one look, until there is room again.
+ * The wait is bounded: the other end may not read (a stopped terminal). Then characters are
+ * dropped, each after one poll, until there is room again.
  */
 #include <arch/console.h>
 #include <asm/console.h>

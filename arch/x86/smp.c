@@ -11,9 +11,9 @@
  *     the next one ...
  *     all_up = 1                             waits for all_up; ap_entry()
  *
- * A CPU that does not come is put back to sleep by INIT, so that it cannot wake up in the middle of
- * the next one's start, and named in the log; its number goes to the next. Should it come all the
- * same, it finds that it is not the one who is called, and stops.
+ * A CPU that does not arrive is reset by INIT, so that it cannot start in the middle of the next
+ * one's start, and named in the log; its number goes to the next one. If it arrives all the same,
+ * it finds another CPU's APIC ID in the call, and stops.
  */
 #define LOG_THIS LOG_CPU
 

@@ -79,7 +79,7 @@ static bool keeps_pointers(void)
 	       !(cpuid_has_leaf(0x80000008) && cpuid(0x80000008, 0).ebx & BIT(2));
 }
 
-static void forget_pointers(void)
+static void clear_pointers(void)
 {
 	static const u32 zero;
 
@@ -131,7 +131,7 @@ void xsave_vcpu_fini(struct arch_vcpu *vcpu)
 void xsave_load(struct arch_vcpu *vcpu)
 {
 	if (pointers_stay)
-		forget_pointers();
+		clear_pointers();
 	if (!xcr0_all) {
 		asm volatile("fxrstor64 (%0)" : : "r"(vcpu->xsave) : "memory");
 		return;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cpu.h: what the rooms above ask of the CPU they run on. arch/x86 fulfils it; tests/unit has a
- * second, simulated fulfilment for the host.
+ * cpu.h: the contract of the CPU layer with the rooms above. arch/x86 implements it; tests/sim has
+ * a second, simulated implementation for the host.
  *
- * What is asked at every exit is inline, in the architecture's own <arch/inline.h>.
+ * What every exit needs is inline, in the architecture's own <arch/inline.h>.
  *
  * CPUs are numbered densely from 0 (the boot CPU) in the order in which they came up.
  */

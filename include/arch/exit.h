@@ -25,15 +25,15 @@ enum hv_exit_reason {
 	HV_EXIT_STAGE2_BROKEN, /* .stage2: EPT misconfiguration or reserved bit in an NPT entry: our own bug */
 	HV_EXIT_HLT,
 	HV_EXIT_PAUSE,
-	HV_EXIT_TSC, /* RDTSC, while trap() asks for it */
+	HV_EXIT_TSC, /* RDTSC, while trap() is on for it */
 	HV_EXIT_CR,  /* .cr: a MOV to a CR bit that hv owns, CLTS, LMSW */
 	HV_EXIT_XSETBV,
 	HV_EXIT_CACHE,	   /* INVD or WBINVD */
 	HV_EXIT_VIRT_INSN, /* an instruction of VMX or SVM itself, or one the policy refuses: #UD */
-	HV_EXIT_EXCEPTION, /* .exception: one that hv asked to see */
-	HV_EXIT_IRQ_WINDOW, /* the guest can take an interrupt now, as asked for by set_irq_window() */
+	HV_EXIT_EXCEPTION, /* .exception: one that hv intercepts */
+	HV_EXIT_IRQ_WINDOW, /* the guest can take an interrupt now, as requested by set_irq_window() */
 	HV_EXIT_NMI_WINDOW,
-	HV_EXIT_PML_FULL, /* the page-modification log wants draining, SDM 28.3.6 */
+	HV_EXIT_PML_FULL, /* the page-modification log is full, SDM 28.3.6 */
 	HV_EXIT_SHUTDOWN, /* triple fault */
 	HV_EXIT_INIT_SIPI,
 	HV_EXIT_ENTRY_FAILED, /* the CPU refused the guest state; .raw says how */
@@ -55,7 +55,7 @@ struct hv_exit_stage2 {
 	struct gva gva;
 	u8 access;	 /* HV_READ | HV_WRITE | HV_EXEC of the failed access */
 	u8 allowed;	 /* what the entry allowed; 0: not present */
-	bool gva_valid;	 /* VMX tells the gva of most violations, SVM never does */
+	bool gva_valid;	 /* VMX gives the gva of most violations, SVM never does */
 	bool table_walk; /* the access was the CPU's own, to the guest's page tables */
 };
 
@@ -80,9 +80,9 @@ struct hv_exit_raw {
 
 /*
  * insn_len: length of the instruction that exited, where skipping it makes sense; the back end
- * knows it even where the hardware does not tell (no NRIPS). Of a HV_EXIT_STAGE2 it is not known:
- * who carries the access out sets it, prefixes included. raw.reason is always valid, the infos
- * where the hardware had something to tell.
+ * finds it also on hardware that does not report it (no NRIPS). Of a HV_EXIT_STAGE2 it is not
+ * known: the emulation sets it, prefixes included. raw.reason is always valid, the infos where the
+ * hardware gives any.
  */
 struct hv_exit {
 	enum hv_exit_reason reason;

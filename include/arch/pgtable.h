@@ -7,8 +7,8 @@
  * touches memory, a register or a TLB, so formats build and are tested on the host, unchanged. The
  * tables are `ept_format`, `npt_format` and `host_format`.
  *
- * What a walk asks at every step (present? leaf? where to?) is data, a mask for each level, so that
- * a step costs no call; what only a change asks (make a leaf, tell its rights) is a function.
+ * What every step of a walk needs (present? leaf? where to?) is data, a mask for each level, so
+ * that a step costs no call; what only a change needs (make a leaf, read its rights) is a function.
  *
  * Invariants, for every format:
  *   FORMAT-1  the PTE 0 is not present; make_leaf and make_table give present PTEs
@@ -53,7 +53,7 @@ enum pt_attr {
  * leaf_address		where the address stands in a leaf
  * table_address	and in an entry that names a table
  * accessed, dirty	a leaf's A and D bits; 0 where the format has none
- * write		the bit whose absence makes a leaf read-only
+ * write		the bit that a writable leaf has and a read-only one lacks
  */
 struct pgtable_level {
 	pte_t present;

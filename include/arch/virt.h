@@ -84,7 +84,7 @@ struct guest_event {
  * rip, rflags	[o] brought here by get_state; only set_state changes them, and takes RSP from gpr.
  *		Else they stay where the hardware keeps them: no exit pays for moving them
  * backend	[I] the back end's own state (VMCS, VMCB), NULL before vcpu_init
- * (o: owned by whoever owns the vCPU)
+ * (o: owned by the vCPU's owner)
  */
 struct arch_vcpu {
 	u64 gpr[GPRS];
@@ -96,7 +96,7 @@ struct arch_vcpu {
 };
 
 /*
- * What vcpu_init needs to know. root: the stage-2 table the vCPU starts with.
+ * The arguments of vcpu_init. root: the stage-2 table the vCPU starts with.
  *
  * fetch: copies up to `len` bytes of guest code at a linear address, as the guest's own paging maps
  * it now, and returns how many it could. For a back end on hardware that does not say which
@@ -152,7 +152,7 @@ struct virt_ops {
 	 */
 	void (*run)(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit);
 
-	/* The privilege level the guest exited at: who may make a hypercall. 0 in real mode, 3 in
+	/* The privilege level the guest exited at: decides on hypercalls. 0 in real mode, 3 in
 	 * virtual-8086 mode. */
 	unsigned (*cpl)(struct arch_vcpu *vcpu);
 
@@ -168,12 +168,12 @@ struct virt_ops {
 	 * Event injection at the next entry. can_inject: would the guest take such an event now
 	 * (nothing queued, not masked, not shadowed)? An exception injected over a queued event
 	 * replaces it, or becomes #DF or a shutdown, as the manual's table of double faults says;
-	 * so for an exception can_inject need not be asked.
+	 * so for an exception can_inject need not be called.
 	 */
 	bool (*can_inject)(struct arch_vcpu *vcpu, enum guest_event_type type);
 	void (*inject)(struct arch_vcpu *vcpu, const struct guest_event *event);
-	void (*set_irq_window)(struct arch_vcpu *vcpu, bool wanted);
-	void (*set_nmi_window)(struct arch_vcpu *vcpu, bool wanted);
+	void (*set_irq_window)(struct arch_vcpu *vcpu, bool on);
+	void (*set_nmi_window)(struct arch_vcpu *vcpu, bool on);
 	/*
 	 * Instructions that exit from now on: bits of enum virt_trap, for a guest that waits and
 	 * must not read a time behind a deadline that has not ended the run yet. NULL where a
@@ -182,9 +182,8 @@ struct virt_ops {
 	 */
 	void (*trap)(struct arch_vcpu *vcpu, unsigned traps);
 	/*
-	 * Fills in what run() could not know without reading guest code: hv calls it before it
-	 * looks at .cr or carries out a SHADOW. NULL where the hardware always
-	 * tells.
+	 * Fills in what run() could not find without reading guest code: hv calls it before it
+	 * looks at .cr or carries out a SHADOW. NULL where the hardware always reports all.
 	 */
 	void (*complete_exit)(struct arch_vcpu *vcpu, struct hv_exit *exit);
 	/* Skips the instruction that exited: RIP, interrupt shadow, and RF. */
@@ -195,7 +194,7 @@ struct virt_ops {
 
 	/* Another stage-2 root (view switch) from the next entry on. */
 	void (*set_stage2)(struct arch_vcpu *vcpu, struct hpa root);
-	/* Before the next entry on this CPU, forget every translation made through the vCPU's
+	/* Before the next entry on this CPU, drop every translation made through the vCPU's
 	 * stage 2. */
 	void (*flush_stage2)(struct arch_vcpu *vcpu);
 	/* Hardware dirty log (PML) into one page of 512 gpa; NULL where the CPU has none. Drained
@@ -232,8 +231,8 @@ u64 arch_guest_cpus(void);
 int arch_xsetbv(struct arch_vcpu *vcpu, u32 index, u64 value) __must_check;
 
 /*
- * XCR0 of the vCPU that is loaded on this CPU; 0 where the CPU has no XSAVE. The CPU is asked: QEMU
- * 7.2 lets a guest of SVM execute XSETBV without the exit that was asked for.
+ * XCR0 of the vCPU that is loaded on this CPU; 0 where the CPU has no XSAVE. Read from the CPU:
+ * QEMU 7.2 lets a guest of SVM execute XSETBV without the exit that was set up.
  */
 u64 arch_xcr0(void);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * env.h: what lib asks of whoever links it. lib knows no other room, so the CPU layer (or a host
- * test) hands these in once, before the first log line.
+ * env.h: what lib needs from its environment. lib includes no other room, so the CPU layer (or a
+ * host test) passes these in once, before the first log line.
  */
 #ifndef SAMEPAGE_LIB_ENV_H
 #define SAMEPAGE_LIB_ENV_H

@@ -41,7 +41,7 @@ enum lock_rank {
 #define LOCK_TRY(...)	   __attribute__((try_acquire_capability(__VA_ARGS__)))
 #define LOCK_REQUIRES(...) __attribute__((requires_capability(__VA_ARGS__)))
 #define LOCK_ASSERTS(...)  __attribute__((assert_capability(__VA_ARGS__)))
-/* For a function whose locking the analysis cannot follow; its comment says why it is right. */
+/* A function with locking that the analysis cannot follow; its comment says why it is right. */
 #define LOCK_UNCHECKED __attribute__((no_thread_safety_analysis))
 #else
 #define LOCK_UNCHECKED
@@ -72,7 +72,8 @@ void spin_unlock(struct spinlock *lock) LOCK_RELEASE(lock);
 bool spin_is_locked(struct spinlock *lock);
 
 /*
- * Tells the analysis, where it cannot follow (a callback), that the caller's caller holds the lock.
+ * States to the analysis, in a callback that it cannot follow, that the caller's caller holds the
+ * lock.
  */
 static inline void spin_assert_held(struct spinlock *lock) LOCK_ASSERTS(lock)
 {

@@ -44,7 +44,7 @@ u64 log_writes(void);
 bool log_enabled(enum log_subsystem subsystem, enum log_level level);
 
 /*
- * Sets levels from text such as "info,vmx=debug,mm=trace". ERR_INVALID on an unknown word, whose
+ * Sets levels from text such as "info,vmx=debug,mm=trace". ERR_INVALID on an unknown word: its
  * start and length go to *bad, *bad_len; levels named before it are set.
  */
 int log_set_levels(const char *text, const char **bad, size_t *bad_len);

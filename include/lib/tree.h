@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tree.h: red-black trees, which are libbsd's (tree(3bsd)). Its header wants BSD's __unused, which
+ * tree.h: red-black trees, which are libbsd's (tree(3bsd)). Its header needs BSD's __unused, which
  * is defined here after libc's headers, where another meaning would break them.
  */
 #ifndef SAMEPAGE_LIB_TREE_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * selftest.h: faults on purpose, to see that the CPU layer tells them right.
+ * selftest.h: faults on purpose, to see that the CPU layer reports them right.
  */
 #ifndef SAMEPAGE_TESTS_SELFTEST_SELFTEST_H
 #define SAMEPAGE_TESTS_SELFTEST_SELFTEST_H
@@ -8,7 +8,7 @@
 #include <lib/types.h>
 
 /*
- * Runs the self-test that the command line asks for (selftest=NAME), on the CPU it asks for
+ * Runs the self-test that the command line names (selftest=NAME), on the CPU it names
  * (selftest-cpu=N) or on all, as the test needs. Every CPU calls it once all are up. Most tests end
  * in the panic they are about; tests/boot checks what it says.
  */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * states.c: does the CPU enter every state that set_state takes?
+ * states.c: the CPU enters every state that set_state() takes.
  *
- * Why: the rules in the back ends are read from the manuals; the CPU has its own. A state that was
- * taken and is then refused at the entry is a rule we do not know. So a good state is broken in one
- * to three places at random, and whatever set_state still takes is entered. What the guest does
- * then is its own business: it has a few thousand ticks, and any exit will do but one.
+ * Why: the rules in the back ends are read from the manuals; the CPU has its own. A state that
+ * set_state() takes and the entry refuses shows a rule that is missing. A good state is broken in
+ * one to three places at random, and each state that set_state() still takes is entered. The guest
+ * then has a few thousand ticks; any exit but a refused entry is right.
  *
- * The seed is fixed: a run that fails fails again.
+ * The seed is fixed: a failure repeats.
  */
 #define LOG_THIS LOG_TEST
 

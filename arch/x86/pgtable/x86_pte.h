@@ -9,8 +9,7 @@
  *     +----+------+---------+-----+---+------+---+---+-----+-----+---+----+---+
  *
  * Bit 7 of a 4 KiB leaf is its PAT bit and stays clear, as bit 12 of a larger one does, so the
- * memory type is PAT entry 0 (WB) or, by PCD and PWT, 3 (UC), whose values after RESET nobody
- * changes.
+ * memory type is PAT entry 0 (WB) or, by PCD and PWT, 3 (UC): the values after RESET stand.
  */
 #ifndef SAMEPAGE_ARCH_X86_PGTABLE_X86_PTE_H
 #define SAMEPAGE_ARCH_X86_PGTABLE_X86_PTE_H

@@ -4,8 +4,8 @@
  *
  * Its registers are the same in both modes (SDM vol. 3A, table 11-6): at offset o of the page in
  * xAPIC mode, at MSR 800h + o / 16 in x2APIC mode; only the ICR differs in shape. x2APIC is taken
- * wherever it is there, and stays if the firmware turned it on; nobody ever goes back from it (not
- * allowed without a reset, and Bochs' APIC would be dead).
+ * wherever the CPU has it, and stays if the firmware turned it on. There is no way back: it takes a
+ * reset, and Bochs' APIC would be dead.
  */
 #define LOG_THIS LOG_CPU
 
@@ -51,7 +51,7 @@ void apic_write(unsigned offset, u32 value)
 		*(volatile u32 *)(APIC_MMIO + offset) = value;
 }
 
-/* x2APIC where the CPU has it and the command line does not ask for xAPIC; always where it is on
+/* x2APIC where the CPU has it and the command line does not name xAPIC; always where it is on
  * already. */
 static bool choose_x2apic(void)
 {

@@ -74,7 +74,7 @@ u64 time_measure(struct time_bounds (*run)(void))
 	return best.most == TIME_UNKNOWN.most ? 0 : best.least + (best.most - best.least) / 2;
 }
 
-/* SDM vol. 2A, CPUID leaf 15h: TSC = crystal * EBX / EAX. 0: not told. */
+/* SDM vol. 2A, CPUID leaf 15h: TSC = crystal * EBX / EAX. 0: not stated. */
 static u64 rate_from_crystal(void)
 {
 	struct cpuid_regs r;
@@ -85,7 +85,7 @@ static u64 rate_from_crystal(void)
 	return r.eax && r.ebx && r.ecx ? (u64)r.ecx * r.ebx / r.eax : 0;
 }
 
-/* Leaf 16h: the base rate in MHz, which is the TSC's. 0: not told. */
+/* Leaf 16h: the base rate in MHz, which is the TSC's. 0: not stated. */
 static u64 rate_from_base(void)
 {
 	return cpuid_has_leaf(0x16) ? cpuid(0x16, 0).eax * 1000000ull : 0;
@@ -113,7 +113,7 @@ static struct time_bounds pit_one_shot(void)
 		if (over && i)
 			return (struct time_bounds){last - started, tsc_read() - before};
 		if (over)
-			break; /* nobody is there, or we were away for the whole time */
+			break; /* no PIT, or the CPU was away for the whole time */
 		last = now;    /* read before it was found running: it was running then */
 	}
 	return TIME_UNKNOWN;

@@ -3,9 +3,9 @@
  * timer.c: the local APIC's timer as an alarm clock (SDM vol. 3A, 11.5.4).
  *
  * With TSC deadline the alarm is one MSR write. Else the timer counts down at a rate of its own,
- * measured against the TSC once; what comes early, by that rate's error or because its 32 bits
- * reach no further, is armed again for the rest. An interrupt that was pending when another
- * deadline was armed is told by the clock, too.
+ * measured against the TSC once; an interrupt that comes early, by that rate's error or because 32
+ * bits reach no further, arms the rest. The clock also identifies an interrupt that was pending
+ * when another deadline was armed.
  */
 #define LOG_THIS LOG_CPU
 

@@ -4,8 +4,8 @@
  *
  * NMI, #DF and #MC come at any instruction, also where the stack is bad, so each has a stack of its
  * own through the IST (SDM vol. 3A, 6.14.5). The others stay on the stack they interrupt: when that
- * one is used up, the push hits the guard page and becomes a #DF, whose handler finds the guard
- * page in CR2.
+ * one is used up, the push hits the guard page and becomes a #DF, with the guard page's address in
+ * CR2.
  */
 #include <asm/desc.h>
 #include <asm/layout.h>

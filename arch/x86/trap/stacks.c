@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stacks.c: where each stack lies, and whose guard page an address is in.
+ * stacks.c: where each stack lies, and which guard page an address is in.
  */
 #include <asm/stacks.h>
 #include <arch/cpu.h>

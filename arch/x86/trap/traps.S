@@ -4,7 +4,7 @@
  *
  * Each vector has a 16-byte stub that makes all stack frames alike: an error code (0 where the CPU
  * pushes none: all but 8, 10-14, 17, 21, 29 and 30; SDM vol. 3A table 6-1, APM vol. 2 8.2) and the
- * vector. RBP is handed on, so a backtrace goes through.
+ * vector. RBP is kept, so that a backtrace goes through.
  */
 #define HAS_ERROR_CODE 0x60227d00
 

@@ -28,9 +28,9 @@ void apic_timer_init(void);
 /*
  * One interrupt (VECTOR_TIMER) on this CPU once arch_ticks() is past `deadline`; then
  * percpu()->timer_fired is true. Arming again replaces the deadline and clears the flag. Disarming
- * too clears it; an interrupt may still be pending. percpu()->timer_deadline is what is armed now,
- * 0 for nothing: whoever finds its own deadline there need not arm again, so an entry to a guest
- * costs one compare. A deadline in the past interrupts at once.
+ * clears it, too; an interrupt may still be pending. percpu()->timer_deadline is the armed
+ * deadline, 0 for none: a caller that finds its own there need not arm again, so an entry to a
+ * guest costs one compare. A deadline in the past interrupts at once.
  */
 void apic_timer_arm(u64 deadline);
 void apic_timer_disarm(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * backtrace.h: where the CPU is and who called it, by the frame pointers they saved.
+ * backtrace.h: the CPU's place and its callers, by the frame pointers they saved.
  */
 #ifndef SAMEPAGE_ASM_BACKTRACE_H
 #define SAMEPAGE_ASM_BACKTRACE_H

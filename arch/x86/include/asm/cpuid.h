@@ -32,8 +32,8 @@ static inline bool cpuid_has_leaf(u32 leaf)
 
 /*
  * A feature as one number, so that it can be a constant and an argument: leaf, subleaf, register
- * and bit packed (SDM vol. 2A, CPUID; AMD APM vol. 3, appendix E). For the features the hypervisor
- * itself asks for.
+ * and bit packed (SDM vol. 2A, CPUID; AMD APM vol. 3, appendix E). For the features that the
+ * hypervisor itself uses.
  */
 enum cpuid_register { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
 

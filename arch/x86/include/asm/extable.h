@@ -22,7 +22,7 @@ struct extable_entry {
 
 extern const struct extable_entry __extable_start[], __extable_end[];
 
-/* Where a fault at `rip` goes on, or 0 when nobody expects one there. Any context. */
+/* Where execution goes on after a fault at `rip`; 0: no fault is expected there. Any context. */
 static inline u64 extable_fixup(u64 rip)
 {
 	for (const struct extable_entry *e = __extable_start; e < __extable_end; e++) {

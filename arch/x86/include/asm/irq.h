@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * irq.h: host interrupts: the vectors and who handles them.
+ * irq.h: host interrupts: the vectors and their handlers.
  *
  * The hypervisor runs with interrupts off. They are taken in three places only: in arch_idle(), in
  * a back end's window (cpu_irq_window()) after an exit, and by irq_dispatch() where the CPU has
@@ -19,8 +19,10 @@
 /* Handles a host interrupt and ends it at the local APIC. Interrupts off. */
 void irq_dispatch(unsigned vector);
 
-/* What the NMI handler does, for a back end whose guest exited by NMI. Does not return when another
- * CPU panicked. */
+/*
+ * The work of the NMI handler, for a back end after an exit by NMI. Does not return when another
+ * CPU has panicked.
+ */
 void nmi_dispatch(void);
 
 #endif

@@ -18,7 +18,7 @@ void paging_init(const struct boot_info *info);
 
 struct pgtable;
 
-/* The tables, for whoever only looks. */
+/* The tables, for readers. */
 struct pgtable *paging_table(void);
 
 /* Holds the tables against PAGING-1 .. 5; every breach goes to the log. Returns how many. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * panic.h: the end of the hypervisor, told as well as it can be.
+ * panic.h: the end of the hypervisor, with a report.
  */
 #ifndef SAMEPAGE_ASM_PANIC_H
 #define SAMEPAGE_ASM_PANIC_H

@@ -28,7 +28,7 @@ struct percpu {
 	u32 kicked;		/* [a] a kick came since arch_idle() returned last */
 	bool nmi_kicked;	/* [c] set and read by the back end, in on_nmi too */
 	void (*on_nmi)(void);	/* [I] the back end's part of an NMI; kicks then come as NMI */
-	u64 timer_deadline;	/* [c] what apic_timer_arm() was last told; 0: fired or disarmed */
+	u64 timer_deadline;	/* [c] the last deadline of apic_timer_arm(); 0: fired or disarmed */
 	bool timer_fired;	/* [c] the APIC timer has interrupted since apic_timer_arm() */
 	u64 interrupts;		/* [c] host interrupts taken */
 	u64 nmis;		/* [c] */
@@ -56,7 +56,7 @@ static __always_inline unsigned percpu_id(void)
 	return id;
 }
 
-/* Is this CPU's timer armed for `deadline`? Asked at every entry to a guest: two instructions. */
+/* Is this CPU's timer armed for `deadline`? Called at every entry to a guest: two instructions. */
 static __always_inline bool percpu_timer_armed_for(u64 deadline)
 {
 	bool equal;

@@ -7,7 +7,7 @@
 
 #include <arch/boot_info.h>
 
-/* Notes the CPUs that boot found, and who CPU 0 is among them. CPU 0, once, its APIC on. */
+/* Records the CPUs that boot found, and CPU 0's place among them. CPU 0, once, its APIC on. */
 void smp_init(const struct boot_info *info);
 
 #endif

@@ -27,7 +27,7 @@ struct stack {
 /* Where a stack is; cpu < ARCH_CPUS_MAX. Mapped only for the CPUs that boot found. */
 struct stack stack_of(unsigned cpu, enum stack_kind kind);
 
-/* Is `address` in a guard page? Then whose goes to *cpu and *kind. Any context. */
+/* Is `address` in a guard page? Then *cpu and *kind say of which stack. Any context. */
 bool stack_guard_find(u64 address, unsigned *cpu, enum stack_kind *kind);
 
 const char *stack_name(enum stack_kind kind);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * inline.h: those answers of <arch/cpu.h> that the way into a guest and out of it asks for every
+ * inline.h: those functions of <arch/cpu.h> that the way into a guest and out of it calls every
  * time, without a call. The contract is in <arch/cpu.h>.
  *
  * The offsets are those of struct percpu, which rooms above must not see; idle.c asserts them, and
@@ -42,7 +42,7 @@ static __always_inline void arch_guest_leave(void)
 	asm volatile("movl $0, %%gs:%c0" : : "i"(PERCPU_NEEDS_IPI) : "memory");
 }
 
-/* Every step of a table walk asks. */
+/* Called at every step of a table walk. */
 static __always_inline void *arch_hpa_to_virt(struct hpa address)
 {
 	return (void *)(DIRECT_MAP + address.raw);
