@@ -5,7 +5,8 @@
  *
  * Each step may use what the ones before it set up:
  *
- *     early   the stack canary, serial port, lib_env, descriptors and traps: from here on a fault is a readable panic
+ *     early   the stack canary, serial port, lib_env, descriptors and traps: from here on a fault
+ *             is a readable panic
  *     1       CR0, CR4, EFER: NX must be on before a table says NX
  *     2       TSC: time stamps, delays
  *     3       final tables, stacks, frames: boot's tables and the identity map are gone

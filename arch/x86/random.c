@@ -3,15 +3,15 @@
  * random.c: random numbers, and the stack protector's canary.
  *
  *     RDRAND, if any --+
- *     TSC, 64 times ---+--> key (128 bits) --> siphash(key, counter, TSC) ^ RDRAND --> arch_random()
- *     seed=N ---------------> key            siphash(key, counter)                --> arch_random()
+ *     TSC, 64 times ---+--> key: arch_random() = siphash(key, counter, TSC) ^ RDRAND
+ *     seed=N -------------> key: arch_random() = siphash(key, counter)
  *
  * Why both sources: RDRAND alone is a black box, and some CPUs have none or a broken one; the TSC
  * alone is weak on a machine that boots in the same time twice. The value is at least as good as
  * the better of the two.
  *
- * The canary is drawn before the first function that has one is entered: random_start() is the first
- * act of arch_early_init(). Its lowest byte is 0, so that a string copied over it ends there.
+ * The canary is drawn before the first function that has one is entered: random_start() is the
+ * first act of arch_early_init(). Its lowest byte is 0, so that a string copied over it ends there.
  *
  * RANDOM-1 With seed=N the sequence of arch_random() is a function of N.
  */
@@ -37,7 +37,9 @@ static struct {
 	bool fixed;  /* seed=N */
 } pool;
 
-/* Read by the code that the compiler adds to a function with an array (-fstack-protector-strong). */
+/*
+ * Read by the code that the compiler adds to a function with an array (-fstack-protector-strong).
+ */
 u64 __stack_chk_guard;
 void __stack_chk_fail(void) __noreturn;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * siphash.h: SipHash-2-4 (Aumasson, Bernstein 2012), a keyed hash: without the key its values cannot
- * be predicted.
+ * siphash.h: SipHash-2-4 (Aumasson, Bernstein 2012), a keyed hash: without the key its values
+ * cannot be predicted.
  */
 #ifndef SAMEPAGE_LIB_SIPHASH_H
 #define SAMEPAGE_LIB_SIPHASH_H

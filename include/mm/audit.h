@@ -36,7 +36,7 @@ enum audit_fault {
 	AUDIT_LOST,	    /* a guest frame without references that was not freed */
 	AUDIT_FREE,	    /* a free frame with references */
 	AUDIT_COUNTS,	    /* the allocator's statistics differ from the records */
-	AUDIT_LEAF_FRAME, /* a secondary maps a frame of the hypervisor, a table, or a free one */
+	AUDIT_LEAF_FRAME,   /* a secondary maps a frame of the hypervisor, a table, or a free one */
 	AUDIT_LEAF_STALE, /* a secondary maps another frame than the primary, or what is not backed */
 	AUDIT_LEAF_RIGHTS, /* a secondary allows more than the primary: a writable alias */
 	AUDIT_STORE,	   /* reclaimed pages and what is kept of them differ in number */

@@ -25,7 +25,6 @@ static int the_object;
 
 static void begin(void *argument)
 {
-	(void)argument;
 	memset(&world, 0, sizeof(world));
 	world.object = &the_object;
 }
@@ -53,14 +52,12 @@ static void read_once(void)
 
 static void read_twice(void *argument)
 {
-	(void)argument;
 	read_once();
 	read_once();
 }
 
 static void update(void *argument)
 {
-	(void)argument;
 	sched_point("not yet");
 	world.object = NULL;
 	sched_point("unlinked");
@@ -72,14 +69,12 @@ static void update(void *argument)
 
 static void freed_in_the_end(void *argument)
 {
-	(void)argument;
 	assert_true(world.freed);
 }
 
 /* QUIESCE-1 */
 static void an_object_is_freed_when_its_last_reader_has_left(void **state)
 {
-	(void)state;
 	const struct sched_scenario scenario = {
 		.setup = begin,
 		.task = {read_twice, update, read_twice},
@@ -94,7 +89,6 @@ static void an_object_is_freed_when_its_last_reader_has_left(void **state)
 /* Inside when the wait begins, and inside again for as long as it lasts. */
 static void enter_again(void *argument)
 {
-	(void)argument;
 	read_once();
 	quiesce_enter(&world.quiesce, arch_cpu_id());
 	while (world.waiting && !world.freed)
@@ -105,7 +99,6 @@ static void enter_again(void *argument)
 /* QUIESCE-2: a wait that never ends fails as a deadlock. */
 static void a_reader_that_enters_again_delays_no_updater(void **state)
 {
-	(void)state;
 	const struct sched_scenario scenario = {
 		.setup = begin,
 		.task = {enter_again, update, read_twice},
@@ -119,7 +112,6 @@ static void a_reader_that_enters_again_delays_no_updater(void **state)
 
 static void a_cpu_is_inside_one_section_only(void **state)
 {
-	(void)state;
 	struct quiesce other = {0};
 
 	sim_init(2);
