@@ -421,12 +421,13 @@ static int forget(struct merge_area *area, struct gfn gfn)
 
 int merge_unshare(struct merge_area *area, struct gfn gfn)
 {
-	ppte_t *slot = primary_find(&area->as->primary, gfn);
+	struct space_page page = {.gfn = gfn, .slot = primary_find(&area->as->primary, gfn)};
 	int err = 0;
 
 	/* A page that changes under our eyes is being broken, or protected, by somebody else. */
-	for (unsigned tries = 0; !err && slot && ppte_shared(ck_pr_load_64(slot)); tries++)
-		err = tries < 8 ? space_break(area->as, gfn, slot) : ERR_BUSY;
+	for (unsigned tries = 0; !err && page.slot && ppte_shared(ck_pr_load_64(page.slot));
+	     tries++)
+		err = tries < 8 ? space_break(area->as, &page) : ERR_BUSY;
 	return err;
 }
 

@@ -11,8 +11,7 @@
  *     lock; the PTE says n + 1: ERR_BUSY
  *     drops the token
  *
- * Why restoring decompresses under LOCK_MMU: the token belongs to the PTE, and whoever clears the
- * page drops it.
+ * The page comes back by space_resolve() (mm/space/resolve.c).
  */
 #define LOG_THIS LOG_MM
 
@@ -149,35 +148,6 @@ int addrspace_reclaim(struct addrspace *as, struct gfn_range range, u64 *done)
 		err = reclaim_batch(as, gfn_range(range.start, frames), &range.start, done);
 	}
 	return err;
-}
-
-/* Nobody can have cached a page that has no frame, so it comes back without an event. LOCK_MMU. */
-static void restore_locked(struct addrspace *as, struct gfn gfn, ppte_t *slot, struct mfn mfn)
-{
-	u64 flags = *slot & (KEPT_FLAGS | PPTE_GENERATION);
-
-	store_take(ppte_token(*slot), arch_hpa_to_virt(mfn_to_hpa(mfn)));
-	rmap_first(mfn, as->id, gfn);
-	primary_store(&as->primary, gfn, slot, ppte_make(PPTE_PRIVATE, mfn, flags | PPTE_YOUNG));
-}
-
-int space_restore(struct addrspace *as, struct gfn gfn, ppte_t *slot)
-{
-	bool used;
-	struct mfn mfn;
-	int err = frame_alloc(0, FRAME_GUEST, 0, &mfn);
-
-	if (err)
-		return err;
-	RACE_POINT("restore: allocated");
-	spin_lock(&as->lock);
-	used = ppte_state(*slot) == PPTE_RECLAIMED;
-	if (used)
-		restore_locked(as, gfn, slot, mfn);
-	spin_unlock(&as->lock);
-	if (!used)
-		frame_free(mfn, 0);
-	return 0;
 }
 
 static bool may_go(ppte_t pte)

@@ -171,27 +171,27 @@ int addrspace_age(struct addrspace *as, struct gfn_range range, bool *young)
  * What a pinned page must be: backed by a frame of its own, and nobody in the middle of changing
  * it.
  */
-static int pin_locked(struct addrspace *as, struct gfn gfn)
+static int pin_locked(struct addrspace *as, const struct space_page *page)
 {
-	ppte_t *slot = primary_find(&as->primary, gfn);
+	ppte_t pte = *page->slot;
 
-	if (!slot || ppte_state(*slot) != PPTE_PRIVATE || (*slot & (PPTE_WP | PPTE_BUSY)))
+	if (ppte_state(pte) != PPTE_PRIVATE || (pte & (PPTE_WP | PPTE_BUSY)))
 		return ERR_BUSY;
-	primary_store(&as->primary, gfn, slot, *slot | PPTE_PINNED);
+	primary_store(&as->primary, page->gfn, page->slot, pte | PPTE_PINNED);
 	return 0;
 }
 
 int addrspace_pin(struct addrspace *as, struct gfn gfn)
 {
 	int err = space_check(as, gfn_range(gfn, 1));
-	ppte_t pte;
+	struct space_page page = {.gfn = gfn};
 
 	if (!err)
-		err = space_resolve(as, gfn, HV_WRITE, &pte, NULL, NULL);
+		err = space_resolve(as, &page, HV_WRITE, NULL, NULL);
 	if (err)
 		return err;
 	spin_lock(&as->lock);
-	err = pin_locked(as, gfn);
+	err = pin_locked(as, &page);
 	spin_unlock(&as->lock);
 	return err;
 }

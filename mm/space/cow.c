@@ -293,20 +293,20 @@ static int install_copy(struct addrspace *as, struct gfn gfn, ppte_t *slot, ppte
 	return 0;
 }
 
-int space_break(struct addrspace *as, struct gfn gfn, ppte_t *slot)
+int space_break(struct addrspace *as, const struct space_page *page)
 {
 	struct mfn fresh;
 	bool used = false;
 	ppte_t pte;
 	int err;
 
-	hold_shared(as, slot, &pte);
+	hold_shared(as, page->slot, &pte);
 	if (!pte)
 		return 0;
 	err = copy_of(pte, &fresh);
 	if (!err) {
 		RACE_POINT("cow: copied");
-		err = install_copy(as, gfn, slot, pte, fresh, &used);
+		err = install_copy(as, page->gfn, page->slot, pte, fresh, &used);
 		if (!used)
 			frame_free(fresh, 0);
 	}
@@ -316,9 +316,11 @@ int space_break(struct addrspace *as, struct gfn gfn, ppte_t *slot)
 
 int cow_break(struct addrspace *as, struct gfn gfn)
 {
-	ppte_t *slot = gfn_valid(gfn) ? primary_find(&as->primary, gfn) : NULL;
+	struct space_page page = {.gfn = gfn};
 
-	if (!slot || !ppte_shared(*slot))
+	if (gfn_valid(gfn))
+		page.slot = primary_find(&as->primary, gfn);
+	if (!page.slot || !ppte_shared(*page.slot))
 		return 0;
-	return *slot & PPTE_WRITE ? space_break(as, gfn, slot) : ERR_PERMISSION;
+	return *page.slot & PPTE_WRITE ? space_break(as, &page) : ERR_PERMISSION;
 }

@@ -42,56 +42,27 @@ static void copy_piece(struct copy *copy, ppte_t pte)
 	copy->len -= bytes;
 }
 
-/*
- * May a piece be copied now? Writing wants a page of the guest's own that nobody looks at (COW-2).
- */
-static bool piece_ready(const struct copy *copy, ppte_t pte)
-{
-	if (!copy->from)
-		return ppte_backed(pte) && ppte_state(pte) != PPTE_MMIO;
-	return ppte_state(pte) == PPTE_PRIVATE && !(pte & (PPTE_WP | PPTE_BUSY));
-}
-
-/*
- * What a guest's access would do to make the piece ready; but ROM is protected from the guest, not
- * from us.
- */
-static int prepare(struct addrspace *as, struct gfn gfn, ppte_t pte)
-{
-	if (ppte_state(pte) == PPTE_ABSENT)
-		return space_back(as, gfn);
-	if (ppte_state(pte) == PPTE_MMIO)
-		return ERR_RANGE;
-	if (ppte_state(pte) == PPTE_RECLAIMED)
-		return space_restore(as, gfn, primary_find(&as->primary, gfn));
-	if (ppte_shared(pte))
-		return space_break(as, gfn, primary_find(&as->primary, gfn));
-	return space_unprotect(as, gfn);
-}
-
 static int copy_one(struct addrspace *as, struct copy *copy)
 {
-	struct gfn gfn = gpa_to_gfn(copy->gpa);
+	unsigned access = (copy->from ? HV_WRITE : HV_READ) | SPACE_OWN;
+	struct space_page page = {.gfn = gpa_to_gfn(copy->gpa)};
 
 	for (;;) {
-		ppte_t pte;
+		int err = space_resolve(as, &page, access, NULL, NULL);
 		bool ready;
-		int err;
 
+		if (err && err != ERR_BUSY)
+			return err;
 		spin_lock(&as->lock);
-		pte = primary_load(&as->primary, gfn);
-		ready = piece_ready(copy, pte);
+		ready = page.slot && space_allows(*page.slot, access);
 		if (ready) {
-			copy_piece(copy, pte);
-			space_mark(as, gfn, 1,
+			copy_piece(copy, *page.slot);
+			space_mark(as, page.gfn, 1,
 				   copy->from ? PPTE_YOUNG | PPTE_SOFT_DIRTY : PPTE_YOUNG);
 		}
 		spin_unlock(&as->lock);
 		if (ready)
 			return 0;
-		err = prepare(as, gfn, pte);
-		if (err && err != ERR_BUSY)
-			return err;
 	}
 }
 

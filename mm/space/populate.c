@@ -1,62 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * populate.c: absent gfns get zeroed private frames.
- *
- * Nobody can have cached an absent gfn, so populating tells nobody: it has no event.
+ * populate.c: backs a range with zeroed private frames, in blocks as large as alignment, free memory
+ * and what is backed already allow.
  */
 #include <lib/error.h>
 #include <lib/log.h>
-#include <mm/cow.h>
 #include <mm/frame.h>
-#include <mm/rmap.h>
-#include <lib/race.h>
 #include "mm/space/space.h"
 
 #define MAX_LEVEL 2 /* 1 GiB: the largest leaf any format has */
-
-/* A new page counts as written: whoever clears soft-dirty has not seen it yet. */
-static ppte_t fresh_pte(const struct slot *slot, struct mfn mfn)
-{
-	u64 flags = PPTE_SOFT_DIRTY | (slot->kind == SLOT_ROM ? 0 : PPTE_WRITE);
-
-	return ppte_make(PPTE_PRIVATE, mfn, flags);
-}
-
-/* Takes `mfn` over and sets *used when gfn was absent. as->lock is held. */
-LOCK_UNCHECKED static int back_locked(struct addrspace *as, struct gfn gfn, struct mfn mfn,
-				      bool *used)
-{
-	const struct slot *slot = space_slot(as, gfn);
-	ppte_t *place;
-	int err;
-
-	if (!slot)
-		return ERR_RANGE;
-	err = primary_make(&as->primary, gfn, &place);
-	if (err || ppte_state(*place) != PPTE_ABSENT)
-		return err;
-	rmap_first(mfn, as->id, gfn);
-	primary_store(&as->primary, gfn, place, fresh_pte(slot, mfn));
-	*used = true;
-	return 0;
-}
-
-int space_back(struct addrspace *as, struct gfn gfn)
-{
-	bool used = false;
-	struct mfn mfn;
-	int err = frame_alloc(0, FRAME_GUEST, FRAME_ZERO, &mfn);
-
-	if (err)
-		return err;
-	RACE_POINT("back: allocated");
-	spin_lock(&as->lock);
-	err = back_locked(as, gfn, mfn, &used);
-	spin_unlock(&as->lock);
-	if (!used)
-		frame_free(mfn, 0);
-	return err;
-}
 
 /* Is nothing of the range backed? */
 static bool is_absent(struct addrspace *as, struct gfn_range range)
@@ -92,10 +44,11 @@ static int back_run(struct addrspace *as, struct gfn gfn, struct mfn mfn)
 
 	spin_lock(&as->lock);
 	for (u64 i = 0; i < LEVEL_FRAMES(1); i++) {
+		struct space_page page = {.gfn = gfn_add(gfn, i)};
 		bool used = false;
 
 		if (!err)
-			err = back_locked(as, gfn_add(gfn, i), mfn_add(mfn, i), &used);
+			err = space_back(as, &page, mfn_add(mfn, i), &used);
 		if (!used)
 			frame_free(mfn_add(mfn, i), 0);
 	}
@@ -138,7 +91,7 @@ static int populate_step(struct addrspace *as, struct gfn *gfn, struct gfn end)
 			break;
 	}
 	if (!level && !primary_load(&as->primary, *gfn))
-		err = space_back(as, *gfn);
+		err = space_resolve(as, &(struct space_page){.gfn = *gfn}, HV_READ, NULL, NULL);
 	gfn->raw += LEVEL_FRAMES(level);
 	return err;
 }
@@ -150,45 +103,4 @@ int addrspace_populate(struct addrspace *as, struct gfn_range range)
 	for (struct gfn gfn = range.start; !err && gfn.raw < range.end.raw;)
 		err = populate_step(as, &gfn, range.end);
 	return err;
-}
-
-/* A write is about to come: whoever looked at the guarded page must notice. LOCK_MMU. */
-static int unprotect(struct addrspace *as, struct gfn gfn, ppte_t *slot)
-{
-	if (*slot & PPTE_BUSY)
-		return ERR_BUSY;
-	primary_store(&as->primary, gfn, slot,
-		      (*slot & ~(PPTE_WP | PPTE_GENERATION)) | ppte_next_generation(*slot) |
-			      PPTE_SOFT_DIRTY);
-	return 0;
-}
-
-int space_unprotect(struct addrspace *as, struct gfn gfn)
-{
-	ppte_t *slot = primary_find(&as->primary, gfn);
-	int err = 0;
-
-	spin_lock(&as->lock);
-	if (slot && ppte_state(*slot) == PPTE_PRIVATE)
-		err = unprotect(as, gfn, slot);
-	spin_unlock(&as->lock);
-	return err;
-}
-
-int space_make_writable(struct addrspace *as, struct gfn gfn)
-{
-	bool shared = false;
-	ppte_t *slot;
-	int err = 0;
-
-	spin_lock(&as->lock);
-	slot = primary_find(&as->primary, gfn);
-	if (slot && ppte_state(*slot) == PPTE_PRIVATE)
-		err = *slot & PPTE_WRITE ? unprotect(as, gfn, slot) : ERR_PERMISSION;
-	else if (slot && ppte_state(*slot) == PPTE_MMIO)
-		err = *slot & PPTE_WRITE ? 0 : ERR_PERMISSION;
-	else
-		shared = slot && *slot;
-	spin_unlock(&as->lock);
-	return shared ? cow_break(as, gfn) : err;
 }

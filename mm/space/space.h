@@ -5,6 +5,7 @@
 #ifndef SAMEPAGE_MM_SPACE_SPACE_H
 #define SAMEPAGE_MM_SPACE_SPACE_H
 
+#include <arch/exit.h>
 #include <lib/lock.h>
 #include <mm/addrspace.h>
 #include <mm/dirty_log.h>
@@ -71,26 +72,48 @@ int space_check_memory(const struct addrspace *as, struct gfn_range range) LOCK_
 int space_check(struct addrspace *as, struct gfn_range range) __must_check;
 
 /*
- * Backs an absent gfn with a zeroed private frame, unless another CPU was faster. ERR_NO_MEMORY;
- * ERR_RANGE: no slot. Takes as->lock.
+ * struct space_page: a page on its way through an operation, so that it is looked up once.
+ *
+ * slot		its primary PTE; NULL: not looked up, or its leaf page does not exist
+ * pte		what the PTE was when read last
  */
-int space_back(struct addrspace *as, struct gfn gfn) __must_check;
+struct space_page {
+	struct gfn gfn;
+	ppte_t *slot;
+	ppte_t pte;
+};
 
-/* Brings a reclaimed page back, unless another CPU was faster. ERR_NO_MEMORY. Takes as->lock. */
-int space_restore(struct addrspace *as, struct gfn gfn, ppte_t *slot) __must_check;
+/* Beside enum hv_access: an access of the hypervisor; its write does not need PPTE_WRITE. */
+#define SPACE_OWN 0x100u
+
+/* Does the PTE allow the access without a further step? */
+static inline bool space_allows(ppte_t pte, unsigned access)
+{
+	if (!ppte_backed(pte))
+		return false;
+	if (!(access & SPACE_OWN))
+		return !(access & HV_WRITE) || (ppte_rights(pte) & PT_WRITE);
+	if (access & HV_WRITE)
+		return ppte_state(pte) == PPTE_PRIVATE && !(pte & (PPTE_WP | PPTE_BUSY));
+	return ppte_state(pte) != PPTE_MMIO;
+}
 
 /*
- * Makes sure that a write to gfn is allowed by the primary: lifts the guard, notes soft-dirty,
- * breaks sharing. ERR_PERMISSION: the slot is read-only. ERR_BUSY: being changed, try again.
- * ERR_NO_MEMORY. Takes as->lock.
+ * Brings the primary to where it allows `access` (enum hv_access, SPACE_OWN) to page->gfn;
+ * page->pte is what it is then. ERR_RANGE: no slot, or SPACE_OWN and a device; ERR_PERMISSION: a
+ * write to a read-only page; ERR_BUSY: being changed, try again; ERR_NO_MEMORY; ERR_REENTRANT.
+ * Takes LOCK_MMU only if something has to change. Given a log, *word is read from it again after
+ * each change.
  */
-int space_make_writable(struct addrspace *as, struct gfn gfn) __must_check;
+int space_resolve(struct addrspace *as, struct space_page *page, unsigned access,
+		  const struct invalidate_log *log, u64 *word) __must_check;
 
 /*
- * The same for a private page and a write of our own: whether the guest may write does not matter.
- * ERR_BUSY.
+ * Backs the page with the zeroed frame `mfn` if it is absent, and sets *used then. ERR_NO_MEMORY;
+ * ERR_RANGE: no slot.
  */
-int space_unprotect(struct addrspace *as, struct gfn gfn) __must_check;
+int space_back(struct addrspace *as, struct space_page *page, struct mfn mfn, bool *used)
+	LOCK_REQUIRES(&as->lock) __must_check;
 
 /*
  * A private page that no device holds and nobody is changing: its frame may be guarded, and shared.
@@ -103,18 +126,10 @@ static inline bool cow_protectable(ppte_t pte)
 }
 
 /*
- * cow_break() for who has the PTE's place at hand already, and does not ask whether the guest may
- * write.
+ * Gives the page, whose slot is known, a private copy of the frame it shares, PPTE_WRITE or not. 0
+ * also when it shares none any more. Errors as cow_break().
  */
-int space_break(struct addrspace *as, struct gfn gfn, ppte_t *slot) __must_check;
-
-/*
- * Brings the primary to where it allows `access` (enum hv_access) to gfn, as a guest's access does;
- * *pte is what it said then. ERR_RANGE: no slot; else as space_make_writable. Takes as->lock only
- * if something has to change; after that, given a log, *word is read from it again.
- */
-int space_resolve(struct addrspace *as, struct gfn gfn, unsigned access, ppte_t *pte,
-		  const struct invalidate_log *again, u64 *word) __must_check;
+int space_break(struct addrspace *as, const struct space_page *page) __must_check;
 
 /*
  * Sets PPTE_YOUNG, PPTE_SOFT_DIRTY or both where these gfns are backed: somebody touched them, or

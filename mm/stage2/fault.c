@@ -2,19 +2,31 @@
 /*
  * fault.c: a guest's access that its stage 2 did not allow.
  *
- *     read the invalidate sequence -> resolve in the primary -> lock -> recheck the sequence for
- * this gfn ^                        (no lock; populates,              |                    | |
- * breaks sharing)                CLEAN: install       RACED
- *             +------------------ mode `inplace`: unlock, again ----------------------------+
- *                                 mode `reenter`: FAULT_RACED, the guest tries again
+ *     read the invalidate sequence <---------------------------+-------------------+
+ *       |                                                      |                   |
+ *     space_resolve(): does the primary PTE allow the access?  |                   |
+ *       |    no: back, restore, break sharing, lift write      |                   |
+ *       |        protection; read the PTE again                |                   |
+ *       |        (allocates, copies, notifies: no lock held)   |                   |
+ *       | yes                                                  |                   |
+ *     LOCK_MMU                                                 |                   |
+ *       |                                                      |                   |
+ *     invalidate_check(): did an invalidation of this gfn      |                   |
+ *       |                 begin or end since the read?         |                   |
+ *       | CLEAN            | RACED                             |                   |
+ *       |                  +-- mode `inplace`: unlock, retry --+                   |
+ *       |                  +-- mode `reenter`: FAULT_RACED, the guest faults again +
+ *     stage2_install(); unlock
  *
- * Why the sequence and not one lock around all of it: resolving may allocate, zero, copy, and call
- * every subscriber; none of that may happen under LOCK_MMU. What was resolved may be old by the
- * time the lock is held; the sequence tells.
+ * Why a sequence: resolving must not run under LOCK_MMU, and its result may be out of date when the
+ * lock is taken. The sequence says whether it is.
  *
  * Invariants:
  * FAULT-1  What is installed was in the primary at one instant after the last invalidation of this
- * gfn began. FAULT-2  Running out of memory changes nothing that was visible.
+ *          gfn began.
+ * FAULT-2  Running out of memory changes nothing that was visible.
+ *
+ * Locking: takes LOCK_MMU, and what space_resolve() takes.
  */
 #include <mm/fault.h>
 #include <arch/exit.h>
@@ -49,69 +61,27 @@ static enum fault_outcome outcome_of(int err)
 	}
 }
 
-/* May a secondary allow `access` as the PTE is? */
-static bool allows(ppte_t pte, unsigned access)
-{
-	return ppte_backed(pte) && (!(access & HV_WRITE) || (ppte_rights(pte) & PT_WRITE));
-}
-
-/* Does what a guest's access does to a page that does not allow it yet. */
-static int bring_about(struct addrspace *as, struct gfn gfn, ppte_t *slot, ppte_t pte)
-{
-	if (ppte_state(pte) == PPTE_ABSENT)
-		return space_back(as, gfn);
-	if (ppte_state(pte) == PPTE_RECLAIMED)
-		return space_restore(as, gfn, slot);
-	if (ppte_shared(pte))
-		return pte & PPTE_WRITE ? space_break(as, gfn, slot) : ERR_PERMISSION;
-	return space_make_writable(as, gfn);
-}
-
-int space_resolve(struct addrspace *as, struct gfn gfn, unsigned access, ppte_t *pte,
-		  const struct invalidate_log *again, u64 *word)
-{
-	ppte_t *slot;
-
-	if (unlikely(!gfn_valid(gfn)))
-		return ERR_RANGE;
-	slot = primary_find(&as->primary, gfn);
-	for (;;) {
-		int err;
-
-		*pte = slot ? ck_pr_load_64(slot) : 0;
-		if (likely(allows(*pte, access)))
-			return 0;
-		err = bring_about(as, gfn, slot, *pte);
-		if (err)
-			return err;
-		if (again)
-			*word = invalidate_read(again);
-		if (!slot)
-			slot = primary_find(&as->primary, gfn);
-	}
-}
-
 /*
- * One pass of the picture above. What the fault itself brought about, a break of sharing, moved the
- * sequence too. In mode `reenter` that counts as a race, as in KVM; in mode `inplace` the sequence
- * is read again behind it.
+ * One pass of the picture above. A step of resolving, such as a break of sharing, moves the sequence
+ * too. In mode `reenter` that counts as a race, as in KVM; in mode `inplace` space_resolve() reads
+ * the sequence again after each step.
  */
-static enum fault_outcome try_once(struct stage2 *s2, struct gfn gfn, unsigned access, bool inplace)
+static enum fault_outcome fault_try(struct stage2 *s2, struct space_page *page, unsigned access,
+				    bool inplace)
 {
 	u64 word = invalidate_read(&s2->log), first = word;
 	enum fault_outcome outcome;
-	ppte_t pte;
 	int err;
 
 	RACE_POINT("fault: sequence read");
-	err = space_resolve(s2->as, gfn, access, &pte, inplace ? &s2->log : NULL, &word);
+	err = space_resolve(s2->as, page, access, inplace ? &s2->log : NULL, &word);
 	if (unlikely(err))
 		return outcome_of(err);
 	RACE_POINT("fault: resolved");
 	spin_lock(&s2->as->lock);
 	s2->counters.retries += word != first;
-	if (invalidate_check(&s2->log, word, gfn) == INVALIDATE_CLEAN)
-		outcome = stage2_install(s2, gfn, pte, access);
+	if (invalidate_check(&s2->log, word, page->gfn) == INVALIDATE_CLEAN)
+		outcome = stage2_install(s2, page, access);
 	else
 		outcome = FAULT_RACED;
 	spin_unlock(&s2->as->lock);
@@ -121,10 +91,10 @@ static enum fault_outcome try_once(struct stage2 *s2, struct gfn gfn, unsigned a
 enum fault_outcome fault_handle(struct stage2 *s2, struct gpa gpa, unsigned access)
 {
 	bool inplace = ck_pr_load_32(&s2->as->retry) == RETRY_INPLACE;
-	struct gfn gfn = gpa_to_gfn(gpa);
+	struct space_page page = {.gfn = gpa_to_gfn(gpa)};
 	enum fault_outcome outcome;
 
-	while ((outcome = try_once(s2, gfn, access, inplace)) == FAULT_RACED && inplace) {
+	while ((outcome = fault_try(s2, &page, access, inplace)) == FAULT_RACED && inplace) {
 		ck_pr_inc_64(&s2->counters.retries);
 		arch_cpu_relax();
 	}

@@ -70,7 +70,8 @@ struct stage2 {
  * Makes `access` to gfn possible as the primary PTE allows. FAULT_MAPPED, FAULT_SPURIOUS,
  * FAULT_NO_MEMORY. LOCK_MMU, and invalidate_check() said CLEAN.
  */
-enum fault_outcome stage2_install(struct stage2 *s2, struct gfn gfn, ppte_t pte, unsigned access);
+enum fault_outcome stage2_install(struct stage2 *s2, const struct space_page *page,
+				  unsigned access);
 
 /* What stage 2 wants of the chain, and how it answers (stage2_notify.c). */
 extern const struct subscriber_ops stage2_ops;

@@ -234,14 +234,14 @@ static bool leaf_allows(const struct pgtable_format *format, const struct pgtabl
 	return !(access & HV_WRITE) || (visit->pte & format->level[visit->level].write);
 }
 
-enum fault_outcome stage2_install(struct stage2 *s2, struct gfn gfn, ppte_t pte, unsigned access)
+enum fault_outcome stage2_install(struct stage2 *s2, const struct space_page *page, unsigned access)
 {
 	struct pgtable_visit visit;
 
-	stage2_lookup(s2, gfn, &visit);
+	stage2_lookup(s2, page->gfn, &visit);
 	if (visit.kind == VISIT_LEAF && leaf_allows(s2->table.format, &visit, access))
 		return FAULT_SPURIOUS;
-	return map(s2, gfn, pte, access, &visit);
+	return map(s2, page->gfn, page->pte, access, &visit);
 }
 
 bool stage2_establish(struct stage2 *s2, const struct pte_change *change)

@@ -223,10 +223,9 @@ static int fill(struct guest_cache *cache, struct gfn gfn, ppte_t pte)
 static int miss(struct guest_cache *cache, struct gfn gfn, bool write)
 {
 	u64 word = invalidate_read(&cache->log);
+	struct space_page page = {.gfn = gfn};
 	bool raced;
-	ppte_t pte;
-	int err =
-		space_resolve(cache->as, gfn, write ? HV_WRITE : HV_READ, &pte, &cache->log, &word);
+	int err = space_resolve(cache->as, &page, write ? HV_WRITE : HV_READ, &cache->log, &word);
 
 	RACE_POINT("guest_cache: resolved");
 	if (err && err != ERR_BUSY)
@@ -234,7 +233,7 @@ static int miss(struct guest_cache *cache, struct gfn gfn, bool write)
 	spin_lock(&cache->lock);
 	raced = err || invalidate_check(&cache->log, word, gfn) != INVALIDATE_CLEAN;
 	cache->counters.retries += raced;
-	err = raced ? 0 : fill(cache, gfn, pte);
+	err = raced ? 0 : fill(cache, gfn, page.pte);
 	spin_unlock(&cache->lock);
 	if (raced)
 		arch_cpu_relax();

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * resolve.c: brings a primary PTE to where it allows an access. One switch over its state.
+ *
+ *     state        a read              a write
+ *     absent       zeroed frame        zeroed frame
+ *     reclaimed    content restored    content restored
+ *     shared       allowed             copy-on-write break      if PPTE_WRITE, else ERR_PERMISSION
+ *     zero         allowed             copy-on-write break      the same
+ *     private      allowed             write protection lifted,
+ *                                        soft-dirty set         the same; ERR_BUSY while it changes
+ *     MMIO         allowed             allowed                  the same; ERR_RANGE with SPACE_OWN
+ *
+ * A step may allocate, copy or notify and takes LOCK_MMU by itself, so each is followed by another
+ * load of the PTE. SPACE_OWN, a write of the hypervisor, ignores PPTE_WRITE.
+ *
+ * Backing and restoring a page send no event: no secondary holds a translation of a page without a
+ * frame.
+ *
+ * Invariants:
+ * RESOLVE-1  A page changes by at most one step at a time, under LOCK_MMU, from the state that the
+ *            step is for; a step that finds another state changes nothing.
+ */
+#include <arch/cpu.h>
+#include <lib/error.h>
+#include <lib/log.h>
+#include <lib/race.h>
+#include <mm/frame.h>
+#include <mm/rmap.h>
+#include "mm/space/space.h"
+#include "mm/store/store.h"
+
+static bool may_write(ppte_t pte, unsigned access)
+{
+	return (pte & PPTE_WRITE) || (access & SPACE_OWN);
+}
+
+/* A new page counts as written: its content has not been seen by any collection. */
+static ppte_t fresh_pte(const struct slot *slot, struct mfn mfn)
+{
+	u64 flags = PPTE_SOFT_DIRTY | (slot->kind == SLOT_ROM ? 0 : PPTE_WRITE);
+
+	return ppte_make(PPTE_PRIVATE, mfn, flags);
+}
+
+int space_back(struct addrspace *as, struct space_page *page, struct mfn mfn, bool *used)
+{
+	const struct slot *slot = space_slot(as, page->gfn);
+	int err = 0;
+
+	if (!slot)
+		return ERR_RANGE;
+	if (!page->slot)
+		err = primary_make(&as->primary, page->gfn, &page->slot);
+	if (err || ppte_state(*page->slot) != PPTE_ABSENT)
+		return err;
+	rmap_first(mfn, as->id, page->gfn);
+	primary_store(&as->primary, page->gfn, page->slot, fresh_pte(slot, mfn));
+	*used = true;
+	return 0;
+}
+
+static int resolve_absent(struct addrspace *as, struct space_page *page)
+{
+	bool used = false;
+	struct mfn mfn;
+	int err = frame_alloc(0, FRAME_GUEST, FRAME_ZERO, &mfn);
+
+	if (err)
+		return err;
+	RACE_POINT("back: allocated");
+	spin_lock(&as->lock);
+	err = space_back(as, page, mfn, &used);
+	spin_unlock(&as->lock);
+	if (!used)
+		frame_free(mfn, 0);
+	return err;
+}
+
+/* The token belongs to the PTE, so the content is taken out of the store under LOCK_MMU. */
+static void restore_locked(struct addrspace *as, const struct space_page *page, struct mfn mfn)
+{
+	ppte_t pte = *page->slot;
+	u64 flags = pte & (PPTE_WRITE | PPTE_SOFT_DIRTY | PPTE_GENERATION);
+
+	store_take(ppte_token(pte), arch_hpa_to_virt(mfn_to_hpa(mfn)));
+	rmap_first(mfn, as->id, page->gfn);
+	primary_store(&as->primary, page->gfn, page->slot,
+		      ppte_make(PPTE_PRIVATE, mfn, flags | PPTE_YOUNG));
+}
+
+static int resolve_reclaimed(struct addrspace *as, const struct space_page *page)
+{
+	struct mfn mfn;
+	bool used;
+	int err = frame_alloc(0, FRAME_GUEST, 0, &mfn);
+
+	if (err)
+		return err;
+	RACE_POINT("restore: allocated");
+	spin_lock(&as->lock);
+	used = ppte_state(*page->slot) == PPTE_RECLAIMED;
+	if (used)
+		restore_locked(as, page, mfn);
+	spin_unlock(&as->lock);
+	if (!used)
+		frame_free(mfn, 0);
+	return 0;
+}
+
+/* The next generation: a step that was given an older look at the page fails (COW-2). */
+static int resolve_private(struct addrspace *as, const struct space_page *page, unsigned access)
+{
+	int err = 0;
+	ppte_t pte;
+
+	spin_lock(&as->lock);
+	pte = *page->slot;
+	if (ppte_state(pte) != PPTE_PRIVATE)
+		err = 0;
+	else if (!may_write(pte, access))
+		err = ERR_PERMISSION;
+	else if (pte & PPTE_BUSY)
+		err = ERR_BUSY;
+	else
+		primary_store(&as->primary, page->gfn, page->slot,
+			      (pte & ~(PPTE_WP | PPTE_GENERATION)) | ppte_next_generation(pte) |
+				      PPTE_SOFT_DIRTY);
+	spin_unlock(&as->lock);
+	return err;
+}
+
+static int resolve_step(struct addrspace *as, struct space_page *page, unsigned access)
+{
+	switch (ppte_state(page->pte)) {
+	case PPTE_ABSENT:
+		return resolve_absent(as, page);
+	case PPTE_RECLAIMED:
+		return resolve_reclaimed(as, page);
+	case PPTE_PRIVATE:
+		return resolve_private(as, page, access);
+	case PPTE_SHARED:
+	case PPTE_ZERO:
+		return may_write(page->pte, access) ? space_break(as, page) : ERR_PERMISSION;
+	default:
+		return access & SPACE_OWN ? ERR_RANGE : ERR_PERMISSION;
+	}
+}
+
+int space_resolve(struct addrspace *as, struct space_page *page, unsigned access,
+		  const struct invalidate_log *log, u64 *word)
+{
+	if (unlikely(!gfn_valid(page->gfn)))
+		return ERR_RANGE;
+	if (!page->slot)
+		page->slot = primary_find(&as->primary, page->gfn);
+	for (;;) {
+		int err;
+
+		page->pte = page->slot ? ck_pr_load_64(page->slot) : 0;
+		if (likely(space_allows(page->pte, access)))
+			return 0;
+		err = resolve_step(as, page, access);
+		if (err)
+			return err;
+		if (log)
+			*word = invalidate_read(log);
+	}
+}
