@@ -2,9 +2,9 @@
 /*
  * addrspace.h: the primary MMU: which frame backs a gfn, and why.
  *
- * Why: everything else that translates a gfn (an EPT, a device model's cache) is derived from this
- * and may be thrown away at any time. So there is one place where a guest's memory really changes,
- * the operations below, and each names the event that those who derive from it are told.
+ * Why: all other translations of a gfn (an EPT, a device model's cache) are derived from this one
+ * and may be discarded at any time. So a guest's memory changes in one place, by the operations
+ * below, and each names the event that its subscribers receive.
  */
 #ifndef SAMEPAGE_MM_ADDRSPACE_H
 #define SAMEPAGE_MM_ADDRSPACE_H
@@ -46,7 +46,7 @@ int addrspace_create(const char *name, struct addrspace **out) __must_check;
  */
 int addrspace_release(struct addrspace *as) __must_check;
 /*
- * Releases what is not released yet. Wants every subscription of `as` gone, and no other CPU inside
+ * Releases what is not released yet. No subscription is left, and no other CPU is inside
  * it.
  */
 void addrspace_destroy(struct addrspace *as);
@@ -56,7 +56,7 @@ u16 addrspace_id(const struct addrspace *as);
 struct addrspace *addrspace_by_id(u16 id);
 
 /*
- * Its chain of subscribers, and how it is told and how its faults retry, changeable at any time.
+ * Its chain of subscribers, its notification policy and its retry mode, changeable at any time.
  * set_policy: ERR_REENTRANT.
  */
 struct notifier *addrspace_notifier(struct addrspace *as);
@@ -80,8 +80,8 @@ int addrspace_add_slot(struct addrspace *as, struct gfn_range range,
 /*
  * A slot of a device's frames, from `first` on: mapped at once, uncached, one by one; never
  * cleared, merged, moved, pinned, reclaimed, or copied by the hypervisor; protecting it works.
- * ERR_PERMISSION: one of them lies where the machine has memory (in 128 MiB that hold any); that no
- * other device of the machine's is given away is for the caller to know. ERR_INVALID, ERR_EXISTS,
+ * ERR_PERMISSION: one of them lies where the machine has memory (in 128 MiB that hold any); the
+ * caller makes sure that no other device is given away. ERR_INVALID, ERR_EXISTS,
  * ERR_NO_MEMORY as add_slot: no change.
  */
 int addrspace_add_device(struct addrspace *as, struct gfn_range range,
@@ -100,12 +100,13 @@ int addrspace_populate(struct addrspace *as, struct gfn_range range) __must_chec
  * CLEAR.
  */
 int addrspace_clear(struct addrspace *as, struct gfn_range range, unsigned flags) __must_check;
-/* The same at the guest's own wish. Event BALLOON. */
+/* The same at the guest's own request. Event BALLOON. */
 int addrspace_balloon(struct addrspace *as, struct gfn_range range, unsigned flags) __must_check;
 
 /*
- * May the guest write? Fewer rights: event PROTECT_PAGE for one gfn, else PROTECT_RANGE; more:
- * nobody is told.
+ * May the guest write? Holds also for pages that are absent, or become so. Fewer rights: event
+ * PROTECT_PAGE for one gfn, else PROTECT_RANGE, and ERR_NO_MEMORY (no right has changed); more: no
+ * event.
  */
 int addrspace_protect(struct addrspace *as, struct gfn_range range, bool writable) __must_check;
 
@@ -120,13 +121,14 @@ bool addrspace_is_soft_dirty(const struct addrspace *as, struct gfn gfn);
  */
 int addrspace_migrate(struct addrspace *as, struct gfn gfn) __must_check;
 
-/* Everybody but `owner` drops the page. Event EXCLUSIVE. */
+/* All subscribers but `owner` drop the page. Event EXCLUSIVE. */
 int addrspace_exclusive(struct addrspace *as, struct gfn gfn, const void *owner) __must_check;
 
 /*
  * Moves the 512 private pages of the block around gfn together, so that secondaries can use one
- * large leaf. ERR_BUSY: a page is not private, pinned, or was written meanwhile; ERR_NO_MEMORY.
- * Already so: 0. Events PROTECT_RANGE, COLLAPSE.
+ * large leaf; if they lie together already, only drops the small leaves. Pages of a block that is
+ * not logged coarsely become soft-dirty if one is. ERR_BUSY: a page is not private, pinned, or was
+ * written meanwhile; ERR_NO_MEMORY. Events PROTECT_RANGE, COLLAPSE.
  */
 int addrspace_collapse(struct addrspace *as, struct gfn gfn) __must_check;
 /* Large leaves over the range must go; nothing moves. Event SPLIT. */
@@ -136,13 +138,14 @@ int addrspace_split(struct addrspace *as, struct gfn_range range) __must_check;
 int addrspace_age(struct addrspace *as, struct gfn_range range, bool *young) __must_check;
 
 /*
- * A pinned page is never moved, shared or reclaimed. Populates, breaks sharing. ERR_NO_MEMORY,
- * ERR_PERMISSION (read-only), ERR_BUSY (being changed, or a device's).
+ * A pinned page is never moved, shared or reclaimed until each of its users has unpinned it. Backs
+ * the page, breaks sharing. ERR_NO_MEMORY, ERR_PERMISSION (read-only), ERR_BUSY (being changed, a
+ * device's, or pinned by eight users already).
  */
 int addrspace_pin(struct addrspace *as, struct gfn gfn) __must_check;
 void addrspace_unpin(struct addrspace *as, struct gfn gfn);
 
-/* Frees the frames of merges whose flush was put off, after carrying it out. Takes LOCK_MMU. */
+/* Carries out the flushes that merges put off, then frees their frames. Takes LOCK_MMU. */
 void addrspace_settle(struct addrspace *as);
 
 /* Its pages by what stands behind them; the others of its slots are absent. Takes LOCK_MMU. */

@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cow.h: sharing frames between gfns and breaking it again. The steps a merging engine is made of:
+ * cow.h: sharing frames between gfns and breaking it again. The steps of a merging engine:
  *
- *     cow_protect       private page -> write-protected everywhere, flushed: its content stands still until a write fault
- *     cow_look        guarded page -> its frame, for reading, and what tells whether it was written since
- *     cow_protect_look  both at once, for one page
+ *     cow_protect       private page         -> write-protected everywhere, flushed: its content
+ *                                               stays until a write fault
+ *     cow_look          write-protected page -> its frame, for reading, and its generation
+ *     cow_protect_look  both, for one page
  *     (compare)
- *     cow_offer       guarded page -> its frame may be shared (the first of several)
- *     cow_share       guarded page -> backed by that frame; its own is freed
- *     cow_share_zero  guarded page -> backed by the frame of zeroes
- *     cow_break       shared page  -> private copy; also what a write fault does
+ *     cow_offer         write-protected page -> its frame may be shared (the first of several)
+ *     cow_share         write-protected page -> backed by that frame; its own is freed
+ *     cow_share_zero    write-protected page -> backed by the frame of zeroes
+ *     cow_break         shared page          -> private copy; also what a write fault does
  *
- * A write fault on a guarded page lifts the guard and counts that in the PTE, so each later step
- * that is given the older look answers ERR_BUSY, even if somebody has set the guard anew: the order
- * (write-protect, flush, compare, merge) is not left to the caller's good will.
+ * A write fault ends the write protection and starts the page's next generation, so each later
+ * step that is given the older look answers ERR_BUSY, even if the page is write-protected again.
+ * The order (write-protect, flush, compare, merge) is enforced.
  *
  * Invariants:
  * COW-1  A shared frame is writable through no secondary.
- * COW-2  The content of a guarded or shared page does not change.
+ * COW-2  The content of a write-protected or shared page does not change.
  * COW-3  A break that runs out of memory changes nothing.
  * COW-4  Each PTE that names a shared frame counts one reference.
- * COW-5  A look succeeds only when everybody has been told of the guard, so that nobody can write
- *        any more without lifting it.
+ * COW-5  A look succeeds only when every subscriber has taken over the write protection: from then
+ *        on each write ends it first.
  */
 #ifndef SAMEPAGE_MM_COW_H
 #define SAMEPAGE_MM_COW_H
@@ -38,34 +39,34 @@ struct addrspace;
  */
 int cow_protect(struct addrspace *as, struct gfn_range range) __must_check;
 
-/* A guarded private page as it was when looked at. `pte` is mm's own. */
+/* A write-protected private page as it was when looked at. `pte` is internal to mm. */
 struct cow_look {
 	struct mfn mfn;
 	u64 pte;
 };
 
 /*
- * The frame may be read while the page stays guarded; that it did is what the next step checks.
- * ERR_BUSY: not guarded, pinned, not private, or another CPU's cow_protect() of it has not returned
+ * The frame may be read while the page stays write-protected, which the next step checks. ERR_BUSY:
+ * not write-protected, pinned, not private, or another CPU's cow_protect() of it has not returned
  * yet (COW-5). Takes no lock.
  */
 int cow_look(struct addrspace *as, struct gfn gfn, struct cow_look *out) __must_check;
 
 /*
- * Guards one page and looks at it. ERR_BUSY as cow_look(), and for a gfn that nothing backs;
+ * Write-protects one page and looks at it. ERR_BUSY as cow_look(), and for a gfn without backing;
  * ERR_REENTRANT. Takes LOCK_MMU.
  */
 int cow_protect_look(struct addrspace *as, struct gfn gfn, struct cow_look *out) __must_check;
 
 /*
- * Makes the guarded page's own frame a shared one, with a reference for the caller, who drops it
- * with frame_put() some day. No secondary sees a difference, so nobody is told. ERR_BUSY: written
- * or changed since the look.
+ * Makes the page's own frame a shared one, with a reference for the caller, which ends with
+ * frame_put(). Secondaries see no difference, so there is no event. ERR_BUSY: written or changed
+ * since the look.
  */
 int cow_offer(struct addrspace *as, struct gfn gfn, const struct cow_look *look) __must_check;
 
 /*
- * Backs the guarded page by `shared`, of which the caller holds a reference and which reads the
+ * Backs the page by `shared`, of which the caller holds a reference and which reads the
  * same. Event MERGE. ERR_BUSY: written or changed since the look; ERR_NO_MEMORY; ERR_REENTRANT:
  * nothing changed.
  */

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dirty_log.h: which pages were written since last asked, by whomever: guests through any view,
- * device models, mm itself.
+ * dirty_log.h: which pages were written since the last collection: by guests through any view, by
+ * device models, by mm itself.
  *
- * The answer is the soft-dirty bit of the primary PTE; how it comes to be set is the mode:
+ * The answer is the soft-dirty bit of the primary PTE; the mode says how it comes to be set:
  *
  *     DIRTY_WRITE_PROTECT   the page is read-only everywhere until its first write, which faults
- *     DIRTY_BITS            stage 2 stays writable; the CPU sets D in its leaf, and collecting gathers the D bits
- *     DIRTY_PML             as DIRTY_BITS, but the CPU also lists what it set D for, so that nothing is searched
+ *     DIRTY_BITS            stage 2 stays writable; the CPU sets D in its leaf, and a collection
+ *                           gathers the D bits
+ *     DIRTY_PML             as DIRTY_BITS, but the CPU also logs the pages where it sets D, so that
+ *                           small leaves are not searched
  *
  * Invariants:
- * DIRTY-1  A write between two collections is in the second one's answer; in DIRTY_PML once the
- *          list has been drained.
- * DIRTY-2  What was not written since the last collection is not in the answer, but for the rest of
- *          a large leaf that lost its D bit as a whole (dirty_log_coarse).
+ * DIRTY-1  A write between two collections is in the second one's answer; in DIRTY_PML once the log
+ *          has been drained.
+ * DIRTY-2  A page that was not written since the last collection is not in the answer, unless it
+ *          shared a large leaf that lost its D, or a block that was collapsed, with one that was.
  */
 #ifndef SAMEPAGE_MM_DIRTY_LOG_H
 #define SAMEPAGE_MM_DIRTY_LOG_H
@@ -28,23 +30,23 @@ enum dirty_mode { DIRTY_WRITE_PROTECT, DIRTY_BITS, DIRTY_PML };
 /*
  * From now on writes to the range are seen; for the address space the mode is one. ERR_INVALID,
  * ERR_RANGE, ERR_REENTRANT: nothing changed. Event SOFT_DIRTY. Takes LOCK_MMU. stop: back to
- * DIRTY_WRITE_PROTECT, which costs nothing while nobody collects.
+ * DIRTY_WRITE_PROTECT, which costs nothing without collections.
  */
 int dirty_log_start(struct addrspace *as, struct gfn_range range,
 		    enum dirty_mode mode) __must_check;
 void dirty_log_stop(struct addrspace *as);
 /*
- * May large leaves stay large while it is noticed who writes? Then a write to one page of such a
- * leaf is in the answer for all of them, and nothing is split for being asked about. Not by
- * default. In DIRTY_WRITE_PROTECT it says nothing. Takes LOCK_MMU; stop ends it.
+ * May large leaves stay large while writes are logged? Then a write to one page of such a leaf is
+ * in the answer for all of them, and a collection splits nothing. Default: no. Without effect in
+ * DIRTY_WRITE_PROTECT. Takes LOCK_MMU; stop ends it.
  */
 void dirty_log_coarse(struct addrspace *as, bool coarse);
-/* How it is now; DIRTY_WRITE_PROTECT also when nobody ever started. No lock. */
+/* The mode now; DIRTY_WRITE_PROTECT also before the first start. No lock. */
 enum dirty_mode dirty_log_mode(const struct addrspace *as);
 
 /*
  * Sets bit i of `bitmap` when gfn range.start + i was written since the last collection, clears the
- * others, and starts anew for those set; of the others nobody is told. `bitmap` has room for the
+ * others, and starts anew for those set; the others cause no event. `bitmap` has room for the
  * range, in whole words. Errors and locks as dirty_log_start.
  */
 int dirty_log_collect(struct addrspace *as, struct gfn_range range, u64 *bitmap) __must_check;

@@ -11,14 +11,13 @@
 struct stage2;
 
 enum fault_outcome {
-	FAULT_MAPPED,	/* a translation was installed; enter again */
-	FAULT_SPURIOUS, /* there already was one that allows the access; enter again */
-	FAULT_RACED, /* an invalidation of this gfn came between; enter again and fault again (mode
-			`reenter`) */
-	FAULT_MMIO,  /* no slot here: a device's, or nobody's */
-	FAULT_READ_ONLY, /* a write to a ROM slot */
-	FAULT_DENIED, /* the view forbids it (stage2_view_restrict); the address space would not */
-	FAULT_NO_MEMORY, /* stop this vCPU; it may go on when memory is back */
+	FAULT_MAPPED,	 /* a translation was installed; enter again */
+	FAULT_SPURIOUS,	 /* one that allows the access was there; enter again */
+	FAULT_RACED,	 /* mode `reenter`: an invalidation of this gfn came between; enter again */
+	FAULT_MMIO,	 /* no slot */
+	FAULT_READ_ONLY, /* a write to a read-only page */
+	FAULT_DENIED,	 /* forbidden by the view alone (stage2_view_restrict) */
+	FAULT_NO_MEMORY, /* stop this vCPU; it may go on when memory is free again */
 	FAULT_OUTCOMES
 };
 

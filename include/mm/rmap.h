@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rmap.h: from a frame to every (address space, gfn) whose primary PTE names it.
+ * rmap.h: from a frame to every (address space, gfn) that names it in its primary PTE.
  *
  * Why: merging, migration and the auditor start from a frame. Nearly every frame has one user, and
  * of those that are shared most have two, so two are kept inside the frame's record; more make a
@@ -15,11 +15,11 @@
  *
  * Invariants:
  * RMAP-1  For each private or shared primary PTE there is exactly one entry at its frame, and no
- *         others. (The frame of zeroes is not in the rmap: nobody ever looks for its users.)
+ *         others. (The frame of zeroes is not in the rmap: its users are never searched.)
  * RMAP-2  The number of entries of a frame is at most its reference count.
  * RMAP-3  Users of a frame that rmap_count_only() was called for are counted, not listed. Coming
- *         and going then takes the same instructions however many there are, so that the time a
- *         guest's write takes does not tell.
+ *         and going then takes the same instructions however many there are, so that the time of
+ *         a guest's write does not depend on them.
  *
  * Locking: LOCK_RMAP, one of a table hashed by frame. Callers that keep RMAP-1 true hold the
  * LOCK_MMU of the space.
@@ -36,13 +36,13 @@ struct rmap_entry {
 	struct gfn gfn;
 };
 
-/* The first user of a frame that nobody else knows yet: a fresh one. Takes no lock. */
+/* The first user of a fresh frame, which no other CPU can reach. Takes no lock. */
 static inline void rmap_first(struct mfn mfn, u16 space, struct gfn gfn)
 {
 	frame_record(mfn)->owner = ((u64)space << GFN_BITS | gfn.raw) << 1 | 1;
 }
 
-/* A fresh frame's users will be counted only (RMAP-3). Before anybody shares it. Takes no lock. */
+/* A fresh frame's users will be counted only (RMAP-3). Before it is shared. Takes no lock. */
 void rmap_count_only(struct mfn mfn);
 bool rmap_is_count_only(struct mfn mfn);
 

@@ -21,7 +21,7 @@ struct hpa stage2_root(const struct stage2 *s2);
 
 /*
  * An address space may have several stage 2s, its views: same frames, different rights. In this one
- * the range allows at most `rights` (PT_RWX bits; PT_RWX lifts the limit of exactly that range); a
+ * the range allows at most `rights` (PT_RWX bits; PT_RWX ends the limit of exactly that range); a
  * fault beyond is FAULT_DENIED, and hv may switch the vCPU to another view. What is mapped is
  * dropped and comes back by faults. ERR_INVALID: empty, wraps, overlaps another limit, or rights
  * the format cannot express; ERR_NO_MEMORY: more than 8. Takes LOCK_MMU.
@@ -34,7 +34,7 @@ int stage2_view_restrict(struct stage2 *s2, struct gfn_range range, unsigned rig
  */
 void dirty_log_pml(struct stage2 *s2, const struct gpa *written, unsigned count);
 
-/* What happened to it so far. */
+/* Counters since its creation. */
 struct stage2_stats {
 	u64 faults, retries_reentered, retries_inplace;
 	u64 drops, changed, moot, established;

@@ -30,8 +30,8 @@
 struct stage2;
 
 /*
- * What struct stage2 begins with: raised by each flush, and up to which value each CPU has
- * forgotten. Both [a].
+ * The head of struct stage2. generation: raised by each flush; seen: by CPU, the last generation
+ * that it has flushed for. Both [a].
  */
 struct stage2_tlb {
 	u64 generation;
@@ -75,8 +75,7 @@ static __always_inline void stage2_leave(struct stage2 *s2)
 	ck_pr_store_ptr(&stage2_inside[cpu].s2, NULL);
 }
 
-/* Makes every CPU forget s2's translations, as above; returns when none holds one. May be called
- * under LOCK_MMU. */
+/* Flushes s2's translations on every CPU; returns when none holds one. May hold LOCK_MMU. */
 void stage2_flush(struct stage2 *s2);
 
 #endif

@@ -30,15 +30,6 @@
 
 static struct reclaim_stats stats; /* [a] but for what the store keeps */
 
-/*
- * Was the page neither written nor moved since the look? What the CPU noted of earlier writes may
- * have become soft-dirty when its leaf went.
- */
-static bool unchanged(ppte_t pte, const struct cow_look *look)
-{
-	return !((pte ^ look->pte) & ~(PPTE_YOUNG | PPTE_SOFT_DIRTY));
-}
-
 struct kept_page {
 	struct gfn gfn;
 	struct cow_look look;
@@ -81,7 +72,7 @@ static bool swap_page(struct update *update, const struct kept_page *page)
 	struct addrspace *as = update->as;
 	ppte_t *slot = primary_find(&as->primary, page->gfn);
 
-	if (!slot || !unchanged(*slot, &page->look)) {
+	if (!slot || !ppte_unchanged(*slot, page->look.pte)) {
 		store_drop(page->token);
 		return false;
 	}

@@ -249,8 +249,8 @@ int addrspace_add_slot(struct addrspace *as, struct gfn_range range, enum slot_k
 	return err;
 }
 
-/* Forgets the slot first, so that no fault backs anew what is about to be taken away. */
-static int forget_slot(struct addrspace *as, struct gfn_range range)
+/* The slot goes before its backing, so that no fault backs anew what is about to be cleared. */
+static int drop_slot(struct addrspace *as, struct gfn_range range)
 {
 	for (unsigned i = 0; i < as->slot_count; i++) {
 		struct gfn_range have = as->slots[i].range;
@@ -265,10 +265,7 @@ static int forget_slot(struct addrspace *as, struct gfn_range range)
 	return ERR_NOT_FOUND;
 }
 
-/*
- * Is memory of the machine near? Records come by the section, and a frame without one is nobody's
- * (frame.h).
- */
+/* Does a section of memory that has frame records overlap these frames? (frame.h) */
 static bool near_memory(struct mfn first, u64 frames)
 {
 	u64 section = ALIGN_DOWN(first.raw, FRAME_SECTION);
@@ -312,7 +309,7 @@ int addrspace_add_device(struct addrspace *as, struct gfn_range range, struct mf
 	if (!err) {
 		err = map_device(as, range, first);
 		if (err)
-			CHECK(!forget_slot(as, range));
+			CHECK(!drop_slot(as, range));
 	}
 	spin_unlock(&as->lock);
 	return err;
@@ -327,7 +324,7 @@ int addrspace_remove_slot(struct addrspace *as, struct gfn_range range)
 		err = update_begin(&update, as, EVENT_UNMAP, range, 0);
 	if (err)
 		return err;
-	err = forget_slot(as, range);
+	err = drop_slot(as, range);
 	if (!err)
 		update_clear(&update, range, true);
 	update_end(&update);

@@ -16,7 +16,18 @@ static unsigned note_flags(unsigned flags)
 	return flags & ADDRSPACE_NOBLOCK ? NOTIFY_NOBLOCK : 0;
 }
 
-/* Edits every PTE of the range that is not absent, in one operation. */
+/* An absent page is in no secondary, so its PTE changes without a hand-over. */
+static void edit_pte(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t value)
+{
+	if (value == *slot)
+		return;
+	if (ppte_state(*slot) == PPTE_ABSENT)
+		primary_store(&update->as->primary, gfn, slot, value);
+	else
+		update_set(update, gfn, slot, value);
+}
+
+/* Edits every PTE of the range that has a leaf page, in one operation. */
 static int edit_range(struct addrspace *as, enum notify_event event, struct gfn_range range,
 		      pte_edit edit)
 {
@@ -30,10 +41,7 @@ static int edit_range(struct addrspace *as, enum notify_event event, struct gfn_
 	if (err)
 		return err;
 	for (; (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++) {
-		ppte_t value = *slot ? edit(*slot) : *slot;
-
-		if (value != *slot)
-			update_set(&update, gfn, slot, value);
+		edit_pte(&update, gfn, slot, edit(*slot));
 		if (gfn.raw % UPDATE_PAUSE == UPDATE_PAUSE - 1)
 			update_pause(&update);
 	}
@@ -68,10 +76,15 @@ int addrspace_balloon(struct addrspace *as, struct gfn_range range, unsigned fla
 
 static ppte_t forbid_write(ppte_t pte)
 {
-	return pte & ~PPTE_WRITE;
+	return ppte_state(pte) == PPTE_ABSENT ? PPTE_WP : pte & ~PPTE_WRITE;
 }
 
-/* More rights need no telling: whoever allows less finds out by a fault. */
+static ppte_t permit_write(ppte_t pte)
+{
+	return ppte_state(pte) == PPTE_ABSENT ? 0 : pte | PPTE_WRITE;
+}
+
+/* More rights send no event: a secondary that allows less gets a fault. */
 static int allow_write(struct addrspace *as, struct gfn_range range)
 {
 	struct gfn gfn = range.start;
@@ -81,29 +94,48 @@ static int allow_write(struct addrspace *as, struct gfn_range range)
 	spin_lock(&as->lock);
 	err = space_check_range(as, range);
 	for (; !err && (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++)
-		if (*slot)
-			primary_store(&as->primary, gfn, slot, *slot | PPTE_WRITE);
+		primary_store(&as->primary, gfn, slot, permit_write(*slot));
+	spin_unlock(&as->lock);
+	return err;
+}
+
+/* Room for the right of pages that are absent. Those that are made stay when memory runs out. */
+static int make_leaf_pages(struct addrspace *as, struct gfn_range range)
+{
+	ppte_t *slot;
+	int err;
+
+	spin_lock(&as->lock);
+	err = space_check_range(as, range);
+	for (struct gfn gfn = range.start; !err && gfn.raw < range.end.raw;
+	     gfn.raw = ALIGN_DOWN(gfn.raw, LEVEL_FRAMES(1)) + LEVEL_FRAMES(1))
+		err = primary_make(&as->primary, gfn, &slot);
 	spin_unlock(&as->lock);
 	return err;
 }
 
 int addrspace_protect(struct addrspace *as, struct gfn_range range, bool writable)
 {
+	int err;
+
 	if (writable)
 		return allow_write(as, range);
+	err = make_leaf_pages(as, range);
+	if (err)
+		return err;
 	if (range.end.raw - range.start.raw == 1)
 		return edit_range(as, EVENT_PROTECT_PAGE, range, forbid_write);
 	return edit_range(as, EVENT_PROTECT_RANGE, range, forbid_write);
 }
 
-static ppte_t forget_dirty(ppte_t pte)
+static ppte_t clear_dirty(ppte_t pte)
 {
 	return pte & ~PPTE_SOFT_DIRTY;
 }
 
 int addrspace_clear_soft_dirty(struct addrspace *as, struct gfn_range range)
 {
-	return edit_range(as, EVENT_SOFT_DIRTY, range, forget_dirty);
+	return edit_range(as, EVENT_SOFT_DIRTY, range, clear_dirty);
 }
 
 bool addrspace_is_soft_dirty(const struct addrspace *as, struct gfn gfn)
@@ -161,23 +193,23 @@ int addrspace_age(struct addrspace *as, struct gfn_range range, bool *young)
 	if (notification_inside(&as->notifier))
 		return ERR_REENTRANT;
 	spin_lock(&as->lock);
-	*young = take_young(as, range);
-	*young |= notifier_young(&as->notifier, range, true);
+	*young = notifier_young(&as->notifier, range, true); /* may mark pages young: first */
+	*young |= take_young(as, range);
 	spin_unlock(&as->lock);
 	return 0;
 }
 
-/*
- * What a pinned page must be: backed by a frame of its own, and nobody in the middle of changing
- * it.
- */
+/* A pinned page has a frame of its own and is not being changed. Each user is counted. */
 static int pin_locked(struct addrspace *as, const struct space_page *page)
 {
 	ppte_t pte = *page->slot;
 
 	if (ppte_state(pte) != PPTE_PRIVATE || (pte & (PPTE_WP | PPTE_BUSY)))
 		return ERR_BUSY;
-	primary_store(&as->primary, page->gfn, page->slot, pte | PPTE_PINNED);
+	if ((pte & PPTE_PINNED) && (pte & PPTE_PINS) == PPTE_PINS)
+		return ERR_BUSY;
+	pte = pte & PPTE_PINNED ? pte + PPTE_PIN : pte | PPTE_PINNED;
+	primary_store(&as->primary, page->gfn, page->slot, pte);
 	return 0;
 }
 
@@ -196,13 +228,18 @@ int addrspace_pin(struct addrspace *as, struct gfn gfn)
 	return err;
 }
 
+static ppte_t unpinned(ppte_t pte)
+{
+	return pte & PPTE_PINS ? pte - PPTE_PIN : pte & ~PPTE_PINNED;
+}
+
 void addrspace_unpin(struct addrspace *as, struct gfn gfn)
 {
 	ppte_t *slot;
 
 	spin_lock(&as->lock);
 	slot = gfn_valid(gfn) ? primary_find(&as->primary, gfn) : NULL;
-	if (slot)
-		primary_store(&as->primary, gfn, slot, *slot & ~PPTE_PINNED);
+	if (slot && (*slot & PPTE_PINNED))
+		primary_store(&as->primary, gfn, slot, unpinned(*slot));
 	spin_unlock(&as->lock);
 }

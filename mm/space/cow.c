@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cow.c: sharing and copy-on-write. cow.h tells the steps, docs/mm/cow.md the races.
+ * cow.c: sharing and copy-on-write. cow.h has the steps, docs/mm/cow.md the races.
  *
- * Why a break copies before it notifies: the shared frame cannot change (COW-2) and cannot go,
- * because the breaker holds a reference; so the long part needs no lock and blocks nobody.
+ * Why a break copies before it notifies: the shared frame cannot change (COW-2) and cannot be
+ * freed, because the breaker holds a reference. So the copy needs no lock.
  */
 #include <mm/cow.h>
 #include <arch/cpu.h>
@@ -15,8 +15,8 @@
 #include "mm/space/update.h"
 
 /*
- * The frame of zeroes: one for each address space, so that how long it takes to get it tells
- * nothing about another VM.
+ * The frame of zeroes: one for each address space, so that the time to get it does not depend on
+ * other VMs.
  */
 static int zero_frame(struct addrspace *as, struct mfn *out)
 {
@@ -59,7 +59,7 @@ static void protect_all(struct update *update, struct gfn_range range)
 			protect_one(update, gfn, slot);
 }
 
-/* Called before the first PTE says GUARD, and when everybody has been told of the last (COW-5). */
+/* From before the first PTE has WP until every subscriber has taken over the last (COW-5). */
 static void protecting_begin(struct addrspace *as, struct gfn_range range)
 {
 	struct gfn_range *mine = &as->protecting[arch_cpu_id()];
@@ -77,9 +77,9 @@ static void protecting_end(struct addrspace *as)
 }
 
 /*
- * Who sees GUARD in the PTE sees the range of the call that set it, or of a later one of the same
- * CPU: then the first has returned. That holds for start and end each by itself, so it does no harm
- * if they are of two calls.
+ * A PTE that has WP was stored after the range of the call that set it, so the loads here see that
+ * range, or that of a later call of the same CPU: then the first has returned. This holds for start
+ * and end each by itself, so it does no harm if they are of two calls.
  */
 static bool is_being_protected(const struct addrspace *as, struct gfn gfn)
 {
@@ -129,7 +129,7 @@ int cow_protect_look(struct addrspace *as, struct gfn gfn, struct cow_look *out)
 {
 	ppte_t *slot = gfn_valid(gfn) ? primary_find(&as->primary, gfn) : NULL;
 	struct update update;
-	ppte_t guarded = 0;
+	ppte_t protected = 0;
 	int err;
 
 	if (!slot)
@@ -139,30 +139,26 @@ int cow_protect_look(struct addrspace *as, struct gfn gfn, struct cow_look *out)
 		return err;
 	protecting_begin(as, only(gfn));
 	if (cow_protectable(*slot) && !(*slot & PPTE_WP)) {
-		guarded = *slot | PPTE_WP;
+		protected = *slot | PPTE_WP;
 		protect_one(&update, gfn, slot);
 	}
 	update_end(&update);
 	protecting_end(as);
-	if (!guarded) /* nobody's, or another's guard, who may not have told everybody yet */
+	if (!protected) /* another CPU's, perhaps not taken over everywhere yet, or none */
 		return cow_look(as, gfn, out);
-	*out = (struct cow_look){ppte_mfn(guarded), guarded};
+	*out = (struct cow_look){ppte_mfn(protected), protected};
 	return 0;
 }
 
 /* The PTE, if it is still what was looked at, else NULL. LOCK_MMU. */
-static ppte_t *unchanged(struct addrspace *as, struct gfn gfn, const struct cow_look *look)
+static ppte_t *find_unchanged(struct addrspace *as, struct gfn gfn, const struct cow_look *look)
 {
-	const u64 free = PPTE_YOUNG | (IS_ENABLED(CONFIG_BREAK_MERGE_LIFTS) ? PPTE_GENERATION : 0);
 	ppte_t *slot = gfn_valid(gfn) ? primary_find(&as->primary, gfn) : NULL;
 
-	return slot && !((*slot ^ look->pte) & ~free) ? slot : NULL;
+	return slot && ppte_unchanged(*slot, look->pte) ? slot : NULL;
 }
 
-/*
- * A page that shares `mfn`: what was written to it, and whether the guest may write after a break,
- * stays known.
- */
+/* A page that shares `mfn`: the right to write after a break stays, and what was written. */
 static ppte_t shared_pte(ppte_t was, enum ppte_state state, struct mfn mfn)
 {
 	return ppte_make(state, mfn,
@@ -175,7 +171,7 @@ int cow_offer(struct addrspace *as, struct gfn gfn, const struct cow_look *look)
 	int err = ERR_BUSY;
 
 	spin_lock(&as->lock);
-	slot = unchanged(as, gfn, look);
+	slot = find_unchanged(as, gfn, look);
 	if (slot) {
 		frame_get(look->mfn);
 		primary_store(&as->primary, gfn, slot, shared_pte(*slot, PPTE_SHARED, look->mfn));
@@ -193,7 +189,7 @@ static int replace_protected(struct update *update, struct gfn gfn, const struct
 			     enum ppte_state state, struct mfn mfn)
 {
 	struct addrspace *as = update->as;
-	ppte_t *slot = unchanged(as, gfn, look);
+	ppte_t *slot = find_unchanged(as, gfn, look);
 	int err = 0;
 
 	if (!slot)
@@ -281,7 +277,7 @@ static int install_copy(struct addrspace *as, struct gfn gfn, ppte_t *slot, ppte
 
 	if (err)
 		return err;
-	*used = !((*slot ^ pte) & ~PPTE_YOUNG);
+	*used = ppte_unchanged(*slot, pte);
 	if (*used) {
 		rmap_first(fresh, as->id, gfn);
 		if (ppte_state(pte) == PPTE_SHARED)

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dirty_log.c: collecting what was written, and starting anew. dirty_log.h has the modes.
+ * dirty_log.c: collects what was written, and starts anew. dirty_log.h has the modes.
  *
  *     collect                                     a vCPU
  *     -------                                     ------
- *     lock; D bits -> soft-dirty; anything?
- *     no: unlock, nobody is told                  its write is in the next answer
+ *     lock; D bits -> soft-dirty; any set?
+ *     no: unlock, no event                        its write is in the next answer
  *     yes, in [first, last]: unlock
- *     start list of SOFT_DIRTY (drops), of that
+ *     SOFT_DIRTY of that range: start (drops)
  *     lock
  *     D bits -> soft-dirty of the primary
  *     soft-dirty -> bitmap, cleared               its write sets D, or faults and waits for the lock
  *     change: W or D taken away; flush            from here on a write sets soft-dirty again
  *     unlock
  *
- * Why it looks first: eight of the nine policies answer SOFT_DIRTY by dropping the range, so asking
- * about pages that nobody wrote would make the guest fault for each of them.
+ * Why it looks first: eight of the nine policies answer SOFT_DIRTY by dropping the range, so an
+ * event for pages that were not written would cost the guest a fault for each of them.
  *
  * A write through a translation that is older than the flush is in this answer or the next: its D
- * or its W is looked at after the flush of whoever took them away.
+ * or its W is read after the flush of the operation that took it away.
  */
 #include <mm/dirty_log.h>
 #include <lib/error.h>
@@ -29,8 +29,8 @@
 #define WORD_BITS 64
 
 /*
- * Clears soft-dirty in the update's range; what was set goes into `bitmap`, which begins at
- * `first`, unless NULL.
+ * Clears soft-dirty in the update's range; what was set goes into `bitmap` (bit 0: `first`) or
+ * NULL.
  */
 static void take_dirty(struct update *update, struct gfn first, u64 *bitmap)
 {
@@ -50,10 +50,7 @@ static void take_dirty(struct update *update, struct gfn first, u64 *bitmap)
 		}
 }
 
-/*
- * Is any of these PTEs soft-dirty? Mostly none is, so all are or-ed, which takes no branch for
- * each.
- */
+/* Mostly no PTE is soft-dirty, so all are or-ed, without a branch for each. */
 static bool any_dirty(const ppte_t *slot, u64 count)
 {
 	ppte_t all = 0;
@@ -75,7 +72,7 @@ static struct gfn_range written_in(struct addrspace *as, struct gfn_range range)
 	notifier_dirty(&as->notifier, range, false);
 	for (; (slot = primary_run(&as->primary, &gfn, range.end, &count)); gfn.raw += count)
 		for (u64 i = any_dirty(slot, count) ? 0 : count; i < count; i++) {
-			if (!ppte_backed(slot[i]) || !(slot[i] & PPTE_SOFT_DIRTY))
+			if (!ppte_has_content(slot[i]) || !(slot[i] & PPTE_SOFT_DIRTY))
 				continue;
 			written.start.raw = MIN(written.start.raw, gfn.raw + i);
 			written.end.raw = gfn.raw + i + 1;
@@ -98,19 +95,21 @@ static int start_anew(struct addrspace *as, struct gfn_range range, struct gfn f
 }
 
 /*
- * A leaf may be writable though its page is clean, or large though its pages differ: before that is
- * wrong, what the leaves know is gathered a last time, and they go.
+ * Leaves that were made for one mode are wrong in another: writable though their page is clean,
+ * with a D that keeps the CPU from listing a write, or large though their pages differ. So their D
+ * bits are gathered and they are dropped.
  */
 static void set_mode(struct addrspace *as, enum dirty_mode mode, bool coarse)
 {
 	const struct gfn_range all = {{0}, {GFN_END}};
-	bool forget = as->dirty_mode != mode && mode == DIRTY_WRITE_PROTECT;
+	bool drop;
 
 	spin_lock(&as->lock);
-	forget |= as->dirty_coarse && !coarse;
+	drop = as->dirty_mode != mode && as->dirty_mode != DIRTY_WRITE_PROTECT;
+	drop |= as->dirty_coarse && !coarse;
 	as->dirty_mode = mode;
 	as->dirty_coarse = coarse;
-	if (forget)
+	if (drop)
 		notifier_dirty(&as->notifier, all, true);
 	primary_ignore_soft_dirty(&as->primary, coarse && mode != DIRTY_WRITE_PROTECT);
 	spin_unlock(&as->lock);

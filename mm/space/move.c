@@ -2,9 +2,9 @@
 /*
  * move.c: the same content in other frames: migration of one page, collapse of a block.
  *
- * Both go: guard (write-protect everywhere, flush), copy, swap if still guarded. A write in between
- * lifts the guard, the swap notices, and the caller hears ERR_BUSY: the guest's write is never lost
- * in the frame that was left (COW-2).
+ * Both write-protect the page everywhere, flush, copy, and exchange the frame if the page is still
+ * write-protected in the same generation. A write in between starts a new generation: the exchange
+ * is not done, the caller gets ERR_BUSY, and the write stays in the frame in use (COW-2).
  */
 #include <arch/cpu.h>
 #include <lib/error.h>
@@ -21,13 +21,9 @@ static void copy_frame(struct mfn to, struct mfn from)
 	arch_page_copy(arch_hpa_to_virt(mfn_to_hpa(to)), arch_hpa_to_virt(mfn_to_hpa(from)));
 }
 
-static bool unchanged(ppte_t pte, ppte_t seen)
-{
-	return !((pte ^ seen) & ~PPTE_YOUNG);
-}
-
-/* The swap of one page; the reference that frame_alloc gave `fresh` becomes the PTE's. */
-static void swap_frame(struct update *update, struct gfn gfn, ppte_t *slot, struct mfn fresh)
+/* The reference that frame_alloc() gave `fresh` becomes the PTE's. `also`: marks to set. */
+static void swap_frame(struct update *update, struct gfn gfn, ppte_t *slot, struct mfn fresh,
+		       u64 also)
 {
 	u16 id = update->as->id;
 	u64 flags = *slot & ~(PPTE_STATE | PPTE_MFN | PPTE_WP | PPTE_GENERATION);
@@ -35,7 +31,7 @@ static void swap_frame(struct update *update, struct gfn gfn, ppte_t *slot, stru
 	rmap_remove(ppte_mfn(*slot), id, gfn);
 	rmap_first(fresh, id, gfn);
 	update_set(update, gfn, slot,
-		   ppte_make(PPTE_PRIVATE, fresh, flags | ppte_next_generation(*slot)));
+		   ppte_make(PPTE_PRIVATE, fresh, flags | also | ppte_next_generation(*slot)));
 }
 
 static int swap_protected(struct addrspace *as, struct gfn gfn, const struct cow_look *look,
@@ -48,8 +44,8 @@ static int swap_protected(struct addrspace *as, struct gfn gfn, const struct cow
 	if (err)
 		return err;
 	slot = primary_find(&as->primary, gfn);
-	if (slot && unchanged(*slot, look->pte))
-		swap_frame(&update, gfn, slot, fresh);
+	if (slot && ppte_unchanged(*slot, look->pte))
+		swap_frame(&update, gfn, slot, fresh, 0);
 	else
 		err = ERR_BUSY;
 	update_end(&update);
@@ -97,27 +93,44 @@ static int copy_block(struct addrspace *as, struct gfn first, struct mfn to, ppt
 	return err;
 }
 
+/*
+ * Unless large leaves may stay large while writes are logged, the PTEs of a uniform block agree in
+ * soft-dirty: if one page is, all become so.
+ */
+static u64 common_dirty(const struct addrspace *as, const ppte_t *slots)
+{
+	bool may_differ = as->dirty_coarse && as->dirty_mode != DIRTY_WRITE_PROTECT;
+	u64 any = 0;
+
+	for (u64 i = 0; !may_differ && i < LEVEL_FRAMES(1); i++)
+		any |= slots[i] & PPTE_SOFT_DIRTY;
+	return any;
+}
+
 /* All 512 or none. */
 static int swap_block(struct addrspace *as, struct gfn first, struct mfn to, const ppte_t *seen)
 {
 	struct update update;
 	int err = update_begin(&update, as, EVENT_COLLAPSE, gfn_range(first, LEVEL_FRAMES(1)), 0);
 	ppte_t *slots;
+	u64 dirty;
 
 	if (err)
 		return err;
 	slots = primary_find(&as->primary, first);
 	for (u64 i = 0; !err && i < LEVEL_FRAMES(1); i++)
-		if (!slots || !unchanged(slots[i], seen[i]))
+		if (!slots || !ppte_unchanged(slots[i], seen[i]))
 			err = ERR_BUSY;
-	for (u64 i = 0; !err && i < LEVEL_FRAMES(1); i++)
-		swap_frame(&update, gfn_add(first, i), &slots[i], mfn_add(to, i));
+	if (!err) {
+		dirty = common_dirty(as, slots);
+		for (u64 i = 0; i < LEVEL_FRAMES(1); i++)
+			swap_frame(&update, gfn_add(first, i), &slots[i], mfn_add(to, i), dirty);
+	}
 	update_end(&update);
 	return err;
 }
 
-/* Already contiguous: only the mark is missing. */
-static bool already_uniform(struct addrspace *as, struct gfn gfn)
+static bool mark_if_uniform(struct addrspace *as, struct gfn gfn)
 {
 	bool uniform = false;
 
@@ -128,6 +141,17 @@ static bool already_uniform(struct addrspace *as, struct gfn gfn)
 	}
 	spin_unlock(&as->lock);
 	return uniform;
+}
+
+/* Contiguous already: small leaves go, so that the next fault maps a large one. */
+static int join_leaves(struct addrspace *as, struct gfn first)
+{
+	struct update update;
+	int err = update_begin(&update, as, EVENT_COLLAPSE, gfn_range(first, LEVEL_FRAMES(1)), 0);
+
+	if (!err)
+		update_end(&update);
+	return err;
 }
 
 static int collapse_into(struct addrspace *as, struct gfn first, struct mfn to)
@@ -154,15 +178,17 @@ int addrspace_collapse(struct addrspace *as, struct gfn gfn)
 	struct mfn to;
 	int err = space_check(as, gfn_range(first, LEVEL_FRAMES(1)));
 
-	if (err || already_uniform(as, first))
+	if (err)
 		return err;
+	if (mark_if_uniform(as, first))
+		return join_leaves(as, first);
 	err = frame_alloc(LEVEL_BITS, FRAME_GUEST, 0, &to);
 	if (err)
 		return err;
 	err = collapse_into(as, first, to);
 	if (err)
 		frame_free(to, LEVEL_BITS);
-	else if (!already_uniform(as, first))
+	else if (!mark_if_uniform(as, first))
 		err = ERR_BUSY;
 	return err;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * populate.c: backs a range with zeroed private frames, in blocks as large as alignment, free memory
- * and what is backed already allow.
+ * populate.c: backs a range with zeroed private frames, in blocks as large as alignment, free
+ * memory and what is backed already allow.
  */
 #include <lib/error.h>
 #include <lib/log.h>
@@ -10,7 +10,7 @@
 
 #define MAX_LEVEL 2 /* 1 GiB: the largest leaf any format has */
 
-/* Is nothing of the range backed? */
+/* Is nothing of the range backed, or protected before it is? */
 static bool is_absent(struct addrspace *as, struct gfn_range range)
 {
 	struct gfn gfn = range.start;
@@ -90,7 +90,7 @@ static int populate_step(struct addrspace *as, struct gfn *gfn, struct gfn end)
 		if (!err)
 			break;
 	}
-	if (!level && !primary_load(&as->primary, *gfn))
+	if (!level && ppte_state(primary_load(&as->primary, *gfn)) == PPTE_ABSENT)
 		err = space_resolve(as, &(struct space_page){.gfn = *gfn}, HV_READ, NULL, NULL);
 	gfn->raw += LEVEL_FRAMES(level);
 	return err;

@@ -9,9 +9,9 @@
 #define UNIFORM	   1ull
 #define ENTRIES	   512
 #define MAX_MARKED 2 /* 1 GiB: the largest leaf any format has */
-#define NO_MATTER                   \
-	(PPTE_YOUNG | PPTE_PINNED | \
-	 PPTE_GENERATION) /* what may differ in a uniform block, always */
+
+/* In these the PTEs of a uniform block may always differ. */
+#define NO_MATTER (PPTE_YOUNG | PPTE_PINNED | PPTE_PINS | PPTE_GENERATION)
 
 static u64 *entry_page(u64 entry)
 {
@@ -189,7 +189,7 @@ void primary_mark_uniform(struct primary *primary, struct gfn gfn)
 		mark(primary, entry);
 }
 
-static void forget_below(struct primary *primary, u64 *page, unsigned level)
+static void unmark_below(struct primary *primary, u64 *page, unsigned level)
 {
 	for (unsigned i = 0; primary->marks && i < ENTRIES; i++) {
 		if (page[i] & UNIFORM) {
@@ -197,7 +197,7 @@ static void forget_below(struct primary *primary, u64 *page, unsigned level)
 			primary->marks--;
 		}
 		if (level > 1 && page[i])
-			forget_below(primary, entry_page(page[i]), level - 1);
+			unmark_below(primary, entry_page(page[i]), level - 1);
 	}
 }
 
@@ -207,5 +207,5 @@ void primary_ignore_soft_dirty(struct primary *primary, bool ignore)
 
 	primary->no_matter = NO_MATTER | (ignore ? PPTE_SOFT_DIRTY : 0);
 	if (ignored && !ignore)
-		forget_below(primary, primary->root, PRIMARY_LEVELS - 1);
+		unmark_below(primary, primary->root, PRIMARY_LEVELS - 1);
 }

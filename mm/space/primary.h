@@ -6,23 +6,23 @@
  *     gfn[35:27] --------> gfn[26:18] --------> gfn[17:9] ----------> gfn[8:0]
  *                                     entry: page | UNIFORM           primary PTE
  *
- * Why a radix tree whose pages live as long as the address space: a lookup is four loads and takes
- * no lock. Leaf pages come when the first gfn in them is backed, so a large empty slot costs
- * nothing.
+ * Why a radix tree: its pages live as long as the address space, so a lookup is four loads without
+ * a lock, and a PTE that was found stays valid. Leaf pages are allocated when the first gfn in them
+ * is backed, so a large empty slot costs nothing.
  *
  * UNIFORM says that all PTEs below an entry are private, physically contiguous and allow the same,
- * so that a secondary may use one large leaf. It is a hint for holders of LOCK_MMU only.
+ * so that a secondary may use one large leaf. It is a hint, read under LOCK_MMU.
  *
  * A primary PTE:
  *
- *     63      52 51             12 11      9    8     7     6     5     4     3   2     0
- *     | lifts   | mfn             | 0     | BSY | PIN | YNG | SDT | GRD | WRT | state |
- *     | lifts   | token of a reclaimed page |
+ *     63   52 51             12 11   9    8     7     6     5     4     3   2     0
+ *     | GEN  | mfn             | PINS | BSY | PIN | YNG | SDT | WP  | WRT | state |  backed
+ *     | GEN  | token, 51:9            | BSY | PIN | YNG | SDT | WP  | WRT | state |  reclaimed
  *
  * Invariants:
  * PRIMARY-1  A PTE changes only under LOCK_MMU, by one 8-byte store; a reader without the lock sees
- * the old or the new. PRIMARY-2  UNIFORM on an entry implies that what it says is true of the PTEs
- * below.
+ *            the old or the new.
+ * PRIMARY-2  UNIFORM on an entry implies that what it says is true of the PTEs below.
  */
 #ifndef SAMEPAGE_MM_SPACE_PRIMARY_H
 #define SAMEPAGE_MM_SPACE_PRIMARY_H
@@ -36,30 +36,40 @@
 _Static_assert(PRIMARY_LEVELS *LEVEL_BITS == GFN_BITS, "the tree has a place for each gfn");
 
 enum ppte_state {
-	PPTE_ABSENT,	/* in a slot, but not backed: the next touch backs it */
+	PPTE_ABSENT,	/* in a slot, not backed: the next touch backs it */
 	PPTE_PRIVATE,	/* a frame of its own */
-	PPTE_SHARED,	/* a frame it may share with others: read-only until broken */
+	PPTE_SHARED,	/* a frame that others may share: read-only until broken */
 	PPTE_ZERO,	/* the frame of zeroes: as shared, but not in the rmap */
 	PPTE_RECLAIMED, /* no frame; the content is kept under a token (store.h) */
-	PPTE_MMIO,	/* a device's memory; no frame record stands behind it */
+	PPTE_MMIO,	/* a device's memory, without a frame record */
 };
 
 typedef u64 ppte_t;
 
-#define PPTE_STATE 7ull
-#define PPTE_WRITE BIT(3) /* the guest may write (a shared page: after breaking) */
-#define PPTE_WP \
-	BIT(4) /* write-protected for our own sake (merging looks at it): a write fault lifts it \
-		*/
-#define PPTE_SOFT_DIRTY \
-	BIT(5) /* written since soft-dirty was cleared; clear: the next write must fault */
-#define PPTE_YOUNG  BIT(6) /* touched since last aged */
-#define PPTE_PINNED BIT(7) /* a device holds it: never moved, merged or reclaimed */
-#define PPTE_BUSY   BIT(8) /* being changed: writable for nobody yet, and a write fault waits */
-#define PPTE_MFN    BITS(51, 12)
-#define PPTE_TOKEN  BITS(51, 9)
-#define PPTE_GENERATION \
-	BITS(63, 52) /* how often a guard was lifted: tells a page from itself before a write */
+/*
+ * PPTE_WRITE		the guest may write; on a shared page, after breaking the sharing
+ * PPTE_WP		write-protected while the content is looked at; a write fault ends it. On
+ *			an absent page: read-only once it is backed
+ * PPTE_SOFT_DIRTY	written since soft-dirty was cleared; clear: the next write has to be seen
+ * PPTE_YOUNG		accessed since last aged
+ * PPTE_PINNED		held by a device: never moved, merged or reclaimed
+ * PPTE_BUSY		between the two steps of a change: not writable, a write fault waits
+ * PPTE_PINS		how many hold it beside the first
+ * PPTE_GENERATION	counts ended write protections and exchanged frames: a page is what it was
+ *			when looked at only in the same generation
+ */
+#define PPTE_STATE	    7ull
+#define PPTE_WRITE	    BIT(3)
+#define PPTE_WP		    BIT(4)
+#define PPTE_SOFT_DIRTY	    BIT(5)
+#define PPTE_YOUNG	    BIT(6)
+#define PPTE_PINNED	    BIT(7)
+#define PPTE_BUSY	    BIT(8)
+#define PPTE_PINS	    BITS(11, 9)
+#define PPTE_PIN	    BIT(9)
+#define PPTE_MFN	    BITS(51, 12)
+#define PPTE_TOKEN	    BITS(51, 9)
+#define PPTE_GENERATION	    BITS(63, 52)
 #define PPTE_GENERATION_ONE BIT(52)
 
 static inline enum ppte_state ppte_state(ppte_t pte)
@@ -87,7 +97,7 @@ static inline u64 ppte_token(ppte_t pte)
 	return (pte & PPTE_TOKEN) >> 9;
 }
 
-/* The lift count after one more. */
+/* The bits of the next generation. */
 static inline u64 ppte_next_generation(ppte_t pte)
 {
 	return (pte + PPTE_GENERATION_ONE) & PPTE_GENERATION;
@@ -105,7 +115,7 @@ static inline bool ppte_backed(ppte_t pte)
 	return pte & PPTE_STATE && ppte_state(pte) != PPTE_RECLAIMED;
 }
 
-/* The page has a content, behind a frame or under a token. */
+/* The page has a content, in a frame or under a token. */
 static inline bool ppte_has_content(ppte_t pte)
 {
 	return pte & PPTE_STATE && ppte_state(pte) != PPTE_MMIO;
@@ -172,12 +182,12 @@ static inline ppte_t primary_load(const struct primary *primary, struct gfn gfn)
 /* As primary_find, but makes what is missing. ERR_NO_MEMORY. LOCK_MMU. */
 int primary_make(struct primary *primary, struct gfn gfn, ppte_t **slot) __must_check;
 
-/* Stores a PTE, and forgets UNIFORM above it when what that speaks of changes. LOCK_MMU. */
+/* Stores a PTE, and clears UNIFORM above it if it holds no longer. LOCK_MMU. */
 void primary_store(struct primary *primary, struct gfn gfn, ppte_t *slot, ppte_t value);
 
 /*
  * The place of the first PTE in [*gfn, end) that has a leaf page; *gfn moves to it. NULL when there
- * is none. LOCK_MMU, or nobody changes the tree.
+ * is none. LOCK_MMU, or a tree that does not change.
  */
 ppte_t *primary_next(const struct primary *primary, struct gfn *gfn, struct gfn end);
 
@@ -187,19 +197,16 @@ ppte_t *primary_next(const struct primary *primary, struct gfn *gfn, struct gfn 
  */
 ppte_t *primary_run(const struct primary *primary, struct gfn *gfn, struct gfn end, u64 *count);
 
-/* The largest level, up to `max`, at which the block around gfn is UNIFORM; 0 when none. LOCK_MMU.
- */
+/* The largest level up to `max` at which the block around gfn is UNIFORM, or 0. LOCK_MMU. */
 unsigned primary_uniform(const struct primary *primary, struct gfn gfn, unsigned max);
 
-/* Looks whether the blocks of level 1 and 2 around gfn are uniform now, and marks them. LOCK_MMU.
- */
+/* Marks the blocks of level 1 and 2 around gfn UNIFORM if they are. LOCK_MMU. */
 void primary_mark_uniform(struct primary *primary, struct gfn gfn);
 
 /*
- * Where the CPU itself notes first writes (D bits, PML), soft-dirty says nothing about rights, and
- * the PTEs of a uniform block may differ in it: so a large leaf survives that its pages are asked
- * about. Else they may not, and all marks go: the caller has dropped what was derived from them.
- * LOCK_MMU.
+ * May the PTEs of a uniform block differ in soft-dirty? True where the CPU records first writes (D
+ * bits, PML) and soft-dirty says nothing about rights. Ending it clears all UNIFORM: the caller has
+ * invalidated what was derived from them. LOCK_MMU.
  */
 void primary_ignore_soft_dirty(struct primary *primary, bool ignore);
 

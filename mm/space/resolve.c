@@ -36,11 +36,11 @@ static bool may_write(ppte_t pte, unsigned access)
 }
 
 /* A new page counts as written: its content has not been seen by any collection. */
-static ppte_t fresh_pte(const struct slot *slot, struct mfn mfn)
+static ppte_t fresh_pte(const struct slot *slot, ppte_t was, struct mfn mfn)
 {
-	u64 flags = PPTE_SOFT_DIRTY | (slot->kind == SLOT_ROM ? 0 : PPTE_WRITE);
+	bool read_only = slot->kind == SLOT_ROM || (was & PPTE_WP);
 
-	return ppte_make(PPTE_PRIVATE, mfn, flags);
+	return ppte_make(PPTE_PRIVATE, mfn, PPTE_SOFT_DIRTY | (read_only ? 0 : PPTE_WRITE));
 }
 
 int space_back(struct addrspace *as, struct space_page *page, struct mfn mfn, bool *used)
@@ -55,7 +55,7 @@ int space_back(struct addrspace *as, struct space_page *page, struct mfn mfn, bo
 	if (err || ppte_state(*page->slot) != PPTE_ABSENT)
 		return err;
 	rmap_first(mfn, as->id, page->gfn);
-	primary_store(&as->primary, page->gfn, page->slot, fresh_pte(slot, mfn));
+	primary_store(&as->primary, page->gfn, page->slot, fresh_pte(slot, *page->slot, mfn));
 	*used = true;
 	return 0;
 }

@@ -164,7 +164,8 @@ static void unmake_chain(struct frame *frame)
 static void remove_chained(struct frame *frame, u64 key)
 {
 	struct rmap_chain *chain = chain_of(frame);
-	struct rmap_node want = {.key = key}, *node = RB_FIND(rmap_tree, &chain->tree, &want);
+	struct rmap_node key_node = {.key = key},
+			 *node = RB_FIND(rmap_tree, &chain->tree, &key_node);
 
 	CHECK(node);
 	chain_delete(chain, node);
@@ -219,10 +220,10 @@ static struct rmap_entry entry_of(u64 key)
 static unsigned list_chain(struct rmap_chain *chain, u64 least, struct rmap_entry *out,
 			   unsigned max)
 {
-	struct rmap_node want = {.key = least}, *node;
+	struct rmap_node key_node = {.key = least}, *node;
 	unsigned count = 0;
 
-	for (node = RB_NFIND(rmap_tree, &chain->tree, &want); node && count < max;
+	for (node = RB_NFIND(rmap_tree, &chain->tree, &key_node); node && count < max;
 	     node = RB_NEXT(rmap_tree, &chain->tree, node))
 		out[count++] = entry_of(node->key);
 	return count;

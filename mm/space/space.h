@@ -34,10 +34,10 @@ struct slot {
  * hand		[m] where reclaim_cold() looks next
  * zero_mfn	[a] its frame of zeroes, 0 until first used
  * dirty_mode	[m] how a first write to a page is noticed
- * dirty_on	[m] somebody has started it
+ * dirty_on	[m] between dirty_log_start() and dirty_log_stop()
  * dirty_coarse	[m] a large leaf may answer for all its pages
- * deferred	[m] frames that left PTEs in a merge, their flush put off; freed by update_settle() alone: when a pass of the
- * 		scanner ends, when there is no room for more, and when the address space is released
+ * deferred	[m] frames that left PTEs in a merge, their flush put off; freed by update_settle()
+ *		alone: at the end of a scanner's pass, when there is no room, and at release
  * protecting	[a] by CPU: the range of a cow_protect() that has not returned; end 0: none
  */
 struct addrspace {
@@ -83,6 +83,19 @@ struct space_page {
 	ppte_t pte;
 };
 
+/*
+ * Is a write-protected page what it was when looked at? The generation says whether it was written.
+ * Young and soft-dirty may have been set: the A and D of a leaf that was invalidated meanwhile are
+ * of accesses before the look.
+ */
+static inline bool ppte_unchanged(ppte_t pte, ppte_t seen)
+{
+	const u64 may_differ = PPTE_YOUNG | PPTE_SOFT_DIRTY |
+			       (IS_ENABLED(CONFIG_BREAK_MERGE_LIFTS) ? PPTE_GENERATION : 0);
+
+	return !((pte ^ seen) & ~may_differ);
+}
+
 /* Beside enum hv_access: an access of the hypervisor; its write does not need PPTE_WRITE. */
 #define SPACE_OWN 0x100u
 
@@ -115,9 +128,7 @@ int space_resolve(struct addrspace *as, struct space_page *page, unsigned access
 int space_back(struct addrspace *as, struct space_page *page, struct mfn mfn, bool *used)
 	LOCK_REQUIRES(&as->lock) __must_check;
 
-/*
- * A private page that no device holds and nobody is changing: its frame may be guarded, and shared.
- */
+/* A private page that no device holds and that is not being changed may be shared. */
 static inline bool cow_protectable(ppte_t pte)
 {
 	const u64 never = PPTE_BUSY | (IS_ENABLED(CONFIG_BREAK_MERGE_PINNED) ? 0 : PPTE_PINNED);
@@ -126,15 +137,12 @@ static inline bool cow_protectable(ppte_t pte)
 }
 
 /*
- * Gives the page, whose slot is known, a private copy of the frame it shares, PPTE_WRITE or not. 0
- * also when it shares none any more. Errors as cow_break().
+ * Gives the page, with its slot, a private copy of the frame it shares, PPTE_WRITE or not. 0 also
+ * when it shares none any more. Errors as cow_break().
  */
 int space_break(struct addrspace *as, const struct space_page *page) __must_check;
 
-/*
- * Sets PPTE_YOUNG, PPTE_SOFT_DIRTY or both where these gfns are backed: somebody touched them, or
- * wrote to them.
- */
+/* Sets PPTE_YOUNG (accessed), PPTE_SOFT_DIRTY (written) or both where these gfns have a content. */
 void space_mark(struct addrspace *as, struct gfn gfn, u64 frames, u64 flags)
 	LOCK_REQUIRES(&as->lock);
 

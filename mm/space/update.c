@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * update.c: how a change of primary PTEs reaches everybody, and when the old frames go. update.h
+ * update.c: primary PTE updates: notification, batching, deferred release of old frames. update.h
  * has the outline.
  *
- * Two steps: where subscribers are handed a writable frame in place of a shared one, they get it
- * read-only first, and writable only when each of them has taken it and flushed. Else the first to
- * be told could write to the new frame while the second still reads the old one: Eran's race,
- * between two subscribers that both have change.
+ * Two steps: a writable frame that replaces a shared one is first installed read-only by every
+ * subscriber, and becomes writable when each of them has installed it and flushed. Else the first
+ * could write to the new frame while the second still reads the old one: Eran's race, between two
+ * subscribers that both have change.
  *
  *     CPU 1: breaks sharing                CPU 2: writes             CPU 3: reads
  *     ---------------------                ---------------           ------------
@@ -71,6 +71,14 @@ static bool counted(ppte_t pte)
 	return ppte_state(pte) == PPTE_PRIVATE || ppte_state(pte) == PPTE_SHARED;
 }
 
+/* The second of two steps. Marks that the first one's hand-over left in the PTEs stay. */
+static void clear_busy(struct update *update)
+{
+	for (unsigned i = 0; i < update->count; i++)
+		primary_store(&update->as->primary, update->change[i].gfn, update->entry[i].slot,
+			      *update->entry[i].slot & ~PPTE_BUSY);
+}
+
 static void store_all(struct update *update, u64 also)
 {
 	for (unsigned i = 0; i < update->count; i++)
@@ -78,16 +86,14 @@ static void store_all(struct update *update, u64 also)
 			      update->entry[i].value | also);
 }
 
-/*
- * Hands the batch over as it shall be, or, in the first of two steps, without the right to write.
- */
-static void hand_over(struct update *update, unsigned flags)
+/* Sends the batch to the subscribers with change. */
+static void send_batch(struct update *update, unsigned flags)
 {
 	if (update->note.view && update->note.change)
 		notification_change(&update->note, update->change, update->count, flags);
 }
 
-static void hand_over_read_only(struct update *update)
+static void send_read_only(struct update *update)
 {
 	unsigned rights[UPDATE_BATCH];
 
@@ -95,7 +101,7 @@ static void hand_over_read_only(struct update *update)
 		rights[i] = update->change[i].rights;
 		update->change[i].rights &= ~PT_WRITE;
 	}
-	hand_over(update, 0);
+	send_batch(update, 0);
 	for (unsigned i = 0; i < update->count; i++)
 		update->change[i].rights = rights[i];
 }
@@ -106,7 +112,7 @@ static void put_frame(struct mfn mfn)
 		frame_free(mfn, 0);
 }
 
-/* Nobody uses them any more. */
+/* After the flush, or the invalidation, that ended the last use. */
 static void put_gone(struct update *update)
 {
 	for (unsigned i = 0; i < update->gone_count; i++)
@@ -130,7 +136,7 @@ static bool keeps_frames(const struct update *update)
 static bool step_one(struct update *update)
 {
 	store_all(update, PPTE_BUSY);
-	hand_over_read_only(update);
+	send_read_only(update);
 	update->pending = update->note.rule & RULE_WAIT_AFTER;
 	return !update->pending;
 }
@@ -151,10 +157,13 @@ static void flush_batch(struct update *update, bool last)
 
 	if (!update->count || (two_steps && !step_one(update)))
 		return;
-	store_all(update, 0);
+	if (two_steps)
+		clear_busy(update);
+	else
+		store_all(update, 0);
 	wait = may_wait(update, last);
 	update->owes_flush |= wait;
-	hand_over(update, wait || is_lazy(update) ? CHANGE_LAZY : 0);
+	send_batch(update, wait || is_lazy(update) ? CHANGE_LAZY : 0);
 	update->count = 0;
 	update->moved = false;
 	if (!keeps_frames(update))
@@ -167,10 +176,7 @@ void update_set(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t valu
 		     !(ppte_backed(value) && ppte_mfn(*slot).raw == ppte_mfn(value).raw);
 	unsigned place, rights = ppte_rights(value);
 
-	if (unlikely(update->count == UPDATE_BATCH || update->gone_count == UPDATE_BATCH)) {
-		flush_batch(update, false);
-		CHECK(update->count < UPDATE_BATCH && update->gone_count < UPDATE_BATCH);
-	}
+	CHECK(update->count < UPDATE_BATCH && update->gone_count < UPDATE_BATCH);
 	place = update->count++;
 	update->entry[place].slot = slot;
 	update->entry[place].value = value;
@@ -178,22 +184,27 @@ void update_set(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t valu
 	if (moves && counted(*slot))
 		update->gone[update->gone_count++] = ppte_mfn(*slot);
 	update->moved |= moves && (rights & PT_WRITE);
+	if (unlikely(update->count == UPDATE_BATCH || update->gone_count == UPDATE_BATCH))
+		flush_batch(update, false);
 }
 
-static void clear_one(struct update *update, struct gfn gfn, ppte_t *slot)
+/*
+ * The page becomes absent; the right to write stays what it is, unless the slot goes too (`all`).
+ */
+static void clear_one(struct update *update, struct gfn gfn, ppte_t *slot, bool all)
 {
-	ppte_t was = *slot;
+	ppte_t was = *slot, right = all || (was & PPTE_WRITE) ? 0 : PPTE_WP;
 
 	if (counted(was))
 		rmap_remove(ppte_mfn(was), update->as->id, gfn);
-	update_set(update, gfn, slot, 0);
+	update_set(update, gfn, slot, right);
 	if (ppte_state(was) == PPTE_RECLAIMED)
 		store_drop(ppte_token(was));
 }
 
 static bool may_be_cleared(ppte_t pte)
 {
-	return !(pte & PPTE_PINNED) && ppte_state(pte) != PPTE_MMIO;
+	return ppte_has_content(pte) && !(pte & PPTE_PINNED);
 }
 
 void update_clear(struct update *update, struct gfn_range range, bool all)
@@ -203,8 +214,8 @@ void update_clear(struct update *update, struct gfn_range range, bool all)
 	ppte_t *slot;
 
 	for (; (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++) {
-		if (*slot && (all || may_be_cleared(*slot)))
-			clear_one(update, gfn, slot);
+		if (all ? *slot != 0 : may_be_cleared(*slot))
+			clear_one(update, gfn, slot, all);
 		if (gfn.raw % UPDATE_PAUSE == UPDATE_PAUSE - 1)
 			update_pause(update);
 	}
@@ -221,16 +232,16 @@ LOCK_UNCHECKED void update_pause(struct update *update)
 {
 	flush_batch(update, false);
 	pay_flush(
-		update); /* who collects dirty pages in the pause must not miss a write by an old translation */
+		update); /* or a write through an old translation would escape a collection here */
 	spin_unlock(&update->as->lock);
 	RACE_POINT("update: paused");
 	spin_lock(&update->as->lock);
 }
 
 /*
- * late_wp's second step. Rights and marks of a page may have changed since the first, and stay; a
- * page that names another frame by now is somebody else's business. BUSY goes in any case, or
- * nobody could ever write again.
+ * late_wp's second step. Rights and marks of a page may have changed since the first, and stay. A
+ * page that has another frame by now belongs to a later operation. BUSY goes in any case: no write
+ * would succeed with it.
  */
 static void finish_pending(struct update *update)
 {
@@ -255,8 +266,8 @@ static void finish_pending(struct update *update)
 }
 
 /*
- * A merge's old frames wait for update_settle(). A flush that comes for another reason pays the
- * debt, but frees nothing. If there is no room they stay gone.
+ * A merge's old frames are freed by update_settle(). A flush for another reason may come earlier;
+ * it frees nothing. Without room they stay `gone`.
  */
 static void defer_frees(struct update *update)
 {
@@ -270,9 +281,7 @@ static void defer_frees(struct update *update)
 	update->gone_count = 0;
 }
 
-/*
- * What had to wait for those who are told last; and what found no room, for which limbo is settled.
- */
+/* Frames that subscribers of the `after` list used until now, and what found no room. */
 static void put_rest(struct update *update)
 {
 	struct addrspace *as = update->as;
@@ -293,8 +302,7 @@ LOCK_UNCHECKED void update_end(struct update *update)
 
 	flush_batch(update, true);
 	pay_flush(update);
-	if (is_lazy(update) &&
-	    !update->note.after) /* who is told afterwards may use them until then */
+	if (is_lazy(update) && !update->note.after) /* subscribers in `after` still use them */
 		defer_frees(update);
 	spin_unlock(&as->lock);
 	RACE_POINT("update: changed");

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * update.h: the one door through which backed primary PTEs change.
+ * update.h: the only way to change a backed primary PTE.
  *
- *     struct update update;
- *
- *     err = update_begin(&update, as, EVENT_X, range, flags);    subscribers drop; returns with as->lock held
- *     ...   update_set(&update, gfn, slot, new);                 as often as needed, ascending gfns
- *     update_end(&update);                                       the others are handed the new PTEs; unlocks;
- *                                                                frames that nobody names any more are freed
+ *     err = update_begin(&update, as, EVENT_X, range, flags);
+ *                                          subscribers of the start list drop; LOCK_MMU is held
+ *     update_set(&update, gfn, slot, new); as often as needed, ascending gfns
+ *     update_end(&update);                 change to the others; unlock; end; old frames are freed
  *
  * Invariants:
  * UPDATE-1  A frame that leaves a PTE is freed only when no subscriber can still use it through
@@ -15,6 +13,8 @@
  * UPDATE-2  An operation that fails in update_begin() has changed nothing.
  * UPDATE-3  The primary changes before what is derived from it, and both under one hold of
  *           LOCK_MMU.
+ * UPDATE-4  Marks that subscribers leave in PTEs while a batch is sent (young, soft-dirty) stay: a
+ *           batch is sent when it is full, so values computed later contain them.
  */
 #ifndef SAMEPAGE_MM_SPACE_UPDATE_H
 #define SAMEPAGE_MM_SPACE_UPDATE_H
@@ -26,7 +26,7 @@
 #define UPDATE_PAUSE 4096 /* gfns of a long range handled in one hold of the lock */
 
 /*
- * count, entry		PTEs set and not yet handed over
+ * count, entry		PTEs set and not yet sent
  * gone			frames that left PTEs and may still be in use
  * moved		an entry of the batch is writable and has another frame than before
  * owes_flush		rights were taken away, and the flush was left for the end
@@ -54,23 +54,23 @@ int update_begin_owned(struct update *update, struct addrspace *as, enum notify_
 		       struct gfn_range range, const void *owner) __must_check;
 
 /*
- * A new value for a PTE, whose rmap the caller has seen to. The reference of the old frame is
- * dropped in time.
+ * A new value for a PTE; the caller has updated the rmap. The reference of the old frame is dropped
+ * when the last use has ended.
  */
 void update_set(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t value);
 
 /*
- * Takes the backing of the range away, rmap, token and all; of pinned pages and devices only if
- * told so.
+ * Clears the backing of the range: PTE, rmap, token. Pinned pages and devices only with `all`,
+ * which also ends the protection of absent pages.
  */
 void update_clear(struct update *update, struct gfn_range range, bool all);
 
-/* Between two update_set() of a long range: lets others have the lock for a moment. */
+/* Between two update_set() of a long range: releases LOCK_MMU for a moment. */
 void update_pause(struct update *update);
 
 void update_end(struct update *update);
 
-/* Carries out what flushes are still owed, then frees the frames in limbo. Takes as->lock. */
+/* Flushes, then frees the deferred frames. Takes as->lock. */
 void update_settle(struct addrspace *as);
 
 #endif

@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dirty.c: what a stage 2's D bits say goes into the primary, before somebody asks which pages were
- * written.
+ * dirty.c: gathers the D bits of a stage 2 into soft-dirty of the primary, before a collection.
  *
- *     small leaf   D becomes soft-dirty of its page; it is cleared with the page's own change
- *     large leaf   D becomes soft-dirty of all its pages, asked about or not, and is cleared here, if it may stay large
- * 		    (dirty_log_coarse); else it is split by the first of its pages' changes
+ *     small leaf   D becomes soft-dirty of its page; it is cleared by the change of that page
+ *     large leaf   D becomes soft-dirty of all its pages and is cleared here, with a flush
  *
- * Why a large leaf's D goes here and not with its pages' changes: between the changes of two of its
- * pages, a write to a third may set it anew, and then nobody could say whose it is.
+ * Why a large leaf's D is not left for the changes of its pages: a write between two of them sets
+ * it again, and it would not say of which page.
  */
 #include <lib/log.h>
 #include <mm/tlb.h>
 #include "mm/stage2/private.h"
 
 /*
- * taken	a large leaf lost its D: CPUs that hold it as written would not set it again
- * near		the last small leaf's primary PTE: the next one's is mostly beside it
+ * taken	a large leaf lost its D: a CPU that caches it as dirty would not set it again
+ * near		primary PTE of the last small leaf: the next one is mostly beside it
  */
 struct gathering {
 	struct stage2 *s2;
@@ -64,24 +62,19 @@ static void take_large(struct gathering *gathering, const struct pgtable_visit *
 static int gather(struct pgtable *table, const struct pgtable_visit *visit, void *argument)
 {
 	struct gathering *gathering = argument;
-	struct stage2 *s2 = gathering->s2;
 
-	spin_assert_held(&s2->as->lock);
+	spin_assert_held(&gathering->s2->as->lock);
 	if (!(visit->pte & table->format->level[visit->level].dirty))
 		return 0;
-	if (!visit->level)
-		mark_small(gathering, gpa_to_gfn((struct gpa){visit->address}));
-	else if (s2->as->dirty_coarse)
+	if (visit->level)
 		take_large(gathering, visit);
 	else
-		space_mark(s2->as, gpa_to_gfn((struct gpa){visit->start}),
-			   (visit->end - visit->start) >> PAGE_SHIFT, PPTE_SOFT_DIRTY);
+		mark_small(gathering, gpa_to_gfn((struct gpa){visit->address}));
 	return 0;
 }
 
 /*
- * With PML a small leaf's D says nothing that the list did not; a large one's does, because the
- * list names one page of it.
+ * With PML the log names each small leaf that got D, but one page of a large leaf: its D is read.
  */
 static void gather_large(struct gathering *gathering, struct gfn_range range)
 {
@@ -91,7 +84,7 @@ static void gather_large(struct gathering *gathering, struct gfn_range range)
 
 	for (; primary_next(&s2->as->primary, &gfn, range.end); gfn.raw = visit.end >> PAGE_SHIFT) {
 		visit.end = ALIGN_DOWN(gfn_to_gpa(gfn).raw, LEVEL_SIZE(1)) + LEVEL_SIZE(1);
-		if (!primary_uniform(&s2->as->primary, gfn, 1))
+		if (s2->as->dirty_coarse && !primary_uniform(&s2->as->primary, gfn, 1))
 			continue;
 		pgtable_lookup_level(&s2->table, gfn_to_gpa(gfn).raw, 1, &visit);
 		if (visit.kind == VISIT_LEAF && visit.level)
@@ -99,7 +92,7 @@ static void gather_large(struct gathering *gathering, struct gfn_range range)
 	}
 }
 
-/* Most of the time nobody has written, and then a look at each entry is all it takes. */
+/* Mostly no D is set, which takes one load for each entry to see. */
 static void gather_all(struct gathering *gathering, struct gfn_range range)
 {
 	u64 start = gfn_to_gpa(range.start).raw, end = gfn_to_gpa(range.end).raw;
@@ -109,18 +102,18 @@ static void gather_all(struct gathering *gathering, struct gfn_range range)
 		CHECK(!pgtable_walk(table, start, end, VISIT_LEAF, gather, gathering));
 }
 
-void stage2_dirty(struct subscription *sub, struct gfn_range range, bool forget)
+void stage2_dirty(struct subscription *sub, struct gfn_range range, bool drop)
 {
 	struct gathering gathering = {.s2 = stage2_of(sub)};
 	struct stage2 *s2 = gathering.s2;
 
 	if (s2->as->dirty_mode == DIRTY_BITS)
 		gather_all(&gathering, range);
-	else if (s2->as->dirty_mode == DIRTY_PML && s2->as->dirty_coarse)
+	else if (s2->as->dirty_mode == DIRTY_PML)
 		gather_large(&gathering, range);
-	if (forget)
+	if (drop)
 		stage2_drop(s2, range);
-	if (forget || gathering.taken)
+	if (drop || gathering.taken)
 		stage2_flush_stale(s2);
 }
 

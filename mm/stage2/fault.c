@@ -62,9 +62,9 @@ static enum fault_outcome outcome_of(int err)
 }
 
 /*
- * One pass of the picture above. A step of resolving, such as a break of sharing, moves the sequence
- * too. In mode `reenter` that counts as a race, as in KVM; in mode `inplace` space_resolve() reads
- * the sequence again after each step.
+ * One pass of the picture above. A step of resolving, such as a break of sharing, moves the
+ * sequence too. In mode `reenter` that counts as a race, as in KVM; in mode `inplace`
+ * space_resolve() reads the sequence again after each step.
  */
 static enum fault_outcome fault_try(struct stage2 *s2, struct space_page *page, unsigned access,
 				    bool inplace)

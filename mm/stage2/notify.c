@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * notify.c: how a stage 2 keeps right while its address space changes: its callbacks on the chain.
+ * notify.c: a stage 2 as a subscriber of its address space.
  *
- * start drops, change takes over, and both move the invalidate sequence, so that a fault that
- * resolved before cannot install after. Whether a change finds a leaf to take over is the policy's
- * doing: under `bracket` start has just dropped it, which is what the story of docs/mm/notifier.md
- * is about.
+ * start drops the range, change updates leaves in place, and both move the invalidate sequence, so
+ * that a fault that resolved before cannot install after. Whether change finds a leaf depends on
+ * the policy: under `bracket` start has just dropped it (docs/mm/notifier.md).
+ *
+ * Invariants:
+ * STAGE2-4  When a leaf, or its A or D, goes away, the primary is marked in the same step: with A,
+ *           young; with D, soft-dirty. A and D of a large leaf count for all its pages.
  */
 #include <lib/error.h>
 #include <lib/log.h>
@@ -30,9 +33,9 @@ static void grow_to_leaves(struct stage2 *s2, u64 *start, u64 *end)
 }
 
 /*
- * Splits the large leaf around gfn, down to level 0. The small ones inherit its D; so with PML the
- * CPU will list no write to any of them, and all count as written. ERR_NO_MEMORY: the leaf is as it
- * was.
+ * Splits the large leaf around gfn, down to level 0. Its D counts for all its pages, which the
+ * small leaves inherit: with PML the CPU lists no write to any of them. So all pages become
+ * soft-dirty here. ERR_NO_MEMORY: the leaf is as it was.
  */
 static int split_leaf(struct stage2 *s2, struct gfn gfn)
 {
@@ -44,9 +47,9 @@ static int split_leaf(struct stage2 *s2, struct gfn gfn)
 	err = pgtable_split(&s2->table, gpa_of(gfn), 0);
 	if (err)
 		return err;
-	s2->stale = true; /* a CPU may hold the large translation, whose D would be lost */
+	s2->stale = true; /* a CPU that holds the large translation would set D in it */
 	pgtable_lookup(&s2->table, gpa_of(gfn), &small);
-	if (s2->as->dirty_coarse && s2->as->dirty_mode == DIRTY_PML &&
+	if (s2->as->dirty_mode != DIRTY_WRITE_PROTECT &&
 	    (small.pte & s2->table.format->level[0].dirty))
 		space_mark(s2->as, gpa_to_gfn((struct gpa){large.address}),
 			   LEVEL_FRAMES(large.level), PPTE_SOFT_DIRTY);
@@ -65,14 +68,14 @@ static void split_if_cut(struct stage2 *s2, struct gfn gfn, struct gfn_range ran
 }
 
 /*
- * A stage 2 may always map less than the primary says, so without memory for a split the whole
- * large leaf goes.
+ * A stage 2 may map less than the primary allows, so without memory for a split the whole large
+ * leaf is dropped.
  */
 void stage2_drop(struct stage2 *s2, struct gfn_range range)
 {
 	u64 start = gpa_of(range.start), end = gpa_of(range.end);
 
-	if (s2->as->dirty_coarse && s2->as->dirty_mode == DIRTY_PML) {
+	if (s2->as->dirty_mode != DIRTY_WRITE_PROTECT) {
 		split_if_cut(s2, range.start, range);
 		split_if_cut(s2, (struct gfn){range.end.raw - 1}, range);
 	}
@@ -98,7 +101,7 @@ static void split_range(struct stage2 *s2, struct gfn_range range)
 	}
 }
 
-/* Policy `event`: the new PTEs will come by change. Else: our own doing. */
+/* Policy `event`: change brings the new PTEs. And an event that this view caused. */
 static bool ignores(const struct subscription *sub, const struct notify_range *range)
 {
 	return (range->flags & NOTIFY_HANDED) || (range->owner && range->owner == sub->owner);
@@ -132,10 +135,7 @@ static void stage2_end(struct subscription *sub, const struct notify_range *rang
 	spin_unlock(&s2->as->lock);
 }
 
-/*
- * The leaf of exactly this gfn, split off a larger one if need be. False: none, or none any more
- * for want of memory.
- */
+/* The leaf of exactly this gfn, split off a larger one. False: none, or no memory for the split. */
 static bool find_small_leaf(struct stage2 *s2, struct gfn gfn, struct pgtable_visit *visit)
 {
 	stage2_lookup(s2, gfn, visit);
@@ -151,16 +151,20 @@ static bool find_small_leaf(struct stage2 *s2, struct gfn gfn, struct pgtable_vi
 	return true;
 }
 
-/* Leaves that have their new frame, and become writable when no CPU uses the old one any more. */
+/*
+ * clean	event SOFT_DIRTY: D goes, the answer contains it
+ * slot		leaves that have their new frame, and become writable when no CPU uses the old one
+ */
 struct upgrades {
+	bool clean;
 	unsigned count;
 	pte_t *slot[NOTIFY_BATCH];
 };
 
 /*
- * Gives a leaf its new frame and rights; A and D stay what they are. Another frame is read-only
- * first: until the flush, a CPU may still read the old one, so no CPU may write to the new one
- * (NOTIFIER-5 among the CPUs of one guest).
+ * Gives a leaf its new frame and rights; A stays what it is, and D unless `clean`. Another frame is
+ * read-only first: until the flush, a CPU may still read the old one, so no CPU may write to the
+ * new one (NOTIFIER-5 among the CPUs of one guest).
  */
 static void retarget(struct stage2 *s2, const struct pgtable_visit *visit,
 		     const struct pte_change *change, unsigned rights, struct upgrades *upgrades)
@@ -176,7 +180,7 @@ static void retarget(struct stage2 *s2, const struct pgtable_visit *visit,
 		rights &= ~PT_WRITE;
 	}
 	for (;;) {
-		attr = format->attr(old, 0);
+		attr = format->attr(old, 0) & ~(upgrades->clean ? PT_DIRTY : 0u);
 		value = format->make_leaf(to, 0, (attr & ~PT_RWX) | rights);
 		if (pgtable_swap(&s2->table, visit->slot, old, value))
 			break;
@@ -221,8 +225,7 @@ static void change_one(struct stage2 *s2, const struct notify_change *all,
 		       const struct pte_change *change, struct upgrades *upgrades)
 {
 	unsigned rights = change->rights & stage2_limit(s2, change->gfn);
-	bool notes_writes =
-		all->range->event == EVENT_SOFT_DIRTY && s2->as->dirty_mode != DIRTY_WRITE_PROTECT;
+	bool notes_writes = upgrades->clean && s2->as->dirty_mode != DIRTY_WRITE_PROTECT;
 	struct pgtable_visit visit;
 
 	if (notes_writes && s2->as->dirty_coarse && in_large_leaf(s2, change->gfn))
@@ -263,6 +266,7 @@ static void stage2_change(struct subscription *sub, const struct notify_change *
 	struct stage2 *s2 = stage2_of(sub);
 	struct upgrades upgrades;
 
+	upgrades.clean = change->range->event == EVENT_SOFT_DIRTY;
 	upgrades.count = 0;
 	note_runs(s2, change);
 	for (unsigned i = 0; i < change->count; i++)
@@ -276,7 +280,7 @@ static void stage2_change(struct subscription *sub, const struct notify_change *
 	upgrade(s2, &upgrades);
 }
 
-/* Policy `companion`: change brings all there is to know, so there is nothing to do around it. */
+/* Policy `companion`: change is enough, nothing is done around it. */
 static void stage2_change_bracket(struct subscription *sub, const struct notify_range *range)
 {
 }
@@ -286,7 +290,20 @@ static void stage2_sync(struct subscription *sub)
 	stage2_flush_stale(stage2_of(sub));
 }
 
-/* As Linux: clearing A flushes nothing; a CPU that holds the translation is merely seen later. */
+/* A large leaf's A counts for all its pages, of which the range may be one: all become young. */
+static int mark_young(struct pgtable *table, const struct pgtable_visit *leaf, void *argument)
+{
+	struct stage2 *s2 = argument;
+
+	(void)table;
+	spin_assert_held(&s2->as->lock);
+	if (leaf->level)
+		space_mark(s2->as, gpa_to_gfn((struct gpa){leaf->address}),
+			   LEVEL_FRAMES(leaf->level), PPTE_YOUNG);
+	return 0;
+}
+
+/* As in Linux, clearing A flushes nothing: an access by a cached translation is not seen. */
 static bool stage2_young(struct subscription *sub, struct gfn_range range, bool clear)
 {
 	struct stage2 *s2 = stage2_of(sub);
@@ -294,7 +311,7 @@ static bool stage2_young(struct subscription *sub, struct gfn_range range, bool 
 	bool young = pgtable_any(&s2->table, start, end, PT_ACCESSED);
 
 	if (young && clear)
-		young = !pgtable_harvest(&s2->table, start, end, PT_ACCESSED, NULL, NULL);
+		CHECK(!pgtable_harvest(&s2->table, start, end, PT_ACCESSED, mark_young, s2));
 	return young;
 }
 

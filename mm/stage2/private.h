@@ -22,11 +22,11 @@ struct stage2_limit {
 	unsigned rights; /* PT_RWX bits */
 };
 
-/* What happened to a stage 2, for the report. All [m]. */
+/* Counters for the report. All [m]. */
 struct stage2_counters {
 	u64 faults[FAULT_OUTCOMES];
 	u64 retries; /* passes repeated in the handler, mode `inplace` */
-	u64 drops;   /* leaves taken away */
+	u64 drops;   /* leaves invalidated */
 	u64 changed; /* leaves that change_pte gave a new frame or new rights */
 	u64 moot;    /* change_pte found no leaf */
 	u64 established;
@@ -37,18 +37,18 @@ struct stage2_counters {
 /*
  * struct stage2: one secondary MMU in the CPU's format.
  *
- * tlb		[a] its place in the flush protocol (tlb.h); comes first
- * as		[I] what it is derived from; its lock guards all that is marked m
- * sub		[I] its place on the chain of `as`
+ * tlb		[a] its part of the flush protocol (tlb.h); comes first
+ * as		[I] the address space it is derived from; as->lock guards all that is marked m
+ * sub		[I] its subscription to `as`
  * table	[m] the EPT or NPT
  * memory	[I] where its tables come from
- * log		[m] which invalidations ran or ended last
- * doomed	[m] tables unlinked but perhaps still in a CPU's caches; freed after the next flush,
- * 		chained through their first word
- * near_block, near	[m] the table of level 0 that was used last, and its gfn >> 9; NULL: none. Forgotten when any table is
- * 		freed. Faults and changes cluster, and this saves most of them the walk
+ * log		[m] which invalidations run or ended last
+ * doomed	[m] tables unlinked but perhaps still in a CPU's caches, chained through their first
+ * 		word; freed after the next flush
+ * near_block, near	[m] the level-0 table used last, and its gfn >> 9; NULL: none. Cleared when any
+ * 		table is freed. Saves most faults and changes the walk, because they cluster
  * stale	[m] PTEs were taken away since the last flush
- * limit	[m] what this view allows at most, by range (stage2_view.c)
+ * limit	[m] what this view allows at most, by range (view.c)
  */
 struct stage2 {
 	struct stage2_tlb tlb;
@@ -73,17 +73,17 @@ struct stage2 {
 enum fault_outcome stage2_install(struct stage2 *s2, const struct space_page *page,
 				  unsigned access);
 
-/* What stage 2 wants of the chain, and how it answers (stage2_notify.c). */
+/* The events it subscribes to, as change or as drop (notify.c). */
 extern const struct subscriber_ops stage2_ops;
 void stage2_audit(struct subscription *sub, struct audit *audit);
-#define STAGE2_WANTS_CHANGE                                                           \
+#define STAGE2_CHANGES                                                                \
 	(BIT(EVENT_PROTECT_RANGE) | BIT(EVENT_PROTECT_PAGE) | BIT(EVENT_SOFT_DIRTY) | \
 	 BIT(EVENT_MIGRATE) | BIT(EVENT_MERGE) | BIT(EVENT_COW_BREAK))
-#define STAGE2_WANTS_DROP                                                                   \
+#define STAGE2_DROPS                                                                        \
 	(BIT(EVENT_UNMAP) | BIT(EVENT_CLEAR) | BIT(EVENT_RELEASE) | BIT(EVENT_EXCLUSIVE) |  \
 	 BIT(EVENT_RECLAIM) | BIT(EVENT_BALLOON) | BIT(EVENT_SPLIT) | BIT(EVENT_COLLAPSE) | \
 	 BIT(EVENT_AGE))
-_Static_assert((STAGE2_WANTS_CHANGE | STAGE2_WANTS_DROP) == EVENTS_ALL, "one of the two, of each");
+_Static_assert((STAGE2_CHANGES | STAGE2_DROPS) == EVENTS_ALL, "one of the two, of each");
 
 static inline struct stage2 *stage2_of(struct subscription *sub)
 {
@@ -97,25 +97,25 @@ static inline unsigned stage2_limit(const struct stage2 *s2, struct gfn gfn)
 	return unlikely(s2->limit_count) ? stage2_view_limit(s2, gfn) : PT_RWX;
 }
 
-/* The largest level, up to `level`, whose block around gfn no limit cuts. LOCK_MMU. */
+/* The largest level, up to `level`, at which no limit cuts the block around gfn. LOCK_MMU. */
 unsigned stage2_view_level(const struct stage2 *s2, struct gfn gfn, unsigned level);
 
 /*
- * pgtable_lookup() by gfn, but for address, start and end, and quicker when the last one was near.
+ * pgtable_lookup() by gfn, without address, start and end; quicker in the table used last.
  * LOCK_MMU.
  */
 void stage2_lookup(struct stage2 *s2, struct gfn gfn, struct pgtable_visit *visit);
 
-/* If PTEs were taken away since the last flush: flushes, and frees what waited for it. LOCK_MMU. */
+/* If PTEs were taken away since the last flush: flushes, then frees doomed tables. LOCK_MMU. */
 void stage2_flush_stale(struct stage2 *s2);
 
-/* Drops what is mapped in the range; needs no memory. LOCK_MMU. */
+/* Invalidates the leaves of the range; needs no memory. LOCK_MMU. */
 void stage2_drop(struct stage2 *s2, struct gfn_range range);
 
-/* Puts a leaf for gfn where the table exists already; false: it does not. LOCK_MMU. */
+/* Installs a leaf for gfn if its table exists; false: it does not. LOCK_MMU. */
 bool stage2_establish(struct stage2 *s2, const struct pte_change *change);
 
-/* stage2_dirty.c: gathers D bits into soft-dirty; `forget`: and drops the range. LOCK_MMU. */
-void stage2_dirty(struct subscription *sub, struct gfn_range range, bool forget);
+/* Gathers D bits into soft-dirty; `drop`: and drops the range (dirty.c). LOCK_MMU. */
+void stage2_dirty(struct subscription *sub, struct gfn_range range, bool drop);
 
 #endif

@@ -4,9 +4,10 @@
  *
  * Invariants:
  * STAGE2-1  A leaf names the frame that the primary names, and allows at most what ppte_rights()
- *says, at every instant outside a running invalidation of its gfn. STAGE2-2  A table or frame that
- *was reachable is freed only after a flush that began after it was unlinked. STAGE2-3  A large leaf
- *covers only gfns whose primary PTEs are UNIFORM (PRIMARY-2).
+ *           says, at every instant outside a running invalidation of its gfn.
+ * STAGE2-2  A table or frame that was reachable is freed only after a flush that began after it was
+ *           unlinked.
+ * STAGE2-3  A large leaf covers only gfns that are private, contiguous and alike in rights.
  */
 #include <arch/exit.h>
 #include <lib/error.h>
@@ -29,13 +30,13 @@ static int table_alloc(void *context, struct hpa *table)
 	return err;
 }
 
-/* Nobody has seen it. */
+/* The table was never linked. */
 static void table_cancel(void *context, struct hpa table)
 {
 	frame_free(hpa_to_mfn(table), 0);
 }
 
-/* A CPU may still walk it: it waits for the next flush. */
+/* A CPU may still walk it, so it is freed after the next flush. */
 static void table_doom(void *context, struct hpa table)
 {
 	struct stage2 *s2 = context;
@@ -47,10 +48,7 @@ static void table_doom(void *context, struct hpa table)
 	s2->stale = true;
 }
 
-/*
- * A leaf left the table, `leaf->pte` as the CPU left it: what its A and D say goes into the
- * primary.
- */
+/* A leaf left the table, `leaf->pte` as the CPU left it: its A and D go into the primary. */
 static void leaf_dropped(void *context, const struct pgtable_visit *leaf)
 {
 	struct stage2 *s2 = context;
@@ -97,8 +95,8 @@ static void init(struct stage2 *s2, struct addrspace *as)
 					     .context = s2};
 	s2->sub.ops = &stage2_ops;
 	s2->sub.range.end.raw = GFN_END;
-	s2->sub.want_drop = STAGE2_WANTS_DROP;
-	s2->sub.want_change = STAGE2_WANTS_CHANGE;
+	s2->sub.want_drop = STAGE2_DROPS;
+	s2->sub.want_change = STAGE2_CHANGES;
 	s2->sub.owner = s2;
 }
 
@@ -133,8 +131,14 @@ int stage2_create(struct addrspace *as, const struct pgtable_format *format, str
 	return 0;
 }
 
+/* The A and D bits of its leaves go with it, so the primary takes them first. */
 void stage2_destroy(struct stage2 *s2)
 {
+	const struct gfn_range all = {{0}, {GFN_END}};
+
+	spin_lock(&s2->as->lock);
+	stage2_drop(s2, all);
+	spin_unlock(&s2->as->lock);
 	CHECK(!notifier_unsubscribe(&s2->as->notifier, &s2->sub));
 	free_tables(s2);
 }
@@ -150,7 +154,7 @@ static unsigned access_rights(unsigned access)
 	       (access & HV_EXEC ? PT_EXEC : 0);
 }
 
-/* With D bits or PML a clean page may be written to: the CPU takes note. */
+/* With D bits or PML a clean page is writable: the CPU records the write. */
 static unsigned stage2_rights(const struct stage2 *s2, struct gfn gfn, ppte_t pte)
 {
 	if (s2->as->dirty_mode != DIRTY_WRITE_PROTECT)
@@ -158,7 +162,7 @@ static unsigned stage2_rights(const struct stage2 *s2, struct gfn gfn, ppte_t pt
 	return ppte_rights(pte) & stage2_limit(s2, gfn);
 }
 
-/* The words of a leaf: A is set because an access is about to happen, D when it is a write. */
+/* The attributes of a leaf: A is set because an access is about to happen, D if it is a write. */
 static unsigned leaf_attr(struct stage2 *s2, struct gfn gfn, ppte_t pte, unsigned access)
 {
 	unsigned attr = stage2_rights(s2, gfn, pte) | PT_ACCESSED;
@@ -225,11 +229,12 @@ static enum fault_outcome map(struct stage2 *s2, struct gfn gfn, ppte_t pte, uns
 	return map_block(s2, gfn, pte, attr, level) ? FAULT_NO_MEMORY : FAULT_MAPPED;
 }
 
-/* Our leaves can always be read, so one bit answers for all but instruction fetches. */
-static bool leaf_allows(const struct pgtable_format *format, const struct pgtable_visit *visit,
-			unsigned access)
+/* Without limits a leaf can always be read, so one bit is enough but for instruction fetches. */
+static bool leaf_allows(const struct stage2 *s2, const struct pgtable_visit *visit, unsigned access)
 {
-	if (access & HV_EXEC)
+	const struct pgtable_format *format = s2->table.format;
+
+	if ((access & HV_EXEC) || s2->limit_count)
 		return !(access_rights(access) & ~format->attr(visit->pte, visit->level));
 	return !(access & HV_WRITE) || (visit->pte & format->level[visit->level].write);
 }
@@ -239,7 +244,7 @@ enum fault_outcome stage2_install(struct stage2 *s2, const struct space_page *pa
 	struct pgtable_visit visit;
 
 	stage2_lookup(s2, page->gfn, &visit);
-	if (visit.kind == VISIT_LEAF && leaf_allows(s2->table.format, &visit, access))
+	if (visit.kind == VISIT_LEAF && leaf_allows(s2, &visit, access))
 		return FAULT_SPURIOUS;
 	return map(s2, page->gfn, page->pte, access, &visit);
 }
@@ -249,7 +254,7 @@ bool stage2_establish(struct stage2 *s2, const struct pte_change *change)
 	const struct pgtable_format *format = s2->table.format;
 	struct pgtable_visit visit;
 
-	/* A change does not say that a page is a device's, and so uncached: a fault finds out. */
+	/* A change does not say that a page is a device's, thus uncached: left to a fault. */
 	if (ppte_state(primary_load(&s2->as->primary, change->gfn)) == PPTE_MMIO)
 		return false;
 	stage2_lookup(s2, change->gfn, &visit);

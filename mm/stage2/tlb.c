@@ -6,7 +6,7 @@
  * TLB-1  When stage2_flush() returns, no CPU uses a translation of s2 made from PTEs as they were
  *	  before the call.
  * TLB-2  A CPU that is not inside s2 is never kicked for it.
- * TLB-3  Nobody waits for a CPU that waits for a lock: a CPU leaves before it takes one.
+ * TLB-3  The flusher never waits for a CPU that waits for a lock: a CPU leaves before it takes one.
  */
 #include <mm/tlb.h>
 #include <arch/cpu.h>

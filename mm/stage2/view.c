@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * view.c: what one view of an address space allows less than another.
+ * view.c: limits on the rights of one view of an address space.
  *
- * Why: two stage 2s of one address space that differ in rights let a guest, or who watches it, see
- * code without writing it or write it without running it, by switching roots (EPTP switching). Both
- * stay subscribers of the same primary, so neither can be out of date.
+ * Why: two stage 2s of one address space that differ in rights let a guest, or a monitor, execute
+ * code that is not writable and write code that is not executable, by switching roots (EPTP
+ * switching). Both subscribe to the same primary, so neither can be out of date.
  *
  * Invariants:
  * VIEW-1  A leaf of a view allows at most what its limit for the gfn says.

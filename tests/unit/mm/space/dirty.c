@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dirty.c: who wrote what: dirty logging in each mode, the tracker beside it, views, aging.
+ * dirty.c: dirty logging in each mode, the tracker beside it, views, aging.
  */
 #include "sim/mm_world.h"
 
@@ -40,7 +40,7 @@ static void close_world(void)
 static void log_in(enum dirty_mode mode, const struct notifier_policy *policy)
 {
 	struct sim_random random = sim_random_start(mode + 5);
-	u64 bitmap[WORDS], want[WORDS], value = 3;
+	u64 bitmap[WORDS], expected[WORDS], value = 3;
 
 	open_world();
 	assert_int_equal(addrspace_set_policy(as, policy), 0);
@@ -48,7 +48,7 @@ static void log_in(enum dirty_mode mode, const struct notifier_policy *policy)
 		assert_int_equal(guest_write(view[0], gfn * PAGE_SIZE, 1), FAULT_MAPPED);
 	assert_int_equal(dirty_log_start(as, world_range(0, GFNS), mode), 0);
 	for (unsigned round = 0; round < 20; round++) {
-		memset(want, 0, sizeof(want));
+		memset(expected, 0, sizeof(expected));
 		for (unsigned i = 0; i < 50; i++) {
 			u64 gfn = sim_below(&random, GFNS);
 			struct gpa gpa = {gfn * PAGE_SIZE + 5};
@@ -62,15 +62,15 @@ static void log_in(enum dirty_mode mode, const struct notifier_policy *policy)
 				assert_int_equal(guest_write(view[i % 2], gpa.raw - 5, i),
 						 FAULT_MAPPED);
 			if (addrspace_is_soft_dirty(as, (struct gfn){gfn}) || mode == DIRTY_PML)
-				want[gfn / 64] |= BIT(gfn % 64);
+				expected[gfn / 64] |= BIT(gfn % 64);
 			if (mode == DIRTY_PML)
 				dirty_log_pml(view[i % 2], &gpa, 1);
 		}
 		assert_int_equal(dirty_log_collect(as, world_range(0, GFNS), bitmap), 0);
 		for (unsigned i = 0; i < WORDS; i++) {
-			assert_int_equal(want[i] & ~bitmap[i], 0);
+			assert_int_equal(expected[i] & ~bitmap[i], 0);
 			if (mode != DIRTY_BITS)
-				assert_int_equal(bitmap[i] & ~want[i], 0);
+				assert_int_equal(bitmap[i] & ~expected[i], 0);
 		}
 	}
 	assert_int_equal(dirty_log_collect(as, world_range(0, GFNS), bitmap), 0);
@@ -80,7 +80,7 @@ static void log_in(enum dirty_mode mode, const struct notifier_policy *policy)
 	close_world();
 }
 
-static void every_mode_tells_who_was_written(void **state)
+static void every_mode_finds_what_was_written(void **state)
 {
 	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++) {
 		log_in(DIRTY_WRITE_PROTECT, notifier_policies[i]);
@@ -89,7 +89,7 @@ static void every_mode_tells_who_was_written(void **state)
 	}
 }
 
-/* Whatever the policy, who asks about pages that nobody wrote takes nothing away from the guest. */
+/* Under every policy a collection takes no leaf of pages that were not written. */
 static void asking_drops_only_around_what_was_written(void **state)
 {
 	u64 bitmap[WORDS], value;
@@ -116,7 +116,7 @@ static void asking_drops_only_around_what_was_written(void **state)
 	}
 }
 
-/* With D bits, exactly the pages written are told, and the guest does not fault for it. */
+/* With D bits, the answer is the pages written, and the guest does not fault for it. */
 static void d_bits_cost_no_exit(void **state)
 {
 	u64 bitmap[WORDS];
@@ -134,7 +134,7 @@ static void d_bits_cost_no_exit(void **state)
 	assert_int_equal(dirty_log_collect(as, world_range(0, GFNS), bitmap), 0);
 	assert_int_equal(bitmap[0], 0x5555555555555555ull);
 	/*
-	 * Stopped, a clean page faults at its first write again, and nothing written is forgotten.
+	 * Stopped, a clean page faults at its first write again, and no write is lost.
 	 */
 	assert_int_equal(guest_write(view[0], 0, 3), FAULT_MAPPED);
 	dirty_log_stop(as);
@@ -246,7 +246,7 @@ static void the_tracer_sees_all_and_changes_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_mode_tells_who_was_written),
+		cmocka_unit_test(every_mode_finds_what_was_written),
 		cmocka_unit_test(asking_drops_only_around_what_was_written),
 		cmocka_unit_test(d_bits_cost_no_exit),
 		cmocka_unit_test(the_tracker_remembers_what_others_cleared),

@@ -130,7 +130,7 @@ static void oom_in_break(const struct notifier_policy *policy, enum retry_mode r
 }
 
 /*
- * COW-3: the vCPU hears FAULT_NO_MEMORY, the page is as it was, and the same write succeeds when
+ * COW-3, FAULT-2: FAULT_NO_MEMORY, the page is as it was, and the same write succeeds when
  * memory is back.
  */
 static void a_break_without_memory_changes_nothing_and_goes_on_later(void **state)

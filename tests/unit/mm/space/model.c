@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * model.c: random operations against a model that knows only what each page must read as.
+ * model.c: random operations against a model of what each page must read as.
  *
  * Four simulated CPUs take turns; two views, the device models' cache, and mm's own copies read and
  * write; pages are shared, broken, cleared, protected, moved, collapsed, under a policy that
- * changes on the way. After each round the auditor looks at everything.
+ * changes on the way. After each round the auditor runs (RESOLVE-1, UPDATE-1).
  */
 #include "sim/mm_world.h"
 
@@ -128,7 +128,7 @@ static void step_share(void)
 
 	if (a == b || m.page[a].protected || m.page[b].protected)
 		return;
-	/* Make them equal, as far as the model knows: whole pages of nothing but the first word. */
+	/* Make them equal, as the model has them: whole pages of nothing but the first word. */
 	if (guest_write(m.view[0], b * PAGE_SIZE, m.page[a].value) != FAULT_MAPPED)
 		return;
 	m.page[b].value = m.page[a].value;
@@ -160,7 +160,7 @@ static void step_clear(void)
 		assert_int_equal(addrspace_balloon(m.as, range, ADDRSPACE_NOBLOCK), 0);
 	for (u64 gfn = range.start.raw; gfn < range.end.raw; gfn++)
 		if (!m.page[gfn].pinned)
-			m.page[gfn] = (struct page){0};
+			m.page[gfn] = (struct page){.protected = m.page[gfn].protected};
 }
 
 static void step_protect(void)

@@ -24,9 +24,9 @@ static struct race {
 	const struct notifier_policy *policy;
 	enum retry_mode retry;
 	void (*change)(struct race *race);
-	u64 gpa;      /* CPU 1's page */
-	bool cached;  /* CPU 1 is a device model */
-	bool forgets; /* the change may take the content away */
+	u64 gpa;     /* CPU 1's page */
+	bool cached; /* CPU 1 is a device model */
+	bool clears; /* the change may take the content away */
 	u64 avoided, raced, schedules;
 	struct addrspace *as;
 	struct stage2 *s2;
@@ -70,7 +70,7 @@ static void guest(void *world)
 	}
 	assert_int_equal(guest_write(r->s2, r->gpa, 200), FAULT_MAPPED);
 	assert_int_equal(guest_read(r->s2, r->gpa, &value), FAULT_MAPPED);
-	assert_true(value == 200 || (r->forgets && value == 0));
+	assert_true(value == 200 || (r->clears && value == 0));
 	guest_out();
 }
 
@@ -83,7 +83,7 @@ static void check(void *world)
 	if (audit_run(0, &report))
 		fail_msg("audit after%s", sched_trace());
 	assert_int_equal(guest_read(r->s2, r->gpa, &value), FAULT_MAPPED);
-	if (value != 200 && !(r->forgets && value == 0))
+	if (value != 200 && !(r->clears && value == 0))
 		fail_msg("reads %llu after%s", (unsigned long long)value, sched_trace());
 	guest_out();
 	r->avoided += r->s2->log.counters.avoided;
@@ -166,7 +166,7 @@ static void change_share_zero(struct race *r)
 static const struct {
 	void (*change)(struct race *race);
 	u64 gpa;
-	bool forgets;
+	bool clears;
 } races[] = {
 	{change_clear, GPA, true},
 	{change_migrate, GPA, false},
@@ -181,7 +181,7 @@ static void each_change(bool cached)
 	for (unsigned i = 0; i < ARRAY_SIZE(races); i++) {
 		race = (struct race){.change = races[i].change,
 				     .gpa = races[i].gpa,
-				     .forgets = races[i].forgets,
+				     .clears = races[i].clears,
 				     .cached = cached};
 		world_each_policy(explore);
 		print_message("# change %u: %llu schedules, raced %llu, avoided %llu\n", i,
@@ -212,9 +212,9 @@ static void the_change_of_another_page_costs_no_retry(void **state)
 }
 
 /*
- *     CPU 0: guards gfn 5       CPU 1: a device that holds a pointer     CPU 2: looks at gfn 5, whose guard is not its own
+ *     CPU 0: protects gfn 5     CPU 1: a device that holds a pointer     CPU 2: looks at gfn 5
  *
- * COW-5: once a look succeeds, nobody writes but by lifting the guard, which the PTE counts.
+ * COW-5: once a look succeeds, a write ends the protection first, and the generation with it.
  */
 static struct {
 	int (*look_at)(struct addrspace *as, struct gfn gfn, struct cow_look *out);
@@ -291,7 +291,7 @@ static void a_look_waits_for_the_write_protection_of_another(void **state)
 	world_each_policy(look_while_protecting);
 }
 
-/* Who finds the page guarded already looks only when whoever guarded it has told everybody, too. */
+/* A page that another CPU protects is looked at only when every subscriber has taken that over. */
 static void protecting_with_a_look_waits_for_the_protection_of_another(void **state)
 {
 	race = (struct race){0};

@@ -36,19 +36,19 @@ static void slots_refuse_what_is_malformed_or_overlaps(void **state)
 }
 
 /* Every operation on a range, called with one that it must refuse. */
-static void refused(struct addrspace *as, struct gfn_range range, int want)
+static void refused(struct addrspace *as, struct gfn_range range, int expected)
 {
 	bool young;
 
-	assert_int_equal(addrspace_populate(as, range), want);
-	assert_int_equal(addrspace_clear(as, range, 0), want);
-	assert_int_equal(addrspace_balloon(as, range, 0), want);
-	assert_int_equal(addrspace_protect(as, range, false), want);
-	assert_int_equal(addrspace_protect(as, range, true), want);
-	assert_int_equal(addrspace_clear_soft_dirty(as, range), want);
-	assert_int_equal(addrspace_split(as, range), want);
-	assert_int_equal(addrspace_age(as, range, &young), want);
-	assert_int_equal(cow_protect(as, range), want);
+	assert_int_equal(addrspace_populate(as, range), expected);
+	assert_int_equal(addrspace_clear(as, range, 0), expected);
+	assert_int_equal(addrspace_balloon(as, range, 0), expected);
+	assert_int_equal(addrspace_protect(as, range, false), expected);
+	assert_int_equal(addrspace_protect(as, range, true), expected);
+	assert_int_equal(addrspace_clear_soft_dirty(as, range), expected);
+	assert_int_equal(addrspace_split(as, range), expected);
+	assert_int_equal(addrspace_age(as, range, &young), expected);
+	assert_int_equal(cow_protect(as, range), expected);
 }
 
 static void every_operation_refuses_ranges_outside_slots(void **state)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dirty_large.c: who wrote what when large leaves may stay large (dirty_log_coarse): DIRTY-1 for
+ * dirty_large.c: dirty logging when large leaves may stay large (dirty_log_coarse): DIRTY-1 for
  * every page, DIRTY-2 by the block. With PML the CPU lists the one write that finds D clear, and
- * none behind a leaf whose D is set.
+ * none behind a leaf that has D set.
  */
 #include "sim/mm_world.h"
 
@@ -70,7 +70,7 @@ static void end(void)
 	world_end();
 }
 
-/* What is asked about: everything, or part of a block. */
+/* The range of a collection: everything, or part of a block. */
 static struct gfn_range some_range(struct sim_random *random)
 {
 	u64 start = sim_below(random, GFNS / 64) * 64;
@@ -143,7 +143,7 @@ static void no_write_is_missed_behind_a_large_leaf(void **state)
 	}
 }
 
-/* DIRTY-2, and no leaf is split for being asked about. */
+/* DIRTY-2, and a collection splits no leaf. */
 static void an_answer_speaks_of_written_blocks_only(void **state)
 {
 	u64 bitmap[WORDS], value;
@@ -168,7 +168,7 @@ static void an_answer_speaks_of_written_blocks_only(void **state)
 	}
 }
 
-/* Asked for exactness again, and write-protected again: no leaf says more than it may. */
+/* Exact again, and write-protected again: no leaf allows more than it may. */
 static void what_was_coarse_can_be_exact_again(void **state)
 {
 	u64 bitmap[WORDS];
