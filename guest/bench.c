@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench.c: what a way to the hypervisor and back costs, in ticks of the TSC, which are instructions
- * where the emulator counts them. The loop around the exit is part of it; an empty loop is shown
- * for comparison.
+ * bench.c: cost of a round trip to the hypervisor in TSC ticks, which are instructions where the
+ * emulator counts them. The loop around the exit is included; an empty loop is shown for
+ * comparison.
  *
  *     mm         the memory core instead: faults, copy-on-write breaks, taking a right away
  *     count=N    round trips a measurement, at most 1000      tries=N    measurements; the best counts
@@ -113,7 +113,7 @@ static bool discard_pages(void)
 	return hypercall(HYPERCALL_DISCARD, FAULT_PAGE / PAGE, count, 0, 0) == 0;
 }
 
-/* Each page shares a frame with its twin, and is mapped: what is measured is the break alone. */
+/* Each page shares a frame with another one and is mapped, so only the break is measured. */
 static bool share_pages(void)
 {
 	for (unsigned i = 0; i < count; i++) {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * errata.c: what the machine does wrong and the design has to step around.
+ * errata.c: faults of machines, and what is done about them.
  *
  * QEMU's emulation, a thread for each CPU (seen in 7.2): restoring x87 state on any CPU (FLDENV,
  * FRSTOR, FXRSTOR, XRSTOR; a guest's, too) also writes a word of CPU 0's, without a lock. If CPU 0
  * enters or leaves a guest just then, what it wrote there is lost: that it is in a guest, under
  * nested paging, without interrupts. What follows is a #NPF for the hypervisor's own next
- * instruction; its exit overwrites the VMCB with the host's state, or a reset of the machine.
+ * instruction (its exit overwrites the VMCB with the host's state), or a reset of the machine.
  *
  *     CPU 0: #VMEXIT                      CPU 1: XRSTOR
  *     ---------------                     -------------

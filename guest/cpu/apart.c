@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * apart.c: are a guest's system registers its own? Two VMs with different seeds share a CPU; each
- * writes every register that no exit switches on its own account, lets the other one run, and looks
- * again. What the FPU holds is fpu.c's business.
+ * apart.c: system registers are kept apart. Two VMs with different seeds share a CPU; each writes
+ * every register that only vcpu_load and vcpu_put switch, lets the other one run, and compares. The
+ * FPU is in fpu.c.
  *
- *     seed=N    what is written      rounds=N    how often
+ *     seed=N    of the contents      rounds=N    how often
  */
 #include <guest.h>
 

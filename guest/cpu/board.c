@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * board.c: the virtual PC as a guest sees it: the firmware's tables, places where nothing is, the
- * task priority, and a timer whose ticks a system may count.
+ * board.c: the virtual PC from inside: the firmware's tables, addresses without a device, the task
+ * priority, and a timer of which no tick may be lost.
  *
- *     ticks=N    how many of them; the default is 40
+ *     ticks=N    how many; the default is 40
  *
  * Interrupts are vectors 32 to 63, classes 2 and 3. The local APIC is in x2APIC mode, where its
  * registers are MSRs; the timer comes by the 8259 with automatic EOI, so that the library's
@@ -19,7 +19,7 @@ enum x2apic { APIC_TPR = 0x808, APIC_EOI = 0x80b, APIC_SVR = 0x80f, APIC_SELF_IP
 #define IRQ_TIMER      32 /* class 2 */
 #define IRQ_HIGH       50 /* class 3 */
 #define PM_TIMER       0x608
-#define NOBODYS_PORT   0x1234
+#define FREE_PORT      0x1234
 #define EBDA_SEGMENT   0x40eul
 #define PIT_RELOAD     4773		    /* 250 Hz */
 #define RSDP_SIGNATURE 0x2052545020445352ul /* "RSD PTR " */
@@ -110,9 +110,9 @@ static void check_nobody(void)
 		check(*places[i] == ~0u && *(volatile u8 *)places[i] == 0xff,
 		      "nothing is at %lx: all ones", (u64)places[i]);
 	}
-	out32(NOBODYS_PORT, 0);
-	check(in8(NOBODYS_PORT) == 0xff && in32(NOBODYS_PORT) == ~0u,
-	      "nobody is at port %x: all ones", NOBODYS_PORT);
+	out32(FREE_PORT, 0);
+	check(in8(FREE_PORT) == 0xff && in32(FREE_PORT) == ~0u, "no device is at port %x: all ones",
+	      FREE_PORT);
 }
 
 static void start_timer(void)
@@ -144,13 +144,13 @@ static bool ticks_are_right(u64 ticks, u32 since, u32 until, u32 before)
 
 static void check_ticks(void)
 {
-	u64 wanted = option_number("ticks", 40), wrong = 0, ticks = 0;
+	u64 count = option_number("ticks", 40), wrong = 0, ticks = 0;
 	u32 since = in32(PM_TIMER), until, before;
 
 	start_timer();
 	until = in32(PM_TIMER);
 	asm volatile("sti");
-	while (ticks < wanted && wrong < 5) {
+	while (ticks < count && wrong < 5) {
 		before = in32(PM_TIMER);
 		for (unsigned i = 0; i < 100; i++)
 			(void)rdtsc();
@@ -158,7 +158,7 @@ static void check_ticks(void)
 		wrong += !ticks_are_right(ticks, since, until, before);
 	}
 	asm volatile("cli");
-	check(wrong == 0, "%lu ticks, none lost, none early", wanted);
+	check(wrong == 0, "%lu ticks, none lost, none early", count);
 }
 
 void guest_main(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bzimage.S: the smallest kernel by Linux's 64-bit boot protocol (Linux,
- * Documentation/x86/boot.rst): looks at what it was handed, prints its command line and the first
+ * Documentation/x86/boot.rst): checks the boot parameters, prints its command line and the first
  * line of its RAM disk, and ends its VM through the exit port.
  *
  *     file: | boot sector, setup header at 1f1h | code, loaded at 1 MiB: 64-bit entry at 200h in it |

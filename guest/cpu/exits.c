@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exits.c: each kind of exit once, with the answer checked against what docs/exits.md promises.
+ * exits.c: each kind of exit once, the result checked against docs/exits.md.
  */
 #include <guest.h>
 
@@ -72,7 +72,7 @@ static void check_hypercalls(void)
 	check(hypercall(HYPERCALL_PING, 0, 0, 0, 0) == 0, "ping");
 	check(hypercall(HYPERCALLS, 0, 0, 0, 0) == HYPERCALL_ERROR_NUMBER, "no such call");
 	check(hypercall(HYPERCALL_MERGE_SCAN, 1, 0, 0, 0) == HYPERCALL_ERROR_PERMISSION,
-	      "who is not merged has nothing to scan");
+	      "a VM that is not merged has nothing to scan");
 	check(hypercall(~0ul, 0, 0, 0, 0) == HYPERCALL_ERROR_NUMBER, "no such call, large");
 	check(hypercall(HYPERCALL_CONSOLE, (u64)text, sizeof(text) - 1, 0, 0) == sizeof(text) - 1,
 	      "console");

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fpu.c: are a guest's x87, SSE and AVX registers its own? Two VMs with different seeds share a
- * CPU; each fills its registers from its seed, lets the other one run, and looks again.
+ * fpu.c: x87, SSE and AVX registers are kept apart. Two VMs with different seeds share a CPU;
+ * each fills its registers from its seed, lets the other one run, and compares.
  *
- *     seed=N    what the registers are filled from      rounds=N    how often
+ *     seed=N    seed of the contents      rounds=N    how often
  */
 #include <guest.h>
 
@@ -21,7 +21,7 @@ struct state {
 	u8 bytes[STATE_SIZE];
 } __attribute__((aligned(64)));
 
-static struct state want, have;
+static struct state expected, have;
 static bool avx;
 static u32 features; /* of XCR0 */
 
@@ -51,9 +51,9 @@ static void restore(const struct state *state)
 
 static void fill(u64 seed)
 {
-	u64 *words = (u64 *)want.bytes;
+	u64 *words = (u64 *)expected.bytes;
 
-	save(&want);
+	save(&expected);
 	for (unsigned i = 0; i < 8; i++)
 		words[X87_WORD + 2 * i] = next(&seed);
 	for (unsigned i = 0; i < 32; i++)
@@ -63,13 +63,13 @@ static void fill(u64 seed)
 			words[YMM_WORD + i] = next(&seed);
 	if (features)
 		words[BV_WORD] = features; /* XSTATE_BV: all in use */
-	restore(&want);
+	restore(&expected);
 }
 
 /* The first word that differs, or a number past all of them. */
 static unsigned first_difference(unsigned from, unsigned to, unsigned step)
 {
-	const u64 *a = (const u64 *)want.bytes, *b = (const u64 *)have.bytes;
+	const u64 *a = (const u64 *)expected.bytes, *b = (const u64 *)have.bytes;
 
 	for (unsigned i = from; i < to; i += step)
 		if (a[i] != b[i])
@@ -121,5 +121,5 @@ void guest_main(void)
 	check(at == NONE, "registers unchanged over %lu turns of the other VM", rounds);
 	if (at != NONE)
 		print("word %u: %lx, not %lx\n", at, ((u64 *)have.bytes)[at],
-		      ((u64 *)want.bytes)[at]);
+		      ((u64 *)expected.bytes)[at]);
 }

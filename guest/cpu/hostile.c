@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hostile.c: a guest that does what it should not, everything it can think of, and must disturb
- * nobody.
+ * hostile.c: a guest that uses every interface wrongly; no other VM may be disturbed.
  *
- * Whatever raises a fault is caught and the next thing is tried. What it cannot survive is its last
- * act, chosen by the command line: triple, stack, idt, tables, halt, cr3, spin; else it shuts down.
+ * A fault is caught and the next attempt follows. What the guest cannot survive comes last and is
+ * chosen by the command line: triple, stack, idt, tables, halt, cr3, spin; else it shuts down.
  */
 #include <guest.h>
 
@@ -18,14 +17,14 @@ static void attempt(void (*function)(void *), u64 argument)
 		raised++;
 }
 
-static void tell(const char *what)
+static void report(const char *what)
 {
 	print("%s: %lu raised a fault, %lu did not\n", what, raised, survived);
 	raised = 0;
 	survived = 0;
 }
 
-static void ask_cpuid(void *leaf)
+static void read_cpuid(void *leaf)
 {
 	for (u32 subleaf = 0; subleaf < 8; subleaf++)
 		cpuid((u32)(u64)leaf, subleaf);
@@ -38,8 +37,8 @@ static void all_cpuid(void)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(ranges); i++)
 		for (u32 leaf = 0; leaf < 0x40; leaf++)
-			attempt(ask_cpuid, ranges[i] + leaf);
-	tell("cpuid");
+			attempt(read_cpuid, ranges[i] + leaf);
+	report("cpuid");
 }
 
 static void read_msr(void *index)
@@ -52,7 +51,7 @@ static void set_msr(void *index)
 	wrmsr((u32)(u64)index, 0xdeadbeefcafebabe);
 }
 
-/* Not FS and GS base and their like, which are the guest's own to destroy. */
+/* FS base, GS base and KERNEL_GS_BASE: the library needs them. */
 static bool spared(u32 index)
 {
 	return index >= 0xc0000100 && index <= 0xc0000102;
@@ -73,7 +72,7 @@ static void sampled_msrs(void)
 		}
 	for (u64 index = 0x1000; index < 0xc0000000; index += 0x00fedcb1)
 		attempt(read_msr, index);
-	tell("msr");
+	report("msr");
 }
 
 static u64 read_cr(unsigned number)
@@ -128,7 +127,7 @@ static void all_control_registers(void)
 		if (bit < 12)
 			attempt(write_cr3_back, BIT(bit));
 	}
-	tell("cr");
+	report("cr");
 }
 
 static void set_xcr0(void *value)
@@ -155,7 +154,7 @@ static void all_xcr0(void)
 	}
 	attempt(set_xcr0, ~0ul);
 	attempt(set_xcr0, 1);
-	tell("xcr0");
+	report("xcr0");
 }
 
 static void use_port(void *port)
@@ -180,10 +179,10 @@ static void all_ports(void)
 		    (port + 3 < MACHINE_PORT_CONSOLE || port > MACHINE_PORT_CONSOLE))
 			attempt(use_port, port);
 	}
-	tell("ports");
+	report("ports");
 }
 
-static void touch(void *address)
+static void read_byte(void *address)
 {
 	*(volatile u8 *)address;
 }
@@ -208,18 +207,18 @@ static void wild_memory(void)
 	u64 end = 0x100000 + ((u64)guest_info->mem_upper << 10);
 
 	for (u64 at = end; at < 1ul << 32; at += 0x01234000) {
-		attempt(touch, at);
+		attempt(read_byte, at);
 		attempt(store, at);
 		attempt(jump, at);
 	}
 	for (unsigned bit = 32; bit < 64; bit++) {
-		attempt(touch, BIT(bit));
+		attempt(read_byte, BIT(bit));
 		attempt(store, BIT(bit) | 0x123);
 	}
 	for (u64 at = 0xa0000; at < 0x100000; at += 0x1000)
 		attempt(store, at);
 	attempt(cross, end);
-	tell("memory");
+	report("memory");
 }
 
 static void vmx_instructions(void *operand)
@@ -335,7 +334,7 @@ static void privileged_instructions(void)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(tries); i++)
 		attempt(tries[i], (u64)page);
-	tell("instructions");
+	report("instructions");
 }
 
 static void wild_hypercalls(void)
@@ -356,10 +355,10 @@ static void wild_hypercalls(void)
 				else
 					survived++;
 			}
-	tell("hypercalls");
+	report("hypercalls");
 }
 
-/* --- The last acts. --- */
+/* --- Ends that the guest does not survive. --- */
 
 static void load_idt(u16 limit)
 {
@@ -377,7 +376,7 @@ static void end_triple(void)
 	asm volatile("ud2");
 }
 
-/* Every fault's frame goes where no memory is. */
+/* Each exception frame is pushed where no memory is. */
 static void end_stack(void)
 {
 	asm volatile("movq $0xa0800, %%rsp; pushq $0" : : : "memory");
@@ -411,7 +410,7 @@ static void end_halt(void)
 	asm volatile("cli; hlt");
 }
 
-/* Code that faults for ever, with a handler that faults for ever. */
+/* Hypercalls until 30 time slices are used up. */
 static void end_spin(void)
 {
 	u64 slices = 0;

@@ -61,7 +61,7 @@ real_entry:
 
 	movw $0x600, %di
 	movw $6, %cx
-	movw $0x1234, %dx		/* nobody's: all ones */
+	movw $0x1234, %dx		/* no device: all ones */
 	xorw %ax, %ax
 	movw %ax, %es
 	std
@@ -120,7 +120,7 @@ string_text:	.ascii "printed by rep outsb\n"
 string_end:
 outs_text:	.asciz "rep outsb moved SI\n"
 ins_text:	.asciz "rep insw went down and moved DI\n"
-cpuid_text:	.asciz "CPUID knows the hypervisor\n"
+cpuid_text:	.asciz "CPUID shows the hypervisor\n"
 	.balign 2
 taken:		.word 0
 failed:		.word 0

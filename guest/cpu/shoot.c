@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * shoot.c: remote flushes: what one vCPU takes away, the other one has lost when the call returns.
+ * shoot.c: remote flushes: a right that one vCPU takes away is gone on the other one when the call
+ * returns.
  *
  *     vCPU 0                               vCPU 1, interrupts off, never exits by itself
  *     ------                               --------------------------------------------
@@ -9,8 +10,8 @@
  *     PROTECT read-only ... returns        #GP(0) at its next write
  *     the page changes no more
  *
- * A hypervisor that forgets the other CPU's TLB, or whose kick does not reach a guest with
- * interrupts off, sees the page change after the call.
+ * Without the flush of the other CPU's TLB, or with a kick that does not reach a guest with
+ * interrupts off, the page changes after the call.
  */
 #include <guest.h>
 

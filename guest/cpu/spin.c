@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spin.c: uses its CPU and asks how often it was given it: for fair sharing between VMs.
+ * spin.c: spins and reads the number of its time slices: fair sharing between VMs.
  *
- *     slices=N    goes on until it has been given the CPU N times
- *     sharers=N   how many like it share the CPU, and so what its part of all turns should be
- *     lines=N     prints N lines on the way, as fast as it can
+ *     slices=N    until it has had N time slices
+ *     sharers=N   VMs on the same CPU, which gives its share of all slices
+ *     lines=N     prints N lines meanwhile, without a pause
  */
 #include <guest.h>
 
@@ -13,7 +13,7 @@ static u64 statistic(enum hypercall_statistic which)
 	return (u64)hypercall(HYPERCALL_STATISTIC, which, 0, 0, 0);
 }
 
-/* Each turn of the CPU goes to the one that had least so far, so no two differ by more than one. */
+/* A slice goes to the VM with the fewest so far, so no two differ by more than one. */
 static void check_share(u64 mine)
 {
 	u64 sharers = option_number("sharers", 0);
@@ -26,15 +26,15 @@ static void check_share(u64 mine)
 
 void guest_main(void)
 {
-	u64 wanted = option_number("slices", 50), rounds = 0;
+	u64 least = option_number("slices", 50), rounds = 0;
 	u64 lines = option_number("lines", 0);
 
-	while (statistic(HYPERCALL_STATISTIC_SLICES) < wanted || rounds < lines) {
+	while (statistic(HYPERCALL_STATISTIC_SLICES) < least || rounds < lines) {
 		for (volatile unsigned i = 0; i < 1000; i++)
 			;
 		rounds++;
 		if (rounds <= lines)
 			print("flood flood flood flood %lu\n", rounds);
 	}
-	check_share(wanted);
+	check_share(least);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * storm.c: a #DB whose delivery raises the next one, for ever (CVE-2015-8104).
+ * storm.c: a #DB that raises the next one in its delivery, for ever (CVE-2015-8104).
  *
  *     DR0 watches the word that the CPU pushes SS to when it delivers #DB
  *     #DB -> push SS: hit -> #DB before the handler's first instruction -> push SS: hit -> ...

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guest.h: the small library every test guest is built on.
+ * guest.h: the library of the test guests.
  *
  * A guest is one C file with guest_main(). It runs in ring 0, in long mode, on memory mapped one to
- * one, and ends with the number of failed checks as its status.
+ * one, and ends with the number of failed checks as its status. Atomics are the compiler's
+ * builtins, because ck is not among a guest's headers.
  */
 #ifndef SAMEPAGE_GUEST_H
 #define SAMEPAGE_GUEST_H
@@ -25,7 +26,7 @@ typedef int64_t s64;
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define BIT(n)		(1ul << (n))
 
-/* The guest's own: what it does. Then the library ends the VM. */
+/* Defined by the guest. The library ends the VM when it returns. */
 void guest_main(void);
 
 /* --- Printing and checking: %s %c %d %u %x with l or ll, %% and 0-padded widths. --- */
@@ -44,7 +45,7 @@ bool option(const char *name);
 u64 option_number(const char *name, u64 otherwise);
 extern const struct multiboot_info *guest_info;
 
-/* --- Faults that are expected. --- */
+/* --- Expected faults. --- */
 
 enum { VECTOR_DE = 0, VECTOR_UD = 6, VECTOR_GP = 13, VECTOR_PF = 14, VECTOR_NONE = 255 };
 
@@ -64,8 +65,8 @@ struct guest_fault {
 struct guest_fault catch_fault(void (*function)(void *), void *argument);
 
 /*
- * The same for a function that runs in ring 3, on vCPU 0. It must end in a fault: ud2, if in
- * nothing worse. It may use the stack and global data.
+ * The same for a function that runs in ring 3, on vCPU 0. It must end in a fault, by ud2 at
+ * the latest. It may use the stack and global data.
  */
 struct guest_fault catch_user_fault(void (*function)(void));
 
@@ -195,7 +196,7 @@ static inline s64 hypercall(u64 number, u64 a0, u64 a1, u64 a2, u64 a3)
  * HYPERCALL_MERGE for a whole range, piece by piece: 0, or the hypercall_error of the first piece
  * that fails.
  */
-s64 merge_pages(u64 gfn, u64 frames, enum hypercall_merge wish);
+s64 merge_pages(u64 gfn, u64 frames, enum hypercall_merge advice);
 
 /* All of it, or a hypercall_error. */
 s64 merge_statistics(struct hypercall_merge_stats *out);

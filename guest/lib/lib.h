@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib.h: what the library's own files share.
+ * lib.h: shared by the library's own files.
  */
 #ifndef SAMEPAGE_GUEST_LIB_H
 #define SAMEPAGE_GUEST_LIB_H
 
 #include <guest.h>
 
-/* What each vCPU has of its own, at its GS base. */
+/* Per vCPU, at its GS base. */
 struct guest_cpu {
 	struct guest_cpu *self;
 	u64 number;
-	u64 catch_rsp; /* where to go back to; 0: no fault is expected */
+	u64 catch_rsp; /* stack pointer after an expected fault; 0: none is expected */
 	struct guest_fault fault;
 	u64 irqs[64];
 };

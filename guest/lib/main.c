@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * main.c: the first C code of a guest, its command line, its other vCPUs.
+ * main.c: entry from start.S, command line, start of further vCPUs.
  */
 #include <lib.h>
 
@@ -11,7 +11,7 @@ bool guest_is_amd;
 
 static u8 stacks[GUEST_VCPUS_MAX][STACK_SIZE] __attribute__((aligned(16)));
 
-/* What a vCPU is to do; one at a time is enough for each. */
+/* The function that each vCPU starts in. */
 static struct job {
 	void (*function)(u64);
 	u64 argument;
@@ -39,13 +39,13 @@ static const char *find_option(const char *name)
 	const char *line = (const char *)(u64)guest_info->command_line;
 
 	while (*line) {
-		const char *at = line, *want = name;
+		const char *at = line, *rest = name;
 
-		while (*want && *at == *want) {
+		while (*rest && *at == *rest) {
 			at++;
-			want++;
+			rest++;
 		}
-		if (!*want && (*at == '=' || *at == ' ' || !*at))
+		if (!*rest && (*at == '=' || *at == ' ' || !*at))
 			return at;
 		while (*line && *line != ' ')
 			line++;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * merge.c: the calls about merging, made easy.
+ * merge.c: wrappers of the merging hypercalls.
  */
 #include <guest.h>
 
-s64 merge_pages(u64 gfn, u64 frames, enum hypercall_merge wish)
+s64 merge_pages(u64 gfn, u64 frames, enum hypercall_merge advice)
 {
 	while (frames > 0) {
-		s64 done = hypercall(HYPERCALL_MERGE, gfn, frames, wish, 0);
+		s64 done = hypercall(HYPERCALL_MERGE, gfn, frames, advice, 0);
 
 		if (done < 0)
 			return done;

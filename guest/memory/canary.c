@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * canary.c: does every page read as it was last written, all the time, while the hypervisor merges
- * and splits pages?
+ * canary.c: every page reads as it was last written while the hypervisor merges and splits pages.
  *
  *     vCPU 1: the writer                          vCPU 0: the reader
  *     ------------------                          ------------------
@@ -59,11 +58,12 @@ static unsigned first_wrong(unsigned i, u32 content)
 	return word;
 }
 
-static void report(const char *who, unsigned i, unsigned word, u64 want)
+static void report(const char *reader, unsigned i, unsigned word, u64 expected)
 {
 	if (__atomic_exchange_n(&wrong, true, __ATOMIC_ACQ_REL))
 		return;
-	check(false, "%s: page %u word %u reads %lx, not %lx", who, i, word, page(i)[word], want);
+	check(false, "%s: page %u word %u reads %lx, not %lx", reader, i, word, page(i)[word],
+	      expected);
 	guest_end();
 }
 
@@ -92,9 +92,9 @@ static u64 faults(void)
 /* Most pages rest for a while between two writes, long enough to be merged. */
 static void write_for_ever(u64 seed)
 {
-	u64 state = seed, wanted = faults() + option_number("faults", 1000);
+	u64 state = seed, end = faults() + option_number("faults", 1000);
 
-	for (unsigned turn = 0; turn % 64 || faults() < wanted; turn++) {
+	for (unsigned turn = 0; turn % 64 || faults() < end; turn++) {
 		unsigned i = (unsigned)(next(&state) % pages);
 		unsigned times = turn % HAMMER ? 1 : 20;
 
@@ -108,7 +108,7 @@ static void write_for_ever(u64 seed)
 		asm volatile("cli; hlt");
 }
 
-/* Whatever the writer did meanwhile: nothing is learned from a page whose version moved. */
+/* A version that moved proves nothing: the writer was at the page. */
 static void look_as_reader(unsigned i)
 {
 	u32 before = version[i];

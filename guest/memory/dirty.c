@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dirty.c: which of its own pages the hypervisor says were written, against which really were.
+ * dirty.c: the dirty log of the hypervisor against the pages that were written.
  *
  *     How many second-level faults the noticing cost is printed: with D bits none, else one a page.
  */
@@ -27,7 +27,7 @@ static s64 dirty(unsigned first)
 	return hypercall(HYPERCALL_DIRTY, FIRST / PAGE_SIZE + first, CHUNK, 0, 0);
 }
 
-/* Asks for all pages; how many answers are not "every step-th page", step 0: none. */
+/* Queries all pages; how many answers are not "every step-th page", step 0: none. */
 static unsigned wrong_answers(unsigned step)
 {
 	unsigned wrong = 0;
@@ -69,5 +69,6 @@ void guest_main(void)
 	check(sum == PAGES + (PAGES + 2) / 3 && wrong_answers(0) == 0, "reading is not writing");
 	write_every(1);
 	check(wrong_answers(1) == 0, "all were written again");
-	print("%u writes to pages asked about: %lu second-level faults\n", (PAGES + 2) / 3, before);
+	print("%u writes to pages of the query: %lu second-level faults\n", (PAGES + 2) / 3,
+	      before);
 }

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * eran.c: Eran's race (docs/mm/cow.md): who still reads the old page when the new one has been
- * written and announced?
+ * eran.c: Eran's race (docs/mm/cow.md): is the old page read after the new one has been written and
+ * announced?
  *
  *     vCPU 1                          vCPU 2                          vCPU 0
  *     ------                          ------                          ------
  *     page[1] = r: breaks sharing     a moment later
- *     ... subscribers are told ...    page[2] = r                     a device reads flag, then page[2],
+ *     ... notification ...            page[2] = r                     a device reads flag, then page[2],
  *                                     flag[2] = r                     again and again; and so does vCPU 0 itself
  *     flag[1] = r
  *
- * Whoever reads flag[i] == r and after it page[i] != r has read the page that vCPU 1 had replaced.
- * In each round vCPU 2 waits another moment, so that its write wanders over the whole break. The
- * rest of the page is a pattern that nobody writes; two pages that differ in it are not shared, and
+ * A read of flag[i] == r followed by page[i] != r has seen the page that vCPU 1 had replaced. In
+ * each round vCPU 2 waits another moment, so that its write wanders over the whole break. The rest
+ * of the page is a pattern that is never written; two pages that differ in it are not shared, and
  * the next round says so.
  *
  *     spread=N    moments that a break takes, and something more
- *     device=N    which of the VM's devices looks: the last one is told last
+ *     device=N    which of the VM's devices looks: the last one is notified last
  *     rounds=N    how many       loses    the policy is known to lose: it must be seen, and the first time is enough
  */
 #include <guest.h>
@@ -29,13 +29,13 @@
 #define WRITERS	  2u
 
 static volatile u32 *const page = (volatile u32 *)PAGE_A;
-static volatile u32 *const twin = (volatile u32 *)PAGE_B;
+static volatile u32 *const copy = (volatile u32 *)PAGE_B;
 static volatile u32 *const flag = (volatile u32 *)FLAGS;
 static volatile u32 go, done[WRITERS + 1];
 static u64 device;
 static unsigned device_old, guest_old, broken;
 
-static u32 rounds_wanted(void)
+static u32 rounds_to_run(void)
 {
 	return (u32)option_number("rounds", 50);
 }
@@ -45,7 +45,7 @@ static void yield(void)
 	hypercall(HYPERCALL_YIELD, 0, 0, 0, 0);
 }
 
-/* Mostly without leaving the guest: who is outside when the break comes is not in the race. */
+/* Mostly without an exit: a vCPU outside the guest takes no part in the race. */
 static void wait_for(const volatile u32 *what, u32 least)
 {
 	for (unsigned spins = 1; *what < least; spins++)
@@ -61,7 +61,7 @@ static void wait_moments(unsigned count)
 
 static void write_rounds(u64 self)
 {
-	u32 rounds = rounds_wanted(), spread = (u32)option_number("spread", 1021);
+	u32 rounds = rounds_to_run(), spread = (u32)option_number("spread", 1021);
 
 	for (u32 round = 1; round <= rounds; round++) {
 		wait_for(&go, round);
@@ -81,7 +81,7 @@ static bool share(void)
 	s64 result;
 
 	for (unsigned i = 0; i <= WRITERS; i++)
-		twin[i] = page[i];
+		copy[i] = page[i];
 	for (unsigned tries = 0; tries < 100; tries++) {
 		result = hypercall(HYPERCALL_SHARE, PAGE_A >> 12, PAGE_B >> 12, 0, 0);
 		if (result != HYPERCALL_ERROR_BUSY)
@@ -122,7 +122,7 @@ static bool one_round(u32 round)
 	look(1, round);
 	wait_for(&done[1], round);
 	wait_for(&done[2], round);
-	broken += twin[1] != round - 1 || twin[2] != round - 1;
+	broken += copy[1] != round - 1 || copy[2] != round - 1;
 	return true;
 }
 
@@ -131,7 +131,7 @@ static unsigned wrong_words(void)
 	unsigned wrong = 0;
 
 	for (u32 i = WRITERS + 1; i < WORDS; i++)
-		wrong += page[i] != i * 2654435761u || twin[i] != i * 2654435761u;
+		wrong += page[i] != i * 2654435761u || copy[i] != i * 2654435761u;
 	return wrong;
 }
 
@@ -155,13 +155,13 @@ static void check_refusals(void)
 
 void guest_main(void)
 {
-	u32 rounds = rounds_wanted(), round = 0;
+	u32 rounds = rounds_to_run(), round = 0;
 	bool loses = option("loses");
 
 	device = option_number("device", 0);
 
 	for (u32 i = 0; i < WORDS; i++)
-		page[i] = twin[i] = i <= WRITERS ? 0 : i * 2654435761u;
+		page[i] = copy[i] = i <= WRITERS ? 0 : i * 2654435761u;
 	flag[1] = flag[2] = 0;
 	check_refusals();
 	check(vcpu_run(1, write_rounds, 1) == 0 && vcpu_run(2, write_rounds, 2) == 0,
@@ -169,7 +169,7 @@ void guest_main(void)
 	while (round < rounds && !(loses && device_old) && one_round(round + 1))
 		round++;
 	check(loses ? device_old > 0 : round == rounds, "%u of %u rounds", round, rounds);
-	check(wrong_words() == 0 && broken == 0, "no word changed that nobody wrote");
+	check(wrong_words() == 0 && broken == 0, "no word changed without a write");
 	check(guest_old == 0, "the guest read the old page %u times", guest_old);
 	check(loses == (device_old > 0), "a device read the old page %u times", device_old);
 }

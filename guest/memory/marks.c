@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * marks.c: a guest that says which of its pages may be merged, and looks at what came of it.
+ * marks.c: a guest that marks its pages as mergeable and checks the result.
  *
- * Words: `large`: what becomes of large leaves (wants populate=yes, too); `none`: this VM is not
- * merged; `secure`: nor told how it went; `off`: nobody is. Else it wants mergeable=marked
- * merge_control=yes.
+ * Needs mergeable=marked merge_control=yes, and with words:
+ *     large     large leaves; needs populate=yes, too
+ *     none      this VM is not merged        secure    no statistics        off    merging is off
  */
 #include <guest.h>
 
@@ -74,28 +74,28 @@ static void let_pass(u64 passes)
 		hypercall(HYPERCALL_YIELD, 0, 0, 0, 0);
 }
 
-static s64 merge(u64 gfn, u64 frames, u64 wish)
+static s64 merge(u64 gfn, u64 frames, u64 advice)
 {
-	return hypercall(HYPERCALL_MERGE, gfn, frames, wish, 0);
+	return hypercall(HYPERCALL_MERGE, gfn, frames, advice, 0);
 }
 
 static void hostile_ranges(void)
 {
 	u64 end = end_of_memory / PAGE;
 
-	for (u64 wish = 0; wish < HYPERCALL_MERGES; wish++)
-		check(merge(GFN, 0, wish) == HYPERCALL_ERROR_INVALID &&
-			      merge(~0ul - 1, 4, wish) == HYPERCALL_ERROR_INVALID &&
-			      merge(GFN, ~0ul, wish) == HYPERCALL_ERROR_INVALID &&
-			      merge(1, 1ul << 62, wish) == HYPERCALL_ERROR_INVALID &&
-			      merge(GFN, 1ul << 39, wish) == HYPERCALL_ERROR_RANGE &&
-			      merge(end, 1, wish) == HYPERCALL_ERROR_RANGE &&
-			      merge(end - 1, 2, wish) == HYPERCALL_ERROR_RANGE &&
-			      merge(MACHINE_HOLE_START / PAGE, 1, wish) == HYPERCALL_ERROR_RANGE,
-		      "wish %lu: empty, wrapping and foreign ranges are refused", wish);
+	for (u64 advice = 0; advice < HYPERCALL_MERGES; advice++)
+		check(merge(GFN, 0, advice) == HYPERCALL_ERROR_INVALID &&
+			      merge(~0ul - 1, 4, advice) == HYPERCALL_ERROR_INVALID &&
+			      merge(GFN, ~0ul, advice) == HYPERCALL_ERROR_INVALID &&
+			      merge(1, 1ul << 62, advice) == HYPERCALL_ERROR_INVALID &&
+			      merge(GFN, 1ul << 39, advice) == HYPERCALL_ERROR_RANGE &&
+			      merge(end, 1, advice) == HYPERCALL_ERROR_RANGE &&
+			      merge(end - 1, 2, advice) == HYPERCALL_ERROR_RANGE &&
+			      merge(MACHINE_HOLE_START / PAGE, 1, advice) == HYPERCALL_ERROR_RANGE,
+		      "advice %lu: empty, wrapping and foreign ranges are refused", advice);
 	check(merge(GFN, 1, HYPERCALL_MERGES) == HYPERCALL_ERROR_INVALID &&
 		      merge(GFN, 1, ~0ul) == HYPERCALL_ERROR_INVALID,
-	      "there is no such wish");
+	      "there is no such advice");
 	check(merge(GFN + 5, PAGES, HYPERCALL_MERGE_VOLATILE) == 507,
 	      "a long range goes in pieces");
 }
@@ -115,7 +115,7 @@ static void hostile_statistics(void)
 		      statistics_at(at, 0) == HYPERCALL_ERROR_INVALID &&
 		      statistics_at(at + PAGE - 8, 16) == HYPERCALL_ERROR_INVALID &&
 		      statistics_at(~0ul - 7, 16) < 0 && statistics_at(1ul << 63, 8) < 0,
-	      "statistics want an aligned place in one page");
+	      "statistics need an aligned place in one page");
 	check(statistics_at(end_of_memory, 8) == HYPERCALL_ERROR_RANGE &&
 		      statistics_at(MACHINE_HOLE_START, 8) == HYPERCALL_ERROR_RANGE,
 	      "and in this VM's memory");
@@ -256,7 +256,7 @@ void guest_main(void)
 	if (option("none"))
 		return refused(HYPERCALL_ERROR_PERMISSION, "this VM is not merged");
 	if (option("off"))
-		return refused(HYPERCALL_ERROR_UNSUPPORTED, "nobody is merged");
+		return refused(HYPERCALL_ERROR_UNSUPPORTED, "merging is off");
 	if (option("large"))
 		return large_leaves();
 	for (unsigned page = 0; page < PAGES; page++)
@@ -266,7 +266,7 @@ void guest_main(void)
 
 		check(merge_pages(GFN, PAGES, HYPERCALL_MERGE_ALLOW) == 0 &&
 			      merge_statistics(&now) == HYPERCALL_ERROR_PERMISSION,
-		      "in secure mode a guest is not told");
+		      "in secure mode there are no statistics");
 		check(switch_to(HYPERCALL_ENGINE_TREE) == HYPERCALL_ERROR_PERMISSION,
 		      "this VM has no say in the engine");
 		return;

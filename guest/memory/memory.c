@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * memory.c: every page of the VM keeps what is written to it, and what is not memory says so.
+ * memory.c: every page of the VM keeps what is written to it; outside memory an access faults.
  *
  *     step=N       touches each N-th page only, so that a VM may have more memory than the machine
  *     populated    its memory was backed before it started: then large pages spare the faults
@@ -13,7 +13,7 @@
 
 static u64 memory_size, step;
 
-/* All of RAM from `start` on as the boot information tells it. */
+/* RAM from `start` on, by the boot information. */
 static u64 end_of_memory(void)
 {
 	return 0x100000 + ((u64)guest_info->mem_upper << 10);
@@ -35,7 +35,7 @@ static void check_zero(void)
 
 	for (u64 at = TEST_START; at < memory_size; at += step)
 		sum |= *word(at) | *word(at + PAGE - 8);
-	check(sum == 0, "memory that nobody wrote reads zero");
+	check(sum == 0, "memory that was not written reads zero");
 }
 
 static void check_patterns(void)
@@ -176,9 +176,9 @@ static void check_forget(void)
 {
 	u64 at = TEST_START + 80 * PAGE;
 
-	check_ranges(HYPERCALL_UNMAP, 0, "forget");
-	check(hypercall(HYPERCALL_UNMAP, at / PAGE, 16, 0, 0) == 0, "forget");
-	check(faults_of_writes(at, 16) == 16, "each of 16 forgotten pages faults once");
+	check_ranges(HYPERCALL_UNMAP, 0, "unmap");
+	check(hypercall(HYPERCALL_UNMAP, at / PAGE, 16, 0, 0) == 0, "unmap");
+	check(faults_of_writes(at, 16) == 16, "each of 16 unmapped pages faults once");
 	check(faults_of_writes(at, 16) == 0, "and not twice");
 	check(*word(at) == pattern(at), "what they held is still there");
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * reclaim.c: pages whose frames the hypervisor takes are there again at the next touch, as they
- * were.
+ * reclaim.c: pages that were reclaimed come back unchanged at the next access.
  *
  *     pages 0, 4, 8 ...   zeroes            1, 5, 9 ...   a counter in each word
  *     pages 2, 6, 10 ...  one word in 8     3, 7, 11 ...  chance: too much to be kept
@@ -73,7 +72,7 @@ static void grow(u64 end)
 	check(wrong == 0, "%lu pages keep what was written", (end - FIRST) / PAGE);
 }
 
-static void ask(u64 end)
+static void check_reclaim(u64 end)
 {
 	s64 before, taken;
 
@@ -103,5 +102,5 @@ void guest_main(void)
 	if (option("grow"))
 		grow(end);
 	else
-		ask(end);
+		check_reclaim(end);
 }

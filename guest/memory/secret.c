@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * secret.c: can a VM tell by its own clock that another one has a page it has guessed? Two VMs of
- * one merge domain:
+ * secret.c: does the time of a write show that another VM has a page of the guessed content? Two
+ * VMs of one merge domain:
  *
  *     victim                          spy
  *     ------                          ---
- *     64 pages of secret content      the same 64 pages, guessed, and 64 that nobody else has, in a random order
+ *     64 pages of secret content      the same 64 pages, guessed, and 64 that no other VM has, in random order
  *     rests                           rests while the scanner passes
  *                                     each page: time of a read, time of a write, in ticks of the TSC
  *
- * Where the clock counts instructions (Bochs, -icount) a time is exact. How far the two sets of
- * times are apart is told by the best test there is: "longer than t, so it is merged", for the best
- * t. Its lead is the number of pages it sorts rightly more than by guessing, of 64.
+ * Where the clock counts instructions (Bochs, -icount) a time is exact. The distance
+ * of the two sets of times is measured by the best test "longer than t: merged". Its lead is the
+ * number of pages, of 64, that it sorts rightly beyond chance.
  *
  *     spy         leaks: the lead must be large; else it must be what chance gives
- *     apart       the two are in different domains, so the spy must learn nothing without secure mode, too
+ *     apart       the two are in different domains, so the lead must be chance without secure mode, too
  *     rest=N      million ticks between writing and timing: some passes of the scanner
  */
 #include <guest.h>
@@ -189,8 +189,8 @@ void guest_main(void)
 	}
 	check(considered || option("apart"), "the scanner had looked at every page");
 	if (option("leaks"))
-		check(least > GUESSES * 3 / 4, "the spy tells merged pages from others: lead %u",
-		      least);
+		check(least > GUESSES * 3 / 4,
+		      "the spy separates merged pages from others: lead %u", least);
 	else
-		check(worst < GUESSES / 4, "the spy learns nothing: lead %u", worst);
+		check(worst < GUESSES / 4, "the lead is what chance gives: %u", worst);
 }

@@ -4,20 +4,20 @@
  * merged and come apart.
  *
  *     pages=N (1024)     pages of the workload, 1 to what the VM has above 4 MiB
- *     share=P (50)       percent of them, evenly spread, whose content others have too ...
+ *     share=P (50)       percent of them, evenly spread, with a content that others have ...
  *     contents=K (64)    ... one of so many contents in turn, at least 1; all others are alone
  *     writes=W (10)      percent of the pages written in each round, 0 to 100
  *     rounds=R (2)       times: write at random places, a pass, check every page
  *     seed=S (1)
  *
- * The scanner looks when it is asked to (HYPERCALL_MERGE_SCAN), so that with merge_ms=60000 a run
- * is the same twice. After each step every word of every page is checked: what is read is what was
- * written last, merged or not.
+ * The scanner runs by HYPERCALL_MERGE_SCAN, so that with merge_ms=60000 two runs are the same.
+ * After each step every word of every page is checked: what is read is what was written last,
+ * merged or not.
  *
- *     step      what happens                          what is told
+ *     step      what happens                          what is reported
  *     look      pages were written; a pass            faults of reading all pages after it
  *     merge     a pass that merges                    faults of reading all, which a merge took away
- *     rescan    a pass in which nobody wrote          likewise
+ *     rescan    a pass without a write between        likewise
  *     break     every second merged page is written   faults of writing, and of reading them again
  */
 #include <guest.h>
@@ -82,10 +82,7 @@ static u64 statistic(u64 which)
 	return (u64)hypercall(HYPERCALL_STATISTIC, which, 0, 0, 0);
 }
 
-/*
- * --- Counting
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- Counting --- */
 
 struct counts {
 	u64 faults, flushes, callbacks, merges, breaks, ticks;
@@ -109,21 +106,18 @@ static struct counts since(struct counts before)
 			       c.breaks - before.breaks,       c.ticks - before.ticks};
 }
 
-static void tell(const char *step, const char *what, u64 value, const char *unit)
+static void report(const char *step, const char *what, u64 value, const char *unit)
 {
 	print("bench: %s_%s %lu %s\n", step, what, value, unit);
 }
 
 static void tell_counts(const char *step, struct counts c)
 {
-	tell(step, "flushes", c.flushes, "flushes");
-	tell(step, "callbacks", c.callbacks, "calls");
+	report(step, "flushes", c.flushes, "flushes");
+	report(step, "callbacks", c.callbacks, "calls");
 }
 
-/*
- * --- Steps
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- Steps --- */
 
 /* One whole pass; the instructions of each page, the calls themselves included. */
 static u64 pass(void)
@@ -168,8 +162,8 @@ static void look(void)
 {
 	u64 ticks = pass();
 
-	tell("look", "instructions", ticks / pages, "instructions");
-	tell("look", "faults", faults_of_reading(), "faults");
+	report("look", "instructions", ticks / pages, "instructions");
+	report("look", "faults", faults_of_reading(), "faults");
 }
 
 static void merge(void)
@@ -178,10 +172,10 @@ static void merge(void)
 	u64 ticks = pass();
 
 	did = since(before);
-	tell("merge", "instructions", ticks / pages, "instructions");
-	tell("merge", "merges", did.merges, "pages");
+	report("merge", "instructions", ticks / pages, "instructions");
+	report("merge", "merges", did.merges, "pages");
 	tell_counts("merge", did);
-	tell("merge", "faults", faults_of_reading(), "faults");
+	report("merge", "faults", faults_of_reading(), "faults");
 }
 
 static void rescan(void)
@@ -190,12 +184,12 @@ static void rescan(void)
 	u64 ticks = pass();
 
 	did = since(before);
-	tell("rescan", "instructions", ticks / pages, "instructions");
+	report("rescan", "instructions", ticks / pages, "instructions");
 	tell_counts("rescan", did);
-	tell("rescan", "faults", faults_of_reading(), "faults");
+	report("rescan", "faults", faults_of_reading(), "faults");
 }
 
-/* Every BREAK_STEP-th page that has a twin: one word changes. */
+/* Every BREAK_STEP-th page with a duplicate: one word changes. */
 static u64 write_shared(void)
 {
 	u64 done = 0;
@@ -236,14 +230,14 @@ static void break_up(void)
 	before = now();
 	written = write_shared();
 	did = since(before);
-	tell("break", "writes", written, "pages");
-	tell("break", "breaks", did.breaks, "pages");
-	tell("break", "faults", did.faults, "faults");
-	tell("break", "instructions", written ? did.ticks / written : 0, "instructions");
+	report("break", "writes", written, "pages");
+	report("break", "breaks", did.breaks, "pages");
+	report("break", "faults", did.faults, "faults");
+	report("break", "instructions", written ? did.ticks / written : 0, "instructions");
 	tell_counts("break", did);
 	before = now();
 	read_shared();
-	tell("break", "refaults", since(before).faults, "faults");
+	report("break", "refaults", since(before).faults, "faults");
 	finish_shared();
 }
 
@@ -256,10 +250,7 @@ static void random_writes(u64 round)
 	}
 }
 
-/*
- * --- The command line
- * -------------------------------------------------------------------------------------------------
- */
+/* --- The command line --- */
 
 static bool read_options(void)
 {

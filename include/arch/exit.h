@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exit.h: why a guest stopped running, in words that are neither Intel's nor AMD's.
+ * exit.h: the reason of an exit, in terms of neither Intel nor AMD.
  *
  * A back end decodes its hardware's exit into one struct hv_exit before hv sees it. Only the union
  * member that the reason names is valid; the others are not cleared, because an exit costs
@@ -25,13 +25,13 @@ enum hv_exit_reason {
 	HV_EXIT_STAGE2_BROKEN, /* .stage2: EPT misconfiguration or reserved bit in an NPT entry: our own bug */
 	HV_EXIT_HLT,
 	HV_EXIT_PAUSE,
-	HV_EXIT_TSC, /* RDTSC, while trap() is on for it */
+	HV_EXIT_TSC, /* RDTSC, while trap() has it exit */
 	HV_EXIT_CR,  /* .cr: a MOV to a CR bit that hv owns, CLTS, LMSW */
 	HV_EXIT_XSETBV,
 	HV_EXIT_CACHE,	   /* INVD or WBINVD */
 	HV_EXIT_VIRT_INSN, /* an instruction of VMX or SVM itself, or one the policy refuses: #UD */
 	HV_EXIT_EXCEPTION, /* .exception: one that hv intercepts */
-	HV_EXIT_IRQ_WINDOW, /* the guest can take an interrupt now, as requested by set_irq_window() */
+	HV_EXIT_IRQ_WINDOW, /* the guest can take an interrupt now: set_irq_window() */
 	HV_EXIT_NMI_WINDOW,
 	HV_EXIT_PML_FULL, /* the page-modification log is full, SDM 28.3.6 */
 	HV_EXIT_SHUTDOWN, /* triple fault */
@@ -55,7 +55,7 @@ struct hv_exit_stage2 {
 	struct gva gva;
 	u8 access;	 /* HV_READ | HV_WRITE | HV_EXEC of the failed access */
 	u8 allowed;	 /* what the entry allowed; 0: not present */
-	bool gva_valid;	 /* VMX gives the gva of most violations, SVM never does */
+	bool gva_valid;	 /* VMX reports the gva of most violations, SVM of none */
 	bool table_walk; /* the access was the CPU's own, to the guest's page tables */
 };
 
@@ -79,10 +79,10 @@ struct hv_exit_raw {
 };
 
 /*
- * insn_len: length of the instruction that exited, where skipping it makes sense; the back end
- * finds it also on hardware that does not report it (no NRIPS). Of a HV_EXIT_STAGE2 it is not
- * known: the emulation sets it, prefixes included. raw.reason is always valid, the infos where the
- * hardware gives any.
+ * insn_len: length of the instruction that exited, where skipping it makes sense; the back end has
+ * it even where the hardware does not report it (no NRIPS). For a HV_EXIT_STAGE2 the emulation of
+ * the access sets it, prefixes included. raw.reason is always valid, the infos where the hardware
+ * has some.
  */
 struct hv_exit {
 	enum hv_exit_reason reason;

@@ -84,7 +84,7 @@ struct guest_event {
  * rip, rflags	[o] brought here by get_state; only set_state changes them, and takes RSP from gpr.
  *		Else they stay where the hardware keeps them: no exit pays for moving them
  * backend	[I] the back end's own state (VMCS, VMCB), NULL before vcpu_init
- * (o: owned by the vCPU's owner)
+ * (o: of the vCPU's owner)
  */
 struct arch_vcpu {
 	u64 gpr[GPRS];
@@ -134,8 +134,10 @@ struct virt_ops {
 	int (*cpu_enable)(void);
 	void (*cpu_disable)(void);
 
-	/* vcpu_init: allocates; state as after RESET. ERR_NO_MEMORY. vcpu_fini undoes it and wants
-	 * the vCPU unloaded. */
+	/*
+	 * vcpu_init: allocates; state as after RESET. ERR_NO_MEMORY. vcpu_fini undoes it; the vCPU
+	 * is not loaded.
+	 */
 	int (*vcpu_init)(struct arch_vcpu *vcpu, const struct vcpu_setup *setup);
 	void (*vcpu_fini)(struct arch_vcpu *vcpu);
 	/* Binds the vCPU to this CPU (current VMCS, FPU state, ASID) and unbinds it. Loads do not
@@ -152,8 +154,7 @@ struct virt_ops {
 	 */
 	void (*run)(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit);
 
-	/* The privilege level the guest exited at: decides on hypercalls. 0 in real mode, 3 in
-	 * virtual-8086 mode. */
+	/* The privilege level the guest exited at. 0 in real mode, 3 in virtual-8086 mode. */
 	unsigned (*cpl)(struct arch_vcpu *vcpu);
 
 	/* CR4 as the guest sees it, of the loaded vCPU: what CPUID's answer depends on. */
@@ -168,7 +169,7 @@ struct virt_ops {
 	 * Event injection at the next entry. can_inject: would the guest take such an event now
 	 * (nothing queued, not masked, not shadowed)? An exception injected over a queued event
 	 * replaces it, or becomes #DF or a shutdown, as the manual's table of double faults says;
-	 * so for an exception can_inject need not be called.
+	 * so an exception needs no can_inject.
 	 */
 	bool (*can_inject)(struct arch_vcpu *vcpu, enum guest_event_type type);
 	void (*inject)(struct arch_vcpu *vcpu, const struct guest_event *event);
@@ -182,8 +183,9 @@ struct virt_ops {
 	 */
 	void (*trap)(struct arch_vcpu *vcpu, unsigned traps);
 	/*
-	 * Fills in what run() could not find without reading guest code: hv calls it before it
-	 * looks at .cr or carries out a SHADOW. NULL where the hardware always reports all.
+	 * Fills in what run() could not know without reading guest code: hv calls it before it
+	 * looks at .cr or carries out a SHADOW. NULL where the hardware reports all
+	 * of it.
 	 */
 	void (*complete_exit)(struct arch_vcpu *vcpu, struct hv_exit *exit);
 	/* Skips the instruction that exited: RIP, interrupt shadow, and RF. */
@@ -232,7 +234,7 @@ int arch_xsetbv(struct arch_vcpu *vcpu, u32 index, u64 value) __must_check;
 
 /*
  * XCR0 of the vCPU that is loaded on this CPU; 0 where the CPU has no XSAVE. Read from the CPU:
- * QEMU 7.2 lets a guest of SVM execute XSETBV without the exit that was set up.
+ * under QEMU 7.2 a guest of SVM executes XSETBV without an exit.
  */
 u64 arch_xcr0(void);
 

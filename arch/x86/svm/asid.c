@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * asid.c: the ASIDs of one CPU; asid.h tells how they are shared out.
+ * asid.c: allocation of the ASIDs of one CPU; the scheme is in asid.h.
  */
 #include "asid.h"
 

@@ -3,24 +3,24 @@
  * asid.h: address space identifiers: the TLB's tag that keeps translations of guests apart (AMD APM
  * vol. 2, 15.16).
  *
- * Why a pool for each CPU: a TLB is a CPU's own, so an ASID means something on one CPU only. Why
- * keyed by stage-2 root: the TLB holds gva -> hpa, made through guest tables and stage 2 together,
- * and does not remember which nested CR3 it used; two roots under one ASID would mix. Why a root
- * has one ASID on a CPU, not one for each vCPU: whoever flushes a stage 2 on a CPU must reach the
- * translations of every vCPU that ran through it there, and this way they sit under one tag.
+ * A pool for each CPU: a TLB is a CPU's own, so an ASID has a meaning on one CPU only. Keyed by
+ * stage-2 root: the TLB holds gva -> hpa, made through guest tables and stage 2 together, without
+ * the nested CR3; two roots under one ASID would mix. One ASID for a root on a CPU, not one for
+ * each vCPU: a flush of a stage 2 on a CPU must reach the translations of every vCPU that ran
+ * through it there; this way they have one tag.
  *
  *     slot (hash of root):  root | serial of the last vCPU | asid | generation
  *
  * Another vCPU of the same root must not see its sibling's gva translations: a changed serial takes
- * a new ASID. ASIDs are handed out in order; when they run out the generation ends, the next VMRUN
+ * a new ASID. ASIDs are allocated in order; when they run out the generation ends, the next VMRUN
  * flushes the whole TLB, and every slot of an older generation is empty.
  *
  * Invariants:
  * ASID-1  An ASID is in 1 .. max; 0 is the host's.
- * ASID-2  Within a generation an ASID is handed out once; a new generation sets flush_pending, and
- * 	   whoever enters a guest next on this CPU flushes the whole TLB.
+ * ASID-2  Within a generation an ASID is allocated once; a new generation sets flush_pending, and
+ *         the next entry on this CPU flushes the whole TLB.
  * ASID-3  Two lookups give the same ASID only for the same root and serial. So a flush is a new
- * 	   serial: the old translations stay under an ASID nobody uses any more.
+ *         serial: the old translations stay under an ASID that is not used again.
  * ASID-4  A vCPU that comes from another CPU has a new serial: what it left here was made before
  *         the guest changed its page tables there (svm_bind() in vcpu.c).
  *
@@ -43,7 +43,7 @@ struct asid_slot {
 
 struct asid_pool {
 	u32 max;
-	u32 last; /* handed out; == max: the next one starts a generation */
+	u32 last; /* allocated; == max: the next one starts a generation */
 	u64 generation;
 	bool flush_pending;
 	struct asid_slot slot[ASID_SLOTS];

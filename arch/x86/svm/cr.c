@@ -4,8 +4,8 @@
  * vol. 2, 3.1, 15.5.1).
  *
  * The rules are the CPU's own, checked here because VMRUN answers a broken one with VMEXIT_INVALID,
- * which ends the VM, where the guest should get a #GP(0). On top of them comes one of ours: CR4 may
- * hold only features whose state a vCPU switch keeps apart, so no protection keys, CET or LA57.
+ * which ends the VM, where the guest should get a #GP(0). One more rule: CR4 may hold only
+ * features with a state that a vCPU switch keeps apart, so no protection keys, CET or LA57.
  */
 #include <asm/cpuid.h>
 #include <asm/regs.h>
@@ -138,6 +138,6 @@ int svm_write_cr(struct arch_vcpu *vcpu, unsigned cr, u64 value)
 	svm->vmcb.save.cr4 = state.cr4;
 	svm_set_efer(svm, state.cr0, state.efer);
 	svm_dirty(svm, CLEAN_CR);
-	svm_forget_translations(svm);
+	svm_drop_translations(svm);
 	return 0;
 }

@@ -36,8 +36,7 @@ static void dump_fields(const struct vmcb *vmcb)
 
 		memcpy(&value, (const char *)vmcb + fields[i].offset, fields[i].size);
 		if (value)
-			log_error("  %-32s %0*llx", fields[i].name, fields[i].size * 2,
-				  (unsigned long long)value);
+			log_error("  %-32s %0*lx", fields[i].name, fields[i].size * 2, value);
 	}
 }
 
@@ -47,8 +46,8 @@ static void dump_segments(const struct vmcb *vmcb)
 		struct vmcb_segment s;
 
 		memcpy(&s, (const char *)vmcb + segments[i].offset, sizeof(s));
-		log_error("  %-4s %04x attrib %04x limit %08x base %016llx", segments[i].name,
-			  s.selector, s.attrib, s.limit, (unsigned long long)s.base);
+		log_error("  %-4s %04x attrib %04x limit %08x base %016lx", segments[i].name,
+			  s.selector, s.attrib, s.limit, s.base);
 	}
 }
 
@@ -58,13 +57,11 @@ static void dump_registers(const struct arch_vcpu *vcpu)
 						"rsi", "rdi", "r8",  "r9",  "r10", "r11",
 						"r12", "r13", "r14", "r15"};
 
-	log_error("  xcr0 %llx", (unsigned long long)vcpu->xcr0);
+	log_error("  xcr0 %lx", vcpu->xcr0);
 	for (unsigned i = 0; i < GPRS; i += 4)
-		log_error("  %-3s %016llx %-3s %016llx %-3s %016llx %-3s %016llx", names[i],
-			  (unsigned long long)vcpu->gpr[i], names[i + 1],
-			  (unsigned long long)vcpu->gpr[i + 1], names[i + 2],
-			  (unsigned long long)vcpu->gpr[i + 2], names[i + 3],
-			  (unsigned long long)vcpu->gpr[i + 3]);
+		log_error("  %-3s %016lx %-3s %016lx %-3s %016lx %-3s %016lx", names[i],
+			  vcpu->gpr[i], names[i + 1], vcpu->gpr[i + 1], names[i + 2],
+			  vcpu->gpr[i + 2], names[i + 3], vcpu->gpr[i + 3]);
 }
 
 const char *svm_exit_name(u64 code)
@@ -77,8 +74,7 @@ void svm_dump(struct arch_vcpu *vcpu)
 	struct svm_vcpu *svm = svm_of(vcpu);
 	u64 code = svm->vmcb.control.exit_code;
 
-	log_error("guest CPU, VMCB at %llx, last exit %llx (%s), NMI %s%s",
-		  (unsigned long long)svm->vmcb_pa.raw, (unsigned long long)code,
+	log_error("guest CPU, VMCB at %lx, last exit %lx (%s), NMI %s%s", svm->vmcb_pa.raw, code,
 		  svm_exit_name(code), svm->nmi_blocked ? "blocked" : "open",
 		  svm->shut_down ? ", shut down" : "");
 	dump_registers(vcpu);

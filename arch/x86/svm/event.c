@@ -3,9 +3,9 @@
  * event.c: interrupts, NMIs and exceptions for the guest, and the windows in which it takes them
  * (AMD APM vol. 2, 15.20 to 15.22).
  *
- * An event waits in event_inj until the next VMRUN, which delivers it before the guest's first
- * instruction. If delivery itself exits (a #NPF on the IDT, say), exit_int_info tells which event
- * it was, and it is queued again.
+ * An event is queued in event_inj; the next VMRUN delivers it before the guest's first instruction.
+ * If the delivery itself exits (a #NPF on the IDT, say), exit_int_info holds the event, and it is
+ * queued again.
  *
  * The NMI window: without virtual NMI the CPU does not know that the guest is in an NMI handler. So
  * an injected NMI blocks further ones until its IRET, which is intercepted. The intercept comes
@@ -173,17 +173,17 @@ void svm_trap(struct arch_vcpu *vcpu, unsigned traps)
 }
 
 /* A virtual interrupt that is never delivered: its intercept says that the guest could take one. */
-void svm_set_irq_window(struct arch_vcpu *vcpu, bool wanted)
+void svm_set_irq_window(struct arch_vcpu *vcpu, bool on)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 	u64 *virq = &svm->vmcb.control.virq;
 
-	if (wanted)
+	if (on)
 		*virq |= VIRQ_PENDING | VIRQ_PRIORITY_MAX | VIRQ_IGNORE_TPR;
 	else
 		*virq &= ~(VIRQ_PENDING | VIRQ_PRIORITY_MAX | VIRQ_IGNORE_TPR);
 	svm_dirty(svm, CLEAN_TPR);
-	svm_intercept(svm, VINTR_INTERCEPT, wanted);
+	svm_intercept(svm, VINTR_INTERCEPT, on);
 }
 
 void svm_exit_vintr(struct svm_vcpu *svm, struct hv_exit *exit)
@@ -195,12 +195,12 @@ void svm_exit_vintr(struct svm_vcpu *svm, struct hv_exit *exit)
  * With no NMI handler running, only a queued event or an interrupt shadow keeps the NMI out, and
  * both are over after one entry: an interrupt to ourselves makes that entry a short one.
  */
-void svm_set_nmi_window(struct arch_vcpu *vcpu, bool wanted)
+void svm_set_nmi_window(struct arch_vcpu *vcpu, bool on)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 
-	svm->nmi_window = wanted;
-	if (wanted && !svm->nmi_blocked && !svm->nmi_step)
+	svm->nmi_window = on;
+	if (on && !svm->nmi_blocked && !svm->nmi_step)
 		apic_send(percpu()->apic_id, VECTOR_KICK);
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exit.c: the exit codes of AMD-V (AMD APM vol. 2, appendix C) as two tables, and what each means
- * to hv.
+ * exit.c: the exit codes of AMD-V (AMD APM vol. 2, appendix C) as two tables, 0 to a6h and from
+ * 400h on, each code in hv's words.
  *
- * Why two: codes are 0 to a6h and from 400h. A code outside both, or in a hole, is
- * HV_EXIT_UNKNOWN: the VM stops with a dump, the machine goes on.
+ * A code outside both, or in a hole, is HV_EXIT_UNKNOWN: the VM stops with a dump, the machine goes
+ * on.
  */
 #include <asm/regs.h>
 #include <lib/log.h>
@@ -15,7 +15,7 @@
  *
  * Between STI and HLT it is the HLT's exit, a moment early, and hv looks for interrupts when it
  * carries that out. To enter the guest before it would be as good where VMRUN loads the interrupt
- * shadow. QEMU 7.2 forgets it:
+ * shadow. QEMU 7.2 does not load it:
  *
  *     guest                                hypervisor
  *     STI
@@ -76,7 +76,7 @@ static void decode_cr_write(struct svm_vcpu *svm, struct hv_exit *exit)
 	exit->cr.gpr = (u8)(exit->raw.info1 & CR_EXIT_GPR);
 }
 
-/* Of CR8 alone. */
+/* CR8 only. */
 static void decode_cr_read(struct svm_vcpu *svm, struct hv_exit *exit)
 {
 	decode_cr_write(svm, exit);
@@ -84,7 +84,7 @@ static void decode_cr_read(struct svm_vcpu *svm, struct hv_exit *exit)
 	exit->cr.write = false;
 }
 
-/* MOV to CR0 or LMSW: svm_complete_exit() tells which. */
+/* MOV to CR0 or LMSW: svm_complete_exit() finds out which. */
 static void decode_cr0_write(struct svm_vcpu *svm, struct hv_exit *exit)
 {
 	decode_cr_write(svm, exit);
@@ -112,8 +112,8 @@ static void decode_npf(struct svm_vcpu *svm, struct hv_exit *exit)
 }
 
 /*
- * Our own way to say that the guest shut down (event.c), or a state the CPU refuses. Whether it
- * flushed the TLB before it refused is not written anywhere.
+ * A shutdown (svm_shut_down() in event.c), or a state the CPU refuses. The manual does not say
+ * whether a refused VMRUN flushes the TLB.
  */
 static void decode_invalid(struct svm_vcpu *svm, struct hv_exit *exit)
 {
@@ -128,9 +128,9 @@ static void decode_unknown(struct svm_vcpu *svm, struct hv_exit *exit)
 	(void)svm, (void)exit;
 }
 
-/* What is never intercepted has a name all the same: a dump should not say "unknown". */
+/* Codes that are never intercepted have names for the dump. */
 #define ROW(code, title, why, len, decoder) [SVM_EXIT_##code] = {HV_EXIT_##why, len, decoder, title}
-#define NOT_ASKED(code, title)		    ROW(code, title, UNKNOWN, 0, decode_unknown)
+#define NOT_USED(code, title)		    ROW(code, title, UNKNOWN, 0, decode_unknown)
 #define SOME(code, first, last, title, why, len, decoder)                                       \
 	[SVM_EXIT_##code + (first)... SVM_EXIT_##code + (last)] = {HV_EXIT_##why, len, decoder, \
 								   title}
@@ -160,31 +160,31 @@ const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END] = {
 	ROW(INIT, "INIT", INTERRUPT, 0, decode_host_event),
 	ROW(VINTR, "VINTR", IRQ_WINDOW, 0, svm_exit_vintr),
 	ROW(CR0_SEL_WRITE, "CR0 selective write", CR, 3, decode_cr0_write),
-	NOT_ASKED(IDTR_READ, "IDTR read"),
-	NOT_ASKED(GDTR_READ, "GDTR read"),
-	NOT_ASKED(LDTR_READ, "LDTR read"),
-	NOT_ASKED(TR_READ, "TR read"),
-	NOT_ASKED(IDTR_WRITE, "IDTR write"),
-	NOT_ASKED(GDTR_WRITE, "GDTR write"),
-	NOT_ASKED(LDTR_WRITE, "LDTR write"),
-	NOT_ASKED(TR_WRITE, "TR write"),
+	NOT_USED(IDTR_READ, "IDTR read"),
+	NOT_USED(GDTR_READ, "GDTR read"),
+	NOT_USED(LDTR_READ, "LDTR read"),
+	NOT_USED(TR_READ, "TR read"),
+	NOT_USED(IDTR_WRITE, "IDTR write"),
+	NOT_USED(GDTR_WRITE, "GDTR write"),
+	NOT_USED(LDTR_WRITE, "LDTR write"),
+	NOT_USED(TR_WRITE, "TR write"),
 	ROW(RDTSC, "RDTSC", TSC, 2, NULL),
 	ROW(RDPMC, "RDPMC", INTERRUPT, 0, svm_exit_rdpmc),
-	NOT_ASKED(PUSHF, "PUSHF"),
-	NOT_ASKED(POPF, "POPF"),
+	NOT_USED(PUSHF, "PUSHF"),
+	NOT_USED(POPF, "POPF"),
 	ROW(CPUID, "CPUID", CPUID, 2, NULL),
-	NOT_ASKED(RSM, "RSM"),
+	NOT_USED(RSM, "RSM"),
 	ROW(IRET, "IRET", INTERRUPT, 0, svm_exit_iret),
-	NOT_ASKED(SWINT, "INT n"),
+	NOT_USED(SWINT, "INT n"),
 	ROW(INVD, "INVD", CACHE, 2, NULL),
 	ROW(PAUSE, "PAUSE", PAUSE, 2, NULL),
 	ROW(HLT, "HLT", HLT, 1, NULL),
-	NOT_ASKED(INVLPG, "INVLPG"),
+	NOT_USED(INVLPG, "INVLPG"),
 	ROW(INVLPGA, "INVLPGA", VIRT_INSN, 0, NULL),
 	ROW(IOIO, "IOIO", PIO, 0, decode_pio),
 	ROW(MSR, "MSR", MSR_READ, 2, decode_msr),
-	NOT_ASKED(TASK_SWITCH, "task switch"),
-	NOT_ASKED(FERR_FREEZE, "FERR freeze"),
+	NOT_USED(TASK_SWITCH, "task switch"),
+	NOT_USED(FERR_FREEZE, "FERR freeze"),
 	ROW(SHUTDOWN, "shutdown", SHUTDOWN, 0, NULL),
 	ROW(VMRUN, "VMRUN", VIRT_INSN, 0, NULL),
 	ROW(VMMCALL, "VMMCALL", HYPERCALL, 3, NULL),
@@ -193,23 +193,23 @@ const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END] = {
 	ROW(STGI, "STGI", VIRT_INSN, 0, NULL),
 	ROW(CLGI, "CLGI", VIRT_INSN, 0, NULL),
 	ROW(SKINIT, "SKINIT", VIRT_INSN, 0, NULL),
-	NOT_ASKED(RDTSCP, "RDTSCP"),
-	NOT_ASKED(ICEBP, "ICEBP"),
+	NOT_USED(RDTSCP, "RDTSCP"),
+	NOT_USED(ICEBP, "ICEBP"),
 	ROW(WBINVD, "WBINVD", CACHE, 2, NULL),
 	ROW(MONITOR, "MONITOR", VIRT_INSN, 0, NULL),
 	ROW(MWAIT, "MWAIT", VIRT_INSN, 0, NULL),
 	ROW(MWAIT_ARMED, "MWAIT armed", VIRT_INSN, 0, NULL),
 	ROW(XSETBV, "XSETBV", XSETBV, 3, NULL),
 	ROW(RDPRU, "RDPRU", VIRT_INSN, 0, NULL),
-	NOT_ASKED(EFER_WRITE_TRAP, "EFER write trap"),
+	NOT_USED(EFER_WRITE_TRAP, "EFER write trap"),
 	SIXTEEN(CR_WRITE_TRAP, "CR write trap", UNKNOWN, 0, decode_unknown),
-	NOT_ASKED(INVLPGB, "INVLPGB"),
-	NOT_ASKED(INVLPGB_ILLEGAL, "INVLPGB illegal"),
-	NOT_ASKED(INVPCID, "INVPCID"),
+	NOT_USED(INVLPGB, "INVLPGB"),
+	NOT_USED(INVLPGB_ILLEGAL, "INVLPGB illegal"),
+	NOT_USED(INVPCID, "INVPCID"),
 	ROW(MCOMMIT, "MCOMMIT", VIRT_INSN, 0, NULL),
-	NOT_ASKED(TLBSYNC, "TLBSYNC"),
-	NOT_ASKED(BUSLOCK, "bus lock"),
-	NOT_ASKED(IDLE_HLT, "idle HLT"),
+	NOT_USED(TLBSYNC, "TLBSYNC"),
+	NOT_USED(BUSLOCK, "bus lock"),
+	NOT_USED(IDLE_HLT, "idle HLT"),
 };
 
 #define HIGH(code, title, why, decoder) \

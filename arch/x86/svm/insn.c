@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * insn.c: what the instruction that exited looked like, on CPUs that do not tell.
+ * insn.c: length and operands of the instruction that exited, on CPUs that do not report them.
  *
- * Why: with NRIPS the VMCB holds the address of the next instruction, with decode assists the
+ * With NRIPS the VMCB holds the address of the next instruction, with decode assists the
  * register of a MOV to CR and the segment of a string I/O. QEMU's TCG has neither. Most of what is
  * intercepted has one length, but a redundant prefix makes it longer, and skipping too little would
  * run the guest from the middle of an instruction. So the bytes are read through hv's fetch.
@@ -84,7 +84,7 @@ static bool is_rdtscp(const struct insn *insn)
  * Returns the length. PAUSE's own F3 is in its shortest length already; RDTSCP is an RDTSC with one
  * byte more, which counts as one more prefix.
  */
-unsigned svm_insn_learn(struct svm_vcpu *svm, const struct hv_exit *exit)
+unsigned svm_insn_measure(struct svm_vcpu *svm, const struct hv_exit *exit)
 {
 	u64 rip = svm->vmcb.save.rip;
 	struct insn insn;
@@ -109,7 +109,7 @@ static void complete_lmsw(struct svm_vcpu *svm, struct hv_exit *exit, const stru
 	u64 source = svm->vcpu->gpr[(modrm & 7) | (insn->rex & 1) << 3];
 
 	if (modrm >> 6 != 3) {
-		exit->cr.cr = CR_NONE; /* from memory: nobody does; #GP(0) */
+		exit->cr.cr = CR_NONE; /* from memory: not supported; #GP(0) */
 		return;
 	}
 	exit->cr.has_value = true;

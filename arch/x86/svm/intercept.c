@@ -2,9 +2,8 @@
 /*
  * intercept.c: what makes a guest exit, and why (AMD APM vol. 2, 15.9 to 15.14).
  *
- * What is not here runs in the guest at full speed: with nested paging CR2, CR3, DRs, INVLPG,
- * INVPCID, task switches, interrupts of its own by INT n and its exceptions need nobody. The two
- * windows (event.c) add VINTR and IRET while they are open.
+ * The rest needs no exit under nested paging: CR2, CR3, DRs, INVLPG, INVPCID, task switches, INT n,
+ * exceptions. The two windows (event.c) add VINTR and IRET while they are open.
  */
 #include "svm.h"
 
@@ -26,7 +25,7 @@ static const struct {
 	{INTERCEPT_MISC1, 5, "CR0, but for TS and MP: QEMU's TCG takes values that no CPU takes"},
 	{INTERCEPT_MISC1, 15, "RDPMC would read the host's counters"},
 	{INTERCEPT_MISC1, 18, "CPUID: the policy says what a guest sees"},
-	{INTERCEPT_MISC1, 22, "INVD would throw away everybody's dirty cache lines"},
+	{INTERCEPT_MISC1, 22, "INVD would discard dirty cache lines of others"},
 	{INTERCEPT_MISC1, 24, "HLT: the CPU has other work"},
 	{INTERCEPT_MISC1, 26, "INVLPGA takes any ASID"},
 	{INTERCEPT_MISC1, 27, "IN, OUT: every port is a device model's (permmap.c)"},

@@ -2,8 +2,7 @@
 /*
  * run.c: one run of a guest: in, out, and past the instruction that exited.
  *
- * This is the path every exit takes, so it holds nothing that can be done at load or put. What one
- * round trip has to do, and why not less:
+ * Every exit takes this path, so it holds nothing that can be done at load or put. What is left:
  *
  *     - the general registers, which VMRUN does not switch, but for RAX and RSP (entry.S);
  *     - VMLOAD and VMSAVE of the guest and VMLOAD of the host: the hypervisor needs its own GS
@@ -25,7 +24,7 @@
 #include "svm.h"
 
 /*
- * Calls entry.S, which keeps RSP and RBP, changes every other register and hands the vCPU back.
+ * Calls entry.S, which keeps RSP and RBP, changes every other register and returns the vCPU.
  * Saying so here lets the compiler save what it must once, in svm_run()'s own frame, instead of a
  * second time around the guest.
  */
@@ -81,14 +80,14 @@ static u64 svm_wrap_rip(const struct svm_vcpu *svm, u64 rip)
 	return save->efer & EFER_LMA && save->cs.attrib & VMCB_SEG_LONG ? rip : (u32)rip;
 }
 
-/* IN and OUT tell their length, and who carried a memory access out has decoded it. */
+/* IN and OUT have it in the VMCB; of a memory access the emulator has decoded it. */
 static __always_inline bool length_is_exact(const struct hv_exit *exit)
 {
 	return exit->reason == HV_EXIT_PIO || exit->reason == HV_EXIT_STAGE2;
 }
 
 /*
- * The CPU says how long the instruction was (IN, OUT, and all with NRIPS), or insn.c has to look.
+ * The length is in the VMCB (IN, OUT, and all with NRIPS), or insn.c reads the code.
  */
 static u64 svm_insn_len(struct svm_vcpu *svm, const struct hv_exit *exit, u64 rip)
 {
@@ -96,7 +95,7 @@ static u64 svm_insn_len(struct svm_vcpu *svm, const struct hv_exit *exit, u64 ri
 
 	if (next)
 		return next - rip;
-	return length_is_exact(exit) ? exit->insn_len : svm_insn_learn(svm, exit);
+	return length_is_exact(exit) ? exit->insn_len : svm_insn_measure(svm, exit);
 }
 
 static void svm_skip_slowly(struct svm_vcpu *svm, const struct hv_exit *exit)

@@ -179,7 +179,7 @@ int svm_set_state(struct arch_vcpu *vcpu, const struct guest_state *state)
 	if (!state_valid(state))
 		return ERR_INVALID;
 	if (!same_translation(svm, state))
-		svm_forget_translations(svm);
+		svm_drop_translations(svm);
 #define SET(name) save->name = state->name;
 	SAVE_REGISTERS(SET)
 #undef SET

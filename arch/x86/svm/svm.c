@@ -57,22 +57,22 @@ static bool svm_disabled_by_firmware(void)
 static int svm_alloc_frame(struct hpa *out)
 {
 	struct mfn mfn;
-	int error = frame_alloc(0, FRAME_HYPERVISOR, FRAME_ZERO, &mfn);
+	int err = frame_alloc(0, FRAME_HYPERVISOR, FRAME_ZERO, &mfn);
 
-	if (!error)
+	if (!err)
 		*out = mfn_to_hpa(mfn);
-	return error;
+	return err;
 }
 
 static int svm_cpu_alloc(struct svm_cpu *cpu)
 {
-	int error = 0;
+	int err = 0;
 
 	if (!cpu->hsave.raw)
-		error = svm_alloc_frame(&cpu->hsave);
-	if (!error && !cpu->host_vmcb.raw)
-		error = svm_alloc_frame(&cpu->host_vmcb);
-	return error;
+		err = svm_alloc_frame(&cpu->hsave);
+	if (!err && !cpu->host_vmcb.raw)
+		err = svm_alloc_frame(&cpu->host_vmcb);
+	return err;
 }
 
 /* What is the same on every CPU is found out by the first. */
@@ -90,7 +90,7 @@ static void svm_first_cpu(void)
 static int svm_cpu_enable(void)
 {
 	struct svm_cpu *cpu = svm_this_cpu();
-	int error;
+	int err;
 
 	if (svm_disabled_by_firmware()) {
 		log_error("cpu%u: SVM is disabled by the firmware (VM_CR.SVMDIS): turn it on in "
@@ -98,9 +98,9 @@ static int svm_cpu_enable(void)
 			  percpu_id());
 		return ERR_UNSUPPORTED;
 	}
-	error = svm_cpu_alloc(cpu);
-	if (error)
-		return error;
+	err = svm_cpu_alloc(cpu);
+	if (err)
+		return err;
 	if (percpu_id() == 0)
 		svm_first_cpu();
 	xsave_cpu_enable();

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * svm.h: what the files of the AMD-V back end share (AMD APM vol. 2, chapter 15).
+ * svm.h: shared by the files of the AMD-V back end (AMD APM vol. 2, chapter 15).
  *
- *     svm.c      the ops table, turning SVM on       vcpu.c   birth, load and put of a vCPU
- *     run.c      entry, exit, what ends a run        exit.c   exit code -> struct hv_exit
- *     event.c    injection and windows               insn.c   lengths and operands without NRIPS
- *     state.c    the slow view of a guest CPU        cr.c     writes to control registers
- *     permmap.c  I/O and MSR permission maps         asid.c   which translations are whose
- *     intercept.c  what ends a run, and why          dump.c   every VMCB field by name
+ *     svm.c        the ops table, turning SVM on     vcpu.c   create, load and put a vCPU
+ *     run.c        entry, exit, skipping             exit.c   exit code -> struct hv_exit
+ *     event.c      injection and windows             insn.c   lengths and operands without NRIPS
+ *     state.c      the slow view of a guest CPU      cr.c     writes to control registers
+ *     permmap.c    I/O and MSR permission maps       asid.c   TLB tags
+ *     intercept.c  what exits, and why               dump.c   every VMCB field by name
  *
  * Field keys: [I] immutable after init, [o] the owner of the vCPU, [c] only the CPU itself.
  */
@@ -38,7 +38,7 @@ struct svm_cpu {
 /* What CPUID 8000_000A EDX offers that this back end uses; the same on every CPU. [I] */
 extern u32 svm_features;
 
-/* Redundant prefixes, learned by reading the code, for CPUs without NRIPS: insn.c. */
+/* Redundant prefixes, found by reading the code, for CPUs without NRIPS: insn.c. */
 #define INSN_CACHE   16
 #define INSN_NOWHERE (~0ull) /* no RIP: not canonical */
 struct insn_prefixes {
@@ -52,7 +52,7 @@ struct insn_prefixes {
  *
  * cpu		[o] the CPU it is loaded on, NULL when it is not
  * last_cpu	[o] the CPU it was last loaded on: on another one no clean bit may be set
- * serial	[o] names the translations made so far; a new one forgets them (asid.h)
+ * serial	[o] names the translations made so far; a new one invalidates them (asid.h)
  * dr		[o] DR0 to DR3 while not loaded: VMRUN switches only DR6 and DR7
  * shut_down	[o] by an exception that could not be delivered: event.c
  * nmi_blocked	[o] an NMI was injected and its IRET has not been seen
@@ -103,8 +103,8 @@ void svm_flush_stage2(struct arch_vcpu *vcpu);
 /* The part of load and put that needs no CPU: which CPU it is on, and under which ASID. */
 void svm_bind(struct svm_vcpu *svm, struct svm_cpu *cpu);
 void svm_unbind(struct svm_vcpu *svm);
-/* Forgets every translation of the vCPU, its own paging included. The vCPU may be unloaded. */
-void svm_forget_translations(struct svm_vcpu *svm);
+/* Invalidates every translation of the vCPU, its own paging included. The vCPU may be unloaded. */
+void svm_drop_translations(struct svm_vcpu *svm);
 /* This CPU's record; CPU 0's exists before any other. */
 struct svm_cpu *svm_this_cpu(void);
 
@@ -148,7 +148,7 @@ static inline const struct svm_exit_row *svm_exit_row(u64 code)
 	return svm_exit_row_slow(code);
 }
 
-/* The exit that `svm`'s VMCB tells of, as hv wants it. Inlined in run(): it is the exit path. */
+/* From the VMCB's exit fields to struct hv_exit. Inlined in run(): it is the exit path. */
 static inline void svm_exit_decode(struct svm_vcpu *svm, struct hv_exit *exit)
 {
 	const struct vmcb_control *control = &svm->vmcb.control;
@@ -166,10 +166,10 @@ static inline void svm_exit_decode(struct svm_vcpu *svm, struct hv_exit *exit)
 /* event.c */
 bool svm_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type);
 void svm_inject(struct arch_vcpu *vcpu, const struct guest_event *event);
-void svm_set_irq_window(struct arch_vcpu *vcpu, bool wanted);
-void svm_set_nmi_window(struct arch_vcpu *vcpu, bool wanted);
+void svm_set_irq_window(struct arch_vcpu *vcpu, bool on);
+void svm_set_nmi_window(struct arch_vcpu *vcpu, bool on);
 void svm_trap(struct arch_vcpu *vcpu, unsigned traps);
-/* What goes into event_inj when `new` shall be delivered while `old` is queued; 0: shutdown. */
+/* event_inj for `new` on top of a queued `old`; 0: shutdown. */
 u64 svm_event_combine(u64 old, u64 new);
 /* The exit interrupted the delivery of an event: queue it again unless its instruction will. */
 void svm_event_requeue(struct svm_vcpu *svm);
@@ -182,7 +182,7 @@ void svm_exit_vintr(struct svm_vcpu *svm, struct hv_exit *exit);
 
 /* insn.c */
 void svm_insn_init(struct svm_vcpu *svm);
-unsigned svm_insn_learn(struct svm_vcpu *svm, const struct hv_exit *exit);
+unsigned svm_insn_measure(struct svm_vcpu *svm, const struct hv_exit *exit);
 void svm_complete_exit(struct arch_vcpu *vcpu, struct hv_exit *exit);
 
 /* state.c, cr.c */
@@ -193,7 +193,7 @@ int svm_write_cr(struct arch_vcpu *vcpu, unsigned cr, u64 value);
 u64 svm_efer(const struct svm_vcpu *svm);
 void svm_set_efer(struct svm_vcpu *svm, u64 cr0, u64 efer);
 bool svm_control_valid(const struct guest_state *state);
-/* Asks CPUID once what svm_control_valid() needs. Before any vCPU. */
+/* Reads from CPUID what svm_control_valid() needs. Once, before any vCPU. */
 void svm_cr_init(void);
 
 /* permmap.c: shared by all guests, built once. */

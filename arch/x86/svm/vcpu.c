@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vcpu.c: a guest CPU's birth and end, and what is switched when a CPU changes from one to another.
- *
- * Load and put switch what no exit has to: FPU and XCR0 (xsave.c), DR0-3, the ASID. What VMLOAD and
- * VMRUN switch stays in the VMCB.
+ * vcpu.c: creation and destruction of a vCPU; what moves at load and at put: FPU and XCR0
+ * (xsave.c),
+ * DR0-3, the ASID. What VMLOAD and VMRUN switch stays in the VMCB.
  */
 #include <arch/cpu.h>
 #include <asm/features.h>
@@ -43,7 +42,7 @@ static void svm_take_asid(struct svm_vcpu *svm)
 	svm_dirty(svm, CLEAN_ASID);
 }
 
-void svm_forget_translations(struct svm_vcpu *svm)
+void svm_drop_translations(struct svm_vcpu *svm)
 {
 	svm->serial = svm_new_serial();
 	if (svm->cpu)
@@ -53,7 +52,7 @@ void svm_forget_translations(struct svm_vcpu *svm)
 /* The siblings' translations go too: they are under the slot's old serial (asid.h). */
 void svm_flush_stage2(struct arch_vcpu *vcpu)
 {
-	svm_forget_translations(svm_of(vcpu));
+	svm_drop_translations(svm_of(vcpu));
 }
 
 void svm_set_stage2(struct arch_vcpu *vcpu, struct hpa root)
@@ -83,7 +82,7 @@ static void svm_reset_save(struct vmcb_save *save)
 	save->tr = reset_segment(0x8b);
 	save->rip = 0xfff0;
 	save->rflags = RFLAGS_R1;
-	save->efer = EFER_SVME; /* VMRUN wants it; get_state() hides it */
+	save->efer = EFER_SVME; /* required by VMRUN; get_state() hides it */
 	save->cr0 = CR0_CD | CR0_NW | CR0_ET;
 	save->dr6 = DR6_RESET;
 	save->dr7 = DR7_RESET;
@@ -103,11 +102,11 @@ static void svm_reset_control(struct vmcb_control *control, const struct vcpu_se
 static int svm_alloc(struct svm_vcpu **out)
 {
 	struct mfn mfn;
-	int error = frame_alloc(SVM_VCPU_ORDER, FRAME_HYPERVISOR, FRAME_ZERO, &mfn);
+	int err = frame_alloc(SVM_VCPU_ORDER, FRAME_HYPERVISOR, FRAME_ZERO, &mfn);
 
-	if (!error)
+	if (!err)
 		*out = arch_hpa_to_virt(mfn_to_hpa(mfn));
-	return error;
+	return err;
 }
 
 static void svm_free(const struct svm_vcpu *svm)
@@ -118,15 +117,15 @@ static void svm_free(const struct svm_vcpu *svm)
 int svm_vcpu_init(struct arch_vcpu *vcpu, const struct vcpu_setup *setup)
 {
 	struct svm_vcpu *svm;
-	int error = svm_alloc(&svm);
+	int err = svm_alloc(&svm);
 
-	if (error)
-		return error;
+	if (err)
+		return err;
 	svm->vmcb_pa = arch_virt_to_hpa(svm);
-	error = xsave_vcpu_init(vcpu);
-	if (error) {
+	err = xsave_vcpu_init(vcpu);
+	if (err) {
 		svm_free(svm);
-		return error;
+		return err;
 	}
 	svm->vcpu = vcpu;
 	svm->serial = svm_new_serial();

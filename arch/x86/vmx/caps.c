@@ -2,11 +2,10 @@
 /*
  * caps.c: choosing the VM-execution, exit and entry controls (SDM appendix A).
  *
- * Why a table: each control has a reason to be on, and a CPU that lacks one we cannot do without is
- * refused with that reason. What is not in the table stays off, so that no instruction or state
- * reaches a guest that nobody thought about. A control the CPU insists on (default1) and that the
- * table does not know is a refusal too: it would exit, or not, in a way the exit table does not
- * expect.
+ * Each control in the table has a reason to be on; a CPU without a needed one is refused with that
+ * reason. A control outside the table stays off, so that no instruction or state reaches a guest by
+ * default. A control that the CPU requires (default1) and that is not in the table is a refusal,
+ * too: the exit table does not cover it.
  */
 #include "caps.h"
 
@@ -21,8 +20,8 @@ struct vmx_control {
 	{                                                                 \
 		word, bit, true, "VMX control missing: " name ": " reason \
 	}
-/* The reason of a wanted control is for the reader. */
-#define WANT(word, bit, reason)        \
+/* Used where the CPU has it; the reason is for the reader. */
+#define USE(word, bit, reason)         \
 	{                              \
 		word, bit, false, NULL \
 	}
@@ -48,10 +47,10 @@ static const struct vmx_control controls[] = {
 	NEED(SECONDARY, SECONDARY_VPID, "enable VPID", "else every exit flushes the TLB"),
 	NEED(SECONDARY, SECONDARY_UNRESTRICTED_GUEST, "unrestricted guest",
 	     "guests start in real mode"),
-	WANT(SECONDARY, SECONDARY_WBINVD, "writing back all caches would slow every other guest"),
-	WANT(SECONDARY, SECONDARY_RDTSCP, "else RDTSCP is #UD though CPUID offers it"),
-	WANT(SECONDARY, SECONDARY_PAUSE_LOOP, "a vCPU that spins for another one gives way"),
-	WANT(SECONDARY, SECONDARY_INVPCID, "else INVPCID is #UD though CPUID offers it"),
+	USE(SECONDARY, SECONDARY_WBINVD, "writing back all caches would slow every other guest"),
+	USE(SECONDARY, SECONDARY_RDTSCP, "else RDTSCP is #UD though CPUID offers it"),
+	USE(SECONDARY, SECONDARY_PAUSE_LOOP, "a vCPU that spins for another one gives way"),
+	USE(SECONDARY, SECONDARY_INVPCID, "else INVPCID is #UD though CPUID offers it"),
 	NEED(ON_EXIT, ON_EXIT_SAVE_DEBUG, "save debug controls", "DR7 is the guest's own"),
 	NEED(ON_EXIT, ON_EXIT_HOST_64, "host address-space size", "the hypervisor is 64-bit code"),
 	NEED(ON_EXIT, ON_EXIT_ACK_IRQ, "acknowledge interrupt on exit",

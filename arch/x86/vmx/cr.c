@@ -2,12 +2,12 @@
 /*
  * cr.c: control registers.
  *
- * Why so little: a guest owns every bit of CR0 and CR4 that cannot hurt the host, so CR0.PG, PE,
+ * A guest owns every bit of CR0 and CR4 that cannot hurt the host, so CR0.PG, PE,
  * TS, CR4.PAE and CR3 change without an exit and the CPU itself loads PDPTEs, sets EFER.LMA and
  * flushes. An exit comes only when an owned bit (CR0_OWNED, CR4_OWNED, or one that guests may not
  * have) would differ from the read shadow. Such a write is checked here and its owned bits are put
  * into the shadow; then the guest runs the same instruction again, which does all the rest in
- * hardware. So nobody reads PDPTEs from guest memory in software, and LMSW and CLTS never exit.
+ * hardware. So PDPTEs are never read in software, and LMSW and CLTS never exit.
  */
 #include "vmx.h"
 #include <asm/regs.h>

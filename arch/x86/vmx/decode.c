@@ -5,7 +5,7 @@
 #include "decode.h"
 #include <asm/regs.h>
 
-/* The exceptions whose handlers' failure is a double fault; #PF is a class of its own. */
+/* Contributory exceptions (SDM vol. 3A table 6-4); #PF is a class of its own. */
 #define CONTRIBUTORY                                                                          \
 	(BIT(VECTOR_DE) | BIT(VECTOR_TS) | BIT(VECTOR_NP) | BIT(VECTOR_SS) | BIT(VECTOR_GP) | \
 	 BIT(VECTOR_CP))

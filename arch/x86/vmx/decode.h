@@ -39,7 +39,10 @@ bool vmx_decode_cr(u64 qualification, struct hv_exit_cr *cr);
 /* DR6 as #DB leaves it, from DR6 before and the qualification (table 28-1). */
 u64 vmx_debug_status(u64 dr6, u64 qualification);
 
-/* What a second exception makes of one whose delivery raised it, SDM vol. 3A table 6-5. */
+/*
+ * The exception that follows from a second one during the delivery of a first, SDM vol. 3A table
+ * 6-5.
+ */
 #define VMX_MERGED_TO_SHUTDOWN 32
 unsigned vmx_merge_exceptions(unsigned first, unsigned second);
 

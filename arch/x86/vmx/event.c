@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * event.c: events into the guest: injection, what an exit interrupted, windows, and skipping.
+ * event.c: events for the guest: injection, requeueing, windows, and skipping an instruction.
  *
- * One event waits in v->event, in the VMCS's own form, and run.c hands it to the CPU with the
- * entry. An exit in the middle of a delivery puts it back (SDM 28.2.4), so none is lost.
+ * One event is queued in v->event, in the VMCS's own form; run.c writes it to the VMCS before the
+ * entry. An exit in the middle of a delivery queues it again (SDM 28.2.4), so none is lost.
  */
 #include "decode.h"
 #include "vmx.h"
@@ -111,11 +111,11 @@ void vmx_inject(struct arch_vcpu *vcpu, const struct guest_event *event)
 	}
 }
 
-static void set_window(struct arch_vcpu *vcpu, u32 bit, bool wanted)
+static void set_window(struct arch_vcpu *vcpu, u32 bit, bool on)
 {
 	struct vmx_vcpu *v = vmx_of(vcpu), *before;
 
-	if (wanted == !!(v->primary & bit))
+	if (on == !!(v->primary & bit))
 		return;
 	before = vmx_borrow(v);
 	v->primary ^= bit;
@@ -123,14 +123,14 @@ static void set_window(struct arch_vcpu *vcpu, u32 bit, bool wanted)
 	vmx_return(v, before);
 }
 
-void vmx_set_irq_window(struct arch_vcpu *vcpu, bool wanted)
+void vmx_set_irq_window(struct arch_vcpu *vcpu, bool on)
 {
-	set_window(vcpu, PRIMARY_IRQ_WINDOW, wanted);
+	set_window(vcpu, PRIMARY_IRQ_WINDOW, on);
 }
 
-void vmx_set_nmi_window(struct arch_vcpu *vcpu, bool wanted)
+void vmx_set_nmi_window(struct arch_vcpu *vcpu, bool on)
 {
-	set_window(vcpu, PRIMARY_NMI_WINDOW, wanted);
+	set_window(vcpu, PRIMARY_NMI_WINDOW, on);
 }
 
 bool vmx_in_64_bit_code(void)
@@ -141,7 +141,7 @@ bool vmx_in_64_bit_code(void)
 
 /*
  * The shadow of STI and MOV SS ends with the instruction, RF too, and TF makes a #DB due after it
- * (27.3.1.5 wants the two to agree). insn_len 0 is a CR write that the guest is to run again
+ * (27.3.1.5 requires the two to agree). insn_len 0 is a CR write that the guest executes again
  * (cr.c): no step is due.
  */
 void vmx_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit)

@@ -3,11 +3,11 @@
  * exit.c: from the exit fields of the VMCS to one struct hv_exit.
  *
  * A const table indexed by the basic exit reason (SDM appendix C) says what each reason is in hv's
- * words, whether the instruction's length is wanted, and who decodes the rest. A reason that no
- * control of ours turns on is HV_EXIT_UNKNOWN: hv stops that VM.
+ * words, whether the instruction's length is needed, and which function decodes the rest. A reason
+ * that no control turns on is HV_EXIT_UNKNOWN: hv stops that VM.
  *
- * Exits that concern nobody but this back end (a host interrupt, an exception that only needs to be
- * given back to the guest, CR8) are dealt with here and come out as HV_EXIT_INTERRUPT.
+ * Exits that concern this back end alone (a host interrupt, an exception that is reflected to the
+ * guest, RDPMC) are handled here and come out as HV_EXIT_INTERRUPT.
  */
 #include "decode.h"
 #include "vmx.h"
@@ -53,9 +53,9 @@ static void block_nmi_again(void)
 }
 
 /*
- * NMI and #MC are the host's: its own handlers run by INT, whose IRET also unblocks NMIs. #DB and
- * #AC go back to the guest, in place of the event whose delivery they interrupted, if any: both are
- * benign, and a fault's instruction raises it again.
+ * NMI and #MC are the host's: INT runs its handlers, and their IRET also unblocks NMIs. #DB and
+ * #AC are reflected, in place of an event with an interrupted delivery: both are benign, and a
+ * fault's instruction raises it again.
  */
 static void on_exception(struct vmx_vcpu *v, struct hv_exit *exit)
 {
@@ -137,7 +137,7 @@ static void on_rdpmc(struct vmx_vcpu *v, struct hv_exit *exit)
 	vmx_inject(v->vcpu, &gp);
 }
 
-/* A window is asked for once. */
+/* A window opens once. */
 static void on_irq_window(struct vmx_vcpu *v, struct hv_exit *exit)
 {
 	vmx_set_irq_window(v->vcpu, false);

@@ -17,7 +17,7 @@
  *     if it was by NMI: handler, kicked = false
  *
  * An NMI before the test is seen by it; one after it has the last word on the timer, and leaves a
- * flag that costs one more early exit. Either way the deadline is forgotten, so that the timer is
+ * flag that costs one more early exit. Either way v->deadline is reset, so that the timer is
  * armed again.
  *
  * Slices: the timer is armed when the deadline changes, or after a second-level fault, and then
@@ -34,7 +34,7 @@
 #include <asm/xsave.h>
 #include <lib/log.h>
 
-/* entry.S knows the registers by number. */
+/* entry.S has the registers by number. */
 _Static_assert(GPR_RAX == 0 && GPR_RCX == 1 && GPR_RDX == 2 && GPR_RBX == 3 && GPR_RBP == 5 &&
 		       GPR_RSI == 6 && GPR_RDI == 7 && GPR_R8 == 8 && GPR_R15 == 15,
 	       "entry.S has the registers in another order");
@@ -89,7 +89,7 @@ static __cold void arm_timer(struct vmx_vcpu *v, u64 ticks, u64 deadline)
 	v->deadline = deadline;
 }
 
-/* The event that waits; false for the one that ends it all. */
+/* The queued event; false: the vCPU shuts down. */
 static __cold bool write_event(struct vmx_vcpu *v)
 {
 	if (v->event == EVENT_SHUTDOWN)
@@ -102,8 +102,8 @@ static __cold bool write_event(struct vmx_vcpu *v)
 }
 
 /*
- * VMLAUNCH or VMRESUME itself failed: controls or host state, our bug. The VM ends, the host goes
- * on.
+ * VMLAUNCH or VMRESUME itself failed: controls or host state, a bug of the back end. The VM ends,
+ * the host goes on.
  */
 static __cold void refused(struct hv_exit *exit)
 {

@@ -3,7 +3,7 @@
  * stage2.c: the EPT pointer, its flushes, and page-modification logging.
  *
  * Translations are cached under the EPT pointer's root (and, for combined ones, the VPID); an exit
- * flushes nothing. Who must be flushed when is mm's knowledge (mm/tlb.h); here is only the how.
+ * flushes nothing. What has to be flushed when is decided in mm (mm/tlb.h).
  */
 #include "vmx.h"
 #include <arch/cpu.h>

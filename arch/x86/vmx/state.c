@@ -254,8 +254,8 @@ void vmx_explain_entry_failure(struct vmx_vcpu *v, const struct hv_exit *exit)
 	struct guest_state state;
 	const char *broken;
 
-	log_error("VM entry failed: %s, qualification %llu", vmx_exit_info(exit->raw.reason)->name,
-		  (unsigned long long)exit->raw.info1);
+	log_error("VM entry failed: %s, qualification %lu", vmx_exit_info(exit->raw.reason)->name,
+		  exit->raw.info1);
 	current_limits(&limits);
 	vmx_get_state(v->vcpu, &state);
 	broken = vmx_check_state(&state, &limits);
@@ -274,9 +274,8 @@ void vmx_dump(struct arch_vcpu *vcpu)
 
 	vcpu->gpr[GPR_RSP] = vmcs_read(VMCS_GUEST_RSP);
 	for (unsigned i = 0; i < GPRS; i += 4)
-		log_info("  gpr %2u.. %016llx %016llx %016llx %016llx", i, (unsigned long long)r[i],
-			 (unsigned long long)r[i + 1], (unsigned long long)r[i + 2],
-			 (unsigned long long)r[i + 3]);
+		log_info("  gpr %2u.. %016lx %016lx %016lx %016lx", i, r[i], r[i + 1], r[i + 2],
+			 r[i + 3]);
 	log_info("  last exit: %s", vmx_exit_info(vmcs_read(VMCS_EXIT_REASON))->name);
 	vmcs_dump();
 	vmx_return(v, before);

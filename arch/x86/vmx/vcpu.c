@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vcpu.c: the life of a vCPU: its VMCS, and what moves between it and the CPU at load and at put.
+ * vcpu.c: creation and destruction of a vCPU; what moves between VMCS and CPU at load and at put.
  *
- *                     vcpu_load                    run                     vcpu_put
- *     VMCS            VMPTRLD                      guest state by CPU      VMCLEAR
- *     MSRs, DR0-6,    WRMSR, MOV                   stay the guest's        RDMSR, MOV
- *     CR2, FPU        XRSTOR                                               XSAVE
- *     host state      written if the CPU is        -                       -
- *                     another one than last time
+ *                          vcpu_load               run                     vcpu_put
+ *     VMCS                 VMPTRLD                 guest state by CPU      VMCLEAR
+ *     MSRs, DR0-6, CR2     WRMSR, MOV              keep the guest's        RDMSR, MOV
+ *     FPU                  XRSTOR                  keeps the guest's       XSAVE
+ *     host state           written if the vCPU     -                       -
+ *                          was on another CPU
  *
- * Why not at each exit: the hypervisor uses none of these registers. It makes no SYSCALL, takes no
- * page fault, arms no breakpoint and has no FPU code, so the guest's values may sit in them.
+ * None of them moves at an exit, because the hypervisor uses none: it has no SYSCALL, no page
+ * fault, no breakpoint and no FPU code.
  *
  * Invariants: VMX-1 a VMCS is active on at most one CPU, because put clears it. VMX-2 a vCPU that
  * comes to a CPU it was not on last finds no translations of its own there, however old: its VPID
@@ -25,6 +25,7 @@
 #include <asm/percpu.h>
 #include <asm/regs.h>
 #include <asm/xsave.h>
+#include <ck_pr.h>
 #include <lib/error.h>
 #include <lib/log.h>
 #include <mm/frame.h>
@@ -40,20 +41,19 @@ static const u32 switched_msrs[SW_MSRS] = {
 	[SW_TSC_AUX] = MSR_TSC_AUX,
 };
 
-/* VPIDs in use, a bit each [a]; 0 is the host's. Few are enough: a vCPU costs four frames. */
+/* VPIDs in use, a bit each [a]; 0 is the host's. A vCPU takes four frames, so 4096 are enough. */
 #define VPIDS 4096
 static u64 vpids[VPIDS / 64] = {1};
 
 static u16 vpid_alloc(void)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(vpids); i++) {
-		u64 used = __atomic_load_n(&vpids[i], __ATOMIC_RELAXED);
+		u64 used = ck_pr_load_64(&vpids[i]);
 
 		while (~used) {
 			unsigned bit = __builtin_ctzll(~used);
 
-			if (__atomic_compare_exchange_n(&vpids[i], &used, used | BIT(bit), false,
-							__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			if (ck_pr_cas_64_value(&vpids[i], used, used | BIT(bit), &used))
 				return i * 64 + bit;
 		}
 	}
@@ -63,7 +63,7 @@ static u16 vpid_alloc(void)
 static void vpid_free(u16 vpid)
 {
 	if (vpid)
-		__atomic_fetch_and(&vpids[vpid / 64], ~BIT(vpid % 64), __ATOMIC_RELEASE);
+		ck_pr_and_64(&vpids[vpid / 64], ~BIT(vpid % 64));
 }
 
 /* SW_TSC_AUX is last, and not on every CPU. */

@@ -86,9 +86,8 @@ void vmx_failed(const char *what, u64 operand)
 	u64 error = 0;
 
 	if (!vmcs_try_read(VMCS_INSTRUCTION_ERROR, &error))
-		panic("%s of %#llx failed", what, (unsigned long long)operand);
-	panic("%s of %#llx: %s", what, (unsigned long long)operand,
-	      vmx_instruction_error_name(error));
+		panic("%s of %#lx failed", what, operand);
+	panic("%s of %#lx: %s", what, operand, vmx_instruction_error_name(error));
 }
 
 void vmcs_dump(void)
@@ -101,7 +100,7 @@ void vmcs_dump(void)
 		u64 value;
 
 		if (vmcs_try_read(f->encoding, &value))
-			log_info("  %-8s%-28s%.*llx", areas[f->area], f->name, digits[f->width],
-				 (unsigned long long)value);
+			log_info("  %-8s%-28s%.*lx", areas[f->area], f->name, digits[f->width],
+				 value);
 	}
 }

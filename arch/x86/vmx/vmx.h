@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vmx.h: what the files of the VMX back end share.
+ * vmx.h: shared by the files of the VMX back end.
  */
 #ifndef SAMEPAGE_VMX_VMX_H
 #define SAMEPAGE_VMX_VMX_H
@@ -11,16 +11,15 @@
 #include <lib/types.h>
 
 /*
- * CR0 bits whose value in hardware is not the guest's: NE because VMX wants it set, CD and NW
- * because they would slow or break the caches for everybody. The guest sees its own in the read
- * shadow.
+ * CR0 bits that differ in hardware from the guest's value: NE because VMX requires it, CD and NW
+ * because the caches are shared. The guest sees its own values in the read shadow.
  */
 #define CR0_OWNED (CR0_NE | CR0_CD | CR0_NW)
 /*
- * CR4: VMXE because VMX wants it set, MCE because a machine check must exit and not shut us down.
+ * CR4: VMXE because VMX requires it, MCE because a machine check must exit, not shut down.
  */
 #define CR4_OWNED (CR4_VMXE | CR4_MCE)
-/* What a guest may set, as far as the CPU has it; everything else in CR4 is ours, and #GP. */
+/* What a guest may set, as far as the CPU has it; every other bit of CR4 raises #GP. */
 #define CR4_GUEST                                                                                 \
 	(CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | \
 	 CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE |        \
@@ -43,7 +42,7 @@ enum vmx_switched_msr {
 #define BLOCKED_BY_SMI	  BIT(2)
 #define BLOCKED_BY_NMI	  BIT(3)
 
-/* The 32 bits that ENTRY_INTERRUPTION_INFO, EXIT_INTERRUPTION_INFO and IDT_VECTORING_INFO share. */
+/* Bits of ENTRY_INTERRUPTION_INFO, EXIT_INTERRUPTION_INFO and IDT_VECTORING_INFO. */
 #define EVENT_VECTOR	    BITS(7, 0)
 #define EVENT_TYPE	    BITS(10, 8)
 #define EVENT_TYPE_IRQ	    (0u << 8)
@@ -55,12 +54,12 @@ enum vmx_switched_msr {
 #define EVENT_HAS_ERROR	    BIT(11)
 #define EVENT_NMI_UNBLOCKED BIT(12) /* exit info only: IRET had unblocked NMIs */
 #define EVENT_VALID	    BIT(31)
-/* Ours, in a reserved bit, never in a VMCS: a fault on top of #DF. The vCPU enters no more. */
+/* A reserved bit, never in a VMCS: a fault during #DF. The vCPU is not entered again. */
 #define EVENT_SHUTDOWN BIT(30)
 
 /*
- * What entry.S knows of the VMCS: HOST_RSP as last written, 0 after VMCLEAR; and whether it is
- * launched, VMRESUME and not VMLAUNCH.
+ * State of the VMCS for entry.S. rsp: HOST_RSP as last written, 0 after VMCLEAR. launched: VMRESUME
+ * enters, not VMLAUNCH.
  */
 struct vmx_host {
 	u64 rsp;
@@ -71,14 +70,14 @@ struct vmx_host {
  * struct vmx_vcpu: the back end's own part of a vCPU, in a page of its own.
  *
  * Shadows of VMCS fields spare a VMREAD or VMWRITE where the value is known. Field keys: [I]
- * immutable after vcpu_init, [o] owned by whoever owns the vCPU.
+ * immutable after vcpu_init, [o] of the vCPU's owner.
  */
 struct vmx_vcpu {
 	struct arch_vcpu *vcpu; /* [I] */
 	struct hpa vmcs;	/* [I] */
 	u16 vpid;		/* [I] */
 	bool loaded;		/* [o] current on this CPU, MSRs and FPU in the CPU */
-	unsigned cpu;		/* [o] whose host state the VMCS holds; NO_CPU: nobody's */
+	unsigned cpu;		/* [o] of the host state in the VMCS; NO_CPU: none */
 	struct vmx_host host;	/* [o] */
 	u64 deadline;		/* [o] what PREEMPTION_TIMER counts down to; 0: arm it again */
 	u64 eptp;		/* [o] EPT_POINTER as last written */
@@ -136,8 +135,8 @@ extern const char vmx_exit_point[];
  * exit.c: one line for each basic exit reason (SDM appendix C), all of them named.
  *
  * reason	in hv's words
- * kind		an instruction that hv carries out (only its length is to be told), or another exit
- * decode	of another exit: fills in the rest, or deals with it altogether; may be NULL
+ * kind		an instruction that hv emulates (only its length is read), or another exit
+ * decode	of another exit: fills in the rest, or handles it altogether; may be NULL
  */
 struct vmx_exit_info {
 	const char *name;
@@ -177,8 +176,8 @@ int vmx_write_cr(struct arch_vcpu *vcpu, unsigned cr, u64 value);
 /* event.c */
 bool vmx_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type);
 void vmx_inject(struct arch_vcpu *vcpu, const struct guest_event *event);
-void vmx_set_irq_window(struct arch_vcpu *vcpu, bool wanted);
-void vmx_set_nmi_window(struct arch_vcpu *vcpu, bool wanted);
+void vmx_set_irq_window(struct arch_vcpu *vcpu, bool on);
+void vmx_set_nmi_window(struct arch_vcpu *vcpu, bool on);
 void vmx_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit);
 /* Is the guest's code 64-bit? The VMCS is current. */
 bool vmx_in_64_bit_code(void);

@@ -45,14 +45,14 @@ static const struct literal literals[] = {
 static void a_leaf_is_the_entry_that_the_manual_shows(void **state)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(literals); i++) {
-		const struct literal *want = &literals[i];
-		pte_t pte =
-			want->format->make_leaf((struct hpa){want->addr}, want->level, want->attr);
+		const struct literal *expected = &literals[i];
+		pte_t pte = expected->format->make_leaf((struct hpa){expected->addr},
+							expected->level, expected->attr);
 
-		if (pte != want->pte)
-			fail_msg("literal %u (%s): 0x%llx is not 0x%llx", i, want->format->name,
-				 (unsigned long long)pte, (unsigned long long)want->pte);
-		assert_true(want->format->valid_attr(want->attr));
+		if (pte != expected->pte)
+			fail_msg("literal %u (%s): 0x%llx is not 0x%llx", i, expected->format->name,
+				 (unsigned long long)pte, (unsigned long long)expected->pte);
+		assert_true(expected->format->valid_attr(expected->attr));
 	}
 }
 

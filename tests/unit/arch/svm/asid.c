@@ -52,8 +52,8 @@ static void the_same_vcpu_keeps_its_asid(void **state)
 }
 
 /*
- * ASID-2, ASID-3 against a model of the TLB: each ASID remembers whose translations it may hold
- * since the last whole flush; nobody ever runs under one that holds another's.
+ * ASID-2, ASID-3 against a model of the TLB: the owner of the translations under each ASID since
+ * the last whole flush; no vCPU runs under an ASID with another's translations.
  */
 static void no_asid_ever_holds_two_owners(void **state)
 {
@@ -87,7 +87,7 @@ static void a_flush_takes_a_new_asid(void **state)
 	assert_int_not_equal(world.svm.vmcb.control.asid, before);
 }
 
-/* The flush of a new generation goes with whoever enters next, and is not done twice. */
+/* The flush of a new generation goes with the next entry, and is not done twice. */
 static void a_new_generation_flushes_the_whole_tlb_once(void **state)
 {
 	struct vmcb_control *control = &world.svm.vmcb.control;

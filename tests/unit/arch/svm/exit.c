@@ -205,7 +205,7 @@ static void rdtscp_is_a_byte_longer_than_rdtsc(void **state)
 	}
 }
 
-/* The code changed under the exit: nobody's register is written to CR4. */
+/* The code changed under the exit: no register is written to CR4. */
 static void a_register_that_cannot_be_known_is_refused(void **state)
 {
 	struct hv_exit exit = svm_world_exit(SVM_EXIT_CR_WRITE + 4, 0, 0);

@@ -37,7 +37,7 @@ static void what_is_set_is_what_is_got(void **state)
 	assert_int_equal(world.svm.vmcb.save.ds.attrib, 0xc93);
 }
 
-/* VMRUN wants EFER.SVME; the guest must not see it. */
+/* VMRUN requires EFER.SVME; the guest must not see it. */
 static void svme_is_set_and_hidden(void **state)
 {
 	struct guest_state s;
@@ -173,7 +173,7 @@ static void a_state_with_the_same_paging_keeps_translations(void **state)
 	struct guest_state s;
 	u32 asid;
 
-	svm_forget_translations(&world.svm);
+	svm_drop_translations(&world.svm);
 	asid = world.svm.vmcb.control.asid;
 	svm_get_state(&world.vcpu, &s);
 	s.lstar = 0x1000;

@@ -17,7 +17,7 @@ static void a_port_access_is_told_by_its_qualification(void **state)
 {
 	static const struct {
 		u64 qualification;
-		struct hv_exit_pio want;
+		struct hv_exit_pio expected;
 	} cases[] = {
 		{0x03f80000, {.port = 0x3f8, .size = 1}},
 		{0x03fd0008, {.port = 0x3fd, .size = 1, .in = true}},
@@ -30,10 +30,10 @@ static void a_port_access_is_told_by_its_qualification(void **state)
 		struct hv_exit_pio got = {0};
 
 		vmx_decode_io(cases[i].qualification, &got);
-		assert_int_equal(got.port, cases[i].want.port);
-		assert_int_equal(got.size, cases[i].want.size);
-		assert_int_equal(got.in, cases[i].want.in);
-		assert_int_equal(got.string, cases[i].want.string);
+		assert_int_equal(got.port, cases[i].expected.port);
+		assert_int_equal(got.size, cases[i].expected.size);
+		assert_int_equal(got.in, cases[i].expected.in);
+		assert_int_equal(got.string, cases[i].expected.string);
 	}
 }
 
@@ -41,7 +41,7 @@ static void an_ept_violation_is_told_by_its_qualification(void **state)
 {
 	static const struct {
 		u64 qualification;
-		struct hv_exit_stage2 want;
+		struct hv_exit_stage2 expected;
 	} cases[] = {
 		{0x181, {.access = HV_READ, .gva_valid = true}},
 		{0x18a, {.access = HV_WRITE, .allowed = HV_READ, .gva_valid = true}},
@@ -49,7 +49,7 @@ static void an_ept_violation_is_told_by_its_qualification(void **state)
 		/* A walk of the guest's tables with A/D on: by the manual, and by Bochs 2.7. */
 		{0x083, {.access = HV_READ | HV_WRITE, .gva_valid = true, .table_walk = true}},
 		{0x082, {.access = HV_READ | HV_WRITE, .gva_valid = true, .table_walk = true}},
-		/* A PDPTE load by MOV CR3 has no gva, and is no walk we could tell. */
+		/* A PDPTE load by MOV CR3 has no gva, and is not reported as a walk. */
 		{0x001, {.access = HV_READ}},
 	};
 
@@ -57,10 +57,10 @@ static void an_ept_violation_is_told_by_its_qualification(void **state)
 		struct hv_exit_stage2 got = {0};
 
 		vmx_decode_ept_violation(cases[i].qualification, &got);
-		assert_int_equal(got.access, cases[i].want.access);
-		assert_int_equal(got.allowed, cases[i].want.allowed);
-		assert_int_equal(got.gva_valid, cases[i].want.gva_valid);
-		assert_int_equal(got.table_walk, cases[i].want.table_walk);
+		assert_int_equal(got.access, cases[i].expected.access);
+		assert_int_equal(got.allowed, cases[i].expected.allowed);
+		assert_int_equal(got.gva_valid, cases[i].expected.gva_valid);
+		assert_int_equal(got.table_walk, cases[i].expected.table_walk);
 	}
 }
 
