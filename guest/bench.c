@@ -9,10 +9,10 @@
  */
 #include <guest.h>
 
-#define COUNT_MAX  1000u
-#define PAGE	   4096ul
-#define FAULT_PAGE (16ul << 20)
-#define TWIN_PAGE  (24ul << 20)
+#define COUNT_MAX   1000u
+#define PAGE	    4096ul
+#define FAULT_PAGE  (16ul << 20)
+#define SECOND_PAGE (24ul << 20)
 
 static unsigned count, tries;
 
@@ -117,9 +117,9 @@ static bool discard_pages(void)
 static bool share_pages(void)
 {
 	for (unsigned i = 0; i < count; i++) {
-		*(volatile u64 *)(TWIN_PAGE + i * PAGE) = i;
+		*(volatile u64 *)(SECOND_PAGE + i * PAGE) = i;
 		do_write(i);
-		if (hypercall(HYPERCALL_SHARE, FAULT_PAGE / PAGE + i, TWIN_PAGE / PAGE + i, 0, 0))
+		if (hypercall(HYPERCALL_SHARE, FAULT_PAGE / PAGE + i, SECOND_PAGE / PAGE + i, 0, 0))
 			return false;
 		do_fault(i);
 	}

@@ -87,20 +87,20 @@ static u64 xcr0(void)
 }
 
 static bool has_xsave;
-static u64 want_xcr0, want_cr0, want_cr4, tsc;
+static u64 expected_xcr0, expected_cr0, expected_cr4, tsc;
 
 static void write_controls(void)
 {
 	has_xsave = cpuid(1, 0).ecx & BIT(26);
-	want_cr0 = (read_cr0() & ~CR0_AM) | (seed & 1 ? CR0_AM : 0);
-	want_cr4 =
+	expected_cr0 = (read_cr0() & ~CR0_AM) | (seed & 1 ? CR0_AM : 0);
+	expected_cr4 =
 		(read_cr4() & ~CR4_TSD) | (seed & 1 ? 0 : CR4_TSD) | (has_xsave ? CR4_OSXSAVE : 0);
-	write_cr0(want_cr0);
-	write_cr4(want_cr4);
+	write_cr0(expected_cr0);
+	write_cr4(expected_cr4);
 	if (!has_xsave)
 		return;
-	want_xcr0 = seed & 1 ? 3 : cpuid(0xd, 0).eax;
-	asm volatile("xsetbv" : : "c"(0), "a"((u32)want_xcr0), "d"(0));
+	expected_xcr0 = seed & 1 ? 3 : cpuid(0xd, 0).eax;
+	asm volatile("xsetbv" : : "c"(0), "a"((u32)expected_xcr0), "d"(0));
 }
 
 static void write_all(void)
@@ -130,9 +130,9 @@ static const char *changed(void)
 			return msrs[i].name;
 	if (rdmsr(MSR_PAT) != pat())
 		return "PAT";
-	if (read_cr0() != want_cr0 || read_cr4() != want_cr4)
+	if (read_cr0() != expected_cr0 || read_cr4() != expected_cr4)
 		return "CR0 or CR4";
-	return has_xsave && xcr0() != want_xcr0 ? "XCR0" : NULL;
+	return has_xsave && xcr0() != expected_xcr0 ? "XCR0" : NULL;
 }
 
 void guest_main(void)

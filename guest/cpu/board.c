@@ -101,7 +101,7 @@ static void check_firmware(void)
 }
 
 /* Where a VGA would be, and below the I/O APIC. */
-static void check_nobody(void)
+static void check_nothing(void)
 {
 	volatile u32 *const places[] = {(void *)0xb8000ul, (void *)0xfebffffcul};
 
@@ -166,7 +166,7 @@ void guest_main(void)
 	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | X2APIC);
 	wrmsr(APIC_SVR, SVR_ENABLED);
 	check_firmware();
-	check_nobody();
+	check_nothing();
 	check_task_priority();
 	check_ticks();
 }

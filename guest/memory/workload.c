@@ -111,7 +111,7 @@ static void report(const char *step, const char *what, u64 value, const char *un
 	print("bench: %s_%s %lu %s\n", step, what, value, unit);
 }
 
-static void tell_counts(const char *step, struct counts c)
+static void report_counts(const char *step, struct counts c)
 {
 	report(step, "flushes", c.flushes, "flushes");
 	report(step, "callbacks", c.callbacks, "calls");
@@ -174,7 +174,7 @@ static void merge(void)
 	did = since(before);
 	report("merge", "instructions", ticks / pages, "instructions");
 	report("merge", "merges", did.merges, "pages");
-	tell_counts("merge", did);
+	report_counts("merge", did);
 	report("merge", "faults", faults_of_reading(), "faults");
 }
 
@@ -185,7 +185,7 @@ static void rescan(void)
 
 	did = since(before);
 	report("rescan", "instructions", ticks / pages, "instructions");
-	tell_counts("rescan", did);
+	report_counts("rescan", did);
 	report("rescan", "faults", faults_of_reading(), "faults");
 }
 
@@ -194,8 +194,8 @@ static u64 write_shared(void)
 {
 	u64 done = 0;
 
-	for (u64 i = 1, twins = 0; i < pages; i++) {
-		if (!is_shared(i) || twins++ % BREAK_STEP)
+	for (u64 i = 1, duplicates = 0; i < pages; i++) {
+		if (!is_shared(i) || duplicates++ % BREAK_STEP)
 			continue;
 		*(volatile u64 *)page(i) = first_word(next_content);
 		done++;
@@ -205,8 +205,8 @@ static u64 write_shared(void)
 
 static void read_shared(void)
 {
-	for (u64 i = 1, twins = 0; i < pages; i++) {
-		if (is_shared(i) && twins++ % BREAK_STEP == 0)
+	for (u64 i = 1, duplicates = 0; i < pages; i++) {
+		if (is_shared(i) && duplicates++ % BREAK_STEP == 0)
 			(void)*(volatile u64 *)page(i);
 	}
 }
@@ -214,8 +214,8 @@ static void read_shared(void)
 /* The rest of each page, so that it is what verify() expects. */
 static void finish_shared(void)
 {
-	for (u64 i = 1, twins = 0; i < pages; i++) {
-		if (is_shared(i) && twins++ % BREAK_STEP == 0)
+	for (u64 i = 1, duplicates = 0; i < pages; i++) {
+		if (is_shared(i) && duplicates++ % BREAK_STEP == 0)
 			fill(i, next_content);
 	}
 	next_content++;
@@ -234,7 +234,7 @@ static void break_up(void)
 	report("break", "breaks", did.breaks, "pages");
 	report("break", "faults", did.faults, "faults");
 	report("break", "instructions", written ? did.ticks / written : 0, "instructions");
-	tell_counts("break", did);
+	report_counts("break", did);
 	before = now();
 	read_shared();
 	report("break", "refaults", since(before).faults, "faults");
@@ -280,13 +280,13 @@ static void check_scan(void)
 
 static void start(void)
 {
-	u64 twins = 0;
+	u64 duplicates = 0;
 
 	next_content = (u32)(contents + pages);
 	for (u64 i = 0; i < pages; i++)
-		fill(i, is_shared(i) ? twins++ % contents : contents + i);
-	print("%lu pages, %lu of them with one of %lu contents, seed %lu\n", pages, twins, contents,
-	      seed);
+		fill(i, is_shared(i) ? duplicates++ % contents : contents + i);
+	print("%lu pages, %lu of them with one of %lu contents, seed %lu\n", pages, duplicates,
+	      contents, seed);
 }
 
 void guest_main(void)

@@ -96,7 +96,7 @@ struct arch_vcpu {
 };
 
 /*
- * The arguments of vcpu_init. root: the stage-2 table the vCPU starts with.
+ * Arguments of vcpu_init. root: the stage-2 table the vCPU starts with.
  *
  * fetch: copies up to `len` bytes of guest code at a linear address, as the guest's own paging maps
  * it now, and returns how many it could. For a back end on hardware that does not say which
@@ -183,9 +183,9 @@ struct virt_ops {
 	 */
 	void (*trap)(struct arch_vcpu *vcpu, unsigned traps);
 	/*
-	 * Fills in what run() could not know without reading guest code: hv calls it before it
-	 * looks at .cr or carries out a SHADOW. NULL where the hardware reports all
-	 * of it.
+	 * Fills in what run() cannot find out without reading guest code: hv calls it before it
+	 * looks at .cr or carries out a SHADOW. NULL where the hardware
+	 * reports all of it.
 	 */
 	void (*complete_exit)(struct arch_vcpu *vcpu, struct hv_exit *exit);
 	/* Skips the instruction that exited: RIP, interrupt shadow, and RF. */

@@ -8,6 +8,7 @@
  * features with a state that a vCPU switch keeps apart, so no protection keys, CET or LA57.
  */
 #include <asm/cpuid.h>
+#include <asm/guest.h>
 #include <asm/regs.h>
 #include <lib/error.h>
 #include "svm.h"
@@ -73,8 +74,7 @@ static bool svm_long_mode_valid(const struct guest_state *s)
 
 bool svm_control_valid(const struct guest_state *s)
 {
-	if (s->cr0 & ~CR0_ALLOWED || (s->cr0 & CR0_PG && !(s->cr0 & CR0_PE)) ||
-	    (s->cr0 & CR0_NW && !(s->cr0 & CR0_CD)))
+	if (s->cr0 & ~CR0_ALLOWED || !guest_cr0_valid(s->cr0))
 		return false;
 	if (s->cr4 & ~cr4_allowed || s->efer & ~EFER_ALLOWED)
 		return false;

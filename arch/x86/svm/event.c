@@ -7,7 +7,7 @@
  * If the delivery itself exits (a #NPF on the IDT, say), exit_int_info holds the event, and it is
  * queued again.
  *
- * The NMI window: without virtual NMI the CPU does not know that the guest is in an NMI handler. So
+ * The NMI window: without virtual NMI the CPU does not track whether the guest is in an NMI handler. So
  * an injected NMI blocks further ones until its IRET, which is intercepted. The intercept comes
  * before the IRET; an NMI injected there would find the handler's stack still in use. So, when one
  * waits, the IRET is single-stepped and the window opens at the #DB after it:
@@ -18,6 +18,7 @@
  * did not set, once. That is the one trace of this method, and only while two NMIs overlap.
  */
 #include <asm/apic.h>
+#include <asm/guest.h>
 #include <asm/irq.h>
 #include <asm/percpu.h>
 #include <asm/regs.h>
@@ -39,35 +40,23 @@ static void svm_intercept(struct svm_vcpu *svm, u32 bit, bool on)
 	svm_dirty(svm, CLEAN_INTERCEPTS);
 }
 
-static bool event_is_contributory(u64 event)
-{
-	u64 vectors = BIT(VECTOR_DE) | BITS(VECTOR_GP, VECTOR_TS) | BIT(VECTOR_CP);
-
-	return (event & EVENT_TYPE) == EVENT_EXCEPTION && (event & EVENT_VECTOR) < 32 &&
-	       vectors >> (event & EVENT_VECTOR) & 1;
-}
-
 static bool event_is(u64 event, unsigned vector)
 {
 	return (event & (EVENT_TYPE | EVENT_VECTOR)) == (EVENT_EXCEPTION | vector);
 }
 
-/*
- * Double faults (APM vol. 2 8.2.9, SDM table 6-5): contributory on contributory, and contributory
- * or #PF on #PF. Anything on #DF shuts down. In every other case the CPU handles the second first,
- * and the first comes again when its instruction does, or is lost as on hardware.
- */
 u64 svm_event_combine(u64 old, u64 new)
 {
-	bool bad = event_is_contributory(new) || event_is(new, VECTOR_PF);
+	unsigned merged, second = new &EVENT_VECTOR;
 
-	if (!(old & EVENT_VALID) || !bad)
+	if (!(old & EVENT_VALID) || (old & EVENT_TYPE) != EVENT_EXCEPTION)
 		return new;
-	if (event_is(old, VECTOR_DF))
+	merged = guest_merge_exceptions(old & EVENT_VECTOR, second);
+	if (merged == GUEST_SHUTDOWN)
 		return 0;
-	if (event_is(old, VECTOR_PF) || (event_is_contributory(old) && event_is_contributory(new)))
-		return EVENT_VALID | EVENT_EXCEPTION | EVENT_HAS_ERROR | VECTOR_DF;
-	return new;
+	if (merged == second)
+		return new;
+	return EVENT_VALID | EVENT_EXCEPTION | EVENT_HAS_ERROR | merged;
 }
 
 bool svm_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type)
@@ -97,25 +86,18 @@ static void svm_shut_down(struct svm_vcpu *svm)
 	svm_dirty(svm, CLEAN_INTERCEPTS);
 }
 
-/* A fault's handler returns to the instruction, which must not hit the same breakpoint again. */
-static bool event_is_fault(u8 vector)
-{
-	return vector != VECTOR_DB && vector != VECTOR_BP && vector != VECTOR_OF &&
-	       vector != VECTOR_DF && vector != VECTOR_MC;
-}
-
 static void svm_inject_exception(struct svm_vcpu *svm, const struct guest_event *event)
 {
 	struct vmcb *vmcb = &svm->vmcb;
 	u64 new = EVENT_VALID | EVENT_EXCEPTION | event->vector;
 
-	if (event->has_error_code)
+	if (guest_exception_has_error(event->vector) && vmcb->save.cr0 & CR0_PE)
 		new |= EVENT_HAS_ERROR | (u64)event->error_code << 32;
 	if (event->vector == VECTOR_PF) {
 		vmcb->save.cr2 = event->address;
 		svm_dirty(svm, CLEAN_CR2);
 	}
-	if (event_is_fault(event->vector))
+	if (guest_exception_is_fault(event->vector))
 		svm->vmcb.save.rflags |= RFLAGS_RF;
 	vmcb->control.event_inj = svm_event_combine(vmcb->control.event_inj, new);
 	if (!vmcb->control.event_inj)

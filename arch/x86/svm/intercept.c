@@ -14,7 +14,7 @@ static const struct {
 } intercepts[] = {
 	{INTERCEPT_CR, 8, "CR8 is the task priority of a local APIC, which hv models"},
 	{INTERCEPT_CR, 16 + 8, "the same; V_TPR would have to follow it at every exit"},
-	{INTERCEPT_CR, 16 + 4, "CR4 may only hold features whose state is kept apart (cr.c)"},
+	{INTERCEPT_CR, 16 + 4, "CR4 may only hold features with a state that is kept apart (cr.c)"},
 	{INTERCEPT_EXCEPTION, 1, "#DB while delivering #DB never ends otherwise (CVE-2015-8104)"},
 	{INTERCEPT_EXCEPTION, 17, "#AC while delivering #AC never ends otherwise (CVE-2015-5307)"},
 	{INTERCEPT_EXCEPTION, 18, "#MC is the machine's, not the guest's"},

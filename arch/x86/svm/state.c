@@ -7,13 +7,10 @@
  * is a segment that is not present, EFER.SVME is always set for VMRUN and never shown, the two
  * kinds of interrupt shadow are one bit, and CPL is a field of its own.
  */
+#include <asm/guest.h>
 #include <asm/regs.h>
 #include <lib/error.h>
 #include "svm.h"
-
-#define SHADOW_STI BIT(0)
-#define SHADOW_SS  BIT(1)
-#define SHADOW_NMI BIT(3)
 
 #define RFLAGS_RESERVED (BITS(63, 22) | BIT(15) | BIT(5) | BIT(3))
 
@@ -82,13 +79,8 @@ void svm_get_state(struct arch_vcpu *vcpu, struct guest_state *state)
 	state->gdtr.limit = save->gdtr.limit;
 	state->idtr.base = save->idtr.base;
 	state->idtr.limit = save->idtr.limit;
-	state->interruptibility = svm->vmcb.control.interrupt_shadow & 1 ? SHADOW_STI : 0;
-	state->interruptibility |= svm->nmi_blocked ? SHADOW_NMI : 0;
-}
-
-static bool canonical(u64 address)
-{
-	return (u64)((s64)(address << 16) >> 16) == address;
+	state->interruptibility = svm->vmcb.control.interrupt_shadow & 1 ? GUEST_SHADOW_STI : 0;
+	state->interruptibility |= svm->nmi_blocked ? GUEST_BLOCKED_NMI : 0;
 }
 
 static bool bases_valid(const struct guest_state *s)
@@ -106,7 +98,7 @@ static bool bases_valid(const struct guest_state *s)
 				 s->sysenter_eip};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(addresses); i++) {
-		if (!canonical(addresses[i]))
+		if (!guest_canonical(addresses[i]))
 			return false;
 	}
 	for (unsigned i = SEG_ES; i <= SEG_DS; i++) {
@@ -116,27 +108,15 @@ static bool bases_valid(const struct guest_state *s)
 	return true;
 }
 
-/* Types 2, 3 and those above 7 are reserved (APM vol. 2, 7.8.2). */
-static bool pat_valid(u64 pat)
-{
-	for (; pat; pat >>= 8) {
-		u64 type = pat & 0xff;
-
-		if (type > 7 || type == 2 || type == 3)
-			return false;
-	}
-	return true;
-}
-
 static bool flags_valid(const struct guest_state *s)
 {
-	bool shadow_sti = s->interruptibility & SHADOW_STI;
+	bool shadow_sti = s->interruptibility & GUEST_SHADOW_STI;
 
 	if (!(s->rflags & RFLAGS_R1) || s->rflags & RFLAGS_RESERVED)
 		return false;
 	if (s->rflags & RFLAGS_VM && (s->efer & EFER_LMA || !(s->cr0 & CR0_PE)))
 		return false;
-	if (s->interruptibility & ~(SHADOW_STI | SHADOW_SS | SHADOW_NMI))
+	if (s->interruptibility & ~(GUEST_SHADOW_STI | GUEST_SHADOW_MOV_SS | GUEST_BLOCKED_NMI))
 		return false;
 	return !shadow_sti || s->rflags & RFLAGS_IF;
 }
@@ -144,14 +124,14 @@ static bool flags_valid(const struct guest_state *s)
 static bool rip_valid(const struct guest_state *s)
 {
 	if (s->efer & EFER_LMA && s->seg[SEG_CS].attr & SEG_ATTR_L)
-		return canonical(s->rip);
+		return guest_canonical(s->rip);
 	return s->rip >> 32 == 0;
 }
 
 static bool state_valid(const struct guest_state *s)
 {
 	return svm_control_valid(s) && flags_valid(s) && rip_valid(s) && bases_valid(s) &&
-	       pat_valid(s->pat) && s->dr6 >> 32 == 0 && s->dr7 >> 32 == 0 &&
+	       guest_pat_valid(s->pat) && s->dr6 >> 32 == 0 && s->dr7 >> 32 == 0 &&
 	       s->seg[SEG_CS].attr & SEG_ATTR_P && !(s->seg[SEG_CS].attr & SEG_ATTR_UNUSABLE);
 }
 
@@ -193,8 +173,9 @@ int svm_set_state(struct arch_vcpu *vcpu, const struct guest_state *state)
 	save->cpl = state_cpl(state);
 	save->gdtr = (struct vmcb_segment){.base = state->gdtr.base, .limit = state->gdtr.limit};
 	save->idtr = (struct vmcb_segment){.base = state->idtr.base, .limit = state->idtr.limit};
-	svm->vmcb.control.interrupt_shadow = !!(state->interruptibility & (SHADOW_STI | SHADOW_SS));
-	svm->nmi_blocked = state->interruptibility & SHADOW_NMI;
+	svm->vmcb.control.interrupt_shadow =
+		!!(state->interruptibility & (GUEST_SHADOW_STI | GUEST_SHADOW_MOV_SS));
+	svm->nmi_blocked = state->interruptibility & GUEST_BLOCKED_NMI;
 	svm_dirty(svm, CLEAN_ALL);
 	return 0;
 }

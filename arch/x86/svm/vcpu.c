@@ -6,6 +6,7 @@
  */
 #include <arch/cpu.h>
 #include <asm/features.h>
+#include <asm/guest.h>
 #include <asm/msr.h>
 #include <asm/percpu.h>
 #include <asm/regs.h>
@@ -65,30 +66,6 @@ void svm_set_stage2(struct arch_vcpu *vcpu, struct hpa root)
 		svm_take_asid(svm);
 }
 
-static struct vmcb_segment reset_segment(u16 attrib)
-{
-	return (struct vmcb_segment){.attrib = attrib, .limit = 0xffff};
-}
-
-/* APM vol. 2, 14.1.3, table 14-1. */
-static void svm_reset_save(struct vmcb_save *save)
-{
-	struct vmcb_segment data = reset_segment(0x93);
-
-	save->es = save->ss = save->ds = save->fs = save->gs = data;
-	save->cs = (struct vmcb_segment){0xf000, 0x9b, 0xffff, 0xffff0000};
-	save->gdtr = save->idtr = reset_segment(0);
-	save->ldtr = reset_segment(0x82);
-	save->tr = reset_segment(0x8b);
-	save->rip = 0xfff0;
-	save->rflags = RFLAGS_R1;
-	save->efer = EFER_SVME; /* required by VMRUN; get_state() hides it */
-	save->cr0 = CR0_CD | CR0_NW | CR0_ET;
-	save->dr6 = DR6_RESET;
-	save->dr7 = DR7_RESET;
-	save->g_pat = PAT_RESET;
-}
-
 static void svm_reset_control(struct vmcb_control *control, const struct vcpu_setup *setup)
 {
 	svm_intercept_init(control);
@@ -132,9 +109,10 @@ int svm_vcpu_init(struct arch_vcpu *vcpu, const struct vcpu_setup *setup)
 	svm->fetch = setup->fetch;
 	svm_insn_init(svm);
 	svm_reset_control(&svm->vmcb.control, setup);
-	svm_reset_save(&svm->vmcb.save);
 	memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
 	vcpu->backend = svm;
+	err = svm_set_state(vcpu, &guest_reset_state);
+	CHECK(!err);
 	return 0;
 }
 
@@ -185,10 +163,7 @@ void svm_vcpu_load(struct arch_vcpu *vcpu)
 	svm_dirty(svm, CLEAN_INTERCEPTS);
 	features_clear_branches();
 	xsave_load(vcpu);
-	write_dr0(svm->dr[0]);
-	write_dr1(svm->dr[1]);
-	write_dr2(svm->dr[2]);
-	write_dr3(svm->dr[3]);
+	guest_load_breakpoints(svm->dr);
 }
 
 void svm_vcpu_put(struct arch_vcpu *vcpu)
@@ -196,10 +171,7 @@ void svm_vcpu_put(struct arch_vcpu *vcpu)
 	struct svm_vcpu *svm = svm_of(vcpu);
 
 	CHECK(svm->cpu == svm_this_cpu());
-	svm->dr[0] = read_dr0();
-	svm->dr[1] = read_dr1();
-	svm->dr[2] = read_dr2();
-	svm->dr[3] = read_dr3();
+	guest_save_breakpoints(svm->dr);
 	xsave_put(vcpu);
 	svm_unbind(svm);
 }

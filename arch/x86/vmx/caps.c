@@ -125,7 +125,7 @@ static bool add_reserved_ones(const struct vmx_capability *cap, struct vmx_caps 
 		u32 must = cap->allowed[w];
 
 		if (must & ~(reserved_ones[w] | out->control[w])) {
-			*why = "VMX insists on a control this back end does not know";
+			*why = "VMX insists on a control this back end does not have";
 			return false;
 		}
 		out->control[w] |= must;

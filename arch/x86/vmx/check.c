@@ -8,6 +8,7 @@
  */
 #include "check.h"
 #include "vmx.h"
+#include <asm/guest.h>
 #include <asm/regs.h>
 
 /* Segment attributes, SDM 25.4.1. */
@@ -16,17 +17,11 @@
 
 #define EFER_ALLOWED   (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 #define RFLAGS_ALLOWED 0x3f7fd7ull
-#define LINEAR_BITS    48
 
 struct rule {
 	const char *name;
 	bool (*holds)(const struct guest_state *s, const struct vmx_limits *limits);
 };
-
-static bool canonical(u64 address)
-{
-	return (u64)((int64_t)(address << (64 - LINEAR_BITS)) >> (64 - LINEAR_BITS)) == address;
-}
 
 static bool paging(const struct guest_state *s)
 {
@@ -50,9 +45,7 @@ static bool usable(const struct guest_segment_state *seg)
 
 static bool cr0_ok(const struct guest_state *s, const struct vmx_limits *limits)
 {
-	if (s->cr0 >> 32 || (paging(s) && !(s->cr0 & CR0_PE)))
-		return false;
-	return (s->cr0 & CR0_CD) || !(s->cr0 & CR0_NW);
+	return guest_cr0_valid(s->cr0);
 }
 
 static bool cr3_ok(const struct guest_state *s, const struct vmx_limits *limits)
@@ -83,31 +76,25 @@ static bool debug_ok(const struct guest_state *s, const struct vmx_limits *limit
 
 static bool pat_ok(const struct guest_state *s, const struct vmx_limits *limits)
 {
-	for (unsigned i = 0; i < 64; i += 8) {
-		u8 type = s->pat >> i;
-
-		if (type > 7 || type == 2 || type == 3)
-			return false;
-	}
-	return true;
+	return guest_pat_valid(s->pat);
 }
 
 static bool msrs_ok(const struct guest_state *s, const struct vmx_limits *limits)
 {
-	return canonical(s->sysenter_esp) && canonical(s->sysenter_eip) && canonical(s->lstar) &&
-	       canonical(s->cstar) && canonical(s->kernel_gs_base) && !(s->sysenter_cs >> 32) &&
-	       !(s->sfmask >> 32);
+	return guest_canonical(s->sysenter_esp) && guest_canonical(s->sysenter_eip) &&
+	       guest_canonical(s->lstar) && guest_canonical(s->cstar) &&
+	       guest_canonical(s->kernel_gs_base) && !(s->sysenter_cs >> 32) && !(s->sfmask >> 32);
 }
 
 static bool tables_ok(const struct guest_state *s, const struct vmx_limits *limits)
 {
-	return canonical(s->gdtr.base) && canonical(s->idtr.base) && s->gdtr.limit <= 0xffff &&
-	       s->idtr.limit <= 0xffff;
+	return guest_canonical(s->gdtr.base) && guest_canonical(s->idtr.base) &&
+	       s->gdtr.limit <= 0xffff && s->idtr.limit <= 0xffff;
 }
 
 static bool rip_ok(const struct guest_state *s, const struct vmx_limits *limits)
 {
-	return code_64(s) ? canonical(s->rip) : !(s->rip >> 32);
+	return code_64(s) ? guest_canonical(s->rip) : !(s->rip >> 32);
 }
 
 static bool rflags_ok(const struct guest_state *s, const struct vmx_limits *limits)
@@ -119,13 +106,13 @@ static bool rflags_ok(const struct guest_state *s, const struct vmx_limits *limi
 
 static bool shadow_ok(const struct guest_state *s, const struct vmx_limits *limits)
 {
-	u32 both = BLOCKED_BY_STI | BLOCKED_BY_MOV_SS;
+	u32 both = GUEST_SHADOW_STI | GUEST_SHADOW_MOV_SS;
 
-	if (s->interruptibility & ~(both | BLOCKED_BY_NMI))
+	if (s->interruptibility & ~(both | GUEST_BLOCKED_NMI))
 		return false;
 	if ((s->interruptibility & both) == both)
 		return false;
-	return !(s->interruptibility & BLOCKED_BY_STI) || (s->rflags & RFLAGS_IF);
+	return !(s->interruptibility & GUEST_SHADOW_STI) || (s->rflags & RFLAGS_IF);
 }
 
 /* G says in which unit the limit counts, so it and the limit's ends must agree. */
@@ -200,7 +187,7 @@ static bool data_ok(const struct guest_state *s, const struct vmx_limits *limits
 {
 	static const u8 data[] = {SEG_DS, SEG_ES, SEG_FS, SEG_GS};
 
-	if (!canonical(s->seg[SEG_FS].base) || !canonical(s->seg[SEG_GS].base))
+	if (!guest_canonical(s->seg[SEG_FS].base) || !guest_canonical(s->seg[SEG_GS].base))
 		return false;
 	if (v86(s))
 		return true;
@@ -221,7 +208,7 @@ static bool tr_ok(const struct guest_state *s, const struct vmx_limits *limits)
 
 	if (!usable(tr) || (tr->attr & (ATTR_RESERVED | SEG_ATTR_S)) || !(tr->attr & SEG_ATTR_P))
 		return false;
-	if (!canonical(tr->base) || (tr->selector & 4) || !limit_ok(tr))
+	if (!guest_canonical(tr->base) || (tr->selector & 4) || !limit_ok(tr))
 		return false;
 	return type == 11 || (type == 3 && !(s->efer & EFER_LMA));
 }
@@ -233,7 +220,7 @@ static bool ldtr_ok(const struct guest_state *s, const struct vmx_limits *limits
 	if (!usable(ldtr))
 		return true;
 	return !(ldtr->attr & (ATTR_RESERVED | SEG_ATTR_S)) && SEG_ATTR_TYPE(ldtr->attr) == 2 &&
-	       (ldtr->attr & SEG_ATTR_P) && canonical(ldtr->base) && !(ldtr->selector & 4) &&
+	       (ldtr->attr & SEG_ATTR_P) && guest_canonical(ldtr->base) && !(ldtr->selector & 4) &&
 	       limit_ok(ldtr);
 }
 

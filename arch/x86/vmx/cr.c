@@ -10,18 +10,9 @@
  * hardware. So PDPTEs are never read in software, and LMSW and CLTS never exit.
  */
 #include "vmx.h"
+#include <asm/guest.h>
 #include <asm/regs.h>
 #include <lib/error.h>
-
-/* SDM vol. 3A 2.5: what raises #GP(0), as far as the CPU cannot see it behind the mask. */
-static bool cr0_valid(u64 value)
-{
-	if (value >> 32)
-		return false;
-	if ((value & CR0_PG) && !(value & CR0_PE))
-		return false;
-	return (value & CR0_CD) || !(value & CR0_NW);
-}
 
 static bool cr4_valid(u64 value)
 {
@@ -32,7 +23,7 @@ int vmx_write_cr(struct arch_vcpu *vcpu, unsigned cr, u64 value)
 {
 	struct vmx_vcpu *v = vmx_of(vcpu), *before;
 
-	if (!(cr == 0 && cr0_valid(value)) && !(cr == 4 && cr4_valid(value)))
+	if (!(cr == 0 && guest_cr0_valid(value)) && !(cr == 4 && cr4_valid(value)))
 		return ERR_INVALID;
 	before = vmx_borrow(v);
 	if (cr == 0)

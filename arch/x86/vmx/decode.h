@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * decode.h: exit qualifications as pure functions (SDM 28.2.1), and the rule of double faults.
+ * decode.h: exit qualifications as pure functions (SDM 28.2.1).
  */
 #ifndef SAMEPAGE_VMX_DECODE_H
 #define SAMEPAGE_VMX_DECODE_H
@@ -33,17 +33,10 @@ static inline void vmx_decode_ept_violation(u64 qualification, struct hv_exit_st
 		fault->access |= HV_READ;
 }
 
-/* Table 28-3. False for CLTS and LMSW, which cannot exit (cr.c), and for what is no CR we know. */
+/* Table 28-3. False for CLTS and LMSW, which cannot exit (cr.c), and for other CRs. */
 bool vmx_decode_cr(u64 qualification, struct hv_exit_cr *cr);
 
 /* DR6 as #DB leaves it, from DR6 before and the qualification (table 28-1). */
 u64 vmx_debug_status(u64 dr6, u64 qualification);
-
-/*
- * The exception that follows from a second one during the delivery of a first, SDM vol. 3A table
- * 6-5.
- */
-#define VMX_MERGED_TO_SHUTDOWN 32
-unsigned vmx_merge_exceptions(unsigned first, unsigned second);
 
 #endif

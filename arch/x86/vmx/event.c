@@ -7,15 +7,11 @@
  */
 #include "decode.h"
 #include "vmx.h"
+#include <asm/guest.h>
 #include <asm/regs.h>
 
 #define PENDING_DEBUG_BS BIT(14)
-#define EXT_SHADOWS	 (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)
-
-/* The vectors that push an error code, SDM vol. 3A table 6-1; #CP has none here: CET is off. */
-#define HAS_ERROR_CODE                                                                        \
-	(BIT(VECTOR_DF) | BIT(VECTOR_TS) | BIT(VECTOR_NP) | BIT(VECTOR_SS) | BIT(VECTOR_GP) | \
-	 BIT(VECTOR_PF) | BIT(VECTOR_AC))
+#define EXT_SHADOWS	 (GUEST_SHADOW_STI | GUEST_SHADOW_MOV_SS)
 
 void vmx_queue_event(struct vmx_vcpu *v, u32 info, u32 error_code, u32 insn_len)
 {
@@ -38,7 +34,7 @@ void vmx_requeue_event(struct vmx_vcpu *v)
 		return;
 	/* The NMI was not taken after all, so it blocks no other one: 27.3.1.5 refuses it else. */
 	shadow = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
-	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~BLOCKED_BY_NMI);
+	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~GUEST_BLOCKED_NMI);
 }
 
 static bool can_take(enum guest_event_type type)
@@ -47,7 +43,7 @@ static bool can_take(enum guest_event_type type)
 
 	if (type == GUEST_EVENT_IRQ)
 		return (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF) && !(shadow & EXT_SHADOWS);
-	return !(shadow & (EXT_SHADOWS | BLOCKED_BY_NMI));
+	return !(shadow & (EXT_SHADOWS | GUEST_BLOCKED_NMI));
 }
 
 bool vmx_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type)
@@ -69,24 +65,20 @@ static void inject_exception(struct vmx_vcpu *v, const struct guest_event *event
 {
 	unsigned vector = event->vector & 31;
 	bool second = (v->event & EVENT_VALID) && (v->event & EVENT_TYPE) == EVENT_TYPE_HARD;
-	unsigned merged = second ? vmx_merge_exceptions(v->event & EVENT_VECTOR, vector) : vector;
+	unsigned merged = second ? guest_merge_exceptions(v->event & EVENT_VECTOR, vector) : vector;
 	bool error;
 
 	if (v->event == EVENT_SHUTDOWN)
 		return;
-	error = (HAS_ERROR_CODE >> merged & 1) && (vmcs_read(VMCS_GUEST_CR0) & CR0_PE);
+	error = guest_exception_has_error(merged) && (vmcs_read(VMCS_GUEST_CR0) & CR0_PE);
 
 	if (vector == VECTOR_PF)
 		v->loaded ? write_cr2(event->address) : (void)(v->cr2 = event->address);
-	if (merged == VMX_MERGED_TO_SHUTDOWN) {
+	if (merged == GUEST_SHUTDOWN) {
 		v->event = EVENT_SHUTDOWN;
 		return;
 	}
-	/*
-	 * A fault's saved image has RF set, so that a breakpoint on it does not hit twice; not a
-	 * trap's.
-	 */
-	if (merged != VECTOR_DB && merged != VECTOR_BP && merged != VECTOR_OF)
+	if (guest_exception_is_fault(merged))
 		vmcs_write(VMCS_GUEST_RFLAGS, vmcs_read(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
 	vmx_queue_event(v, EVENT_TYPE_HARD | merged | (error ? EVENT_HAS_ERROR : 0),
 			merged == vector ? (u16)event->error_code : 0, 0);
@@ -136,7 +128,7 @@ void vmx_set_nmi_window(struct arch_vcpu *vcpu, bool on)
 bool vmx_in_64_bit_code(void)
 {
 	return (vmcs_read(VMCS_ENTRY_CONTROLS) & ON_ENTRY_GUEST_64) &&
-	       (vmcs_read(VMCS_GUEST_CS_ATTR) & BIT(13));
+	       (vmcs_read(VMCS_GUEST_CS_ATTR) & SEG_ATTR_L);
 }
 
 /*

@@ -7,6 +7,7 @@
 #include "check.h"
 #include "vmx.h"
 #include <asm/cpuid.h>
+#include <asm/guest.h>
 #include <asm/msr.h>
 #include <asm/regs.h>
 #include <lib/error.h>
@@ -134,7 +135,7 @@ void vmx_get_state(struct arch_vcpu *vcpu, struct guest_state *s)
 static void write_state(struct vmx_vcpu *v, const struct guest_state *s)
 {
 	u32 entry = vmcs_read(VMCS_ENTRY_CONTROLS) & ~ON_ENTRY_GUEST_64;
-	bool step = (s->interruptibility & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)) &&
+	bool step = (s->interruptibility & (GUEST_SHADOW_STI | GUEST_SHADOW_MOV_SS)) &&
 		    (s->rflags & RFLAGS_TF);
 
 	v->vcpu->rip = s->rip;
@@ -205,34 +206,11 @@ int vmx_set_state(struct arch_vcpu *vcpu, const struct guest_state *state)
 	return 0;
 }
 
-/* SDM vol. 3A table 10-1: real mode at f000:fff0, caches off. */
-static const struct guest_state reset_state = {
-	.rip = 0xfff0,
-	.rflags = RFLAGS_R1,
-	.cr0 = CR0_CD | CR0_NW | CR0_ET,
-	.dr6 = DR6_RESET,
-	.dr7 = DR7_RESET,
-	.pat = PAT_RESET,
-	.seg =
-		{
-			[SEG_ES] = {0, 0xffff, 0x93, 0},
-			[SEG_CS] = {0xf000, 0xffff, 0x9b, 0xffff0000},
-			[SEG_SS] = {0, 0xffff, 0x93, 0},
-			[SEG_DS] = {0, 0xffff, 0x93, 0},
-			[SEG_FS] = {0, 0xffff, 0x93, 0},
-			[SEG_GS] = {0, 0xffff, 0x93, 0},
-			[SEG_LDTR] = {0, 0xffff, SEG_ATTR_UNUSABLE, 0},
-			[SEG_TR] = {0, 0xffff, 0x8b, 0},
-		},
-	.gdtr = {0, 0xffff},
-	.idtr = {0, 0xffff},
-};
-
 void vmx_write_reset_state(struct vmx_vcpu *v)
 {
 	for (unsigned i = 0; i < GPRS; i++)
 		v->vcpu->gpr[i] = 0;
-	write_state(v, &reset_state);
+	write_state(v, &guest_reset_state);
 }
 
 u64 *vmx_gpr(struct vmx_vcpu *v, unsigned gpr)

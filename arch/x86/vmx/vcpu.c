@@ -21,6 +21,7 @@
 #include <asm/desc.h>
 #include <asm/cpuid.h>
 #include <asm/features.h>
+#include <asm/guest.h>
 #include <asm/msr.h>
 #include <asm/percpu.h>
 #include <asm/regs.h>
@@ -243,10 +244,7 @@ static void load_registers(struct vmx_vcpu *v)
 {
 	for (unsigned i = 0; i < switched_count(); i++)
 		wrmsr(switched_msrs[i], v->msr[i]);
-	write_dr0(v->dr[0]);
-	write_dr1(v->dr[1]);
-	write_dr2(v->dr[2]);
-	write_dr3(v->dr[3]);
+	guest_load_breakpoints(v->dr);
 	write_dr6(v->dr6);
 	write_cr2(v->cr2);
 }
@@ -255,10 +253,7 @@ static void save_registers(struct vmx_vcpu *v)
 {
 	for (unsigned i = 0; i < switched_count(); i++)
 		v->msr[i] = rdmsr(switched_msrs[i]);
-	v->dr[0] = read_dr0();
-	v->dr[1] = read_dr1();
-	v->dr[2] = read_dr2();
-	v->dr[3] = read_dr3();
+	guest_save_breakpoints(v->dr);
 	v->dr6 = read_dr6();
 	v->cr2 = read_cr2();
 }

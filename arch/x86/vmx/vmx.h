@@ -8,6 +8,7 @@
 #include "caps.h"
 #include "vmcs.h"
 #include <arch/virt.h>
+#include <asm/guest.h>
 #include <lib/types.h>
 
 /*
@@ -35,12 +36,6 @@ enum vmx_switched_msr {
 	SW_TSC_AUX,
 	SW_MSRS
 };
-
-/* GUEST_INTERRUPTIBILITY, SDM 25.4.2. */
-#define BLOCKED_BY_STI	  BIT(0)
-#define BLOCKED_BY_MOV_SS BIT(1)
-#define BLOCKED_BY_SMI	  BIT(2)
-#define BLOCKED_BY_NMI	  BIT(3)
 
 /* Bits of ENTRY_INTERRUPTION_INFO, EXIT_INTERRUPTION_INFO and IDT_VECTORING_INFO. */
 #define EVENT_VECTOR	    BITS(7, 0)

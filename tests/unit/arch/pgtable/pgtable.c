@@ -154,7 +154,7 @@ static void npt_and_host_refuse_what_cannot_be_read(void **state)
 		}
 }
 
-static void only_the_host_format_knows_user_and_global(void **state)
+static void only_the_host_format_has_user_and_global(void **state)
 {
 	assert_true(host_format.valid_attr(PT_READ | PT_USER | PT_GLOBAL));
 	assert_false(ept_format.valid_attr(PT_READ | PT_USER));
@@ -163,7 +163,7 @@ static void only_the_host_format_knows_user_and_global(void **state)
 	assert_false(npt_format.valid_attr(PT_READ | PT_GLOBAL));
 }
 
-static void no_format_accepts_a_word_it_does_not_know(void **state)
+static void no_format_accepts_a_word_it_does_not_have(void **state)
 {
 	for (unsigned f = 0; f < ARRAY_SIZE(formats); f++)
 		for (unsigned bit = 9; bit < 32; bit++)
@@ -194,8 +194,8 @@ int main(void)
 		cmocka_unit_test(the_cpu_may_set_accessed_in_a_table_entry),
 		cmocka_unit_test(ept_refuses_write_without_read_but_not_execute_alone),
 		cmocka_unit_test(npt_and_host_refuse_what_cannot_be_read),
-		cmocka_unit_test(only_the_host_format_knows_user_and_global),
-		cmocka_unit_test(no_format_accepts_a_word_it_does_not_know),
+		cmocka_unit_test(only_the_host_format_has_user_and_global),
+		cmocka_unit_test(no_format_accepts_a_word_it_does_not_have),
 		cmocka_unit_test(the_fake_format_shows_an_entry_read_at_the_wrong_level),
 	};
 

@@ -15,7 +15,7 @@ static unsigned below(unsigned n)
 }
 
 /* ASID-1: 1 to max, for every count of ASIDs a CPU may have. */
-static void the_hosts_asid_is_never_handed_out(void **state)
+static void the_hosts_asid_is_never_allocated_out(void **state)
 {
 	for (u32 count = 2; count < 40; count++) {
 		struct asid_pool pool;
@@ -159,7 +159,7 @@ static void another_stage2_root_is_another_asid(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_hosts_asid_is_never_handed_out),
+		cmocka_unit_test(the_hosts_asid_is_never_allocated_out),
 		cmocka_unit_test(the_first_asid_comes_with_a_flush),
 		cmocka_unit_test(the_same_vcpu_keeps_its_asid),
 		cmocka_unit_test(no_asid_ever_holds_two_owners),

@@ -102,7 +102,7 @@ static void any_other_exit_in_the_shadow_is_none_of_a_hlt(void **state)
 }
 
 /* The values QEMU 7.2 gives, and those of APM 15.25.6. */
-static void nested_faults_tell_access_and_cause(void **state)
+static void nested_faults_report_access_and_cause(void **state)
 {
 	static const struct {
 		u64 info1;
@@ -345,7 +345,7 @@ int main(void)
 		TEST(each_exit_has_hvs_word_for_it),
 		TEST(an_exit_between_sti_and_hlt_is_the_hlts),
 		TEST(any_other_exit_in_the_shadow_is_none_of_a_hlt),
-		TEST(nested_faults_tell_access_and_cause),
+		TEST(nested_faults_report_access_and_cause),
 		TEST(port_io_is_decoded),
 		TEST(decode_assists_spare_the_fetch),
 		TEST(without_assists_the_register_is_read_from_the_code),

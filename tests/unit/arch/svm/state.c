@@ -159,7 +159,7 @@ static void bad_control_register_writes_are_refused(void **state)
 }
 
 /* A changed CR4 changes what translations mean, and VMRUN does not flush for it. */
-static void a_control_register_write_forgets_translations(void **state)
+static void a_control_register_write_drops_translations(void **state)
 {
 	u32 before = world.svm.vmcb.control.asid;
 
@@ -231,7 +231,7 @@ int main(void)
 		TEST(a_state_no_guest_may_have_is_refused_whole),
 		TEST(paging_switches_long_mode_on_and_off),
 		TEST(bad_control_register_writes_are_refused),
-		TEST(a_control_register_write_forgets_translations),
+		TEST(a_control_register_write_drops_translations),
 		TEST(a_state_with_the_same_paging_keeps_translations),
 		TEST(a_vcpu_is_made_whole_or_not_at_all),
 	};

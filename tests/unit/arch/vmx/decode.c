@@ -9,11 +9,12 @@
 #include <cmocka.h>
 #include "decode.h"
 #include "vmx.h"
+#include <asm/guest.h>
 #include <asm/msr.h>
 #include <asm/regs.h>
 #include <string.h>
 
-static void a_port_access_is_told_by_its_qualification(void **state)
+static void a_port_access_is_decoded_by_its_qualification(void **state)
 {
 	static const struct {
 		u64 qualification;
@@ -37,7 +38,7 @@ static void a_port_access_is_told_by_its_qualification(void **state)
 	}
 }
 
-static void an_ept_violation_is_told_by_its_qualification(void **state)
+static void an_ept_violation_is_decoded_by_its_qualification(void **state)
 {
 	static const struct {
 		u64 qualification;
@@ -96,19 +97,19 @@ static void exceptions_merge_as_the_manual_says(void **state)
 		for (unsigned j = 0; j < 5; j++) {
 			u8 b = benign[i], c = contributory[j];
 
-			assert_int_equal(vmx_merge_exceptions(b, c), c);
-			assert_int_equal(vmx_merge_exceptions(c, b), b);
-			assert_int_equal(vmx_merge_exceptions(c, contributory[i]), VECTOR_DF);
-			assert_int_equal(vmx_merge_exceptions(VECTOR_DF, b), b);
+			assert_int_equal(guest_merge_exceptions(b, c), c);
+			assert_int_equal(guest_merge_exceptions(c, b), b);
+			assert_int_equal(guest_merge_exceptions(c, contributory[i]), VECTOR_DF);
+			assert_int_equal(guest_merge_exceptions(VECTOR_DF, b), b);
 		}
-		assert_int_equal(vmx_merge_exceptions(benign[i], VECTOR_PF), VECTOR_PF);
-		assert_int_equal(vmx_merge_exceptions(contributory[i], VECTOR_PF), VECTOR_PF);
-		assert_int_equal(vmx_merge_exceptions(VECTOR_PF, contributory[i]), VECTOR_DF);
-		assert_int_equal(vmx_merge_exceptions(VECTOR_DF, contributory[i]),
-				 VMX_MERGED_TO_SHUTDOWN);
+		assert_int_equal(guest_merge_exceptions(benign[i], VECTOR_PF), VECTOR_PF);
+		assert_int_equal(guest_merge_exceptions(contributory[i], VECTOR_PF), VECTOR_PF);
+		assert_int_equal(guest_merge_exceptions(VECTOR_PF, contributory[i]), VECTOR_DF);
+		assert_int_equal(guest_merge_exceptions(VECTOR_DF, contributory[i]),
+				 GUEST_SHUTDOWN);
 	}
-	assert_int_equal(vmx_merge_exceptions(VECTOR_PF, VECTOR_PF), VECTOR_DF);
-	assert_int_equal(vmx_merge_exceptions(VECTOR_DF, VECTOR_PF), VMX_MERGED_TO_SHUTDOWN);
+	assert_int_equal(guest_merge_exceptions(VECTOR_PF, VECTOR_PF), VECTOR_DF);
+	assert_int_equal(guest_merge_exceptions(VECTOR_DF, VECTOR_PF), GUEST_SHUTDOWN);
 }
 
 static unsigned holes(const u8 *page, size_t from, size_t to)
@@ -158,8 +159,8 @@ static void an_msr_outside_the_two_ranges_has_no_bit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_port_access_is_told_by_its_qualification),
-		cmocka_unit_test(an_ept_violation_is_told_by_its_qualification),
+		cmocka_unit_test(a_port_access_is_decoded_by_its_qualification),
+		cmocka_unit_test(an_ept_violation_is_decoded_by_its_qualification),
 		cmocka_unit_test(only_control_register_accesses_that_can_exit_are_decoded),
 		cmocka_unit_test(debug_status_keeps_what_piles_up),
 		cmocka_unit_test(exceptions_merge_as_the_manual_says),
