@@ -42,6 +42,10 @@ static void an_exception_waits_in_event_inj(void **state)
 	assert_int_equal(control->event_inj, 0x80000306);
 	assert_true(world.svm.vmcb.save.rflags & RFLAGS_RF);
 	control->event_inj = 0;
+	raise(VECTOR_GP, true, 0); /* in real mode */
+	assert_int_equal(control->event_inj, exception(VECTOR_GP));
+	control->event_inj = 0;
+	world.svm.vmcb.save.cr0 |= CR0_PE;
 	raise(VECTOR_PF, true, 6);
 	assert_int_equal(control->event_inj, 0x600000b0e | EVENT_VALID);
 	assert_int_equal(world.svm.vmcb.save.cr2, 0x7777);
@@ -176,8 +180,10 @@ static void without_a_waiting_nmi_the_iret_runs_on(void **state)
  */
 static void debug_and_alignment_faults_go_back_to_the_guest(void **state)
 {
-	struct hv_exit exit = svm_world_exit(SVM_EXIT_EXCEPTION + VECTOR_DB, 0, 0);
+	struct hv_exit exit;
 
+	world.svm.vmcb.save.cr0 |= CR0_PE;
+	exit = svm_world_exit(SVM_EXIT_EXCEPTION + VECTOR_DB, 0, 0);
 	assert_int_equal(exit.reason, HV_EXIT_INTERRUPT);
 	assert_int_equal(control->event_inj, exception(VECTOR_DB));
 	assert_false(world.svm.vmcb.save.rflags & RFLAGS_RF);

@@ -122,7 +122,7 @@ static void good_states_of_all_modes_are_taken(void **state)
 	X(shadow_both, long_mode, "interruptibility", s.rflags |= RFLAGS_IF;                \
 	  s.interruptibility = 3)                                                           \
 	X(shadow_sti, long_mode, "interruptibility", s.interruptibility = GUEST_SHADOW_STI) \
-	X(shadow_smi, long_mode, "interruptibility", s.interruptibility = BLOCKED_BY_SMI)   \
+	X(shadow_smi, long_mode, "interruptibility", s.interruptibility = GUEST_BLOCKED_SMI)   \
 	X(cs_unusable, long_mode, "CS", s.seg[SEG_CS].attr |= BIT(16))                      \
 	X(cs_l_and_d, long_mode, "CS", s.seg[SEG_CS].attr |= BIT(14))                       \
 	X(cs_data, protected_mode, "CS", s.seg[SEG_CS].attr = 0xc091)                       \
