@@ -57,6 +57,7 @@ struct hv_exit_stage2 {
 	u8 allowed;	 /* what the entry allowed; 0: not present */
 	bool gva_valid;	 /* VMX reports the gva of most violations, SVM of none */
 	bool table_walk; /* the access was the CPU's own, to the guest's page tables */
+	bool delivery;	 /* it was part of an event's delivery; the event is queued again */
 };
 
 struct hv_exit_cr {

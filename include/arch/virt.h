@@ -169,12 +169,15 @@ struct virt_ops {
 	 * Event injection at the next entry. can_inject: would the guest take such an event now
 	 * (nothing queued, not masked, not shadowed)? An exception injected over a queued event
 	 * replaces it, or becomes #DF or a shutdown, as the manual's table of double faults says;
-	 * so an exception needs no can_inject.
+	 * so an exception needs no can_inject. For an exception the result is false while an event is
+	 * queued, such as the trap of an instruction that was skipped with TF set.
 	 */
 	bool (*can_inject)(struct arch_vcpu *vcpu, enum guest_event_type type);
 	void (*inject)(struct arch_vcpu *vcpu, const struct guest_event *event);
 	void (*set_irq_window)(struct arch_vcpu *vcpu, bool on);
 	void (*set_nmi_window)(struct arch_vcpu *vcpu, bool on);
+	/* As INIT: no event is queued, no NMI blocked, no window open. */
+	void (*drop_events)(struct arch_vcpu *vcpu);
 	/*
 	 * Instructions that exit from now on: bits of enum virt_trap, for a guest that waits and
 	 * must not read a time behind a deadline that has not ended the run yet. NULL where a

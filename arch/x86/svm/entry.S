@@ -40,6 +40,9 @@ svm_entry:
 	vmload	%rax
 	pop	%rax
 	guest_registers 0
+	.irp r, ecx, edx, ebx, esi, edi, r8d, r9d, r10d, r11d, r12d, r13d, r14d, r15d
+	xor	%\r, %\r			/* no guest value is left to speculate with */
+	.endr
 	pop	%rbp
 	cli
 	stgi

@@ -30,8 +30,6 @@
 #define PAUSE_INTERCEPT (1u << 23)
 #define VMRUN_INTERCEPT (1u << 0) /* in misc 2 */
 
-#define DR6_BS BIT(14)
-
 static void svm_intercept(struct svm_vcpu *svm, u32 bit, bool on)
 {
 	u32 *word = &svm->vmcb.control.intercept[INTERCEPT_MISC1];
@@ -154,6 +152,16 @@ void svm_trap(struct arch_vcpu *vcpu, unsigned traps)
 		svm_intercept(svm, PAUSE_INTERCEPT, traps & TRAP_PAUSE);
 }
 
+void svm_drop_events(struct arch_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	svm->vmcb.control.event_inj = 0;
+	svm->nmi_blocked = svm->nmi_window = svm->nmi_step = false;
+	svm_intercept(svm, IRET_INTERCEPT, false);
+	svm_set_irq_window(vcpu, false);
+}
+
 /* A virtual interrupt that is never delivered: its intercept says that the guest could take one. */
 void svm_set_irq_window(struct arch_vcpu *vcpu, bool on)
 {
@@ -184,6 +192,18 @@ void svm_set_nmi_window(struct arch_vcpu *vcpu, bool on)
 	svm->nmi_window = on;
 	if (on && !svm->nmi_blocked && !svm->nmi_step)
 		apic_send(percpu()->apic_id, VECTOR_KICK);
+}
+
+void svm_open_nmi_window(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	if (svm->nmi_blocked || svm->nmi_step)
+		return; /* opens at the IRET */
+	if (!svm_can_inject(svm->vcpu, GUEST_EVENT_NMI)) {
+		apic_send(percpu()->apic_id, VECTOR_KICK);
+		return;
+	}
+	svm->nmi_window = false;
+	exit->reason = HV_EXIT_NMI_WINDOW;
 }
 
 /* The IRET of an NMI handler is about to run. */
@@ -222,12 +242,13 @@ void svm_exit_db(struct svm_vcpu *svm, struct hv_exit *exit)
 		svm_host_window(svm, exit);
 }
 
-/* An instruction was skipped, rather than run, with TF set: the trap is ours to raise. */
+/* The trap of an instruction that was skipped with TF set. */
 void svm_single_step(struct svm_vcpu *svm)
 {
 	if (svm->vmcb.control.event_inj & EVENT_VALID)
 		return;
 	svm->vmcb.save.dr6 |= DR6_BS;
+	svm->vmcb.save.dr7 &= ~DR7_GD;
 	svm_dirty(svm, CLEAN_DR);
 	svm_inject(svm->vcpu,
 		   &(struct guest_event){.type = GUEST_EVENT_EXCEPTION, .vector = VECTOR_DB});

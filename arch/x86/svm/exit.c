@@ -27,6 +27,8 @@
 static void decode_host_event(struct svm_vcpu *svm, struct hv_exit *exit)
 {
 	svm_host_window(svm, exit);
+	if (unlikely(svm->nmi_window))
+		svm_open_nmi_window(svm, exit);
 	if (unlikely(svm->vmcb.control.interrupt_shadow & 1))
 		exit->reason = HV_EXIT_SHADOW; /* svm_complete_exit() looks whether it is a HLT */
 }
@@ -106,6 +108,7 @@ static void decode_npf(struct svm_vcpu *svm, struct hv_exit *exit)
 					     : HV_READ,
 		.allowed = info & NPF_PRESENT ? HV_READ : 0,
 		.table_walk = info & NPF_TABLE_WALK,
+		.delivery = svm->vmcb.control.exit_int_info & EVENT_VALID,
 	};
 	if (unlikely(info & NPF_RESERVED))
 		exit->reason = HV_EXIT_STAGE2_BROKEN;

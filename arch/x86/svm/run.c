@@ -48,7 +48,6 @@ static __cold void svm_arm_and_run(struct arch_vcpu *vcpu, u64 deadline, struct 
 		apic_timer_disarm();
 	else
 		apic_timer_arm(deadline);
-	percpu()->timer_deadline = deadline;
 	svm_of(vcpu)->cpu->deadline = deadline;
 	svm_run(vcpu, deadline, exit);
 }

@@ -5,6 +5,7 @@
  */
 #include "svm.h"
 #include <arch/cpu.h>
+#include <asm/apic.h>
 #include <asm/cpuid.h>
 #include <asm/insn.h>
 #include <asm/msr.h>
@@ -104,6 +105,7 @@ static int svm_cpu_enable(void)
 	if (percpu_id() == 0)
 		svm_first_cpu();
 	xsave_cpu_enable();
+	apic_timer_disarm(); /* timer_deadline is TICK_NEVER from now on */
 	asid_init(&cpu->asids, cpuid(CPUID_SVM_LEAF, 0).ebx);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
 	wrmsr(MSR_AMD_VM_HSAVE_PA, cpu->hsave.raw);
@@ -125,7 +127,7 @@ static void svm_cpu_disable(void)
 void svm_host_window(struct svm_vcpu *svm, struct hv_exit *exit)
 {
 	cpu_irq_window();
-	if (percpu()->timer_fired && arch_ticks() >= svm->cpu->deadline)
+	if (arch_ticks() >= svm->cpu->deadline)
 		exit->reason = HV_EXIT_TIMESLICE;
 }
 
@@ -159,6 +161,7 @@ const struct virt_ops svm_ops = {
 	.inject = svm_inject,
 	.set_irq_window = svm_set_irq_window,
 	.set_nmi_window = svm_set_nmi_window,
+	.drop_events = svm_drop_events,
 	.trap = svm_trap,
 	.complete_exit = svm_complete_exit,
 	.skip_insn = svm_skip_insn,

@@ -168,6 +168,7 @@ bool svm_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type);
 void svm_inject(struct arch_vcpu *vcpu, const struct guest_event *event);
 void svm_set_irq_window(struct arch_vcpu *vcpu, bool on);
 void svm_set_nmi_window(struct arch_vcpu *vcpu, bool on);
+void svm_drop_events(struct arch_vcpu *vcpu);
 void svm_trap(struct arch_vcpu *vcpu, unsigned traps);
 /* event_inj for `new` on top of a queued `old`; 0: shutdown. */
 u64 svm_event_combine(u64 old, u64 new);
@@ -178,6 +179,8 @@ void svm_exit_db(struct svm_vcpu *svm, struct hv_exit *exit);
 void svm_exit_ac(struct svm_vcpu *svm, struct hv_exit *exit);
 void svm_exit_iret(struct svm_vcpu *svm, struct hv_exit *exit);
 void svm_exit_rdpmc(struct svm_vcpu *svm, struct hv_exit *exit);
+/* A host interrupt ended the entry that an NMI waited for: its window, if no other NMI blocks it. */
+void svm_open_nmi_window(struct svm_vcpu *svm, struct hv_exit *exit);
 void svm_exit_vintr(struct svm_vcpu *svm, struct hv_exit *exit);
 
 /* insn.c */

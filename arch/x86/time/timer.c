@@ -81,12 +81,10 @@ void apic_timer_interrupt(void)
 {
 	struct percpu *cpu = percpu();
 
-	if (tsc_read() >= cpu->timer_deadline) {
-		cpu->timer_fired = cpu->timer_deadline != 0;
-		cpu->timer_deadline = 0;
-	} else if (!has_deadline) {
+	if (tsc_read() >= cpu->timer_deadline)
+		cpu->timer_deadline = TICK_NEVER;
+	else if (!has_deadline && cpu->timer_deadline != TICK_NEVER)
 		start_count(cpu->timer_deadline);
-	}
 }
 
 void apic_timer_arm(u64 deadline)
@@ -94,7 +92,6 @@ void apic_timer_arm(u64 deadline)
 	struct percpu *cpu = percpu();
 
 	cpu->timer_deadline = deadline;
-	cpu->timer_fired = false;
 	if (!has_deadline) {
 		start_count(deadline);
 		return;
@@ -102,15 +99,14 @@ void apic_timer_arm(u64 deadline)
 	apic_write(APIC_LVT_TIMER, LVT_TSC_DEADLINE | VECTOR_TIMER);
 	/* The LVT write must reach the APIC before the deadline (SDM vol. 3A, 11.5.4.1). */
 	asm volatile("mfence" : : : "memory");
-	wrmsr(MSR_TSC_DEADLINE, deadline);
+	wrmsr(MSR_TSC_DEADLINE, MAX(deadline, 1ull)); /* 0 disarms */
 }
 
 void apic_timer_disarm(void)
 {
 	struct percpu *cpu = percpu();
 
-	cpu->timer_deadline = 0;
-	cpu->timer_fired = false;
+	cpu->timer_deadline = TICK_NEVER;
 	if (has_deadline)
 		wrmsr(MSR_TSC_DEADLINE, 0);
 	else

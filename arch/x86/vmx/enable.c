@@ -218,6 +218,7 @@ const struct virt_ops vmx_ops = {
 	.inject = vmx_inject,
 	.set_irq_window = vmx_set_irq_window,
 	.set_nmi_window = vmx_set_nmi_window,
+	.drop_events = vmx_drop_events,
 	.skip_insn = vmx_skip_insn,
 	.write_cr = vmx_write_cr,
 	.set_stage2 = vmx_set_stage2,

@@ -58,8 +58,8 @@ vmx_exit_point:					/* HOST_RIP; gpr[] is on the stack */
 	mov	%r\r, 8*\r(%rdi)
 	.endr
 	pop	0x38(%rdi)
-	.irp	r, eax, ecx, esi, r8d, r9d, r10d, r11d
-	xor	%\r, %\r		/* nothing of the guest's to speculate with; CF is 0 */
+	.irp	r, eax, ecx, ebx, esi, r8d, r9d, r10d, r11d, r12d, r13d, r14d, r15d
+	xor	%\r, %\r		/* no guest value is left to speculate with; CF is 0 */
 	.endr
 4:	pop	%rdi
 	pop	%rdx

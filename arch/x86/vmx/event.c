@@ -10,7 +10,6 @@
 #include <asm/guest.h>
 #include <asm/regs.h>
 
-#define PENDING_DEBUG_BS BIT(14)
 #define EXT_SHADOWS	 (GUEST_SHADOW_STI | GUEST_SHADOW_MOV_SS)
 
 void vmx_queue_event(struct vmx_vcpu *v, u32 info, u32 error_code, u32 insn_len)
@@ -20,21 +19,22 @@ void vmx_queue_event(struct vmx_vcpu *v, u32 info, u32 error_code, u32 insn_len)
 	v->event_insn_len = insn_len;
 }
 
-void vmx_requeue_event(struct vmx_vcpu *v)
+bool vmx_requeue_event(struct vmx_vcpu *v)
 {
 	u32 info = vmcs_read(VMCS_IDT_VECTORING_INFO);
 	u32 shadow;
 
 	if (likely(!(info & EVENT_VALID)))
-		return;
+		return false;
 	vmx_queue_event(v, info,
 			info & EVENT_HAS_ERROR ? vmcs_read(VMCS_IDT_VECTORING_ERROR_CODE) : 0,
 			vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH));
 	if ((info & EVENT_TYPE) != EVENT_TYPE_NMI)
-		return;
+		return true;
 	/* The NMI was not taken after all, so it blocks no other one: 27.3.1.5 refuses it else. */
 	shadow = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
 	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~GUEST_BLOCKED_NMI);
+	return true;
 }
 
 static bool can_take(enum guest_event_type type)
@@ -125,6 +125,13 @@ void vmx_set_nmi_window(struct arch_vcpu *vcpu, bool on)
 	set_window(vcpu, PRIMARY_NMI_WINDOW, on);
 }
 
+void vmx_drop_events(struct arch_vcpu *vcpu)
+{
+	vmx_of(vcpu)->event = 0;
+	vmx_set_irq_window(vcpu, false);
+	vmx_set_nmi_window(vcpu, false);
+}
+
 bool vmx_in_64_bit_code(void)
 {
 	return (vmcs_read(VMCS_ENTRY_CONTROLS) & ON_ENTRY_GUEST_64) &&
@@ -132,12 +139,26 @@ bool vmx_in_64_bit_code(void)
 }
 
 /*
- * The shadow of STI and MOV SS ends with the instruction, RF too, and TF makes a #DB due after it
- * (27.3.1.5 requires the two to agree). insn_len 0 is a CR write that the guest executes again
+ * The trap of an instruction that was skipped with TF set. Queued as an event and not as a pending
+ * debug exception: an entry that injects an interrupt would drop the latter (27.7.3), and the trap
+ * of a HLT comes before the interrupt that ends it (SDM vol. 3A table 6-2).
+ */
+static void queue_single_step(struct vmx_vcpu *v)
+{
+	if (v->event)
+		return;
+	write_dr6(read_dr6() | DR6_BS);
+	vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~DR7_GD);
+	vmx_queue_event(v, EVENT_TYPE_HARD | VECTOR_DB, 0, 0);
+}
+
+/*
+ * The shadow of STI and MOV SS ends with the instruction, RF too, and with TF a #DB follows. insn_len 0 is a CR write that the guest executes again
  * (cr.c): no step is due.
  */
 void vmx_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit)
 {
+	struct vmx_vcpu *v = vmx_of(vcpu);
 	u64 rip = vmcs_read(VMCS_GUEST_RIP), next = rip + exit->insn_len;
 	u64 rflags = vmcs_read(VMCS_GUEST_RFLAGS);
 	u32 shadow = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
@@ -151,6 +172,5 @@ void vmx_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit)
 		return;
 	vmcs_write(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
 	if (rflags & RFLAGS_TF)
-		vmcs_write(VMCS_GUEST_PENDING_DEBUG,
-			   vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+		queue_single_step(v);
 }

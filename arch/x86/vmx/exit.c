@@ -16,8 +16,6 @@
 #include <asm/percpu.h>
 #include <asm/regs.h>
 
-#define DR7_GD BIT(13)
-
 static void on_external_interrupt(struct vmx_vcpu *v, struct hv_exit *exit)
 {
 	u32 info = vmcs_read(VMCS_EXIT_INTERRUPTION_INFO);
@@ -92,13 +90,14 @@ static void on_io(struct vmx_vcpu *v, struct hv_exit *exit)
 static void on_ept_violation(struct vmx_vcpu *v, struct hv_exit *exit)
 {
 	u64 qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
+	bool delivery = vmx_requeue_event(v);
 
-	vmx_requeue_event(v);
 	/* A fault takes long, and the timer counts guest time only: arm it again. */
 	v->deadline = 0;
 	exit->raw.info1 = qualification;
 	exit->stage2.gpa.raw = vmcs_read(VMCS_GUEST_PHYSICAL_ADDRESS);
 	vmx_decode_ept_violation(qualification, &exit->stage2);
+	exit->stage2.delivery = delivery;
 	exit->stage2.gva.raw = exit->stage2.gva_valid ? vmcs_read(VMCS_GUEST_LINEAR_ADDRESS) : 0;
 	if (unlikely(qualification & EVENT_NMI_UNBLOCKED) && !v->event)
 		block_nmi_again();

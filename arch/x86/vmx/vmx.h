@@ -173,11 +173,12 @@ bool vmx_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type);
 void vmx_inject(struct arch_vcpu *vcpu, const struct guest_event *event);
 void vmx_set_irq_window(struct arch_vcpu *vcpu, bool on);
 void vmx_set_nmi_window(struct arch_vcpu *vcpu, bool on);
+void vmx_drop_events(struct arch_vcpu *vcpu);
 void vmx_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit);
 /* Is the guest's code 64-bit? The VMCS is current. */
 bool vmx_in_64_bit_code(void);
-/* Queues the event that the exit interrupted, if there was one. */
-void vmx_requeue_event(struct vmx_vcpu *v);
+/* Queues the event that the exit interrupted; false: there was none. */
+bool vmx_requeue_event(struct vmx_vcpu *v);
 /* Queues an event in the form the three fields share; `insn_len` counts for software events. */
 void vmx_queue_event(struct vmx_vcpu *v, u32 info, u32 error_code, u32 insn_len);
 

@@ -26,11 +26,10 @@ void apic_send_startup(u32 apic_id, struct hpa page);
 void apic_timer_init(void);
 
 /*
- * One interrupt (VECTOR_TIMER) on this CPU once arch_ticks() is past `deadline`; then
- * percpu()->timer_fired is true. Arming again replaces the deadline and clears the flag. Disarming
- * clears it, too; an interrupt may still be pending. percpu()->timer_deadline is the armed
- * deadline, 0 for none: a caller that finds its own there need not arm again, so an entry to a
- * guest costs one compare. A deadline in the past interrupts at once.
+ * One interrupt (VECTOR_TIMER) on this CPU once arch_ticks() is past `deadline`; at once if it is
+ * in the past. Arming again replaces the deadline. percpu()->timer_deadline is the deadline that is
+ * armed, TICK_NEVER for none, so an entry to a guest with the same deadline costs one compare. After
+ * disarming an interrupt may still be pending.
  */
 void apic_timer_arm(u64 deadline);
 void apic_timer_disarm(void);

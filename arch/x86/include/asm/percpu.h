@@ -28,8 +28,7 @@ struct percpu {
 	u32 kicked;		/* [a] a kick came since arch_idle() returned last */
 	bool nmi_kicked;	/* [c] set and read by the back end, in on_nmi too */
 	void (*on_nmi)(void);	/* [I] the back end's part of an NMI; kicks then come as NMI */
-	u64 timer_deadline;	/* [c] of apic_timer_arm(); 0: fired or disarmed */
-	bool timer_fired;	/* [c] the APIC timer has interrupted since apic_timer_arm() */
+	u64 timer_deadline;	/* [c] what the APIC timer is armed for, or TICK_NEVER */
 	u64 interrupts;		/* [c] host interrupts taken */
 	u64 nmis;		/* [c] */
 	u64 gdt[GDT_ENTRIES];	/* [I] */

@@ -8,7 +8,9 @@
 #include <arch/regs.h>
 #include <lib/types.h>
 
+#define DR6_BS	  BIT(14)
 #define DR6_RESET 0xffff0ff0ull
+#define DR7_GD	  BIT(13)
 #define DR7_RESET 0x400ull
 
 #define DEFINE_READ(reg)                                          \
