@@ -107,6 +107,10 @@ static enum exit_verdict exit_msr_write(struct vcpu *vcpu, const struct hv_exit 
  */
 static enum exit_verdict access_to_nowhere(struct vcpu *vcpu, const struct hv_exit *exit)
 {
+	if (vcpu->vm->pc && exit->stage2.delivery)
+		return exit_unhandled(vcpu, exit, "the delivery of an event reached a device");
+	if (vcpu->vm->pc && exit->stage2.table_walk)
+		return exit_unhandled(vcpu, exit, "its page tables lie in a device or in ROM");
 	if (vcpu->vm->pc)
 		return mmio_access(vcpu, exit);
 	log_trace("%s: access %x to %lx, where there is nothing", vcpu->vm->config.name,
@@ -208,12 +212,14 @@ static enum exit_verdict exit_pause(struct vcpu *vcpu, const struct hv_exit *exi
 static enum exit_verdict exit_tsc(struct vcpu *vcpu, const struct hv_exit *exit)
 {
 	u64 *gpr = vcpu->arch.gpr;
+	struct hv_exit known = *exit;
 	u64 now = arch_ticks(), value = now + vcpu->arch.tsc_offset;
 
 	if (look_at_timers(vcpu, now))
 		return EXIT_RESUME;
 	if (virt->can_inject(&vcpu->arch, GUEST_EVENT_IRQ) || ++vcpu->trapped >= TRAPPED_MAX)
 		vcpu_trap(vcpu, vcpu->traps & ~TRAP_TSC);
+	virt->complete_exit(&vcpu->arch, &known);
 	gpr[GPR_RAX] = (u32)value;
 	gpr[GPR_RDX] = value >> 32;
 	return EXIT_NEXT_INSN;
@@ -262,6 +268,15 @@ static enum exit_verdict exit_cr(struct vcpu *vcpu, const struct hv_exit *exit)
 	if (cr->gpr == GPR_RSP && !cr->write && virt->set_state(&vcpu->arch, &state) != 0)
 		return refuse_gp(vcpu);
 	return verdict;
+}
+
+/* The back end carries the MOV out. */
+static enum exit_verdict exit_dr(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	struct hv_exit known = *exit;
+
+	virt->complete_exit(&vcpu->arch, &known);
+	return known.reason == HV_EXIT_DR ? EXIT_NEXT_INSN : refuse_gp(vcpu);
 }
 
 static enum exit_verdict exit_xsetbv(struct vcpu *vcpu, const struct hv_exit *exit)
@@ -354,6 +369,7 @@ const exit_handler exit_handlers[HV_EXIT_REASONS] = {
 	[HV_EXIT_PAUSE] = exit_pause,
 	[HV_EXIT_TSC] = exit_tsc,
 	[HV_EXIT_CR] = exit_cr,
+	[HV_EXIT_DR] = exit_dr,
 	[HV_EXIT_XSETBV] = exit_xsetbv,
 	[HV_EXIT_CACHE] = exit_cache,
 	[HV_EXIT_VIRT_INSN] = exit_virt_insn,

@@ -3,6 +3,8 @@
  * virt.c: which virtualization back end this machine has.
  */
 #include <arch/virt.h>
+#include <arch/cpu.h>
+#include <asm/errata.h>
 #include <lib/error.h>
 #include <lib/log.h>
 
@@ -40,11 +42,17 @@ int arch_virt_init(void)
 		}
 		virt = candidates[i];
 		log_info("back end %s: %s", virt->name, virt->feature);
-		if (!(arch_guest_cpus() & BIT(0)))
-			log_info("CPU 0 runs guests only if they name it: erratum of QEMU's "
-				 "emulation");
+		errata_init();
 		return 0;
 	}
 	explain_none(why);
 	return ERR_UNSUPPORTED;
+}
+
+u64 arch_guest_cpus(void)
+{
+	unsigned cpus = arch_cpu_count();
+	u64 all = cpus < 64 ? BIT(cpus) - 1 : ~0ull;
+
+	return cpus > 1 && errata.shared_x87 ? all & ~BIT(0) : all;
 }

@@ -13,14 +13,15 @@
  *
  *     load: XCR0 = all we offer, XRSTOR all, XCR0 = guest's      put: XCR0 = all, XSAVE all
  *
- * XCR0 is read back at put: QEMU 7.2 does not exit for XSETBV (SVM). There a guest can set bits we
- * do not offer; they are gone after its next put.
+ * XCR0 is read back at put: QEMU 7.2 does not exit for XSETBV (SVM). There a guest can set bits that
+ * are not offered; they are clear and their components initial after its next put.
  *
  * Invariants: XSAVE-1 a bit outside arch_xcr0_allowed() never reaches XSETBV. XSAVE-2 the area was
  * written by XSAVE or by xsave_vcpu_init(), so XRSTOR cannot fault.
  */
 #include <asm/xsave.h>
 #include <asm/cpuid.h>
+#include <asm/errata.h>
 #include <asm/regs.h>
 #include <arch/cpu.h>
 #include <lib/error.h>
@@ -43,6 +44,7 @@
 
 /* [I] after the boot CPU's xsave_cpu_enable(). xcr0_all 0: FXSAVE only. */
 static u64 xcr0_all;
+static u64 hidden; /* components that the CPU has and no guest is offered */
 static bool pointers_stay;
 
 u64 arch_xcr0_allowed(void)
@@ -55,15 +57,20 @@ u64 arch_xcr0(void)
 	return xcr0_all ? xgetbv(0) : 0;
 }
 
-static u64 xcr0_offered(void)
+static u64 xcr0_supported(void)
 {
 	struct cpuid_regs r;
-	u64 bits;
 
 	if (!(cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE))
 		return 0;
 	r = cpuid(0xd, 0);
-	bits = ((u64)r.edx << 32 | r.eax) & XCR0_OFFERED;
+	return (u64)r.edx << 32 | r.eax;
+}
+
+static u64 xcr0_offered(void)
+{
+	u64 bits = xcr0_supported() & XCR0_OFFERED;
+
 	/* AVX-512 comes whole or not at all, and on top of AVX. */
 	if ((bits & XCR0_AVX512) != XCR0_AVX512 || !(bits & XCR0_AVX))
 		bits &= ~XCR0_AVX512;
@@ -94,6 +101,7 @@ void xsave_cpu_enable(void)
 	write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | (all ? CR4_OSXSAVE : 0));
 	if (arch_cpu_id() == 0) {
 		xcr0_all = all;
+		hidden = all ? xcr0_supported() & ~all : 0;
 		pointers_stay = keeps_pointers();
 	}
 	CHECK(all == xcr0_all);
@@ -145,6 +153,22 @@ void xsave_load(struct arch_vcpu *vcpu)
 		xsetbv(0, vcpu->xcr0);
 }
 
+/*
+ * Components that are not offered go back to their initial state: where XSETBV does not exit, the
+ * next guest could enable and read them.
+ */
+static void xsave_init_hidden(void)
+{
+	static const u8 initial[XSAVE_HEADER_XSTATE + 64] __aligned(64); /* XSTATE_BV is 0 */
+
+	xsetbv(0, xcr0_all | hidden);
+	asm volatile("xrstor64 (%0)"
+		     :
+		     : "r"(initial), "a"((u32)hidden), "d"((u32)(hidden >> 32))
+		     : "memory");
+	xsetbv(0, xcr0_all);
+}
+
 void xsave_put(struct arch_vcpu *vcpu)
 {
 	if (!xcr0_all) {
@@ -158,6 +182,8 @@ void xsave_put(struct arch_vcpu *vcpu)
 		     :
 		     : "r"(vcpu->xsave), "a"((u32)xcr0_all), "d"((u32)(xcr0_all >> 32))
 		     : "memory");
+	if (errata.free_xsetbv && hidden)
+		xsave_init_hidden();
 }
 
 int arch_xsetbv(struct arch_vcpu *vcpu, u32 index, u64 value)

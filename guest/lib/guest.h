@@ -70,6 +70,9 @@ struct guest_fault catch_fault(void (*function)(void *), void *argument);
  */
 struct guest_fault catch_user_fault(void (*function)(void));
 
+/* First to see an exception; true: it is dealt with, and the interrupted code goes on. */
+extern bool (*guest_on_exception)(struct guest_frame *frame);
+
 /* Interrupts that came on this vCPU, by vector (32 to 63). */
 u64 irq_count(unsigned vector);
 /* Likewise on another one. */

@@ -18,6 +18,8 @@ struct gate {
 	u32 offset_high, reserved;
 };
 
+bool (*guest_on_exception)(struct guest_frame *frame);
+
 static struct gate idt[VECTORS];
 static struct guest_cpu cpus[GUEST_VCPUS_MAX];
 
@@ -123,6 +125,8 @@ void guest_trap(struct guest_frame *frame)
 		cpu->irqs[frame->vector]++;
 		return;
 	}
+	if (guest_on_exception && guest_on_exception(frame))
+		return;
 	if (!cpu->catch_rsp)
 		unexpected(frame);
 	cpu->fault = (struct guest_fault){(u8)frame->vector, frame->error_code, frame->rip,

@@ -167,6 +167,7 @@ bool vcpu_follow_signals(struct vcpu *vcpu)
 
 	if (signals & SIGNAL_INIT) {
 		vcpu->vm->irqchip->reset(vcpu);
+		virt->drop_events(&vcpu->arch);
 		ck_pr_store_32(&vcpu->nmis, 0);
 		vcpu->waits_for_sipi = true;
 	}

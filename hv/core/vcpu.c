@@ -86,12 +86,24 @@ void vcpu_pend_nmi(struct vcpu *vcpu)
 	while (nmis < NMIS_MAX && !ck_pr_cas_32(&vcpu->nmis, nmis, nmis + 1));
 }
 
+/* While an NMI is being handled a CPU latches one more, not two (SDM vol. 3A, 6.7.1). */
+static void vcpu_latch_one_nmi(struct vcpu *vcpu)
+{
+	struct guest_state state;
+
+	virt->get_state(&vcpu->arch, &state);
+	if (state.interruptibility & GUEST_BLOCKED_BY_NMI)
+		(void)ck_pr_cas_32(&vcpu->nmis, NMIS_MAX, 1);
+}
+
 static void vcpu_deliver_nmi(struct vcpu *vcpu)
 {
 	if (virt->can_inject(&vcpu->arch, GUEST_EVENT_NMI)) {
 		ck_pr_dec_32(&vcpu->nmis);
 		virt->inject(&vcpu->arch,
 			     &(struct guest_event){.type = GUEST_EVENT_NMI, .vector = 2});
+	} else if (ck_pr_load_32(&vcpu->nmis) == NMIS_MAX) {
+		vcpu_latch_one_nmi(vcpu);
 	}
 	if (ck_pr_load_32(&vcpu->nmis))
 		virt->set_nmi_window(&vcpu->arch, true);
@@ -123,9 +135,11 @@ void vcpu_deliver_irqs(struct vcpu *vcpu)
 }
 
 /* An interrupt came between the guest's HLT and now. */
+/* A queued event, the trap of HLT with TF set, ends the HLT at once. */
 static bool vcpu_may_go_on(struct vcpu *vcpu)
 {
-	return ck_pr_load_32(&vcpu->nmis) || vcpu_is_signalled(vcpu) ||
+	return !virt->can_inject(&vcpu->arch, GUEST_EVENT_EXCEPTION) ||
+	       ck_pr_load_32(&vcpu->nmis) || vcpu_is_signalled(vcpu) ||
 	       (virt->can_inject(&vcpu->arch, GUEST_EVENT_IRQ) && vcpu->vm->irqchip->pending(vcpu));
 }
 

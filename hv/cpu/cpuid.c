@@ -51,8 +51,9 @@
 	 BIT(18) /* RDSEED */ | BIT(19) /* ADX */ | BIT(20) /* SMAP */ |                    \
 	 BIT(23) /* CLFLUSHOPT */ | BIT(24) /* CLWB */ | BIT(29) /* SHA */)
 #define EBX7_AVX2 BIT(5)
-#define ECX7_PASS \
-	(BIT(2) /* UMIP */ | BIT(8) /* GFNI */ | BIT(9) /* VAES */ | BIT(10) /* VPCLMUL */)
+#define ECX7_PASS                                                                            \
+	(BIT(2) /* UMIP */ | BIT(8) /* GFNI */ | BIT(9) /* VAES */ | BIT(10) /* VPCLMUL */ | \
+	 BIT(22) /* RDPID */)
 #define ECX7_AVX  (BIT(9) | BIT(10))
 #define EDX7_PASS BIT(4) /* FSRM */
 
@@ -60,9 +61,10 @@
 #define ECX81_PASS                                                     \
 	(BIT(0) /* LAHF */ | BIT(5) /* LZCNT */ | BIT(6) /* SSE4A */ | \
 	 BIT(7) /* misaligned SSE */ | BIT(8) /* PREFETCHW */)
-#define EDX81_PASS                                                             \
-	((EDX1_PASS & 0x0183f3ff) | BIT(11) /* SYSCALL */ | BIT(20) /* NX */ | \
-	 BIT(22) /* MMXEXT */ | BIT(26) /* 1 GiB pages */ | BIT(29) /* long mode */)
+#define EDX81_PASS                                                                 \
+	((EDX1_PASS & 0x0183f3ff) | BIT(11) /* SYSCALL */ | BIT(20) /* NX */ |     \
+	 BIT(22) /* MMXEXT */ | BIT(26) /* 1 GiB pages */ | BIT(27) /* RDTSCP */ | \
+	 BIT(29) /* long mode */)
 
 #define XSAVE_LEGACY 576u /* bytes of the legacy area and the header, SDM vol. 1, 13.4 */
 
@@ -112,7 +114,7 @@ static const struct cpuid_rule {
 	     "caches as they are, shared with no other thread"),
 	LEAF(0x6, NOTHING, POWER, "the local APIC's timer never stops, where there is one"),
 	SUBLEAF(0x7, 0, PASS(0, EBX7_PASS, ECX7_PASS, EDX7_PASS), FEATURES_7,
-		"no TSX, AVX-512, PKU, INVPCID, RDPID, TSC_ADJUST: not switched or not enabled"),
+		"no TSX, AVX-512, PKU, INVPCID, TSC_ADJUST: not switched or not enabled"),
 	SUBLEAF(0xb, 0, NOTHING, TOPOLOGY, "topology is the VM's: one thread a core"),
 	SUBLEAF(0xb, 1, NOTHING, TOPOLOGY, "all vCPUs in one package"),
 	SUBLEAF(0xd, 0, NOTHING, XSAVE, "x87, SSE and AVX: what vcpu_load switches"),
@@ -126,7 +128,7 @@ static const struct cpuid_rule {
 
 	LEAF(0x80000000, EVERYTHING, LAST_LEAF, "as leaf 0"),
 	LEAF(0x80000001, PASS(ALL, 0, ECX81_PASS, EDX81_PASS), MASK,
-	     "no SVM, SKINIT, IBS, LWP, topology extensions, RDTSCP, FFXSR: no model, no switch"),
+	     "no SVM, SKINIT, IBS, LWP, topology extensions, FFXSR: no model, no switch"),
 	LEAF(0x80000002, EVERYTHING, MASK, "brand string"),
 	LEAF(0x80000003, EVERYTHING, MASK, "brand string"),
 	LEAF(0x80000004, EVERYTHING, MASK, "brand string"),

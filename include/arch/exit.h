@@ -27,6 +27,7 @@ enum hv_exit_reason {
 	HV_EXIT_PAUSE,
 	HV_EXIT_TSC, /* RDTSC, while trap() has it exit */
 	HV_EXIT_CR,  /* .cr: a MOV to a CR bit that hv owns, CLTS, LMSW */
+	HV_EXIT_DR, /* a MOV to or from DR7 that complete_exit() carries out, or makes UNKNOWN: #GP(0) */
 	HV_EXIT_XSETBV,
 	HV_EXIT_CACHE,	   /* INVD or WBINVD */
 	HV_EXIT_VIRT_INSN, /* an instruction of VMX or SVM itself, or one the policy refuses: #UD */

@@ -49,6 +49,12 @@ struct guest_segment_state {
 	u64 base;
 };
 
+/* guest_state.interruptibility. */
+#define GUEST_BLOCKED_BY_STI	BIT(0)
+#define GUEST_BLOCKED_BY_MOV_SS BIT(1)
+#define GUEST_BLOCKED_BY_SMI	BIT(2)
+#define GUEST_BLOCKED_BY_NMI	BIT(3)
+
 /* The slow view of a guest CPU: everything that is not in `struct arch_vcpu`. For start, dumps,
  * tests, emulation. */
 struct guest_state {
@@ -62,8 +68,7 @@ struct guest_state {
 		u64 base;
 		u32 limit;
 	} gdtr, idtr;
-	u32 interruptibility; /* bit 0 blocked by STI, 1 by MOV SS, 3 by NMI: the VMX layout
-				 (SDM 25.4.2) */
+	u32 interruptibility; /* GUEST_BLOCKED_BY_..., the VMX layout (SDM 25.4.2) */
 };
 
 enum guest_event_type { GUEST_EVENT_IRQ, GUEST_EVENT_NMI, GUEST_EVENT_EXCEPTION };
@@ -187,7 +192,7 @@ struct virt_ops {
 	void (*trap)(struct arch_vcpu *vcpu, unsigned traps);
 	/*
 	 * Fills in what run() cannot find out without reading guest code: hv calls it before it
-	 * looks at .cr or carries out a SHADOW. NULL where the hardware
+	 * looks at .cr or carries out a SHADOW, TSC or DR. NULL where the hardware
 	 * reports all of it.
 	 */
 	void (*complete_exit)(struct arch_vcpu *vcpu, struct hv_exit *exit);

@@ -5,6 +5,7 @@
 #include "sim/svm_world.h"
 
 #include <asm/apic.h>
+#include <asm/errata.h>
 #include <asm/features.h>
 #include <asm/percpu.h>
 #include <asm/regs.h>
@@ -13,6 +14,7 @@
 struct svm_world world;
 struct percpu percpu_area[ARCH_CPUS_MAX];
 u32 svm_features;
+struct errata errata;
 const struct msr_passthrough msr_passthrough[] = {
 	{0xc0000100, true, true, "switched by VMLOAD"}, {0x10, true, false, "TSC offset"}, {0}};
 
@@ -25,7 +27,7 @@ void svm_entry(void)
 
 void apic_send(u32 apic_id, unsigned vector)
 {
-	(void)apic_id, (void)vector;
+	world.kicks++;
 }
 
 void apic_timer_arm(u64 deadline)
@@ -108,6 +110,7 @@ int svm_world_setup(void **state)
 
 	memset(&world, 0, sizeof(world));
 	svm_features = 0;
+	errata = (struct errata){.lost_shadow = true, .late_timer = true};
 	world.svm.vcpu = &world.vcpu;
 	world.svm.fetch = fetch;
 	world.vcpu.backend = &world.svm;

@@ -16,6 +16,7 @@ struct svm_world {
 	u8 code[15];
 	unsigned code_len;  /* bytes fetch can read */
 	unsigned fetches;   /* calls of fetch */
+	unsigned kicks;	    /* interrupts to itself */
 	unsigned windows;   /* times the host's interrupts were let in */
 	u64 fetched_linear; /* by the last one */
 	u32 features;	    /* CPUID 8000_000A EDX */

@@ -18,6 +18,7 @@
  * did not set, once. That is the one trace of this method, and only while two NMIs overlap.
  */
 #include <asm/apic.h>
+#include <asm/errata.h>
 #include <asm/guest.h>
 #include <asm/irq.h>
 #include <asm/percpu.h>
@@ -147,6 +148,8 @@ void svm_trap(struct arch_vcpu *vcpu, unsigned traps)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 
+	if (!errata.late_timer)
+		return;
 	svm_intercept(svm, RDTSC_INTERCEPT, traps & TRAP_TSC);
 	if (!(svm_features & SVM_FEATURE_PAUSE_FILTER))
 		svm_intercept(svm, PAUSE_INTERCEPT, traps & TRAP_PAUSE);

@@ -6,6 +6,7 @@
  * A code outside both, or in a hole, is HV_EXIT_UNKNOWN: the VM stops with a dump, the machine goes
  * on.
  */
+#include <asm/errata.h>
 #include <asm/regs.h>
 #include <lib/log.h>
 #include "svm.h"
@@ -29,7 +30,7 @@ static void decode_host_event(struct svm_vcpu *svm, struct hv_exit *exit)
 	svm_host_window(svm, exit);
 	if (unlikely(svm->nmi_window))
 		svm_open_nmi_window(svm, exit);
-	if (unlikely(svm->vmcb.control.interrupt_shadow & 1))
+	if (errata.lost_shadow && svm->vmcb.control.interrupt_shadow & 1)
 		exit->reason = HV_EXIT_SHADOW; /* svm_complete_exit() looks whether it is a HLT */
 }
 
@@ -149,8 +150,12 @@ const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END] = {
 	SOME(CR_READ, 8, 8, "CR8 read", CR, 3, decode_cr_read),
 	SOME(CR_READ, 9, 15, "CR read", UNKNOWN, 0, decode_unknown),
 	SIXTEEN(CR_WRITE, "CR write", CR, 3, decode_cr_write),
-	SIXTEEN(DR_READ, "DR read", UNKNOWN, 0, decode_unknown),
-	SIXTEEN(DR_WRITE, "DR write", UNKNOWN, 0, decode_unknown),
+	SOME(DR_READ, 0, 6, "DR read", UNKNOWN, 0, decode_unknown),
+	SOME(DR_READ, 7, 7, "DR7 read", DR, 3, NULL),
+	SOME(DR_READ, 8, 15, "DR read", UNKNOWN, 0, decode_unknown),
+	SOME(DR_WRITE, 0, 6, "DR write", UNKNOWN, 0, decode_unknown),
+	SOME(DR_WRITE, 7, 7, "DR7 write", DR, 3, NULL),
+	SOME(DR_WRITE, 8, 15, "DR write", UNKNOWN, 0, decode_unknown),
 	EXCEPTIONS(0, VECTOR_DB - 1),
 	EXCEPTION(VECTOR_DB, "#DB", svm_exit_db),
 	EXCEPTIONS(VECTOR_DB + 1, VECTOR_AC - 1),
@@ -196,7 +201,7 @@ const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END] = {
 	ROW(STGI, "STGI", VIRT_INSN, 0, NULL),
 	ROW(CLGI, "CLGI", VIRT_INSN, 0, NULL),
 	ROW(SKINIT, "SKINIT", VIRT_INSN, 0, NULL),
-	NOT_USED(RDTSCP, "RDTSCP"),
+	ROW(RDTSCP, "RDTSCP", VIRT_INSN, 0, NULL),
 	NOT_USED(ICEBP, "ICEBP"),
 	ROW(WBINVD, "WBINVD", CACHE, 2, NULL),
 	ROW(MONITOR, "MONITOR", VIRT_INSN, 0, NULL),
@@ -206,11 +211,11 @@ const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END] = {
 	ROW(RDPRU, "RDPRU", VIRT_INSN, 0, NULL),
 	NOT_USED(EFER_WRITE_TRAP, "EFER write trap"),
 	SIXTEEN(CR_WRITE_TRAP, "CR write trap", UNKNOWN, 0, decode_unknown),
-	NOT_USED(INVLPGB, "INVLPGB"),
-	NOT_USED(INVLPGB_ILLEGAL, "INVLPGB illegal"),
-	NOT_USED(INVPCID, "INVPCID"),
+	ROW(INVLPGB, "INVLPGB", VIRT_INSN, 0, NULL),
+	ROW(INVLPGB_ILLEGAL, "INVLPGB illegal", VIRT_INSN, 0, NULL),
+	ROW(INVPCID, "INVPCID", VIRT_INSN, 0, NULL),
 	ROW(MCOMMIT, "MCOMMIT", VIRT_INSN, 0, NULL),
-	NOT_USED(TLBSYNC, "TLBSYNC"),
+	ROW(TLBSYNC, "TLBSYNC", VIRT_INSN, 0, NULL),
 	NOT_USED(BUSLOCK, "bus lock"),
 	NOT_USED(IDLE_HLT, "idle HLT"),
 };

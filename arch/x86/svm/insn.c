@@ -13,6 +13,7 @@
  * if it, too, has redundant prefixes or follows one that had; and it harms only the guest itself.
  */
 #include <arch/virt.h>
+#include <asm/msr.h>
 #include <asm/regs.h>
 #include <lib/error.h>
 #include "svm.h"
@@ -25,6 +26,8 @@
 #define OPCODE_RDTSCP	 0x01 /* after 0F; then F9 */
 #define OPCODE_MOV_CR	 0x20
 #define OPCODE_MOV_TO_CR 0x22
+#define OPCODE_MOV_DR	 0x21
+#define OPCODE_MOV_TO_DR 0x23
 #define OPCODE_HLT	 0xf4
 
 struct insn {
@@ -33,6 +36,12 @@ struct insn {
 	unsigned opcode; /* where the opcode is: after prefixes and REX */
 	u8 rex;
 };
+
+/* A general register; RSP and RAX are in the VMCB, RAX until it is entered. */
+static u64 *svm_gpr(struct svm_vcpu *svm, unsigned gpr)
+{
+	return gpr == GPR_RSP ? &svm->vmcb.save.rsp : &svm->vcpu->gpr[gpr];
+}
 
 static bool insn_in_long_mode(const struct svm_vcpu *svm)
 {
@@ -137,6 +146,41 @@ static void complete_cr(struct svm_vcpu *svm, struct hv_exit *exit)
 		exit->cr.cr = CR_NONE;
 }
 
+/* An RDTSCP that exited as RDTSC also loads RCX. */
+static void complete_tsc(struct svm_vcpu *svm)
+{
+	struct insn insn;
+
+	insn_read(svm, &insn);
+	if (is_rdtscp(&insn))
+		svm->vcpu->gpr[GPR_RCX] = (u32)rdmsr(MSR_TSC_AUX);
+}
+
+/*
+ * MOV to and from DR7 (0F 23 /r, 0F 21 /r) where a breakpoint must not reach the CPU: the guest reads
+ * what it wrote, and nothing hits. Other code than at the exit, or a reserved upper half: #GP(0).
+ */
+static void complete_dr(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	bool write = exit->raw.reason >= SVM_EXIT_DR_WRITE, wide = insn_in_long_mode(svm);
+	struct insn insn;
+	u64 *gpr;
+
+	exit->reason = HV_EXIT_UNKNOWN;
+	insn_read(svm, &insn);
+	if (insn.opcode + 2 >= insn.count || insn.bytes[insn.opcode] != OPCODE_TWO_BYTES ||
+	    insn.bytes[insn.opcode + 1] != (write ? OPCODE_MOV_TO_DR : OPCODE_MOV_DR))
+		return;
+	gpr = svm_gpr(svm, (insn.bytes[insn.opcode + 2] & 7) | (insn.rex & 1) << 3);
+	if (write && wide && *gpr >> 32)
+		return;
+	if (write)
+		svm->dr7 = (u32)*gpr | DR7_RESET;
+	else
+		*gpr = svm->dr7;
+	exit->reason = HV_EXIT_DR;
+}
+
 /* An event that is queued comes before the HLT; outside CPL 0 the HLT is a #GP. */
 static void complete_shadow(struct svm_vcpu *svm, struct hv_exit *exit)
 {
@@ -156,6 +200,10 @@ void svm_complete_exit(struct arch_vcpu *vcpu, struct hv_exit *exit)
 {
 	if (exit->reason == HV_EXIT_CR)
 		complete_cr(svm_of(vcpu), exit);
+	else if (exit->reason == HV_EXIT_TSC)
+		complete_tsc(svm_of(vcpu));
+	else if (exit->reason == HV_EXIT_DR)
+		complete_dr(svm_of(vcpu), exit);
 	else if (exit->reason == HV_EXIT_SHADOW)
 		complete_shadow(svm_of(vcpu), exit);
 }

@@ -2,9 +2,10 @@
 /*
  * intercept.c: what makes a guest exit, and why (AMD APM vol. 2, 15.9 to 15.14).
  *
- * The rest needs no exit under nested paging: CR2, CR3, DRs, INVLPG, INVPCID, task switches, INT n,
+ * The rest needs no exit under nested paging: CR2, CR3, DRs, INVLPG, task switches, INT n,
  * exceptions. The two windows (event.c) add VINTR and IRET while they are open.
  */
+#include <asm/errata.h>
 #include "svm.h"
 
 static const struct {
@@ -44,11 +45,18 @@ static const struct {
 	{INTERCEPT_MISC2, 12, "MWAIT on an armed monitor: the same"},
 	{INTERCEPT_MISC2, 13, "XSETBV: XCR0 is switched with the vCPU and must be valid"},
 	{INTERCEPT_MISC2, 14, "RDPRU would read the host's counters"},
+	{INTERCEPT_MISC3, 0, "INVLPGB is not offered"},
+	{INTERCEPT_MISC3, 1, "INVLPGB with an illegal operand: the same"},
+	{INTERCEPT_MISC3, 2, "INVPCID is not offered"},
 	{INTERCEPT_MISC3, 3, "MCOMMIT is not offered"},
+	{INTERCEPT_MISC3, 4, "TLBSYNC is not offered"},
 };
 
 /* A spinning guest gives way after so many PAUSEs that come within so many cycles (APM 15.14.4). */
 #define PAUSE_COUNT 3000
+
+/* Reads and writes of DR7, where guests may have no breakpoints. */
+#define DR7_ACCESS (1u << 7 | 1u << (16 + 7))
 
 void svm_intercept_init(struct vmcb_control *control)
 {
@@ -58,4 +66,6 @@ void svm_intercept_init(struct vmcb_control *control)
 		control->intercept[INTERCEPT_MISC1] |= 1u << 23;
 		control->pause_filter_count = PAUSE_COUNT;
 	}
+	if (errata.no_breakpoints)
+		control->intercept[INTERCEPT_DR] |= DR7_ACCESS;
 }

@@ -10,6 +10,7 @@
  * host's PAT and the next guest read it.
  */
 #include <arch/virt.h>
+#include <asm/cpuid.h>
 #include <asm/msr.h>
 #include "svm.h"
 
@@ -57,6 +58,8 @@ void svm_permmap_init(void)
 		if (m->index != MSR_PAT)
 			(void)svm_msrpm_allow(msrpm, m->index, m->read, m->write);
 	}
+	if (cpuid_has(CPUID_RDTSCP))
+		(void)svm_msrpm_allow(msrpm, MSR_TSC_AUX, true, true);
 }
 
 struct hpa svm_iopm(void)

@@ -7,6 +7,7 @@
  * is a segment that is not present, EFER.SVME is always set for VMRUN and never shown, the two
  * kinds of interrupt shadow are one bit, and CPL is a field of its own.
  */
+#include <asm/errata.h>
 #include <asm/guest.h>
 #include <asm/regs.h>
 #include <lib/error.h>
@@ -56,7 +57,6 @@ static struct vmcb_segment segment_from_guest(const struct guest_segment_state *
 	X(cr3)            \
 	X(cr4)            \
 	X(dr6)            \
-	X(dr7)            \
 	X(star)           \
 	X(lstar) X(cstar) X(sfmask) X(kernel_gs_base) X(sysenter_cs) X(sysenter_esp) X(sysenter_eip)
 
@@ -73,14 +73,15 @@ void svm_get_state(struct arch_vcpu *vcpu, struct guest_state *state)
 	state->rip = vcpu->rip = save->rip;
 	state->rflags = vcpu->rflags = save->rflags;
 	vcpu->gpr[GPR_RSP] = save->rsp;
+	state->dr7 = errata.no_breakpoints ? svm->dr7 : save->dr7;
 	state->efer = svm_efer(svm);
 	state->pat = save->g_pat;
 	state->gdtr.base = save->gdtr.base;
 	state->gdtr.limit = save->gdtr.limit;
 	state->idtr.base = save->idtr.base;
 	state->idtr.limit = save->idtr.limit;
-	state->interruptibility = svm->vmcb.control.interrupt_shadow & 1 ? GUEST_SHADOW_STI : 0;
-	state->interruptibility |= svm->nmi_blocked ? GUEST_BLOCKED_NMI : 0;
+	state->interruptibility = svm->vmcb.control.interrupt_shadow & 1 ? GUEST_BLOCKED_BY_STI : 0;
+	state->interruptibility |= svm->nmi_blocked ? GUEST_BLOCKED_BY_NMI : 0;
 }
 
 static bool bases_valid(const struct guest_state *s)
@@ -110,13 +111,14 @@ static bool bases_valid(const struct guest_state *s)
 
 static bool flags_valid(const struct guest_state *s)
 {
-	bool shadow_sti = s->interruptibility & GUEST_SHADOW_STI;
+	bool shadow_sti = s->interruptibility & GUEST_BLOCKED_BY_STI;
 
 	if (!(s->rflags & RFLAGS_R1) || s->rflags & RFLAGS_RESERVED)
 		return false;
 	if (s->rflags & RFLAGS_VM && (s->efer & EFER_LMA || !(s->cr0 & CR0_PE)))
 		return false;
-	if (s->interruptibility & ~(GUEST_SHADOW_STI | GUEST_SHADOW_MOV_SS | GUEST_BLOCKED_NMI))
+	if (s->interruptibility &
+	    ~(GUEST_BLOCKED_BY_STI | GUEST_BLOCKED_BY_MOV_SS | GUEST_BLOCKED_BY_NMI))
 		return false;
 	return !shadow_sti || s->rflags & RFLAGS_IF;
 }
@@ -168,14 +170,16 @@ int svm_set_state(struct arch_vcpu *vcpu, const struct guest_state *state)
 	save->rip = vcpu->rip = state->rip;
 	save->rflags = vcpu->rflags = state->rflags;
 	save->rsp = vcpu->gpr[GPR_RSP];
+	svm->dr7 = state->dr7;
+	save->dr7 = errata.no_breakpoints ? DR7_RESET : state->dr7;
 	svm_set_efer(svm, state->cr0, state->efer);
 	save->g_pat = state->pat;
 	save->cpl = state_cpl(state);
 	save->gdtr = (struct vmcb_segment){.base = state->gdtr.base, .limit = state->gdtr.limit};
 	save->idtr = (struct vmcb_segment){.base = state->idtr.base, .limit = state->idtr.limit};
 	svm->vmcb.control.interrupt_shadow =
-		!!(state->interruptibility & (GUEST_SHADOW_STI | GUEST_SHADOW_MOV_SS));
-	svm->nmi_blocked = state->interruptibility & GUEST_BLOCKED_NMI;
+		!!(state->interruptibility & (GUEST_BLOCKED_BY_STI | GUEST_BLOCKED_BY_MOV_SS));
+	svm->nmi_blocked = state->interruptibility & GUEST_BLOCKED_BY_NMI;
 	svm_dirty(svm, CLEAN_ALL);
 	return 0;
 }

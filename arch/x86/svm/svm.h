@@ -54,6 +54,8 @@ struct insn_prefixes {
  * last_cpu	[o] the CPU it was last loaded on: on another one no clean bit may be set
  * serial	[o] names the translations made so far; a new one invalidates them (asid.h)
  * dr		[o] DR0 to DR3 while not loaded: VMRUN switches only DR6 and DR7
+ * dr7		[o] the guest's, where errata.no_breakpoints keeps it out of the VMCB
+ * tsc_aux	[o] while not loaded
  * shut_down	[o] by an exception that could not be delivered: event.c
  * nmi_blocked	[o] an NMI was injected and its IRET has not been seen
  * nmi_window	[o] hv waits for the NMI window
@@ -69,6 +71,8 @@ struct svm_vcpu {
 	struct svm_cpu *last_cpu;
 	u64 serial;
 	u64 dr[4];
+	u64 dr7;
+	u64 tsc_aux;
 	bool shut_down;
 	bool lme; /* the guest's EFER.LME: the VMCB has it only while paging is on, see cr.c */
 	bool nmi_blocked;

@@ -5,6 +5,7 @@
  * DR0-3, the ASID. What VMLOAD and VMRUN switch stays in the VMCB.
  */
 #include <arch/cpu.h>
+#include <asm/cpuid.h>
 #include <asm/features.h>
 #include <asm/guest.h>
 #include <asm/msr.h>
@@ -164,6 +165,8 @@ void svm_vcpu_load(struct arch_vcpu *vcpu)
 	features_clear_branches();
 	xsave_load(vcpu);
 	guest_load_breakpoints(svm->dr);
+	if (cpuid_has(CPUID_RDTSCP))
+		wrmsr(MSR_TSC_AUX, svm->tsc_aux);
 }
 
 void svm_vcpu_put(struct arch_vcpu *vcpu)
@@ -172,6 +175,8 @@ void svm_vcpu_put(struct arch_vcpu *vcpu)
 
 	CHECK(svm->cpu == svm_this_cpu());
 	guest_save_breakpoints(svm->dr);
+	if (cpuid_has(CPUID_RDTSCP))
+		svm->tsc_aux = rdmsr(MSR_TSC_AUX);
 	xsave_put(vcpu);
 	svm_unbind(svm);
 }

@@ -50,7 +50,6 @@ static const struct vmx_control controls[] = {
 	USE(SECONDARY, SECONDARY_WBINVD, "writing back all caches would slow every other guest"),
 	USE(SECONDARY, SECONDARY_RDTSCP, "else RDTSCP is #UD though CPUID offers it"),
 	USE(SECONDARY, SECONDARY_PAUSE_LOOP, "a vCPU that spins for another one gives way"),
-	USE(SECONDARY, SECONDARY_INVPCID, "else INVPCID is #UD though CPUID offers it"),
 	NEED(ON_EXIT, ON_EXIT_SAVE_DEBUG, "save debug controls", "DR7 is the guest's own"),
 	NEED(ON_EXIT, ON_EXIT_HOST_64, "host address-space size", "the hypervisor is 64-bit code"),
 	NEED(ON_EXIT, ON_EXIT_ACK_IRQ, "acknowledge interrupt on exit",

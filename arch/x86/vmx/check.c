@@ -106,13 +106,13 @@ static bool rflags_ok(const struct guest_state *s, const struct vmx_limits *limi
 
 static bool shadow_ok(const struct guest_state *s, const struct vmx_limits *limits)
 {
-	u32 both = GUEST_SHADOW_STI | GUEST_SHADOW_MOV_SS;
+	u32 both = GUEST_BLOCKED_BY_STI | GUEST_BLOCKED_BY_MOV_SS;
 
-	if (s->interruptibility & ~(both | GUEST_BLOCKED_NMI))
+	if (s->interruptibility & ~(both | GUEST_BLOCKED_BY_NMI))
 		return false;
 	if ((s->interruptibility & both) == both)
 		return false;
-	return !(s->interruptibility & GUEST_SHADOW_STI) || (s->rflags & RFLAGS_IF);
+	return !(s->interruptibility & GUEST_BLOCKED_BY_STI) || (s->rflags & RFLAGS_IF);
 }
 
 /* G says in which unit the limit counts, so it and the limit's ends must agree. */

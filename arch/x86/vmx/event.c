@@ -10,7 +10,7 @@
 #include <asm/guest.h>
 #include <asm/regs.h>
 
-#define EXT_SHADOWS	 (GUEST_SHADOW_STI | GUEST_SHADOW_MOV_SS)
+#define EXT_SHADOWS (GUEST_BLOCKED_BY_STI | GUEST_BLOCKED_BY_MOV_SS)
 
 void vmx_queue_event(struct vmx_vcpu *v, u32 info, u32 error_code, u32 insn_len)
 {
@@ -33,7 +33,7 @@ bool vmx_requeue_event(struct vmx_vcpu *v)
 		return true;
 	/* The NMI was not taken after all, so it blocks no other one: 27.3.1.5 refuses it else. */
 	shadow = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
-	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~GUEST_BLOCKED_NMI);
+	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~GUEST_BLOCKED_BY_NMI);
 	return true;
 }
 
@@ -43,7 +43,7 @@ static bool can_take(enum guest_event_type type)
 
 	if (type == GUEST_EVENT_IRQ)
 		return (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF) && !(shadow & EXT_SHADOWS);
-	return !(shadow & (EXT_SHADOWS | GUEST_BLOCKED_NMI));
+	return !(shadow & (EXT_SHADOWS | GUEST_BLOCKED_BY_NMI));
 }
 
 bool vmx_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type)

@@ -38,16 +38,16 @@ static void prepare_debug_exception(void)
 	write_dr6(vmx_debug_status(read_dr6(), cause));
 	if (dr7 & DR7_GD)
 		vmcs_write(VMCS_GUEST_DR7, dr7 & ~DR7_GD);
-	if (shadow & (GUEST_SHADOW_STI | GUEST_SHADOW_MOV_SS))
+	if (shadow & (GUEST_BLOCKED_BY_STI | GUEST_BLOCKED_BY_MOV_SS))
 		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
-			   shadow & ~(GUEST_SHADOW_STI | GUEST_SHADOW_MOV_SS));
+			   shadow & ~(GUEST_BLOCKED_BY_STI | GUEST_BLOCKED_BY_MOV_SS));
 }
 
 /* The IRET that unblocked NMIs faulted before it was done: they are blocked again (28.2.3). */
 static void block_nmi_again(void)
 {
 	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
-		   vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) | GUEST_BLOCKED_NMI);
+		   vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) | GUEST_BLOCKED_BY_NMI);
 }
 
 /*

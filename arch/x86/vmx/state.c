@@ -135,7 +135,7 @@ void vmx_get_state(struct arch_vcpu *vcpu, struct guest_state *s)
 static void write_state(struct vmx_vcpu *v, const struct guest_state *s)
 {
 	u32 entry = vmcs_read(VMCS_ENTRY_CONTROLS) & ~ON_ENTRY_GUEST_64;
-	bool step = (s->interruptibility & (GUEST_SHADOW_STI | GUEST_SHADOW_MOV_SS)) &&
+	bool step = (s->interruptibility & (GUEST_BLOCKED_BY_STI | GUEST_BLOCKED_BY_MOV_SS)) &&
 		    (s->rflags & RFLAGS_TF);
 
 	v->vcpu->rip = s->rip;

@@ -12,12 +12,6 @@
 
 #define GUEST_LINEAR_BITS 48
 
-/* GUEST_INTERRUPTIBILITY of the VMCS, which guest_state uses, too (SDM 25.4.2). */
-#define GUEST_SHADOW_STI    BIT(0)
-#define GUEST_SHADOW_MOV_SS BIT(1)
-#define GUEST_BLOCKED_SMI   BIT(2)
-#define GUEST_BLOCKED_NMI   BIT(3)
-
 /* Sign-extended from bit 47. */
 static inline bool guest_canonical(u64 address)
 {

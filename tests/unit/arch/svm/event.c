@@ -165,6 +165,49 @@ static void the_nmi_window_opens_behind_the_iret(void **state)
 	assert_true(svm_can_inject(&world.vcpu, GUEST_EVENT_NMI));
 }
 
+/* An event keeps the NMI out for one entry, which a kick to itself ends: that exit is the window. */
+static void an_nmi_behind_an_event_goes_in_at_the_next_host_interrupt(void **state)
+{
+	struct hv_exit exit;
+
+	raise(VECTOR_DB, false, 0);
+	assert_false(svm_can_inject(&world.vcpu, GUEST_EVENT_NMI));
+	svm_set_nmi_window(&world.vcpu, true);
+	assert_int_equal(world.kicks, 1);
+	exit = svm_world_exit(SVM_EXIT_INTR, 0, 0); /* before it was delivered: once more */
+	assert_int_equal(exit.reason, HV_EXIT_INTERRUPT);
+	assert_int_equal(world.kicks, 2);
+	control->event_inj = 0;
+	exit = svm_world_exit(SVM_EXIT_INTR, 0, 0);
+	assert_int_equal(exit.reason, HV_EXIT_NMI_WINDOW);
+	assert_true(svm_can_inject(&world.vcpu, GUEST_EVENT_NMI));
+	exit = svm_world_exit(SVM_EXIT_INTR, 0, 0);
+	assert_int_equal(exit.reason, HV_EXIT_INTERRUPT);
+	assert_int_equal(world.kicks, 2);
+}
+
+static void an_nmi_behind_an_nmi_waits_for_the_iret(void **state)
+{
+	svm_inject(&world.vcpu, &(struct guest_event){.type = GUEST_EVENT_NMI});
+	control->event_inj = 0;
+	svm_set_nmi_window(&world.vcpu, true);
+	assert_int_equal(svm_world_exit(SVM_EXIT_INTR, 0, 0).reason, HV_EXIT_INTERRUPT);
+	assert_int_equal(world.kicks, 0);
+}
+
+static void init_leaves_no_event_and_no_window(void **state)
+{
+	svm_inject(&world.vcpu, &(struct guest_event){.type = GUEST_EVENT_NMI});
+	svm_set_irq_window(&world.vcpu, true);
+	svm_set_nmi_window(&world.vcpu, true);
+	svm_drop_events(&world.vcpu);
+	assert_int_equal(control->event_inj, 0);
+	assert_false(control->virq & VIRQ_PENDING);
+	assert_false(control->intercept[INTERCEPT_MISC1] & (IRET_BIT | VINTR_BIT));
+	assert_true(svm_can_inject(&world.vcpu, GUEST_EVENT_NMI));
+	assert_int_equal(svm_world_exit(SVM_EXIT_INTR, 0, 0).reason, HV_EXIT_INTERRUPT);
+}
+
 static void without_a_waiting_nmi_the_iret_runs_on(void **state)
 {
 	svm_inject(&world.vcpu, &(struct guest_event){.type = GUEST_EVENT_NMI});
@@ -210,6 +253,9 @@ int main(void)
 		TEST(an_interrupted_delivery_is_repeated),
 		TEST(the_irq_window_is_a_virtual_interrupt_that_exits),
 		TEST(the_nmi_window_opens_behind_the_iret),
+		TEST(an_nmi_behind_an_event_goes_in_at_the_next_host_interrupt),
+		TEST(an_nmi_behind_an_nmi_waits_for_the_iret),
+		TEST(init_leaves_no_event_and_no_window),
 		TEST(without_a_waiting_nmi_the_iret_runs_on),
 		TEST(debug_and_alignment_faults_go_back_to_the_guest),
 	};

@@ -5,6 +5,7 @@
  */
 #include "sim/svm_world.h"
 
+#include <asm/errata.h>
 #include <asm/regs.h>
 #include <lib/error.h>
 
@@ -123,7 +124,10 @@ static void nested_faults_report_access_and_cause(void **state)
 		assert_int_equal(exit.stage2.allowed, rows[i].allowed);
 		assert_int_equal(exit.stage2.table_walk, rows[i].walk);
 		assert_false(exit.stage2.gva_valid);
+		assert_false(exit.stage2.delivery);
 	}
+	world.svm.vmcb.control.exit_int_info = EVENT_VALID | EVENT_EXCEPTION | VECTOR_PF;
+	assert_true(svm_world_exit(SVM_EXIT_NPF, 0x100000006, 0).stage2.delivery);
 	assert_int_equal(svm_world_exit(SVM_EXIT_NPF, 0x10000000c, 0).reason,
 			 HV_EXIT_STAGE2_BROKEN);
 }
@@ -317,6 +321,29 @@ static void skipping_ends_what_lasts_one_instruction(void **state)
 	assert_true(world.svm.vmcb.save.dr6 & BIT(14));
 }
 
+/* errata.no_breakpoints: the guest reads what it wrote, the CPU has none. */
+static void dr7_is_virtual_where_breakpoints_crash(void **state)
+{
+	struct hv_exit exit;
+
+	errata.no_breakpoints = true;
+	world.vcpu.gpr[GPR_RDX] = 0x12345;
+	svm_world_code(0x0f, 0x23, 0xfa); /* mov dr7, edx */
+	exit = svm_world_exit(SVM_EXIT_DR_WRITE + 7, 0, 0);
+	assert_int_equal(exit.reason, HV_EXIT_DR);
+	assert_int_equal(exit.insn_len, 3);
+	svm_complete_exit(&world.vcpu, &exit);
+	assert_int_equal(exit.reason, HV_EXIT_DR);
+	assert_int_equal(world.svm.vmcb.save.dr7, DR7_RESET);
+	svm_world_code(0x0f, 0x21, 0xf9); /* mov ecx, dr7 */
+	exit = svm_world_exit(SVM_EXIT_DR_READ + 7, 0, 0);
+	svm_complete_exit(&world.vcpu, &exit);
+	assert_int_equal(world.vcpu.gpr[GPR_RCX], 0x12345 | DR7_RESET);
+	svm_world_code(0x90, 0x90, 0x90); /* rewritten meanwhile */
+	svm_complete_exit(&world.vcpu, &exit);
+	assert_int_equal(exit.reason, HV_EXIT_UNKNOWN);
+}
+
 static void an_msr_map_covers_three_ranges_and_no_more(void **state)
 {
 	static u8 map[MSRPM_SIZE];
@@ -358,6 +385,7 @@ int main(void)
 		TEST(next_rip_is_believed_where_there_is_one),
 		TEST(a_32_bit_rip_wraps_and_a_64_bit_one_does_not),
 		TEST(skipping_ends_what_lasts_one_instruction),
+		TEST(dr7_is_virtual_where_breakpoints_crash),
 		TEST(an_msr_map_covers_three_ranges_and_no_more),
 	};
 

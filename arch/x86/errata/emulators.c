@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * errata.c: faults of machines, and what is done about them.
+ * emulators.c: the faults of QEMU 7.2's emulation of AMD-V (TCG). Each flag is explained in
+ * <asm/errata.h>, in docs/svm.md and where it is used; the one of CPU 0 here.
  *
  * QEMU's emulation, a thread for each CPU (seen in 7.2): restoring x87 state on any CPU (FLDENV,
  * FRSTOR, FXRSTOR, XRSTOR; a guest's, too) also writes a word of CPU 0's, without a lock. If CPU 0
@@ -15,15 +16,20 @@
  *                                         word = old & ~IGNNE     (in a guest, again)
  *     fetch at RIP: nested page walk
  *
- * So where that emulator is, CPU 0 runs guests only when it is the only CPU or when a VM's
- * configuration names it.
+ * With that emulator CPU 0 runs guests only when it is the only CPU or when a VM's configuration
+ * names it.
  */
-#include <arch/cpu.h>
 #include <arch/virt.h>
 #include <asm/cpuid.h>
+#include <asm/errata.h>
+#include <lib/log.h>
+
+#define LOG_THIS LOG_CPU
 
 #define CPUID_HYPERVISOR_LEAF  0x40000000
 #define CPUID_UNDER_HYPERVISOR BIT(31) /* leaf 1 ECX: what Intel and AMD leave to hypervisors */
+
+struct errata errata;
 
 /* "TCGTCGTCGTCG" in EBX, ECX, EDX. */
 static bool is_qemu_emulation(void)
@@ -36,10 +42,18 @@ static bool is_qemu_emulation(void)
 	return id.ebx == 0x54474354 && id.ecx == 0x43544743 && id.edx == 0x47435447;
 }
 
-u64 arch_guest_cpus(void)
+void errata_init(void)
 {
-	unsigned cpus = arch_cpu_count();
-	u64 all = cpus < 64 ? BIT(cpus) - 1 : ~0ull;
+	bool faulty = virt == &svm_ops && is_qemu_emulation();
 
-	return cpus > 1 && virt == &svm_ops && is_qemu_emulation() ? all & ~BIT(0) : all;
+	errata = (struct errata){
+		.lost_shadow = faulty,
+		.late_timer = faulty,
+		.free_xsetbv = faulty,
+		.no_breakpoints = faulty,
+		.shared_x87 = faulty,
+	};
+	if (faulty)
+		log_info("errata of QEMU's emulation: guests have no breakpoints and leave CPU 0 "
+			 "out");
 }
