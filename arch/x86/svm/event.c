@@ -7,10 +7,10 @@
  * If the delivery itself exits (a #NPF on the IDT, say), exit_int_info holds the event, and it is
  * queued again.
  *
- * The NMI window: without virtual NMI the CPU does not track whether the guest is in an NMI handler. So
- * an injected NMI blocks further ones until its IRET, which is intercepted. The intercept comes
- * before the IRET; an NMI injected there would find the handler's stack still in use. So, when one
- * waits, the IRET is single-stepped and the window opens at the #DB after it:
+ * The NMI window: without virtual NMI the CPU does not track whether the guest is in an NMI
+ * handler. So an injected NMI blocks further ones until its IRET, which is intercepted. The
+ * intercept comes before the IRET; an NMI injected there would find the handler's stack still in
+ * use. So, when one waits, the IRET is single-stepped and the window opens at the #DB after it:
  *
  *     inject NMI -> blocked, IRET intercepted -> IRET exit: not blocked, TF set -> #DB: window
  *

@@ -157,8 +157,9 @@ static void complete_tsc(struct svm_vcpu *svm)
 }
 
 /*
- * MOV to and from DR7 (0F 23 /r, 0F 21 /r) where a breakpoint must not reach the CPU: the guest reads
- * what it wrote, and nothing hits. Other code than at the exit, or a reserved upper half: #GP(0).
+ * MOV to and from DR7 (0F 23 /r, 0F 21 /r) where a breakpoint must not reach the CPU: the guest
+ * reads what it wrote, and nothing hits. Other code than at the exit, or a reserved upper half:
+ * #GP(0).
  */
 static void complete_dr(struct svm_vcpu *svm, struct hv_exit *exit)
 {

@@ -183,7 +183,7 @@ void svm_exit_db(struct svm_vcpu *svm, struct hv_exit *exit);
 void svm_exit_ac(struct svm_vcpu *svm, struct hv_exit *exit);
 void svm_exit_iret(struct svm_vcpu *svm, struct hv_exit *exit);
 void svm_exit_rdpmc(struct svm_vcpu *svm, struct hv_exit *exit);
-/* A host interrupt ended the entry that an NMI waited for: its window, if no other NMI blocks it. */
+/* A host interrupt ended the entry that an NMI waited for: its window, if none is blocked. */
 void svm_open_nmi_window(struct svm_vcpu *svm, struct hv_exit *exit);
 void svm_exit_vintr(struct svm_vcpu *svm, struct hv_exit *exit);
 

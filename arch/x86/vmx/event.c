@@ -153,8 +153,8 @@ static void queue_single_step(struct vmx_vcpu *v)
 }
 
 /*
- * The shadow of STI and MOV SS ends with the instruction, RF too, and with TF a #DB follows. insn_len 0 is a CR write that the guest executes again
- * (cr.c): no step is due.
+ * The shadow of STI and MOV SS ends with the instruction, RF too, and with TF a #DB follows.
+ * insn_len 0 is a CR write that the guest executes again (cr.c): no step is due.
  */
 void vmx_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit)
 {

@@ -28,8 +28,8 @@ void apic_timer_init(void);
 /*
  * One interrupt (VECTOR_TIMER) on this CPU once arch_ticks() is past `deadline`; at once if it is
  * in the past. Arming again replaces the deadline. percpu()->timer_deadline is the deadline that is
- * armed, TICK_NEVER for none, so an entry to a guest with the same deadline costs one compare. After
- * disarming an interrupt may still be pending.
+ * armed, TICK_NEVER for none, so an entry to a guest with the same deadline costs one compare.
+ * After disarming an interrupt may still be pending.
  */
 void apic_timer_arm(u64 deadline);
 void apic_timer_disarm(void);

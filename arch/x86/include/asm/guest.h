@@ -31,7 +31,7 @@ static inline bool guest_cr0_valid(u64 cr0)
 /* No reserved memory type among the eight (SDM vol. 3A table 12-10, APM vol. 2 7.8.2). */
 bool guest_pat_valid(u64 pat);
 
-/* Does the exception push an error code, in protected mode (SDM vol. 3A table 6-1)? Not #CP: no CET. */
+/* Does it push an error code in protected mode (SDM vol. 3A table 6-1)? Not #CP: no CET. */
 bool guest_exception_has_error(unsigned vector);
 
 /*
