@@ -13,8 +13,8 @@
  *
  *     load: XCR0 = all we offer, XRSTOR all, XCR0 = guest's      put: XCR0 = all, XSAVE all
  *
- * XCR0 is read back at put: QEMU 7.2 does not exit for XSETBV (SVM). There a guest can set bits that
- * are not offered; they are clear and their components initial after its next put.
+ * XCR0 is read back at put: QEMU 7.2 does not exit for XSETBV (SVM). There a guest can set bits
+ * that are not offered; they are clear and their components initial after its next put.
  *
  * Invariants: XSAVE-1 a bit outside arch_xcr0_allowed() never reaches XSETBV. XSAVE-2 the area was
  * written by XSAVE or by xsave_vcpu_init(), so XRSTOR cannot fault.

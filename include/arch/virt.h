@@ -174,8 +174,8 @@ struct virt_ops {
 	 * Event injection at the next entry. can_inject: would the guest take such an event now
 	 * (nothing queued, not masked, not shadowed)? An exception injected over a queued event
 	 * replaces it, or becomes #DF or a shutdown, as the manual's table of double faults says;
-	 * so an exception needs no can_inject. For an exception the result is false while an event is
-	 * queued, such as the trap of an instruction that was skipped with TF set.
+	 * so an exception needs no can_inject. For an exception the result is false while an event
+	 * is queued, such as the trap of an instruction that was skipped with TF set.
 	 */
 	bool (*can_inject)(struct arch_vcpu *vcpu, enum guest_event_type type);
 	void (*inject)(struct arch_vcpu *vcpu, const struct guest_event *event);
@@ -192,7 +192,8 @@ struct virt_ops {
 	void (*trap)(struct arch_vcpu *vcpu, unsigned traps);
 	/*
 	 * Fills in what run() cannot find out without reading guest code: hv calls it before it
-	 * looks at .cr or carries out a SHADOW, TSC or DR. NULL where the hardware
+	 * looks at .cr or carries out a SHADOW, TSC or DR. NULL where the
+	 * hardware
 	 * reports all of it.
 	 */
 	void (*complete_exit)(struct arch_vcpu *vcpu, struct hv_exit *exit);

@@ -11,15 +11,15 @@
 /*
  * All of AMD-V:
  *
- * lost_shadow     VMRUN does not load the interrupt shadow. An exit between STI and HLT is taken for
- *                 the HLT's: HV_EXIT_SHADOW (svm/exit.c)
- * late_timer      the APIC timer's interrupt is late by the guest's clock. RDTSC exits while a guest
- *                 waits for a tick: virt_ops.trap (svm/event.c)
+ * lost_shadow     VMRUN does not load the interrupt shadow. An exit between STI and HLT is taken
+ *                 for the HLT's: HV_EXIT_SHADOW (svm/exit.c)
+ * late_timer      the APIC timer's interrupt is late by the guest's clock. RDTSC exits while a
+ *                 guest waits for a tick: virt_ops.trap (svm/event.c)
  * free_xsetbv     XSETBV by a guest does not exit, so it enables components that are not offered.
  *                 They are initialised at put (xsave.c)
- * no_breakpoints  guests' breakpoints crash the emulator. DR7 is virtual, without effect (svm/insn.c)
- * shared_x87      restoring x87 state on any CPU may corrupt CPU 0. A guest runs there only if its VM
- *                 names it (errata/emulators.c)
+ * no_breakpoints  guests' breakpoints crash the emulator. DR7 is virtual (svm/insn.c)
+ * shared_x87      restoring x87 state on any CPU may corrupt CPU 0. A guest runs there only if its
+ *                 VM names it (errata/emulators.c)
  */
 struct errata {
 	bool lost_shadow, late_timer, free_xsetbv, no_breakpoints, shared_x87;
