@@ -165,7 +165,7 @@ static void the_nmi_window_opens_behind_the_iret(void **state)
 	assert_true(svm_can_inject(&world.vcpu, GUEST_EVENT_NMI));
 }
 
-/* An event keeps the NMI out for one entry; a kick to itself ends it, and its exit is the window. */
+/* An event keeps the NMI out for one entry; a kick to itself ends it: that is the window. */
 static void an_nmi_behind_an_event_goes_in_at_the_next_host_interrupt(void **state)
 {
 	struct hv_exit exit;
