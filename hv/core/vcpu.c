@@ -134,8 +134,10 @@ void vcpu_deliver_irqs(struct vcpu *vcpu)
 		virt->set_irq_window(&vcpu->arch, true);
 }
 
-/* An interrupt came between the guest's HLT and now. */
-/* A queued event, the trap of HLT with TF set, ends the HLT at once. */
+/*
+ * An interrupt came between the guest's HLT and now; or an event is queued: the trap of a HLT with
+ * TF set ends it at once.
+ */
 static bool vcpu_may_go_on(struct vcpu *vcpu)
 {
 	return !virt->can_inject(&vcpu->arch, GUEST_EVENT_EXCEPTION) ||
