@@ -14,16 +14,16 @@ static uint64_t mix(uint64_t x)
 	return x ^ x >> 31;
 }
 
-uint64_t bench_twins(const struct bench_data *data, uint64_t page)
+uint64_t bench_matches(const struct bench_data *data, uint64_t page)
 {
 	return page * data->duplicates / 100;
 }
 
 uint64_t bench_content(const struct bench_data *data, uint64_t page)
 {
-	uint64_t before = bench_twins(data, page), all = bench_twins(data, data->pages);
+	uint64_t before = bench_matches(data, page), all = bench_matches(data, data->pages);
 
-	if (bench_twins(data, page + 1) == before)
+	if (bench_matches(data, page + 1) == before)
 		return data->pages + page;
 	return before % ((all + BENCH_COPIES - 1) / BENCH_COPIES);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bench_ksm.c: the same by the running kernel's KSM, for comparison. It needs root, and changes
- * KSM's settings; whoever starts it puts them back (scripts/bench_merge.py), because only who
+ * KSM's settings; the caller restores them (scripts/bench_merge.py), because only it
  * outlives it can.
  *
  * What is taken is the time that ksmd ran (/proc/PID/schedstat), so that what else the computer
@@ -65,7 +65,7 @@ static int ksm_set(const char *name, long long value)
 	return fclose(file) || bad ? -1 : 0;
 }
 
-/* /proc/self/ksm_stat: what this process has of it. -1: this kernel does not tell. */
+/* /proc/self/ksm_stat: what this process has of it. -1: this kernel lacks it. */
 static long long own(const char *name)
 {
 	FILE *file = fopen("/proc/self/ksm_stat", "r");
@@ -106,13 +106,13 @@ static bool find_ksmd(void)
 }
 
 /*
- * --- Nobody else's pages
+ * --- No other process's pages
  * ----------------------------------------------------------------------------------------------
  */
 
 /*
  * Does a process other than this have memory that ksmd would scan? QEMU says so of its guests',
- * unless it is told not to.
+ * unless that is disabled.
  */
 static bool is_mergeable(const char *pid)
 {
@@ -187,7 +187,7 @@ static void keep(const char *name, double value, const char *unit)
 	figures[figure_count++].unit = unit;
 }
 
-/* Lets ksmd run until `scans` passes in all have ended, or somebody else's pages come in. */
+/* Lets ksmd run until `scans` passes in all have ended, or pages of another process come in. */
 static bool run_until(long long scans)
 {
 	bool alone;
@@ -240,7 +240,8 @@ static bool make_memory(void)
  */
 static bool measure_merge(void)
 {
-	long long want = (long long)bench_twins(data, data->pages), start = read_number(schedstat);
+	long long expected = (long long)bench_matches(data, data->pages),
+		  start = read_number(schedstat);
 	unsigned passes = 0;
 
 	if (madvise(memory, data->pages * BENCH_PAGE, MADV_MERGEABLE)) {
@@ -252,7 +253,7 @@ static bool measure_merge(void)
 			return false;
 		passes++;
 	} while (visited() - began.visited < 2 * (long long)data->pages ||
-		 (own("ksm_merging_pages") < want && passes < PASSES));
+		 (own("ksm_merging_pages") < expected && passes < PASSES));
 	keep("ksm_merge", (double)(read_number(schedstat) - start) / (double)data->pages, "ns");
 	keep("ksm_passes", passes, "passes");
 	keep("ksm_merged", (double)own("ksm_merging_pages"), "pages");
@@ -349,13 +350,13 @@ static int give_up(const char *why)
 	return 0;
 }
 
-int bench_ksm(const struct bench_data *asked, unsigned rounds)
+int bench_ksm(const struct bench_data *given, unsigned rounds)
 {
 	bool good = false;
 
-	data = asked;
+	data = given;
 	if (ksm("run") < 0 || !find_ksmd() || own("ksm_rmap_items") < 0)
-		return give_up("this kernel has none, or does not tell what it takes");
+		return give_up("this kernel has none, or does not count its work");
 	if (ksm_set("run", 0) || ksm_set("pages_to_scan", BATCH) || ksm_set("sleep_millisecs", 0))
 		return give_up("its settings cannot be changed");
 	for (unsigned i = 0; i < ATTEMPTS && !good; i++) {

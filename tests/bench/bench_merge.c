@@ -9,7 +9,7 @@
  * every page, so that dirty bits are where the CPU would have set them.
  *
  *     merge        passes from nothing known until all that can be merged is, for each page
- *     rescan       a pass in which nobody wrote              rescan_1pct  one before which a hundredth was written
+ *     rescan       a pass without writes                     rescan_1pct  one before which a hundredth was written
  *     break        a guest's write to a merged page, from the fault handler's call to its return, the copy included
  *     metadata     bytes for each page, merged or not
  *     floor        what reading alone takes on this computer, in order and none of it cached: the hash of a page, and the
@@ -140,15 +140,15 @@ static uint64_t merged_pages(void)
 
 static void bench_first_merge(void)
 {
-	uint64_t want = bench_twins(data, data->pages);
+	uint64_t expected = bench_matches(data, data->pages);
 	unsigned passes = 0;
 	double sum = 0;
 
 	do {
 		sum += pass();
 		passes++;
-	} while ((merged_pages() < want || passes < 2) && passes < PASSES);
-	assert_int_equal(merged_pages(), want);
+	} while ((merged_pages() < expected || passes < 2) && passes < PASSES);
+	assert_int_equal(merged_pages(), expected);
 	bench_print("samepage_merge", sum, "ns");
 	bench_print("samepage_passes", passes, "passes");
 }
@@ -240,16 +240,16 @@ static bool has_word(int argc, char **argv, const char *word)
 
 int main(int argc, char **argv)
 {
-	struct bench_data asked = {.seed = 2014};
+	struct bench_data given = {.seed = 2014};
 
 	if (argc < 4) {
 		fprintf(stderr, "usage: %s PAGES DUPLICATES ENGINE [late] [ksm]\n", argv[0]);
 		return 2;
 	}
-	asked.pages = strtoull(argv[1], NULL, 0);
-	asked.duplicates = strtoull(argv[2], NULL, 0);
-	asked.late = has_word(argc, argv, "late");
-	data = &asked;
+	given.pages = strtoull(argv[1], NULL, 0);
+	given.duplicates = strtoull(argv[2], NULL, 0);
+	given.late = has_word(argc, argv, "late");
+	data = &given;
 	bench_floor();
 	begin(argv[3]);
 	bench_first_merge();
@@ -257,5 +257,5 @@ int main(int argc, char **argv)
 	bench_rescans();
 	bench_breaks();
 	end();
-	return has_word(argc, argv, "ksm") ? bench_ksm(&asked, rounds()) : 0;
+	return has_word(argc, argv, "ksm") ? bench_ksm(&given, rounds()) : 0;
 }

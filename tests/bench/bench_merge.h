@@ -24,9 +24,9 @@ struct bench_data {
 };
 
 /*
- * Pages below `page` that have a twin, and which content a page has: equal numbers, equal content.
+ * Pages below `page` that have a match, and the content of a page: equal numbers, equal content.
  */
-uint64_t bench_twins(const struct bench_data *data, uint64_t page);
+uint64_t bench_matches(const struct bench_data *data, uint64_t page);
 uint64_t bench_content(const struct bench_data *data, uint64_t page);
 void bench_fill(const struct bench_data *data, uint64_t content, uint64_t *to);
 

@@ -9,6 +9,8 @@
 
 #include <arch/exit.h>
 #include <mm/cow.h>
+#include <mm/fault.h>
+#include <mm/stage2.h>
 #include <mm/frame.h>
 #include <mm/notifier.h>
 

@@ -4,7 +4,7 @@
  *
  * dispatch_POLICY_N is one whole addrspace_protect() of one page with N subscribers that do
  * nothing; the difference to dispatch_none is the telling. unwanted is the calls of a notification
- * that nobody's mask wants, alone.
+ * that is in no mask, alone.
  */
 #include "bench_mm.h"
 

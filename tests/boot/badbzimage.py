@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-badbzimage.py: kernels' files by Linux's boot protocol that somebody got wrong, each made from a
+badbzimage.py: kernels' malformed files of Linux's boot protocol, each made from a
 good one.
 
 Usage: badbzimage.py GOOD_BZIMAGE FOLDER      writes FOLDER/NAME.badbz for each NAME below

@@ -40,7 +40,7 @@ MADE = {
     "truncated": lambda good: good[:200],
     "half": lambda good: good[: first_header(good) + 64],
     "no-header": lambda good: put(good, first_header(good), 0),
-    "wants-more": lambda good: put(
+    "needs-more": lambda good: put(
         put(good, first_header(good) + 4, 0x8003),
         first_header(good) + 8,
         -(0x1BADB002 + 0x8003) & 0xFFFFFFFF,

@@ -79,7 +79,7 @@ static void __noreturn give_up(const char *why)
 		__asm__ volatile("hlt");
 }
 
-/* --- Multiboot 2 from what multiboot 1 told us --- */
+/* --- Multiboot 2 from the information of multiboot 1 --- */
 
 static void *put(const void *bytes, u32 length)
 {
@@ -233,7 +233,7 @@ static void modules_absurd(void)
 	info.modules = 0xfffffff8;
 }
 
-/* Told in reverse: each goes in front. */
+/* In reverse: each goes in front. */
 static void modules_bad(void)
 {
 	add_module(0xfffff000, 0xffffffff);
@@ -424,26 +424,26 @@ static void load(const u8 *file)
 }
 
 /* Does the line hold "case=" and then this name as a word? */
-static bool asks_for(const char *line, const char *name)
+static bool selects(const char *line, const char *name)
 {
 	for (; *line; line++) {
-		const char *key = "case=", *at = line, *want = name;
+		const char *key = "case=", *at = line, *expected = name;
 
 		while (*key && *key == *at)
 			key++, at++;
-		while (!*key && *want && *want == *at)
-			want++, at++;
-		if (!*key && !*want && (!*at || *at == ' '))
+		while (!*key && *expected && *expected == *at)
+			expected++, at++;
+		if (!*key && !*expected && (!*at || *at == ' '))
 			return true;
 	}
 	return false;
 }
 
-/* The case that the command line asks for. */
+/* The case that the command line selects. */
 static void (*find_case(const char *line))(void)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-		if (asks_for(line, cases[i].name))
+		if (selects(line, cases[i].name))
 			return cases[i].make;
 	}
 	give_up("badinfo: no such case\r\n");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fuzz_acpi.c: ACPI tables whose checksums are right and whose contents are anything (BOOT-1 to
+ * fuzz_acpi.c: ACPI tables with right checksums and arbitrary contents (BOOT-1 to
  * BOOT-3).
  *
  * The input is machine memory from address 0 on, with an XSDT at 64 and a MADT at 256. Where their

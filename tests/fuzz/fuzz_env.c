@@ -34,7 +34,7 @@ static void __noreturn die(const char *message)
 
 static const struct lib_env environment = {cpu_id, microseconds, relax, drop, die};
 
-/* What <arch/inline.h> of the host wants: no machine, no memory. */
+/* What <arch/inline.h> of the host needs: no machine, no memory. */
 _Thread_local unsigned sim_this_cpu;
 char *sim_memory;
 u64 sim_memory_size;

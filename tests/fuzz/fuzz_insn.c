@@ -151,7 +151,7 @@ static int op_of(ZydisMnemonic mnemonic)
 	return -1;
 }
 
-static void ask_oracle(const u8 *bytes, unsigned available, enum insn_mode mode, struct oracle *o)
+static void run_oracle(const u8 *bytes, unsigned available, enum insn_mode mode, struct oracle *o)
 {
 	static const struct {
 		ZydisMachineMode machine;
@@ -305,7 +305,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	bytes = malloc(available ? available : 1); /* exact, so that ASan sees a read past it */
 	memcpy(bytes, data + 1, available);
 	err = insn_decode(bytes, available, data[0] % 3, &insn);
-	ask_oracle(bytes, available, data[0] % 3, &o);
+	run_oracle(bytes, available, data[0] % 3, &o);
 	if (!err) {
 		DEMAND(o.valid);
 		compare(&insn, &o);

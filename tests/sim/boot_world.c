@@ -96,13 +96,13 @@ void put_checksum(struct boot_world *world, u64 start, size_t length, u64 sum)
 void assert_said(const char *text)
 {
 	if (!strstr(sim_console(), text))
-		fail_msg("nobody said \"%s\", but:\n%s", text, sim_console());
+		fail_msg("no line has \"%s\", but:\n%s", text, sim_console());
 }
 
 void assert_not_said(const char *text)
 {
 	if (strstr(sim_console(), text))
-		fail_msg("somebody said \"%s\":\n%s", text, sim_console());
+		fail_msg("a line has \"%s\":\n%s", text, sim_console());
 }
 
 static bool overlap(struct hpa_range a, struct hpa_range b)

@@ -35,7 +35,7 @@ static struct {
 	bool running;
 	u64 progress;
 	unsigned preemptions_left;
-	unsigned idle; /* waits with nobody else to run */
+	unsigned idle; /* waits with no other CPU to run */
 	struct {
 		u16 choice, limit;
 	} choice[CHOICES];
@@ -152,7 +152,7 @@ static void give_way(const char *why)
 
 	if (!count) {
 		if (++sched.idle > IDLE_MAX)
-			fail_msg("nobody gets on:%s", sched.trace);
+			fail_msg("no CPU gets on:%s", sched.trace);
 		switch_to(next_waiting());
 		return;
 	}
@@ -251,7 +251,7 @@ static bool next_schedule(void)
 	return false;
 }
 
-/* The scenario, or with another bound, if the environment asks for one. */
+/* The scenario, or with another bound, if the environment has one. */
 static struct sched_scenario with_bound(const struct sched_scenario *scenario)
 {
 	const char *bound = getenv("SAMEPAGE_PREEMPTIONS");
@@ -275,9 +275,9 @@ u64 sched_explore_and_draw(struct sched_scenario scenario, u64 drawn)
 	return schedules + sched_explore(&scenario);
 }
 
-u64 sched_explore(const struct sched_scenario *wanted)
+u64 sched_explore(const struct sched_scenario *given)
 {
-	const struct sched_scenario bounded = with_bound(wanted), *scenario = &bounded;
+	const struct sched_scenario bounded = with_bound(given), *scenario = &bounded;
 	u64 schedules = 0;
 
 	sched.scenario = scenario;

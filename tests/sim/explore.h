@@ -4,12 +4,12 @@
  *
  * Each task is a coroutine on a CPU of its own. It runs alone until it comes to a RACE_POINT() of
  * the code under test, to a loop that waits, to a lock that is held, or to sched_point(): there the
- * explorer chooses who goes on. It goes through all choices depth first, with at most `preemptions`
- * switches away from a task that could have gone on; a schedule is replayed from its start, so a
- * scenario sets itself up anew each time.
+ * explorer chooses the CPU that goes on. It goes through all choices depth first, with at most
+ * `preemptions` switches away from a task that could have gone on; a schedule is replayed from its
+ * start, so a scenario sets itself up anew each time.
  *
  * Waiting costs no preemption: a task that waits runs again when another one has moved, or when
- * nobody else can run. If that goes on, the schedule is a deadlock and the test fails.
+ * no other CPU can run. If that goes on, the schedule is a deadlock and the test fails.
  *
  * `preemptions` is the bound, and within it the search is exhaustive unless `limit` cuts it. The
  * environment's SAMEPAGE_PREEMPTIONS=N sets another bound, for every scenario that is not drawn by

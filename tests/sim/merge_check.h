@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * merge_check.h: what the tests of merging share: both engines, a page of one content, and an audit
- * that knows what merging holds.
+ * with the references of merging.
  */
 #ifndef SAMEPAGE_TESTS_SIM_MERGE_CHECK_H
 #define SAMEPAGE_TESTS_SIM_MERGE_CHECK_H

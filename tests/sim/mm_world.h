@@ -4,7 +4,7 @@
  * mm.
  *
  * A guest CPU does what the hardware does: it looks into its TLB, walks the stage-2 table if it has
- * no translation, sets A and D, keeps what it found until it is told to flush, and comes out on a
+ * no translation, sets A and D, keeps what it found until a flush, and comes out on a
  * violation or when it is kicked. So a flush that is missing shows as a stale read.
  */
 #ifndef SAMEPAGE_TESTS_SIM_MM_WORLD_H
@@ -50,7 +50,7 @@ extern struct guest_counters guest_counters;
 u64 world_mfn(struct addrspace *as, u64 gfn);
 struct gfn_range world_range(u64 gfn, u64 frames);
 
-/* Makes `gfns` share one frame, whose first word is `value`. */
+/* Makes `gfns` share one frame with `value` as its first word. */
 void world_share(struct addrspace *as, const u64 *gfns, unsigned count, u64 value);
 
 #endif

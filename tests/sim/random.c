@@ -6,10 +6,10 @@
 
 struct sim_random sim_random_start(u64 seed)
 {
-	const char *wanted = getenv("SAMEPAGE_SEED");
+	const char *given = getenv("SAMEPAGE_SEED");
 
-	if (wanted)
-		seed = strtoull(wanted, NULL, 0);
+	if (given)
+		seed = strtoull(given, NULL, 0);
 	printf("# SAMEPAGE_SEED=%llu\n", (unsigned long long)seed);
 	fflush(stdout);
 	return (struct sim_random){seed};

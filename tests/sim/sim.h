@@ -7,7 +7,7 @@
  * the host, so a run with the same seed does the same; SAMEPAGE_SEED=n in the environment sets
  * another one.
  *
- * A test starts with sim_init(), which forgets everything of the test before.
+ * A test starts with sim_init(), which resets everything.
  */
 #ifndef SAMEPAGE_TESTS_SIM_SIM_H
 #define SAMEPAGE_TESTS_SIM_SIM_H

@@ -55,15 +55,15 @@ static u64 word_of(ppte_t pte)
 
 static void check_page(unsigned space, u64 gfn)
 {
-	u64 want = scene.word[space][gfn];
+	u64 expected = scene.word[space][gfn];
 
-	assert_int_equal(word_of(pte_of(space, gfn)), want);
+	assert_int_equal(word_of(pte_of(space, gfn)), expected);
 	for (unsigned i = 0; i < TABLES; i++) {
 		unsigned attr;
 		u64 hpa = leaf_hpa(scene.s2[space][i], gfn, &attr);
 
 		if (hpa)
-			assert_int_equal(*(u64 *)arch_hpa_to_virt((struct hpa){hpa}), want);
+			assert_int_equal(*(u64 *)arch_hpa_to_virt((struct hpa){hpa}), expected);
 	}
 }
 

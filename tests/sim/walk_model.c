@@ -184,9 +184,9 @@ static int expect_collapse(struct model *model, const struct op *op)
 	if (!base->mapped || !IS_ALIGNED(base->hpa, LEVEL_SIZE(1)))
 		return ERR_INVALID;
 	for (unsigned i = 1; i < PGTABLE_ENTRIES; i++) {
-		struct reading want = {true, base->hpa + i * PAGE_SIZE, base->attr};
+		struct reading expected = {true, base->hpa + i * PAGE_SIZE, base->attr};
 
-		if (!readings_agree(model->now[first + i], want))
+		if (!readings_agree(model->now[first + i], expected))
 			return ERR_INVALID;
 	}
 	return 0;
@@ -222,7 +222,7 @@ void model_check_result(struct model *model, const struct op *op, int expected, 
 		model->done[op->kind]++;
 	if (op->kind != OP_COLLAPSE || err)
 		return;
-	/* A and D are or-ed over pages the model may not see: never fewer than it knows of. */
+	/* A and D are or-ed over pages the model may not see: never fewer than it has. */
 	leaf = world_read(model->world, op->start);
 	r = reach(model, ALIGN_DOWN(op->start, LEVEL_SIZE(op->level)),
 		  ALIGN_DOWN(op->start, LEVEL_SIZE(op->level)) + LEVEL_SIZE(op->level));
@@ -235,12 +235,13 @@ void model_check_result(struct model *model, const struct op *op, int expected, 
 void model_check_page(struct model *model, unsigned i)
 {
 	struct reading is = world_read(model->world, model->page[i]);
-	const struct reading *want = &model->now[i];
+	const struct reading *expected = &model->now[i];
 
-	if (is.mapped != want->mapped || is.hpa != want->hpa || is.attr != want->attr)
+	if (is.mapped != expected->mapped || is.hpa != expected->hpa || is.attr != expected->attr)
 		fail_msg("0x%llx reads as %d 0x%llx %x, not %d 0x%llx %x",
 			 (unsigned long long)model->page[i], is.mapped, (unsigned long long)is.hpa,
-			 is.attr, want->mapped, (unsigned long long)want->hpa, want->attr);
+			 is.attr, expected->mapped, (unsigned long long)expected->hpa,
+			 expected->attr);
 }
 
 static void check_around(struct model *model, u64 address)

@@ -2,7 +2,7 @@
 /*
  * walk_model.h: the flat reference model of a page table, and random operations on both.
  *
- * The model is an array: for each page it watches, what the page must read as. It knows no levels,
+ * The model is an array: for each page it watches, what the page must read as. It has no levels,
  * no tables and no splits, so it has no mistake in common with the walker. It watches either every
  * page around one boundary (dense), or pages at the edges of leaves over several GiB (sparse).
  */

@@ -127,7 +127,7 @@ static int count_one(struct pgtable *table, const struct pgtable_visit *visit, v
 	return 0;
 }
 
-/* Whether there is anything to harvest, pgtable_any() knows beforehand. */
+/* pgtable_any\(\) says beforehand whether there is anything to harvest. */
 static int harvest(struct pgtable *table, const struct op *op)
 {
 	bool any = pgtable_any(table, op->start, op->end, op->attr);
