@@ -6,6 +6,7 @@
  * of several CPUs do not mix. LOCK_CONSOLE is the last rank: one may log under any lock.
  */
 #include <lib/log.h>
+#include <ck_pr.h>
 #include <stdarg.h>
 #include <lib/env.h>
 #include <lib/error.h>
@@ -49,10 +50,9 @@ void log_line(enum log_subsystem subsystem, enum log_level level, const char *fo
 	va_list arguments;
 	size_t len;
 
-	len = format_text(line, sizeof(line),
-			  "[%4llu.%06llu] cpu%u %s: %s: ", (unsigned long long)(now / 1000000),
-			  (unsigned long long)(now % 1000000), env->cpu_id(),
-			  subsystem_names[subsystem], level_names[level]);
+	len = format_text(line, sizeof(line), "[%4lu.%06lu] cpu%u %s: %s: ", now / 1000000,
+			  now % 1000000, env->cpu_id(), subsystem_names[subsystem],
+			  level_names[level]);
 	va_start(arguments, format);
 	len += format_text_v(line + len, sizeof(line) - len, format, arguments);
 	va_end(arguments);
@@ -65,13 +65,13 @@ void console_write(const char *text, size_t len)
 {
 	spin_lock(&console_lock);
 	lib_env()->write(text, len);
-	__atomic_store_n(&writes, writes + 1, __ATOMIC_RELAXED);
+	ck_pr_store_64(&writes, writes + 1);
 	spin_unlock(&console_lock);
 }
 
 u64 log_writes(void)
 {
-	return __atomic_load_n(&writes, __ATOMIC_RELAXED);
+	return ck_pr_load_64(&writes);
 }
 
 /* The index of a word in a table of names, or -1. */

@@ -117,37 +117,11 @@ size_t strlen(const char *text)
 	return strnlen(text, SIZE_MAX);
 }
 
-int strncmp(const char *a, const char *b, size_t max)
-{
-	for (; max; max--, a++, b++)
-		if (*a != *b || !*a)
-			return (u8)*a - (u8)*b;
-	return 0;
-}
-
 int strcmp(const char *a, const char *b)
 {
-	return strncmp(a, b, SIZE_MAX);
-}
-
-char *strchr(const char *text, int what)
-{
-	for (;; text++) {
-		if (*text == (char)what)
-			return (char *)text;
-		if (!*text)
-			return NULL;
+	while (*a && *a == *b) {
+		a++;
+		b++;
 	}
-}
-
-char *strstr(const char *text, const char *what)
-{
-	size_t len = strlen(what);
-
-	for (;; text++) {
-		if (!strncmp(text, what, len))
-			return (char *)text;
-		if (!*text)
-			return NULL;
-	}
+	return (u8)*a - (u8)*b;
 }

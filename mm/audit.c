@@ -74,10 +74,9 @@ void audit_found(struct audit *audit, enum audit_fault fault, struct gfn gfn, st
 	audit->report->found[fault]++;
 	audit->report->total++;
 	if (audit->lines++ < LINES_MAX)
-		log_error("audit: %s: space %s, %s, gfn 0x%llx, frame 0x%llx", names[fault],
+		log_error("audit: %s: space %s, %s, gfn 0x%lx, frame 0x%lx", names[fault],
 			  audit->as ? audit->as->name : "none",
-			  audit->sub ? audit->sub->ops->name : "primary",
-			  (unsigned long long)gfn.raw, (unsigned long long)mfn.raw);
+			  audit->sub ? audit->sub->ops->name : "primary", gfn.raw, mfn.raw);
 }
 
 static bool in_rmap(const struct addrspace *as, struct gfn gfn, struct mfn mfn)
@@ -347,8 +346,7 @@ u64 audit_run(u64 held, struct audit_report *out)
 	check_counts(&audit);
 	check_store(&audit);
 	if (out->held != held) {
-		log_error("audit: %llu references are held, %llu are accounted for",
-			  (unsigned long long)out->held, (unsigned long long)held);
+		log_error("audit: %lu references are held, %lu are accounted for", out->held, held);
 		audit_found(&audit, AUDIT_HELD, (struct gfn){0}, (struct mfn){0});
 	}
 	return out->total;

@@ -3,8 +3,7 @@
  * string.h: the C string functions the hypervisor has, and a few for command lines.
  *
  * The standard ones are declared by the compiler's own <string.h>; lib/string.c defines memcpy,
- * memmove, memset, memcmp, memchr, strlen, strnlen, strcmp, strncmp, strchr, strstr. A host test
- * links libc's.
+ * memmove, memset, memcmp, memchr, strlen, strnlen, strcmp. A host test links libc's.
  */
 #ifndef SAMEPAGE_LIB_STRING_H
 #define SAMEPAGE_LIB_STRING_H

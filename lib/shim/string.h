@@ -16,8 +16,5 @@ void *memchr(const void *where, int what, size_t len);
 size_t strlen(const char *text);
 size_t strnlen(const char *text, size_t max);
 int strcmp(const char *a, const char *b);
-int strncmp(const char *a, const char *b, size_t max);
-char *strchr(const char *text, int what);
-char *strstr(const char *text, const char *what);
 
 #endif

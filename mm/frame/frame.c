@@ -169,8 +169,8 @@ int frame_alloc(unsigned order, enum frame_kind kind, unsigned flags, struct mfn
 static void __cold __noreturn frame_misused(u64 mfn, const struct frame *frame,
 					    enum frame_kind kind)
 {
-	panic("frame 0x%llx cannot be freed: kind %d among %d, %u references",
-	      (unsigned long long)mfn, frame ? frame->kind : -1, kind, frame ? frame->refs : 0);
+	panic("frame 0x%lx cannot be freed: kind %d among %d, %u references", mfn,
+	      frame ? frame->kind : -1, kind, frame ? frame->refs : 0);
 }
 
 static inline void frame_retire(u64 mfn, enum frame_kind kind)
@@ -203,8 +203,7 @@ void frame_free(struct mfn mfn, unsigned order)
 	enum frame_kind kind = frame_kind(mfn);
 
 	if (unlikely(kind <= FRAME_FREE))
-		panic("frame 0x%llx is not in use and cannot be freed",
-		      (unsigned long long)mfn.raw);
+		panic("frame 0x%lx is not in use and cannot be freed", mfn.raw);
 	if (unlikely(order > 0)) {
 		block_free(cache, mfn, order, kind);
 		return;

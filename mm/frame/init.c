@@ -172,8 +172,7 @@ int frame_init(const struct frame_range *usable, unsigned count)
 	for (unsigned i = 0; i < spans.count; i++)
 		total += init_free_span(spans.of[i]);
 	frame_caches_init(total);
-	log_info("%llu MiB in %llu frames, %u ranges",
-		 (unsigned long long)(total >> (20 - PAGE_SHIFT)), (unsigned long long)total,
+	log_info("%lu MiB in %lu frames, %u ranges", total >> (20 - PAGE_SHIFT), total,
 		 spans.count);
 	return 0;
 }

@@ -38,7 +38,7 @@ void frame_check_poison(u64 mfn)
 		return;
 	for (unsigned i = 0; i < PAGE_SIZE / sizeof(*words); i++)
 		if (words[i] != POISON)
-			panic("frame 0x%llx was written to while it was free: word %u is 0x%llx",
-			      (unsigned long long)mfn, i, (unsigned long long)words[i]);
+			panic("frame 0x%lx was written to while it was free: word %u is 0x%lx", mfn,
+			      i, words[i]);
 	frame->state &= (u8)~FRAME_IS_POISONED;
 }

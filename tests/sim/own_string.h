@@ -17,9 +17,6 @@
 #define strlen	own_strlen
 #define strnlen own_strnlen
 #define strcmp	own_strcmp
-#define strncmp own_strncmp
-#define strchr	own_strchr
-#define strstr	own_strstr
 
 void *memcpy(void *restrict to, const void *restrict from, size_t len);
 void *memmove(void *to, const void *from, size_t len);
@@ -29,8 +26,5 @@ void *memchr(const void *where, int what, size_t len);
 size_t strlen(const char *text);
 size_t strnlen(const char *text, size_t max);
 int strcmp(const char *a, const char *b);
-int strncmp(const char *a, const char *b, size_t max);
-char *strchr(const char *text, int what);
-char *strstr(const char *text, const char *what);
 
 #endif

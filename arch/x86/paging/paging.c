@@ -88,10 +88,10 @@ static void early_init(const struct boot_info *info)
 	}
 }
 
-static void must(int error, const char *what)
+static void must(int err, const char *what)
 {
-	if (error)
-		panic("host page tables: %s: %s", what, error_name(error));
+	if (err)
+		panic("host page tables: %s: %s", what, error_name(err));
 }
 
 static void map(u64 start, u64 end, struct hpa to, unsigned attr, const char *what)

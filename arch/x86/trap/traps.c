@@ -46,7 +46,8 @@ const char *trap_name(u64 vector)
 	return names[vector] ? names[vector] : "reserved exception";
 }
 
-void nmi_dispatch(void)
+/* Does not return when another CPU has panicked. */
+static void nmi_dispatch(void)
 {
 	struct percpu *cpu = percpu();
 

@@ -19,10 +19,4 @@
 /* Handles a host interrupt and ends it at the local APIC. Interrupts off. */
 void irq_dispatch(unsigned vector);
 
-/*
- * The work of the NMI handler, for a back end after an exit by NMI. Does not return when another
- * CPU has panicked.
- */
-void nmi_dispatch(void);
-
 #endif

@@ -76,7 +76,7 @@ static void a_map_out_of_step_uses_small_leaves_only(void **state)
 	assert_int_equal(level_of(P1G), 1);
 }
 
-static void a_map_uses_no_leaf_above_the_level_asked_for(void **state)
+static void a_map_uses_no_leaf_above_the_largest_level(void **state)
 {
 	assert_int_equal(map(0, P2M, 0, PT_RWX, 0), 0);
 	assert_int_equal(level_of(0), 0);
@@ -383,7 +383,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test_on(start_ept, a_map_uses_the_largest_leaves_that_both_addresses_allow),
 		test_on(start_ept, a_map_out_of_step_uses_small_leaves_only),
-		test_on(start_ept, a_map_uses_no_leaf_above_the_level_asked_for),
+		test_on(start_ept, a_map_uses_no_leaf_above_the_largest_level),
 		test_on(start_ept, the_first_and_the_last_page_of_the_addresses_can_be_mapped),
 		test_on(start_ept, every_operation_refuses_a_malformed_range_and_stores_nothing),
 		test_on(start_ept, a_map_refuses_what_the_format_cannot_express),
