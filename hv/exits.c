@@ -101,9 +101,9 @@ static enum exit_verdict exit_msr_write(struct vcpu *vcpu, const struct hv_exit 
 }
 
 /*
- * An access to where there is nothing. A bus would answer all ones; here the guest is told, by
- * #GP(0), because a guest that does this is wrong. One that cannot take the #GP gets #DF, then a
- * triple fault: the back end follows the manual's table of double faults.
+ * An access without memory or device. Hardware would return all ones; without a board inject #GP(0)
+ * so that a faulty test guest notices. A guest that cannot take the #GP gets #DF, then a triple
+ * fault: the back end follows the manual's table of double faults.
  */
 static enum exit_verdict access_to_nowhere(struct vcpu *vcpu, const struct hv_exit *exit)
 {
@@ -179,7 +179,7 @@ static enum exit_verdict exit_shadow(struct vcpu *vcpu, const struct hv_exit *ex
 	return known.reason == HV_EXIT_HLT ? exit_hlt(vcpu, &known) : EXIT_RESUME;
 }
 
-/* What is due by `now` is told before the guest's next instruction. */
+/* Timers due by `now` are delivered before the guest's next instruction. */
 static bool look_at_timers(struct vcpu *vcpu, u64 now)
 {
 	if (vcpu_alarm(vcpu, now) > now)
@@ -189,7 +189,7 @@ static bool look_at_timers(struct vcpu *vcpu, u64 now)
 }
 
 /*
- * It waits. For another vCPU, and then it gives way; or, where PAUSE was asked for (TICK-5), for
+ * A spin loop: on another vCPU, and then the vCPU leaves the CPU; or, with TRAP_PAUSE (TICK-5), on
  * ticks: then its next RDTSC exits, too, if it would take an interrupt.
  */
 static enum exit_verdict exit_pause(struct vcpu *vcpu, const struct hv_exit *exit)
@@ -205,9 +205,9 @@ static enum exit_verdict exit_pause(struct vcpu *vcpu, const struct hv_exit *exi
 }
 
 /*
- * Timers that are due first, then this instruction again: so no time is read at which one was due
- * and not told. A handler that came between keeps the trap for whom it interrupted; not for ever,
- * as who reads the time with interrupts off may be calibrating.
+ * Timers that are due are delivered first, then this instruction executes again: no time is read
+ * before the interrupts that were due by then. A handler that runs between keeps the trap for the
+ * interrupted loop; TRAPPED_MAX times at most, as a loop with interrupts off may calibrate.
  */
 static enum exit_verdict exit_tsc(struct vcpu *vcpu, const struct hv_exit *exit)
 {
@@ -302,7 +302,7 @@ static enum exit_verdict exit_virt_insn(struct vcpu *vcpu, const struct hv_exit 
 	return EXIT_RESUME;
 }
 
-/* None is asked for, but one that comes goes to the guest as it was. */
+/* None is intercepted; one that exits goes to the guest unchanged. */
 static enum exit_verdict exit_exception(struct vcpu *vcpu, const struct hv_exit *exit)
 {
 	vcpu_raise(vcpu, exit->exception.vector, exit->exception.has_error_code,

@@ -29,7 +29,7 @@
 /* [a] The phase that CPU 0 has reached; the others wait for each. */
 enum { PHASE_BOOT, PHASE_ENABLE, PHASE_RUN };
 static unsigned phase;
-/* [a] CPUs whose virtualization is on, and CPUs that have left run_cpu(). */
+/* [a] CPUs with virtualization on, and CPUs that have left run_cpu(). */
 static unsigned cpus_in, cpus_out;
 
 static bool parse_module(const struct boot_module *module, struct vm_config *config)
@@ -107,7 +107,7 @@ static unsigned make_vms(const struct boot_info *info)
 	return made;
 }
 
-/* A module whose VM does not exist is a mistake in the boot configuration. */
+/* A module for a VM that does not exist is a mistake in the boot configuration. */
 static void report_orphans(const struct boot_info *info)
 {
 	struct config_error error;

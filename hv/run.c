@@ -36,7 +36,7 @@
 #include <lib/log.h>
 #include <mm/tlb.h>
 
-/* [c] The vCPU whose state is in the CPU now; it stays there until another one needs the CPU. */
+/* [c] The vCPU with its state in the CPU; it stays there until another one needs the CPU. */
 static struct vcpu *loaded_on[ARCH_CPUS_MAX];
 
 static void load(struct vcpu *vcpu)
@@ -158,7 +158,7 @@ static void release_stopping(void)
 		vm_destroy(vm);
 }
 
-/* A halted vCPU whose timer is due is woken by its owner, which is this CPU. */
+/* A halted vCPU is woken by its owner, this CPU, when its timer is due. */
 static void wake_sleepers(void)
 {
 	struct vcpu *vcpu;

@@ -4,7 +4,7 @@
  *
  * A call on a range does a piece of it: up to the next multiple of 512 gfns, so that large leaves
  * stay whole, and for RECLAIM, which compresses each page, fewer. The whole range is checked each
- * time (HYPERCALL-1), so an error never comes after progress but for want of memory.
+ * time (HYPERCALL-1), so after progress the only error is ERR_NO_MEMORY.
  *
  * DEVICE_READ reads two places: a device model reads in one word of a ring that another is ready,
  * and then reads that. Its order can be observed only if nothing comes between the two.

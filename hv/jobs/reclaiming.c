@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * reclaiming.c: the choice of the VM whose cold pages are reclaimed when memory has run out.
+ * reclaiming.c: the choice of the VM to reclaim cold pages of, when memory has run out.
  *
  * Only then: a compressed page costs its guest a fault, and free memory serves no guest. A few at a
  * time: a fault needs one frame, and the next pages are colder the later they are taken.

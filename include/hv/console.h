@@ -9,7 +9,7 @@
  *
  * Invariants:
  * CONSOLE-1  a guest's text appears only after its name and only as whole lines; but for the one
- *            guest that has the terminal (terminal.h), whose bytes pass as they are.
+ *            guest that has the terminal (terminal.h): its bytes pass as they are.
  * CONSOLE-2  a console never writes more than its limit, plus one line that says so.
  * CONSOLE-3  no control byte but tab reaches the real console (C0, DEL, and C1 by itself or as
  *            UTF-8), so a guest cannot control the user's terminal; with the same exception.

@@ -15,7 +15,7 @@ struct vm;
 /* The VM starts now; its time runs. Before any CPU runs VMs. */
 void lifetime_start(const struct vm *vm);
 
-/* A job (jobs.h): stops the VMs whose time is over. Acts on CPU 0 only. */
+/* A job (jobs.h): stops the VMs that are due. Acts on CPU 0 only. */
 bool lifetime_poll(bool idle);
 u64 lifetime_alarm(void);
 

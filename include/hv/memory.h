@@ -7,7 +7,7 @@
 
 #include <lib/types.h>
 
-/* Page aligned and zeroed; NULL when no frame is left. hv_free wants the same size. */
+/* Page aligned and zeroed; NULL when no frame is left. hv_free() takes the same size. */
 void *hv_alloc(size_t size);
 void hv_free(void *memory, size_t size);
 

@@ -9,7 +9,7 @@
  * SCHED-1  a vCPU is in one queue, that of vcpu->cpu, from sched_add() to sched_remove().
  * SCHED-2  a vCPU that was not READY for long has a credit of one slice, not of all that time: it
  *          goes first, and cannot then hold the CPU for ever.
- * SCHED-3  a CPU whose queue has a READY vCPU does not sleep.
+ * SCHED-3  a CPU with a READY vCPU in its queue does not sleep.
  */
 #ifndef SAMEPAGE_HV_SCHED_H
 #define SAMEPAGE_HV_SCHED_H
@@ -24,7 +24,7 @@ void sched_add(struct vcpu *vcpu);
 void sched_remove(struct vcpu *vcpu);
 
 /*
- * This CPU's queue: the next vCPU to run, or NULL. Then one whose VM stops, to be released, or
+ * This CPU's queue: the next vCPU to run, or NULL. Then one of a stopping VM, to be released, or
  * NULL.
  */
 struct vcpu *sched_pick(void);
@@ -34,7 +34,7 @@ struct vcpu *sched_pick_ended(void);
 void sched_rest(struct vcpu *vcpu, u64 until);
 
 /*
- * This CPU's queue: a halted vCPU whose timer is due by `now`, or NULL; and the tick at which the
+ * This CPU's queue: a halted vCPU with a timer due by `now`, or NULL; and the tick at which the
  * next one is due or ends its rest, TICK_NEVER.
  */
 struct vcpu *sched_pick_due(u64 now);

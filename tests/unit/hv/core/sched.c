@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sched.c: who gets the CPU next (SCHED-1, SCHED-2).
+ * sched.c: the choice of the next vCPU (SCHED-1, SCHED-2).
  */
 #include "sim/sim.h"
 #include <hv/sched.h>

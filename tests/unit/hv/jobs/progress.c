@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * progress.c: a line when nobody else has printed, and none when somebody has (PROGRESS-1).
+ * progress.c: a line when nothing else was printed, and none after other output (PROGRESS-1).
  */
 #include "sim/sim.h"
 #include <hv/progress.h>
@@ -65,7 +65,7 @@ static int start(void **state)
 	return 0;
 }
 
-static bool told(void)
+static bool printed_line(void)
 {
 	u64 before = log_writes();
 
@@ -76,14 +76,14 @@ static bool told(void)
 
 static void a_second_of_silence_is_followed_by_a_line(void **state)
 {
-	assert_false(told());
+	assert_false(printed_line());
 	sim_ticks += SECOND;
-	assert_true(told());
+	assert_true(printed_line());
 	assert_non_null(strstr(sim_console(),
 			       "progress: one runs, 3 MiB, 7 exits; two runs, 3 MiB, 8 exits\n"));
-	assert_false(told());
+	assert_false(printed_line());
 	sim_ticks += SECOND;
-	assert_true(told());
+	assert_true(printed_line());
 }
 
 static void whoever_prints_puts_it_off(void **state)
@@ -91,29 +91,29 @@ static void whoever_prints_puts_it_off(void **state)
 	for (unsigned i = 0; i < 20; i++) {
 		sim_ticks += SECOND / 2;
 		console_write("x", 1);
-		assert_false(told());
+		assert_false(printed_line());
 	}
 	sim_ticks += SECOND;
-	assert_true(told());
+	assert_true(printed_line());
 }
 
-static void who_sleeps_or_has_ended_is_told_apart(void **state)
+static void who_sleeps_or_has_ended_is_printed_line_apart(void **state)
 {
 	vms[0].state = VM_ENDED;
 	vcpus[1].state = VCPU_HALTED;
 	sim_ticks += SECOND;
-	assert_true(told());
+	assert_true(printed_line());
 	assert_non_null(strstr(sim_console(), "progress: two sleeps, "));
 	vms[1].state = VM_STOPPING;
 	sim_ticks += SECOND;
-	assert_false(told());
+	assert_false(printed_line());
 }
 
 static void many_guests_fit_on_a_line(void **state)
 {
 	have(VMS);
 	sim_ticks += SECOND;
-	assert_true(told());
+	assert_true(printed_line());
 	assert_non_null(strstr(sim_console(), "; and 62 more\n"));
 }
 
@@ -123,16 +123,16 @@ static void an_idle_cpu_wakes_for_it(void **state)
 	sim_set_cpu(1);
 	assert_true(progress_alarm() == TICK_NEVER);
 	sim_ticks += 2 * SECOND;
-	assert_false(told());
+	assert_false(printed_line());
 	sim_set_cpu(0);
-	assert_true(told());
+	assert_true(printed_line());
 }
 
 static void unasked_it_says_nothing(void **state)
 {
 	progress_start(0);
 	sim_ticks += 100 * SECOND;
-	assert_false(told());
+	assert_false(printed_line());
 	assert_true(progress_alarm() == TICK_NEVER);
 }
 
@@ -143,7 +143,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_second_of_silence_is_followed_by_a_line),
 		TEST(whoever_prints_puts_it_off),
-		TEST(who_sleeps_or_has_ended_is_told_apart),
+		TEST(who_sleeps_or_has_ended_is_printed_line_apart),
 		TEST(many_guests_fit_on_a_line),
 		TEST(an_idle_cpu_wakes_for_it),
 		TEST(unasked_it_says_nothing),

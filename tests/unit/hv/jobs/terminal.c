@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * terminal.c: who gets what the user types (TERMINAL-1, TERMINAL-2).
+ * terminal.c: the way of typed bytes (TERMINAL-1, TERMINAL-2).
  */
 #include "sim/sim.h"
 #include <arch/console.h>

@@ -426,6 +426,28 @@ static void an_access_may_reach_over_the_end_of_a_chip(void **state)
 	assert_int_equal(pc_port_write(vm.pc, 0x62, 2, 0), 0);
 }
 
+/* At host tick 5000: a timer of vCPU 1, in ticks of a guest's clock `offset` from the host's. */
+static u64 alarm_of(u64 offset, u64 deadline)
+{
+	vcpus[1].arch.tsc_offset = offset;
+	lapic_out(&vcpus[1], LAPIC_LVT_TIMER, 2 << 17 | MASK | 40);
+	assert_true(pc_msr_write(&vcpus[1], 0x6e0, deadline));
+	return pc_alarm(&vcpus[1], 5000);
+}
+
+/* RUN-4: the host tick is that of the distance; no value of the guest's clock is a special one. */
+static void a_timer_is_due_at_its_distance_whatever_the_offset(void **state)
+{
+	assert_int_equal(alarm_of(-5000ull, 300), 5300);	     /* the TSC was set back to 0 */
+	assert_int_equal(alarm_of(-5000ull, 5000), 10000);	     /* as far as the offset */
+	assert_int_equal(alarm_of(1000, 6500), 5500);		     /* ahead */
+	assert_int_equal(alarm_of(1000, 5999), 5000);		     /* past: now */
+	assert_int_equal(alarm_of(0, 1), 5000);			     /* far past */
+	assert_int_equal(alarm_of(-5001ull, ~0ull - 1), 5000);	     /* the TSC is about to wrap */
+	assert_int_equal(alarm_of(-5000ull, ~0ull - 1), TICK_NEVER); /* later than any host tick */
+	assert_int_equal(alarm_of(-5000ull, 0), TICK_NEVER);	     /* disarmed */
+}
+
 #define BOTH(name)                                         \
 	{#name " (I/O APIC)", name, by_ioapic, end, NULL}, \
 	{                                                  \
@@ -453,6 +475,7 @@ int main(void)
 		BOTH(a_one_shot_comes_once),
 		IOAPIC(an_access_to_a_counter_is_one_number_for_every_vcpu),
 		IOAPIC(an_access_may_reach_over_the_end_of_a_chip),
+		IOAPIC(a_timer_is_due_at_its_distance_whatever_the_offset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
