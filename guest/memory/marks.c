@@ -140,8 +140,8 @@ static void refused(s64 error, const char *why)
 {
 	struct hypercall_merge_stats now;
 
-	check(merge(GFN, 1, HYPERCALL_MERGE_ALLOW) == error && merge_statistics(&now) == error &&
-		      switch_to(HYPERCALL_ENGINE_TREE) == error,
+	check(merge(GFN, 1, HYPERCALL_MERGE_MERGEABLE) == error &&
+		      merge_statistics(&now) == error && switch_to(HYPERCALL_ENGINE_TREE) == error,
 	      "%s", why);
 }
 
@@ -153,7 +153,7 @@ static void mark(void)
 	now = stats();
 	check(now.ksm_merging_pages + now.ksm_zero_pages == 0 && now.pages_new == 0,
 	      "nothing is marked, and nothing merged");
-	check(merge_pages(GFN, PAGES, HYPERCALL_MERGE_ALLOW) == 0, "mark %u pages", PAGES);
+	check(merge_pages(GFN, PAGES, HYPERCALL_MERGE_MERGEABLE) == 0, "mark %u pages", PAGES);
 	check(merged(PAGES), "all of them are merged");
 	now = stats();
 	check(now.ksm_zero_pages == PAGES / 8, "%u to the frame of zeroes", PAGES / 8);
@@ -164,13 +164,13 @@ static void mark(void)
 
 static void exclude(void)
 {
-	check(merge_pages(GFN + 100, 300, HYPERCALL_MERGE_EXCLUDE) == 0, "300 pages no more");
+	check(merge_pages(GFN + 100, 300, HYPERCALL_MERGE_UNMERGEABLE) == 0, "300 pages no more");
 	check(stats().ksm_merging_pages + stats().ksm_zero_pages == PAGES - 300,
 	      "they are private when the call is back");
 	let_pass(4);
 	check(stats().ksm_merging_pages + stats().ksm_zero_pages == PAGES - 300, "and stay so");
 	check(wrong_pages() == 0, "every page reads as it was written");
-	check(merge_pages(GFN + 100, 300, HYPERCALL_MERGE_ALLOW) == 0 &&
+	check(merge_pages(GFN + 100, 300, HYPERCALL_MERGE_MERGEABLE) == 0 &&
 		      merge_pages(GFN + 100, 300, HYPERCALL_MERGE_LIKELY) == 0 && merged(PAGES),
 	      "allowed and hinted at, all are merged again");
 }
@@ -236,7 +236,7 @@ static void large_leaves(void)
 	s64 faults;
 
 	fill_leaves(1, 20);
-	check(merge_pages(GFN, 1024, HYPERCALL_MERGE_ALLOW) == 0 && becomes(40, 0),
+	check(merge_pages(GFN, 1024, HYPERCALL_MERGE_MERGEABLE) == 0 && becomes(40, 0),
 	      "20 pairs are seen, and not merged");
 	faults = hypercall(HYPERCALL_STATISTIC, HYPERCALL_STATISTIC_FAULTS, 0, 0, 0);
 	fill_leaves(100000, 20);
@@ -264,7 +264,7 @@ void guest_main(void)
 	if (option("secure")) {
 		struct hypercall_merge_stats now;
 
-		check(merge_pages(GFN, PAGES, HYPERCALL_MERGE_ALLOW) == 0 &&
+		check(merge_pages(GFN, PAGES, HYPERCALL_MERGE_MERGEABLE) == 0 &&
 			      merge_statistics(&now) == HYPERCALL_ERROR_PERMISSION,
 		      "in secure mode there are no statistics");
 		check(switch_to(HYPERCALL_ENGINE_TREE) == HYPERCALL_ERROR_PERMISSION,

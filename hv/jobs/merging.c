@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * merging.c: when the scanner runs, and who takes part.
+ * merging.c: when the scanner runs, and on which CPUs.
  *
  *     idle CPU    chunk, chunk, ... until a vCPU is ready or the pass ends; then sleep until `due`
  *     busy CPU    turn, turn, [chunk if due], turn, turn, ...        merge_share percent of its time at most
  *
  * Idle CPUs come first: a busy one leaves a pass that is due to them, and joins in when none has
- * been at it for a while.
+ * scanned for a while.
  *
- * Why passes are spaced: a page is taken seriously when it is the same in two passes. Passes in a
- * row would call everything stable that is not written all the time.
+ * Why passes are spaced: a page is looked up when it is the same in two passes. In passes without a
+ * pause all pages would be that are not written all the time.
  */
 #include <hv/merging.h>
 #include <abi/machine.h>
 #include <arch/boot_info.h>
 #include <arch/cpu.h>
+#include <ck_pr.h>
 #include <hv/dirty.h>
 #include <hv/vm.h>
 #include <lib/error.h>
@@ -28,16 +29,16 @@
 /*
  * on, interval, share, engine: [I] after init
  * due		[a] tick before which no pass begins
- * scanners	[a] CPUs that are at it; idlers: those of them that have nothing else to do
- * idle_seen	[a] tick when one of these was last at it
- * told		[a] when progress was shown; two CPUs may both do it, which costs a line
- * rest		by CPU: the tick until which its vCPUs have it for themselves
+ * scanners	[a] CPUs that scan; idlers: those of them without a ready vCPU
+ * idle_seen	[a] tick when an idle CPU last scanned
+ * shown	[a] tick when progress was last shown; two CPUs may both show it, which costs a line
+ * rest		by CPU: the tick until which it does not scan while it has a ready vCPU
  */
 static struct {
 	bool on;
 	u64 interval, share;
 	const struct merge_engine *engine;
-	u64 due, told, idle_seen;
+	u64 due, shown, idle_seen;
 	u32 scanners, idlers;
 	u64 rest[ARCH_CPUS_MAX];
 } merging;
@@ -117,14 +118,14 @@ void merging_remove(struct vm *vm)
 	merge_remove_all(vm->memory);
 }
 
-/* A line a second, as long as passes end: what a person who waits wants to see. */
-static void tell_progress(u64 now)
+/* A line a second, as long as passes end. */
+static void show_progress(u64 now)
 {
 	struct merge_stats s;
 
-	if (!merge_is_active() || now < merging.told + arch_ticks_per_second())
+	if (!merge_is_active() || now < merging.shown + arch_ticks_per_second())
 		return;
-	merging.told = now;
+	merging.shown = now;
 	merge_stats(&s);
 	log_info("merge: pass %llu: %llu KiB saved, %llu pages in %llu frames, %llu zero, %llu "
 		 "unique, general_profit %lld KiB",
@@ -135,10 +136,7 @@ static void tell_progress(u64 now)
 		 (unsigned long long)s.pages_unshared, (long long)(s.general_profit / 1024));
 }
 
-/*
- * How long a busy CPU waits for an idle one, which the alarm has woken. Alone, it has nobody to
- * wait for.
- */
+/* How long a busy CPU leaves a pass that is due to idle ones, which the alarm has woken. */
 static u64 grace(void)
 {
 	return arch_cpu_count() > 1 ? merging.interval / 16 : 0;
@@ -146,45 +144,42 @@ static u64 grace(void)
 
 static bool is_time(bool idle, u64 now)
 {
-	u64 due = __atomic_load_n(&merging.due, __ATOMIC_RELAXED);
-	u64 seen = __atomic_load_n(&merging.idle_seen, __ATOMIC_RELAXED);
+	u64 due = ck_pr_load_64(&merging.due);
+	u64 seen = ck_pr_load_64(&merging.idle_seen);
 
 	if (!merging.on || now < due)
 		return false;
 	if (idle)
 		return true;
-	return !__atomic_load_n(&merging.idlers, __ATOMIC_RELAXED) &&
-	       now >= MAX(due, seen) + grace() && now >= merging.rest[arch_cpu_id()];
+	return !ck_pr_load_32(&merging.idlers) && now >= MAX(due, seen) + grace() &&
+	       now >= merging.rest[arch_cpu_id()];
 }
 
 /*
- * A fourth of the CPUs scan at a time, at least one. More of them mostly wait for one another's
- * locks, and where the CPUs are threads of an emulator that share fewer real ones, a lock's holder
- * is often not running.
+ * A fourth of the CPUs scan at a time, at least one. More of them mostly wait for each other's
+ * locks; and where CPUs are threads of an emulator on fewer real ones, a lock's holder is often not
+ * running.
  */
 static bool begin_scan(bool idle)
 {
 	u32 most = MAX(arch_cpu_count() / 4, 1u);
 
-	if (__atomic_add_fetch(&merging.scanners, 1, __ATOMIC_ACQ_REL) <= most) {
-		__atomic_add_fetch(&merging.idlers, idle, __ATOMIC_RELAXED);
+	if (ck_pr_faa_32(&merging.scanners, 1) < most) {
+		ck_pr_add_32(&merging.idlers, idle);
 		return true;
 	}
-	__atomic_sub_fetch(&merging.scanners, 1, __ATOMIC_ACQ_REL);
+	ck_pr_dec_32(&merging.scanners);
 	return false;
 }
 
-/*
- * A step that took long, for what it had to read, is followed by a long rest, should the CPU be
- * busy then.
- */
+/* A long step is followed by a long rest, should the CPU be busy then. */
 static void end_scan(bool idle, u64 took, u64 now)
 {
 	merging.rest[arch_cpu_id()] = now + took * (100 - merging.share) / merging.share;
 	if (idle)
-		__atomic_store_n(&merging.idle_seen, now, __ATOMIC_RELAXED);
-	__atomic_sub_fetch(&merging.idlers, idle, __ATOMIC_RELAXED);
-	__atomic_sub_fetch(&merging.scanners, 1, __ATOMIC_ACQ_REL);
+		ck_pr_store_64(&merging.idle_seen, now);
+	ck_pr_sub_32(&merging.idlers, idle);
+	ck_pr_dec_32(&merging.scanners);
 }
 
 bool merging_step(bool idle)
@@ -199,19 +194,19 @@ bool merging_step(bool idle)
 	end_scan(idle, now - began, now);
 	if (merge_passes() == passes)
 		return more;
-	__atomic_store_n(&merging.due, now + merging.interval, __ATOMIC_RELAXED);
-	tell_progress(now);
+	ck_pr_store_64(&merging.due, now + merging.interval);
+	show_progress(now);
 	return false;
 }
 
-/* Who finds enough others at it looks again in a millisecond. */
+/* A CPU that finds enough others scanning tries again in a millisecond. */
 u64 merging_alarm(void)
 {
 	u64 soon = arch_ticks() + arch_ticks_per_second() / 1000;
 
 	if (!merging.on || !merge_is_active())
-		return TICK_NEVER;
-	return MAX(__atomic_load_n(&merging.due, __ATOMIC_RELAXED), soon);
+		return ~0ull;
+	return MAX(ck_pr_load_64(&merging.due), soon);
 }
 
 void merging_summary(void)

@@ -106,7 +106,8 @@ enum hypercall_access { HYPERCALL_ACCESS_READ = 1, HYPERCALL_ACCESS_WRITE = 3 };
  * acts on whole pages of the range, from its start to the next multiple of 512 gfns or its end; the
  * result is how many that were.
  *
- * ALLOW, EXCLUDE: these pages may be merged, or may not and are private when the call returns.
+ * MERGEABLE, UNMERGEABLE: these pages may be merged, or may not and are private when the call
+ * returns.
  * LIKELY, VOLATILE: hints, which change when a page is visited and nothing else.
  *
  * INVALID: empty, wrapping, no such advice; RANGE: a page of the whole range is not this VM's RAM;
@@ -114,13 +115,14 @@ enum hypercall_access { HYPERCALL_ACCESS_READ = 1, HYPERCALL_ACCESS_WRITE = 3 };
  * merging is off; NO_MEMORY, BUSY: try again, the pages up to there are done.
  */
 enum hypercall_merge {
-	HYPERCALL_MERGE_ALLOW,
-	HYPERCALL_MERGE_EXCLUDE,
+	HYPERCALL_MERGE_MERGEABLE,
+	HYPERCALL_MERGE_UNMERGEABLE,
 	HYPERCALL_MERGE_LIKELY,
 	HYPERCALL_MERGE_VOLATILE,
 	HYPERCALL_MERGES
 };
 
+/* The hypervisor's table of engines, in its order. */
 enum hypercall_engine { HYPERCALL_ENGINE_TREE, HYPERCALL_ENGINE_HASH, HYPERCALL_ENGINES };
 
 /*
@@ -137,11 +139,11 @@ struct hypercall_merge_stats {
 	unsigned long long ksm_zero_pages;
 	long long ksm_process_profit; /* bytes saved, less the metadata of pages */
 	unsigned long long pages_unshared, pages_volatile;
-	unsigned long long pages_waiting; /* visited once, or hinted at; not yet in an index */
-	unsigned long long pages_new;	  /* not visited yet */
-	unsigned long long pages_absent;  /* without backing */
-	unsigned long long pages_busy;	  /* pinned, or changed at the wrong moment, or no memory */
-	unsigned long long pages_excluded; /* by EXCLUDE, or not marked in a VM that marks */
+	unsigned long long pages_candidate; /* visited once, or hinted at; not yet in an index */
+	unsigned long long pages_new;	    /* not visited yet */
+	unsigned long long pages_absent;    /* without backing */
+	unsigned long long pages_busy; /* pinned, or changed at the wrong moment, or no memory */
+	unsigned long long pages_excluded; /* by UNMERGEABLE, or not marked in a VM that marks */
 	unsigned long long pages_large;	   /* not merged: a 2 MiB leaf would have to be split */
 	unsigned long long dirty_source;   /* of writes: 0 write protection, 1 dirty bits, 2 PML */
 };

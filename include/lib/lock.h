@@ -20,9 +20,9 @@
 enum lock_rank {
 	LOCK_VM,
 	LOCK_SCHED,
-	LOCK_MERGE_AREAS, /* which areas and domains there are, and their engines */
-	LOCK_MERGE_WORLD, /* the scanner's cursor, and the list of areas as it reads it */
-	LOCK_MERGE,	  /* a merge domain: its two indexes */
+	LOCK_MERGE_REGIONS, /* which regions and domains there are, and their engines */
+	LOCK_MERGE_WORLD,   /* the scanner's cursor, and the list of regions as it reads it */
+	LOCK_MERGE,	    /* a merge domain: its two indexes */
 	LOCK_NOTIFIER,
 	LOCK_MMU, /* struct addrspace: primary PTEs and every stage 2 derived from them */
 	LOCK_RMAP,

@@ -1,29 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine.c: which engine a domain has: Kconfig's, the command line's, or another from now on.
+ * engine.c: the engines that there are, and a domain's change from one to another.
  *
- * What is shared stays shared: its nodes are put into the new index, by a content that cannot
- * change. What waits leaves the index and is read again by the next pass, which puts it into the
- * new one: so nothing is looked up in memory that may change at that moment, and no page is lost,
- * for a page that is not in the index and not settled is looked at.
+ * The table is the only place that lists engines: the command line (merge=NAME), Kconfig's default
+ * and a guest's MERGE_ENGINE find them here by name or by place.
  *
- *     switch                                        a scanner, or a guest that excludes a page
- *     ------                                        ----------------------------------------
+ * Stable nodes move to the new index: their contents cannot change. Unstable pages leave the index
+ * and are looked up again in the next pass, so no search reads a content that may change meanwhile;
+ * and none is lost, because a page that is neither indexed nor settled is visited.
+ *
+ *     switch                                        a scanner, or a guest's UNMERGEABLE
+ *     ------                                        -----------------------------------
  *     domain->lock                                  finds the old engine, or waits for the lock
  *       new index (may fail: nothing has changed)
- *       waiting pages leave the index: WAITING
+ *       unstable pages leave the index: CANDIDATE
  *       old index freed
- *       shared nodes into the new one
+ *       stable nodes into the new one
  *     unlock                                        finds the new engine; its page is in no index
  *
- * So no visit has to end first: between two holds of the lock a visitor keeps nothing of an index
- * in hand, only pages and frames that it holds.
+ * No visit has to end first: between two holds of the lock a visitor keeps nothing of an index,
+ * only pages and frames that it holds.
  */
+#include "mm/merge/private.h"
 #include <lib/error.h>
 #include <lib/string.h>
-#include "mm/merge/private.h"
 
+/* By the number that guests use (enum hypercall_engine). */
 static const struct merge_engine *const engines[] = {&merge_engine_tree, &merge_engine_hash};
+
+const struct merge_engine *merge_engine_at(u64 number)
+{
+	return number < ARRAY_SIZE(engines) ? engines[number] : NULL;
+}
+
+unsigned merge_engine_number(const struct merge_engine *engine)
+{
+	unsigned number = 0;
+
+	while (engines[number] != engine)
+		number++;
+	return number;
+}
 
 const char *merge_engine_name(const struct merge_engine *engine)
 {
@@ -41,28 +58,25 @@ const struct merge_engine *merge_engine_find(const char *name, size_t len)
 
 const struct merge_engine *merge_engine_default(void)
 {
-	return IS_ENABLED(CONFIG_MERGE_ENGINE_TREE) ? &merge_engine_tree : &merge_engine_hash;
+	return merge_engine_find(CONFIG_MERGE_ENGINE, strlen(CONFIG_MERGE_ENGINE));
 }
 
 int merge_configure(const struct merge_engine *engine, const struct merge_limits *limits)
 {
 	int err = limits->cap < 2 ? ERR_INVALID : 0;
 
-	spin_lock(&merge_areas_lock);
+	spin_lock(&merge_regions_lock);
 	if (merge_world.count)
 		err = ERR_BUSY;
 	if (!err) {
 		merge_world.engine = engine;
 		merge_world.limits = *limits;
 	}
-	spin_unlock(&merge_areas_lock);
+	spin_unlock(&merge_regions_lock);
 	return err;
 }
 
-/*
- * An empty index of the engine, large enough for the domain; the domain has its old one, and its
- * nodes, in any case.
- */
+/* An empty index of the engine with room for the domain, which keeps its old one and its nodes. */
 static int new_index(struct merge_domain *domain, const struct merge_engine *engine, void **out)
 {
 	struct stable *heads = domain->heads;
@@ -83,43 +97,38 @@ static int new_index(struct merge_domain *domain, const struct merge_engine *eng
 	return err;
 }
 
-/* A page that waited is looked at again, and meanwhile is in no index. */
-static void stop_waiting(struct merge_area *area, struct gfn gfn)
+static void empty_chunk(struct merge_region *region, struct gfn_range range)
 {
-	if (page_change(merge_note(area, gfn), PAGE_INDEXED, 0) & PAGE_INDEXED)
-		(void)merge_change_reason(area, gfn, BIT(MERGE_UNIQUE) | BIT(MERGE_LARGE),
-					  MERGE_WAITING, 0, 0);
+	struct merge_ref ref = merge_ref(region, range.start);
+
+	for (; ref.gfn.raw < range.end.raw; ref.gfn.raw++, ref.page++)
+		if (page_change(ref.page, PAGE_INDEXED, 0) & PAGE_INDEXED)
+			merge_retry(&ref);
 }
 
-static void empty_area(struct merge_area *area)
+/* Its unstable pages are in no index any more. */
+static void empty_region(struct merge_region *region)
 {
-	for (u32 chunk = 0; chunk < area->chunks; chunk++) {
-		struct gfn_range range = merge_chunk_range(area, chunk);
+	for (u32 chunk = 0; chunk < region->chunks; chunk++) {
+		struct gfn_range range = merge_chunk_range(region, chunk);
 
-		if (!merge_has_note(area, range.start))
-			continue;
-		for (struct gfn gfn = range.start; gfn.raw < range.end.raw; gfn.raw++)
-			stop_waiting(area, gfn);
+		if (merge_has_metadata(region, range.start))
+			empty_chunk(region, range);
 	}
 }
 
 /* Cannot fail. */
 static void move_to(struct merge_domain *domain, const struct merge_engine *engine, void *index)
 {
-	for (unsigned i = 0; i < merge_world.top; i++) {
-		struct merge_area *area = merge_area_at(i);
+	struct merge_region *region;
 
-		if (area && area->domain == domain)
-			empty_area(area);
-	}
+	RB_FOREACH (region, merge_numbers, &domain->regions)
+		empty_region(region);
 	domain->engine->fini(domain);
 	domain->engine = engine;
 	domain->index = index;
-	for (struct stable *head = domain->heads; head; head = head->next) {
-		const struct merge_key key = {head->tag, merge_content(head->mfn)};
-
-		engine->stable_add(domain, head, &key);
-	}
+	for (struct stable *head = domain->heads; head; head = head->next)
+		engine->stable_add(domain, head);
 }
 
 static int switch_domain(struct merge_domain *domain, const struct merge_engine *engine)
@@ -141,10 +150,10 @@ int merge_switch(u32 number, const struct merge_engine *engine)
 	struct merge_domain *domain;
 	int err = ERR_NOT_FOUND;
 
-	spin_lock(&merge_areas_lock);
+	spin_lock(&merge_regions_lock);
 	domain = merge_domain_find(number);
 	if (domain)
 		err = switch_domain(domain, engine);
-	spin_unlock(&merge_areas_lock);
+	spin_unlock(&merge_regions_lock);
 	return err;
 }

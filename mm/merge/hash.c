@@ -2,26 +2,28 @@
 /*
  * hash.c: the engine `hash`: both indexes by the content's hash.
  *
- * Waiting pages: an open-addressed table of page numbers. What a number's hash is stands in the
- * page's note, so a slot is four bytes; removal shifts later ones back, so that there are no
- * tombstones and a search ends at the first hole.
+ * Unstable pages: an open-addressed table of page numbers with linear probing. The tag of a number
+ * is in the page's metadata, so a slot is four bytes; a removal shifts later entries back, so that
+ * there are no tombstones and a search ends at the first hole.
  *
- *     slot   | 7 | - | 12 | 3 | 9 | - |       12, 3 and 9 have the same home or ran into each other
+ *     slot   | 7 | - | 12 | 3 | 9 | - |       a run of three: same home, or runs that met
  *
- * Shared contents: buckets of heads. A search compares one tag for each, and one content in full.
+ * Stable contents: buckets of heads. A search compares one tag for each, and one content in full.
  *
  * HASH-1  A page is at or after its home slot, and no hole lies between.
- * HASH-2  It is fewer than REACH slots from home. So every search ends, though a guest may make as
- *         many pages with one tag as it has: who finds no slot within reach waits in none, and who
- *         meets STRANGERS with his own tag gives up.
+ * HASH-2  Every operation is bounded, whatever the contents: no run is longer than REACH; a search
+ *         looks at REACH heads at most, and gives up after STRANGERS contents with the same tag. A
+ *         page that would make a longer run is in no index.
+ *
+ * The hash has a secret key (content_hash.c), so a guest cannot choose its pages' places or tags.
  */
+#include "mm/merge/private.h"
 #include <lib/error.h>
 #include <lib/string.h>
-#include "mm/merge/private.h"
 
 #define EMPTY	  MERGE_PAGE_NONE
 #define SLOTS_MIN 1024u
-#define REACH	  1024u /* of runs at seven eighths full, one in a few thousand is as long */
+#define REACH	  1024u /* at seven eighths full, one run in a few thousand would be longer */
 #define STRANGERS 8
 
 struct hash_index {
@@ -31,21 +33,32 @@ struct hash_index {
 	u32 buckets; /* a power of two */
 };
 
-static struct hash_index *index_of(const struct merge_domain *domain)
+static struct hash_index *hash_of(const struct merge_domain *domain)
 {
 	return domain->index;
 }
 
+static unsigned slot_order(const struct hash_index *index)
+{
+	return page_order((u64)index->slots * sizeof(*index->slot));
+}
+
+static unsigned bucket_order(const struct hash_index *index)
+{
+	return page_order((u64)index->buckets * sizeof(*index->bucket));
+}
+
 static int alloc_tables(struct hash_index *index, u32 slots, u32 buckets)
 {
+	struct hash_index fresh = {.slots = slots, .buckets = buckets};
 	void *slot, *bucket;
-	int err = page_alloc(page_order((u64)slots * sizeof(u32)), &slot);
+	int err = page_alloc(slot_order(&fresh), &slot);
 
 	if (err)
 		return err;
-	err = page_alloc(page_order((u64)buckets * sizeof(void *)), &bucket);
+	err = page_alloc(bucket_order(&fresh), &bucket);
 	if (err) {
-		page_free(slot, page_order((u64)slots * sizeof(u32)));
+		page_free(slot, slot_order(&fresh));
 		return err;
 	}
 	memset(slot, 0xff, (u64)slots * sizeof(u32));
@@ -55,8 +68,8 @@ static int alloc_tables(struct hash_index *index, u32 slots, u32 buckets)
 
 static void free_tables(const struct hash_index *index)
 {
-	page_free(index->slot, page_order((u64)index->slots * sizeof(u32)));
-	page_free(index->bucket, page_order((u64)index->buckets * sizeof(void *)));
+	page_free(index->slot, slot_order(index));
+	page_free(index->bucket, bucket_order(index));
 }
 
 static int hash_init(struct merge_domain *domain)
@@ -76,50 +89,52 @@ static int hash_init(struct merge_domain *domain)
 
 static void hash_fini(struct merge_domain *domain)
 {
-	free_tables(index_of(domain));
+	free_tables(hash_of(domain));
 	page_free(domain->index, 0);
 }
 
-static u32 home(const struct hash_index *index, u32 tag)
+static u32 home_of(const struct hash_index *index, u32 tag)
 {
 	return (tag * 2654435769u) >> 7 & (index->slots - 1);
 }
 
 static u32 tag_of(const struct merge_domain *domain, u32 number)
 {
-	struct gfn gfn;
-	struct merge_area *area = merge_area_of(domain, number, &gfn);
-
-	return page_hash(merge_note(area, gfn));
+	return page_hash(merge_ref_of(domain, number).page);
 }
 
-static bool put(struct hash_index *index, u32 tag, u32 number)
+/* Slots in use from `at` on, `step` by step (1 or -1), up to REACH. */
+static u32 run_length(const struct hash_index *index, u32 at, u32 step)
 {
-	u32 at = home(index, tag);
+	u32 length = 0;
 
-	for (u32 i = 0; i < REACH; i++, at = (at + 1) & (index->slots - 1)) {
-		if (index->slot[at] != EMPTY)
-			continue;
-		index->slot[at] = number;
-		return true;
-	}
-	return false;
+	for (; length < REACH && index->slot[at] != EMPTY; at = (at + step) & (index->slots - 1))
+		length++;
+	return length;
 }
 
-/*
- * From the old table to a larger one. If there is no place, which is chance, the page is looked at
- * again.
- */
-static void move(struct merge_domain *domain, struct hash_index *to, u32 number)
+/* The first hole from home on, unless the run would get too long. */
+static bool slot_add(struct hash_index *index, u32 tag, u32 number)
 {
-	struct gfn gfn;
-	struct merge_area *area = merge_area_of(domain, number, &gfn);
+	u32 mask = index->slots - 1, home = home_of(index, tag);
+	u32 at = (home + run_length(index, home, 1)) & mask;
+	u32 run = run_length(index, (at - 1) & mask, -1u) + run_length(index, (at + 1) & mask, 1);
 
-	if (put(to, page_hash(merge_note(area, gfn)), number))
+	if (index->slot[at] != EMPTY || (run >= REACH && !IS_ENABLED(CONFIG_BREAK_MERGE_REACH)))
+		return false;
+	index->slot[at] = number;
+	return true;
+}
+
+/* From the old table to a larger one. A page that finds no place is looked up again. */
+static void slot_move(struct merge_domain *domain, struct hash_index *to, u32 number)
+{
+	struct merge_ref ref = merge_ref_of(domain, number);
+
+	if (slot_add(to, page_hash(ref.page), number))
 		return;
-	(void)page_change(merge_note(area, gfn), PAGE_INDEXED, 0); /* also if it is EXCLUDED */
-	(void)merge_change_reason(area, gfn, BIT(MERGE_UNIQUE) | BIT(MERGE_LARGE), MERGE_WAITING, 0,
-				  0);
+	(void)page_change(ref.page, PAGE_INDEXED, 0); /* also if it is EXCLUDED */
+	merge_retry(&ref);
 }
 
 static struct stable **bucket_of(const struct hash_index *index, u32 tag)
@@ -127,7 +142,7 @@ static struct stable **bucket_of(const struct hash_index *index, u32 tag)
 	return &index->bucket[tag & (index->buckets - 1)];
 }
 
-static void put_head(struct hash_index *index, struct stable *head)
+static void bucket_add(struct hash_index *index, struct stable *head)
 {
 	struct stable **bucket = bucket_of(index, head->tag);
 
@@ -138,13 +153,10 @@ static void put_head(struct hash_index *index, struct stable *head)
 	*bucket = head;
 }
 
-/*
- * Moves everything to tables that are large enough: at least an eighth of the slots stays empty, so
- * that MERGE-4 holds for any number of pages.
- */
+/* Moves all to larger tables, so that at least an eighth of the slots stays empty (MERGE-4). */
 static int hash_grow(struct merge_domain *domain, u32 pages)
 {
-	struct hash_index *index = index_of(domain), larger;
+	struct hash_index *index = hash_of(domain), larger;
 	u32 slots = index->slots;
 	int err;
 
@@ -157,10 +169,10 @@ static int hash_grow(struct merge_domain *domain, u32 pages)
 		return err;
 	for (u32 i = 0; i < index->slots; i++) {
 		if (index->slot[i] != EMPTY)
-			move(domain, &larger, index->slot[i]);
+			slot_move(domain, &larger, index->slot[i]);
 	}
 	for (struct stable *head = domain->heads; head; head = head->next)
-		put_head(&larger, head);
+		bucket_add(&larger, head);
 	free_tables(index);
 	*index = larger;
 	return 0;
@@ -168,7 +180,7 @@ static int hash_grow(struct merge_domain *domain, u32 pages)
 
 static struct stable *hash_stable_find(struct merge_domain *domain, const struct merge_key *key)
 {
-	struct stable *head = *bucket_of(index_of(domain), key->tag);
+	struct stable *head = *bucket_of(hash_of(domain), key->tag);
 	unsigned strangers = 0;
 
 	for (u32 i = 0; head && i < REACH && strangers < STRANGERS; i++, head = head->bucket.next) {
@@ -182,10 +194,9 @@ static struct stable *hash_stable_find(struct merge_domain *domain, const struct
 	return NULL;
 }
 
-static void hash_stable_add(struct merge_domain *domain, struct stable *head,
-			    const struct merge_key *key)
+static void hash_stable_add(struct merge_domain *domain, struct stable *head)
 {
-	put_head(index_of(domain), head);
+	bucket_add(hash_of(domain), head);
 }
 
 static void hash_stable_remove(struct merge_domain *domain, struct stable *head)
@@ -195,40 +206,36 @@ static void hash_stable_remove(struct merge_domain *domain, struct stable *head)
 		head->bucket.next->bucket.at = head->bucket.at;
 }
 
-static u32 hash_waiting_find(struct merge_domain *domain, const struct merge_key *key)
+static u32 hash_unstable_find(struct merge_domain *domain, const struct merge_key *key)
 {
-	struct hash_index *index = index_of(domain);
-	u32 at = home(index, key->tag);
+	struct hash_index *index = hash_of(domain);
+	u32 at = home_of(index, key->tag);
 	unsigned strangers = 0;
 
-	for (u32 i = 0; i < REACH && strangers < STRANGERS && index->slot[at] != EMPTY; i++) {
-		if (tag_of(domain, index->slot[at]) == key->tag) {
-			if (merge_waiting_compare(domain, key, index->slot[at]) == 0)
-				return index->slot[at];
-			strangers++;
-		}
-		at = (at + 1) & (index->slots - 1);
+	for (; strangers < STRANGERS && index->slot[at] != EMPTY;
+	     at = (at + 1) & (index->slots - 1)) {
+		if (tag_of(domain, index->slot[at]) != key->tag)
+			continue;
+		if (unstable_compare(domain, key, index->slot[at]) == 0)
+			return index->slot[at];
+		strangers++;
 	}
 	return MERGE_PAGE_NONE;
 }
 
-static int hash_waiting_add(struct merge_domain *domain, const struct merge_key *key, u32 number)
+static int hash_unstable_add(struct merge_domain *domain, const struct merge_key *key, u32 number)
 {
-	return put(index_of(domain), key->tag, number) ? 0 : ERR_BUSY;
+	return slot_add(hash_of(domain), key->tag, number) ? 0 : ERR_BUSY;
 }
 
-/*
- * Fills the hole at `at` with the next entry that may lie there (HASH-1), until the run ends or is
- * out of reach (HASH-2).
- */
+/* Fills the hole at `at` with the next entry that may lie there (HASH-1), until the run ends. */
 static void close_hole(struct merge_domain *domain, u32 at)
 {
-	struct hash_index *index = index_of(domain);
+	struct hash_index *index = hash_of(domain);
 	u32 mask = index->slots - 1;
 
-	for (u32 next = (at + 1) & mask; index->slot[next] != EMPTY && ((next - at) & mask) < REACH;
-	     next = (next + 1) & mask) {
-		u32 from = home(index, tag_of(domain, index->slot[next]));
+	for (u32 next = (at + 1) & mask; index->slot[next] != EMPTY; next = (next + 1) & mask) {
+		u32 from = home_of(index, tag_of(domain, index->slot[next]));
 
 		if (((next - from) & mask) < ((next - at) & mask))
 			continue; /* its home lies behind the hole */
@@ -238,37 +245,35 @@ static void close_hole(struct merge_domain *domain, u32 at)
 	index->slot[at] = EMPTY;
 }
 
-static void hash_waiting_remove(struct merge_domain *domain, u32 number)
+static void hash_unstable_remove(struct merge_domain *domain, u32 number)
 {
-	struct hash_index *index = index_of(domain);
-	u32 at = home(index, tag_of(domain, number));
+	struct hash_index *index = hash_of(domain);
+	u32 at = home_of(index, tag_of(domain, number));
 
 	while (index->slot[at] != number)
 		at = (at + 1) & (index->slots - 1);
 	close_hole(domain, at);
 }
 
-/* What a waiting page's number names; it is mostly a twin. */
-static void foresee_waiting(const struct merge_domain *domain, u32 tag, u32 number, unsigned step)
+/* What an unstable page's number names; it is mostly a match. */
+static void prefetch_unstable(const struct merge_domain *domain, u32 tag, u32 number, unsigned step)
 {
-	struct gfn gfn;
-	struct merge_area *area = merge_area_of(domain, number, &gfn);
-	const struct merge_page *page = merge_note(area, gfn);
+	struct merge_ref ref = merge_ref_of(domain, number);
 	ppte_t pte;
 
 	if (step == 1) {
-		__builtin_prefetch(page);
-	} else if (page_hash(page) == tag) {
-		pte = primary_load(&area->as->primary, gfn);
+		__builtin_prefetch(ref.page);
+	} else if (page_hash(ref.page) == tag) {
+		pte = primary_load(&ref.region->as->primary, ref.gfn);
 		if (ppte_state(pte) == PPTE_PRIVATE)
-			merge_foresee_frame(ppte_mfn(pte));
+			merge_prefetch_frame(ppte_mfn(pte));
 	}
 }
 
-static void hash_foresee(const struct merge_domain *domain, u32 tag, unsigned step)
+static void hash_prefetch(const struct merge_domain *domain, u32 tag, unsigned step)
 {
-	const struct hash_index *index = index_of(domain);
-	const u32 *slot = &index->slot[home(index, tag)];
+	const struct hash_index *index = hash_of(domain);
+	const u32 *slot = &index->slot[home_of(index, tag)];
 	struct stable *const *bucket = bucket_of(index, tag);
 
 	if (step == 0) {
@@ -277,20 +282,18 @@ static void hash_foresee(const struct merge_domain *domain, u32 tag, unsigned st
 		return;
 	}
 	if (*slot != EMPTY)
-		foresee_waiting(domain, tag, *slot, step);
+		prefetch_unstable(domain, tag, *slot, step);
 	if (*bucket && step == 1)
 		__builtin_prefetch(*bucket);
 	else if (*bucket && (*bucket)->tag == tag)
-		merge_foresee_frame((*bucket)->mfn);
+		merge_prefetch_frame((*bucket)->mfn);
 }
 
 static u64 hash_bytes(const struct merge_domain *domain)
 {
-	const struct hash_index *index = domain->index;
+	const struct hash_index *index = hash_of(domain);
 
-	return (1 + BIT(page_order((u64)index->slots * sizeof(u32))) +
-		BIT(page_order((u64)index->buckets * sizeof(void *)))) *
-	       PAGE_SIZE;
+	return (1 + BIT(slot_order(index)) + BIT(bucket_order(index))) * PAGE_SIZE;
 }
 
 const struct merge_engine merge_engine_hash = {
@@ -301,9 +304,9 @@ const struct merge_engine merge_engine_hash = {
 	.stable_find = hash_stable_find,
 	.stable_add = hash_stable_add,
 	.stable_remove = hash_stable_remove,
-	.waiting_find = hash_waiting_find,
-	.waiting_add = hash_waiting_add,
-	.waiting_remove = hash_waiting_remove,
-	.foresee = hash_foresee,
+	.unstable_find = hash_unstable_find,
+	.unstable_add = hash_unstable_add,
+	.unstable_remove = hash_unstable_remove,
+	.prefetch = hash_prefetch,
 	.bytes = hash_bytes,
 };

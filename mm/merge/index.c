@@ -1,117 +1,171 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * index.c: who else has this content? And who waits to be asked.
+ * index.c: looking a content up in a domain: stable frames, then unstable pages.
  *
- * Why one hold of the lock: a page that waits is not looked at again before it is written. So
- * whoever looks must see either what is shared or who waits, and be seen itself by the next:
+ * Why one hold of the lock: an unstable page is not visited again before it is written. So a
+ * visitor must see either the stable frame or the unstable page, or be seen itself by the next:
  *
- *     CPU 0: at a page                           CPU 1: at its twin
- *     ----------------                           ------------------
- *     lock: nobody; waits; unlock
+ *     CPU 0: at a page                           CPU 1: at its match
+ *     ----------------                           -------------------
+ *     lock: none found; unstable; unlock
  *                                                lock: takes it out; unlock
- *     at a third: nobody; waits
- *                                                offers the twin's frame; lock: it is shared; calls who waits
+ *     at a third: none found; unstable
+ *                                                offers the match's frame; lock: stable; calls the third
  *
  * MERGE-8 (merge.h) is this file's.
  */
-#include <lib/error.h>
 #include "mm/merge/private.h"
+#include <lib/error.h>
+#include <lib/string.h>
 
 #define ASIDE 8 /* pages in large leaves that a search passes over */
 
-/*
- * Who excludes the page says so first and looks for INDEXED then; here it is the other way round.
- * So either the exclusion is seen here, or INDEXED there, and then the page is taken out as soon as
- * the lock is free.
- *
- * A page whose place is too crowded is done with, too; only nobody finds it.
- */
-void merge_wait_locked(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
-		       enum merge_reason reason)
+struct merge_ref merge_ref_of(const struct merge_domain *domain, u32 number)
 {
-	struct merge_domain *domain = area->domain;
-	struct merge_page *page = merge_note(area, gfn);
-	u32 before = page_change(page, PAGE_INDEXED, PAGE_INDEXED);
+	struct merge_region *region = RB_ROOT(&domain->regions);
+
+	while (region) {
+		u64 place = (u64)number - region->base;
+
+		if (number < region->base)
+			region = RB_LEFT(region, by_number);
+		else if (place >= gfn_range_frames(region->range))
+			region = RB_RIGHT(region, by_number);
+		else
+			return merge_ref(region, gfn_add(region->range.start, place));
+	}
+	panic("merge: page %u of domain %u is in no region", number, domain->number);
+}
+
+int unstable_compare(const struct merge_domain *domain, const struct merge_key *key, u32 number)
+{
+	struct merge_ref ref = merge_ref_of(domain, number);
+	struct mfn mfn;
+	int order;
+
+	merge_count(compares, 1);
+	if (!merge_hold(&ref, &mfn))
+		return 1;
+	order = memcmp(key->content, merge_content(mfn), PAGE_SIZE);
+	merge_release(mfn);
+	return order;
+}
+
+/*
+ * Store-buffering pattern with advice.c: that side sets EXCLUDED, then reads INDEXED; this side sets
+ * INDEXED, then reads the reason. At least one of the two sees the other, and a page that is
+ * excluded leaves the index as soon as the lock is free.
+ *
+ * A page that finds no place, because its neighbourhood is crowded, is settled too; no search finds
+ * it.
+ */
+void unstable_add(const struct merge_ref *ref, const struct merge_key *key,
+		  enum merge_reason reason)
+{
+	struct merge_domain *domain = ref->region->domain;
+	u32 before = page_change(ref->page, PAGE_INDEXED, PAGE_INDEXED);
 	bool excluded = (before & PAGE_REASON) == MERGE_EXCLUDED;
 	int err;
 
 	if (excluded && !IS_ENABLED(CONFIG_BREAK_MERGE_EXCLUDED)) {
-		(void)page_change(page, PAGE_INDEXED, 0);
-		return; /* its guest may have allowed it again by now: then it is looked at like a new one */
+		(void)page_change(ref->page, PAGE_INDEXED, 0);
+		return; /* should it be allowed again by now, it is NEW */
 	}
-	err = domain->engine->waiting_add(domain, key, merge_number(area, gfn));
+	err = domain->engine->unstable_add(domain, key, merge_number(ref));
 	if (err)
-		(void)page_change(page, PAGE_INDEXED, 0);
-	merge_set_reason(area, gfn, err == ERR_NO_MEMORY ? MERGE_NO_MEMORY : reason);
+		(void)page_change(ref->page, PAGE_INDEXED, 0);
+	merge_set_reason(ref, err == ERR_NO_MEMORY ? MERGE_NO_MEMORY : reason);
 }
 
-/* Under domain->lock. */
-static void put_back(struct merge_domain *domain, const struct merge_key *key, u32 number)
+void unstable_remove(const struct merge_ref *ref)
 {
-	struct gfn gfn;
-	struct merge_area *area = merge_area_of(domain, number, &gfn);
+	struct merge_domain *domain = ref->region->domain;
 
-	if (domain->engine->waiting_add(domain, key, number))
-		(void)page_change(merge_note(area, gfn), PAGE_INDEXED, 0);
+	if (!(page_word(ref->page) & PAGE_INDEXED))
+		return;
+	spin_lock(&domain->lock);
+	if (page_change(ref->page, PAGE_INDEXED, 0) & PAGE_INDEXED)
+		domain->engine->unstable_remove(domain, merge_number(ref));
+	spin_unlock(&domain->lock);
+}
+
+/* A page that was put aside. Under domain->lock. */
+static void index_put_back(struct merge_domain *domain, const struct merge_key *key, u32 number)
+{
+	struct merge_ref ref = merge_ref_of(domain, number);
+
+	if (domain->engine->unstable_add(domain, key, number))
+		(void)page_change(ref.page, PAGE_INDEXED, 0);
 }
 
 /*
- * A page that waits and looks the same leaves the index. One whose large leaf is not worth
- * splitting stays, and learns that it has a partner: it is put aside and back, and stays INDEXED
- * all the time, so that who wants it out waits for the lock. NULL: there is none, or not among the
- * first ASIDE. Under domain->lock.
+ * An unstable page of this content leaves the index. One whose large leaf is not worth splitting
+ * stays and is credited with a partner: it is put aside and back, and stays INDEXED all the time,
+ * so that a removal waits for the lock. False: there is none, or not among the first ASIDE. Under
+ * domain->lock.
  */
-static struct merge_area *take_waiting(struct merge_domain *domain, const struct merge_key *key,
-				       struct gfn *gfn)
+static bool index_take_match(struct merge_domain *domain, const struct merge_key *key,
+			     struct merge_ref *match)
 {
-	struct merge_area *area = NULL;
 	u32 number, aside[ASIDE];
 	unsigned count = 0;
+	bool found = false;
 
-	while (count < ASIDE &&
-	       (number = domain->engine->waiting_find(domain, key)) != MERGE_PAGE_NONE) {
-		area = merge_area_of(domain, number, gfn);
-		domain->engine->waiting_remove(domain, number);
-		if (!merge_stays_large(area, *gfn)) {
-			(void)page_change(merge_note(area, *gfn), PAGE_INDEXED, 0);
-			break;
+	while (!found && count < ASIDE &&
+	       (number = domain->engine->unstable_find(domain, key)) != MERGE_PAGE_NONE) {
+		*match = merge_ref_of(domain, number);
+		domain->engine->unstable_remove(domain, number);
+		found = !merge_stays_large(match);
+		if (found) {
+			(void)page_change(match->page, PAGE_INDEXED, 0);
+		} else {
+			merge_large_credit(match);
+			aside[count++] = number;
 		}
-		merge_large_credit(area, *gfn);
-		aside[count++] = number;
-		area = NULL;
 	}
 	while (count > 0)
-		put_back(domain, key, aside[--count]);
-	return area;
-}
-
-enum merge_found merge_search(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
-			      struct merge_hit *hit)
-{
-	struct merge_domain *domain = area->domain;
-	enum merge_found found = MERGE_FOUND_SHARED;
-
-	spin_lock(&domain->lock);
-	if (!stable_take(domain, key, &hit->shared)) {
-		hit->area = take_waiting(domain, key, &hit->gfn);
-		found = hit->area ? MERGE_FOUND_TWIN : MERGE_FOUND_NOBODY;
-	}
-	if (found == MERGE_FOUND_NOBODY)
-		merge_wait_locked(area, gfn, key, MERGE_UNIQUE);
-	spin_unlock(&domain->lock);
-	if (found == MERGE_FOUND_TWIN)
-		merge_large_open(hit->area, hit->gfn);
+		index_put_back(domain, key, aside[--count]);
 	return found;
 }
 
-void merge_call_waiting(struct merge_domain *domain, const struct merge_key *key)
+enum merge_found merge_search(const struct merge_ref *ref, const struct merge_key *key,
+			      struct merge_hit *hit)
 {
-	struct merge_area *area;
-	struct gfn gfn;
+	struct merge_domain *domain = ref->region->domain;
+	enum merge_found found = MERGE_FOUND_SHARED;
 
-	while ((area = take_waiting(domain, key, &gfn))) {
-		(void)merge_change_reason(area, gfn, BIT(MERGE_UNIQUE) | BIT(MERGE_LARGE),
-					  MERGE_WAITING, 0, 0);
-		ck_pr_store_32(&area->chunk[merge_chunk_of(area, gfn)].judged, 0);
+	spin_lock(&domain->lock);
+	if (!stable_take(domain, key, &hit->shared))
+		found = index_take_match(domain, key, &hit->match) ? MERGE_FOUND_MATCH
+								   : MERGE_FOUND_NONE;
+	if (found == MERGE_FOUND_NONE)
+		unstable_add(ref, key, MERGE_UNIQUE);
+	spin_unlock(&domain->lock);
+	if (found == MERGE_FOUND_MATCH)
+		merge_large_open(&hit->match);
+	return found;
+}
+
+bool merge_search_stable(const struct merge_ref *ref, const struct merge_key *key,
+			 struct mfn *shared)
+{
+	struct merge_domain *domain = ref->region->domain;
+	bool found;
+
+	if (!ck_pr_load_ptr(&domain->heads)) /* the first pass over all of a VM */
+		return false;
+	spin_lock(&domain->lock);
+	found = stable_take(domain, key, shared);
+	spin_unlock(&domain->lock);
+	return found;
+}
+
+void unstable_call(struct merge_domain *domain, const struct merge_key *key)
+{
+	struct merge_ref match;
+
+	while (index_take_match(domain, key, &match)) {
+		merge_retry(&match);
+		ck_pr_store_32(&merge_chunk_at(&match)->assessed, 0);
 	}
 }

@@ -3,21 +3,21 @@
  * large.c: blocks of 512 pages that secondaries map by one large leaf.
  *
  * To share one page of such a block its leaf must be split, and what a large leaf saves, walks and
- * TLB entries, is gone for all
- * 512. So its pages are hashed through the hypervisor's own mapping, and wait in the index like
- * others; a page that has a partner becomes LARGE, which counts for the block. When `split` of them
- * have one, it is looked whether that many could be shared now, that is without splitting another
- * block which is not worth it; then the block is opened, and its pages go the usual way.
+ * TLB entries, is lost for all 512. So its pages are hashed through the hypervisor's own mapping
+ * and enter the index like others; a page that has a partner becomes LARGE, which counts for the
+ * block. When `split` of them have one, the block is assessed: could that many be shared now, that
+ * is without splitting another block which is not worth it? Then the block is opened, and its pages
+ * go the usual way.
  *
- *     uniform, large ---- enough partners ----> opened: each partner is guarded alone, the first guard splits
+ *     uniform, large ---- enough partners ----> opened: each partner is write-protected alone, the first one splits
  *           ^                                       |
  *           +------ collapse: nothing is shared ----+
  *
- * One page is write-protected, never the block: the leaf is split in any case when the first page
+ * One page is write-protected, never the block: the leaf is split in any case when its first page
  * is shared, and a write to one of the other pages would fault for nothing.
  */
-#include <lib/error.h>
 #include "mm/merge/private.h"
+#include <lib/error.h>
 
 static bool is_uniform(struct addrspace *as, struct gfn gfn)
 {
@@ -29,67 +29,62 @@ static bool is_uniform(struct addrspace *as, struct gfn gfn)
 	return uniform;
 }
 
-static bool may_be_large(const struct merge_area *area, struct gfn_range range)
+static bool may_be_large(const struct merge_region *region, struct gfn_range range)
 {
-	const struct merge_limits *limits = &area->domain->limits;
+	const struct merge_limits *limits = &region->domain->limits;
 
 	return limits->split && !limits->secure && gfn_range_frames(range) == MERGE_CHUNK;
 }
 
-/*
- * Pages that were LARGE, and are not any more what kept them from being merged, are looked at
- * again.
- */
-static void reconsider(struct merge_area *area, struct gfn_range range)
+/* Pages that are LARGE in a block that is not large any more are looked up again. */
+static void large_reconsider(struct merge_region *region, struct gfn_range range)
 {
-	for (struct gfn gfn = range.start; gfn.raw < range.end.raw; gfn.raw++)
-		(void)merge_change_reason(area, gfn, BIT(MERGE_LARGE), MERGE_HINTED, 0, 0);
+	struct merge_ref ref = merge_ref(region, range.start);
+
+	for (; ref.gfn.raw < range.end.raw; ref.gfn.raw++, ref.page++)
+		(void)merge_change_reason(&ref, BIT(MERGE_LARGE), MERGE_HINTED, 0, 0);
 }
 
-void merge_large_begin(struct merge_area *area, u32 number)
+void merge_large_begin(struct merge_region *region, u32 number)
 {
-	struct gfn_range range = merge_chunk_range(area, number);
-	struct merge_chunk *chunk = &area->chunk[number];
-	bool large = may_be_large(area, range) && is_uniform(area->as, range.start);
+	struct gfn_range range = merge_chunk_range(region, number);
+	struct merge_chunk *chunk = &region->chunk[number];
+	bool large = may_be_large(region, range) && is_uniform(region->as, range.start);
 
 	ck_pr_store_32(&chunk->large, large);
 	if (!large && ck_pr_load_32(&chunk->partners))
-		reconsider(area, range);
+		large_reconsider(region, range);
 }
 
-static bool enough(const struct merge_area *area, const struct merge_chunk *chunk)
+static bool has_enough(const struct merge_region *region, const struct merge_chunk *chunk)
 {
-	return ck_pr_load_32(&chunk->partners) >= area->domain->limits.split;
+	return ck_pr_load_32(&chunk->partners) >= region->domain->limits.split;
 }
 
-bool merge_large_wants_visit(const struct merge_area *area, u32 number)
+bool merge_large_wants_visit(const struct merge_region *region, u32 number)
 {
-	const struct merge_chunk *chunk = &area->chunk[number];
+	const struct merge_chunk *chunk = &region->chunk[number];
 
-	return ck_pr_load_32(&chunk->large) && enough(area, chunk) &&
-	       ck_pr_load_32(&chunk->partners) != ck_pr_load_32(&chunk->judged);
+	return ck_pr_load_32(&chunk->large) && has_enough(region, chunk) &&
+	       ck_pr_load_32(&chunk->partners) != ck_pr_load_32(&chunk->assessed);
 }
 
-bool merge_stays_large(const struct merge_area *area, struct gfn gfn)
+bool merge_stays_large(const struct merge_ref *ref)
 {
-	const struct merge_chunk *chunk = &area->chunk[merge_chunk_of(area, gfn)];
-
-	return ck_pr_load_32(&chunk->large) && !enough(area, chunk);
+	return merge_is_large(ref) && !has_enough(ref->region, merge_chunk_at(ref));
 }
 
-void merge_large_credit(struct merge_area *area, struct gfn gfn)
+void merge_large_credit(const struct merge_ref *ref)
 {
-	struct merge_chunk *chunk = &area->chunk[merge_chunk_of(area, gfn)];
-
-	if (!ck_pr_load_32(&chunk->large))
+	if (!merge_is_large(ref))
 		return;
-	(void)merge_change_reason(area, gfn, BIT(MERGE_UNIQUE), MERGE_LARGE, 0, 0);
-	ck_pr_store_32(&chunk->judged, 0);
+	(void)merge_change_reason(ref, BIT(MERGE_UNIQUE), MERGE_LARGE, 0, 0);
+	ck_pr_store_32(&merge_chunk_at(ref)->assessed, 0);
 }
 
-void merge_large_open(struct merge_area *area, struct gfn gfn)
+void merge_large_open(const struct merge_ref *ref)
 {
-	struct merge_chunk *chunk = &area->chunk[merge_chunk_of(area, gfn)];
+	struct merge_chunk *chunk = merge_chunk_at(ref);
 
 	if (!ck_pr_cas_32(&chunk->large, 1, 0))
 		return;
@@ -97,130 +92,134 @@ void merge_large_open(struct merge_area *area, struct gfn gfn)
 	merge_count(large_split, 1);
 }
 
-static bool zero_merges(const struct merge_area *area, const struct merge_key *key)
+static bool zero_merges(const struct merge_ref *ref, const struct merge_key *key)
 {
-	return area->domain->limits.zero && merge_is_zero(key->content);
+	return ref->region->domain->limits.zero && merge_is_zero(key->content);
 }
 
 /*
- * Does anybody have the same? Who waits with it learns that it has a partner, too. The page itself
- * is in no index.
+ * Is there another page of this content? An unstable one is credited with a partner, too. The page
+ * itself is in no index. Under domain->lock.
  */
 static bool has_partner(struct merge_domain *domain, const struct merge_key *key)
 {
-	struct gfn gfn;
+	struct merge_ref match;
 	u32 number;
 
 	if (domain->engine->stable_find(domain, key))
 		return true;
-	number = domain->engine->waiting_find(domain, key);
-	if (number != MERGE_PAGE_NONE)
-		merge_large_credit(merge_area_of(domain, number, &gfn), gfn);
-	return number != MERGE_PAGE_NONE;
+	number = domain->engine->unstable_find(domain, key);
+	if (number == MERGE_PAGE_NONE)
+		return false;
+	match = merge_ref_of(domain, number);
+	merge_large_credit(&match);
+	return true;
 }
 
-void merge_large_consider(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
-			  bool same, bool seen)
+void merge_large_consider(const struct merge_ref *ref, const struct merge_key *key, bool same,
+			  bool seen)
 {
-	struct merge_domain *domain = area->domain;
-	bool zero = zero_merges(area, key), partner = zero;
+	struct merge_domain *domain = ref->region->domain;
+	bool zero = zero_merges(ref, key), partner = zero;
 
-	spin_lock(&domain->lock); /* one hold: see merge_search.c */
+	spin_lock(&domain->lock); /* one hold: index.c */
 	if (!zero)
 		partner = has_partner(domain, key);
 	if (partner || same)
-		(void)page_change(merge_note(area, gfn), ~0u << PAGE_HASH_SHIFT,
-				  key->tag << PAGE_HASH_SHIFT);
+		(void)page_change(ref->page, PAGE_HASH, key->tag << PAGE_HASH_SHIFT);
 	if (zero)
-		merge_set_reason(area, gfn, MERGE_LARGE);
+		merge_set_reason(ref, MERGE_LARGE);
 	else if (partner || same)
-		merge_wait_locked(area, gfn, key, partner ? MERGE_LARGE : MERGE_UNIQUE);
+		unstable_add(ref, key, partner ? MERGE_LARGE : MERGE_UNIQUE);
 	spin_unlock(&domain->lock);
 	if (!partner && !same)
-		merge_remember(area, gfn, key, seen);
+		merge_remember(ref, key, seen);
 }
 
 /*
- * Is there somebody to share with who need not be split for it, or is worth it, or is in this very
- * block? Under domain->lock.
+ * Is there a page to share with that need not be split for it, or whose block is worth it, or that
+ * is in this block? Under domain->lock.
  */
-static bool could_share(struct merge_area *area, struct gfn gfn, const struct merge_key *key)
+static bool could_share(const struct merge_ref *ref, const struct merge_key *key)
 {
-	struct merge_domain *domain = area->domain;
-	struct merge_area *other;
+	struct merge_domain *domain = ref->region->domain;
+	struct merge_ref match;
 	u32 number;
-	struct gfn twin;
-	bool could = domain->engine->stable_find(domain, key);
 
-	number = could ? MERGE_PAGE_NONE : domain->engine->waiting_find(domain, key);
-	if (number != MERGE_PAGE_NONE) {
-		other = merge_area_of(domain, number, &twin);
-		could = !merge_stays_large(other, twin) ||
-			(other == area && merge_chunk_of(area, twin) == merge_chunk_of(area, gfn));
-	}
-	return could;
+	if (domain->engine->stable_find(domain, key))
+		return true;
+	number = domain->engine->unstable_find(domain, key);
+	if (number == MERGE_PAGE_NONE)
+		return false;
+	match = merge_ref_of(domain, number);
+	return !merge_stays_large(&match) || merge_chunk_at(&match) == merge_chunk_at(ref);
 }
 
-/* The same for a page that is LARGE, and then in the index, where it must not find itself. */
-static bool judge_page(struct merge_area *area, struct gfn gfn)
+/* The same for a page that is LARGE, and so in the index, where it must not find itself. */
+static bool large_page_could_share(const struct merge_ref *ref)
 {
-	struct merge_page *page = merge_note(area, gfn);
-	struct merge_key key = {.tag = page_hash(page)};
+	struct merge_domain *domain = ref->region->domain;
+	struct merge_key key = {.tag = page_hash(ref->page)};
 	struct mfn mfn;
 	bool could;
 
-	if (page_reason(page) != MERGE_LARGE || !merge_hold(area->as, gfn, &mfn))
+	if (page_reason(ref->page) != MERGE_LARGE || !merge_hold(ref, &mfn))
 		return false;
 	key.content = merge_content(mfn);
-	could = zero_merges(area, &key);
+	could = zero_merges(ref, &key);
 	if (!could) {
-		merge_forget_waiting(area, gfn);
-		spin_lock(&area->domain->lock);
-		could = could_share(area, gfn, &key);
-		merge_wait_locked(area, gfn, &key, MERGE_LARGE);
-		spin_unlock(&area->domain->lock);
+		unstable_remove(ref);
+		spin_lock(&domain->lock);
+		could = could_share(ref, &key);
+		unstable_add(ref, &key, MERGE_LARGE);
+		spin_unlock(&domain->lock);
 	}
 	merge_release(mfn);
 	return could;
 }
 
-static void judge(struct merge_area *area, struct merge_chunk *chunk, struct gfn_range range)
+static void large_assess(struct merge_region *region, struct merge_chunk *chunk,
+			 struct gfn_range range)
 {
+	const struct merge_ref first = merge_ref(region, range.start);
+	struct merge_ref ref;
 	u32 partners = ck_pr_load_32(&chunk->partners), could = 0;
 
-	for (struct gfn gfn = range.start; gfn.raw < range.end.raw; gfn.raw++)
-		could += judge_page(area, gfn);
-	if (could < area->domain->limits.split) {
-		ck_pr_store_32(&chunk->judged, partners);
+	for (ref = first; ref.gfn.raw < range.end.raw; ref.gfn.raw++, ref.page++)
+		could += large_page_could_share(&ref);
+	if (could < region->domain->limits.split) {
+		ck_pr_store_32(&chunk->assessed, partners);
 		return;
 	}
-	merge_large_open(area, range.start);
-	reconsider(area, range);
-	for (struct gfn gfn = range.start; gfn.raw < range.end.raw; gfn.raw++)
-		merge_visit(area, gfn, false);
+	merge_large_open(&first);
+	large_reconsider(region, range);
+	for (ref = first; ref.gfn.raw < range.end.raw; ref.gfn.raw++, ref.page++)
+		merge_visit(&ref, false);
 }
 
-/* Sharing has ended: together again. What is in the way goes on being so until somebody writes. */
-static void close_again(struct merge_area *area, struct merge_chunk *chunk, struct gfn_range range)
+/* Sharing has ended: a large leaf again. What is in the way stays so until the next write. */
+static void large_collapse(struct merge_region *region, struct merge_chunk *chunk,
+			   struct gfn_range range)
 {
 	const u32 shared = BIT(MERGE_SHARED) | BIT(MERGE_ZERO);
+	const struct merge_page *page = merge_ref(region, range.start).page;
 
-	for (struct gfn gfn = range.start; gfn.raw < range.end.raw; gfn.raw++)
-		if (shared & BIT(page_reason(merge_note(area, gfn))))
+	for (u64 i = 0; i < gfn_range_frames(range); i++)
+		if (shared & BIT(page_reason(&page[i])))
 			return;
-	if (addrspace_collapse(area->as, range.start))
+	if (addrspace_collapse(region->as, range.start))
 		return;
 	ck_pr_store_32(&chunk->opened, 0);
 	merge_count(large_collapsed, 1);
 }
 
-void merge_large_end(struct merge_area *area, u32 number)
+void merge_large_end(struct merge_region *region, u32 number)
 {
-	struct gfn_range range = merge_chunk_range(area, number);
-	struct merge_chunk *chunk = &area->chunk[number];
+	struct gfn_range range = merge_chunk_range(region, number);
+	struct merge_chunk *chunk = &region->chunk[number];
 
-	if (merge_large_wants_visit(area, number))
-		judge(area, chunk, range);
+	if (merge_large_wants_visit(region, number))
+		large_assess(region, chunk, range);
 	else if (!ck_pr_load_32(&chunk->large) && ck_pr_load_32(&chunk->opened))
-		close_again(area, chunk, range);
+		large_collapse(region, chunk, range);
 }

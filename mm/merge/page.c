@@ -1,47 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * page.c: what happens to one page when the scanner comes to it.
+ * page.c: the visit of one page.
  *
  *      first look, or written since            second look: the same as last time
  *      ----------------------------            ----------------------------------
  *      read, hash                              read only if written since
- *      zero? -> frame of zeroes                content is shared already? -> share that frame
- *      content is shared already? -> share     a page waits with the same? -> share its frame: it becomes stable
- *      else remember the hash                  else: wait in the index
+ *      zero? -> frame of zeroes                stable frame of this content? -> share it
+ *      stable frame of this content? -> share  unstable page of this content? -> its frame becomes stable, share it
+ *      else keep the tag                       else into the index of unstable pages
  *
- * Why two looks: a page that changes between two passes would be merged only to be broken; the hash
- * of the first look tells. A page that nobody wrote keeps its hash without being read again: the
- * dirty bit says so.
+ * Why two looks: a page that changes between two passes would be merged only to be broken; the tag
+ * of the first look shows it. An unwritten page keeps its tag without being read again: the dirty
+ * bit says so.
  *
- *     visitor                                  guest
- *     -------                                  -----
- *     guard: write-protect, flush
- *     look: frame, and a count of lifted guards
- *                                              write: fault lifts the guard
+ *     visitor                                       guest
+ *     -------                                       -----
+ *     write-protect, flush
+ *     look: frame, and the PTE with its generation
+ *                                                   write: the fault lifts the protection, next generation
  *     compare (may see the write, or half of it)
- *     share: the count has moved -> ERR_BUSY
+ *     share: another generation -> ERR_BUSY
  */
-#include <arch/cpu.h>
+#include "mm/merge/private.h"
 #include <lib/error.h>
-#include <lib/log.h>
+#include <lib/race.h>
 #include <lib/string.h>
 #include <mm/frame.h>
 #include <mm/rmap.h>
 #include "mm/merge/content_hash.h"
-#include "mm/merge/private.h"
-#include <lib/race.h>
 
-const void *merge_content(struct mfn mfn)
+bool merge_hold(const struct merge_ref *ref, struct mfn *out)
 {
-	return arch_hpa_to_virt(mfn_to_hpa(mfn));
-}
-
-bool merge_hold(struct addrspace *as, struct gfn gfn, struct mfn *out)
-{
+	struct addrspace *as = ref->region->as;
 	ppte_t pte;
 
 	spin_lock(&as->lock);
-	pte = primary_load(&as->primary, gfn);
+	pte = primary_load(&as->primary, ref->gfn);
 	if (cow_protectable(pte)) {
 		*out = ppte_mfn(pte);
 		frame_get(*out);
@@ -56,95 +50,7 @@ void merge_release(struct mfn mfn)
 		frame_free(mfn, 0);
 }
 
-int merge_waiting_compare(const struct merge_domain *domain, const struct merge_key *key,
-			  u32 number)
-{
-	struct gfn gfn;
-	struct merge_area *area = merge_area_of(domain, number, &gfn);
-	struct mfn mfn;
-	int order;
-
-	merge_count(compares, 1);
-	if (!merge_hold(area->as, gfn, &mfn))
-		return 1;
-	order = memcmp(key->content, merge_content(mfn), PAGE_SIZE);
-	merge_release(mfn);
-	return order;
-}
-
-u32 page_change(struct merge_page *page, u32 mask, u32 bits)
-{
-	u32 word = page_word(page);
-
-	while (!ck_pr_cas_32_value(&page->word, word, (word & ~mask) | bits, &word))
-		;
-	return word;
-}
-
-/* Is it enough to look again when somebody has written? */
-static bool settled(enum merge_reason reason)
-{
-	const u32 these = BIT(MERGE_ABSENT) | BIT(MERGE_UNIQUE) | BIT(MERGE_SHARED) |
-			  BIT(MERGE_ZERO) | BIT(MERGE_EXCLUDED) | BIT(MERGE_LARGE);
-
-	return these & BIT(reason);
-}
-
-/* A counter of pages that are something: one more, one less, or, as mostly, neither. */
-static void adjust(u32 *counter, bool is, bool was)
-{
-	if (is != was)
-		ck_pr_add_32(counter, (u32)is - (u32)was);
-}
-
-/* What follows from one page's change of reason. */
-static void account(struct merge_area *area, struct gfn gfn, enum merge_reason old,
-		    enum merge_reason reason)
-{
-	struct merge_chunk *chunk = &area->chunk[merge_chunk_of(area, gfn)];
-
-	ck_pr_dec_64(&area->by_reason[old]);
-	ck_pr_inc_64(&area->by_reason[reason]);
-	adjust(&chunk->unsettled, !settled(reason), !settled(old));
-	adjust(&chunk->partners, reason == MERGE_LARGE, old == MERGE_LARGE);
-	adjust(&chunk->excluded, reason == MERGE_EXCLUDED, old == MERGE_EXCLUDED);
-}
-
-bool merge_change_reason(struct merge_area *area, struct gfn gfn, u32 from,
-			 enum merge_reason reason, u32 mask, u32 bits)
-{
-	struct merge_page *page = merge_note(area, gfn);
-	u32 word = page_word(page);
-
-	do {
-		if (!(from & BIT(word & PAGE_REASON)))
-			return false;
-	} while (!ck_pr_cas_32_value(&page->word, word,
-				     (word & ~(mask | PAGE_REASON)) | bits | reason, &word));
-	if ((word & PAGE_REASON) != reason)
-		account(area, gfn, (enum merge_reason)(word & PAGE_REASON), reason);
-	return true;
-}
-
-void merge_set_reason(struct merge_area *area, struct gfn gfn, enum merge_reason reason)
-{
-	(void)merge_change_reason(area, gfn, ~(u32)BIT(MERGE_EXCLUDED), reason, 0, 0);
-}
-
-void merge_forget_waiting(struct merge_area *area, struct gfn gfn)
-{
-	struct merge_domain *domain = area->domain;
-	struct merge_page *page = merge_note(area, gfn);
-
-	if (!(page_word(page) & PAGE_INDEXED))
-		return;
-	spin_lock(&domain->lock);
-	if (page_change(page, PAGE_INDEXED, 0) & PAGE_INDEXED)
-		domain->engine->waiting_remove(domain, merge_number(area, gfn));
-	spin_unlock(&domain->lock);
-}
-
-static bool equal(struct mfn a, struct mfn b)
+static bool frames_equal(struct mfn a, struct mfn b)
 {
 	merge_count(compares, 1);
 	return IS_ENABLED(CONFIG_BREAK_MERGE_COMPARE) ||
@@ -157,60 +63,43 @@ static int lost_race(void)
 	return ERR_BUSY;
 }
 
-/* Backs gfn by `shared`, of which the caller holds a reference, if it still reads the same. */
-static int share_with(struct merge_area *area, struct gfn gfn, struct mfn shared)
+/* Backs the page by `shared`, of which the caller holds a reference, if it still reads the same. */
+static int share_frame(const struct merge_ref *ref, struct mfn shared)
 {
+	struct addrspace *as = ref->region->as;
 	struct cow_look look;
-	int err = cow_protect_look(area->as, gfn, &look);
+	int err = cow_protect_look(as, ref->gfn, &look);
 
 	if (err)
 		return err;
 	RACE_POINT("merge: guarded");
-	if (!equal(look.mfn, shared))
+	if (!frames_equal(look.mfn, shared))
 		return lost_race();
 	RACE_POINT("merge: compared");
-	err = cow_share(area->as, gfn, &look, shared);
-	if (err == 0)
+	err = cow_share(as, ref->gfn, &look, shared);
+	if (!err)
 		merge_count(merged, 1);
 	return err == ERR_BUSY ? lost_race() : err;
 }
 
-enum merge_reason merge_reason_of(int err, enum merge_reason success)
+static enum merge_reason reason_of(int err, enum merge_reason success)
 {
-	if (err == 0)
+	if (!err)
 		return success;
 	return err == ERR_NO_MEMORY ? MERGE_NO_MEMORY : MERGE_BUSY;
 }
 
-static void share_and_release(struct merge_area *area, struct gfn gfn, struct mfn shared)
+static void share_and_release(const struct merge_ref *ref, struct mfn shared)
 {
-	int err = share_with(area, gfn, shared);
+	int err = share_frame(ref, shared);
 
 	merge_release(shared);
-	merge_set_reason(area, gfn, merge_reason_of(err, MERGE_SHARED));
+	merge_set_reason(ref, reason_of(err, MERGE_SHARED));
 }
 
-/* A frame of this content is shared already. False: there is none. */
-static bool try_stable(struct merge_area *area, struct gfn gfn, const struct merge_key *key)
+static bool is_secure(const struct merge_ref *ref)
 {
-	struct merge_domain *domain = area->domain;
-	struct mfn shared;
-	bool found;
-
-	if (!ck_pr_load_ptr(&domain->heads)) /* the first pass over all of a VM */
-		return false;
-	spin_lock(&domain->lock);
-	found = stable_take(domain, key, &shared);
-	spin_unlock(&domain->lock);
-	if (!found)
-		return false;
-	share_and_release(area, gfn, shared);
-	return true;
-}
-
-static bool is_secure(const struct merge_area *area)
-{
-	return area->domain->limits.secure && !IS_ENABLED(CONFIG_BREAK_MERGE_SECURE);
+	return ref->region->domain->limits.secure && !IS_ENABLED(CONFIG_BREAK_MERGE_SECURE);
 }
 
 bool merge_is_zero(const void *content)
@@ -224,35 +113,33 @@ bool merge_is_zero(const void *content)
 	return true;
 }
 
-static bool try_zero(struct merge_area *area, struct gfn gfn, const struct merge_key *key)
+static bool try_zero(const struct merge_ref *ref, const struct merge_key *key)
 {
-	const struct merge_limits *limits = &area->domain->limits;
+	struct addrspace *as = ref->region->as;
 	struct cow_look look;
 	int err;
 
-	if (!limits->zero || is_secure(area) || !merge_is_zero(key->content))
+	if (!ref->region->domain->limits.zero || is_secure(ref) || !merge_is_zero(key->content))
 		return false;
-	err = cow_protect_look(area->as, gfn, &look);
-	if (err == 0)
-		err = merge_is_zero(merge_content(look.mfn)) ? cow_share_zero(area->as, gfn, &look)
+	err = cow_protect_look(as, ref->gfn, &look);
+	if (!err)
+		err = merge_is_zero(merge_content(look.mfn)) ? cow_share_zero(as, ref->gfn, &look)
 							     : lost_race();
-	if (err == 0)
+	if (!err)
 		merge_count(zeroed, 1);
-	merge_set_reason(area, gfn, merge_reason_of(err, MERGE_ZERO));
+	merge_set_reason(ref, reason_of(err, MERGE_ZERO));
 	return true;
 }
 
 /*
- * Makes a guarded page's own frame one that others may share, with a reference for the caller: its
- * guest may write at any moment and have a copy, and then the frame would be nobody's but the
- * index's.
+ * Makes a write-protected page's own frame a stable one, with a reference for the caller: its guest
+ * may write at any moment and have a copy, and then only the index holds the frame.
  */
-static int make_stable(struct merge_area *area, struct gfn gfn, const struct cow_look *look,
-		       u32 tag)
+static int make_stable(const struct merge_ref *ref, const struct cow_look *look, u32 tag)
 {
-	struct merge_domain *domain = area->domain;
+	struct merge_domain *domain = ref->region->domain;
 	struct merge_key key = {tag, merge_content(look->mfn)};
-	int err = cow_offer(area->as, gfn, look);
+	int err = cow_offer(ref->region->as, ref->gfn, look);
 
 	if (err)
 		return err == ERR_BUSY ? lost_race() : err;
@@ -261,61 +148,53 @@ static int make_stable(struct merge_area *area, struct gfn gfn, const struct cow
 	err = stable_new(domain, &key, look->mfn);
 	if (!err) {
 		frame_get(look->mfn);
-		merge_call_waiting(domain, &key);
+		unstable_call(domain, &key);
 	}
 	spin_unlock(&domain->lock);
 	RACE_POINT("merge: stable");
 	if (err)
-		merge_release(
-			look->mfn); /* the page stays a shared one with one sharer: its next write copies */
+		merge_release(look->mfn); /* a shared page with one user: its next write copies */
 	return err;
 }
 
-/*
- * Two pages that look alike: the one that waited gives its frame. If it cannot, both are looked at
- * again.
- */
-static void share_with_twin(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
-			    const struct merge_hit *twin)
+/* Two pages that look alike: `match` gives its frame. If it cannot, both are visited again. */
+static void share_with_match(const struct merge_ref *ref, const struct merge_key *key,
+			     const struct merge_ref *match)
 {
 	struct cow_look look;
-	int err = cow_protect_look(twin->area->as, twin->gfn, &look);
+	int err = cow_protect_look(match->region->as, match->gfn, &look);
 
-	if (err == 0)
-		err = make_stable(twin->area, twin->gfn, &look, key->tag);
-	merge_set_reason(twin->area, twin->gfn, merge_reason_of(err, MERGE_SHARED));
-	if (err) {
-		merge_set_reason(area, gfn, MERGE_WAITING);
-		return;
-	}
-	share_and_release(area, gfn, look.mfn);
+	if (!err)
+		err = make_stable(match, &look, key->tag);
+	merge_set_reason(match, reason_of(err, MERGE_SHARED));
+	if (err)
+		merge_set_reason(ref, MERGE_CANDIDATE);
+	else
+		share_and_release(ref, look.mfn);
 }
 
-/* The same as when it was last looked at: with whom can it be shared? */
-static void share_or_wait(struct merge_area *area, struct gfn gfn, const struct merge_key *key)
+/* The same as at the last visit: shared with what a search finds, or unstable from now on. */
+static void share_or_index(const struct merge_ref *ref, const struct merge_key *key)
 {
 	struct merge_hit hit;
 
-	switch (merge_search(area, gfn, key, &hit)) {
+	switch (merge_search(ref, key, &hit)) {
 	case MERGE_FOUND_SHARED:
-		share_and_release(area, gfn, hit.shared);
+		share_and_release(ref, hit.shared);
 		break;
-	case MERGE_FOUND_TWIN:
-		RACE_POINT("merge: twin taken");
-		share_with_twin(area, gfn, key, &hit);
+	case MERGE_FOUND_MATCH:
+		RACE_POINT("merge: match taken");
+		share_with_match(ref, key, &hit.match);
 		break;
-	case MERGE_FOUND_NOBODY:
+	case MERGE_FOUND_NONE:
 		break;
 	}
 }
 
-/*
- * --- Secure mode: what happens to a page does not depend on whether anybody has the same
- * -------------------------------
- */
+/* --- Secure mode: what happens to a page does not depend on other pages' contents ----------- */
 
 /*
- * A frame of this content in the index, with a reference for the caller. Its users are counted, not
+ * A stable frame of this content, with a reference for the caller. Its users are counted, not
  * listed, so that a break does the same work for one user and for many.
  */
 static int new_secure_frame(struct merge_domain *domain, const void *content, struct mfn *out)
@@ -333,7 +212,7 @@ static int new_secure_frame(struct merge_domain *domain, const void *content, st
 	key.tag = (u32)page_content_hash(key.content) & TAG_MASK;
 	frame_get(*out); /* the index's */
 	spin_lock(&domain->lock);
-	found = stable_take(domain, &key, &shared); /* another CPU was faster, at a twin */
+	found = stable_take(domain, &key, &shared); /* another CPU was faster, at a match */
 	err = found ? 0 : stable_new(domain, &key, *out);
 	spin_unlock(&domain->lock);
 	if (found || err) {
@@ -346,97 +225,101 @@ static int new_secure_frame(struct merge_domain *domain, const void *content, st
 }
 
 /*
- * A unique page is merged, too: with a copy of itself. Guard, merge, and a copy at the next write:
- * for the guest, all is as if somebody had had the same. It never keeps its own frame, nor does
- * anybody get it.
+ * A unique page is merged, too, with a copy of itself: write-protect, merge, and a copy at the next
+ * write, as for a page that has a match. It never keeps its own frame, and no other page gets it.
  */
-static int merge_with_copy(struct merge_area *area, struct gfn gfn)
+static int merge_with_copy(const struct merge_ref *ref)
 {
+	struct addrspace *as = ref->region->as;
 	struct cow_look look;
 	struct mfn fresh;
-	int err = cow_protect_look(area->as, gfn, &look);
+	int err = cow_protect_look(as, ref->gfn, &look);
 
 	if (!err)
-		err = new_secure_frame(area->domain, merge_content(look.mfn), &fresh);
+		err = new_secure_frame(ref->region->domain, merge_content(look.mfn), &fresh);
 	if (err)
 		return err;
 	RACE_POINT("merge: copied");
-	err = cow_share(area->as, gfn, &look, fresh);
+	err = cow_share(as, ref->gfn, &look, fresh);
 	merge_release(fresh);
 	return err == ERR_BUSY ? lost_race() : err;
 }
 
-static void pretend(struct merge_area *area, struct gfn gfn)
+/*
+ * The first look shares nothing, either: the time at which a page is merged must not depend on
+ * other pages.
+ */
+static void consider_secure(const struct merge_ref *ref, const struct merge_key *key, bool same,
+			    bool seen)
 {
-	merge_set_reason(area, gfn, merge_reason_of(merge_with_copy(area, gfn), MERGE_UNIQUE));
+	struct mfn shared;
+
+	if (same && merge_search_stable(ref, key, &shared))
+		share_and_release(ref, shared);
+	else if (same)
+		merge_set_reason(ref, reason_of(merge_with_copy(ref), MERGE_UNIQUE));
+	else
+		merge_remember(ref, key, seen);
 }
 
-void merge_remember(struct merge_area *area, struct gfn gfn, const struct merge_key *key,
-		    bool changed)
-{
-	struct merge_page *page = merge_note(area, gfn);
-	unsigned patience = changed ? MIN(page_patience(page) + 1, PAGE_PATIENCE_MAX) : 0;
+/* --- A visit ------------------------------------------------------------------------------- */
 
-	(void)merge_change_reason(area, gfn, ~(u32)BIT(MERGE_EXCLUDED),
-				  changed ? MERGE_VOLATILE : MERGE_WAITING, ~PAGE_INDEXED,
+void merge_remember(const struct merge_ref *ref, const struct merge_key *key, bool changed)
+{
+	unsigned patience = changed ? MIN(page_patience(ref->page) + 1, PAGE_PATIENCE_MAX) : 0;
+
+	(void)merge_change_reason(ref, ~(u32)BIT(MERGE_EXCLUDED),
+				  changed ? MERGE_VOLATILE : MERGE_CANDIDATE, ~PAGE_INDEXED,
 				  key->tag << PAGE_HASH_SHIFT | patience << PAGE_PATIENCE_SHIFT);
 }
 
 /* Has a page been read before? */
 static bool was_read(enum merge_reason reason)
 {
-	const u32 these = BIT(MERGE_WAITING) | BIT(MERGE_VOLATILE) | BIT(MERGE_UNIQUE) |
+	const u32 these = BIT(MERGE_CANDIDATE) | BIT(MERGE_VOLATILE) | BIT(MERGE_UNIQUE) |
 			  BIT(MERGE_BUSY) | BIT(MERGE_NO_MEMORY) | BIT(MERGE_LARGE);
 
 	return these & BIT(reason);
 }
 
-/* Reads it: is it the same as when it was last read? Its guest's word for that is as good. */
-static bool read_page(struct merge_area *area, struct gfn gfn, struct merge_key *key, bool *seen)
+/* Hashes it: the same as when it was last read? A hint counts as a first look. */
+static bool read_page(struct merge_page *page, struct merge_key *key, bool *seen)
 {
-	struct merge_page *page = merge_note(area, gfn);
 	enum merge_reason reason = page_reason(page);
 
 	merge_count(pages_read, 1);
 	key->tag = (u32)page_content_hash(key->content) & TAG_MASK;
 	*seen = was_read(reason);
 	if (reason == MERGE_HINTED)
-		(void)page_change(page, ~0u << PAGE_HASH_SHIFT, key->tag << PAGE_HASH_SHIFT);
+		(void)page_change(page, PAGE_HASH, key->tag << PAGE_HASH_SHIFT);
 	return reason == MERGE_HINTED || (*seen && page_hash(page) == key->tag);
 }
 
-static void consider(struct merge_area *area, struct gfn gfn, struct mfn mfn, bool dirty)
+static void consider_page(const struct merge_ref *ref, struct mfn mfn, bool dirty)
 {
-	const struct merge_page *page = merge_note(area, gfn);
-	struct merge_key key = {page_hash(page), merge_content(mfn)};
-	bool unread = !dirty && page_reason(page) == MERGE_WAITING;
-	bool seen = true, same = unread || read_page(area, gfn, &key, &seen);
+	struct merge_key key = {page_hash(ref->page), merge_content(mfn)};
+	bool unread = !dirty && page_reason(ref->page) == MERGE_CANDIDATE;
+	bool seen = true, same = unread || read_page(ref->page, &key, &seen);
+	struct mfn shared;
 
-	if (merge_is_large(area, gfn)) {
-		merge_large_consider(area, gfn, &key, same, seen);
+	if (merge_is_large(ref)) {
+		merge_large_consider(ref, &key, same, seen);
 		return;
 	}
-	if (!unread && try_zero(area, gfn, &key))
-		return;
-	if (same && !is_secure(area)) {
-		RACE_POINT("merge: read");
-		share_or_wait(area, gfn, &key);
-		return;
-	}
-	/*
-	 * In secure mode not at once: when a page is merged must not tell that somebody has the
-	 * same, either.
-	 */
-	if ((same || !is_secure(area)) && try_stable(area, gfn, &key))
+	if (!unread && try_zero(ref, &key))
 		return;
 	RACE_POINT("merge: read");
-	if (same)
-		pretend(area, gfn);
+	if (is_secure(ref))
+		consider_secure(ref, &key, same, seen);
+	else if (same)
+		share_or_index(ref, &key);
+	else if (merge_search_stable(ref, &key, &shared))
+		share_and_release(ref, shared);
 	else
-		merge_remember(area, gfn, &key, seen);
+		merge_remember(ref, &key, seen);
 }
 
-/* A page that is not a candidate: why. */
+/* Why a page is no candidate. */
 static enum merge_reason why_not(ppte_t pte)
 {
 	switch (ppte_state(pte)) {
@@ -455,32 +338,32 @@ bool merge_wants_visit(const struct merge_page *page, bool dirty)
 {
 	enum merge_reason reason = page_reason(page);
 
-	return reason != MERGE_EXCLUDED && (dirty || !settled(reason) || reason == MERGE_ABSENT);
+	return reason != MERGE_EXCLUDED &&
+	       (dirty || !merge_settled(reason) || reason == MERGE_ABSENT);
 }
 
-static bool due(const struct merge_page *page)
+static bool is_due(const struct merge_page *page)
 {
 	u64 every = BIT(page_patience(page));
 
 	return page_reason(page) != MERGE_VOLATILE || (merge_passes() & (every - 1)) == 0;
 }
 
-void merge_visit(struct merge_area *area, struct gfn gfn, bool dirty)
+void merge_visit(const struct merge_ref *ref, bool dirty)
 {
-	struct merge_page *page = merge_note(area, gfn);
-	enum merge_reason reason = page_reason(page);
+	enum merge_reason reason = page_reason(ref->page);
 	struct mfn mfn;
 	ppte_t pte;
 
-	if (!merge_wants_visit(page, dirty) || !due(page))
+	if (!merge_wants_visit(ref->page, dirty) || !is_due(ref->page))
 		return;
-	merge_forget_waiting(area, gfn);
-	if (merge_hold(area->as, gfn, &mfn)) {
-		consider(area, gfn, mfn, dirty);
+	unstable_remove(ref);
+	if (merge_hold(ref, &mfn)) {
+		consider_page(ref, mfn, dirty);
 		merge_release(mfn);
 		return;
 	}
-	pte = primary_load(&area->as->primary, gfn);
-	if (!(reason == MERGE_UNIQUE && ppte_state(pte) == PPTE_SHARED)) /* pretend() made it so */
-		merge_set_reason(area, gfn, why_not(pte));
+	pte = primary_load(&ref->region->as->primary, ref->gfn);
+	if (!(reason == MERGE_UNIQUE && ppte_state(pte) == PPTE_SHARED)) /* merge_with_copy() */
+		merge_set_reason(ref, why_not(pte));
 }

@@ -1,143 +1,88 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * region.c: which memory is mergeable, and with whom: areas and domains come and go while others
- * scan.
+ * region.c: mergeable regions and their domains come and go while other CPUs scan.
  *
  *     remove                                       a visitor on another CPU
  *     ------                                       ------------------------
  *     dead = true
- *     quiesce                                      nobody is in a chunk of the area any more
- *     take its pages out of the index
- *     quiesce                                      nobody has one of them in hand as a twin any more
+ *     quiesce                                      no visit is in a chunk of the region any more
+ *     its pages leave the index
+ *     quiesce                                      no visit holds one of them as a match any more
  *     break what is shared
- *     take it off the list; quiesce; free
+ *     unlink, free
  *
- * Locking: merge_areas_lock around changes of the list; merge_world.lock for the store itself, so
- * that whoever holds either sees a list that stands still.
+ * Locking: merge_regions_lock around changes of the set. The tree of all regions is written under
+ * merge_world.lock too, a domain's tree under the domain's lock too; either lock is enough to read.
  */
-#include <arch/cpu.h>
+#include "mm/merge/private.h"
 #include <lib/error.h>
 #include <lib/log.h>
 #include <lib/string.h>
 #include <mm/dirty_log.h>
 #include <mm/frame.h>
-#include "mm/merge/private.h"
 
-struct spinlock merge_areas_lock = SPINLOCK_INIT(LOCK_MERGE_AREAS, "merge areas");
+struct spinlock merge_regions_lock = SPINLOCK_INIT(LOCK_MERGE_REGIONS, "merge regions");
 
-static struct pool areas = POOL_INITIALIZER(sizeof(struct merge_area), "merge areas");
+static struct pool regions = POOL_INITIALIZER(sizeof(struct merge_region), "merge regions");
 static struct pool domains = POOL_INITIALIZER(sizeof(struct merge_domain), "merge domains");
 
-void merge_quiesce(void)
+static int compare_u64(u64 a, u64 b)
 {
-	ck_pr_fence_memory(); /* pairs with the locked increment of begin_visit() */
-	for (unsigned cpu = 0; cpu < arch_cpu_count(); cpu++) {
-		u64 seen = ck_pr_load_64(&merge_world.visits[cpu]);
-
-		while ((seen & 1) && ck_pr_load_64(&merge_world.visits[cpu]) == seen)
-			arch_cpu_relax();
-	}
-	ck_pr_fence_acquire();
+	return a < b ? -1 : a > b;
 }
 
-/*
- * --- Numbers and notes
- * ------------------------------------------------------------------------------------------------
- */
-
-u32 merge_number(const struct merge_area *area, struct gfn gfn)
+static int compare_space(const struct merge_region *a, const struct merge_region *b)
 {
-	return area->base + (u32)(gfn.raw - area->range.start.raw);
+	int order = compare_u64(addrspace_id(a->as), addrspace_id(b->as));
+
+	return order ? order : compare_u64(a->range.start.raw, b->range.start.raw);
 }
 
-struct merge_area *merge_area_of(const struct merge_domain *domain, u32 number, struct gfn *gfn)
+static int compare_base(const struct merge_region *a, const struct merge_region *b)
 {
-	for (unsigned i = 0; i < ck_pr_load_uint(&merge_world.top); i++) {
-		struct merge_area *area = merge_area_at(i);
-
-		if (!area || area->domain != domain ||
-		    number - area->base >= gfn_range_frames(area->range))
-			continue;
-		*gfn = gfn_add(area->range.start, number - area->base);
-		return area;
-	}
-	panic("merge: page %u of domain %u is in no area", number, domain->number);
+	return compare_u64(a->base, b->base);
 }
 
-static struct merge_page **note_at(const struct merge_area *area, struct gfn gfn)
+static int compare_number(const struct merge_domain *a, const struct merge_domain *b)
 {
-	return &area->note[(gfn.raw - area->origin.raw) / MERGE_NOTES];
+	return compare_u64(a->number, b->number);
 }
 
-struct merge_page *merge_note(const struct merge_area *area, struct gfn gfn)
+RB_GENERATE(merge_spaces, merge_region, by_space, compare_space)
+RB_GENERATE(merge_numbers, merge_region, by_number, compare_base)
+RB_GENERATE(merge_domains, merge_domain, by_number, compare_number)
+
+struct merge_region *merge_first_region(const struct addrspace *as)
 {
-	return &(*note_at(area, gfn))[(gfn.raw - area->origin.raw) % MERGE_NOTES];
+	struct merge_region key = {.as = (struct addrspace *)as};
+	struct merge_region *region = RB_NFIND(merge_spaces, &merge_world.regions, &key);
+
+	return region && region->as == as ? region : NULL;
 }
 
-bool merge_has_note(const struct merge_area *area, struct gfn gfn)
+struct merge_region *merge_region_around(const struct addrspace *as, struct gfn gfn)
 {
-	return ck_pr_load_ptr(note_at(area, gfn)) != NULL;
+	struct merge_region *region = merge_first_region(as);
+
+	while (region && region->as == as && !gfn_in_range(gfn, region->range))
+		region = RB_NEXT(merge_spaces, , region);
+	return region && region->as == as ? region : NULL;
 }
 
-int merge_make_note(struct merge_area *area, u32 chunk)
-{
-	struct merge_page **place = note_at(area, merge_chunk_range(area, chunk).start);
-	void *memory;
-	int err;
-
-	if (ck_pr_load_ptr(place))
-		return 0;
-	err = page_alloc(0, &memory);
-	if (err)
-		return err;
-	for (u32 i = 0; area->marked && i < MERGE_NOTES; i++)
-		((struct merge_page *)memory)[i].word = MERGE_EXCLUDED;
-	ck_pr_fence_store();
-	if (!ck_pr_cas_ptr(place, NULL, memory))
-		page_free(memory, 0); /* the neighbour's visitor was faster */
-	return 0;
-}
-
-struct gfn_range merge_chunk_range(const struct merge_area *area, u32 chunk)
-{
-	u64 start = area->origin.raw + (u64)chunk * MERGE_CHUNK;
-
-	return (struct gfn_range){{MAX(start, area->range.start.raw)},
-				  {MIN(start + MERGE_CHUNK, area->range.end.raw)}};
-}
-
-/*
- * --- Domains: under merge_areas_lock
- * ----------------------------------------------------------------------------------
- */
+/* --- Domains: under merge_regions_lock ----------------------------------------------------- */
 
 struct merge_domain *merge_domain_find(u32 number)
 {
-	for (unsigned i = 0; i < merge_world.top; i++) {
-		struct merge_area *area = merge_area_at(i);
+	struct merge_domain key = {.number = number};
 
-		if (area &&
-		    (IS_ENABLED(CONFIG_BREAK_MERGE_DOMAIN) || area->domain->number == number))
-			return area->domain;
-	}
-	return NULL;
-}
-
-struct merge_domain *merge_first_of_domain(unsigned i)
-{
-	struct merge_area *area = merge_area_at(i);
-
-	for (unsigned j = 0; area && j < i; j++) {
-		struct merge_area *other = merge_area_at(j);
-
-		if (other && other->domain == area->domain)
-			return NULL;
-	}
-	return area ? area->domain : NULL;
+	if (IS_ENABLED(CONFIG_BREAK_MERGE_DOMAIN))
+		return RB_ROOT(&merge_world.domains);
+	return RB_FIND(merge_domains, &merge_world.domains, &key);
 }
 
 static int new_domain(u32 number, struct merge_domain **out)
 {
+	const struct merge_engine *engine = merge_world.engine;
 	struct merge_domain *domain;
 	void *memory;
 	int err = pool_alloc(&domains, &memory);
@@ -146,43 +91,45 @@ static int new_domain(u32 number, struct merge_domain **out)
 		return err;
 	domain = memory;
 	*domain = (struct merge_domain){
-		.number = number, .engine = merge_world.engine, .limits = merge_world.limits};
+		.number = number,
+		.engine = engine ? engine : merge_engine_default(),
+		.limits = merge_world.limits,
+		.regions = RB_INITIALIZER(),
+	};
 	spin_init(&domain->lock, LOCK_MERGE, "merge domain");
 	err = domain->engine->init(domain);
-	if (err)
+	if (err) {
 		pool_free(&domains, domain);
-	else
-		*out = domain;
-	return err;
+		return err;
+	}
+	RB_INSERT(merge_domains, &merge_world.domains, domain);
+	*out = domain;
+	return 0;
 }
 
-static void drop_domain(struct merge_domain *domain)
+/* Frees a domain that has no region. */
+static void put_domain(struct merge_domain *domain)
 {
-	if (domain->areas)
+	if (!RB_EMPTY(&domain->regions))
 		return;
+	RB_REMOVE(merge_domains, &merge_world.domains, domain);
 	spin_lock(&domain->lock);
-	stable_drop(domain);
+	stable_release(domain);
 	spin_unlock(&domain->lock);
 	domain->engine->fini(domain);
 	pool_free(&domains, domain);
 }
 
-/*
- * Page numbers that no area of the domain has: the lowest gap that is large enough.
- * ERR_UNSUPPORTED: there is none.
- */
-static int find_base(const struct merge_domain *domain, u64 pages, u32 *out)
+/* The lowest gap in the domain's page numbers that is large enough. ERR_UNSUPPORTED: none is. */
+static int find_base(struct merge_domain *domain, u64 pages, u32 *out)
 {
+	struct merge_region *region;
 	u64 base = 0;
 
-	for (unsigned i = 0; i < merge_world.top; i++) {
-		const struct merge_area *area = merge_area_at(i);
-
-		if (!area || area->domain != domain || area->base >= base + pages ||
-		    base >= area->base + gfn_range_frames(area->range))
-			continue;
-		base = area->base + gfn_range_frames(area->range);
-		i = -1u; /* look at all of them again */
+	RB_FOREACH (region, merge_numbers, &domain->regions) {
+		if (region->base - base >= pages)
+			break;
+		base = region->base + gfn_range_frames(region->range);
 	}
 	if (base + pages > MERGE_PAGES_MAX)
 		return ERR_UNSUPPORTED;
@@ -190,168 +137,197 @@ static int find_base(const struct merge_domain *domain, u64 pages, u32 *out)
 	return 0;
 }
 
-/*
- * --- Areas
- * ------------------------------------------------------------------------------------------------------------
- */
-
-u32 merge_note_pages(const struct merge_area *area)
+/* Gives the region numbers, for which the index has room, and a place in the domain's tree. */
+static int join_domain(struct merge_region *region, struct merge_domain *domain)
 {
-	return (u32)((area->range.end.raw - area->origin.raw + MERGE_NOTES - 1) / MERGE_NOTES);
-}
-
-static unsigned note_order(const struct merge_area *area)
-{
-	return page_order(merge_note_pages(area) * sizeof(void *) +
-			  area->chunks * sizeof(struct merge_chunk));
-}
-
-/* What an area takes, whether its pages are merged or not. */
-u64 merge_area_bytes(const struct merge_area *area)
-{
-	u64 bytes = sizeof(*area) + (PAGE_SIZE << note_order(area));
-
-	for (u32 i = 0; i < merge_note_pages(area); i++)
-		bytes += ck_pr_load_ptr(&area->note[i]) ? PAGE_SIZE : 0;
-	return bytes;
-}
-
-static void free_area(struct merge_area *area)
-{
-	for (u32 i = 0; i < merge_note_pages(area); i++) {
-		if (area->note[i])
-			page_free(area->note[i], 0);
-	}
-	page_free(area->note, note_order(area));
-	pool_free(&areas, area);
-}
-
-/* Each page is NEW, or EXCLUDED in an area whose guest is to mark what it wants merged. */
-static void init_chunks(struct merge_area *area)
-{
-	area->chunk = (struct merge_chunk *)(area->note + merge_note_pages(area));
-	for (u32 i = 0; i < area->chunks; i++) {
-		u32 pages = (u32)gfn_range_frames(merge_chunk_range(area, i));
-
-		area->chunk[i] = (struct merge_chunk){.unsettled = area->marked ? 0 : pages,
-						      .excluded = area->marked ? pages : 0};
-	}
-	area->by_reason[area->marked ? MERGE_EXCLUDED : MERGE_NEW] = gfn_range_frames(area->range);
-}
-
-static int new_area(struct addrspace *as, struct gfn_range range, bool marked,
-		    struct merge_area **out)
-{
-	struct merge_area *area;
-	void *memory;
-	int err = pool_alloc(&areas, &memory);
+	u64 pages = gfn_range_frames(region->range);
+	u32 end;
+	int err = find_base(domain, pages, &region->base);
 
 	if (err)
 		return err;
-	area = memory;
-	area->as = as;
-	area->range = range;
-	area->origin.raw = ALIGN_DOWN(range.start.raw, MERGE_CHUNK);
-	area->marked = marked;
-	area->chunks = (u32)((range.end.raw - area->origin.raw + MERGE_CHUNK - 1) / MERGE_CHUNK);
-	err = page_alloc(note_order(area), &memory);
+	end = MAX(domain->pages, region->base + (u32)pages);
+	spin_lock(&domain->lock);
+	err = domain->engine->grow(domain, end);
+	if (!err) {
+		domain->pages = end;
+		region->domain = domain;
+		RB_INSERT(merge_numbers, &domain->regions, region);
+	}
+	spin_unlock(&domain->lock);
+	return err;
+}
+
+static void leave_domain(struct merge_region *region)
+{
+	struct merge_domain *domain = region->domain;
+
+	spin_lock(&domain->lock);
+	RB_REMOVE(merge_numbers, &domain->regions, region);
+	spin_unlock(&domain->lock);
+	put_domain(domain);
+}
+
+/* --- Regions ------------------------------------------------------------------------------- */
+
+static u32 directory_entries(const struct merge_region *region)
+{
+	u64 pages = region->range.end.raw - region->origin.raw;
+
+	return (u32)((pages + MERGE_PAGES_A_PAGE - 1) / MERGE_PAGES_A_PAGE);
+}
+
+/* Of the block that holds the directory of the metadata, then the chunks. */
+static unsigned region_order(const struct merge_region *region)
+{
+	return page_order(directory_entries(region) * sizeof(void *) +
+			  region->chunks * sizeof(struct merge_chunk));
+}
+
+u64 merge_region_bytes(const struct merge_region *region)
+{
+	u64 pages = BIT(region_order(region)) + ck_pr_load_32(&region->metadata_pages);
+
+	return sizeof(*region) + pages * PAGE_SIZE;
+}
+
+static void free_region(struct merge_region *region)
+{
+	for (u32 i = 0; i < directory_entries(region); i++) {
+		if (region->metadata[i])
+			page_free(region->metadata[i], 0);
+	}
+	page_free(region->metadata, region_order(region));
+	pool_free(&regions, region);
+}
+
+/* Each page is NEW, or EXCLUDED in a region whose guest marks what is MERGEABLE. */
+static void init_chunks(struct merge_region *region)
+{
+	region->chunk = (struct merge_chunk *)(region->metadata + directory_entries(region));
+	for (u32 i = 0; i < region->chunks; i++) {
+		u32 pages = (u32)gfn_range_frames(merge_chunk_range(region, i));
+
+		region->chunk[i] = (struct merge_chunk){.unsettled = region->marked ? 0 : pages,
+							.excluded = region->marked ? pages : 0};
+	}
+	region->by_reason[region->marked ? MERGE_EXCLUDED : MERGE_NEW] =
+		gfn_range_frames(region->range);
+}
+
+static int new_region(struct addrspace *as, struct gfn_range range, bool marked,
+		      struct merge_region **out)
+{
+	struct merge_region *region;
+	void *memory;
+	int err = pool_alloc(&regions, &memory);
+
+	if (err)
+		return err;
+	region = memory;
+	region->as = as;
+	region->range = range;
+	region->origin.raw = ALIGN_DOWN(range.start.raw, MERGE_CHUNK);
+	region->marked = marked;
+	region->chunks =
+		(u32)((range.end.raw - region->origin.raw + MERGE_CHUNK - 1) / MERGE_CHUNK);
+	err = page_alloc(region_order(region), &memory);
 	if (err) {
-		pool_free(&areas, area);
+		pool_free(&regions, region);
 		return err;
 	}
-	area->note = memory;
-	init_chunks(area);
-	*out = area;
+	region->metadata = memory;
+	init_chunks(region);
+	*out = region;
 	return 0;
 }
 
 static bool overlaps(const struct addrspace *as, struct gfn_range range)
 {
-	for (unsigned i = 0; i < merge_world.top; i++) {
-		const struct merge_area *area = merge_area_at(i);
+	struct merge_region *region = merge_first_region(as);
 
-		if (area && area->as == as && gfn_ranges_overlap(area->range, range))
+	for (; region && region->as == as; region = RB_NEXT(merge_spaces, , region)) {
+		if (gfn_ranges_overlap(region->range, range))
 			return true;
 	}
 	return false;
 }
 
-/* Shows the area to the scanner, in the lowest place that is free. */
-static void put_on_list(struct merge_area *area)
+/* Shows the region to the scanner. */
+static void link_region(struct merge_region *region)
 {
-	unsigned place = 0;
-
-	while (merge_area_at(place))
-		place++;
 	spin_lock(&merge_world.lock);
-	ck_pr_store_ptr(&merge_world.area[place], area);
-	ck_pr_store_uint(&merge_world.top, MAX(merge_world.top, place + 1));
+	RB_INSERT(merge_spaces, &merge_world.regions, region);
+	if (!merge_world.cursor)
+		merge_world.cursor = region;
 	ck_pr_store_uint(&merge_world.count, merge_world.count + 1);
 	spin_unlock(&merge_world.lock);
 }
 
-/* Numbers for the area's pages, and room in the index for them. */
-static int give_numbers(struct merge_area *area, struct merge_domain *domain)
+/* The cursor goes to the end of the region before, so that the pass goes on with the next one. */
+static void leave_cursor(const struct merge_region *region)
 {
-	u64 pages = gfn_range_frames(area->range);
-	u32 end;
-	int err = find_base(domain, pages, &area->base);
+	struct merge_region *before = RB_PREV(merge_spaces, , (struct merge_region *)region);
 
-	if (err)
-		return err;
-	end = MAX(domain->pages, area->base + (u32)pages);
-	spin_lock(&domain->lock);
-	err = domain->engine->grow(domain, end);
-	if (!err)
-		domain->pages = end;
-	spin_unlock(&domain->lock);
-	return err;
+	if (merge_world.cursor != region)
+		return;
+	merge_world.cursor =
+		before ? before : RB_NEXT(merge_spaces, , (struct merge_region *)region);
+	merge_world.cursor_chunk = before ? before->chunks : 0;
 }
 
-/* Gives the area its domain and its numbers. */
-static int publish(struct merge_area *area, u32 number)
+/* No reader of the trees finds the region any more. */
+static void unlink_region(struct merge_region *region)
+{
+	spin_lock(&merge_regions_lock);
+	spin_lock(&merge_world.lock);
+	leave_cursor(region);
+	RB_REMOVE(merge_spaces, &merge_world.regions, region);
+	ck_pr_store_uint(&merge_world.count, merge_world.count - 1);
+	spin_unlock(&merge_world.lock);
+	leave_domain(region);
+	spin_unlock(&merge_regions_lock);
+}
+
+/* Gives the region its domain and its numbers, and shows it. */
+static int publish_region(struct merge_region *region, u32 number)
 {
 	struct merge_domain *domain = merge_domain_find(number);
 	int err = 0;
 
-	if (merge_world.count == MERGE_AREAS)
-		return ERR_NO_MEMORY;
-	if (overlaps(area->as, area->range))
+	if (overlaps(region->as, region->range))
 		return ERR_EXISTS;
 	if (!domain)
 		err = new_domain(number, &domain);
 	if (err)
 		return err;
-	area->domain = domain;
-	err = give_numbers(area, domain);
-	if (err) {
-		drop_domain(domain);
-		return err;
-	}
-	domain->areas++;
-	put_on_list(area);
-	return 0;
+	err = join_domain(region, domain);
+	if (err)
+		put_domain(domain);
+	else
+		link_region(region);
+	return err;
 }
 
-static int add(struct addrspace *as, struct gfn_range range, u32 number, bool marked)
+static int add_region(struct addrspace *as, struct gfn_range range, u32 number, bool marked)
 {
 	bool logged = as->dirty_on;
-	struct merge_area *area;
+	struct merge_region *region;
 	int err = space_check(as, range);
 
 	if (!err && gfn_range_frames(range) > MERGE_PAGES_MAX)
 		err = ERR_UNSUPPORTED;
 	if (!err)
-		err = new_area(as, range, marked, &area);
+		err = new_region(as, range, marked, &region);
 	if (err)
 		return err;
 	err = dirty_log_start(as, range, as->dirty_on ? as->dirty_mode : DIRTY_BITS);
-	spin_lock(&merge_areas_lock);
+	spin_lock(&merge_regions_lock);
 	if (!err)
-		err = publish(area, number);
-	spin_unlock(&merge_areas_lock);
+		err = publish_region(region, number);
+	spin_unlock(&merge_regions_lock);
 	if (err)
-		free_area(area);
+		free_region(region);
 	if (err && !logged)
 		dirty_log_stop(as);
 	return err;
@@ -359,126 +335,100 @@ static int add(struct addrspace *as, struct gfn_range range, u32 number, bool ma
 
 int merge_add(struct addrspace *as, struct gfn_range range, u32 domain)
 {
-	return add(as, range, domain, false);
+	return add_region(as, range, domain, false);
 }
 
 int merge_add_marked(struct addrspace *as, struct gfn_range range, u32 domain)
 {
-	return add(as, range, domain, true);
+	return add_region(as, range, domain, true);
 }
 
-static void take_off_list(struct merge_area *area)
-{
-	unsigned place = 0;
-
-	while (merge_area_at(place) != area)
-		place++;
-	spin_lock(&merge_world.lock);
-	ck_pr_store_ptr(&merge_world.area[place], NULL);
-	while (merge_world.top && !merge_area_at(merge_world.top - 1))
-		ck_pr_store_uint(&merge_world.top, merge_world.top - 1);
-	if (merge_world.cursor == place)
-		merge_world.cursor_chunk = 0;
-	ck_pr_store_uint(&merge_world.count, merge_world.count - 1);
-	spin_unlock(&merge_world.lock);
-}
-
-/* Nobody enters it any more, and none of its pages waits. */
-static void unpublish(struct merge_area *area)
-{
-	spin_lock(&merge_areas_lock);
-	take_off_list(area);
-	merge_quiesce(); /* who walks over the list may still look at it */
-	area->domain->areas--;
-	drop_domain(area->domain);
-	spin_unlock(&merge_areas_lock);
-}
-
-/* Calls `visit` for each page that was ever looked at, until it fails. */
-static int each_page(struct merge_area *area, int (*visit)(struct merge_area *, struct gfn))
+/* Calls `visit` for each page that has metadata, until it fails. */
+static int each_page(struct merge_region *region, int (*visit)(const struct merge_ref *))
 {
 	int err = 0;
 
-	for (u32 chunk = 0; !err && chunk < area->chunks; chunk++) {
-		struct gfn_range range = merge_chunk_range(area, chunk);
-		bool seen = merge_has_note(area, range.start);
+	for (u32 chunk = 0; !err && chunk < region->chunks; chunk++) {
+		struct gfn_range range = merge_chunk_range(region, chunk);
+		struct merge_ref ref;
 
-		for (struct gfn gfn = range.start; seen && !err && gfn.raw < range.end.raw;
-		     gfn.raw++)
-			err = visit(area, gfn);
+		if (!merge_has_metadata(region, range.start))
+			continue;
+		ref = merge_ref(region, range.start);
+		for (; !err && ref.gfn.raw < range.end.raw; ref.gfn.raw++, ref.page++)
+			err = visit(&ref);
 	}
 	return err;
 }
 
-/* Out of the index; should the area stay after all, the page is looked at again. */
-static int forget(struct merge_area *area, struct gfn gfn)
+/* Out of the index; should the region stay after all, the page is visited again. */
+static int leave_index(const struct merge_ref *ref)
 {
-	merge_forget_waiting(area, gfn);
-	(void)merge_change_reason(area, gfn, BIT(MERGE_UNIQUE) | BIT(MERGE_LARGE), MERGE_WAITING, 0,
-				  0);
+	unstable_remove(ref);
+	merge_retry(ref);
 	return 0;
 }
 
-int merge_unshare(struct merge_area *area, struct gfn gfn)
+int merge_unshare(const struct merge_ref *ref)
 {
-	struct space_page page = {.gfn = gfn, .slot = primary_find(&area->as->primary, gfn)};
+	struct addrspace *as = ref->region->as;
+	struct space_page page = {.gfn = ref->gfn, .slot = primary_find(&as->primary, ref->gfn)};
 	int err = 0;
 
-	/* A page that changes under our eyes is being broken, or protected, by somebody else. */
+	/* A page that keeps changing is being broken, or protected, by another CPU. */
 	for (unsigned tries = 0; !err && page.slot && ppte_shared(ck_pr_load_64(page.slot));
 	     tries++)
-		err = tries < 8 ? space_break(area->as, &page) : ERR_BUSY;
+		err = tries < 8 ? space_break(as, &page) : ERR_BUSY;
 	return err;
 }
 
-static struct merge_area *mark_dead(struct addrspace *as, const struct gfn_range *range)
+static struct merge_region *mark_dead(struct addrspace *as, const struct gfn_range *range)
 {
-	struct merge_area *found = NULL;
+	struct merge_region *region;
 
 	spin_lock(&merge_world.lock);
-	for (unsigned i = 0; i < merge_world.top && !found; i++) {
-		struct merge_area *area = merge_area_at(i);
-
-		if (area && !area->dead && area->as == as &&
-		    (!range || (area->range.start.raw == range->start.raw &&
-				area->range.end.raw == range->end.raw)))
-			found = area;
+	region = merge_first_region(as);
+	for (; region && region->as == as; region = RB_NEXT(merge_spaces, , region)) {
+		if (!region->dead && (!range || (region->range.start.raw == range->start.raw &&
+						 region->range.end.raw == range->end.raw)))
+			break;
 	}
-	if (found)
-		found->dead = true;
+	region = region && region->as == as ? region : NULL;
+	if (region)
+		region->dead = true;
 	spin_unlock(&merge_world.lock);
-	return found;
+	return region;
 }
 
-static int remove_area(struct merge_area *area, bool unmerge)
+static int remove_region(struct merge_region *region, bool unmerge)
 {
 	int err;
 
 	merge_quiesce();
-	(void)each_page(area, forget);
+	(void)each_page(region, leave_index);
 	merge_quiesce();
-	err = unmerge ? each_page(area, merge_unshare) : 0;
+	err = unmerge ? each_page(region, merge_unshare) : 0;
 	if (err) {
-		area->dead = false;
+		region->dead = false;
 		return err;
 	}
-	addrspace_settle(area->as);
-	unpublish(area);
-	free_area(area);
+	addrspace_settle(region->as);
+	unlink_region(region);
+	free_region(region);
 	return 0;
 }
 
 int merge_remove(struct addrspace *as, struct gfn_range range)
 {
-	struct merge_area *area = mark_dead(as, &range);
+	struct merge_region *region = mark_dead(as, &range);
 
-	return area ? remove_area(area, true) : ERR_NOT_FOUND;
+	return region ? remove_region(region, true) : ERR_NOT_FOUND;
 }
 
 void merge_remove_all(struct addrspace *as)
 {
-	struct merge_area *area;
+	struct merge_region *region;
 
-	while ((area = mark_dead(as, NULL)))
-		CHECK(remove_area(area, false) == 0);
+	while ((region = mark_dead(as, NULL)))
+		CHECK(remove_region(region, false) == 0);
 }

@@ -1,76 +1,72 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * scan.c: the scanner, which walks over all mergeable areas. merge.h has the picture.
+ * scan.c: the scanner, which visits all regions chunk by chunk. merge.h has the picture.
  *
- * Who may free what a scanner uses: a CPU begins a visit under the world's lock and makes its
- * number of visits odd. Who takes something away does so where no new visit finds it, and waits
- * until those that had begun have ended (merge_quiesce).
+ * A visit begins under merge_world.lock and is a reader of merge_world.visits: an updater unlinks a
+ * region or marks it dead, and waits for the visits that have begun (merge_quiesce).
  *
- * Locking: merge_world.lock, then a domain's lock, then what mm/cow.h takes. A visit holds neither.
+ * Locking: merge_world.lock for the cursor. A visit holds no lock between its steps.
  */
-#include <arch/cpu.h>
+#include "mm/merge/private.h"
 #include <lib/log.h>
 #include <mm/dirty_log.h>
-#include "mm/merge/private.h"
 
 struct merge_world merge_world = {
 	.lock = SPINLOCK_INIT(LOCK_MERGE_WORLD, "merge world"),
-	.engine = IS_ENABLED(CONFIG_MERGE_ENGINE_TREE) ? &merge_engine_tree : &merge_engine_hash,
 	.limits = {.cap = 256, .secure = false, .zero = true},
 };
 
 struct visit {
-	struct merge_area *area;
+	struct merge_region *region;
 	u32 chunk;
 };
 
 static void end_of_pass(void)
 {
 	struct merge_stats sharing = {0};
+	struct merge_region *region;
 
-	for (unsigned i = 0; i < merge_world.top; i++) {
-		const struct merge_area *area = merge_area_at(i);
-		struct merge_domain *domain = merge_first_of_domain(i);
+	RB_FOREACH (region, merge_spaces, &merge_world.regions) {
+		struct merge_domain *domain = region->domain;
 
-		if (area)
-			sharing.pages_sharing += ck_pr_load_64(&area->by_reason[MERGE_ZERO]);
-		if (!domain)
+		sharing.pages_sharing += ck_pr_load_64(&region->by_reason[MERGE_ZERO]);
+		if (RB_MIN(merge_numbers, &domain->regions) != region)
 			continue;
 		spin_lock(&domain->lock);
 		stable_prune(domain);
 		stable_count_sharing(domain, &sharing);
 		spin_unlock(&domain->lock);
 	}
-	merge_world.best_pages = MAX(merge_world.best_pages, sharing.pages_sharing);
+	ck_pr_store_64(&merge_world.best_pages, MAX(merge_world.best_pages, sharing.pages_sharing));
 	ck_pr_store_64(&merge_world.passes, merge_world.passes + 1);
 }
 
 /*
  * Moves the cursor by a chunk; false at the end of a pass. A chunk that a slow visitor of the last
- * pass is still in is passed over: it is being looked at.
+ * pass is still in is passed over.
  */
 static bool advance(struct visit *visit)
 {
-	while (merge_world.cursor < merge_world.top) {
-		struct merge_area *area = merge_area_at(merge_world.cursor);
+	struct merge_region *region = merge_world.cursor;
 
-		if (area && !area->dead && merge_world.cursor_chunk < area->chunks) {
-			*visit = (struct visit){area, merge_world.cursor_chunk++};
-			if (ck_pr_cas_32(&area->chunk[visit->chunk].taken, 0, 1) ||
+	while (region) {
+		while (!region->dead && merge_world.cursor_chunk < region->chunks) {
+			*visit = (struct visit){region, merge_world.cursor_chunk++};
+			merge_world.cursor = region;
+			if (ck_pr_cas_32(&region->chunk[visit->chunk].taken, 0, 1) ||
 			    IS_ENABLED(CONFIG_BREAK_MERGE_TAKEN))
 				return true;
-			continue;
 		}
-		merge_world.cursor++;
 		merge_world.cursor_chunk = 0;
+		region = RB_NEXT(merge_spaces, , region);
 	}
-	merge_world.cursor = 0;
+	merge_world.cursor = RB_MIN(merge_spaces, &merge_world.regions);
 	return false;
 }
 
 /*
- * The next chunk, and we are visiting; false: there is none, or `wrapped` says that the pass has
- * ended meanwhile.
+ * Enters the next chunk. False: there is none, or the pass has ended for the second time, which
+ * `wrapped` counts.
  */
 static bool begin_visit(struct visit *visit, bool *wrapped)
 {
@@ -84,21 +80,20 @@ static bool begin_visit(struct visit *visit, bool *wrapped)
 		found = advance(visit);
 	}
 	if (found)
-		ck_pr_inc_64(&merge_world.visits[arch_cpu_id()]); /* pairs with merge_quiesce() */
+		quiesce_enter(&merge_world.visits, arch_cpu_id());
 	spin_unlock(&merge_world.lock);
 	return found;
 }
 
-/* From here on the area may be freed. */
+/* From here on the region may be freed. */
 static void end_visit(const struct visit *visit)
 {
 	ck_pr_fence_release();
-	ck_pr_store_32(&visit->area->chunk[visit->chunk].taken, 0);
-	ck_pr_fence_release();
-	ck_pr_inc_64(&merge_world.visits[arch_cpu_id()]);
+	ck_pr_store_32(&visit->region->chunk[visit->chunk].taken, 0);
+	quiesce_leave(&merge_world.visits, arch_cpu_id());
 }
 
-static bool any(const u64 *bitmap)
+static bool any_set(const u64 *bitmap)
 {
 	u64 all = 0;
 
@@ -107,60 +102,62 @@ static bool any(const u64 *bitmap)
 	return all;
 }
 
-static void visit_handful(struct merge_area *area, struct merge_handful *next)
+static void visit_batch(struct merge_batch *batch)
 {
-	merge_foresee(area, next);
-	for (unsigned i = 0; i < next->count; i++)
-		merge_visit(area, next->page[i].gfn, next->page[i].dirty);
-	next->count = 0;
+	if (batch->count)
+		merge_prefetch(batch);
+	for (unsigned i = 0; i < batch->count; i++)
+		merge_visit(&batch->page[i].ref, batch->page[i].dirty);
+	batch->count = 0;
 }
 
-/* Visits those of the range that want it, a handful at a time. */
-static void visit_pages(struct merge_area *area, struct gfn_range range, const u64 *dirty)
+/* Visits the pages of the range that need it, a batch at a time. */
+static void visit_pages(struct merge_region *region, struct gfn_range range, const u64 *dirty)
 {
-	const struct merge_page *page = merge_note(area, range.start);
+	struct merge_ref ref = merge_ref(region, range.start);
+	struct merge_batch batch = {.count = 0};
 	u64 count = gfn_range_frames(range);
-	struct merge_handful next = {.count = 0};
 
-	for (u64 i = 0; i < count; i++) {
+	for (u64 i = 0; i < count; i++, ref.gfn.raw++, ref.page++) {
 		bool written = dirty[i / 64] & BIT(i % 64);
 
-		if (!merge_wants_visit(&page[i], written))
+		if (!merge_wants_visit(ref.page, written))
 			continue;
-		next.page[next.count++] = (struct merge_next){
-			.gfn = gfn_add(range.start, i),
+		batch.page[batch.count++] = (struct merge_next){
+			.ref = ref,
 			.dirty = written,
-			.search = !written && page_reason(&page[i]) == MERGE_WAITING,
-			.tag = page_hash(&page[i]),
+			.search = !written && page_reason(ref.page) == MERGE_CANDIDATE,
+			.tag = page_hash(ref.page),
 		};
-		if (next.count == MERGE_HANDFUL)
-			visit_handful(area, &next);
+		if (batch.count == MERGE_BATCH)
+			visit_batch(&batch);
 	}
-	visit_handful(area, &next);
+	visit_batch(&batch);
 }
 
 static void visit_chunk(const struct visit *visit)
 {
-	struct merge_area *area = visit->area;
-	struct merge_chunk *chunk = &area->chunk[visit->chunk];
-	struct gfn_range range = merge_chunk_range(area, visit->chunk);
+	struct merge_region *region = visit->region;
+	struct merge_chunk *chunk = &region->chunk[visit->chunk];
+	struct gfn_range range = merge_chunk_range(region, visit->chunk);
 	u64 dirty[MERGE_CHUNK / 64] = {0};
 
 	if (ck_pr_load_32(&chunk->excluded) == gfn_range_frames(range)) {
 		merge_count(pages_skipped, gfn_range_frames(range));
 		return;
 	}
-	if (merge_make_note(area, visit->chunk) || dirty_log_collect(area->as, range, dirty))
+	if (merge_make_metadata(region, visit->chunk) ||
+	    dirty_log_collect(region->as, range, dirty))
 		return;
-	merge_large_begin(area, visit->chunk);
-	if (!any(dirty) && ck_pr_load_32(&chunk->unsettled) == 0 &&
-	    !merge_large_wants_visit(area, visit->chunk)) {
+	merge_large_begin(region, visit->chunk);
+	if (!any_set(dirty) && ck_pr_load_32(&chunk->unsettled) == 0 &&
+	    !merge_large_wants_visit(region, visit->chunk)) {
 		merge_count(pages_skipped, gfn_range_frames(range));
 		return;
 	}
-	visit_pages(area, range, dirty);
-	merge_large_end(area, visit->chunk);
-	addrspace_settle(area->as);
+	visit_pages(region, range, dirty);
+	merge_large_end(region, visit->chunk);
+	addrspace_settle(region->as);
 }
 
 u64 merge_scan(u64 budget)
@@ -171,7 +168,7 @@ u64 merge_scan(u64 budget)
 
 	while (done < budget && begin_visit(&visit, &wrapped)) {
 		visit_chunk(&visit);
-		done += gfn_range_frames(merge_chunk_range(visit.area, visit.chunk));
+		done += gfn_range_frames(merge_chunk_range(visit.region, visit.chunk));
 		end_visit(&visit);
 	}
 	merge_count(pages_scanned, done);

@@ -1,43 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stable.c: contents that are shared, and the frames they are in.
+ * stable.c: stable nodes: shared contents, and the frames that hold them.
  *
- *     engine's index --> node: frame A (full) --> frame B (full) --> frame C (has room)
+ *     engine's index --> head: frame A (full) --> frame B (has room) --> frame C (full)
  *
- * Why a chain: a page that 10^5 others share would make every walk of its rmap 10^5 long. With a
- * cap each walk is bounded, and the cost is one frame more for every `cap` sharers. A frame's
- * references are its sharers and ours.
+ * Why a chain: the rmap of a frame that 10^5 pages share is 10^5 long to walk. With a cap each walk
+ * is bounded, for one more frame for every `cap` users. A frame's references are its users' and the
+ * index's.
  */
+#include "mm/merge/private.h"
 #include <lib/error.h>
 #include <mm/frame.h>
-#include "mm/merge/private.h"
 
 static struct pool nodes = POOL_INITIALIZER(sizeof(struct stable), "merge nodes");
 
-static u32 sharers(const struct stable *node)
+static u32 stable_users(const struct stable *node)
 {
 	return frame_refs(node->mfn) - 1;
 }
 
-static bool is_full(const struct merge_domain *domain, const struct stable *node)
+static bool stable_is_full(const struct merge_domain *domain, const struct stable *node)
 {
-	return !IS_ENABLED(CONFIG_BREAK_MERGE_CAP) && sharers(node) >= domain->limits.cap;
+	return !IS_ENABLED(CONFIG_BREAK_MERGE_CAP) && stable_users(node) >= domain->limits.cap;
 }
 
-/* Appends a frame to the chain of a content that is in the index already. */
-static void append(struct stable *head, struct stable *node)
+/* Another frame of a content that is in the index already. */
+static void chain_add(struct stable *head, struct stable *node)
 {
 	node->next_frame = head->next_frame;
 	head->next_frame = node;
 }
 
-static void add_head(struct merge_domain *domain, struct stable *node, const struct merge_key *key)
+static void add_head(struct merge_domain *domain, struct stable *node)
 {
 	node->next = domain->heads;
 	if (node->next)
 		node->next->previous = node;
 	domain->heads = node;
-	domain->engine->stable_add(domain, node, key);
+	domain->engine->stable_add(domain, node);
 }
 
 static void remove_head(struct merge_domain *domain, struct stable *node)
@@ -64,9 +64,9 @@ int stable_new(struct merge_domain *domain, const struct merge_key *key, struct 
 	node->mfn = mfn;
 	head = domain->engine->stable_find(domain, key);
 	if (head)
-		append(head, node);
+		chain_add(head, node);
 	else
-		add_head(domain, node, key);
+		add_head(domain, node);
 	domain->stable_count++;
 	return 0;
 }
@@ -75,7 +75,7 @@ bool stable_take(struct merge_domain *domain, const struct merge_key *key, struc
 {
 	struct stable *node = domain->engine->stable_find(domain, key);
 
-	while (node && is_full(domain, node))
+	while (node && stable_is_full(domain, node))
 		node = node->next_frame;
 	if (!node)
 		return false;
@@ -100,7 +100,7 @@ static void prune_chain(struct merge_domain *domain, struct stable *head)
 	while (*at) {
 		struct stable *node = *at;
 
-		if (sharers(node)) {
+		if (stable_users(node)) {
 			at = &node->next_frame;
 			continue;
 		}
@@ -109,16 +109,13 @@ static void prune_chain(struct merge_domain *domain, struct stable *head)
 	}
 }
 
-/*
- * An unused head takes over the next frame of its chain, so that the index need not change; or it
- * goes.
- */
+/* An unused head takes over the next frame of its chain: the index stays as it is. Or it goes. */
 static void prune_head(struct merge_domain *domain, struct stable *head)
 {
 	struct stable *second = head->next_frame;
 	struct mfn unused = head->mfn;
 
-	if (sharers(head))
+	if (stable_users(head))
 		return;
 	if (!second) {
 		remove_head(domain, head);
@@ -142,7 +139,7 @@ void stable_prune(struct merge_domain *domain)
 	}
 }
 
-void stable_drop(struct merge_domain *domain)
+void stable_release(struct merge_domain *domain)
 {
 	while (domain->heads) {
 		struct stable *head = domain->heads;
@@ -162,7 +159,7 @@ void stable_count_sharing(const struct merge_domain *domain, struct merge_stats 
 {
 	for (const struct stable *head = domain->heads; head; head = head->next) {
 		for (const struct stable *node = head; node; node = node->next_frame) {
-			u32 users = sharers(node);
+			u32 users = stable_users(node);
 
 			out->pages_shared += users > 0;
 			out->pages_sharing += users > 1 ? users - 1 : 0;

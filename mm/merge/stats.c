@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stats.c: accounting: what became of the pages, what it saves, and what the knowledge costs.
+ * stats.c: accounting: pages by reason, frames saved, and the metadata that is paid for it.
  */
+#include "mm/merge/private.h"
 #include <lib/error.h>
 #include <mm/dirty_log.h>
 #include <mm/rmap.h>
-#include "mm/merge/private.h"
 
 const char *merge_reason_name(enum merge_reason reason)
 {
@@ -13,7 +13,7 @@ const char *merge_reason_name(enum merge_reason reason)
 		[MERGE_NEW] = "new",
 		[MERGE_ABSENT] = "absent",
 		[MERGE_VOLATILE] = "volatile",
-		[MERGE_WAITING] = "waiting",
+		[MERGE_CANDIDATE] = "candidate",
 		[MERGE_UNIQUE] = "unique",
 		[MERGE_BUSY] = "busy",
 		[MERGE_NO_MEMORY] = "no memory",
@@ -27,39 +27,39 @@ const char *merge_reason_name(enum merge_reason reason)
 	return (unsigned)reason < MERGE_REASONS ? names[reason] : "?";
 }
 
-static enum merge_reason reason_in(const struct merge_area *area, struct gfn gfn)
+static enum merge_reason reason_in(struct merge_region *region, struct gfn gfn)
 {
-	if (merge_has_note(area, gfn))
-		return page_reason(merge_note(area, gfn));
-	return area->marked ? MERGE_EXCLUDED : MERGE_NEW;
+	if (merge_has_metadata(region, gfn))
+		return page_reason(merge_ref(region, gfn).page);
+	return region->marked ? MERGE_EXCLUDED : MERGE_NEW;
 }
 
 enum merge_reason merge_reason(struct addrspace *as, struct gfn gfn)
 {
 	enum merge_reason reason = MERGE_NEW;
+	struct merge_region *region;
 
 	spin_lock(&merge_world.lock);
-	for (unsigned i = 0; i < merge_world.top; i++) {
-		struct merge_area *area = merge_area_at(i);
-
-		if (area && area->as == as && gfn_in_range(gfn, area->range))
-			reason = reason_in(area, gfn);
-	}
+	region = merge_region_around(as, gfn);
+	if (region)
+		reason = reason_in(region, gfn);
 	spin_unlock(&merge_world.lock);
 	return reason;
 }
 
-static void add_area(const struct merge_area *area, struct merge_stats *out)
+static void stats_add_region(const struct merge_region *region, struct merge_stats *out)
 {
-	u64 bytes = merge_area_bytes(area);
+	u64 bytes = merge_region_bytes(region);
 
 	out->metadata_bytes += bytes;
 	out->metadata_unmerged_bytes += bytes;
 	for (unsigned i = 0; i < MERGE_REASONS; i++)
-		out->by_reason[i] += ck_pr_load_64(&area->by_reason[i]);
+		out->by_reason[i] += ck_pr_load_64(&region->by_reason[i]);
+	if (merge_first_region(region->as) == region)
+		out->zero_frames += ck_pr_load_64(&region->as->zero_mfn) != 0;
 }
 
-static void add_domain(struct merge_domain *domain, struct merge_stats *out)
+static void stats_add_domain(struct merge_domain *domain, struct merge_stats *out)
 {
 	u64 index;
 
@@ -71,7 +71,7 @@ static void add_domain(struct merge_domain *domain, struct merge_stats *out)
 	spin_unlock(&domain->lock);
 }
 
-static void add_counters(struct merge_stats *out)
+static void stats_add_counters(struct merge_stats *out)
 {
 	for (unsigned cpu = 0; cpu < ARCH_CPUS_MAX; cpu++) {
 		const struct merge_counters *counters = &merge_world.counters[cpu];
@@ -88,18 +88,7 @@ static void add_counters(struct merge_stats *out)
 	}
 }
 
-static bool is_first_of_space(unsigned i)
-{
-	for (unsigned j = 0; j < i; j++) {
-		const struct merge_area *other = merge_area_at(j);
-
-		if (other && other->as == merge_area_at(i)->as)
-			return false;
-	}
-	return true;
-}
-
-static void by_linux_names(struct merge_stats *out)
+static void stats_by_linux_names(struct merge_stats *out)
 {
 	out->pages_unshared = out->by_reason[MERGE_UNIQUE];
 	out->pages_volatile = out->by_reason[MERGE_VOLATILE];
@@ -111,57 +100,53 @@ static void by_linux_names(struct merge_stats *out)
 
 void merge_stats(struct merge_stats *out)
 {
-	spin_lock(&merge_world.lock);
-	*out = (struct merge_stats){.full_scans = merge_passes(),
-				    .best_pages = merge_world.best_pages};
-	add_counters(out);
-	for (unsigned i = 0; i < merge_world.top; i++) {
-		const struct merge_area *area = merge_area_at(i);
-		struct merge_domain *domain = merge_first_of_domain(i);
+	struct merge_region *region;
+	struct merge_domain *domain;
 
-		if (area)
-			add_area(area, out);
-		if (area && is_first_of_space(i))
-			out->zero_frames += ck_pr_load_64(&area->as->zero_mfn) != 0;
-		if (domain)
-			add_domain(domain, out);
-	}
-	spin_unlock(&merge_world.lock);
+	spin_lock(&merge_regions_lock);
+	*out = (struct merge_stats){.full_scans = merge_passes(),
+				    .best_pages = ck_pr_load_64(&merge_world.best_pages)};
+	stats_add_counters(out);
+	RB_FOREACH (region, merge_spaces, &merge_world.regions)
+		stats_add_region(region, out);
+	RB_FOREACH (domain, merge_domains, &merge_world.domains)
+		stats_add_domain(domain, out);
+	spin_unlock(&merge_regions_lock);
 	out->metadata_bytes += rmap_bytes();
-	by_linux_names(out);
+	stats_by_linux_names(out);
 }
 
-/* By its number of pages, whoever's wait. */
-static u64 share_of_index(const struct merge_area *area)
+/* In proportion to its pages, whichever of them are indexed. */
+static u64 share_of_index(const struct merge_region *region)
 {
-	struct merge_domain *domain = area->domain;
+	struct merge_domain *domain = region->domain;
 	u64 bytes;
 
 	spin_lock(&domain->lock);
-	bytes = domain->engine->bytes(domain) * gfn_range_frames(area->range) / domain->pages;
+	bytes = domain->engine->bytes(domain) * gfn_range_frames(region->range) / domain->pages;
 	spin_unlock(&domain->lock);
 	return bytes;
 }
 
+static void space_stats_add(const struct merge_region *region, struct merge_space_stats *out)
+{
+	out->engine = region->domain->engine;
+	out->secure = region->domain->limits.secure;
+	out->metadata_bytes += merge_region_bytes(region) + share_of_index(region);
+	for (unsigned reason = 0; reason < MERGE_REASONS; reason++)
+		out->by_reason[reason] += ck_pr_load_64(&region->by_reason[reason]);
+}
+
 int merge_space_stats(const struct addrspace *as, struct merge_space_stats *out)
 {
-	bool found = false;
+	struct merge_region *first, *region;
 
 	*out = (struct merge_space_stats){.full_scans = merge_passes(),
 					  .source = dirty_log_mode(as)};
 	spin_lock(&merge_world.lock);
-	for (unsigned i = 0; i < merge_world.top; i++) {
-		const struct merge_area *area = merge_area_at(i);
-
-		if (!area || area->as != as)
-			continue;
-		found = true;
-		out->engine = area->domain->engine;
-		out->secure = area->domain->limits.secure;
-		out->metadata_bytes += merge_area_bytes(area) + share_of_index(area);
-		for (unsigned reason = 0; reason < MERGE_REASONS; reason++)
-			out->by_reason[reason] += ck_pr_load_64(&area->by_reason[reason]);
-	}
+	first = merge_first_region(as);
+	for (region = first; region && region->as == as; region = RB_NEXT(merge_spaces, , region))
+		space_stats_add(region, out);
 	spin_unlock(&merge_world.lock);
-	return found ? 0 : ERR_NOT_FOUND;
+	return first ? 0 : ERR_NOT_FOUND;
 }

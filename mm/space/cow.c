@@ -42,7 +42,7 @@ static struct gfn_range only(struct gfn gfn)
 
 static void protect_one(struct update *update, struct gfn gfn, ppte_t *slot)
 {
-	if (IS_ENABLED(CONFIG_BREAK_MERGE_GUARD))
+	if (IS_ENABLED(CONFIG_BREAK_MERGE_WRITE_PROTECT))
 		primary_store(&update->as->primary, gfn, slot, *slot | PPTE_WP);
 	else
 		update_set(update, gfn, slot, *slot | PPTE_WP);

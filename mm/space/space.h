@@ -91,7 +91,7 @@ struct space_page {
 static inline bool ppte_unchanged(ppte_t pte, ppte_t seen)
 {
 	const u64 may_differ = PPTE_YOUNG | PPTE_SOFT_DIRTY |
-			       (IS_ENABLED(CONFIG_BREAK_MERGE_LIFTS) ? PPTE_GENERATION : 0);
+			       (IS_ENABLED(CONFIG_BREAK_MERGE_GENERATION) ? PPTE_GENERATION : 0);
 
 	return !((pte ^ seen) & ~may_differ);
 }

@@ -9,8 +9,14 @@
 
 #include "mm/merge/private.h"
 
-const struct merge_engine *const merge_engines[MERGE_ENGINES] = {&merge_engine_hash,
-								 &merge_engine_tree};
+unsigned merge_engines(void)
+{
+	unsigned count = 0;
+
+	while (merge_engine_at(count))
+		count++;
+	return count;
+}
 
 void fill_page(struct addrspace *as, u64 page, u64 value)
 {
@@ -25,13 +31,11 @@ void fill_page(struct addrspace *as, u64 page, u64 value)
 /* A reference for each frame in an index. */
 static u64 held_by_merging(void)
 {
+	struct merge_domain *domain;
 	u64 held = 0;
 
-	for (unsigned i = 0; i < merge_world.top; i++) {
-		struct merge_domain *domain = merge_first_of_domain(i);
-
-		held += domain ? domain->stable_count : 0;
-	}
+	RB_FOREACH (domain, merge_domains, &merge_world.domains)
+		held += domain->stable_count;
 	return held;
 }
 

@@ -10,8 +10,8 @@
 
 #include <mm/merge.h>
 
-#define MERGE_ENGINES 2
-extern const struct merge_engine *const merge_engines[MERGE_ENGINES];
+/* How many engines there are: merge_engine_at(0), ... */
+unsigned merge_engines(void);
 
 /* Every word of the page becomes `value`, as a device model writes. */
 void fill_page(struct addrspace *as, u64 page, u64 value);

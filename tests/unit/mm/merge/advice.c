@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * advice.c: what a guest wants of its own pages (WISH-1, WISH-2), and engines that change while it
+ * advice.c: what a guest wants of its own pages (ADVICE-1, ADVICE-2), and engines that change while it
  * goes on.
  */
 #include "sim/explore.h"
@@ -59,7 +59,7 @@ static void pass(unsigned times)
 }
 
 /* All of the range, piece by piece, as a guest does it. */
-static int wish(u64 first, u64 frames, enum merge_wish what)
+static int advice(u64 first, u64 frames, enum merge_advice what)
 {
 	struct gfn_range rest = world_range(first, frames);
 	int err = 0;
@@ -67,7 +67,7 @@ static int wish(u64 first, u64 frames, enum merge_wish what)
 	while (!err && rest.start.raw < rest.end.raw) {
 		u64 done = 0;
 
-		err = merge_wish(as, rest, what, &done);
+		err = merge_advise(as, rest, what, &done);
 		assert_true(err || (done > 0 && done <= MERGE_CHUNK));
 		rest.start.raw += done;
 	}
@@ -88,25 +88,25 @@ static u64 count_state(u64 first, u64 frames, enum ppte_state state)
 	return count;
 }
 
-/* WISH-1 */
+/* ADVICE-1 */
 static void an_excluded_page_is_private_until_it_is_allowed(void **state)
 {
-	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
-		begin(merge_engines[e]);
+	for (unsigned e = 0; e < merge_engines(); e++) {
+		begin(merge_engine_at(e));
 		assert_int_equal(merge_add(as, world_range(FIRST, PAGES - FIRST), 0), 0);
 		for (u64 page = 500; page < 510; page++)
 			fill(page, 0);
 		pass(3);
 		assert_int_equal(count_state(FIRST, PAGES - FIRST, PPTE_PRIVATE), 0);
 		assert_int_equal(count_state(FIRST, PAGES - FIRST, PPTE_ZERO), 10);
-		assert_int_equal(wish(400, 300, MERGE_WISH_EXCLUDE), 0);
+		assert_int_equal(advice(400, 300, MERGE_ADVICE_UNMERGEABLE), 0);
 		assert_int_equal(count_state(400, 300, PPTE_PRIVATE), 300);
 		pass(4);
 		assert_int_equal(count_state(400, 300, PPTE_PRIVATE), 300);
 		assert_int_equal(count_state(FIRST, PAGES - FIRST, PPTE_PRIVATE), 300);
 		assert_int_equal(merge_reason(as, (struct gfn){400}), MERGE_EXCLUDED);
 		assert_int_equal(merge_reason(as, (struct gfn){700}), MERGE_SHARED);
-		assert_int_equal(wish(450, 50, MERGE_WISH_ALLOW), 0);
+		assert_int_equal(advice(450, 50, MERGE_ADVICE_MERGEABLE), 0);
 		pass(3);
 		assert_int_equal(count_state(400, 300, PPTE_PRIVATE), 250);
 		end();
@@ -124,7 +124,7 @@ static void what_is_not_marked_is_not_looked_at(void **state)
 	merge_stats(&after);
 	assert_int_equal(after.pages_read, before.pages_read);
 	assert_int_equal(after.by_reason[MERGE_EXCLUDED], PAGES - FIRST);
-	assert_int_equal(wish(600, 20, MERGE_WISH_ALLOW), 0);
+	assert_int_equal(advice(600, 20, MERGE_ADVICE_MERGEABLE), 0);
 	merge_stats(&before);
 	pass(4);
 	merge_stats(&after);
@@ -134,19 +134,19 @@ static void what_is_not_marked_is_not_looked_at(void **state)
 	end();
 }
 
-/* WISH-2 */
+/* ADVICE-2 */
 static void hints_say_when_and_not_what(void **state)
 {
 	struct sim_random random = sim_random_start(51);
 
-	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
-		begin(merge_engines[e]);
+	for (unsigned e = 0; e < merge_engines(); e++) {
+		begin(merge_engine_at(e));
 		while (merge_passes() % 32 !=
 		       1) /* a volatile page is looked at when this is a multiple */
 			(void)merge_scan(1);
 		assert_int_equal(merge_add(as, world_range(FIRST, PAGES - FIRST), 0), 0);
-		assert_int_equal(wish(200, 2, MERGE_WISH_LIKELY), 0);
-		assert_int_equal(wish(300, 2, MERGE_WISH_VOLATILE), 0);
+		assert_int_equal(advice(200, 2, MERGE_ADVICE_LIKELY), 0);
+		assert_int_equal(advice(300, 2, MERGE_ADVICE_VOLATILE), 0);
 		pass(1);
 		assert_int_equal(state_of(200), PPTE_SHARED);
 		assert_int_equal(merge_reason(as, (struct gfn){250}), MERGE_SHARED);
@@ -160,7 +160,8 @@ static void hints_say_when_and_not_what(void **state)
 
 			fill(page, sim_below(&random, 30));
 			page = FIRST + sim_below(&random, PAGES - FIRST - 8);
-			assert_int_equal(wish(page, 8, (enum merge_wish)sim_below(&random, 4)), 0);
+			assert_int_equal(advice(page, 8, (enum merge_advice)sim_below(&random, 4)),
+					 0);
 			if (i % 50 == 0)
 				pass(1);
 		}
@@ -173,16 +174,19 @@ static void what_is_wrong_with_a_wish_is_said_and_nothing_happens(void **state)
 	u64 done = 77;
 
 	begin(&merge_engine_hash);
-	assert_int_equal(merge_wish(as, world_range(FIRST, 1), MERGE_WISH_ALLOW, &done),
+	assert_int_equal(merge_advise(as, world_range(FIRST, 1), MERGE_ADVICE_MERGEABLE, &done),
 			 ERR_PERMISSION);
 	assert_int_equal(merge_add(as, world_range(FIRST, PAGES - FIRST), 0), 0);
-	assert_int_equal(merge_wish(as, world_range(FIRST, 1), MERGE_WISHES, &done), ERR_INVALID);
-	assert_int_equal(merge_wish(as, world_range(FIRST, 0), MERGE_WISH_ALLOW, &done),
+	assert_int_equal(merge_advise(as, world_range(FIRST, 1), MERGE_ADVICES, &done),
 			 ERR_INVALID);
-	assert_int_equal(merge_wish(as, world_range(FIRST - 1, 5), MERGE_WISH_EXCLUDE, &done),
-			 ERR_RANGE);
-	assert_int_equal(merge_wish(as, world_range(PAGES - 600, 601), MERGE_WISH_EXCLUDE, &done),
-			 ERR_RANGE);
+	assert_int_equal(merge_advise(as, world_range(FIRST, 0), MERGE_ADVICE_MERGEABLE, &done),
+			 ERR_INVALID);
+	assert_int_equal(
+		merge_advise(as, world_range(FIRST - 1, 5), MERGE_ADVICE_UNMERGEABLE, &done),
+		ERR_RANGE);
+	assert_int_equal(
+		merge_advise(as, world_range(PAGES - 600, 601), MERGE_ADVICE_UNMERGEABLE, &done),
+		ERR_RANGE);
 	assert_int_equal(merge_reason(as, (struct gfn){PAGES - 600}), MERGE_NEW);
 	assert_int_equal(done, 77);
 	end();
@@ -197,11 +201,12 @@ static void an_exclusion_without_memory_goes_on_later(void **state)
 	assert_int_equal(merge_add(as, world_range(FIRST, PAGES - FIRST), 0), 0);
 	pass(3);
 	sim_fail_frame_alloc(10, ~0ull >> 1);
-	assert_int_equal(merge_wish(as, world_range(FIRST, 100), MERGE_WISH_EXCLUDE, &done), err);
+	assert_int_equal(merge_advise(as, world_range(FIRST, 100), MERGE_ADVICE_UNMERGEABLE, &done),
+			 err);
 	sim_fail_frame_alloc(0, 0);
 	assert_int_equal(done, 0);
 	assert_true(count_state(FIRST, 100, PPTE_SHARED) > 0);
-	assert_int_equal(wish(FIRST, 100, MERGE_WISH_EXCLUDE), 0);
+	assert_int_equal(advice(FIRST, 100, MERGE_ADVICE_UNMERGEABLE), 0);
 	assert_int_equal(count_state(FIRST, 100, PPTE_PRIVATE), 100);
 	end();
 }
@@ -219,7 +224,7 @@ static void switching_the_engine_loses_nothing(void **state)
 			fill(FIRST + sim_below(&random, PAGES - FIRST), sim_below(&random, 300));
 		(void)merge_scan(1 + sim_below(&random, 3 * PAGES));
 		merge_stats(&before);
-		assert_int_equal(merge_switch(9, merge_engines[i % 2]), 0);
+		assert_int_equal(merge_switch(9, merge_engine_at(i % merge_engines())), 0);
 		merge_stats(&after);
 		assert_int_equal(after.pages_shared, before.pages_shared);
 		assert_int_equal(after.pages_sharing, before.pages_sharing);
@@ -229,7 +234,7 @@ static void switching_the_engine_loses_nothing(void **state)
 	assert_int_equal(before.by_reason[MERGE_SHARED] + before.by_reason[MERGE_ZERO] +
 				 before.by_reason[MERGE_UNIQUE],
 			 PAGES - FIRST);
-	assert_int_equal(merge_switch(9, &merge_engine_hash), 0);
+	assert_int_equal(merge_switch(9, &merge_engine_tree), 0);
 	pass(3);
 	merge_stats(&after);
 	assert_int_equal(after.pages_shared, before.pages_shared);
@@ -244,8 +249,8 @@ static void a_switch_without_memory_changes_nothing(void **state)
 		fill(page, 1 + page % 700);
 	assert_int_equal(merge_add(as, world_range(FIRST, PAGES - FIRST), 0), 0);
 	pass(3);
-	for (unsigned e = 0; e < 2; e++) {
-		const struct merge_engine *to = merge_engines[!e];
+	for (unsigned e = 0; e < merge_engines(); e++) {
+		const struct merge_engine *to = merge_engine_at(e);
 		u64 nth = 0;
 		int err;
 
@@ -261,10 +266,7 @@ static void a_switch_without_memory_changes_nothing(void **state)
 	end();
 }
 
-/*
- * --- Interleavings
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- Interleavings --------------------------------------------------------------------------- */
 
 static struct stage2 *s2;
 static const struct merge_engine *first_engine;
@@ -295,14 +297,14 @@ static void excluder(void *world)
 {
 	u64 done;
 
-	assert_int_equal(merge_wish(as, world_range(0, 2), MERGE_WISH_EXCLUDE, &done), 0);
+	assert_int_equal(merge_advise(as, world_range(0, 2), MERGE_ADVICE_UNMERGEABLE, &done), 0);
 	sched_point("excluded");
 }
 
 static void switcher(void *world)
 {
-	assert_int_equal(merge_switch(0, first_engine == merge_engines[0] ? merge_engines[1]
-									  : merge_engines[0]),
+	assert_int_equal(merge_switch(0, merge_engine_at((merge_engine_number(first_engine) + 1) %
+							 merge_engines())),
 			 0);
 }
 
@@ -329,7 +331,7 @@ static void check_private(void *world)
 		if (state_of(page) != PPTE_PRIVATE)
 			fail_msg("page %llu is shared after%s", (unsigned long long)page,
 				 sched_trace());
-	for (u64 page = 0; page < 2; page++) /* twins come too late */
+	for (u64 page = 0; page < 2; page++) /* matches come too late */
 		assert_int_equal(guest_write(s2, (page + 2) << PAGE_SHIFT, value_of(page)),
 				 FAULT_MAPPED);
 	guest_out();
@@ -358,15 +360,15 @@ static void explore(void (*other)(void *world), void (*check)(void *world))
 					  .preemptions = 2,
 					  .limit = 3000};
 
-	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
-		first_engine = merge_engines[e];
+	for (unsigned e = 0; e < merge_engines(); e++) {
+		first_engine = merge_engine_at(e);
 		world_begin(2, 16);
 		sched_explore(&scenario);
 		world_end();
 	}
 }
 
-/* WISH-1 */
+/* ADVICE-1 */
 static void no_scanner_shares_what_was_excluded_under_its_hands(void **state)
 {
 	all_alike = true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guests.c: the scanner against guests that write, a second scanner, and an area that goes away.
+ * guests.c: the scanner against guests that write, a second scanner, and a region that goes away.
  *
  *     CPU 0: scans     CPU 1: VM 0, or its device   CPU 2: VM 1 reads the same contents,     CPU 3: scans too
  *                      model, writes pages and      or goes away
@@ -250,7 +250,8 @@ static bool is_late(const struct notifier_policy *policy)
 static bool leaves_out(const struct sim_random *random, unsigned policy, bool inplace,
 		       unsigned engine)
 {
-	return is_late(notifier_policies[policy]) || (!random && (policy % 2 || inplace != engine));
+	return is_late(notifier_policies[policy]) ||
+	       (!random && (policy % 2 || inplace != engine % 2));
 }
 
 /* Merges happened, and writes came in between: or the schedules show nothing. */
@@ -279,11 +280,13 @@ static void explore(const task *tasks, u64 limit, struct sim_random *random)
 	merge_stats(&before);
 	memcpy(scenario.task, tasks, sizeof(scenario.task));
 	race.random = random;
-	for (unsigned i = 0; i < NOTIFIER_POLICIES * 2 * MERGE_ENGINES; i++) {
-		race.policy = notifier_policies[i / 4];
+	for (unsigned i = 0; i < NOTIFIER_POLICIES * 2 * merge_engines(); i++) {
+		unsigned engine = i / 2 % merge_engines(), policy = i / 2 / merge_engines();
+
+		race.policy = notifier_policies[policy];
 		race.retry = i & 1 ? RETRY_INPLACE : RETRY_REENTER;
-		race.engine = merge_engines[i >> 1 & 1];
-		if (leaves_out(random, i / 4, i & 1, i >> 1 & 1))
+		race.engine = merge_engine_at(engine);
+		if (leaves_out(random, policy, i & 1, engine))
 			continue;
 		world_begin(SCHED_TASKS, 2);
 		schedules += sched_explore(&scenario);
@@ -325,7 +328,7 @@ static void a_vm_goes_away_under_the_scanner(void **state)
 	each_start((const task[SCHED_TASKS]){scanner, writer, destroyer});
 }
 
-static void an_area_goes_and_comes_under_the_scanner(void **state)
+static void an_region_goes_and_comes_under_the_scanner(void **state)
 {
 	each_start((const task[SCHED_TASKS]){scanner, writer, remover});
 }
@@ -353,22 +356,22 @@ static void random_schedules_of_everything(void **state)
  */
 static void write_protection_lifted_and_set_anew_is_another_one(void **state)
 {
-	struct cow_look twin, look;
+	struct cow_look match, look;
 	struct gfn gfn = {1};
 	struct race *r = &race;
 
 	world_begin(1, 2);
-	race = (struct race){.policy = notifier_policies[0], .engine = merge_engines[0]};
+	race = (struct race){.policy = notifier_policies[0], .engine = &merge_engine_hash};
 	setup(&race);
 	assert_int_equal(cow_protect(r->as[0], world_range(0, 2)), 0);
-	assert_int_equal(cow_look(r->as[0], (struct gfn){0}, &twin), 0);
+	assert_int_equal(cow_look(r->as[0], (struct gfn){0}, &match), 0);
 	assert_int_equal(cow_look(r->as[0], gfn, &look), 0);
-	assert_int_equal(cow_offer(r->as[0], (struct gfn){0}, &twin), 0);
+	assert_int_equal(cow_offer(r->as[0], (struct gfn){0}, &match), 0);
 	put(r, 0, 1, 9);
 	guest_out();
 	assert_int_equal(cow_protect(r->as[0], world_range(1, 1)), 0);
-	assert_int_equal(cow_share(r->as[0], gfn, &look, twin.mfn), ERR_BUSY);
-	assert_false(frame_put(twin.mfn));
+	assert_int_equal(cow_share(r->as[0], gfn, &look, match.mfn), ERR_BUSY);
+	assert_false(frame_put(match.mfn));
 	check(&race);
 	world_end();
 }
@@ -381,7 +384,7 @@ int main(void)
 		cmocka_unit_test(a_device_models_write_is_never_lost_nor_seen_by_another_vm),
 		cmocka_unit_test(two_scanners_in_one_chunk_leave_sound_indexes),
 		cmocka_unit_test(a_vm_goes_away_under_the_scanner),
-		cmocka_unit_test(an_area_goes_and_comes_under_the_scanner),
+		cmocka_unit_test(an_region_goes_and_comes_under_the_scanner),
 		cmocka_unit_test(random_schedules_of_everything),
 	};
 

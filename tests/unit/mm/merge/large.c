@@ -8,6 +8,7 @@
 #include <mm/audit.h>
 #include <mm/dirty_log.h>
 
+#include "mm/merge/private.h"
 #include "mm/stage2/private.h"
 
 #define BLOCKS 2ull
@@ -99,10 +100,10 @@ static unsigned large_leaves(void)
 static void large_leaves_are_read_and_not_split(void **state)
 {
 	for (enum dirty_mode mode = DIRTY_BITS; mode <= DIRTY_PML; mode++) {
-		for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+		for (unsigned e = 0; e < merge_engines(); e++) {
 			struct merge_stats before, after;
 
-			begin(merge_engines[e], mode);
+			begin(merge_engine_at(e), mode);
 			merge_stats(&before);
 			pass(4);
 			merge_stats(&after);
@@ -132,8 +133,8 @@ static void few_partners_do_not_split_a_leaf(void **state)
 {
 	struct merge_stats before, after;
 
-	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
-		begin(merge_engines[e], DIRTY_BITS);
+	for (unsigned e = 0; e < merge_engines(); e++) {
+		begin(merge_engine_at(e), DIRTY_BITS);
 		same_pages(SPLIT - 1);
 		merge_stats(&before);
 		pass(5);
@@ -150,8 +151,8 @@ static void enough_partners_do_and_the_end_of_sharing_collapses_it(void **state)
 {
 	struct merge_stats before, after;
 
-	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
-		begin(merge_engines[e], DIRTY_BITS);
+	for (unsigned e = 0; e < merge_engines(); e++) {
+		begin(merge_engine_at(e), DIRTY_BITS);
 		same_pages(SPLIT + 10);
 		merge_stats(&before);
 		pass(5);
@@ -193,8 +194,8 @@ static void partners_that_cannot_be_had_split_nothing(void **state)
 {
 	struct merge_stats before, after;
 
-	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
-		begin(merge_engines[e], DIRTY_BITS);
+	for (unsigned e = 0; e < merge_engines(); e++) {
+		begin(merge_engine_at(e), DIRTY_BITS);
 		for (u64 page = 0; page < SPLIT; page++) {
 			fill(0, page, 77 + page);
 			fill(page % 2, page < SPLIT / 2 ? 512 + page : 512 + 100 + page, 77 + page);
@@ -234,7 +235,7 @@ static void random_writes_lose_nothing_whatever_is_split(void **state)
 	struct sim_random random = sim_random_start(71);
 
 	for (unsigned policy = 0; policy < NOTIFIER_POLICIES; policy++) {
-		begin(merge_engines[policy % 2], DIRTY_BITS);
+		begin(merge_engine_at(policy % merge_engines()), DIRTY_BITS);
 		for (unsigned vm = 0; vm < VMS; vm++)
 			assert_int_equal(addrspace_set_policy(as[vm], notifier_policies[policy]),
 					 0);

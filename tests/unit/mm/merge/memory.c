@@ -34,10 +34,7 @@ static void check_reasons(u64 pages)
 	assert_int_equal(sum, pages);
 }
 
-/*
- * --- Out of memory at every step
- * --------------------------------------------------------------------------------------
- */
+/* --- Out of memory at every step ------------------------------------------------------------- */
 
 /* Two chunks; half of the pages that are written are in each. */
 #define AREA (MERGE_CHUNK + PAGES)
@@ -173,18 +170,15 @@ static void fail_each(const struct merge_engine *engine, bool secure, u64 length
 
 static void a_missing_frame_at_any_step_loses_nothing(void **state)
 {
-	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+	for (unsigned e = 0; e < merge_engines(); e++) {
 		for (unsigned secure = 0; secure < 2; secure++) {
-			fail_each(merge_engines[e], secure, 1);
-			fail_each(merge_engines[e], secure, 5);
+			fail_each(merge_engine_at(e), secure, 1);
+			fail_each(merge_engine_at(e), secure, 5);
 		}
 	}
 }
 
-/*
- * --- A content that 10^5 pages have
- * -------------------------------------------------------------------------------------
- */
+/* --- A content that 10^5 pages have ---------------------------------------------------------- */
 
 #define POPULAR 100000ull
 #define BATCH	4000ull
@@ -279,18 +273,18 @@ static void breaking_popular_pages_leaves_the_others(struct addrspace *as)
 
 static void a_page_shared_100000_times_has_short_reverse_walks(void **state)
 {
-	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+	for (unsigned e = 0; e < merge_engines(); e++) {
 		struct merge_stats before, after;
 		struct addrspace *as;
 		u64 frames, longest;
 
 		world_begin(1, 64);
 		merge_stats(&before);
-		as = make_popular(CAP, merge_engines[e]);
+		as = make_popular(CAP, merge_engine_at(e));
 		merge_stats(&after);
 		frames = count_frames(as, &longest);
 		print_message("# %s: %llu frames, longest walk %llu steps, %llu compares\n",
-			      merge_engine_name(merge_engines[e]), (unsigned long long)frames,
+			      merge_engine_name(merge_engine_at(e)), (unsigned long long)frames,
 			      (unsigned long long)longest,
 			      (unsigned long long)(after.compares - before.compares));
 		assert_int_equal(longest, CAP);
@@ -317,10 +311,7 @@ static void without_a_cap_a_reverse_walk_is_100000_steps(void **state)
 	end_popular(as);
 }
 
-/*
- * --- VMs that come and go
- * ----------------------------------------------------------------------------------------------
- */
+/* --- VMs that come and go -------------------------------------------------------------------- */
 
 static void end_life(struct vm *vm)
 {
@@ -360,7 +351,8 @@ static void ten_thousand_pairs_leave_no_frame_behind(void **state)
 		struct merge_limits limits = {
 			.cap = 4, .secure = sim_once_in(&random, 4), .zero = true};
 
-		assert_int_equal(merge_configure(merge_engines[life % 2], &limits), 0);
+		assert_int_equal(merge_configure(merge_engine_at(life % merge_engines()), &limits),
+				 0);
 		one_life(&random);
 		frame_stats(&after);
 		assert_int_equal(before.free, after.free);

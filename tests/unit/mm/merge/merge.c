@@ -131,10 +131,10 @@ static void what_is_the_same_ends_in_one_frame(void **state)
 {
 	struct sim_random random = sim_random_start(41);
 
-	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+	for (unsigned e = 0; e < merge_engines(); e++) {
 		struct guests g;
 
-		begin(&g, merge_engines[e], (struct merge_limits){.cap = 100000, .zero = true},
+		begin(&g, merge_engine_at(e), (struct merge_limits){.cap = 100000, .zero = true},
 		      true);
 		for (unsigned vm = 0; vm < SPACES_USED; vm++) {
 			for (u64 page = 0; page < PAGES; page++)
@@ -152,10 +152,10 @@ static void random_writes_between_passes_lose_nothing(void **state)
 {
 	struct sim_random random = sim_random_start(42);
 
-	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+	for (unsigned e = 0; e < merge_engines(); e++) {
 		struct guests g;
 
-		begin(&g, merge_engines[e], (struct merge_limits){.cap = 16, .zero = true}, true);
+		begin(&g, merge_engine_at(e), (struct merge_limits){.cap = 16, .zero = true}, true);
 		for (unsigned round = 0; round < 30; round++) {
 			for (unsigned i = 0; i < 300; i++) {
 				unsigned vm = (unsigned)sim_below(&random, SPACES_USED);
@@ -211,11 +211,12 @@ static void contents_with_one_tag_are_told_apart(void **state)
 	u64 a, b;
 
 	find_strangers_with_one_tag(&a, &b);
-	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+	for (unsigned e = 0; e < merge_engines(); e++) {
 		struct guests g;
 		struct merge_stats before, after;
 
-		begin(&g, merge_engines[e], (struct merge_limits){.cap = 256, .zero = true}, true);
+		begin(&g, merge_engine_at(e), (struct merge_limits){.cap = 256, .zero = true},
+		      true);
 		for (u64 page = 0; page < 8; page++)
 			fill(&g, page % 2, page, page < 4 ? a : b);
 		pass(2);
@@ -232,10 +233,10 @@ static void contents_with_one_tag_are_told_apart(void **state)
 
 static void domains_do_not_share(void **state)
 {
-	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+	for (unsigned e = 0; e < merge_engines(); e++) {
 		struct guests g;
 
-		begin(&g, merge_engines[e], (struct merge_limits){.cap = 1000, .zero = true},
+		begin(&g, merge_engine_at(e), (struct merge_limits){.cap = 1000, .zero = true},
 		      false);
 		for (unsigned vm = 0; vm < SPACES_USED; vm++) {
 			for (u64 page = 0; page < PAGES; page++)
@@ -251,11 +252,12 @@ static void domains_do_not_share(void **state)
 
 static void the_cap_bounds_who_shares_a_frame(void **state)
 {
-	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+	for (unsigned e = 0; e < merge_engines(); e++) {
 		struct guests g;
 		struct merge_stats stats;
 
-		begin(&g, merge_engines[e], (struct merge_limits){.cap = 100, .zero = true}, true);
+		begin(&g, merge_engine_at(e), (struct merge_limits){.cap = 100, .zero = true},
+		      true);
 		for (unsigned vm = 0; vm < SPACES_USED; vm++) {
 			for (u64 page = 0; page < PAGES; page++)
 				fill(&g, vm, page, 7);
@@ -286,7 +288,7 @@ static void an_untouched_pass_reads_no_page(void **state)
 	end(&g);
 }
 
-static void removing_an_area_makes_its_pages_private_again(void **state)
+static void removing_an_region_makes_its_pages_private_again(void **state)
 {
 	struct guests g;
 
@@ -339,17 +341,18 @@ static void a_pinned_page_stays_alone(void **state)
 #define ROM    512
 #define DEVICE 1024
 
-/* MERGE-3: an area may cover all kinds of memory. */
+/* MERGE-3: a region may cover all kinds of memory. */
 static void a_device_stays_alone_and_rom_stays_read_only(void **state)
 {
 	const struct mfn registers = {0xfed00};
 
-	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
+	for (unsigned e = 0; e < merge_engines(); e++) {
 		struct guests g;
 		struct gfn rom = {ROM};
 		struct addrspace *as;
 
-		begin(&g, merge_engines[e], (struct merge_limits){.cap = 256, .zero = true}, true);
+		begin(&g, merge_engine_at(e), (struct merge_limits){.cap = 256, .zero = true},
+		      true);
 		as = g.as[0];
 		assert_int_equal(addrspace_add_slot(as, world_range(ROM, 8), SLOT_ROM), 0);
 		assert_int_equal(addrspace_add_device(as, world_range(DEVICE, 8), registers), 0);
@@ -412,7 +415,7 @@ int main(void)
 		cmocka_unit_test(domains_do_not_share),
 		cmocka_unit_test(the_cap_bounds_who_shares_a_frame),
 		cmocka_unit_test(an_untouched_pass_reads_no_page),
-		cmocka_unit_test(removing_an_area_makes_its_pages_private_again),
+		cmocka_unit_test(removing_an_region_makes_its_pages_private_again),
 		cmocka_unit_test(what_is_wrong_with_a_range_is_said_and_nothing_happens),
 		cmocka_unit_test(a_pinned_page_stays_alone),
 		cmocka_unit_test(a_device_stays_alone_and_rom_stays_read_only),

@@ -46,20 +46,20 @@ static void scanner(void *world)
 
 static void check_page(struct race *r, u64 page)
 {
-	struct merge_area *area = merge_world.area[0];
-	struct gfn gfn = {page};
+	struct merge_region *region = merge_first_region(r->as);
+	struct merge_ref ref = merge_ref(region, (struct gfn){page});
 	struct merge_key key;
 
 	key.content = merge_content((struct mfn){world_mfn(r->as, page)});
 	key.tag = (u32)page_content_hash(key.content) & TAG_MASK;
-	spin_lock(&area->domain->lock);
-	assert_int_equal(r->engine->waiting_find(area->domain, &key), page);
-	spin_unlock(&area->domain->lock);
-	merge_forget_waiting(area, gfn);
-	spin_lock(&area->domain->lock);
-	if (r->engine->waiting_find(area->domain, &key) != MERGE_PAGE_NONE)
+	spin_lock(&region->domain->lock);
+	assert_int_equal(r->engine->unstable_find(region->domain, &key), page);
+	spin_unlock(&region->domain->lock);
+	unstable_remove(&ref);
+	spin_lock(&region->domain->lock);
+	if (r->engine->unstable_find(region->domain, &key) != MERGE_PAGE_NONE)
 		fail_msg("page %llu was in twice after%s", (unsigned long long)page, sched_trace());
-	spin_unlock(&area->domain->lock);
+	spin_unlock(&region->domain->lock);
 }
 
 static void check(void *world)
@@ -77,8 +77,8 @@ static void check(void *world)
 
 static void with_each_engine(const struct sched_scenario *scenario)
 {
-	for (unsigned e = 0; e < MERGE_ENGINES; e++) {
-		race.engine = merge_engines[e];
+	for (unsigned e = 0; e < merge_engines(); e++) {
+		race.engine = merge_engine_at(e);
 		world_begin(2, 16);
 		sched_explore(scenario);
 		world_end();
@@ -107,59 +107,59 @@ static void a_page_waits_once_however_many_scan(void **state)
  * or, if both are found by a third: taken out of the index, not yet shared, and nobody finds
  * either.
  */
-#define TWINS 3
+#define MATCHES 3
 
 static struct {
-	struct addrspace *as[TWINS];
-	struct stage2 *s2[TWINS];
-} twins;
+	struct addrspace *as[MATCHES];
+	struct stage2 *s2[MATCHES];
+} matches;
 
-static void setup_twins(void *world)
+static void setup_matches(void *world)
 {
 	const struct merge_limits limits = {.cap = 256, .zero = true};
 	struct race *r = world;
 
 	assert_int_equal(merge_configure(r->engine, &limits), 0);
-	for (unsigned vm = 0; vm < TWINS; vm++) {
-		twins.as[vm] = world_space(1);
-		twins.s2[vm] = world_stage2(twins.as[vm]);
-		assert_int_equal(merge_add(twins.as[vm], world_range(0, 1), 0), 0);
-		assert_int_equal(guest_write(twins.s2[vm], 0, 77), FAULT_MAPPED);
+	for (unsigned vm = 0; vm < MATCHES; vm++) {
+		matches.as[vm] = world_space(1);
+		matches.s2[vm] = world_stage2(matches.as[vm]);
+		assert_int_equal(merge_add(matches.as[vm], world_range(0, 1), 0), 0);
+		assert_int_equal(guest_write(matches.s2[vm], 0, 77), FAULT_MAPPED);
 	}
 	guest_out();
-	(void)merge_scan(TWINS);
+	(void)merge_scan(MATCHES);
 }
 
-static void scanner_of_twins(void *world)
+static void scanner_of_matches(void *world)
 {
-	(void)merge_scan(TWINS);
+	(void)merge_scan(MATCHES);
 }
 
-static void tear_down_twins(void)
+static void tear_down_matches(void)
 {
-	for (unsigned vm = 0; vm < TWINS; vm++) {
-		merge_remove_all(twins.as[vm]);
-		stage2_destroy(twins.s2[vm]);
-		addrspace_destroy(twins.as[vm]);
+	for (unsigned vm = 0; vm < MATCHES; vm++) {
+		merge_remove_all(matches.as[vm]);
+		stage2_destroy(matches.s2[vm]);
+		addrspace_destroy(matches.as[vm]);
 	}
 }
 
-static void check_twins(void *world)
+static void check_matches(void *world)
 {
-	(void)merge_scan(TWINS);
-	(void)merge_scan(TWINS);
-	for (unsigned vm = 1; vm < TWINS; vm++)
-		if (world_mfn(twins.as[vm], 0) != world_mfn(twins.as[0], 0))
+	(void)merge_scan(MATCHES);
+	(void)merge_scan(MATCHES);
+	for (unsigned vm = 1; vm < MATCHES; vm++)
+		if (world_mfn(matches.as[vm], 0) != world_mfn(matches.as[0], 0))
 			fail_msg("VM %u's page was left over after%s", vm, sched_trace());
 	check_audit();
-	tear_down_twins();
+	tear_down_matches();
 }
 
-static void no_twin_is_left_over_however_many_scan(void **state)
+static void no_match_is_left_over_however_many_scan(void **state)
 {
-	const struct sched_scenario scenario = {.setup = setup_twins,
-						.task = {scanner_of_twins, scanner_of_twins},
-						.check = check_twins,
+	const struct sched_scenario scenario = {.setup = setup_matches,
+						.task = {scanner_of_matches, scanner_of_matches},
+						.check = check_matches,
 						.world = &race,
 						.preemptions = 2};
 
@@ -167,7 +167,7 @@ static void no_twin_is_left_over_however_many_scan(void **state)
 }
 
 /*
- *     CPU 0: two twins                      CPU 1: the guest of the one that gives its frame; then the pass ends
+ *     CPU 0: two matches                      CPU 1: the guest of the one that gives its frame; then the pass ends
  *
  *     the frame is in the index
  *                                           writes: a copy; nobody shares the frame
@@ -176,29 +176,29 @@ static void no_twin_is_left_over_however_many_scan(void **state)
  */
 static void writer_and_scanner(void *world)
 {
-	for (unsigned vm = 0; vm < TWINS; vm++)
-		assert_int_equal(guest_write(twins.s2[vm], 0, 1000 + vm), FAULT_MAPPED);
+	for (unsigned vm = 0; vm < MATCHES; vm++)
+		assert_int_equal(guest_write(matches.s2[vm], 0, 1000 + vm), FAULT_MAPPED);
 	guest_out();
-	(void)merge_scan(TWINS);
+	(void)merge_scan(MATCHES);
 }
 
 static void check_written(void *world)
 {
-	for (unsigned vm = 0; vm < TWINS; vm++) {
+	for (unsigned vm = 0; vm < MATCHES; vm++) {
 		u64 value;
 
-		assert_int_equal(guest_read(twins.s2[vm], 0, &value), FAULT_MAPPED);
+		assert_int_equal(guest_read(matches.s2[vm], 0, &value), FAULT_MAPPED);
 		assert_int_equal(value, 1000 + vm);
 	}
 	guest_out();
 	check_audit();
-	tear_down_twins();
+	tear_down_matches();
 }
 
-static void a_frame_stays_while_its_twin_is_on_the_way(void **state)
+static void a_frame_stays_while_its_match_is_on_the_way(void **state)
 {
-	const struct sched_scenario scenario = {.setup = setup_twins,
-						.task = {scanner_of_twins, writer_and_scanner},
+	const struct sched_scenario scenario = {.setup = setup_matches,
+						.task = {scanner_of_matches, writer_and_scanner},
 						.check = check_written,
 						.world = &race,
 						.preemptions = 2};
@@ -210,8 +210,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_page_waits_once_however_many_scan),
-		cmocka_unit_test(no_twin_is_left_over_however_many_scan),
-		cmocka_unit_test(a_frame_stays_while_its_twin_is_on_the_way),
+		cmocka_unit_test(no_match_is_left_over_however_many_scan),
+		cmocka_unit_test(a_frame_stays_while_its_match_is_on_the_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

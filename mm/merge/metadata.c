@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * metadata.c: page metadata: made chunk by chunk, changed by compare-and-swap, and counted.
+ *
+ * Each change of a page's reason changes the counters of its region and of its chunk, from which
+ * the scanner sees that a chunk needs no visit.
+ */
+#include "mm/merge/private.h"
+#include <lib/error.h>
+
+int merge_make_metadata(struct merge_region *region, u32 chunk)
+{
+	struct merge_page **place =
+		merge_metadata_at(region, merge_chunk_range(region, chunk).start);
+	void *memory;
+	int err;
+
+	if (ck_pr_load_ptr(place))
+		return 0;
+	err = page_alloc(0, &memory);
+	if (err)
+		return err;
+	for (u32 i = 0; region->marked && i < MERGE_PAGES_A_PAGE; i++)
+		((struct merge_page *)memory)[i].word = MERGE_EXCLUDED;
+	ck_pr_fence_store(); /* pairs with the dependent loads of merge_ref() */
+	if (ck_pr_cas_ptr(place, NULL, memory))
+		ck_pr_inc_32(&region->metadata_pages);
+	else
+		page_free(memory, 0); /* another CPU made it for the neighbouring chunk */
+	return 0;
+}
+
+bool merge_settled(enum merge_reason reason)
+{
+	const u32 these = BIT(MERGE_ABSENT) | BIT(MERGE_UNIQUE) | BIT(MERGE_SHARED) |
+			  BIT(MERGE_ZERO) | BIT(MERGE_EXCLUDED) | BIT(MERGE_LARGE);
+
+	return these & BIT(reason);
+}
+
+/* A counter of pages that are something: one more, one less, or, as mostly, neither. */
+static void metadata_adjust(u32 *counter, bool is, bool was)
+{
+	if (is != was)
+		ck_pr_add_32(counter, (u32)is - (u32)was);
+}
+
+static void metadata_account(const struct merge_ref *ref, enum merge_reason old,
+			     enum merge_reason reason)
+{
+	struct merge_chunk *chunk = merge_chunk_at(ref);
+
+	ck_pr_dec_64(&ref->region->by_reason[old]);
+	ck_pr_inc_64(&ref->region->by_reason[reason]);
+	metadata_adjust(&chunk->unsettled, !merge_settled(reason), !merge_settled(old));
+	metadata_adjust(&chunk->partners, reason == MERGE_LARGE, old == MERGE_LARGE);
+	metadata_adjust(&chunk->excluded, reason == MERGE_EXCLUDED, old == MERGE_EXCLUDED);
+}
+
+bool merge_change_reason(const struct merge_ref *ref, u32 from, enum merge_reason reason, u32 mask,
+			 u32 bits)
+{
+	struct merge_page *page = ref->page;
+	u32 word = page_word(page);
+
+	do {
+		if (!(from & BIT(word & PAGE_REASON)))
+			return false;
+	} while (!ck_pr_cas_32_value(&page->word, word,
+				     (word & ~(mask | PAGE_REASON)) | bits | reason, &word));
+	if ((word & PAGE_REASON) != reason)
+		metadata_account(ref, (enum merge_reason)(word & PAGE_REASON), reason);
+	return true;
+}
+
+void merge_set_reason(const struct merge_ref *ref, enum merge_reason reason)
+{
+	(void)merge_change_reason(ref, ~(u32)BIT(MERGE_EXCLUDED), reason, 0, 0);
+}
+
+void merge_retry(const struct merge_ref *ref)
+{
+	(void)merge_change_reason(ref, BIT(MERGE_UNIQUE) | BIT(MERGE_LARGE), MERGE_CANDIDATE, 0, 0);
+}
