@@ -14,10 +14,11 @@
 /* Is another try worth while after the `tries`-th has ended with `err`? */
 static bool try_again(struct vm *vm, int err, unsigned tries)
 {
-	if (err != ERR_NO_MEMORY)
+	if (err != ERR_NO_MEMORY && err != ERR_BUSY)
 		return false;
 	if (tries < TRIES) {
-		(void)reclaiming_make_room();
+		if (err == ERR_NO_MEMORY)
+			(void)reclaiming_make_room();
 		return true;
 	}
 	log_warn("%s: no memory in the middle of an instruction", vm->config.name);

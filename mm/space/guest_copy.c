@@ -47,7 +47,7 @@ static int copy_one(struct addrspace *as, struct copy *copy)
 	unsigned access = (copy->from ? HV_WRITE : HV_READ) | SPACE_OWN;
 	struct space_page page = {.gfn = gpa_to_gfn(copy->gpa)};
 
-	for (;;) {
+	for (unsigned tries = 0; tries < SPACE_TRIES; tries++) {
 		int err = space_resolve(as, &page, access, NULL, NULL);
 		bool ready;
 
@@ -64,6 +64,7 @@ static int copy_one(struct addrspace *as, struct copy *copy)
 		if (ready)
 			return 0;
 	}
+	return ERR_BUSY;
 }
 
 static int copy_all(struct addrspace *as, struct copy *copy)

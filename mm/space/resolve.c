@@ -154,7 +154,7 @@ int space_resolve(struct addrspace *as, struct space_page *page, unsigned access
 		return ERR_RANGE;
 	if (!page->slot)
 		page->slot = primary_find(&as->primary, page->gfn);
-	for (;;) {
+	for (unsigned tries = 0; tries < SPACE_TRIES; tries++) {
 		int err;
 
 		page->pte = page->slot ? ck_pr_load_64(page->slot) : 0;
@@ -166,4 +166,5 @@ int space_resolve(struct addrspace *as, struct space_page *page, unsigned access
 		if (log)
 			*word = invalidate_read(log);
 	}
+	return ERR_BUSY; /* other CPUs change the page faster than it is resolved */
 }

@@ -58,6 +58,12 @@ struct addrspace {
 	struct notifier notifier;
 };
 
+/*
+ * Tries to do what other CPUs undo, before ERR_BUSY or FAULT_RACED: an exit is bounded even beside
+ * a CPU that reclaims or merges the same page again and again.
+ */
+#define SPACE_TRIES 64
+
 /* The slot around gfn, or NULL. */
 const struct slot *space_slot(const struct addrspace *as, struct gfn gfn) LOCK_REQUIRES(&as->lock);
 

@@ -25,6 +25,8 @@
  * FAULT-1  What is installed was in the primary at one instant after the last invalidation of this
  *          gfn began.
  * FAULT-2  Running out of memory changes nothing that was visible.
+ * FAULT-3  A fault tries SPACE_TRIES times at most. Then the guest faults again, and the run loop
+ *          reads the clock first.
  *
  * Locking: takes LOCK_MMU, and what space_resolve() takes.
  */
@@ -92,11 +94,13 @@ enum fault_outcome fault_handle(struct stage2 *s2, struct gpa gpa, unsigned acce
 {
 	bool inplace = ck_pr_load_32(&s2->as->retry) == RETRY_INPLACE;
 	struct space_page page = {.gfn = gpa_to_gfn(gpa)};
-	enum fault_outcome outcome;
+	enum fault_outcome outcome = fault_try(s2, &page, access, inplace);
 
-	while ((outcome = fault_try(s2, &page, access, inplace)) == FAULT_RACED && inplace) {
+	for (unsigned tries = 1; outcome == FAULT_RACED && inplace && tries < SPACE_TRIES;
+	     tries++) {
 		ck_pr_inc_64(&s2->counters.retries);
 		arch_cpu_relax();
+		outcome = fault_try(s2, &page, access, inplace);
 	}
 	ck_pr_inc_64(&s2->counters.faults[outcome]);
 	return outcome;
