@@ -24,7 +24,7 @@ struct spec {
 	char conversion;
 };
 
-static void put(struct sink *sink, char c)
+static void sink_put(struct sink *sink, char c)
 {
 	if (sink->len + 1 < sink->size)
 		sink->to[sink->len] = c;
@@ -34,13 +34,13 @@ static void put(struct sink *sink, char c)
 static void put_many(struct sink *sink, char c, size_t count)
 {
 	while (count--)
-		put(sink, c);
+		sink_put(sink, c);
 }
 
 static void put_text(struct sink *sink, const char *text, size_t len)
 {
 	while (len--)
-		put(sink, *text++);
+		sink_put(sink, *text++);
 }
 
 /* The one place that pads: blanks, prefix, zeroes, body, blanks. */
@@ -209,7 +209,7 @@ static u64 unsigned_argument(struct arguments *arguments, unsigned size)
 }
 
 /* False: an unknown conversion. */
-static bool convert(struct sink *sink, const struct spec *spec, struct arguments *arguments)
+static bool format_convert(struct sink *sink, const struct spec *spec, struct arguments *arguments)
 {
 	char c;
 
@@ -234,7 +234,7 @@ static bool convert(struct sink *sink, const struct spec *spec, struct arguments
 		put_field(sink, spec, "", 0, &c, 1);
 		return true;
 	case '%':
-		put(sink, '%');
+		sink_put(sink, '%');
 		return true;
 	default:
 		return false;
@@ -252,10 +252,10 @@ size_t format_text_v(char *to, size_t size, const char *format, va_list list)
 		const char *next = format + 1;
 
 		if (*format != '%') {
-			put(&sink, *format);
+			sink_put(&sink, *format);
 		} else {
 			next = parse_spec(next, &arguments, &spec);
-			if (!convert(&sink, &spec, &arguments))
+			if (!format_convert(&sink, &spec, &arguments))
 				put_text(&sink, format, (size_t)(next - format));
 		}
 		format = next;

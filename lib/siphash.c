@@ -4,7 +4,7 @@
  */
 #include <lib/siphash.h>
 
-static u64 rotate(u64 value, unsigned bits)
+static u64 sip_rotate(u64 value, unsigned bits)
 {
 	return value << bits | value >> (64 - bits);
 }
@@ -13,15 +13,15 @@ static void sip_rounds(u64 v[4], unsigned rounds)
 {
 	while (rounds--) {
 		v[0] += v[1];
-		v[1] = rotate(v[1], 13) ^ v[0];
-		v[0] = rotate(v[0], 32);
+		v[1] = sip_rotate(v[1], 13) ^ v[0];
+		v[0] = sip_rotate(v[0], 32);
 		v[2] += v[3];
-		v[3] = rotate(v[3], 16) ^ v[2];
+		v[3] = sip_rotate(v[3], 16) ^ v[2];
 		v[0] += v[3];
-		v[3] = rotate(v[3], 21) ^ v[0];
+		v[3] = sip_rotate(v[3], 21) ^ v[0];
 		v[2] += v[1];
-		v[1] = rotate(v[1], 17) ^ v[2];
-		v[2] = rotate(v[2], 32);
+		v[1] = sip_rotate(v[1], 17) ^ v[2];
+		v[2] = sip_rotate(v[2], 32);
 	}
 }
 

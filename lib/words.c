@@ -9,7 +9,7 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-static void put(struct word *word, size_t *length, char c)
+static void word_put(struct word *word, size_t *length, char c)
 {
 	if (*length == WORD_MAX - 1) {
 		word->cut = true;
@@ -45,7 +45,7 @@ bool word_next(const char **line, struct word *word)
 		}
 		if (*at == '\\' && quote != '\'' && at[1])
 			at++;
-		put(word, &length, *at);
+		word_put(word, &length, *at);
 	}
 	word->text[length] = '\0';
 	word->unclosed = quote != '\0';

@@ -89,7 +89,7 @@ static bool in_rmap(const struct addrspace *as, struct gfn gfn, struct mfn mfn)
 	       found.gfn.raw == gfn.raw;
 }
 
-static bool counted(ppte_t pte)
+static bool pte_counted(ppte_t pte)
 {
 	return ppte_state(pte) == PPTE_PRIVATE || ppte_state(pte) == PPTE_SHARED;
 }
@@ -119,7 +119,7 @@ static void check_pte(struct audit *audit, struct gfn gfn, ppte_t pte)
 		audit_found(audit, AUDIT_PTE_SLOT, gfn, mfn);
 	if (pte & PPTE_BUSY)
 		audit_found(audit, AUDIT_PTE_BUSY, gfn, mfn);
-	if (counted(pte))
+	if (pte_counted(pte))
 		check_counted(audit, gfn, pte);
 	else if (ppte_state(pte) == PPTE_ZERO && mfn.raw != audit->as->zero_mfn)
 		audit_found(audit, AUDIT_PTE_ZERO, gfn, mfn);
@@ -165,7 +165,7 @@ static void check_zero_frame(struct audit *audit)
 }
 
 /* What a secondary may allow, by the meaning of the bits. */
-static unsigned rights_of(const struct addrspace *as, ppte_t pte)
+static unsigned audit_rights(const struct addrspace *as, ppte_t pte)
 {
 	bool write = pte & PPTE_WRITE;
 	/* In the other modes the CPU itself records the first write. */
@@ -194,7 +194,7 @@ static void check_translation(struct audit *audit, struct gfn gfn, struct mfn mf
 		audit_found(audit, AUDIT_LEAF_FRAME, gfn, mfn);
 	if (!ppte_backed(pte) || ppte_mfn(pte).raw != mfn.raw)
 		audit_found(audit, AUDIT_LEAF_STALE, gfn, mfn);
-	else if (rights & ~rights_of(audit->as, pte))
+	else if (rights & ~audit_rights(audit->as, pte))
 		audit_found(audit, AUDIT_LEAF_RIGHTS, gfn, mfn);
 }
 
@@ -247,7 +247,7 @@ static void check_rmap_entry(struct audit *audit, struct mfn mfn, const struct r
 	const struct addrspace *as = addrspace_by_id(entry->space);
 	ppte_t pte = as ? primary_load(&as->primary, entry->gfn) : 0;
 
-	if (!counted(pte) || ppte_mfn(pte).raw != mfn.raw)
+	if (!pte_counted(pte) || ppte_mfn(pte).raw != mfn.raw)
 		audit_found(audit, AUDIT_RMAP_STALE, entry->gfn, mfn);
 }
 

@@ -25,7 +25,7 @@ static u8 read_register(u8 reg)
 	return io_read8(CMOS_DATA);
 }
 
-static unsigned decode(u8 value, u8 format)
+static unsigned cmos_decode(u8 value, u8 format)
 {
 	return format & B_BINARY ? value : (value >> 4) * 10u + (value & 15);
 }
@@ -35,8 +35,8 @@ static unsigned read_hours(u8 format)
 	u8 value = read_register(HOURS);
 
 	if (format & B_24_HOURS)
-		return decode(value, format);
-	return decode(value & (u8)~HOURS_PM, format) % 12 + (value & HOURS_PM ? 12 : 0);
+		return cmos_decode(value, format);
+	return cmos_decode(value & (u8)~HOURS_PM, format) % 12 + (value & HOURS_PM ? 12 : 0);
 }
 
 static void read_date(struct date *date)
@@ -44,17 +44,17 @@ static void read_date(struct date *date)
 	u8 format = read_register(REG_B);
 
 	*date = (struct date){
-		.seconds = decode(read_register(SECONDS), format),
-		.minutes = decode(read_register(MINUTES), format),
+		.seconds = cmos_decode(read_register(SECONDS), format),
+		.minutes = cmos_decode(read_register(MINUTES), format),
 		.hours = read_hours(format),
-		.day = decode(read_register(DAY), format),
-		.month = decode(read_register(MONTH), format),
-		.year = decode(read_register(CENTURY), format) * 100 +
-			decode(read_register(YEAR), format),
+		.day = cmos_decode(read_register(DAY), format),
+		.month = cmos_decode(read_register(MONTH), format),
+		.year = cmos_decode(read_register(CENTURY), format) * 100 +
+			cmos_decode(read_register(YEAR), format),
 	};
 }
 
-static bool good(const struct date *date)
+static bool cmos_is_sane(const struct date *date)
 {
 	return date->year >= 1970 && date->year < 9999 && date->month - 1 < 12 &&
 	       date->day - 1 < 31 && date->hours < 24 && date->minutes < 60 && date->seconds < 60;
@@ -70,7 +70,7 @@ u64 arch_wall_seconds(void)
 		read_date(&date);
 		read_date(&again);
 		if (memcmp(&date, &again, sizeof(date)) == 0)
-			return good(&date) ? date_to_seconds(&date) : FIRST_SECONDS;
+			return cmos_is_sane(&date) ? date_to_seconds(&date) : FIRST_SECONDS;
 	}
 	return FIRST_SECONDS;
 }

@@ -53,7 +53,7 @@ void serial_init(void)
 	io_write8(UART_MCR, MCR_READY);
 }
 
-static bool wait_for(u8 status)
+static bool serial_wait_for(u8 status)
 {
 	unsigned rounds = stalled ? 1 : WAIT_ROUNDS;
 
@@ -66,11 +66,11 @@ static bool wait_for(u8 status)
 	return !stalled;
 }
 
-static void put(u8 c)
+static void serial_put(u8 c)
 {
 	if (has_debug_port)
 		io_write8(DEBUG_PORT, c);
-	if (has_uart && wait_for(LSR_THRE))
+	if (has_uart && serial_wait_for(LSR_THRE))
 		io_write8(UART_DATA, c);
 }
 
@@ -78,15 +78,15 @@ void serial_write(const char *text, size_t len)
 {
 	for (; len; len--, text++) {
 		if (*text == '\n')
-			put('\r');
-		put((u8)*text);
+			serial_put('\r');
+		serial_put((u8)*text);
 	}
 }
 
 void serial_drain(void)
 {
 	if (has_uart)
-		(void)wait_for(LSR_TEMT);
+		(void)serial_wait_for(LSR_TEMT);
 }
 
 int arch_console_getc(void)

@@ -107,7 +107,7 @@ static bool wait_for_arrival(u32 target, u64 microseconds)
  * The manual's 10 ms between INIT and SIPI are for the first CPUs with 64 bits; today's are ready
  * at once. So the first SIPI comes early, and the second one, which a running CPU ignores, late.
  */
-static bool wake(u32 target)
+static bool ap_wake(u32 target)
 {
 	apic_send_init(target);
 	time_delay(INIT_DELAY_US);
@@ -133,7 +133,7 @@ static void start_cpu(u32 target)
 	*cpu = (struct percpu){.self = cpu, .id = id, .apic_id = target, .guest_ipi = IPI_IRQ};
 	desc_use_stacks(cpu);
 	trampoline_prepare(boot->trampoline, &start);
-	if (!wake(target)) {
+	if (!ap_wake(target)) {
 		apic_send_init(target);
 		log_error("CPU with APIC ID %u did not start within %u s: going on without it",
 			  target, ARRIVAL_US / 1000000);

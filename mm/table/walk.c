@@ -80,7 +80,7 @@ bool pgtable_range_valid(const struct pgtable *table, u64 start, u64 end)
 	       !((start ^ last) >> 63);
 }
 
-static int visit_slot(const struct walk *walk, struct pgtable_visit *visit);
+static int walk_slot(const struct walk *walk, struct pgtable_visit *visit);
 
 static int walk_slots(const struct walk *walk, struct hpa page, unsigned level, u64 start, u64 end)
 {
@@ -98,7 +98,7 @@ static int walk_slots(const struct walk *walk, struct hpa page, unsigned level, 
 			.slot = &slots[(start >> LEVEL_SHIFT(level)) % PGTABLE_ENTRIES],
 			.level = (u8)level,
 		};
-		int err = visit_slot(walk, &visit);
+		int err = walk_slot(walk, &visit);
 
 		if (err)
 			return err;
@@ -113,7 +113,7 @@ static int visit_show(const struct walk *walk, struct pgtable_visit *visit, enum
 	return walk->flags & kind ? walk->visitor(walk->table, visit, walk->argument) : 0;
 }
 
-static int visit_slot(const struct walk *walk, struct pgtable_visit *visit)
+static int walk_slot(const struct walk *walk, struct pgtable_visit *visit)
 {
 	int err;
 

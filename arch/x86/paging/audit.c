@@ -29,7 +29,7 @@ struct audit {
 	struct hpa text_start, text_end; /* what is executable, from its first page to its last */
 };
 
-static void complain(struct audit *audit, const struct pgtable_visit *visit, const char *what)
+static void report_breach(struct audit *audit, const struct pgtable_visit *visit, const char *what)
 {
 	log_error("host tables: 0x%016lx, level %u: %s", visit->address, visit->level, what);
 	audit->wrong++;
@@ -37,7 +37,7 @@ static void complain(struct audit *audit, const struct pgtable_visit *visit, con
 
 static int visit_lower(struct pgtable *table, const struct pgtable_visit *visit, void *argument)
 {
-	complain(argument, visit, "mapped in the lower half");
+	report_breach(argument, visit, "mapped in the lower half");
 	return 0;
 }
 
@@ -49,11 +49,11 @@ static int visit_upper(struct pgtable *table, const struct pgtable_visit *visit,
 
 	audit->leaves[visit->level]++;
 	if (attr & PT_USER)
-		complain(audit, visit, "for ring 3");
+		report_breach(audit, visit, "for ring 3");
 	if (!(attr & PT_EXEC))
 		return 0;
 	if (attr & PT_WRITE)
-		complain(audit, visit, "writable and executable");
+		report_breach(audit, visit, "writable and executable");
 	audit->text_start.raw = MIN(audit->text_start.raw, to.raw);
 	audit->text_end.raw = MAX(audit->text_end.raw, to.raw + LEVEL_SIZE(visit->level));
 	return 0;
@@ -67,7 +67,7 @@ static int visit_alias(struct pgtable *table, const struct pgtable_visit *visit,
 	if (table->format->attr(visit->pte, visit->level) & PT_WRITE &&
 	    to.raw < audit->text_end.raw &&
 	    to.raw + LEVEL_SIZE(visit->level) > audit->text_start.raw)
-		complain(audit, visit, "writable, and executable by another address");
+		report_breach(audit, visit, "writable, and executable by another address");
 	return 0;
 }
 
@@ -80,16 +80,16 @@ static void audit_stacks(struct pgtable *table, struct audit *audit)
 
 			pgtable_lookup(table, stack.guard, &visit);
 			if (visit.kind == VISIT_LEAF)
-				complain(audit, &visit, "a stack's guard page is mapped");
+				report_breach(audit, &visit, "a stack's guard page is mapped");
 			pgtable_lookup(table, stack.bottom, &visit);
 			if (visit.kind != VISIT_LEAF)
-				complain(audit, &visit, "a stack is not mapped");
+				report_breach(audit, &visit, "a stack is not mapped");
 		}
 	}
 }
 
-static void walk(struct pgtable *table, u64 start, u64 end, pgtable_visitor visitor,
-		 struct audit *audit)
+static void audit_range(struct pgtable *table, u64 start, u64 end, pgtable_visitor visitor,
+			struct audit *audit)
 {
 	CHECK(!pgtable_walk(table, start, end, VISIT_LEAF, visitor, audit));
 }
@@ -98,9 +98,9 @@ u64 paging_audit(struct pgtable *table)
 {
 	struct audit audit = {.text_start = {~0ull}};
 
-	walk(table, 0, LOWER_END, visit_lower, &audit);
-	walk(table, DIRECT_MAP_BASE, UPPER_END, visit_upper, &audit);
-	walk(table, DIRECT_MAP_BASE, UPPER_END, visit_alias, &audit);
+	audit_range(table, 0, LOWER_END, visit_lower, &audit);
+	audit_range(table, DIRECT_MAP_BASE, UPPER_END, visit_upper, &audit);
+	audit_range(table, DIRECT_MAP_BASE, UPPER_END, visit_alias, &audit);
 	audit_stacks(table, &audit);
 	log_info("host tables: %lu tables; leaves: %lu of 1 GiB, %lu of 2 MiB, %lu of 4 KiB",
 		 table->tables, audit.leaves[2], audit.leaves[1], audit.leaves[0]);

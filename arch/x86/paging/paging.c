@@ -88,17 +88,17 @@ static void early_init(const struct boot_info *info)
 	}
 }
 
-static void must(int err, const char *what)
+static void must_succeed(int err, const char *what)
 {
 	if (err)
 		panic("host page tables: %s: %s", what, error_name(err));
 }
 
-static void map(u64 start, u64 end, struct hpa to, unsigned attr, const char *what)
+static void map_pages(u64 start, u64 end, struct hpa to, unsigned attr, const char *what)
 {
 	unsigned max_level = cpuid_has(CPUID_PAGE_1G) ? 2 : 1;
 
-	must(pgtable_map(&host_table, start, end, to, attr, max_level), what);
+	must_succeed(pgtable_map(&host_table, start, end, to, attr, max_level), what);
 }
 
 static bool in_direct_map(enum boot_memory_type type)
@@ -116,17 +116,17 @@ static void map_memory(const struct boot_info *info)
 		struct hpa end = {ALIGN_DOWN(info->memory[i].range.end.raw, PAGE_SIZE)};
 
 		if (in_direct_map(info->memory[i].type) && start.raw < end.raw)
-			map(DIRECT_MAP_BASE + start.raw, DIRECT_MAP_BASE + end.raw, start, ATTR_RW,
-			    "memory");
+			map_pages(DIRECT_MAP_BASE + start.raw, DIRECT_MAP_BASE + end.raw, start,
+				  ATTR_RW, "memory");
 	}
-	must(pgtable_protect(&host_table, DIRECT_MAP_BASE + text, DIRECT_MAP_BASE + rodata_end,
-			     PT_READ),
-	     "the image in the direct map");
+	must_succeed(pgtable_protect(&host_table, DIRECT_MAP_BASE + text,
+				     DIRECT_MAP_BASE + rodata_end, PT_READ),
+		     "the image in the direct map");
 }
 
 static void map_image_part(const char *start, const char *end, unsigned attr)
 {
-	map((u64)start, (u64)end, image_to_hpa(start), attr, "the image");
+	map_pages((u64)start, (u64)end, image_to_hpa(start), attr, "the image");
 }
 
 static void map_image(void)
@@ -137,8 +137,8 @@ static void map_image(void)
 	map_image_part(image_rodata_start, image_rodata_end, ATTR_R);
 	map_image_part(image_data_start, image_data_end, ATTR_RW);
 	map_image_part(idt_page, idt_page + PAGE_SIZE, ATTR_R);
-	must(pgtable_unmap(&host_table, (u64)boot_stack_guard, (u64)boot_stack_bottom),
-	     "the boot stack's guard page");
+	must_succeed(pgtable_unmap(&host_table, (u64)boot_stack_guard, (u64)boot_stack_bottom),
+		     "the boot stack's guard page");
 }
 
 static void map_stack(struct stack stack)
@@ -146,8 +146,8 @@ static void map_stack(struct stack stack)
 	for (u64 at = stack.bottom; at < stack.top; at += PAGE_SIZE) {
 		struct hpa page;
 
-		must(early_alloc(NULL, &page), "stacks");
-		map(at, at + PAGE_SIZE, page, ATTR_RW, "stacks");
+		must_succeed(early_alloc(NULL, &page), "stacks");
+		map_pages(at, at + PAGE_SIZE, page, ATTR_RW, "stacks");
 	}
 }
 
@@ -179,7 +179,7 @@ static void hand_over(const struct boot_info *info)
 		ranges[i].start = i == early.index ? early.next : info->usable[i].start;
 		ranges[i].end = info->usable[i].end;
 	}
-	must(frame_init(ranges, info->usable_count), "frames");
+	must_succeed(frame_init(ranges, info->usable_count), "frames");
 }
 
 void paging_init(const struct boot_info *info)
@@ -187,12 +187,12 @@ void paging_init(const struct boot_info *info)
 	struct percpu *cpu = percpu();
 
 	early_init(info);
-	must(pgtable_init(&host_table, &host_format, &early_memory), "root");
+	must_succeed(pgtable_init(&host_table, &host_format, &early_memory), "root");
 	map_memory(info);
 	map_image();
 	map_stacks(info->cpu_count);
-	map(APIC_MMIO, APIC_MMIO + PAGE_SIZE, apic_page(info),
-	    PT_READ | PT_WRITE | PT_UNCACHED | PT_GLOBAL, "local APIC");
+	map_pages(APIC_MMIO, APIC_MMIO + PAGE_SIZE, apic_page(info),
+		  PT_READ | PT_WRITE | PT_UNCACHED | PT_GLOBAL, "local APIC");
 	write_cr3(host_table.root.raw);
 	desc_use_stacks(cpu);
 	log_debug("host tables: %lu pages", host_table.tables);

@@ -119,7 +119,7 @@ void apic_eoi(void)
 }
 
 /* An IPI by the ICR; the last one has left before this one is written. */
-static void send(u32 destination, u32 command)
+static void icr_send(u32 destination, u32 command)
 {
 	if (x2apic) {
 		/* WRMSR to the APIC is no fence: what the IPI announces must be visible first (SDM
@@ -136,25 +136,25 @@ static void send(u32 destination, u32 command)
 
 void apic_send(u32 id, unsigned vector)
 {
-	send(id, ICR_ASSERT | vector);
+	icr_send(id, ICR_ASSERT | vector);
 }
 
 void apic_send_nmi(u32 id)
 {
-	send(id, ICR_ASSERT | ICR_NMI);
+	icr_send(id, ICR_ASSERT | ICR_NMI);
 }
 
 void apic_send_nmi_others(void)
 {
-	send(0, ICR_ASSERT | ICR_NMI | ICR_OTHERS);
+	icr_send(0, ICR_ASSERT | ICR_NMI | ICR_OTHERS);
 }
 
 void apic_send_init(u32 id)
 {
-	send(id, ICR_ASSERT | ICR_INIT);
+	icr_send(id, ICR_ASSERT | ICR_INIT);
 }
 
 void apic_send_startup(u32 id, struct hpa page)
 {
-	send(id, ICR_ASSERT | ICR_STARTUP | (u32)(page.raw >> PAGE_SHIFT));
+	icr_send(id, ICR_ASSERT | ICR_STARTUP | (u32)(page.raw >> PAGE_SHIFT));
 }
