@@ -26,11 +26,11 @@ RESULTS = os.path.join(machine.ROOT, "build", "results")
 GUESTS = {
     "hello": "hello.elf name=hello memory=16M arg=hello from the command line",
     "exits": "exits.elf name=exits memory=16M",
-    "memory": "memory.elf name=memor test_calls=yesy test_calls=yes memory=64M",
+    "memory": "memory.elf name=memory test_calls=yes memory=64M",
     "smp": "smp.elf name=smp memory=16M vcpus=2",
     "real": "real.bin name=real memory=2M type=real",
     "fpu": "fpu.elf name=fpu memory=16M arg=seed=1 rounds=40",
-    "hostile": "hostile.elf name=hostil test_calls=yese test_calls=yes memory=16M arg=triple",
+    "hostile": "hostile.elf name=hostile test_calls=yes memory=16M arg=triple",
 }
 
 # The main job: two Debian Linux guests that work on the same files while their pages are merged.
