@@ -186,7 +186,9 @@ static void madt_add_cpu(struct boot_info *info, u32 apic_id, u32 uid, u32 flags
 	info->cpus[info->cpu_count++] = (struct boot_cpu){apic_id, uid};
 }
 
-/* The kinds of entry we read; each begins with its type and its length (ACPI 5.2.12.2 ff.). */
+/*
+ * The kinds of entry that are read; each begins with its type and its length (ACPI 5.2.12.2 ff.).
+ */
 union madt_entry {
 	struct {
 		u8 type, length;

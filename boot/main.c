@@ -28,8 +28,10 @@ void boot_main(u32 magic, u32 information) __noreturn;
 static struct boot_info boot_info;
 static struct boot_map boot_map;
 
-/* All below 4 GiB can be read but our own image: what points there is wrong, and was zeroed or
- * never written. */
+/*
+ * All below 4 GiB can be read but the image: a pointer into it is wrong, and its target was zeroed
+ * or never written.
+ */
 static bool read_machine(void *context, u64 address, void *to, size_t length)
 {
 	const struct hpa_range *image = context;
@@ -120,7 +122,7 @@ static void parse_memory(struct boot_info *info)
 	log_info("memory: %lu MiB usable in %u pieces", bytes >> 20, info->usable_count);
 }
 
-/* The initial APIC ID of the CPU we run on: 32 bits from leaf 0xb where there is one, else 8 (SDM
+/* The initial APIC ID of this CPU: 32 bits from leaf 0xb where there is one, else 8 (SDM
  * vol. 3A, 9.4.6). */
 static u32 boot_cpu_apic_id(void)
 {

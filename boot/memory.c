@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * memory.c: from the loader's memory map to the frames that are ours to hand out.
+ * memory.c: from the loader's memory map to the frames that may be allocated.
  *
  * A firmware's map may be unsorted, overlap and contradict itself. Where entries overlap, the one
  * that allows least wins; what no entry covers is not memory:

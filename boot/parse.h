@@ -5,12 +5,12 @@
  *
  * Why: all that is parsed here was written by someone else, a boot loader or a firmware, and any of
  * it may be wrong. The parsers are pure: they see memory through `struct boot_reader` only, so that
- * they build on the host, where tests/unit gives them every malformation we could think of and
- * tests/fuzz those we could not.
+ * they build on the host, where tests/unit gives them each known malformation and tests/fuzz random
+ * ones.
  *
  * BOOT-1 no pointer, length or count from outside is used before it is checked; no addition of two
  *	  of them may wrap
- * BOOT-2 every loop over outside data is bounded by a capacity of ours, not by a count of theirs
+ * BOOT-2 every loop over outside data is bounded by a constant, not by a count from outside
  * BOOT-3 what is malformed is named in a log line and left out; only a machine without memory, or
  *	  information that is none, is an error
  * (BOOT-4 is in memory.c)

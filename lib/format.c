@@ -2,7 +2,7 @@
 /*
  * format.c: formatted text: one pass over the format, one conversion at a time.
  *
- * Why our own: what Debian packages needs floating point or a libc. Each conversion is parsed into
+ * Why not a package: those of Debian need floating point or a libc. Each conversion is parsed into
  * a struct spec, turned into a prefix, zeroes and a body, and padded in one place, so the flags
  * need no cases of their own.
  */

@@ -11,7 +11,7 @@
  * exception is pending (APM vol. 3, FXSAVE), so the last guest's would show in the next one
  * (CVE-2006-1056): there a load of a constant gives them the hypervisor's, which are no secret.
  *
- *     load: XCR0 = all we offer, XRSTOR all, XCR0 = guest's      put: XCR0 = all, XSAVE all
+ *     load: XCR0 = all offered, XRSTOR all, XCR0 = guest's      put: XCR0 = all, XSAVE all
  *
  * XCR0 is read back at put: QEMU 7.2 does not exit for XSETBV (SVM). There a guest can set bits
  * that are not offered; they are clear and their components initial after its next put.

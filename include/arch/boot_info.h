@@ -31,8 +31,9 @@ struct hpa_range {
 enum boot_memory_type {
 	BOOT_MEMORY_USABLE = 1,
 	BOOT_MEMORY_RESERVED = 2,
-	BOOT_MEMORY_ACPI = 3, /* the firmware's tables: usable once they are read; we leave them */
-	BOOT_MEMORY_NVS = 4,  /* never to be touched */
+	BOOT_MEMORY_ACPI =
+		3, /* the firmware's tables: usable once they are read; left as they are */
+	BOOT_MEMORY_NVS = 4, /* never to be touched */
 	BOOT_MEMORY_BAD = 5,
 };
 
@@ -74,7 +75,7 @@ struct boot_info {
 	/* The firmware's map: sorted, no overlaps, byte exact. */
 	struct boot_memory memory[BOOT_MEMORY_MAX];
 	unsigned memory_count;
-	/* RAM that is ours to hand out: page aligned, sorted; without image, modules, first MiB. */
+	/* RAM that may be allocated: page aligned, sorted; without image, modules, first MiB. */
 	struct hpa_range usable[BOOT_USABLE_MAX];
 	unsigned usable_count;
 	/* A page below 1 MiB for the AP trampoline; 0: there is none, and only CPU 0 runs. */

@@ -22,7 +22,7 @@ enum hv_exit_reason {
 	HV_EXIT_MSR_READ, /* index in guest RCX */
 	HV_EXIT_MSR_WRITE,
 	HV_EXIT_STAGE2, /* .stage2: EPT violation or #NPF */
-	HV_EXIT_STAGE2_BROKEN, /* .stage2: EPT misconfiguration or reserved bit in an NPT entry: our own bug */
+	HV_EXIT_STAGE2_BROKEN, /* .stage2: EPT misconfiguration or reserved bit in an NPT entry: a bug of the hypervisor */
 	HV_EXIT_HLT,
 	HV_EXIT_PAUSE,
 	HV_EXIT_TSC, /* RDTSC, while trap() has it exit */

@@ -5,8 +5,8 @@
  *
  *     [   1.234567] cpu0 vmx: info: EPT with A/D, VPID, unrestricted guest
  *
- * CHECK() and panic() are for a broken invariant of our own. What a guest, a module or a command
- * line can cause gets log_error() and a defined result instead.
+ * CHECK() and panic() are for a broken invariant of the hypervisor. What a guest, a module or a
+ * command line can cause gets log_error() and a defined result instead.
  */
 #ifndef SAMEPAGE_LIB_LOG_H
 #define SAMEPAGE_LIB_LOG_H

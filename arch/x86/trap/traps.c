@@ -2,9 +2,9 @@
 /*
  * traps.c: exceptions and interrupts of the hypervisor itself.
  *
- * Every exception is a bug of ours and ends in a panic, but for those the table in .extable expects
- * (MSRs a CPU may not have). NMIs stop this CPU when another one panics; else they have done their
- * work by arriving: a guest exited.
+ * Every exception is a bug of the hypervisor and ends in a panic, but for those that .extable
+ * expects (MSRs a CPU may not have). NMIs stop this CPU when another one panics; else they have
+ * done their work by arriving: a guest exited.
  */
 #include <asm/traps.h>
 #include <asm/apic.h>

@@ -9,7 +9,7 @@
 
 struct trap_frame;
 
-/* What panic() in <lib/log.h> comes to: stops the other CPUs, says the message and where we are.
+/* The end of panic() in <lib/log.h>: stops the other CPUs, prints the message and the place.
  * Any context. */
 void arch_panic(const char *message) __noreturn;
 
