@@ -146,7 +146,7 @@ def make_iso(path, setup, image):
 def kept_free(name, guest_cpus):
     """
     How many CPUs a machine needs beyond those for guests: QEMU's emulation keeps CPU 0 free of them
-    (arch/x86/errata.c).
+    (arch/x86/errata/emulators.c).
     """
     return 1 if name == "qemu-tcg" and guest_cpus > 1 else 0
 

@@ -333,7 +333,7 @@ static bool divide_accumulator(const struct insn *insn, u64 *gpr, u64 memory)
 	if (minus)
 		dividend = -dividend;
 	if (minus && insn->size < 8)
-		dividend &= BITS(16 * insn->size - 1, 0);
+		dividend &= ((unsigned __int128)1 << 16 * insn->size) - 1;
 	by = by_minus ? -by & mask : by;
 	if ((u64)(dividend >> 64) >= by)
 		return false;

@@ -230,7 +230,7 @@ int arch_virt_init(void) __must_check;
 
 /*
  * The CPUs, a bit each, on which a vCPU runs that does not name any: all, but for errata of the
- * machine (errata.c). Never 0. After arch_virt_init() and when all CPUs are up. Any context.
+ * machine (errata/). Never 0. After arch_virt_init() and when all CPUs are up. Any context.
  */
 u64 arch_guest_cpus(void);
 

@@ -58,7 +58,7 @@ define sp-vms
   set $vm = 0
   while $vm < vm_count
     printf "%s: ", vms[$vm]->config.name
-    output vms[$vm]->state
+    output (enum vm_state)vms[$vm]->state
     printf ", %lu KiB, %d vCPUs, %d awake\n", vms[$vm]->config.memory >> 10, vms[$vm]->config.vcpus, vms[$vm]->awake
     set $vm = $vm + 1
   end
