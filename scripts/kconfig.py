@@ -83,6 +83,13 @@ def read_settings(path):
     return settings
 
 
+def drop_removed(settings, symbols):
+    """An option that is off and that Kconfig no longer has leaves .config."""
+    for name in [name for name, (value, _) in settings.items() if value == "n"]:
+        if name not in symbols:
+            del settings[name]
+
+
 def check_settings(settings, symbols):
     """Refuses unknown symbols and values of the wrong kind before Kconfig sees them."""
     for name, (value, where) in settings.items():
@@ -151,6 +158,8 @@ def make(source, work, defconfig, overrides):
     config = f"{work}/.config"
     settings = read_settings(defconfig or config)
     symbols = read_symbols(source)
+    if not defconfig:
+        drop_removed(settings, symbols)
     for text in overrides:
         override(settings, symbols, text)
     check_settings(settings, symbols)
