@@ -5,11 +5,13 @@
  *
  *     stack      a #PF in a REP STOSB, its frame pushed to device space: a fault in the delivery
  *     tables     page tables in device space
+ *     rom        page tables in ROM, where no accessed bit can be set
  *     dr         writes random breakpoints (seed=N) and lets other vCPUs run between
  */
 #include <guest.h>
 
 #define DEVICE 0xd0000000ul
+#define ROM    0xd0000ul
 
 static void attack_stack(void)
 {
@@ -23,10 +25,20 @@ static void attack_stack(void)
 		     : "memory");
 }
 
-static void attack_tables(void)
+static void load_tables(u64 where)
 {
 	print("armed\n");
-	asm volatile("movq %0, %%cr3" : : "r"(DEVICE) : "memory");
+	asm volatile("movq %0, %%cr3" : : "r"(where) : "memory");
+}
+
+static void attack_tables(void)
+{
+	load_tables(DEVICE);
+}
+
+static void attack_rom(void)
+{
+	load_tables(ROM);
 }
 
 static void attack_dr(void)
@@ -50,7 +62,8 @@ static void attack_dr(void)
 static const struct {
 	const char *name;
 	void (*run)(void);
-} attacks[] = {{"stack", attack_stack}, {"tables", attack_tables}, {"dr", attack_dr}};
+} attacks[] = {
+	{"stack", attack_stack}, {"tables", attack_tables}, {"rom", attack_rom}, {"dr", attack_dr}};
 
 void guest_main(void)
 {

@@ -61,6 +61,15 @@ struct guest_fault {
 	u64 error_code, rip, address;
 };
 
+/*
+ * From ring 3. QEMU 7.2 lets an IRET of 32-bit code set RFLAGS.VM there, which no CPU does: CS has
+ * no RPL then.
+ */
+static inline bool guest_from_user(const struct guest_frame *frame)
+{
+	return (frame->cs & 3) || (frame->rflags & BIT(17));
+}
+
 /* Calls the function and returns the fault it ended with, if any. Not nested. */
 struct guest_fault catch_fault(void (*function)(void *), void *argument);
 
@@ -70,7 +79,10 @@ struct guest_fault catch_fault(void (*function)(void *), void *argument);
  */
 struct guest_fault catch_user_fault(void (*function)(void));
 
-/* First to see an exception; true: it is dealt with, and the interrupted code goes on. */
+/*
+ * Sees an exception or interrupt first. True: it is dealt with, and the interrupted code goes on.
+ * It may change the vector.
+ */
 extern bool (*guest_on_exception)(struct guest_frame *frame);
 
 /* Interrupts that came on this vCPU, by vector (32 to 63). */

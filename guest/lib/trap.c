@@ -119,20 +119,25 @@ static void unexpected(const struct guest_frame *frame)
 
 void guest_trap(struct guest_frame *frame)
 {
-	struct guest_cpu *cpu = this_cpu();
+	struct guest_cpu *cpu;
 
+	if (guest_from_user(frame))
+		wrmsr(MSR_GS_BASE, (u64)&cpus[0]); /* ring 3 may have changed it */
+	cpu = this_cpu();
+	if (guest_on_exception && guest_on_exception(frame))
+		return;
 	if (frame->vector >= FIRST_IRQ) {
 		cpu->irqs[frame->vector]++;
 		return;
 	}
-	if (guest_on_exception && guest_on_exception(frame))
-		return;
 	if (!cpu->catch_rsp)
 		unexpected(frame);
 	cpu->fault = (struct guest_fault){(u8)frame->vector, frame->error_code, frame->rip,
 					  frame->vector == VECTOR_PF ? read_cr2() : 0};
 	frame->rip = (u64)guest_caught;
 	frame->rsp = cpu->catch_rsp;
+	if (guest_from_user(frame))
+		frame->rflags = BIT(1);
 	frame->cs = CODE_64;
 	frame->ss = DATA;
 	cpu->catch_rsp = 0;
