@@ -49,6 +49,22 @@ static u64 faults(void)
 	return (u64)hypercall(HYPERCALL_STATISTIC, HYPERCALL_STATISTIC_FAULTS, 0, 0, 0);
 }
 
+/* A page that gives up its frame keeps what was written to it, and that it was. */
+static void reclaimed_pages(void)
+{
+	const u64 gfn = FIRST / PAGE_SIZE;
+	s64 went;
+
+	*page(1) = 7;
+	went = hypercall(HYPERCALL_RECLAIM, gfn + 1, 1, 0, 0);
+	check(went == 1 && dirty(0) == 2, "a page written, then reclaimed, is in the answer");
+	check(*page(1) == 7 && dirty(0) == 0, "it comes back as written, and clean");
+	for (unsigned i = 0; i < 3; i++)
+		*page(i) = 9;
+	went = hypercall(HYPERCALL_RECLAIM, gfn + 1, 1, 0, 0);
+	check(went == 1 && dirty(0) == 7, "three written, the middle one reclaimed: all three");
+}
+
 void guest_main(void)
 {
 	u64 before, sum = 0;
@@ -71,4 +87,5 @@ void guest_main(void)
 	check(wrong_answers(1) == 0, "all were written again");
 	print("%u writes to pages of the query: %lu second-level faults\n", (PAGES + 2) / 3,
 	      before);
+	reclaimed_pages();
 }

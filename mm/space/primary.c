@@ -81,7 +81,7 @@ static u64 *directory_entry(const struct primary *primary, struct gfn gfn, unsig
 	return entry_at(page, gfn, level);
 }
 
-static void unmark(struct primary *primary, struct gfn gfn)
+void primary_unmark(struct primary *primary, struct gfn gfn)
 {
 	for (unsigned level = MAX_MARKED; level; level--) {
 		u64 *entry = directory_entry(primary, gfn, level);
@@ -97,13 +97,6 @@ static void mark(struct primary *primary, u64 *entry)
 {
 	primary->marks += !(*entry & UNIFORM);
 	ck_pr_store_64(entry, *entry | UNIFORM);
-}
-
-void primary_store(struct primary *primary, struct gfn gfn, ppte_t *slot, ppte_t value)
-{
-	if (unlikely(primary->marks) && ((*slot ^ value) & ~primary->no_matter))
-		unmark(primary, gfn);
-	ck_pr_store_64(slot, value);
 }
 
 ppte_t *primary_next(const struct primary *primary, struct gfn *gfn, struct gfn end)

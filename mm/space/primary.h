@@ -182,8 +182,17 @@ static inline ppte_t primary_load(const struct primary *primary, struct gfn gfn)
 /* As primary_find, but makes what is missing. ERR_NO_MEMORY. LOCK_MMU. */
 int primary_make(struct primary *primary, struct gfn gfn, ppte_t **slot) __must_check;
 
+/* Clears UNIFORM above a PTE. LOCK_MMU. */
+void primary_unmark(struct primary *primary, struct gfn gfn);
+
 /* Stores a PTE, and clears UNIFORM above it if it holds no longer. LOCK_MMU. */
-void primary_store(struct primary *primary, struct gfn gfn, ppte_t *slot, ppte_t value);
+static inline void primary_store(struct primary *primary, struct gfn gfn, ppte_t *slot,
+				 ppte_t value)
+{
+	if (unlikely(primary->marks) && ((*slot ^ value) & ~primary->no_matter))
+		primary_unmark(primary, gfn);
+	ck_pr_store_64(slot, value);
+}
 
 /*
  * The place of the first PTE in [*gfn, end) that has a leaf page; *gfn moves to it. NULL when there

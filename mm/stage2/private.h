@@ -66,13 +66,6 @@ struct stage2 {
 	struct stage2_counters counters;
 };
 
-/*
- * Makes `access` to gfn possible as the primary PTE allows. FAULT_MAPPED, FAULT_SPURIOUS,
- * FAULT_NO_MEMORY. LOCK_MMU, and invalidate_check() said CLEAN.
- */
-enum fault_outcome stage2_install(struct stage2 *s2, const struct space_page *page,
-				  unsigned access);
-
 /* The events it subscribes to, as change or as drop (notify.c). */
 extern const struct subscriber_ops stage2_ops;
 void stage2_audit(struct subscription *sub, struct audit *audit);
@@ -100,11 +93,21 @@ static inline unsigned stage2_limit(const struct stage2 *s2, struct gfn gfn)
 /* The largest level, up to `level`, at which no limit cuts the block around gfn. LOCK_MMU. */
 unsigned stage2_view_level(const struct stage2 *s2, struct gfn gfn, unsigned level);
 
-/*
- * pgtable_lookup() by gfn, without address, start and end; quicker in the table used last.
- * LOCK_MMU.
- */
-void stage2_lookup(struct stage2 *s2, struct gfn gfn, struct pgtable_visit *visit);
+/* pgtable_lookup() by gfn; remembers a table of level 0. LOCK_MMU. */
+void stage2_walk(struct stage2 *s2, struct gfn gfn, struct pgtable_visit *visit);
+
+/* The same, without address, start and end; quicker in the table used last. LOCK_MMU. */
+static inline void stage2_lookup(struct stage2 *s2, struct gfn gfn, struct pgtable_visit *visit)
+{
+	if (!s2->near || s2->near_block != gfn.raw >> LEVEL_BITS) {
+		stage2_walk(s2, gfn, visit);
+		return;
+	}
+	visit->slot = &s2->near[gfn.raw % PGTABLE_ENTRIES];
+	visit->pte = ck_pr_load_64(visit->slot);
+	visit->level = 0;
+	visit->kind = pte_present(s2->table.format, visit->pte, 0) ? VISIT_LEAF : VISIT_ABSENT;
+}
 
 /* If PTEs were taken away since the last flush: flushes, then frees doomed tables. LOCK_MMU. */
 void stage2_flush_stale(struct stage2 *s2);

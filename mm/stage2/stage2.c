@@ -148,105 +148,13 @@ struct hpa stage2_root(const struct stage2 *s2)
 	return s2->table.root;
 }
 
-static unsigned access_rights(unsigned access)
+void stage2_walk(struct stage2 *s2, struct gfn gfn, struct pgtable_visit *visit)
 {
-	return (access & HV_READ ? PT_READ : 0) | (access & HV_WRITE ? PT_WRITE : 0) |
-	       (access & HV_EXEC ? PT_EXEC : 0);
-}
-
-/* With D bits or PML a clean page is writable: the CPU records the write. */
-static unsigned stage2_rights(const struct stage2 *s2, struct gfn gfn, ppte_t pte)
-{
-	if (s2->as->dirty_mode != DIRTY_WRITE_PROTECT)
-		pte |= PPTE_SOFT_DIRTY;
-	return ppte_rights(pte) & stage2_limit(s2, gfn);
-}
-
-/* The attributes of a leaf: A is set because an access is about to happen, D if it is a write. */
-static unsigned leaf_attr(struct stage2 *s2, struct gfn gfn, ppte_t pte, unsigned access)
-{
-	unsigned attr = stage2_rights(s2, gfn, pte) | PT_ACCESSED;
-
-	if (ppte_state(pte) == PPTE_MMIO)
-		attr |= PT_UNCACHED;
-	return access & HV_WRITE ? attr | PT_DIRTY : attr;
-}
-
-/* The block of `level` around gfn, through the walker, which makes the tables that are missing. */
-static int map_block(struct stage2 *s2, struct gfn gfn, ppte_t pte, unsigned attr, unsigned level)
-{
-	u64 inside = gfn.raw & (LEVEL_FRAMES(level) - 1);
-	u64 start = (gfn.raw - inside) << PAGE_SHIFT;
-	struct hpa to = mfn_to_hpa((struct mfn){ppte_mfn(pte).raw - inside});
-
-	return pgtable_map(&s2->table, start, start + LEVEL_SIZE(level), to, attr, level);
-}
-
-/* The common case: the table is there, its slot empty. The CPU does not touch an absent entry. */
-static void fill_slot(struct stage2 *s2, const struct pgtable_visit *visit, ppte_t pte,
-		      unsigned attr)
-{
-	pte_t leaf = s2->table.format->make_leaf(mfn_to_hpa(ppte_mfn(pte)), 0, attr);
-
-	pgtable_swap(&s2->table, visit->slot, visit->pte, leaf);
-}
-
-void stage2_lookup(struct stage2 *s2, struct gfn gfn, struct pgtable_visit *visit)
-{
-	if (s2->near && s2->near_block == gfn.raw >> LEVEL_BITS) {
-		visit->slot = &s2->near[gfn.raw % PGTABLE_ENTRIES];
-		visit->pte = ck_pr_load_64(visit->slot);
-		visit->level = 0;
-		visit->kind =
-			pte_present(s2->table.format, visit->pte, 0) ? VISIT_LEAF : VISIT_ABSENT;
-		return;
-	}
 	pgtable_lookup(&s2->table, gfn_to_gpa(gfn).raw, visit);
 	if (!visit->level) {
 		s2->near_block = gfn.raw >> LEVEL_BITS;
 		s2->near = visit->slot - gfn.raw % PGTABLE_ENTRIES;
 	}
-}
-
-/*
- * Maps what is not mapped, or not so: with the largest leaf that fits where no table of a lower
- * level is in the way.
- */
-static enum fault_outcome map(struct stage2 *s2, struct gfn gfn, ppte_t pte, unsigned access,
-			      const struct pgtable_visit *visit)
-{
-	unsigned attr = leaf_attr(s2, gfn, pte, access), level;
-
-	if (unlikely(access_rights(access) & ~attr))
-		return FAULT_DENIED;
-	if (visit->kind == VISIT_ABSENT && !visit->level) {
-		fill_slot(s2, visit, pte, attr);
-		return FAULT_MAPPED;
-	}
-	level = MIN(visit->level, s2->table.format->max_leaf_level);
-	level = primary_uniform(&s2->as->primary, gfn, level);
-	level = stage2_view_level(s2, gfn, level);
-	return map_block(s2, gfn, pte, attr, level) ? FAULT_NO_MEMORY : FAULT_MAPPED;
-}
-
-/* Without limits a leaf can always be read, so one bit is enough but for instruction fetches. */
-static bool leaf_allows(const struct stage2 *s2, const struct pgtable_visit *visit, unsigned access)
-{
-	const struct pgtable_format *format = s2->table.format;
-
-	if ((access & HV_EXEC) || s2->limit_count)
-		return !(access_rights(access) & ~format->attr(visit->pte, visit->level));
-	return !(access & HV_WRITE) || (visit->pte & format->level[visit->level].write);
-}
-
-enum fault_outcome stage2_install(struct stage2 *s2, const struct space_page *page, unsigned access)
-{
-	struct pgtable_visit visit;
-
-	stage2_lookup(s2, page->gfn, &visit);
-	if (visit.kind == VISIT_LEAF && leaf_allows(s2, &visit, access))
-		return FAULT_SPURIOUS;
-	return map(s2, page->gfn, page->pte, access, &visit);
 }
 
 bool stage2_establish(struct stage2 *s2, const struct pte_change *change)
