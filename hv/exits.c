@@ -62,6 +62,7 @@ static __cold enum exit_verdict slow_cpuid(struct vcpu *vcpu)
 
 	if (entry->fill == CPUID_FILL_FEATURES)
 		now.cr4 = virt->cr4(&vcpu->arch);
+	now.apic_off = !lapic_is_enabled(&vcpu->lapic);
 	if (entry->fill == CPUID_FILL_XSAVE)
 		now.xcr0 = arch_xcr0();
 	value = cpuid_fill(entry, &now);
@@ -241,9 +242,21 @@ static enum exit_verdict task_priority(struct vcpu *vcpu, const struct hv_exit_c
 	return EXIT_NEXT_INSN;
 }
 
-static enum exit_verdict write_cr(struct vcpu *vcpu, const struct hv_exit_cr *cr)
+/* The operand of a MOV to CR: 32 bits outside of 64-bit code (SDM vol. 2B, MOV). */
+static u64 cr_operand(struct vcpu *vcpu, const struct hv_exit_cr *cr)
 {
 	u64 value = cr->has_value ? cr->value : vcpu->arch.gpr[cr->gpr];
+	struct guest_state state;
+
+	if (likely(!(value >> 32)))
+		return value;
+	virt->get_state(&vcpu->arch, &state);
+	return state.efer & EFER_LMA && state.seg[SEG_CS].attr & SEG_ATTR_L ? value : (u32)value;
+}
+
+static enum exit_verdict write_cr(struct vcpu *vcpu, const struct hv_exit_cr *cr)
+{
+	u64 value = cr_operand(vcpu, cr);
 
 	if (virt->write_cr(&vcpu->arch, cr->cr, value) != 0)
 		return refuse_gp(vcpu);

@@ -357,6 +357,7 @@ struct arch_cpuid cpuid_fill(const struct cpuid_entry *entry, const struct cpuid
 	switch ((enum cpuid_fill)entry->fill) {
 	case CPUID_FILL_FEATURES:
 		v.ebx |= now->vcpu << 24;
+		v.edx &= now->apic_off ? ~EDX1_APIC : ALL;
 		v.ecx |= (v.ecx & ECX1_XSAVE) && (now->cr4 & CR4_OSXSAVE) ? ECX1_OSXSAVE : 0;
 		break;
 	case CPUID_FILL_TOPOLOGY:

@@ -7,8 +7,12 @@
  */
 #include <hv/msr.h>
 #include <arch/regs.h>
+#include <ck_pr.h>
 #include <hv/pc.h>
 #include <hv/vm.h>
+#include <lib/log.h>
+
+#define LOG_THIS LOG_VM
 
 static u64 *field_of(struct guest_state *state, const struct msr_rule *rule)
 {
@@ -27,7 +31,7 @@ static u64 read_state(struct vcpu *vcpu, const struct msr_rule *rule)
 	return *field_of(&state, rule);
 }
 
-bool msr_read(struct vcpu *vcpu, u32 index, u64 *value)
+static bool read_msr(struct vcpu *vcpu, u32 index, u64 *value)
 {
 	const struct msr_rule *rule = msr_find(index);
 
@@ -86,7 +90,7 @@ static bool write_tsc(struct vcpu *vcpu, u64 value)
 	return true;
 }
 
-bool msr_write(struct vcpu *vcpu, u32 index, u64 value)
+static bool write_msr(struct vcpu *vcpu, u32 index, u64 value)
 {
 	const struct msr_rule *rule = msr_find(index);
 
@@ -111,4 +115,41 @@ bool msr_write(struct vcpu *vcpu, u32 index, u64 value)
 		return write_state(vcpu, rule, value);
 	}
 	return false;
+}
+
+/*
+ * Takes a place in the VM's list of refused MSRs; false: the index is there, or the list is full.
+ * So a guest causes VM_REFUSED_MSRS lines at most.
+ */
+static bool note_refusal(struct vm *vm, u32 index)
+{
+	for (unsigned i = 0; i < VM_REFUSED_MSRS; i++) {
+		u32 *place = &vm->refused_msr[i];
+
+		if (ck_pr_load_32(place) == index)
+			return false;
+		if (ck_pr_load_32(place) == 0 && ck_pr_cas_32(place, 0, index))
+			return true;
+		if (ck_pr_load_32(place) == index)
+			return false;
+	}
+	return false;
+}
+
+/* The reason of a #GP that a guest may not survive. MSR 0 is not noted: it is no index here. */
+static bool refused(struct vcpu *vcpu, u32 index, const char *what)
+{
+	if (index != 0 && note_refusal(vcpu->vm, index))
+		log_info("%s: MSR %x: %s is refused, #GP(0)", vcpu->vm->config.name, index, what);
+	return false;
+}
+
+bool msr_read(struct vcpu *vcpu, u32 index, u64 *value)
+{
+	return read_msr(vcpu, index, value) || refused(vcpu, index, "a read");
+}
+
+bool msr_write(struct vcpu *vcpu, u32 index, u64 value)
+{
+	return write_msr(vcpu, index, value) || refused(vcpu, index, "a write");
 }

@@ -18,6 +18,7 @@
 enum lvt { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR };
 
 #define LVT_MASKED	    BIT(16)
+#define LVT_STATUS	    (BIT(12) | BIT(14)) /* delivery status, remote IRR: read-only */
 #define LVT_MODE(lvt)	    ((lvt) >> 17 & 3)
 #define SVR_ENABLED	    BIT(8)
 #define ESR_RECEIVE_ILLEGAL BIT(6)
@@ -253,15 +254,16 @@ void lapic_write_deadline(struct lapic *apic, u64 value)
 }
 
 /* Local vector table entries: what a guest may set in each (SDM figure 11-8). */
+static const u32 lvt_writable[LAPIC_LVTS] = {
+	[LVT_TIMER] = 0x700ff, [LVT_THERMAL] = 0x107ff, [LVT_PERF] = 0x107ff,
+	[LVT_LINT0] = 0x1a7ff, [LVT_LINT1] = 0x1a7ff,	[LVT_ERROR] = 0x100ff,
+};
+
 static void write_lvt(struct lapic *apic, enum lvt which, u32 value)
 {
-	static const u32 writable[LAPIC_LVTS] = {
-		[LVT_TIMER] = 0x700ff, [LVT_THERMAL] = 0x107ff, [LVT_PERF] = 0x107ff,
-		[LVT_LINT0] = 0x1a7ff, [LVT_LINT1] = 0x1a7ff,	[LVT_ERROR] = 0x100ff,
-	};
 	bool was_deadline = timer_mode(apic) == TIMER_DEADLINE;
 
-	value &= writable[which];
+	value &= lvt_writable[which];
 	if (!(apic->svr & SVR_ENABLED))
 		value |= LVT_MASKED;
 	apic->lvt[which] = value;
@@ -337,13 +339,35 @@ static void write_register(struct lapic *apic, unsigned reg, u32 value, u64 now,
 	}
 }
 
+/* LAPIC-3: the bits that a write in x2APIC mode may set (SDM 11.12.1.2, and each register's figure). */
+static u64 valid_bits(unsigned reg)
+{
+	switch (reg) {
+	case LAPIC_EOI:
+	case LAPIC_ESR:
+		return 0;
+	case LAPIC_TPR:
+	case LAPIC_SELF_IPI:
+		return 0xff;
+	case LAPIC_SVR:
+		return 0x1ff;
+	case LAPIC_ICR:
+		return 0xffffffff000cdfffull;
+	case LAPIC_TIMER_DIVIDE:
+		return 0xb;
+	case LAPIC_LVT_TIMER ... LAPIC_LVT_ERROR:
+		return lvt_writable[reg - LAPIC_LVT_TIMER] | LVT_STATUS;
+	default:
+		return 0xffffffff;
+	}
+}
+
 void lapic_write(struct lapic *apic, unsigned reg, u64 value, u64 now, struct lapic_action *action)
 {
 	bool x2apic = lapic_is_x2apic(apic);
 
 	action->effect = LAPIC_DONE;
-	if (!register_exists(apic, reg, true) || (x2apic && reg != LAPIC_ICR && value >> 32) ||
-	    (x2apic && (reg == LAPIC_EOI || reg == LAPIC_ESR) && value))
+	if (!register_exists(apic, reg, true) || (x2apic && value & ~valid_bits(reg)))
 		action->effect = x2apic ? LAPIC_GP : LAPIC_DONE;
 	else if (reg == LAPIC_ICR)
 		write_icr(apic, value, action);

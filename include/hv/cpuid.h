@@ -20,7 +20,7 @@
 /* What is filled in at the exit. */
 enum cpuid_fill {
 	CPUID_FILL_NONE,
-	CPUID_FILL_FEATURES, /* leaf 1: APIC id, OSXSAVE */
+	CPUID_FILL_FEATURES, /* leaf 1: APIC id, APIC enable, OSXSAVE */
 	CPUID_FILL_TOPOLOGY, /* leaf 0xB: x2APIC id */
 	CPUID_FILL_XSAVE,    /* leaf 0xD.0: size for the XCR0 of now */
 	CPUID_FILL_VCPU,     /* 40000001h: number of the vCPU */
@@ -72,6 +72,7 @@ const struct cpuid_entry *cpuid_find(const struct cpuid_table *table, u32 leaf, 
 /* What a vCPU is at this moment, for an entry with a `fill`. Pure. */
 struct cpuid_now {
 	u32 vcpu;
+	bool apic_off; /* IA32_APIC_BASE: the global enable is clear (SDM vol. 3A, 11.4.3) */
 	u64 cr4, xcr0;
 };
 struct arch_cpuid cpuid_fill(const struct cpuid_entry *entry, const struct cpuid_now *now);

@@ -131,6 +131,8 @@ struct vm_memory_stats {
 	u64 notifications[EVENTS], unwanted[EVENTS];
 };
 
+#define VM_REFUSED_MSRS 16 /* lines of the log for refused MSRs */
+
 struct vm {
 	struct vm_config config;		   /* [I] */
 	unsigned id;				   /* [I] from 1; the back end's address-space id */
@@ -153,6 +155,7 @@ struct vm {
 	struct audit_report audit;	     /* of its memory, when it had ended */
 	struct vm_memory_stats memory_stats; /* likewise */
 	u64 lost_ports;			     /* [a] accesses to ports without a device */
+	u32 refused_msr[VM_REFUSED_MSRS];    /* [a] indexes that are in the log; 0: free */
 	u64 exits[HV_EXIT_REASONS];	     /* [v] sums of vCPUs that are GONE */
 	u64 slices, used, injected, lost_accesses, starved; /* [v] likewise */
 };

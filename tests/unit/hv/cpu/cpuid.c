@@ -157,6 +157,7 @@ static void osxsave_follows_cr4(void **state)
 	build(1);
 	assert_false(get(1, 0).ecx & BIT(27));
 	assert_true(cpuid_of(1, 0, (struct cpuid_now){.cr4 = BIT(18)}).ecx & BIT(27));
+	assert_false(cpuid_of(1, 0, (struct cpuid_now){.apic_off = true}).edx & BIT(9));
 }
 
 static void the_size_of_xsave_follows_xcr0(void **state)

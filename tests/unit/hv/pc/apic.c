@@ -228,6 +228,14 @@ static void x2apic_mode_faults_where_xapic_mode_is_silent(void **state)
 	assert_false(lapic_read(&apic, LAPIC_DFR, 0, &value));
 	assert_false(lapic_read(&apic, 0x3b, 0, &value));
 	assert_int_equal(write(&apic, LAPIC_EOI, 1, 0).effect, LAPIC_GP);
+	assert_int_equal(write(&apic, LAPIC_ESR, 1, 0).effect, LAPIC_GP);
+	assert_int_equal(write(&apic, LAPIC_TPR, 0x100, 0).effect, LAPIC_GP);
+	assert_int_equal(write(&apic, LAPIC_SVR, 0x10000, 0).effect, LAPIC_GP);
+	assert_int_equal(write(&apic, LAPIC_LVT_TIMER, 1u << 20, 0).effect, LAPIC_GP);
+	assert_int_equal(write(&apic, LAPIC_LVT_TIMER, 1u << 12 | 0x200ff, 0).effect, LAPIC_DONE);
+	assert_int_equal(write(&apic, LAPIC_TIMER_DIVIDE, 0x80, 0).effect, LAPIC_GP);
+	assert_int_equal(write(&apic, LAPIC_SELF_IPI, 0x100, 0).effect, LAPIC_GP);
+	assert_int_equal(write(&apic, LAPIC_ICR, 1ull << 13, 0).effect, LAPIC_GP);
 	assert_int_equal(write(&apic, LAPIC_TPR, 1ull << 32, 0).effect, LAPIC_GP);
 	assert_int_equal(write(&apic, LAPIC_LDR, 1, 0).effect, LAPIC_GP);
 	assert_int_equal(write(&apic, LAPIC_SELF_IPI, 0x45, 0).effect, LAPIC_DONE);
