@@ -11,10 +11,12 @@
  */
 #include <hv/exits.h>
 #include <arch/cpu.h>
+#include <arch/regs.h>
 #include <hv/cpuid.h>
 #include <hv/dirty.h>
 #include <hv/hypercall.h>
 #include <hv/irqchip.h>
+#include <hv/lapic.h>
 #include <hv/mmio.h>
 #include <hv/msr.h>
 #include <hv/pio.h>
@@ -62,7 +64,7 @@ static __cold enum exit_verdict slow_cpuid(struct vcpu *vcpu)
 
 	if (entry->fill == CPUID_FILL_FEATURES)
 		now.cr4 = virt->cr4(&vcpu->arch);
-	now.apic_off = !lapic_is_enabled(&vcpu->lapic);
+	now.apic_off = vcpu->lapic && !lapic_is_enabled(vcpu->lapic);
 	if (entry->fill == CPUID_FILL_XSAVE)
 		now.xcr0 = arch_xcr0();
 	value = cpuid_fill(entry, &now);

@@ -182,7 +182,7 @@ static struct vm *alloc_vm(const struct vm_config *config)
 	console_init(&vm->console, config->name, config->console);
 	uart_init(&parts->uart, send_to_console, &vm->console);
 	cpuid_table_build(&parts->cpuid, config->vcpus, config->board, arch_xcr0_allowed(),
-			  arch_cpuid);
+			  arch_ticks_per_second(), arch_cpuid);
 	return vm;
 }
 

@@ -80,6 +80,9 @@ enum build {
 	BUILD_XSAVE,
 	BUILD_XSAVE_AVX,
 	BUILD_WIDTHS,
+	BUILD_TSC,
+	BUILD_MHZ,
+	BUILD_TIMING,
 	BUILD_SIGNATURE,
 	BUILD_HYPERCALLS
 };
@@ -120,11 +123,13 @@ static const struct cpuid_rule {
 	SUBLEAF(0xd, 0, NOTHING, XSAVE, "x87, SSE and AVX: what vcpu_load switches"),
 	SUBLEAF(0xd, 1, PASS(BIT(0), 0, 0, 0), MASK, "XSAVEOPT; the others would need IA32_XSS"),
 	SUBLEAF(0xd, 2, PASS(ALL, ALL, ALL, 0), XSAVE_AVX, "where AVX lies is the CPU's choice"),
-	LEAF(0x15, PASS(ALL, ALL, ALL, 0), MASK, "TSC and crystal: the TSC is real"),
-	LEAF(0x16, PASS(0xffff, 0xffff, 0xffff, 0), MASK, "frequencies in MHz"),
+	LEAF(0x15, NOTHING, TSC,
+	     "the TSC's rate, on AMD too: calibration may fail on a busy machine"),
+	LEAF(0x16, NOTHING, MHZ, "the same in MHz"),
 
 	LEAF(0x40000000, NOTHING, SIGNATURE, "the hypervisor's signature"),
 	LEAF(0x40000001, NOTHING, HYPERCALLS, "the hypercall interface"),
+	LEAF(0x40000010, NOTHING, TIMING, "the TSC's rate where hypervisors give it"),
 
 	LEAF(0x80000000, EVERYTHING, LAST_LEAF, "as leaf 0"),
 	LEAF(0x80000001, PASS(ALL, 0, ECX81_PASS, EDX81_PASS), MASK,
@@ -162,12 +167,18 @@ static u32 range_of(u32 leaf)
 	return leaf & 0xf0000000u;
 }
 
+/* A rule applies where the machine has its leaf, and always where the answer is made here. */
+static bool applies(const struct cpuid_rule *rule, u32 machine_last)
+{
+	return rule->leaf <= machine_last || rule->build == BUILD_TSC || rule->build == BUILD_MHZ;
+}
+
 static u32 last_leaf(u32 range, u32 machine_last)
 {
 	u32 last = range;
 
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
-		if (range_of(rules[i].leaf) == range && rules[i].leaf <= machine_last)
+		if (range_of(rules[i].leaf) == range && applies(&rules[i], machine_last))
 			last = MAX(last, rules[i].leaf);
 	}
 	return last;
@@ -177,7 +188,7 @@ struct builder {
 	struct cpuid_table *table;
 	unsigned vcpus;
 	bool board;
-	u64 xcr0;
+	u64 xcr0, tsc_hz;
 	struct arch_cpuid (*machine)(u32 leaf, u32 subleaf);
 };
 
@@ -236,9 +247,20 @@ static struct arch_cpuid build_widths(struct arch_cpuid v)
 	return v;
 }
 
+/*
+ * The crystal is the TSC itself, as it is the clock of the APIC timer (SDM vol. 2A, leaf 15H); half
+ * of it where its rate has more than 32 bits.
+ */
+static struct arch_cpuid build_tsc(const struct builder *b)
+{
+	u32 ratio = b->tsc_hz >> 32 ? 2 : 1;
+
+	return (struct arch_cpuid){.eax = 1, .ebx = ratio, .ecx = (u32)(b->tsc_hz / ratio)};
+}
+
 static struct arch_cpuid build_signature(void)
 {
-	struct arch_cpuid v = {.eax = MACHINE_CPUID_HYPERCALLS};
+	struct arch_cpuid v = {.eax = MACHINE_CPUID_TIMING};
 
 	memcpy(&v.ebx, MACHINE_SIGNATURE, 4);
 	memcpy(&v.ecx, &MACHINE_SIGNATURE[4], 4);
@@ -276,6 +298,14 @@ static struct arch_cpuid build_value(const struct builder *b, const struct cpuid
 		return b->xcr0 & XCR0_AVX ? v : (struct arch_cpuid){0};
 	case BUILD_WIDTHS:
 		return build_widths(v);
+	case BUILD_TSC:
+		return build_tsc(b);
+	case BUILD_MHZ:
+		v.eax = (u32)(b->tsc_hz / 1000000);
+		return (struct arch_cpuid){v.eax, v.eax, 0, 0};
+	case BUILD_TIMING:
+		v.eax = (u32)(b->tsc_hz / 1000);
+		return (struct arch_cpuid){v.eax, v.eax, 0, 0};
 	case BUILD_SIGNATURE:
 		return build_signature();
 	case BUILD_HYPERCALLS:
@@ -320,10 +350,10 @@ static void add_rule(const struct builder *b, const struct cpuid_rule *rule)
 		add_entry(b, rule, i, i);
 }
 
-void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, bool board, u64 xcr0,
+void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, bool board, u64 xcr0, u64 tsc_hz,
 		       struct arch_cpuid (*machine)(u32 leaf, u32 subleaf))
 {
-	struct builder b = {table, vcpus, board, xcr0 & CPUID_XCR0, machine};
+	struct builder b = {table, vcpus, board, xcr0 & CPUID_XCR0, tsc_hz, machine};
 
 	memset(table, 0, sizeof(*table));
 	table->entry[0] = (struct cpuid_entry){.leaf = ~0u, .plain = true};
@@ -331,7 +361,7 @@ void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, bool board, u6
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
 		u32 range = range_of(rules[i].leaf);
 
-		if (range == MACHINE_CPUID_SIGNATURE || rules[i].leaf <= machine(range, 0).eax)
+		if (range == MACHINE_CPUID_SIGNATURE || applies(&rules[i], machine(range, 0).eax))
 			add_rule(&b, &rules[i]);
 	}
 }

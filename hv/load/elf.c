@@ -3,7 +3,9 @@
  * elf.c: which bytes of a guest's file go where (System V ABI, chapters 4 and 5).
  *
  * 32 and 64-bit headers differ in widths and in order, so both are first read into one shape; all
- * checks are on that shape. Loading is by physical address (p_paddr), the entry point as it stands.
+ * checks are on that shape. Loading is by physical address (p_paddr). An entry point within a
+ * segment's virtual addresses is translated to its physical ones; any other is physical as it
+ * stands.
  *
  * Invariants:
  * LOAD-1  whatever the file, nothing outside [file, file + size) is read.
@@ -128,8 +130,8 @@ static int read_header(struct elf *elf, const char **why)
 	return 0;
 }
 
-/* Program header `i`; false when it is not to be loaded. */
-static bool read_segment(const struct elf *elf, unsigned i, struct load_segment *out)
+/* Program header `i`; false when it is not to be loaded. *vaddr: its virtual address. */
+static bool read_segment(const struct elf *elf, unsigned i, struct load_segment *out, u64 *vaddr)
 {
 	const u8 *at = elf->file + elf->table + (u64)i * elf->stride;
 	struct elf32_segment narrow;
@@ -138,10 +140,12 @@ static bool read_segment(const struct elf *elf, unsigned i, struct load_segment 
 	if (elf->wide) {
 		memcpy(&wide, at, sizeof(wide));
 		*out = (struct load_segment){wide.offset, wide.filesz, wide.paddr, wide.memsz};
+		*vaddr = wide.vaddr;
 		return wide.type == ELF_LOAD && wide.memsz > 0;
 	}
 	memcpy(&narrow, at, sizeof(narrow));
 	*out = (struct load_segment){narrow.offset, narrow.filesz, narrow.paddr, narrow.memsz};
+	*vaddr = narrow.vaddr;
 	return narrow.type == ELF_LOAD && narrow.memsz > 0;
 }
 
@@ -199,9 +203,13 @@ int load_plan_elf(const void *file, size_t size, u64 memory, struct load_plan *o
 	*out = (struct load_plan){.entry = elf.entry};
 	for (unsigned i = 0; i < elf.count; i++) {
 		struct load_segment segment;
+		u64 vaddr;
 
-		if (!read_segment(&elf, i, &segment))
+		if (!read_segment(&elf, i, &segment, &vaddr))
 			continue;
+		/* An entry point by its virtual address, as GRUB and QEMU translate it. */
+		if (elf.entry - vaddr < segment.file_size && vaddr <= elf.entry)
+			out->entry = elf.entry - vaddr + segment.gpa;
 		err = add_segment(&elf, &segment, out, why);
 		if (err)
 			return err;

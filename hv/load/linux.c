@@ -5,11 +5,13 @@
  */
 #include <hv/linux.h>
 #include <arch/regs.h>
+#include <arch/cpu.h>
 #include <hv/acpi.h>
 #include <hv/bzimage.h>
 #include <hv/memory.h>
 #include <hv/vm.h>
 #include <lib/error.h>
+#include <lib/format.h>
 #include <lib/log.h>
 #include <lib/string.h>
 
@@ -52,6 +54,33 @@ static int write_tables(struct vm *vm, const void *file, const struct linux_boot
 	return addrspace_write(vm->memory, (struct gpa){LINUX_GDT_GPA}, gdt, sizeof(gdt));
 }
 
+static bool contains(const char *text, const char *word)
+{
+	size_t len = strlen(word), all = strlen(text);
+
+	for (size_t at = 0; at + len <= all; at++) {
+		if (memcmp(text + at, word, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The command line, with the TSC's rate behind it: Linux reads CPUID 15H on Intel's CPUs only, and
+ * elsewhere measures the rate, which fails on a busy machine and costs it the TSC.
+ */
+static int write_command_line(struct vm *vm)
+{
+	char line[VM_ARG_MAX + sizeof(" tsc_early_khz=") + 20];
+	u64 khz = arch_ticks_per_second() / 1000;
+	size_t length = format_text(line, sizeof(line), "%s", vm->config.arg);
+
+	if (!contains(line, "tsc_early_khz="))
+		length += format_text(line + length, sizeof(line) - length, " tsc_early_khz=%lu",
+				      khz);
+	return addrspace_write(vm->memory, (struct gpa){LINUX_COMMAND_GPA}, line, length + 1);
+}
+
 int linux_write(struct vm *vm, const struct load_plan *plan, const void *file,
 		const struct load_module *modules, unsigned count)
 {
@@ -70,8 +99,7 @@ int linux_write(struct vm *vm, const struct load_plan *plan, const void *file,
 	if (count > 0)
 		err = write_initrd(vm, plan, file, &modules[0], &boot);
 	if (!err)
-		err = addrspace_write(vm->memory, (struct gpa){LINUX_COMMAND_GPA}, vm->config.arg,
-				      strlen(vm->config.arg) + 1);
+		err = write_command_line(vm);
 	if (err)
 		return err;
 	buffer = hv_alloc(LINUX_TABLES_PAGES * PAGE_SIZE);

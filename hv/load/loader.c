@@ -118,7 +118,7 @@ static int write_info(struct vm *vm, const struct load_plan *plan,
 	return addrspace_write(vm->memory, (struct gpa){at}, &page, sizeof(page));
 }
 
-/* The firmware's tables, and the pointer by which an old-fashioned search finds them. */
+/* The firmware's tables, and what the two searches of ACPI 5.2.5.1 find. */
 static int write_acpi(struct vm *vm)
 {
 	static u8 tables[ACPI_TABLES_SIZE]; /* too large for a stack; boot is on one CPU */
@@ -132,6 +132,9 @@ static int write_acpi(struct vm *vm)
 	if (!err)
 		err = addrspace_write(vm->memory, (struct gpa){ACPI_EBDA_POINTER}, &segment,
 				      sizeof(segment));
+	if (!err)
+		err = addrspace_write(vm->memory, (struct gpa){ACPI_ROM_RSDP}, tables,
+				      ACPI_RSDP_SIZE);
 	return err;
 }
 

@@ -318,8 +318,11 @@ static size_t put_madt(struct writer *w, unsigned vcpus)
 	return start;
 }
 
-/* The root pointer at the start of the buffer, when the address of the XSDT is known (5.2.5.3). */
-static void put_rsdp(struct writer *w, size_t xsdt)
+/*
+ * The root pointer at the start of the buffer, when the addresses of RSDT and XSDT are known
+ * (5.2.5.3).
+ */
+static void put_rsdp(struct writer *w, size_t rsdt, size_t xsdt)
 {
 	size_t end = w->at;
 
@@ -328,7 +331,7 @@ static void put_rsdp(struct writer *w, size_t xsdt)
 	acpi_put(w, 0, 1);
 	put_text(w, "SAMEPG", 6);
 	acpi_put(w, 2, 1);
-	acpi_put(w, 0, 4); /* no RSDT */
+	acpi_put(w, acpi_address(w, rsdt), 4);
 	acpi_put(w, 36, 4);
 	acpi_put(w, acpi_address(w, xsdt), 8);
 	acpi_put(w, 0, 4);
@@ -340,18 +343,22 @@ static void put_rsdp(struct writer *w, size_t xsdt)
 int acpi_build(unsigned vcpus, void *buffer, size_t size, struct gpa at, size_t *used)
 {
 	struct writer w = {.bytes = buffer, .size = size, .at = 36, .base = at};
-	size_t facs, dsdt, fadt, madt, xsdt;
+	size_t facs, dsdt, fadt, madt, rsdt, xsdt;
 
 	memset(buffer, 0, size);
 	facs = put_facs(&w);
 	dsdt = put_dsdt(&w, vcpus);
 	fadt = put_fadt(&w, facs, dsdt);
 	madt = put_madt(&w, vcpus);
+	rsdt = begin_table(&w, "RSDT", 1); /* the same for systems of ACPI 1.0 */
+	acpi_put(&w, acpi_address(&w, fadt), 4);
+	acpi_put(&w, acpi_address(&w, madt), 4);
+	end_table(&w, rsdt);
 	xsdt = begin_table(&w, "XSDT", 1);
 	acpi_put(&w, acpi_address(&w, fadt), 8);
 	acpi_put(&w, acpi_address(&w, madt), 8);
 	end_table(&w, xsdt);
-	put_rsdp(&w, xsdt);
+	put_rsdp(&w, rsdt, xsdt);
 	*used = w.at;
 	return w.at <= size ? 0 : ERR_RANGE;
 }

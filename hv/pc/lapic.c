@@ -339,7 +339,10 @@ static void write_register(struct lapic *apic, unsigned reg, u32 value, u64 now,
 	}
 }
 
-/* LAPIC-3: the bits that a write in x2APIC mode may set (SDM 11.12.1.2, and each register's figure). */
+/*
+ * LAPIC-3: the bits that a write in x2APIC mode may set (SDM 11.12.1.2, and each register's
+ * figure).
+ */
 static u64 valid_bits(unsigned reg)
 {
 	switch (reg) {

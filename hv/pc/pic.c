@@ -29,6 +29,8 @@ void pic_init(struct pic *pic)
 {
 	*pic = (struct pic){0};
 	pic->master.lowest = pic->slave.lowest = 7;
+	pic->master.base = 0x08; /* as a BIOS leaves them */
+	pic->slave.base = 0x70;
 }
 
 /* The bit of highest priority in `mask`, as distance from the top: 0 is highest, 8 when none. */

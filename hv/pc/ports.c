@@ -15,6 +15,8 @@
 #include "hv/pc/private.h"
 #include <hv/vm.h>
 
+enum { PORT_8042 = 0x64, PORT_FAST = 0x92, PORT_CHIPSET = 0xcf9 };
+
 /*
  * read, write: one byte of an access at tick `now`. byte_only: the row answers accesses of one
  * byte; a wider one goes to the rows behind it.
@@ -101,7 +103,24 @@ static void write_fw_cfg(struct pc *pc, u16 port, u8 value, u64 now)
 	fw_cfg_write(&pc->fw_cfg, port, value);
 }
 
+/* The ways of a PC to reset itself: the 8042's pulse, the fast reset, the chipset's register. */
+static void write_reset(struct pc *pc, u16 port, u8 value, u64 now)
+{
+	bool resets = port == PORT_8042 ? value == 0xfe : value & (port == PORT_FAST ? 1 : 4);
+
+	if (resets)
+		pc->request = PM_RESET;
+}
+
+static u8 read_reset(struct pc *pc, u16 port, u64 now)
+{
+	return port == PORT_FAST ? 2 : 0; /* the A20 gate is open */
+}
+
 static const struct port_range ranges[] = {
+	{PORT_8042, 1, NULL, write_reset, true},
+	{PORT_FAST, 1, read_reset, write_reset, true},
+	{PORT_CHIPSET, 1, read_reset, write_reset, true}, /* a wide one is PCI's address */
 	{0x20, 2, read_pic, write_pic},
 	{0x40, 4, read_pit, write_pit},
 	{0x61, 1, read_pit, write_pit},

@@ -11,6 +11,7 @@
  */
 #define MACHINE_CPUID_SIGNATURE	 0x40000000
 #define MACHINE_CPUID_HYPERCALLS 0x40000001u
+#define MACHINE_CPUID_TIMING	 0x40000010u /* EAX, EBX: kHz of the TSC and of the APIC timer */
 #define MACHINE_SIGNATURE	 "SamepageHv\0\0"
 #define MACHINE_VERSION		 1u
 

@@ -3,8 +3,8 @@
  * acpi.h: the ACPI tables a guest finds, made from its VM's configuration (ACPI specification 6.4,
  * chapter 5).
  *
- *     RSDP --> XSDT --+--> FADT --> FACS, DSDT (AML: \_S5, the CPUs, serial port, clock)
- *                     +--> MADT (local APICs, I/O APIC, IRQ 0 on input 2, IRQ 9 level)
+ *     RSDP --> RSDT, XSDT --+--> FADT --> FACS, DSDT (AML: \_S5, the CPUs, serial port, clock)
+ *                           +--> MADT (local APICs, I/O APIC, IRQ 0 on input 2, IRQ 9 level)
  */
 #ifndef SAMEPAGE_HV_ACPI_H
 #define SAMEPAGE_HV_ACPI_H
@@ -28,11 +28,13 @@ enum acpi_hardware {
 
 /*
  * The tables lie where a PC's firmware keeps its extended data, at the top of low memory, and 0x40e
- * names the segment.
+ * names the segment. A copy of the RSDP is in the firmware's own memory, the other place to search.
  */
 #define ACPI_TABLES_GPA	  0x9c000ull
 #define ACPI_TABLES_SIZE  0x4000ull
 #define ACPI_EBDA_POINTER 0x40eull
+#define ACPI_ROM_RSDP	  0xe0000ull
+#define ACPI_RSDP_SIZE	  36
 
 /*
  * Writes all tables for `vcpus` CPUs with APIC ids 0, 1, ... into `buffer`, of `size` bytes, which

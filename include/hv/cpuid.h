@@ -61,9 +61,9 @@ static inline const struct cpuid_entry *cpuid_first(const struct cpuid_table *ta
 
 /*
  * Applies the policy for a VM of `vcpus`, with a board or without. `machine` is arch_cpuid(), or a
- * test's. xcr0: arch_xcr0_allowed(). Pure.
+ * test's. xcr0: arch_xcr0_allowed(). tsc_hz: the TSC's rate. Pure.
  */
-void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, bool board, u64 xcr0,
+void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, bool board, u64 xcr0, u64 tsc_hz,
 		       struct arch_cpuid (*machine)(u32 leaf, u32 subleaf));
 
 /* The entry for a leaf and subleaf; entry 0, all zero, where the policy has none. Pure. */

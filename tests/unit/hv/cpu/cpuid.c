@@ -10,6 +10,7 @@
 #include <abi/machine.h>
 #include <hv/cpuid.h>
 
+#define TSC_HZ	       2500000000ull
 #define CPUID_EXTENDED 0x80000000u
 
 static struct cpuid_table table;
@@ -36,7 +37,7 @@ static struct arch_cpuid poor_machine(u32 leaf, u32 subleaf)
 
 static void build(unsigned vcpus)
 {
-	cpuid_table_build(&table, vcpus, false, 7, rich_machine);
+	cpuid_table_build(&table, vcpus, false, 7, TSC_HZ, rich_machine);
 }
 
 static struct arch_cpuid cpuid_of(u32 leaf, u32 subleaf, struct cpuid_now now)
@@ -83,7 +84,7 @@ static void a_hypervisor_is_shown_with_its_name(void **state)
 	v = get(MACHINE_CPUID_SIGNATURE, 0);
 	memcpy(name, &v.ebx, 12);
 	assert_string_equal(name, "SamepageHv");
-	assert_int_equal(v.eax, MACHINE_CPUID_HYPERCALLS);
+	assert_int_equal(v.eax, MACHINE_CPUID_TIMING);
 	v = cpuid_of(MACHINE_CPUID_HYPERCALLS, 0, (struct cpuid_now){.vcpu = 2});
 	assert_int_equal(v.eax, MACHINE_VERSION);
 	assert_int_equal(v.ebx, HYPERCALLS);
@@ -97,8 +98,8 @@ static void the_last_leaf_is_the_last_rule_the_machine_has_too(void **state)
 	build(1);
 	assert_int_equal(get(0, 0).eax, 0x16);
 	assert_int_equal(get(CPUID_EXTENDED, 0).eax, 0x80000008);
-	cpuid_table_build(&table, 1, false, 0, poor_machine);
-	assert_int_equal(get(0, 0).eax, 1);
+	cpuid_table_build(&table, 1, false, 0, TSC_HZ, poor_machine);
+	assert_int_equal(get(0, 0).eax, 0x16);
 	assert_int_equal(get(CPUID_EXTENDED, 0).eax, 0x80000001);
 	assert_true(is_zero(get(7, 0)));
 }
@@ -146,7 +147,7 @@ static void a_board_brings_the_apic(void **state)
 {
 	build(1);
 	assert_int_equal(get(6, 0).eax, 0);
-	cpuid_table_build(&table, 1, true, 7, rich_machine);
+	cpuid_table_build(&table, 1, true, 7, TSC_HZ, rich_machine);
 	assert_true(get(1, 0).edx & BIT(9));
 	assert_int_equal(get(1, 0).ecx & (BIT(21) | BIT(24)), BIT(21) | BIT(24));
 	assert_int_equal(get(6, 0).eax, BIT(2));
@@ -171,7 +172,7 @@ static void the_size_of_xsave_follows_xcr0(void **state)
 
 static void without_xsave_there_is_no_avx(void **state)
 {
-	cpuid_table_build(&table, 1, false, 0, rich_machine);
+	cpuid_table_build(&table, 1, false, 0, TSC_HZ, rich_machine);
 	assert_int_equal(cpuid_of(1, 0, (struct cpuid_now){.cr4 = BIT(18)}).ecx &
 				 (BIT(12) | BITS(29, 26)),
 			 0);
@@ -206,9 +207,24 @@ static void each_rule_has_a_reason_and_is_found(void **state)
 	assert_true(table.count < CPUID_ENTRIES);
 }
 
+static void the_rate_of_the_tsc_is_there_on_every_machine(void **state)
+{
+	cpuid_table_build(&table, 1, false, 0, TSC_HZ, poor_machine);
+	assert_int_equal(get(0, 0).eax, 0x16);
+	assert_int_equal(get(0x15, 0).eax, 1);
+	assert_int_equal(get(0x15, 0).ebx, 1);
+	assert_int_equal(get(0x15, 0).ecx, TSC_HZ);
+	assert_int_equal(get(0x16, 0).eax, 2500);
+	assert_int_equal(get(MACHINE_CPUID_TIMING, 0).eax, 2500000);
+	cpuid_table_build(&table, 1, false, 0, 5000000000, poor_machine);
+	assert_int_equal(get(0x15, 0).ebx, 2);
+	assert_int_equal(get(0x15, 0).ecx, 2500000000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_rate_of_the_tsc_is_there_on_every_machine),
 		cmocka_unit_test(what_hv_has_no_model_of_is_hidden),
 		cmocka_unit_test(a_hypervisor_is_shown_with_its_name),
 		cmocka_unit_test(the_last_leaf_is_the_last_rule_the_machine_has_too),

@@ -127,6 +127,20 @@ static void a_64_bit_file_is_planned(void **state)
 	assert_refused("the ELF file is not for x86");
 }
 
+static void a_virtual_entry_point_is_translated(void **state)
+{
+	elf->segment[0].vaddr = 0xc0000000 + LOAD_AT;
+	elf->segment[1].vaddr = 0xc0102000;
+	elf->entry = 0xc0000000 + ENTRY;
+	assert_int_equal(load(), 0);
+	assert_int_equal(plan.entry, ENTRY);
+	elf->entry = ENTRY; /* one outside of the virtual addresses is physical */
+	assert_int_equal(load(), 0);
+	assert_int_equal(plan.entry, ENTRY);
+	elf->entry = 0xc0000000 + 0x200000;
+	assert_refused("the ELF entry point lies in no segment below 4 GiB");
+}
+
 static void what_is_not_to_be_loaded_is_passed_over(void **state)
 {
 	elf->segment[1].type = 4;
@@ -250,6 +264,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_good_file_is_planned),
 		TEST(a_64_bit_file_is_planned),
+		TEST(a_virtual_entry_point_is_translated),
 		TEST(what_is_not_to_be_loaded_is_passed_over),
 		TEST(a_file_of_another_kind_is_refused),
 		TEST(a_header_table_outside_the_file_is_refused),

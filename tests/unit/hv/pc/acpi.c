@@ -75,6 +75,9 @@ static void sums_are_zero_and_pointers_stay_inside(void **state)
 		assert_int_equal(get(xsdt() + 4, 4), 36 + 2 * 8);
 		follow(get(xsdt() + 44, 8), "APIC");
 		assert_int_equal(get(fadt() + 4, 4), 244);
+		assert_ptr_equal(follow(get(follow(get(tables + 16, 4), "RSDT") + 36, 4), "FACP"),
+				 fadt());
+		follow(get(follow(get(tables + 16, 4), "RSDT") + 40, 4), "APIC");
 		follow(get(fadt() + 36, 4), "FACS");
 		follow(get(fadt() + 40, 4), "DSDT");
 		follow(get(fadt() + 132, 8), "FACS");
