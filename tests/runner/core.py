@@ -225,11 +225,11 @@ def run_all(tests, build, report):
     for test in tests:
         if test.alone:
             run_or_fail(test)
-    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        pending = [pool.submit(run_or_fail, test) for test in tests if not test.alone]
-        try:
-            for one in pending:
-                one.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    # No context manager: its exit would wait for tests with further steps after a signal.
+    pool = concurrent.futures.ThreadPoolExecutor(WORKERS)
+    pending = [pool.submit(run_or_fail, test) for test in tests if not test.alone]
+    try:
+        for one in pending:
+            one.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

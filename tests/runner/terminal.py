@@ -179,13 +179,12 @@ def in_session(leader):
     return found
 
 
-def wait_for_stand_in(leader):
+def wait_for_process(leader, name):
     """
-    Until the apt-get that takes for ever is there: dash loses a Ctrl-C that comes while it starts a
-    program.
+    Until a program is in the session: dash loses a Ctrl-C that comes while it starts a program.
     """
-    for _ in range(600):
-        if "sleep" in in_session(leader):
+    for _ in range(int(600 * core.SLOW)):
+        if name in in_session(leader):
             return
         time.sleep(0.1)
 
@@ -218,7 +217,7 @@ def interrupt(phase):
         try:
             child.expect(moment)
             if phase in STAND_INS:
-                wait_for_stand_in(child.pid)
+                wait_for_process(child.pid, "sleep")
             if "--console" in options:
                 child.kill(signal.SIGINT)
             else:
@@ -238,6 +237,41 @@ def interrupt(phase):
             f"status {child.exitstatus}, signal {child.signalstatus}, left: {left}, "
             f"terminal {'restored' if after == before else 'changed'}",
         )
+    return core.passed(name)
+
+
+# SIGTERM when the emulator runs.
+TERMINATES = {
+    "run": ["run", "--machine", "qemu-tcg", "--cmdline", "merge=off"],
+    "test": ["test", "machine/linux-work-1-cpu@qemu-tcg"],
+}
+
+
+def terminate(program):
+    """./run or ./test and a SIGTERM: no process of it is left, and its status is 143."""
+    import pexpect
+
+    name, (command, *options) = f"terminal/sigterm-{program}", TERMINATES[program]
+    child = pexpect.spawn(
+        os.path.join(core.ROOT, command),
+        options,
+        timeout=300 * core.SLOW,
+        encoding="utf-8",
+        codec_errors="replace",
+        cwd=core.ROOT,
+    )
+    wait_for_process(child.pid, "qemu-system-x86")
+    child.kill(signal.SIGTERM)
+    try:
+        child.expect(pexpect.EOF)
+    except pexpect.TIMEOUT:
+        child.close(force=True)
+        return core.failed(name, (child.before or "")[-4000:])
+    child.wait()
+    left = in_session(child.pid)
+    child.close()
+    if child.exitstatus != 143 or left:
+        return core.failed(name, f"status {child.exitstatus}, left: {left}")
     return core.passed(name)
 
 
@@ -264,6 +298,7 @@ def tests():
         "stall": lambda: of_two("terminal/stall", STALL_TALK),
         "memtest": memtest,
         **{f"interrupt-{phase}": lambda phase=phase: interrupt(phase) for phase in INTERRUPTS},
+        **{f"sigterm-{program}": lambda p=program: terminate(p) for program in TERMINATES},
     }
     return [core.Test(f"terminal/{name}", run, {"default": core.ALL}, ("qemu", "terminal"))
             for name, run in talks.items()]
