@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * replaced.c: a frame or a right that is taken away stays usable for no CPU and no device model:
+ * UPDATE-1, VIEW-1, and the recheck of a break.
+ */
+#include "sim/mm_world.h"
+
+#include <mm/guest_cache.h>
+
+#include "mm/notify/policy.h"
+#include "mm/space/space.h"
+#include "mm/stage2/private.h"
+
+#define INSIDE 12ull /* pages that CPU 1 has in its TLB */
+
+static struct addrspace *as;
+static struct stage2 *s2;
+
+static const struct notifier_policy *policy_named(const char *name)
+{
+	return notifier_policy_find(name, strlen(name));
+}
+
+static void begin(u64 frames, const char *policy)
+{
+	world_begin(2, 32);
+	as = world_space(frames);
+	assert_int_equal(addrspace_set_policy(as, policy_named(policy)), 0);
+	s2 = world_stage2(as);
+}
+
+static void end(void)
+{
+	stage2_destroy(s2);
+	addrspace_destroy(as);
+	world_end();
+}
+
+static struct gpa gpa_of(u64 gfn)
+{
+	return (struct gpa){gfn << PAGE_SHIFT};
+}
+
+static void put_value(u64 gfn, u64 value)
+{
+	assert_int_equal(addrspace_write(as, gpa_of(gfn), &value, sizeof(value)), 0);
+}
+
+/* Whatever is free now is allocated, written to, and freed again. */
+static void spoil_free_frames(void)
+{
+	struct mfn mfn[256];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(mfn); i++) {
+		assert_int_equal(frame_alloc(0, FRAME_HYPERVISOR, 0, &mfn[i]), 0);
+		memset(arch_hpa_to_virt(mfn_to_hpa(mfn[i])), 0xee, PAGE_SIZE);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(mfn); i++)
+		frame_free(mfn[i], 0);
+}
+
+/* CPU 1 stays inside, with these translations. */
+static void read_all_inside(u64 first, u64 last)
+{
+	u64 value;
+
+	sim_set_cpu(1);
+	for (u64 gfn = first; gfn <= last; gfn++) {
+		assert_int_equal(guest_read(s2, gfn << PAGE_SHIFT, &value), FAULT_MAPPED);
+		assert_int_equal(value, 7);
+	}
+	sim_set_cpu(0);
+}
+
+static void merge_behind_a_cpu(u64 pages, bool settle)
+{
+	u64 inside = pages > INSIDE ? pages - INSIDE + 1 : 1;
+	struct cow_look look, first;
+
+	begin(256, "masked");
+	for (u64 gfn = 0; gfn <= pages; gfn++)
+		put_value(gfn, 7);
+	assert_int_equal(cow_protect_look(as, (struct gfn){0}, &first), 0);
+	assert_int_equal(cow_offer(as, (struct gfn){0}, &first), 0);
+	for (u64 gfn = 1; gfn <= pages; gfn++)
+		assert_int_equal(cow_protect(as, world_range(gfn, 1)), 0);
+	read_all_inside(inside, pages);
+	for (u64 gfn = 1; gfn <= pages; gfn++) {
+		assert_int_equal(cow_look(as, (struct gfn){gfn}, &look), 0);
+		assert_int_equal(cow_share(as, (struct gfn){gfn}, &look, first.mfn), 0);
+	}
+	if (settle)
+		addrspace_settle(as);
+	spoil_free_frames();
+	read_all_inside(inside, pages);
+	sim_set_cpu(1);
+	guest_out();
+	sim_set_cpu(0);
+	if (frame_put(first.mfn))
+		frame_free(first.mfn, 0);
+	end();
+}
+
+static void deferred_frames_are_freed_after_a_flush(void **state)
+{
+	merge_behind_a_cpu(8, true);
+}
+
+static void more_deferred_frames_than_there_is_room_for_wait_too(void **state)
+{
+	merge_behind_a_cpu(SPACE_DEFERRED + 2, false);
+}
+
+/* A device model that reads the old frame for a while. */
+static struct guest_cache *cache;
+static struct mfn old;
+static bool freed_early;
+static unsigned relaxed;
+
+static void device_lets_go_in_the_end(void)
+{
+	freed_early |= frame_kind(old) != FRAME_GUEST;
+	if (relaxed++ == 3)
+		guest_cache_put(cache, gpa_of(0));
+}
+
+static void device_takes_a_pointer(void)
+{
+	void *pointer;
+
+	assert_int_equal(guest_cache_get(cache, gpa_of(0), 8, false, &pointer), 0);
+	old.raw = world_mfn(as, 0);
+}
+
+static void device_reads_what_is_copied(const char *point)
+{
+	if (!strcmp(point, "migrate: copied"))
+		device_takes_a_pointer();
+}
+
+static void begin_with_a_device(const char *policy)
+{
+	begin(8, policy);
+	assert_int_equal(guest_cache_create(as, &cache), 0);
+	put_value(0, 7);
+	freed_early = false;
+	relaxed = 0;
+}
+
+static void end_with_a_device(void)
+{
+	sim_on_relax = NULL;
+	sim_on_race_point = NULL;
+	assert_true(relaxed > 3);
+	assert_false(freed_early);
+	guest_cache_destroy(cache);
+	end();
+}
+
+static void break_under_a_device(const char *policy)
+{
+	struct cow_look look;
+
+	begin_with_a_device(policy);
+	assert_int_equal(cow_protect_look(as, (struct gfn){0}, &look), 0);
+	assert_int_equal(cow_offer(as, (struct gfn){0}, &look), 0);
+	assert_false(frame_put(look.mfn)); /* the page is its only sharer */
+	device_takes_a_pointer();
+	sim_on_relax = device_lets_go_in_the_end;
+	assert_int_equal(cow_break(as, (struct gfn){0}), 0);
+	end_with_a_device();
+}
+
+static void migrate_under_a_device(const char *policy)
+{
+	begin_with_a_device(policy);
+	old.raw = world_mfn(as, 0);
+	sim_on_race_point = device_reads_what_is_copied;
+	sim_on_relax = device_lets_go_in_the_end;
+	assert_int_equal(addrspace_migrate(as, (struct gfn){0}), 0);
+	end_with_a_device();
+}
+
+static void a_frame_outlives_the_subscribers_that_drop_it_afterwards(void **state)
+{
+	break_under_a_device("late");
+	break_under_a_device("late_wp");
+	migrate_under_a_device("late");
+	migrate_under_a_device("late_wp");
+}
+
+/* Another CPU breaks the page, writes 9 to it and merges it with a page of that content. */
+static struct mfn nine;
+static bool merged_again;
+
+static void merge_again(const char *point)
+{
+	struct cow_look look;
+
+	if (merged_again || strcmp(point, "cow: copied") != 0)
+		return;
+	merged_again = true;
+	sim_set_cpu(1);
+	assert_int_equal(cow_break(as, (struct gfn){0}), 0);
+	put_value(0, 9);
+	assert_int_equal(cow_protect_look(as, (struct gfn){0}, &look), 0);
+	frame_get(nine);
+	assert_int_equal(cow_share(as, (struct gfn){0}, &look, nine), 0);
+	if (frame_put(nine))
+		frame_free(nine, 0);
+	sim_set_cpu(0);
+}
+
+static void a_copy_of_an_older_content_is_not_installed(void **state)
+{
+	u64 value;
+
+	begin(8, "masked");
+	world_share(as, (u64[]){0, 1}, 2, 7);
+	world_share(as, (u64[]){2, 3}, 2, 9);
+	nine.raw = world_mfn(as, 2);
+	merged_again = false;
+	sim_on_race_point = merge_again;
+	assert_int_equal(cow_break(as, (struct gfn){0}), 0);
+	sim_on_race_point = NULL;
+	assert_true(merged_again);
+	assert_int_equal(addrspace_read(as, gpa_of(0), &value, sizeof(value)), 0);
+	assert_int_equal(value, 9);
+	end();
+}
+
+static void a_limit_holds_for_a_cpu_that_is_inside(void **state)
+{
+	begin(8, "masked");
+	sim_set_cpu(1);
+	assert_int_equal(guest_write(s2, 0, 1), FAULT_MAPPED);
+	sim_set_cpu(0);
+	assert_int_equal(stage2_view_restrict(s2, world_range(0, 1), PT_READ | PT_EXEC), 0);
+	sim_set_cpu(1);
+	assert_int_equal(guest_write(s2, 0, 2), FAULT_DENIED);
+	guest_out();
+	sim_set_cpu(0);
+	end();
+}
+
+static void a_limit_cuts_a_leaf_of_a_gigabyte_down_to_pages(void **state)
+{
+	world_begin(1, 2200);
+	as = world_space(1 << 18);
+	s2 = world_stage2(as);
+	assert_int_equal(addrspace_populate(as, world_range(0, 1 << 18)), 0);
+	assert_int_equal(stage2_view_restrict(s2, world_range(5, 2), PT_READ | PT_EXEC), 0);
+	assert_int_equal(guest_write(s2, 0, 1), FAULT_MAPPED);
+	assert_int_equal(guest_write(s2, 5 << PAGE_SHIFT, 1), FAULT_DENIED);
+	guest_out();
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(deferred_frames_are_freed_after_a_flush),
+		cmocka_unit_test(more_deferred_frames_than_there_is_room_for_wait_too),
+		cmocka_unit_test(a_frame_outlives_the_subscribers_that_drop_it_afterwards),
+		cmocka_unit_test(a_copy_of_an_older_content_is_not_installed),
+		cmocka_unit_test(a_limit_holds_for_a_cpu_that_is_inside),
+		cmocka_unit_test(a_limit_cuts_a_leaf_of_a_gigabyte_down_to_pages),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
