@@ -274,10 +274,8 @@ static void collect_memory_stats(struct vm *vm)
 	notifier_each(notifier, add_subscriber, stats);
 	stats->policy = notifier_policy_name(addrspace_policy(vm->memory));
 	for (unsigned event = 0; event < EVENTS; event++) {
-		for (unsigned policy = 0; policy < NOTIFIER_POLICIES; policy++)
-			stats->notifications[event] +=
-				notifier->counters[policy][event].notifications;
-		stats->unwanted[event] = notifier->unwanted[event];
+		stats->notifications[event] = notifier_notifications(notifier, event);
+		stats->unwanted[event] = ck_pr_load_64(&notifier->skipped[event]);
 	}
 }
 

@@ -19,7 +19,6 @@
 #include <mm/frame.h>
 #include <mm/rmap.h>
 
-#include "mm/notify/view.h"
 #include "mm/space/space.h"
 #include "mm/store/store.h"
 
@@ -225,8 +224,6 @@ static int check_subscriber(struct subscription *sub, void *argument)
 
 static void check_space(struct audit *audit, struct addrspace *as)
 {
-	struct gfn_range all = gfn_range((struct gfn){0}, GFN_END);
-
 	audit->as = as;
 	audit->report->spaces++;
 	spin_lock(&as->notifier.lock);
@@ -235,8 +232,7 @@ static void check_space(struct audit *audit, struct addrspace *as)
 	for (unsigned i = 0; i < as->deferred_count; i++)
 		mark_own(audit, as->deferred[i]);
 	check_primary(audit);
-	if (as->notifier.view)
-		view_visit(&as->notifier.view->all, all, check_subscriber, audit);
+	notifier_each_locked(&as->notifier, check_subscriber, audit);
 	spin_unlock(&audit->as->lock);
 	spin_unlock(&as->notifier.lock);
 	audit->as = NULL;

@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * notifier.h: how whoever caches answers of an address space learns that they change.
+ * notifier.h: subscriptions to changes of an address space's primary PTEs.
  *
- * One notification of a change, as a subscriber may see it; which calls it gets, and in which
- * order, is the policy's choice:
+ * A secondary MMU (a stage 2, a device model's cache) keeps copies of primary PTEs. It subscribes
+ * to the address space and is called around each change:
  *
- *     start      from now on the old answers may go: drop them, keep nothing of the range until `end`
- *     change     under LOCK_MMU: these gfns are backed thus now (a batch); take it over, or drop
- *     end        the range may be filled again
+ *     start      before the change: invalidate the range, cache nothing of it until `end`
+ *     change     under LOCK_MMU: the new PTEs, in batches; take them over, or invalidate
+ *     end        after the change: the range may be cached again
  *
- * Why policies: Linux wrapped change_pte in start and end in 2012, so that the page to be changed
- * had always just been dropped. docs/mm/notifier.md tells the story, what each of the nine repairs
- * does, and what each event means.
+ * Which of these calls a subscription gets for an event, and in which order, is the policy's choice
+ * (mm/notify/policy.c). Linux wrapped change_pte in start and end in 2012; KVM zaps in start, so
+ * change_pte found nothing to change. docs/mm/notifier.md has the proposals of the 2014 thread,
+ * each of which is a policy, and a section on each event.
  *
  * Invariants:
- * NOTIFIER-1  After notifier_unsubscribe() no callback of the subscription runs or will run.
- * NOTIFIER-2  A subscriber whose start was called sees end exactly once, also when a later start
- *             failed.
- * NOTIFIER-3  When an operation returns, each subscription that overlaps the range and wants the
- *             event was told, by start and end or by change.
- * NOTIFIER-4  Callbacks do not re-enter: an operation that would tell the same chain, or change it,
- *             is refused with ERR_REENTRANT when begun inside one. What tells nobody (populate,
- *             more rights) may be called where no lock is held.
+ * NOTIFIER-1  After notifier_unsubscribe() has returned, no callback of the subscription runs.
+ * NOTIFIER-2  A subscription whose start was called gets end exactly once, also when a later start
+ *             fails.
+ * NOTIFIER-3  When an operation returns, each subscription that overlaps the range and has a role
+ *             in the event has been called: by start and end, or by change.
+ * NOTIFIER-4  Callbacks do not re-enter: an operation that notifies or changes the same chain fails
+ *             with ERR_REENTRANT inside a callback. Operations without an event (populate, granting
+ *             the right to write) are allowed where no lock is held.
  * NOTIFIER-5  Under every policy but `late`: no mapping of the new frame is writable while a
  *             subscriber may still use the old one.
  */
@@ -34,40 +35,37 @@
 #include <lib/quiesce.h>
 #include <lib/types.h>
 
-/* What happens to the range. docs/mm/notifier.md has a section for each. */
+/* What happens to the range. */
 enum notify_event {
 	EVENT_UNMAP,	     /* the slot goes away */
 	EVENT_CLEAR,	     /* the backing goes, the slot stays: reads as zero next */
 	EVENT_PROTECT_RANGE, /* fewer rights on many gfns, same frames */
 	EVENT_PROTECT_PAGE,  /* fewer rights on one gfn, same frame */
-	EVENT_SOFT_DIRTY,    /* soft-dirty is cleared: the next write must be seen */
-	EVENT_RELEASE,	     /* the guest is over: nothing is backed any more, or ever again */
+	EVENT_SOFT_DIRTY,    /* soft-dirty is cleared: the next write must be noticed */
+	EVENT_RELEASE,	     /* the address space ends: nothing is backed any more */
 	EVENT_MIGRATE,	     /* another frame, same content, same rights */
-	EVENT_EXCLUSIVE,     /* one owner alone may use the page now */
+	EVENT_EXCLUSIVE,     /* the owner alone may use the page from now on */
 	EVENT_MERGE,	     /* a read-only frame is replaced by another of the same content */
 	EVENT_COW_BREAK,     /* a shared frame is replaced by a writable copy */
-	EVENT_RECLAIM,	     /* the content goes to where a fault brings it back from */
-	EVENT_BALLOON,	     /* the guest gave the page away: as CLEAR, but it asked for it */
+	EVENT_RECLAIM,	     /* the frame goes; a fault restores the content */
+	EVENT_BALLOON,	     /* as CLEAR, at the guest's request */
 	EVENT_SPLIT,	     /* large leaves must go; no gfn reads differently */
 	EVENT_COLLAPSE,	     /* frames of a block move together; content and rights stay */
-	EVENT_AGE,	     /* young bits are read or cleared */
+	EVENT_AGE,	     /* accessed bits are read or cleared */
 	EVENTS
 };
 
-/*
- * Events that change a page's frame or rights and whose new PTE can be handed over: change_pte's,
- * in every policy.
- */
-#define EVENTS_HANDED \
-	(BIT(EVENT_PROTECT_PAGE) | BIT(EVENT_MIGRATE) | BIT(EVENT_MERGE) | BIT(EVENT_COW_BREAK))
 #define EVENTS_ALL (BIT(EVENTS) - 1)
+/* The events for which change_pte was made: one page gets another frame or other rights. */
+#define EVENTS_CHANGE_PTE \
+	(BIT(EVENT_PROTECT_PAGE) | BIT(EVENT_MIGRATE) | BIT(EVENT_MERGE) | BIT(EVENT_COW_BREAK))
 
 enum notify_flags {
-	NOTIFY_NOBLOCK = 1, /* start must not wait; it may fail with ERR_WOULD_BLOCK */
-	NOTIFY_HANDED = 2,  /* policy `event`: whoever has change will be handed the new PTEs */
+	NOTIFY_NOBLOCK = 1,	   /* start must not wait; it may fail with ERR_WOULD_BLOCK */
+	NOTIFY_CHANGE_FOLLOWS = 2, /* subscribers with change get the new PTEs (policy `event`) */
 };
 
-/* owner: whoever causes the event, NULL for nobody in particular; a subscriber may skip its own. */
+/* owner: the cause of the event, or NULL; a subscriber may ignore its own events. */
 struct notify_range {
 	enum notify_event event;
 	struct gfn_range range;
@@ -75,7 +73,7 @@ struct notify_range {
 	const void *owner;
 };
 
-/* How a gfn is backed now. rights: PT_RWX bits; 0: not at all, and mfn means nothing. */
+/* A gfn's new backing. rights: PT_RWX bits; 0: not backed, and mfn has no meaning. */
 struct pte_change {
 	struct gfn gfn;
 	struct mfn mfn;
@@ -83,10 +81,10 @@ struct pte_change {
 };
 
 enum change_flags {
-	CHANGE_ESTABLISH = 1, /* a subscriber may map what its start dropped (policy `establish`) */
-	CHANGE_LAZY = 2,  /* the flush may wait for sync(): old and new read the same and the old
-				 frame lives, or more changes of the same operation follow */
-	CHANGE_FLUSH = 4, /* flush even if only rights grew (policy `late_wp`) */
+	CHANGE_ESTABLISH = 1, /* may map what start invalidated (policy `establish`) */
+	CHANGE_LAZY = 2,      /* the flush may wait for sync(): old and new frame read the same and
+				 the old one is kept, or more changes of the operation follow */
+	CHANGE_FLUSH = 4,     /* flush even if rights only grew (policy `late_wp`) */
 };
 
 #define NOTIFY_BATCH 32 /* changes in one call, at most */
@@ -95,25 +93,25 @@ struct notify_change {
 	const struct notify_range *range;
 	const struct pte_change *changes; /* ascending gfns */
 	unsigned count;
-	unsigned flags;
+	unsigned flags; /* enum change_flags */
 };
 
 struct subscription;
 struct audit;
 
 /*
- * struct subscriber_ops: what a kind of subscriber can do; any may be NULL.
+ * struct subscriber_ops: the callbacks of a kind of subscriber; each may be NULL.
  *
- * start	may wait unless NOTIFY_NOBLOCK; returns 0, or ERR_WOULD_BLOCK and then has done nothing. No lock held.
- * end		undoes start's "keep nothing". No lock held.
- * change	takes new PTEs over at once; may not wait, may decline by dropping. LOCK_MMU held. When it returns, none of
- * 		the old translations is in use, unless CHANGE_LAZY; and before that no CPU may write through a new one.
- * change_start, change_end	policy `companion`: called instead of start and end around a change
- * sync		carries out put-off flushes, because old frames are about to be freed. LOCK_MMU held.
- * young	any gfn of the range touched since last asked? `clear` forgets it. LOCK_MMU held.
- * dirty	tells the primary (space_mark) which gfns of the range were written through it; `forget`: and drops what
- * 		lets a guest write although the primary calls the page clean. LOCK_MMU held.
- * audit	shows the auditor every translation it keeps (mm/audit.h). LOCK_NOTIFIER, LOCK_MMU held.
+ * start	invalidates. May wait unless NOTIFY_NOBLOCK; returns 0, or ERR_WOULD_BLOCK without effect. No lock held.
+ * end		the range may be cached again. No lock held.
+ * change	takes over new PTEs; must not wait, may invalidate instead. LOCK_MMU held. When it returns, none of the old
+ * 		translations is in use, unless CHANGE_LAZY; until then no CPU may write through a new one.
+ * change_start, change_end	policy `companion`: called in place of start and end where change follows
+ * sync		does deferred flushes, before old frames are freed. LOCK_MMU held.
+ * young	whether a gfn of the range was accessed since the last `clear`. LOCK_MMU held.
+ * dirty	reports to the primary (space_mark) the gfns of the range that were written; `revoke`: also removes the
+ * 		right to write that a clean page has. LOCK_MMU held.
+ * audit	reports every cached translation to the auditor (mm/audit.h). LOCK_NOTIFIER, LOCK_MMU held.
  */
 struct subscriber_ops {
 	const char *name;
@@ -124,103 +122,116 @@ struct subscriber_ops {
 	void (*change_end)(struct subscription *sub, const struct notify_range *range);
 	void (*sync)(struct subscription *sub);
 	bool (*young)(struct subscription *sub, struct gfn_range range, bool clear);
-	void (*dirty)(struct subscription *sub, struct gfn_range range, bool forget);
+	void (*dirty)(struct subscription *sub, struct gfn_range range, bool revoke);
 	void (*audit)(struct subscription *sub, struct audit *audit);
 };
 
-/* What a subscription was told, by event. changes, changed_gfns: under LOCK_MMU; the others [a]. */
+/* Calls of a subscription for one event. changes, changed_gfns: [m]; the others [a]. */
 struct subscription_counters {
 	u64 starts, changes, changed_gfns, refused;
 };
 
 /*
- * struct subscription: embedded in the subscriber. All but `counters` is filled by who subscribes
- * and constant after.
+ * struct subscription: embedded in the subscriber, which fills in all but `counters`; constant
+ * while subscribed.
  *
- * want_drop, want_change	sets of events: told by start and end, by change; in neither: not at all. Only the
- * 			policy `masked` asks; under the others everybody hears everything.
+ * invalidate_events, change_events	the masks of policy `masked`: events with start and end, events with change; an
+ * 			event in neither has no call. The other policies do not use them.
  */
 struct subscription {
 	const struct subscriber_ops *ops;
 	struct gfn_range range;
-	u32 want_drop, want_change;
+	u32 invalidate_events, change_events;
 	const void *owner;
 	struct subscription_counters counters[EVENTS];
 };
 
-/* What an address space's chain was told to tell, by policy and event. */
+/*
+ * The policies, in the order of mm/notify/policy.c; NULL beyond the last. The order is not part of
+ * any interface: configuration and reports use the names.
+ */
+struct notifier_policy;
+#define NOTIFIER_POLICIES_MAX 16
+unsigned notifier_policy_count(void);
+const struct notifier_policy *notifier_policy(unsigned number);
+/* The policy called `name`, or NULL. */
+const struct notifier_policy *notifier_policy_find(const char *name, size_t len);
+const char *notifier_policy_name(const struct notifier_policy *policy);
+/* The policy that Kconfig made the default. */
+const struct notifier_policy *notifier_policy_default(void);
+
 struct notifier_counters {
 	u64 notifications;
 	u64 gfns;
 };
 
-struct notifier_policy;
-struct notifier_view;
-extern const struct notifier_policy *const notifier_policies[];
-#define NOTIFIER_POLICIES 9
-
-/* The policy called `name`, or NULL. */
-const struct notifier_policy *notifier_policy_find(const char *name, size_t len);
-const char *notifier_policy_name(const struct notifier_policy *policy);
-
 /*
- * struct notifier: the chain of one address space.
+ * struct notifier: the subscriptions of one address space.
  *
- * wanted	[a] events that somebody must be told of, under the policy in force
- * view		[a] the subscriptions as dispatch reads them; never changed once published
- * spare	[n] where the next view is built, so that unsubscribing needs no memory
- * order	[n] size of both, `capacity` subscriptions
- * subs		[n] all subscriptions
+ * policy	[a] in force
+ * events	[a] bitmap: the events in which a subscription has a role, under the policy in force
+ * view		[a] the subscriptions as dispatch reads them; constant once published
+ * spare	[n] where the next view is built, so that unsubscribing allocates nothing
+ * order	[n] both views are 2^order pages
  * readers	[a] the CPUs that run a notification
- * mmu_lock	[I] the address space's LOCK_MMU
+ * mmu_lock	[I] LOCK_MMU of the address space
+ * counters	[m] by policy and event
+ * skipped	[a] by event: operations without a call
  */
 struct notifier {
-	const struct notifier_policy *policy; /* [a] */
-	u64 wanted;
+	const struct notifier_policy *policy;
+	u64 events;
 	struct notifier_view *view;
 	struct spinlock lock;
 	struct notifier_view *spare;
-	unsigned order, capacity, count;
+	unsigned order;
 	struct spinlock *mmu_lock;
-	struct notifier_counters counters[NOTIFIER_POLICIES][EVENTS]; /* [m] */
-	u64 unwanted[EVENTS]; /* [a] operations that nobody had to be told of */
+	struct notifier_counters counters[NOTIFIER_POLICIES_MAX][EVENTS];
+	u64 skipped[EVENTS];
 	struct quiesce readers;
 };
 
 void notifier_init(struct notifier *notifier, const struct notifier_policy *policy,
 		   struct spinlock *mmu_lock);
-/* Wants no subscription left. */
+/* No subscription is left. */
 void notifier_fini(struct notifier *notifier);
 
 /*
- * From its return on, the subscription is told of every change; what it caches must have been asked
- * for after it. Waits until running notifications have ended. ERR_INVALID (no ops, empty range, an
- * event in both sets or in want_change without ops->change), ERR_NO_MEMORY, ERR_REENTRANT. Takes
- * LOCK_NOTIFIER, then LOCK_MMU.
+ * Adds a subscription. Every change after the return calls it; what it caches must be read from the
+ * primary after the return. Waits for notifications that run. ERR_INVALID (no ops, an empty range,
+ * an unknown event, an event in both masks, change_events without ops->change), ERR_NO_MEMORY,
+ * ERR_REENTRANT. Takes LOCK_NOTIFIER, then LOCK_MMU.
  */
 int notifier_subscribe(struct notifier *notifier, struct subscription *sub) __must_check;
-/* NOTIFIER-1. Waits likewise. ERR_NOT_FOUND, ERR_REENTRANT: nothing happened. Allocates nothing. */
+/*
+ * Removes a subscription (NOTIFIER-1). Waits likewise; allocates nothing. ERR_NOT_FOUND,
+ * ERR_REENTRANT: no effect.
+ */
 int notifier_unsubscribe(struct notifier *notifier, struct subscription *sub) __must_check;
 
 /*
- * For operations that begin after it; waits for those that run. ERR_REENTRANT. Takes LOCK_NOTIFIER,
- * LOCK_MMU.
+ * Changes the policy of operations that begin after the return; waits for those that run.
+ * ERR_REENTRANT. Takes LOCK_NOTIFIER, LOCK_MMU.
  */
 int notifier_set_policy(struct notifier *notifier,
 			const struct notifier_policy *policy) __must_check;
 
 /*
- * Shows every subscription there is to `visit`; stops where that returns other than 0. Takes
- * LOCK_NOTIFIER.
+ * Calls `visit` for each subscription until it returns other than 0. notifier_each() takes
+ * LOCK_NOTIFIER; for notifier_each_locked() the caller holds it.
  */
 void notifier_each(struct notifier *notifier,
 		   int (*visit)(struct subscription *sub, void *argument), void *argument);
-/* Calls of start, end and change so far, of those who are subscribed now. Takes LOCK_NOTIFIER. */
+void notifier_each_locked(struct notifier *notifier,
+			  int (*visit)(struct subscription *sub, void *argument), void *argument)
+	LOCK_REQUIRES(notifier->lock);
+/* Calls of start, end and change so far, of present subscriptions. Takes LOCK_NOTIFIER. */
 u64 notifier_callbacks(struct notifier *notifier);
 /*
- * Operations of this kind that were carried out so far, under whichever policy, told or not. No
+ * Notifications of an event so far, under any policy; and operations, with or without a call. No
  * lock.
  */
+u64 notifier_notifications(const struct notifier *notifier, enum notify_event event);
 u64 notifier_events(const struct notifier *notifier, enum notify_event event);
 
 const char *notify_event_name(enum notify_event event);

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dispatch.c: telling the subscribers of one change, as the policy's rule says.
+ * dispatch.c: the calls of one notification, as the policy's plan says.
  */
 #include "mm/notify/dispatch.h"
 #include <lib/error.h>
 #include <lib/log.h>
 #include <lib/race.h>
 
-/* Only ever changed under one LOCK_MMU, and read without. */
+/* Written under one LOCK_MMU, read without. */
 static void count_locked(u64 *counter, u64 n)
 {
 	ck_pr_store_64(counter, *counter + n);
 }
 
-static int found(struct subscription *sub, void *argument)
+static int visit_found(struct subscription *sub, void *argument)
 {
 	return 1;
 }
@@ -28,22 +28,23 @@ static void take_plan(struct notification *note)
 	note->after = plan->after;
 	note->rule = plan->rule;
 	if (note->rule & RULE_TAGGED)
-		note->range.flags |= NOTIFY_HANDED;
+		note->range.flags |= NOTIFY_CHANGE_FOLLOWS;
 	if (note->rule & RULE_UNLESS_UNANIMOUS) {
-		if (view_visit(&note->view->lacking, note->range.range, found, NULL))
+		if (view_visit(note->view, &note->view->lacking, note->range.range, visit_found,
+			       NULL))
 			note->rule &= ~(RULE_TWO_STEPS | RULE_LAZY);
 		else
 			note->start = NULL;
 	}
 }
 
-/* Of a start list: how many have been started, how many still have to be ended. */
+/* Of a start set: how many have been started, or are still to be ended. */
 struct bracket {
 	const struct notification *note;
 	unsigned count;
 };
 
-static int start_one(struct subscription *sub, void *argument)
+static int visit_start(struct subscription *sub, void *argument)
 {
 	struct bracket *bracket = argument;
 	const struct notify_range *range = &bracket->note->range;
@@ -63,7 +64,7 @@ static int start_one(struct subscription *sub, void *argument)
 	return 0;
 }
 
-static int end_one(struct subscription *sub, void *argument)
+static int visit_end(struct subscription *sub, void *argument)
 {
 	struct bracket *bracket = argument;
 	const struct notify_range *range = &bracket->note->range;
@@ -77,25 +78,25 @@ static int end_one(struct subscription *sub, void *argument)
 	return 0;
 }
 
-/* All or nobody: who was started before one refused is ended again (NOTIFIER-2). */
-static int start_list(struct notification *note, const struct notify_list *list)
+/* All or none: those that were started before one refused are ended again (NOTIFIER-2). */
+static int start_set(struct notification *note, const struct notify_set *set)
 {
 	struct bracket bracket = {.note = note};
-	int err = view_visit(list, note->range.range, start_one, &bracket);
+	int err = view_visit(note->view, set, note->range.range, visit_start, &bracket);
 
 	if (err)
-		view_visit(list, note->range.range, end_one, &bracket);
+		view_visit(note->view, set, note->range.range, visit_end, &bracket);
 	return err;
 }
 
-static void end_list(struct notification *note, const struct notify_list *list)
+static void end_set(struct notification *note, const struct notify_set *set)
 {
 	struct bracket bracket = {.note = note, .count = ~0u};
 
-	view_visit(list, note->range.range, end_one, &bracket);
+	view_visit(note->view, set, note->range.range, visit_end, &bracket);
 }
 
-int notification_begin_wanted(struct notification *note)
+int notification_begin_calls(struct notification *note)
 {
 	struct notifier *notifier = note->notifier;
 	int err = 0;
@@ -104,7 +105,7 @@ int notification_begin_wanted(struct notification *note)
 	note->view = ck_pr_load_ptr(&notifier->view);
 	take_plan(note);
 	if (note->start)
-		err = start_list(note, note->start);
+		err = start_set(note, note->start);
 	if (err)
 		quiesce_leave(&notifier->readers, arch_cpu_id());
 	return err;
@@ -113,13 +114,13 @@ int notification_begin_wanted(struct notification *note)
 void notification_count(const struct notification *note, struct notifier *notifier)
 {
 	struct notifier_counters *counters =
-		&notifier->counters[note->view->policy->index][note->range.event];
+		&notifier->counters[note->view->number][note->range.event];
 
 	count_locked(&counters->notifications, 1);
 	count_locked(&counters->gfns, gfn_range_frames(note->range.range));
 }
 
-static int change_one(struct subscription *sub, void *argument)
+static int visit_change(struct subscription *sub, void *argument)
 {
 	const struct notify_change *change = argument;
 	struct subscription_counters *counters = &sub->counters[change->range->event];
@@ -130,38 +131,40 @@ static int change_one(struct subscription *sub, void *argument)
 	return 0;
 }
 
+static __attribute__((__noinline__)) void change_set(const struct notification *note,
+						     struct notify_change *change)
+{
+	struct gfn_range span = {change->changes[0].gfn,
+				 gfn_add(change->changes[change->count - 1].gfn, 1)};
+
+	view_visit(note->view, note->change, span, visit_change, change);
+}
+
 void notification_change(struct notification *note, const struct pte_change *changes,
 			 unsigned count, unsigned flags)
 {
 	struct notify_change change = {&note->range, changes, count, flags};
-	const struct notify_list *list = note->change;
-	struct gfn_range span;
 
-	if (!note->view || !list)
+	if (!note->view || !note->change)
 		return;
 	if (note->rule & RULE_ESTABLISH)
 		change.flags |= CHANGE_ESTABLISH;
-	if (list->whole_count == 1 && !list->interval_count) {
-		change_one(list->whole[0], &change);
-		return;
-	}
-	span = (struct gfn_range){changes[0].gfn, gfn_add(changes[count - 1].gfn, 1)};
-	view_visit(list, span, change_one, &change);
+	if (likely(note->change->only)) /* a VM's stage 2 alone: the usual case */
+		visit_change(note->change->only, &change);
+	else
+		change_set(note, &change);
 }
 
-/*
- * In the `after` list nobody may refuse, because the primary has changed: they may wait as long as
- * they must.
- */
-void notification_end_wanted(struct notification *note)
+/* Starts of the `after` set cannot be refused, since the primary has changed: they may wait. */
+void notification_end_calls(struct notification *note)
 {
 	if (note->start)
-		end_list(note, note->start);
+		end_set(note, note->start);
 	if (!note->after)
 		return;
 	note->range.flags &= ~NOTIFY_NOBLOCK;
-	CHECK(!start_list(note, note->after));
-	end_list(note, note->after);
+	CHECK(!start_set(note, note->after));
+	end_set(note, note->after);
 }
 
 void notification_done(struct notification *note)
@@ -169,7 +172,7 @@ void notification_done(struct notification *note)
 	quiesce_leave(&note->notifier->readers, arch_cpu_id());
 }
 
-static int sync_one(struct subscription *sub, void *argument)
+static int visit_sync(struct subscription *sub, void *argument)
 {
 	if (sub->ops->sync)
 		sub->ops->sync(sub);
@@ -179,53 +182,45 @@ static int sync_one(struct subscription *sub, void *argument)
 void notification_sync(struct notification *note)
 {
 	if (note->view && note->change)
-		view_visit(note->change, note->range.range, sync_one, NULL);
-}
-
-static const struct gfn_range everything = {{0}, {~0ull}};
-
-/*
- * Calls `visit` for all in the range, or, given an event, for those who wanted it. Callbacks may do
- * what they may in start.
- */
-static void visit_all(struct notifier *notifier, struct gfn_range range, enum notify_event event,
-		      view_visitor visit, void *argument)
-{
-	const struct notifier_view *view;
-
-	quiesce_enter(&notifier->readers, arch_cpu_id());
-	view = ck_pr_load_ptr(&notifier->view);
-	if (view && event < EVENTS && view->policy->masked)
-		view_visit(&view->drop[event], range, visit, argument);
-	else if (view)
-		view_visit(&view->all, range, visit, argument);
-	quiesce_leave(&notifier->readers, arch_cpu_id());
+		view_visit(note->view, note->change, note->range.range, visit_sync, NULL);
 }
 
 void notifier_sync(struct notifier *notifier)
 {
-	visit_all(notifier, everything, EVENTS, sync_one, NULL);
+	const struct gfn_range all = {{0}, {GFN_END}};
+	const struct notifier_view *view;
+
+	quiesce_enter(&notifier->readers, arch_cpu_id());
+	view = ck_pr_load_ptr(&notifier->view);
+	if (view)
+		view_visit(view, &view->all, all, visit_sync, NULL);
+	quiesce_leave(&notifier->readers, arch_cpu_id());
 }
 
 struct dirty_request {
 	struct gfn_range range;
-	bool forget;
+	bool revoke;
 };
 
-static int dirty_one(struct subscription *sub, void *argument)
+static int visit_dirty(struct subscription *sub, void *argument)
 {
 	struct dirty_request *request = argument;
 
 	if (sub->ops->dirty)
-		sub->ops->dirty(sub, request->range, request->forget);
+		sub->ops->dirty(sub, request->range, request->revoke);
 	return 0;
 }
 
-void notifier_dirty(struct notifier *notifier, struct gfn_range range, bool forget)
+void notifier_dirty(struct notifier *notifier, struct gfn_range range, bool revoke)
 {
-	struct dirty_request request = {range, forget};
+	struct dirty_request request = {range, revoke};
+	const struct notifier_view *view;
 
-	visit_all(notifier, range, EVENTS, dirty_one, &request);
+	quiesce_enter(&notifier->readers, arch_cpu_id());
+	view = ck_pr_load_ptr(&notifier->view);
+	if (view)
+		view_visit(view, &view->all, range, visit_dirty, &request);
+	quiesce_leave(&notifier->readers, arch_cpu_id());
 }
 
 void notification_dirty(struct notification *note)
@@ -233,28 +228,34 @@ void notification_dirty(struct notification *note)
 	struct dirty_request request = {note->range.range, false};
 
 	if (note->view)
-		view_visit(&note->view->all, request.range, dirty_one, &request);
+		view_visit(note->view, &note->view->all, request.range, visit_dirty, &request);
 }
 
-struct question {
+struct young_request {
 	struct gfn_range range;
 	bool clear, young;
 };
 
-static int ask_young(struct subscription *sub, void *argument)
+static int visit_young(struct subscription *sub, void *argument)
 {
-	struct question *question = argument;
+	struct young_request *request = argument;
 
 	if (sub->ops->young)
-		question->young |= sub->ops->young(sub, question->range, question->clear);
+		request->young |= sub->ops->young(sub, request->range, request->clear);
 	ck_pr_inc_64(&sub->counters[EVENT_AGE].starts);
 	return 0;
 }
 
+/* EVENT_AGE has no bracket: `young` takes the place of start in its plan. */
 bool notifier_young(struct notifier *notifier, struct gfn_range range, bool clear)
 {
-	struct question question = {range, clear, false};
+	struct young_request request = {range, clear, false};
+	const struct notifier_view *view;
 
-	visit_all(notifier, range, EVENT_AGE, ask_young, &question);
-	return question.young;
+	quiesce_enter(&notifier->readers, arch_cpu_id());
+	view = ck_pr_load_ptr(&notifier->view);
+	if (view && view->plan[EVENT_AGE].start)
+		view_visit(view, view->plan[EVENT_AGE].start, range, visit_young, &request);
+	quiesce_leave(&notifier->readers, arch_cpu_id());
+	return request.young;
 }

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dispatch.h: one notification on its way: what mm/space/update.c calls around a change of the
- * primary.
+ * dispatch.h: one notification, as mm/space/update.c sends it around a change of the primary.
  *
- *     notification_begin     start callbacks; may fail, and then nobody keeps anything of it
+ *     notification_begin     start; may fail, and then has no effect
  *     lock LOCK_MMU
- *     notification_confirm   false: somebody subscribed meanwhile; unlock and begin again
+ *     notification_confirm   false: a subscription came meanwhile; unlock and begin again
  *     primary changes, notification_change ...
  *     unlock
- *     notification_end       end callbacks; then start and end for those whom the policy tells only now
- *     notification_done      if anybody was told
+ *     notification_end       end; then start and end of the policy's `after` set
+ *     notification_done      if notification_end returned true
  */
 #ifndef SAMEPAGE_MM_NOTIFY_DISPATCH_H
 #define SAMEPAGE_MM_NOTIFY_DISPATCH_H
@@ -19,15 +18,15 @@
 #include "mm/notify/view.h"
 
 /*
- * view		NULL: nobody has to be told
- * start, change, after		the lists that the policy's rule names, or NULL
- * rule		the rule's flags, less what does not apply to this notification
+ * view		NULL: no subscription has a role in the event
+ * start, change, after		the sets of the policy's plan; NULL: empty
+ * rule		enum rule_flags, less what does not apply to this range
  */
 struct notification {
 	struct notifier *notifier;
 	struct notify_range range;
 	const struct notifier_view *view;
-	const struct notify_list *start, *change, *after;
+	const struct notify_set *start, *change, *after;
 	unsigned rule;
 };
 
@@ -37,16 +36,18 @@ static inline bool notification_inside(const struct notifier *notifier)
 	return quiesce_inside(&notifier->readers, arch_cpu_id());
 }
 
-static inline bool notification_wanted(const struct notifier *notifier, enum notify_event event)
+/* Whether a subscription has a role in the event. */
+static inline bool notifier_has(const struct notifier *notifier, enum notify_event event)
 {
-	return ck_pr_load_64(&notifier->wanted) & BIT(event);
+	return ck_pr_load_64(&notifier->events) & BIT(event);
 }
 
-int notification_begin_wanted(struct notification *note) __must_check;
+int notification_begin_calls(struct notification *note) __must_check;
 
 /*
- * note->notifier and note->range are filled in; they are given again because what nobody wants
- * shall cost next to nothing. ERR_REENTRANT, ERR_WOULD_BLOCK (NOTIFY_NOBLOCK only).
+ * note->notifier and note->range are filled in; `notifier` and `event` repeat them, so that a
+ * notification without a call costs a few loads. ERR_REENTRANT, ERR_WOULD_BLOCK (NOTIFY_NOBLOCK
+ * only).
  */
 static inline __must_check int notification_begin(struct notification *note,
 						  const struct notifier *notifier,
@@ -54,65 +55,57 @@ static inline __must_check int notification_begin(struct notification *note,
 {
 	if (unlikely(notification_inside(notifier)))
 		return ERR_REENTRANT;
-	if (unlikely(notification_wanted(notifier, event)))
-		return notification_begin_wanted(note);
+	if (unlikely(notifier_has(notifier, event)))
+		return notification_begin_calls(note);
 	note->view = NULL;
 	return 0;
 }
 
-/*
- * Counts a notification that will be carried out; one whose start was refused is in `refused`.
- * LOCK_MMU.
- */
+/* Counts a notification whose starts have all succeeded. LOCK_MMU. */
 void notification_count(const struct notification *note, struct notifier *notifier);
 
-/* Nobody wanted it; is that still so? LOCK_MMU. */
+/* False: there was no subscription at notification_begin(), and there is one now. LOCK_MMU. */
 static inline bool notification_confirm(const struct notification *note, struct notifier *notifier,
 					enum notify_event event)
 {
 	if (likely(!note->view))
-		return likely(!notification_wanted(notifier, event));
+		return likely(!notifier_has(notifier, event));
 	notification_count(note, notifier);
 	return true;
 }
 
-/*
- * Hands new PTEs to the change list. flags: enum change_flags, beside what the rule adds. LOCK_MMU.
- */
+/* Passes new PTEs to the change set. flags: enum change_flags, beside the rule's. LOCK_MMU. */
 void notification_change(struct notification *note, const struct pte_change *changes,
 			 unsigned count, unsigned flags);
 
-void notification_end_wanted(struct notification *note);
+void notification_end_calls(struct notification *note);
 
-/*
- * The end callbacks, and start and end for those whom the policy tells only now. False: nobody was
- * told. No lock.
- */
+/* The calls after the change. Returns whether there was a call. No lock. */
 static inline bool notification_end(struct notification *note)
 {
-	if (likely(!note->view)) { /* that path is to be the short one */
-		ck_pr_inc_64(&note->notifier->unwanted[note->range.event]);
+	if (likely(!note->view)) { /* the short path */
+		ck_pr_inc_64(&note->notifier->skipped[note->range.event]);
 		return false;
 	}
-	notification_end_wanted(note);
+	notification_end_calls(note);
 	return true;
 }
 
-/* The last word to those told: the view is not used any more. */
+/* The view is not used any more. */
 void notification_done(struct notification *note);
 
-/* Has the put-off flushes of those who were handed changes carried out. LOCK_MMU. */
+/* Does the deferred flushes of the change set. LOCK_MMU. */
 void notification_sync(struct notification *note);
-/* Has put-off flushes carried out. LOCK_MMU. */
+/* Does all deferred flushes. LOCK_MMU. */
 void notifier_sync(struct notifier *notifier);
 /*
- * Has all tell the primary what was written through them. LOCK_MMU, no notification on its way on
- * this CPU.
+ * Makes all subscriptions report what was written through them (subscriber_ops, dirty). LOCK_MMU;
+ * this CPU runs no notification.
  */
-void notifier_dirty(struct notifier *notifier, struct gfn_range range, bool forget);
-/* The same inside a notification. LOCK_MMU. */
+void notifier_dirty(struct notifier *notifier, struct gfn_range range, bool revoke);
+/* The same inside a notification, for its range. LOCK_MMU. */
 void notification_dirty(struct notification *note);
-/* Asks all whether a gfn of the range was touched. LOCK_MMU. */
+/* Whether a subscription has accessed a gfn of the range since the last `clear`. LOCK_MMU. */
 bool notifier_young(struct notifier *notifier, struct gfn_range range, bool clear);
 
 #endif

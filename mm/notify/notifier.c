@@ -7,18 +7,19 @@
  * the spare from then on. So when unsubscribing returns, no callback of the subscription runs, and
  * its memory may be freed (NOTIFIER-1).
  *
- * A notification that nobody wants does not even say that it reads: it looks at `wanted` under
- * LOCK_MMU, under which the primary then changes. So after publishing, subscribe takes and drops
- * LOCK_MMU once: whoever looked before has finished, whoever looks later sees the new subscription.
+ * A notification without a call does not enter as a reader: it checks `events` under LOCK_MMU,
+ * where the primary then changes. So after publishing, subscribe takes and releases LOCK_MMU once:
+ * an operation that checked before has ended, one that checks later sees the new subscription.
  */
+#include <mm/notifier.h>
 #include <lib/error.h>
 #include <lib/log.h>
+#include <lib/race.h>
 #include <lib/string.h>
 #include <ck_pr.h>
-#include "mm/notify/view.h"
-#include "mm/notify/dispatch.h"
 #include "mm/frame/pool.h"
-#include <lib/race.h>
+#include "mm/notify/dispatch.h"
+#include "mm/notify/view.h"
 
 const char *notify_event_name(enum notify_event event)
 {
@@ -42,62 +43,37 @@ void notifier_init(struct notifier *notifier, const struct notifier_policy *poli
 
 void notifier_fini(struct notifier *notifier)
 {
-	CHECK(!notifier->count);
-	if (notifier->view)
-		page_free(notifier->view, notifier->order);
-	if (notifier->spare)
-		page_free(notifier->spare, notifier->order);
+	if (!notifier->view)
+		return;
+	CHECK(!notifier->view->count);
+	page_free(notifier->view, notifier->order);
+	page_free(notifier->spare, notifier->order);
 	notifier->view = notifier->spare = NULL;
 }
 
-/*
- * Makes the spare, which holds `count` subscriptions, the view in force; nobody reads the old one
- * when it returns.
- */
-static void publish(struct notifier *notifier, unsigned count)
+/* Puts the spare in force. When it returns, the old view, now the spare, has no reader. */
+static void publish(struct notifier *notifier)
 {
 	struct notifier_view *old = notifier->view;
 
-	notifier->count = count;
 	ck_pr_fence_store();
 	ck_pr_store_ptr(&notifier->view, notifier->spare);
-	ck_pr_store_64(&notifier->wanted, notifier->view->wanted);
+	ck_pr_store_64(&notifier->events, notifier->view->events);
 	spin_lock(notifier->mmu_lock);
 	spin_unlock(notifier->mmu_lock);
 	quiesce_wait(&notifier->readers, arch_cpu_count());
 	notifier->spare = old;
 }
 
-/*
- * All subscriptions, sorted by start, in a list of the view that subscribe and unsubscribe read
- * back.
- */
-static unsigned copy_subs(const struct notifier *notifier, struct subscription **out,
-			  const struct subscription *except)
+/* Builds the next view in the spare: the present subscriptions but for `removed`, and `added`. */
+static void build_spare(struct notifier *notifier, const struct subscription *removed,
+			struct subscription *added)
 {
-	const struct notify_list *all = &notifier->view->all;
-	unsigned count = 0;
-
-	for (unsigned i = 0; notifier->count && i < all->whole_count; i++)
-		if (all->whole[i] != except)
-			out[count++] = all->whole[i];
-	for (unsigned i = 0; notifier->count && i < all->interval_count; i++)
-		if (all->intervals[i] != except)
-			out[count++] = all->intervals[i];
-	return count;
+	view_build(notifier->spare, notifier->order, notifier->policy, notifier->view, removed,
+		   added);
 }
 
-static unsigned insert_sorted(struct subscription **subs, unsigned count, struct subscription *sub)
-{
-	unsigned place = count;
-
-	for (; place && subs[place - 1]->range.start.raw > sub->range.start.raw; place--)
-		subs[place] = subs[place - 1];
-	subs[place] = sub;
-	return count + 1;
-}
-
-/* Two views of a larger order, holding what the old ones held. */
+/* Replaces both views by larger ones, or makes the first two. */
 static int grow(struct notifier *notifier)
 {
 	unsigned order = notifier->view ? notifier->order + 1 : 0, old_order = notifier->order;
@@ -112,42 +88,25 @@ static int grow(struct notifier *notifier)
 		page_free(view, order);
 		return err;
 	}
-	if (old_view) {
-		struct subscription **subs = (struct subscription **)spare;
-
-		view_build(view, notifier->policy, subs, copy_subs(notifier, subs, NULL));
-	} else {
-		view_build(view, notifier->policy, NULL, 0);
-	}
 	notifier->spare = view;
-	publish(notifier, notifier->count);
+	notifier->order = order;
+	build_spare(notifier, NULL, NULL);
+	publish(notifier);
+	notifier->spare = spare;
 	if (old_view) {
 		page_free(old_view, old_order);
 		page_free(old_spare, old_order);
 	}
-	notifier->spare = spare;
-	notifier->order = order;
-	notifier->capacity = view_capacity(order);
 	return 0;
 }
 
 static bool is_valid(const struct subscription *sub)
 {
-	u32 wants = sub->want_drop | sub->want_change;
+	u32 events = sub->invalidate_events | sub->change_events;
 
-	return sub->ops && sub->range.start.raw < sub->range.end.raw && !(wants & ~EVENTS_ALL) &&
-	       !(sub->want_drop & sub->want_change) && (!sub->want_change || sub->ops->change);
-}
-
-/*
- * The spare's tail serves as scratch for the sorted list; view_build() fills the spare from its
- * front.
- */
-static struct subscription **scratch(struct notifier *notifier)
-{
-	char *end = (char *)notifier->spare + (PAGE_SIZE << notifier->order);
-
-	return (struct subscription **)end - notifier->capacity;
+	return sub->ops && sub->range.start.raw < sub->range.end.raw && !(events & ~EVENTS_ALL) &&
+	       !(sub->invalidate_events & sub->change_events) &&
+	       (!sub->change_events || sub->ops->change);
 }
 
 int notifier_subscribe(struct notifier *notifier, struct subscription *sub)
@@ -159,15 +118,11 @@ int notifier_subscribe(struct notifier *notifier, struct subscription *sub)
 	if (notification_inside(notifier))
 		return ERR_REENTRANT;
 	spin_lock(&notifier->lock);
-	if (notifier->count == notifier->capacity)
+	if (!notifier->view || notifier->view->count == view_capacity(notifier->order))
 		err = grow(notifier);
 	if (!err) {
-		struct subscription **subs = scratch(notifier);
-		unsigned count = copy_subs(notifier, subs, NULL);
-
-		count = insert_sorted(subs, count, sub);
-		view_build(notifier->spare, notifier->policy, subs, count);
-		publish(notifier, count);
+		build_spare(notifier, NULL, sub);
+		publish(notifier);
 	}
 	spin_unlock(&notifier->lock);
 	return err;
@@ -175,19 +130,15 @@ int notifier_subscribe(struct notifier *notifier, struct subscription *sub)
 
 int notifier_unsubscribe(struct notifier *notifier, struct subscription *sub)
 {
-	struct subscription **subs;
-	unsigned count;
 	int err = ERR_NOT_FOUND;
 
 	if (notification_inside(notifier))
 		return ERR_REENTRANT;
 	spin_lock(&notifier->lock);
-	if (notifier->count) {
-		subs = scratch(notifier);
-		count = copy_subs(notifier, subs, sub);
-		if (count < notifier->count) {
-			view_build(notifier->spare, notifier->policy, subs, count);
-			publish(notifier, count);
+	if (notifier->view) {
+		build_spare(notifier, sub, NULL);
+		if (notifier->spare->count < notifier->view->count) {
+			publish(notifier);
 			err = 0;
 		}
 	}
@@ -203,14 +154,29 @@ int notifier_set_policy(struct notifier *notifier, const struct notifier_policy 
 	spin_lock(&notifier->lock);
 	ck_pr_store_ptr(&notifier->policy, policy);
 	if (notifier->view) {
-		struct subscription **subs = scratch(notifier);
-		unsigned count = copy_subs(notifier, subs, NULL);
-
-		view_build(notifier->spare, policy, subs, count);
-		publish(notifier, count);
+		build_spare(notifier, NULL, NULL);
+		publish(notifier);
 	}
 	spin_unlock(&notifier->lock);
 	return 0;
+}
+
+void notifier_each_locked(struct notifier *notifier, int (*visit)(struct subscription *, void *),
+			  void *argument)
+{
+	const struct notifier_view *view = notifier->view;
+
+	for (unsigned i = 0; view && i < view->count; i++)
+		if (visit(view->sub[i], argument))
+			return;
+}
+
+void notifier_each(struct notifier *notifier, int (*visit)(struct subscription *, void *),
+		   void *argument)
+{
+	spin_lock(&notifier->lock);
+	notifier_each_locked(notifier, visit, argument);
+	spin_unlock(&notifier->lock);
 }
 
 static int add_calls(struct subscription *sub, void *argument)
@@ -223,17 +189,6 @@ static int add_calls(struct subscription *sub, void *argument)
 	return 0;
 }
 
-void notifier_each(struct notifier *notifier, int (*visit)(struct subscription *, void *),
-		   void *argument)
-{
-	const struct gfn_range all = {{0}, {~0ull}};
-
-	spin_lock(&notifier->lock);
-	if (notifier->view)
-		(void)view_visit(&notifier->view->all, all, visit, argument);
-	spin_unlock(&notifier->lock);
-}
-
 u64 notifier_callbacks(struct notifier *notifier)
 {
 	u64 sum = 0;
@@ -242,11 +197,16 @@ u64 notifier_callbacks(struct notifier *notifier)
 	return sum;
 }
 
-u64 notifier_events(const struct notifier *notifier, enum notify_event event)
+u64 notifier_notifications(const struct notifier *notifier, enum notify_event event)
 {
-	u64 sum = ck_pr_load_64(&notifier->unwanted[event]);
+	u64 sum = 0;
 
-	for (unsigned policy = 0; policy < NOTIFIER_POLICIES; policy++)
+	for (unsigned policy = 0; policy < NOTIFIER_POLICIES_MAX; policy++)
 		sum += ck_pr_load_64(&notifier->counters[policy][event].notifications);
 	return sum;
+}
+
+u64 notifier_events(const struct notifier *notifier, enum notify_event event)
+{
+	return notifier_notifications(notifier, event) + ck_pr_load_64(&notifier->skipped[event]);
 }

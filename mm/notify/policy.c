@@ -1,117 +1,120 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * policy.c: the nine policies, as data. docs/mm/notifier.md draws each as an interleaving.
+ * policy.c: the policies, as data. docs/mm/notifier.md draws each as an interleaving.
  *
- * Each row answers: who drops before the primary changes, who is handed the new PTE, who drops
- * after it, and by what means the new frame is kept unwritable until nobody uses the old one
- * (NOTIFIER-5):
+ * A new policy is a row here and a symbol in Kconfig. Each row says which subscriptions invalidate
+ * before the primary changes, which take over the new PTE, and which invalidate after it; and so
+ * how the new frame is kept read-only until the old one is unused (NOTIFIER-5):
  *
- *     all drop first                        bracket, establish, invalidate, unanimous when one lacks change
- *     who lacks change drops first, two steps for the others      event, companion, masked, unanimous else
- *     two steps, with the dropping between them                   late_wp
- *     not at all                                                  late: loses Eran's race
+ *     all invalidate before                            bracket, establish, invalidate; unanimous, if one lacks change
+ *     those without change before, the others in two steps     event, companion, masked; unanimous, if all have change
+ *     two steps, invalidation between them             late_wp
+ *     not at all                                       late: loses Eran's race
  */
 #include "mm/notify/policy.h"
+#include <lib/log.h>
 #include <lib/string.h>
 
-/* Events that change nothing that could be handed over: drop, then fill again. */
-#define ALL_DROP                  \
-	{                         \
-		.start = LIST_ALL \
-	}
-
-static const struct notifier_policy bracket = {
-	.name = "bracket",
-	.idea = "start (everybody drops), change (moot), end",
-	.handed = {.start = LIST_ALL, .change = LIST_CHANGERS},
-	.other = ALL_DROP,
-	.index = 0,
+static const struct notifier_policy policies[] = {
+	{
+		.name = "bracket",
+		.idea = "start (all invalidate), change (moot), end",
+		.events = EVENTS_CHANGE_PTE,
+		.before = SET_ALL,
+		.change = SET_WITH_CHANGE,
+		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_BRACKET),
+	},
+	{
+		.name = "late",
+		.idea = "change, then invalidate those without: loses Eran's race",
+		.events = EVENTS_CHANGE_PTE,
+		.change = SET_WITH_CHANGE,
+		.after = SET_WITHOUT_CHANGE,
+		.flags = RULE_LAZY,
+		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_LATE),
+	},
+	{
+		.name = "late_wp",
+		.idea = "late, write-protected until those without change have invalidated",
+		.events = EVENTS_CHANGE_PTE,
+		.change = SET_WITH_CHANGE,
+		.after = SET_WITHOUT_CHANGE,
+		.flags = RULE_LAZY | RULE_TWO_STEPS | RULE_WAIT_AFTER,
+		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_LATE_WP),
+	},
+	{
+		.name = "establish",
+		.idea = "bracket, but change may map what start invalidated",
+		.events = EVENTS_CHANGE_PTE,
+		.before = SET_ALL,
+		.change = SET_WITH_CHANGE,
+		.flags = RULE_ESTABLISH,
+		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_ESTABLISH),
+	},
+	{
+		.name = "unanimous",
+		.idea = "no bracket if every subscriber has change",
+		.events = EVENTS_CHANGE_PTE,
+		.before = SET_ALL,
+		.change = SET_WITH_CHANGE,
+		.flags = RULE_UNLESS_UNANIMOUS | RULE_TWO_STEPS | RULE_LAZY,
+		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_UNANIMOUS),
+	},
+	{
+		.name = "event",
+		.idea = "tagged bracket: ignored by subscribers with change",
+		.events = EVENTS_CHANGE_PTE,
+		.before = SET_ALL,
+		.change = SET_WITH_CHANGE,
+		.flags = RULE_TAGGED | RULE_TWO_STEPS | RULE_LAZY,
+		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_EVENT),
+	},
+	{
+		.name = "companion",
+		.idea = "methods around change that fall back to start and end",
+		.events = EVENTS_CHANGE_PTE,
+		.before = SET_ALL,
+		.change = SET_WITH_CHANGE,
+		.flags = RULE_COMPANION | RULE_TWO_STEPS | RULE_LAZY,
+		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_COMPANION),
+	},
+	{
+		.name = "invalidate",
+		.idea = "no change: invalidate and fault again",
+		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_INVALIDATE),
+	},
+	{
+		.name = "masked",
+		.idea = "each subscription states its events, and how it gets them",
+		.events = EVENTS_ALL,
+		.before = SET_INVALIDATE_MASK,
+		.change = SET_CHANGE_MASK,
+		.flags = RULE_TWO_STEPS | RULE_LAZY,
+		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_MASKED),
+	},
 };
+_Static_assert(ARRAY_SIZE(policies) <= NOTIFIER_POLICIES_MAX, "struct notifier counts each policy");
 
-static const struct notifier_policy late = {
-	.name = "late",
-	.idea = "change, then invalidate who has none: loses Eran's race",
-	.handed = {.change = LIST_CHANGERS, .after = LIST_LACKING, .flags = RULE_LAZY},
-	.other = ALL_DROP,
-	.index = 1,
-};
+unsigned notifier_policy_count(void)
+{
+	return ARRAY_SIZE(policies);
+}
 
-static const struct notifier_policy late_wp = {
-	.name = "late_wp",
-	.idea = "late, write-protected until the others have dropped the page",
-	.handed = {.change = LIST_CHANGERS,
-		   .after = LIST_LACKING,
-		   .flags = RULE_LAZY | RULE_TWO_STEPS | RULE_WAIT_AFTER},
-	.other = ALL_DROP,
-	.index = 2,
-};
+const struct notifier_policy *notifier_policy(unsigned number)
+{
+	return number < ARRAY_SIZE(policies) ? &policies[number] : NULL;
+}
 
-static const struct notifier_policy establish = {
-	.name = "establish",
-	.idea = "bracket, but change may map what start dropped",
-	.handed = {.start = LIST_ALL, .change = LIST_CHANGERS, .flags = RULE_ESTABLISH},
-	.other = ALL_DROP,
-	.index = 3,
-};
-
-static const struct notifier_policy unanimous = {
-	.name = "unanimous",
-	.idea = "no bracket if every subscriber has change",
-	.handed = {.start = LIST_ALL,
-		   .change = LIST_CHANGERS,
-		   .flags = RULE_UNLESS_UNANIMOUS | RULE_TWO_STEPS | RULE_LAZY},
-	.other = ALL_DROP,
-	.index = 4,
-};
-
-static const struct notifier_policy event = {
-	.name = "event",
-	.idea = "tagged bracket: ignored by who will be handed the new PTE",
-	.handed = {.start = LIST_ALL,
-		   .change = LIST_CHANGERS,
-		   .flags = RULE_TAGGED | RULE_TWO_STEPS | RULE_LAZY},
-	.other = ALL_DROP,
-	.index = 5,
-};
-
-static const struct notifier_policy companion = {
-	.name = "companion",
-	.idea = "methods around change that fall back to start and end",
-	.handed = {.start = LIST_ALL,
-		   .change = LIST_CHANGERS,
-		   .flags = RULE_COMPANION | RULE_TWO_STEPS | RULE_LAZY},
-	.other = ALL_DROP,
-	.index = 6,
-};
-
-static const struct notifier_policy invalidate = {
-	.name = "invalidate",
-	.idea = "no change at all: drop and fault again",
-	.handed = ALL_DROP,
-	.other = ALL_DROP,
-	.index = 7,
-};
-
-static const struct notifier_policy masked = {
-	.name = "masked",
-	.idea = "each told only what it asked for, the way it asked for",
-	.handed = {.start = LIST_WANT_DROP,
-		   .change = LIST_WANT_CHANGE,
-		   .flags = RULE_TWO_STEPS | RULE_LAZY},
-	.other = {.start = LIST_WANT_DROP, .change = LIST_WANT_CHANGE, .flags = RULE_TWO_STEPS},
-	.index = 8,
-	.masked = true,
-};
-
-const struct notifier_policy *const notifier_policies[NOTIFIER_POLICIES] = {
-	&bracket, &late, &late_wp, &establish, &unanimous, &event, &companion, &invalidate, &masked,
-};
+unsigned notifier_policy_number(const struct notifier_policy *policy)
+{
+	return (unsigned)(policy - policies);
+}
 
 const struct notifier_policy *notifier_policy_find(const char *name, size_t len)
 {
-	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++)
-		if (string_is(name, len, notifier_policies[i]->name))
-			return notifier_policies[i];
+	for (unsigned i = 0; i < ARRAY_SIZE(policies); i++)
+		if (string_is(name, len, policies[i].name))
+			return &policies[i];
 	return NULL;
 }
 
@@ -122,19 +125,8 @@ const char *notifier_policy_name(const struct notifier_policy *policy)
 
 const struct notifier_policy *notifier_policy_default(void)
 {
-	static const bool chosen[NOTIFIER_POLICIES] = {
-		IS_ENABLED(CONFIG_NOTIFIER_POLICY_BRACKET),
-		IS_ENABLED(CONFIG_NOTIFIER_POLICY_LATE),
-		IS_ENABLED(CONFIG_NOTIFIER_POLICY_LATE_WP),
-		IS_ENABLED(CONFIG_NOTIFIER_POLICY_ESTABLISH),
-		IS_ENABLED(CONFIG_NOTIFIER_POLICY_UNANIMOUS),
-		IS_ENABLED(CONFIG_NOTIFIER_POLICY_EVENT),
-		IS_ENABLED(CONFIG_NOTIFIER_POLICY_COMPANION),
-		IS_ENABLED(CONFIG_NOTIFIER_POLICY_INVALIDATE),
-	};
-
-	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++)
-		if (chosen[i])
-			return notifier_policies[i];
-	return &masked;
+	for (unsigned i = 0; i < ARRAY_SIZE(policies); i++)
+		if (policies[i].is_default)
+			return &policies[i];
+	panic("notifier: Kconfig's policy has no row");
 }

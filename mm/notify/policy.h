@@ -1,58 +1,56 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * policy.h: what a notifier policy is made of: for each kind of event, who is told what, and when.
+ * policy.h: a notifier policy as a point on independent axes.
  *
- *     start list --> LOCK_MMU { primary, change list } --> end of start list --> after list: start and end
+ *     before: start --> LOCK_MMU { primary, change } --> before: end --> after: start, end
+ *
+ * `events` are those whose new PTEs go to change(), and for which the other axes hold. For any
+ * other event all subscriptions get start and end around the change.
  */
 #ifndef SAMEPAGE_MM_NOTIFY_POLICY_H
 #define SAMEPAGE_MM_NOTIFY_POLICY_H
 
 #include <mm/notifier.h>
 
-/* The lists a view keeps; the last two are by event. */
-enum notify_list_name {
-	LIST_NONE,
-	LIST_ALL,
-	LIST_LACKING, /* without change */
-	LIST_CHANGERS,
-	LIST_WANT_DROP,
-	LIST_WANT_CHANGE,
+/* Which subscriptions get a call. */
+enum policy_set {
+	SET_NONE,
+	SET_ALL,
+	SET_WITHOUT_CHANGE,  /* ops->change is NULL */
+	SET_WITH_CHANGE,     /* ops->change is not NULL */
+	SET_INVALIDATE_MASK, /* the event is in invalidate_events */
+	SET_CHANGE_MASK,     /* the event is in change_events */
 };
 
 enum rule_flags {
-	RULE_UNLESS_UNANIMOUS =
-		1,	    /* the start list is told only if somebody in the range lacks change */
-	RULE_COMPANION = 2, /* who has change_start and change_end gets them, not start and end */
-	RULE_TAGGED = 4,    /* start carries NOTIFY_HANDED */
-	RULE_ESTABLISH = 8, /* change carries CHANGE_ESTABLISH */
-	RULE_TWO_STEPS =
-		16, /* a new writable frame is handed over read-only first, and only when all use
-				      it and have flushed, writable */
-	RULE_WAIT_AFTER = 32, /* ... and the second step comes after the `after` list was told */
-	RULE_LAZY = 64,	      /* a MERGE's flush may be put off */
+	RULE_UNLESS_UNANIMOUS = 1, /* `before` only if a subscription to the range lacks change */
+	RULE_COMPANION = 2,   /* change_start and change_end, where present, for start and end */
+	RULE_TAGGED = 4,      /* start carries NOTIFY_CHANGE_FOLLOWS */
+	RULE_ESTABLISH = 8,   /* change carries CHANGE_ESTABLISH */
+	RULE_TWO_STEPS = 16,  /* a new writable frame is passed read-only first, and writable
+				      when all have taken it over and flushed */
+	RULE_WAIT_AFTER = 32, /* the second step comes after the `after` calls */
+	RULE_LAZY = 64,	      /* a MERGE's flush may be deferred */
 };
 
-struct notify_rule {
-	u8 start, change, after; /* enum notify_list_name */
-	u8 flags;
-};
-
+/*
+ * struct notifier_policy
+ *
+ * events		whose new PTEs go to change()
+ * before, change, after	enum policy_set: start before the change and end after it; change; start and end after it
+ * flags		enum rule_flags
+ * is_default		Kconfig's choice
+ */
 struct notifier_policy {
 	const char *name;
 	const char *idea;
-	struct notify_rule handed; /* for EVENTS_HANDED */
-	struct notify_rule other;
-	u8 index;
-	bool masked; /* only wanted events are notified at all */
+	u32 events;
+	u8 before, change, after;
+	u8 flags;
+	bool is_default;
 };
 
-static inline const struct notify_rule *policy_rule(const struct notifier_policy *policy,
-						    enum notify_event event)
-{
-	return EVENTS_HANDED & BIT(event) ? &policy->handed : &policy->other;
-}
-
-/* The policy that Kconfig made the default. */
-const struct notifier_policy *notifier_policy_default(void);
+/* Where the policy's counters are; below NOTIFIER_POLICIES_MAX. */
+unsigned notifier_policy_number(const struct notifier_policy *policy);
 
 #endif

@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * view.c: building and visiting the lists of a view.
+ * view.c: building a view, and visiting its intervals.
  */
 #include "mm/notify/view.h"
-#include <lib/log.h>
+#include <lib/string.h>
 
-/*
- * A subscription is in `all`, in `lacking` or `changers`, and for each event in at most one more
- * list.
- */
-#define LISTS_EACH (2 + EVENTS)
+/* Words for VIEW_WORD subscriptions: sub[], reach[], the sets. */
+#define WORDS_EACH (2 * VIEW_WORD + 3 * EVENTS + 2)
 
 unsigned view_capacity(unsigned order)
 {
-	size_t scratch = sizeof(struct subscription *);
-	size_t each = LISTS_EACH * (sizeof(struct subscription *) + sizeof(u64)) + scratch;
+	size_t room = (PAGE_SIZE << order) - sizeof(struct notifier_view);
 
-	return ((PAGE_SIZE << order) - sizeof(struct notifier_view)) / each;
+	return (unsigned)(room / sizeof(u64) / WORDS_EACH * VIEW_WORD);
 }
 
 static bool is_whole(const struct subscription *sub)
@@ -24,177 +20,185 @@ static bool is_whole(const struct subscription *sub)
 	return sub->range.start.raw == 0 && sub->range.end.raw >= GFN_END;
 }
 
-static u64 *take(struct notifier_view *view, unsigned words)
+/* The order of sub[]: equal ones stay as they came. */
+static u64 view_order(const struct subscription *sub)
 {
-	u64 *place = &view->arena[view->used];
-
-	view->used += words;
-	return place;
+	return is_whole(sub) ? 0 : sub->range.start.raw + 1;
 }
 
-/* The largest end in [low, high); fills reach[] on the way. */
-static u64 fill_reach(const struct notify_list *list, unsigned low, unsigned high)
+static void view_append(struct notifier_view *view, struct subscription *sub)
 {
-	unsigned middle = low + (high - low) / 2;
-	u64 reach;
+	unsigned place = view->count++;
+	u64 before = place > view->whole ? view->reach[place - 1] : 0;
 
-	if (low >= high)
-		return 0;
-	reach = MAX(fill_reach(list, low, middle), fill_reach(list, middle + 1, high));
-	list->reach[middle] = MAX(reach, list->intervals[middle]->range.end.raw);
-	return list->reach[middle];
+	view->sub[place] = sub;
+	view->reach[place] = MAX(before, sub->range.end.raw);
+	if (is_whole(sub) && view->whole < VIEW_WORD)
+		view->whole++;
 }
 
-/* Which list is being filled, and so who belongs into it. */
-struct membership {
-	enum notify_list_name name;
-	u32 event_bit;
-};
-
-static bool belongs(const struct subscription *sub, struct membership want)
+static void view_copy(struct notifier_view *view, const struct notifier_view *from,
+		      const struct subscription *removed, struct subscription *added)
 {
-	switch (want.name) {
-	case LIST_ALL:
+	for (unsigned i = 0; from && i < from->count; i++) {
+		if (from->sub[i] == removed)
+			continue;
+		if (added && view_order(added) < view_order(from->sub[i])) {
+			view_append(view, added);
+			added = NULL;
+		}
+		view_append(view, from->sub[i]);
+	}
+	if (added)
+		view_append(view, added);
+}
+
+static bool set_has(enum policy_set set, const struct subscription *sub, u32 event_bit)
+{
+	switch (set) {
+	case SET_ALL:
 		return true;
-	case LIST_LACKING:
+	case SET_WITHOUT_CHANGE:
 		return !sub->ops->change;
-	case LIST_CHANGERS:
+	case SET_WITH_CHANGE:
 		return sub->ops->change;
-	case LIST_WANT_DROP:
-		return sub->want_drop & want.event_bit;
-	case LIST_WANT_CHANGE:
-		return sub->want_change & want.event_bit;
+	case SET_INVALIDATE_MASK:
+		return sub->invalidate_events & event_bit;
+	case SET_CHANGE_MASK:
+		return sub->change_events & event_bit;
 	default:
 		return false;
 	}
 }
 
-static void fill(struct notifier_view *view, struct notify_list *list,
-		 struct subscription *const *subs, unsigned count, struct membership want)
+static void set_add(const struct notifier_view *view, struct notify_set *set, unsigned place)
 {
-	unsigned whole = 0, intervals = 0;
-
-	for (unsigned i = 0; i < count; i++)
-		if (belongs(subs[i], want))
-			*(is_whole(subs[i]) ? &whole : &intervals) += 1;
-	list->whole = (struct subscription **)take(view, whole);
-	list->intervals = (struct subscription **)take(view, intervals);
-	list->reach = take(view, intervals);
-	list->whole_count = list->interval_count = 0;
-	for (unsigned i = 0; i < count; i++) {
-		if (!belongs(subs[i], want))
-			continue;
-		if (is_whole(subs[i]))
-			list->whole[list->whole_count++] = subs[i];
-		else
-			list->intervals[list->interval_count++] = subs[i];
+	set->bits[place / VIEW_WORD] |= BIT(place % VIEW_WORD);
+	if (place < view->whole) {
+		set->whole |= BIT(place);
+		return;
 	}
-	fill_reach(list, 0, list->interval_count);
+	set->first = MIN(set->first, place);
+	set->end = place + 1;
 }
 
-/* The list that a rule names. */
-static const struct notify_list *list_named(const struct notifier_view *view, unsigned name,
-					    enum notify_event event)
+/* Fills a set, whose bitmap is at *bits; moves that on. False: the set is empty. */
+static bool set_fill(const struct notifier_view *view, struct notify_set *set, u64 **bits,
+		     enum policy_set members, u32 event_bit)
 {
-	switch (name) {
-	case LIST_ALL:
-		return &view->all;
-	case LIST_LACKING:
-		return &view->lacking;
-	case LIST_CHANGERS:
-		return &view->changers;
-	case LIST_WANT_DROP:
-		return &view->drop[event];
-	case LIST_WANT_CHANGE:
-		return &view->change[event];
-	default:
-		return NULL;
-	}
+	unsigned words = ALIGN_UP(view->count, VIEW_WORD) / VIEW_WORD;
+
+	*set = (struct notify_set){.bits = *bits, .first = view->count};
+	memset(*bits, 0, words * sizeof(**bits));
+	*bits += words;
+	for (unsigned i = 0; i < view->count; i++)
+		if (set_has(members, view->sub[i], event_bit))
+			set_add(view, set, i);
+	if (set->whole && !(set->whole & (set->whole - 1)) && set->first >= set->end)
+		set->only = view->sub[__builtin_ctzll(set->whole)];
+	return set->whole || set->first < set->end;
 }
 
-static unsigned members(const struct notify_list *list)
+/* The next set of the view; NULL: it is empty. */
+static const struct notify_set *view_set(struct notifier_view *view, u64 **bits,
+					 enum policy_set members, u32 event_bit)
 {
-	return list ? list->whole_count + list->interval_count : 0;
+	struct notify_set *set = &view->set[view->sets++];
+
+	return set_fill(view, set, bits, members, event_bit) ? set : NULL;
 }
 
-/* A list without members is no list. */
-static const struct notify_list *unless_empty(const struct notify_list *list)
+static bool has_one(const struct notify_set *set)
 {
-	return members(list) ? list : NULL;
+	return set->only || (!set->whole && set->first + 1 == set->end);
 }
 
 /*
- * One who is handed new frames alone keeps his own CPUs apart (struct subscriber_ops, change), so
- * handing over in two steps is for two and more; unless somebody drops in between.
+ * One subscription that takes over a new frame keeps its own CPUs apart (struct subscriber_ops,
+ * change), so two steps are for two and more; unless others invalidate in between.
  */
-static void make_plan(struct notifier_view *view, enum notify_event event)
+static void view_plan(struct notifier_view *view, enum notify_event event, u64 **bits)
 {
-	const struct notify_rule *rule = policy_rule(view->policy, event);
+	const struct notifier_policy *policy = view->policy;
 	struct notify_plan *plan = &view->plan[event];
 
-	plan->rule = rule->flags;
-	plan->start = unless_empty(list_named(view, rule->start, event));
-	plan->change = unless_empty(list_named(view, rule->change, event));
-	plan->after = unless_empty(list_named(view, rule->after, event));
-	if (members(plan->change) < 2 && !plan->after)
+	if (policy->events & BIT(event))
+		*plan = (struct notify_plan){
+			.start = view_set(view, bits, policy->before, BIT(event)),
+			.change = view_set(view, bits, policy->change, BIT(event)),
+			.after = view_set(view, bits, policy->after, BIT(event)),
+			.rule = policy->flags,
+		};
+	else
+		*plan = (struct notify_plan){.start = view->count ? &view->all : NULL};
+	if ((!plan->change || has_one(plan->change)) && !plan->after)
 		plan->rule &= ~(RULE_TWO_STEPS | RULE_WAIT_AFTER);
+	if (plan->start || plan->change || plan->after)
+		view->events |= BIT(event);
 }
 
-void view_build(struct notifier_view *view, const struct notifier_policy *policy,
-		struct subscription *const *subs, unsigned count)
+void view_build(struct notifier_view *view, unsigned order, const struct notifier_policy *policy,
+		const struct notifier_view *from, const struct subscription *removed,
+		struct subscription *added)
 {
+	unsigned capacity = view_capacity(order);
+	u64 *bits;
+
 	view->policy = policy;
-	view->used = 0;
-	view->wanted = policy->masked || !count ? 0 : EVENTS_ALL;
-	fill(view, &view->all, subs, count, (struct membership){LIST_ALL, 0});
-	fill(view, &view->lacking, subs, count, (struct membership){LIST_LACKING, 0});
-	fill(view, &view->changers, subs, count, (struct membership){LIST_CHANGERS, 0});
-	for (unsigned event = 0; event < EVENTS; event++) {
-		u32 bit = BIT(event);
+	view->number = notifier_policy_number(policy);
+	view->count = view->whole = view->sets = view->events = 0;
+	view->reach = (u64 *)&view->sub[capacity];
+	view_copy(view, from, removed, added);
+	bits = view->reach + capacity;
+	set_fill(view, &view->all, &bits, SET_ALL, 0);
+	set_fill(view, &view->lacking, &bits, SET_WITHOUT_CHANGE, 0);
+	for (unsigned event = 0; event < EVENTS; event++)
+		view_plan(view, event, &bits);
+}
 
-		fill(view, &view->drop[event], subs, count,
-		     (struct membership){LIST_WANT_DROP, bit});
-		fill(view, &view->change[event], subs, count,
-		     (struct membership){LIST_WANT_CHANGE, bit});
-		make_plan(view, event);
+/* The first place in [low, high) that reaches beyond `start`; `high` if there is none. */
+static unsigned view_bisect(const struct notifier_view *view, unsigned low, unsigned high,
+			    u64 start)
+{
+	while (low < high) {
+		unsigned middle = low + (high - low) / 2;
+
+		if (view->reach[middle] > start)
+			high = middle;
+		else
+			low = middle + 1;
 	}
-	for (unsigned i = 0; i < count; i++)
-		view->wanted |= subs[i]->want_drop | subs[i]->want_change;
+	return low;
 }
 
-struct search {
-	const struct notify_list *list;
-	struct gfn_range range;
-	view_visitor visit;
-	void *argument;
-};
-
-static int visit_intervals(const struct search *search, unsigned low, unsigned high)
+/* The first member at or after `place`; set->end if there is none. */
+static unsigned set_next(const struct notify_set *set, unsigned place)
 {
-	unsigned middle = low + (high - low) / 2;
-	struct subscription *sub;
-	int err;
+	while (place < set->end) {
+		u64 bits = set->bits[place / VIEW_WORD] >> place % VIEW_WORD;
 
-	if (low >= high || search->list->reach[middle] <= search->range.start.raw)
-		return 0;
-	err = visit_intervals(search, low, middle);
-	sub = search->list->intervals[middle];
-	if (err || sub->range.start.raw >= search->range.end.raw)
-		return err;
-	if (sub->range.end.raw > search->range.start.raw)
-		err = search->visit(sub, search->argument);
-	return err ? err : visit_intervals(search, middle + 1, high);
+		if (bits)
+			return place + (unsigned)__builtin_ctzll(bits);
+		place = ALIGN_DOWN(place, VIEW_WORD) + VIEW_WORD;
+	}
+	return set->end;
 }
 
-int view_visit(const struct notify_list *list, struct gfn_range range, view_visitor visit,
-	       void *argument)
+int view_visit_intervals(const struct notifier_view *view, const struct notify_set *set,
+			 struct gfn_range range, view_visitor visit, void *argument)
 {
-	struct search search = {list, range, visit, argument};
-	int err = 0;
+	unsigned place = view_bisect(view, set->first, set->end, range.start.raw);
 
-	for (unsigned i = 0; !err && i < list->whole_count; i++)
-		err = visit(list->whole[i], argument);
-	if (err || likely(!list->interval_count))
-		return err;
-	return visit_intervals(&search, 0, list->interval_count);
+	while ((place = set_next(set, place)) < set->end) {
+		struct subscription *sub = view->sub[place++];
+		int err = 0;
+
+		if (sub->range.start.raw >= range.end.raw)
+			break;
+		if (sub->range.end.raw > range.start.raw)
+			err = visit(sub, argument);
+		if (err)
+			return err;
+	}
+	return 0;
 }

@@ -1,66 +1,108 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * view.h: the subscriptions of one address space, sorted for dispatch.
+ * view.h: the subscriptions of one address space, as dispatch reads them.
  *
- * Why a view that never changes: dispatch runs on many CPUs, takes no lock and allocates nothing.
- * So subscribing builds the next view beside the one in use, publishes it with one store, and waits
- * until nobody reads the old one.
+ * A view is constant once published, since dispatch runs on many CPUs and takes no lock.
+ * Subscribing builds the next view beside it (mm/notify/notifier.c).
  *
- * Why lists by event: under `masked` a notification visits only those who want it. Each list keeps
- * subscriptions to the whole address space apart from those to an interval; the latter form an
- * implicit interval tree: sorted by start, the root of [low, high) in its middle, `reach` the
- * largest end below it.
+ * One array of subscriptions, and for each event a role of each subscription, which the policy
+ * gives it when the view is built. A role is a bit in one of the event's three sets:
+ *
+ *     sub[]            s0  s1  s2 | s3  s4  s5  s6        s0 to s2 cover all gfns
+ *     start [MERGE]     1   0   1 |  0   0   1   0
+ *     change[MERGE]     0   1   0 |  1   0   0   0
+ *     after [MERGE]     0   0   0 |  0   0   0   0
+ *     reach[]                     | e3  e3  e5  e5        largest end of s3 to here
+ *
+ * Sets of bits, and not a role in each entry, because most subscriptions have no role in most
+ * notifications: a word of zeroes passes over 64 of them.
+ *
+ * Intervals are sorted by start. Those that overlap a range lie between the first whose `reach` is
+ * above its start, found by bisection, and the first whose start is not below its end.
  */
 #ifndef SAMEPAGE_MM_NOTIFY_VIEW_H
 #define SAMEPAGE_MM_NOTIFY_VIEW_H
 
 #include "mm/notify/policy.h"
 
-struct notify_list {
-	struct subscription **whole;
-	struct subscription **intervals;
-	u64 *reach;
-	unsigned whole_count, interval_count;
+#define VIEW_WORD 64 /* subscriptions in a word of a set */
+
+/*
+ * Subscriptions by their place in sub[].
+ *
+ * only	the single member, if it covers all gfns; else NULL
+ * whole	bitmap of places 0 .. 63, as far as they cover all gfns
+ * bits		bitmap of all places; the intervals among them are in [first, end)
+ */
+struct notify_set {
+	struct subscription *only;
+	u64 whole;
+	u64 *bits;
+	unsigned first, end;
 };
 
 /*
- * What the policy does with an event, worked out beforehand: its rule's lists, NULL for none, and
- * its flags.
+ * What the policy does with an event: sets, NULL for an empty one, and enum rule_flags, less those
+ * without effect.
  */
 struct notify_plan {
-	const struct notify_list *start, *change, *after;
+	const struct notify_set *start, *change, *after;
 	unsigned rule;
 };
 
 /*
- * policy, plan	under which, and how, each event is told
- * wanted	events that somebody must be told of
- * lists	what policy.h names; `drop` and `change` by event
- * used		words of the arena, where the lists' members are
+ * count, whole	subscriptions; those at the front that cover all gfns, at most VIEW_WORD
+ * number	of the policy, for its counters
+ * events	bitmap: the events in which a subscription has a role
+ * all, lacking	the set of all subscriptions, of those without change
+ * set		those of the plans
+ * reach	beside sub[]; the bitmaps are behind it
  */
 struct notifier_view {
 	const struct notifier_policy *policy;
 	struct notify_plan plan[EVENTS];
-	struct notify_list all, lacking, changers;
-	struct notify_list drop[EVENTS], change[EVENTS];
-	u32 wanted;
-	u64 used;
-	u64 arena[];
+	struct notify_set all, lacking;
+	struct notify_set set[3 * EVENTS];
+	unsigned count, whole, sets, number;
+	u32 events;
+	u64 *reach;
+	struct subscription *sub[];
 };
 
 /* How many subscriptions a view of 2^order pages has room for. */
 unsigned view_capacity(unsigned order);
 
-/* Fills `view` with `subs`, which are sorted by start, for notifications under `policy`. */
-void view_build(struct notifier_view *view, const struct notifier_policy *policy,
-		struct subscription *const *subs, unsigned count);
+/*
+ * Builds `view`, which has 2^order pages, for notifications under `policy`: the subscriptions of
+ * `from` (NULL: none) but for `removed`, and `added`; each may be NULL.
+ */
+void view_build(struct notifier_view *view, unsigned order, const struct notifier_policy *policy,
+		const struct notifier_view *from, const struct subscription *removed,
+		struct subscription *added);
+
+typedef int (*view_visitor)(struct subscription *sub, void *argument);
+
+/* view_visit() of the intervals. */
+int view_visit_intervals(const struct notifier_view *view, const struct notify_set *set,
+			 struct gfn_range range, view_visitor visit, void *argument);
 
 /*
- * Calls `visit` for each subscription of the list that overlaps the range, always in the same
- * order; ends at non-zero.
+ * Calls `visit` for each subscription of the set that overlaps the range, in the order of sub[];
+ * ends at non-zero, and returns it. Inline, so that `visit` is, too.
  */
-typedef int (*view_visitor)(struct subscription *sub, void *argument);
-int view_visit(const struct notify_list *list, struct gfn_range range, view_visitor visit,
-	       void *argument);
+static __always_inline int view_visit(const struct notifier_view *view,
+				      const struct notify_set *set, struct gfn_range range,
+				      view_visitor visit, void *argument)
+{
+	for (u64 bits = set->whole; bits; bits &= bits - 1) {
+		int err = visit(view->sub[__builtin_ctzll(bits)], argument);
+
+		if (err)
+			return err;
+	}
+	if (likely(set->first >= set->end))
+		return 0;
+	return view_visit_intervals(view, set, range, visit, argument);
+}
 
 #endif

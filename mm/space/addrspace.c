@@ -11,7 +11,6 @@
 #include <lib/string.h>
 #include <mm/frame.h>
 #include "mm/frame/pool.h"
-#include "mm/notify/policy.h"
 #include "mm/space/update.h"
 
 /* Of address spaces created from now on; no policy: Kconfig's. */

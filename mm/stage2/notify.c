@@ -104,7 +104,8 @@ static void split_range(struct stage2 *s2, struct gfn_range range)
 /* Policy `event`: change brings the new PTEs. And an event that this view caused. */
 static bool ignores(const struct subscription *sub, const struct notify_range *range)
 {
-	return (range->flags & NOTIFY_HANDED) || (range->owner && range->owner == sub->owner);
+	return (range->flags & NOTIFY_CHANGE_FOLLOWS) ||
+	       (range->owner && range->owner == sub->owner);
 }
 
 static int stage2_start(struct subscription *sub, const struct notify_range *range)

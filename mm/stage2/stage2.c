@@ -95,8 +95,8 @@ static void init(struct stage2 *s2, struct addrspace *as)
 					     .context = s2};
 	s2->sub.ops = &stage2_ops;
 	s2->sub.range.end.raw = GFN_END;
-	s2->sub.want_drop = STAGE2_DROPS;
-	s2->sub.want_change = STAGE2_CHANGES;
+	s2->sub.invalidate_events = STAGE2_DROPS;
+	s2->sub.change_events = STAGE2_CHANGES;
 	s2->sub.owner = s2;
 }
 

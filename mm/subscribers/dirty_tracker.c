@@ -110,8 +110,8 @@ int dirty_tracker_create(struct addrspace *as, struct gfn_range range, struct di
 	tracker->as = as;
 	tracker->sub.ops = &tracker_ops;
 	tracker->sub.range = range;
-	tracker->sub.want_change = BIT(EVENT_SOFT_DIRTY);
-	tracker->sub.want_drop = BIT(EVENT_CLEAR);
+	tracker->sub.change_events = BIT(EVENT_SOFT_DIRTY);
+	tracker->sub.invalidate_events = BIT(EVENT_CLEAR);
 	err = alloc_bitmap(tracker, range);
 	if (!err)
 		err = notifier_subscribe(&as->notifier, &tracker->sub);

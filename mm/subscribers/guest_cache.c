@@ -166,7 +166,7 @@ int guest_cache_create(struct addrspace *as, struct guest_cache **out)
 	spin_init(&cache->lock, LOCK_DEVICE, "guest_cache");
 	cache->sub.ops = &cache_ops;
 	cache->sub.range.end.raw = GFN_END;
-	cache->sub.want_drop = EVENTS_ALL & ~BIT(EVENT_SPLIT);
+	cache->sub.invalidate_events = EVENTS_ALL & ~BIT(EVENT_SPLIT);
 	err = notifier_subscribe(&as->notifier, &cache->sub);
 	if (err) {
 		pool_free(&caches, cache);

@@ -87,8 +87,8 @@ int tracer_create(struct addrspace *as, struct tracer **out)
 	spin_init(&tracer->lock, LOCK_DEVICE, "tracer");
 	tracer->sub.ops = &tracer_ops;
 	tracer->sub.range.end.raw = GFN_END;
-	tracer->sub.want_change = EVENTS_HANDED;
-	tracer->sub.want_drop = EVENTS_ALL & ~EVENTS_HANDED;
+	tracer->sub.change_events = EVENTS_CHANGE_PTE;
+	tracer->sub.invalidate_events = EVENTS_ALL & ~EVENTS_CHANGE_PTE;
 	err = notifier_subscribe(&as->notifier, &tracer->sub);
 	if (err) {
 		pool_free(&tracers, tracer);

@@ -222,8 +222,8 @@ static void bench_breaks(void)
 {
 	bench_break("masked", 2, "cow_break");
 	bench_break("masked", ROUNDS, "cow_break_popular");
-	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++) {
-		const char *policy = notifier_policy_name(notifier_policies[i]);
+	for (unsigned i = 0; i < notifier_policy_count(); i++) {
+		const char *policy = notifier_policy_name(notifier_policy(i));
 		char name[64];
 
 		snprintf(name, sizeof(name), "cow_break_%s", policy);

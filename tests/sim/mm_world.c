@@ -90,9 +90,9 @@ struct stage2 *world_stage2(struct addrspace *as)
 
 void world_each_policy(void (*body)(const struct notifier_policy *policy, enum retry_mode retry))
 {
-	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++) {
-		body(notifier_policies[i], RETRY_REENTER);
-		body(notifier_policies[i], RETRY_INPLACE);
+	for (unsigned i = 0; i < notifier_policy_count(); i++) {
+		body(notifier_policy(i), RETRY_REENTER);
+		body(notifier_policy(i), RETRY_INPLACE);
 	}
 }
 

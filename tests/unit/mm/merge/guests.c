@@ -250,7 +250,7 @@ static bool is_late(const struct notifier_policy *policy)
 static bool leaves_out(const struct sim_random *random, unsigned policy, bool inplace,
 		       unsigned engine)
 {
-	return is_late(notifier_policies[policy]) ||
+	return is_late(notifier_policy(policy)) ||
 	       (!random && (policy % 2 || inplace != engine % 2));
 }
 
@@ -280,10 +280,10 @@ static void explore(const task *tasks, u64 limit, struct sim_random *random)
 	merge_stats(&before);
 	memcpy(scenario.task, tasks, sizeof(scenario.task));
 	race.random = random;
-	for (unsigned i = 0; i < NOTIFIER_POLICIES * 2 * merge_engines(); i++) {
+	for (unsigned i = 0; i < notifier_policy_count() * 2 * merge_engines(); i++) {
 		unsigned engine = i / 2 % merge_engines(), policy = i / 2 / merge_engines();
 
-		race.policy = notifier_policies[policy];
+		race.policy = notifier_policy(policy);
 		race.retry = i & 1 ? RETRY_INPLACE : RETRY_REENTER;
 		race.engine = merge_engine_at(engine);
 		if (leaves_out(random, policy, i & 1, engine))
@@ -361,7 +361,7 @@ static void write_protection_lifted_and_set_anew_is_another_one(void **state)
 	struct race *r = &race;
 
 	world_begin(1, 2);
-	race = (struct race){.policy = notifier_policies[0], .engine = &merge_engine_hash};
+	race = (struct race){.policy = notifier_policy(0), .engine = &merge_engine_hash};
 	setup(&race);
 	assert_int_equal(cow_protect(r->as[0], world_range(0, 2)), 0);
 	assert_int_equal(cow_look(r->as[0], (struct gfn){0}, &match), 0);

@@ -234,11 +234,10 @@ static void random_writes_lose_nothing_whatever_is_split(void **state)
 {
 	struct sim_random random = sim_random_start(71);
 
-	for (unsigned policy = 0; policy < NOTIFIER_POLICIES; policy++) {
+	for (unsigned policy = 0; policy < notifier_policy_count(); policy++) {
 		begin(merge_engine_at(policy % merge_engines()), DIRTY_BITS);
 		for (unsigned vm = 0; vm < VMS; vm++)
-			assert_int_equal(addrspace_set_policy(as[vm], notifier_policies[policy]),
-					 0);
+			assert_int_equal(addrspace_set_policy(as[vm], notifier_policy(policy)), 0);
 		for (unsigned round = 0; round < 24; round++) {
 			u64 contents = round % 8 < 4 ? 60 : 1000000;
 

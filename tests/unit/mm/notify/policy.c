@@ -208,11 +208,11 @@ static void our_own_write_spoils_a_look(void **state)
 
 static void names_are_found_and_others_are_not(void **state)
 {
-	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++) {
-		const char *name = notifier_policy_name(notifier_policies[i]);
+	for (unsigned i = 0; i < notifier_policy_count(); i++) {
+		const char *name = notifier_policy_name(notifier_policy(i));
 
-		assert_ptr_equal(notifier_policy_find(name, strlen(name)), notifier_policies[i]);
-		assert_int_equal(notifier_policies[i]->index, i);
+		assert_ptr_equal(notifier_policy_find(name, strlen(name)), notifier_policy(i));
+		assert_int_equal(notifier_policy_number(notifier_policy(i)), i);
 	}
 	assert_null(notifier_policy_find("brackets", 8));
 	assert_null(notifier_policy_find("", 0));

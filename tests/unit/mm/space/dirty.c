@@ -82,10 +82,10 @@ static void log_in(enum dirty_mode mode, const struct notifier_policy *policy)
 
 static void every_mode_finds_what_was_written(void **state)
 {
-	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++) {
-		log_in(DIRTY_WRITE_PROTECT, notifier_policies[i]);
-		log_in(DIRTY_BITS, notifier_policies[i]);
-		log_in(DIRTY_PML, notifier_policies[i]);
+	for (unsigned i = 0; i < notifier_policy_count(); i++) {
+		log_in(DIRTY_WRITE_PROTECT, notifier_policy(i));
+		log_in(DIRTY_BITS, notifier_policy(i));
+		log_in(DIRTY_PML, notifier_policy(i));
 	}
 }
 
@@ -94,9 +94,9 @@ static void asking_drops_only_around_what_was_written(void **state)
 {
 	u64 bitmap[WORDS], value;
 
-	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++) {
+	for (unsigned i = 0; i < notifier_policy_count(); i++) {
 		open_world();
-		assert_int_equal(addrspace_set_policy(as, notifier_policies[i]), 0);
+		assert_int_equal(addrspace_set_policy(as, notifier_policy(i)), 0);
 		assert_int_equal(dirty_log_start(as, world_range(0, GFNS), DIRTY_BITS), 0);
 		for (u64 gfn = 0; gfn < 64; gfn++)
 			assert_int_equal(guest_write(view[0], gfn * PAGE_SIZE, 1), FAULT_MAPPED);

@@ -237,8 +237,8 @@ static void step_reclaim(void)
 static void step_settle(void)
 {
 	addrspace_settle(m.as);
-	assert_int_equal(addrspace_set_policy(
-				 m.as, notifier_policies[sim_below(&m.random, NOTIFIER_POLICIES)]),
+	assert_int_equal(addrspace_set_policy(m.as, notifier_policy(sim_below(
+							    &m.random, notifier_policy_count()))),
 			 0);
 	addrspace_set_retry(m.as, sim_below(&m.random, 2) ? RETRY_INPLACE : RETRY_REENTER);
 }
@@ -307,9 +307,9 @@ static void random_operations_read_as_the_model_says(void **state)
 	m.random = sim_random_start(20261123);
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		open_world();
-		assert_int_equal(
-			addrspace_set_policy(m.as, notifier_policies[round % NOTIFIER_POLICIES]),
-			0);
+		assert_int_equal(addrspace_set_policy(
+					 m.as, notifier_policy(round % notifier_policy_count())),
+				 0);
 		for (unsigned i = 0; i < STEPS; i++) {
 			sim_set_cpu(sim_below(&m.random, CPUS));
 			any_step();

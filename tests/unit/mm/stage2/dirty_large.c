@@ -128,12 +128,12 @@ static void one_round(struct sim_random *random, u64 *written)
 /* DIRTY-1 */
 static void no_write_is_missed_behind_a_large_leaf(void **state)
 {
-	for (unsigned policy = 0; policy < NOTIFIER_POLICIES; policy++) {
+	for (unsigned policy = 0; policy < notifier_policy_count(); policy++) {
 		for (enum dirty_mode mode = DIRTY_WRITE_PROTECT; mode <= DIRTY_PML; mode++) {
 			struct sim_random random = sim_random_start(60 + mode);
 			u64 written[WORDS] = {0};
 
-			begin(mode, notifier_policies[policy]);
+			begin(mode, notifier_policy(policy));
 			for (unsigned round = 0; round < 60; round++) {
 				one_round(&random, written);
 				answer(&random, written);

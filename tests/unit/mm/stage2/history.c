@@ -155,11 +155,11 @@ static void every_store_of_every_policy_but_late_leaves_each_page_old_or_new(voi
 	struct sim_random seeds = sim_random_start(71);
 
 	history = (struct history){.race_allowed = false};
-	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++) {
-		if (!strcmp(notifier_policy_name(notifier_policies[i]), "late"))
+	for (unsigned i = 0; i < notifier_policy_count(); i++) {
+		if (!strcmp(notifier_policy_name(notifier_policy(i)), "late"))
 			continue;
-		run(notifier_policies[i], RETRY_INPLACE, 30000, sim_random(&seeds));
-		run(notifier_policies[i], RETRY_REENTER, 10000, sim_random(&seeds));
+		run(notifier_policy(i), RETRY_INPLACE, 30000, sim_random(&seeds));
+		run(notifier_policy(i), RETRY_REENTER, 10000, sim_random(&seeds));
 	}
 	printf("# %llu instants\n", (unsigned long long)history.instants);
 	assert_true(history.instants > 100000);

@@ -59,9 +59,9 @@ static void a_page_reads_as_last_written_under_every_policy(void **state)
 {
 	struct sim_random seeds = sim_random_start(61);
 
-	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++) {
-		run(notifier_policies[i], RETRY_INPLACE, 20000, sim_random(&seeds));
-		run(notifier_policies[i], RETRY_REENTER, 20000, sim_random(&seeds));
+	for (unsigned i = 0; i < notifier_policy_count(); i++) {
+		run(notifier_policy(i), RETRY_INPLACE, 20000, sim_random(&seeds));
+		run(notifier_policy(i), RETRY_REENTER, 20000, sim_random(&seeds));
 	}
 }
 
@@ -70,8 +70,8 @@ static void running_out_of_memory_anywhere_changes_no_page(void **state)
 	struct sim_random seeds = sim_random_start(62);
 	u64 failures = 0;
 
-	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++) {
-		run_with_failures(notifier_policies[i], 2000, sim_random(&seeds));
+	for (unsigned i = 0; i < notifier_policy_count(); i++) {
+		run_with_failures(notifier_policy(i), 2000, sim_random(&seeds));
 		failures += scene.failures;
 	}
 	printf("# %llu failed allocations\n", (unsigned long long)failures);
@@ -83,15 +83,15 @@ static void the_policy_may_change_at_any_time(void **state)
 {
 	struct sim_random seeds = sim_random_start(63);
 
-	raise_scene(notifier_policies[0], RETRY_INPLACE, sim_random(&seeds));
+	raise_scene(notifier_policy(0), RETRY_INPLACE, sim_random(&seeds));
 	for (unsigned i = 1; i <= 50000; i++) {
 		struct op op = choose();
 
 		if (sim_once_in(&seeds, 10))
 			assert_int_equal(
-				addrspace_set_policy(
-					scene.as[op.space],
-					notifier_policies[sim_below(&seeds, NOTIFIER_POLICIES)]),
+				addrspace_set_policy(scene.as[op.space],
+						     notifier_policy(sim_below(
+							     &seeds, notifier_policy_count()))),
 				0);
 		finish(&op, perform(&op));
 		check_some();

@@ -98,8 +98,8 @@ static void end(void)
 /* Under each policy, because each takes leaves away at another moment. */
 static void each_policy(void (*body)(void))
 {
-	for (unsigned i = 0; i < NOTIFIER_POLICIES; i++) {
-		begin(notifier_policies[i]);
+	for (unsigned i = 0; i < notifier_policy_count(); i++) {
+		begin(notifier_policy(i));
 		body();
 		end();
 	}
@@ -358,7 +358,7 @@ static void a_page_stays_pinned_until_its_last_user_unpins(void **state)
 	const struct gfn gfn = {5};
 
 	(void)state;
-	begin(notifier_policies[0]);
+	begin(notifier_policy(0));
 	for (unsigned user = 0; user < 8; user++)
 		assert_int_equal(addrspace_pin(as, gfn), 0);
 	assert_int_equal(addrspace_pin(as, gfn), ERR_BUSY);

@@ -358,8 +358,8 @@ static void episode(unsigned number)
 	m.listed = 0;
 	for (unsigned i = 0; i < VIEWS; i++)
 		m.view[i] = world_stage2(m.as);
-	assert_int_equal(addrspace_set_policy(m.as, notifier_policies[number % NOTIFIER_POLICIES]),
-			 0);
+	assert_int_equal(
+		addrspace_set_policy(m.as, notifier_policy(number % notifier_policy_count())), 0);
 	addrspace_set_retry(m.as, number & 1 ? RETRY_INPLACE : RETRY_REENTER);
 	step_mode();
 	frame_fail_set(number % 4 == 3 ? FAIL_ONE : 0, number + 1);
