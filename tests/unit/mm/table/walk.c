@@ -154,6 +154,7 @@ static void host_tables_translate_both_canonical_halves_and_no_hole(void **state
 	assert_int_equal(map(low_end, low_end + P, 0, PT_READ, 2), ERR_INVALID);
 	assert_int_equal(map(low_end - P, high + P, 0, PT_READ, 2), ERR_INVALID);
 	assert_int_equal(map(high - P, high + P, 0, PT_READ, 2), ERR_INVALID);
+	assert_int_equal(pgtable_unmap(table, low_end - P, high + P), ERR_INVALID);
 }
 
 static void a_lookup_outside_the_addresses_finds_no_slot(void **state)
@@ -339,6 +340,9 @@ static void collapsing_refuses_what_is_not_whole_contiguous_and_alike(void **sta
 	assert_int_equal(pgtable_unmap(table, 9 * P, 10 * P), 0); /* a hole */
 	collapse_refuses(0, 1);
 	assert_int_equal(map(9 * P, 10 * P, P2M + 9 * P, PT_READ, 0), 0);
+	assert_int_equal(pgtable_unmap(table, 511 * P, P2M), 0); /* a hole at the end */
+	collapse_refuses(0, 1);
+	assert_int_equal(map(511 * P, P2M, P2M + 511 * P, PT_READ, 0), 0);
 	assert_int_equal(pgtable_collapse(table, 0, 1), 0);
 
 	assert_int_equal(map(P2M, 2 * P2M, P2M + P, PT_READ, 0), 0); /* not aligned */
