@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * content_hash.h: the hash of a page's content: xxHash's XXH64, scalar, inlined from Debian's
- * libxxhash-dev.
+ * content_hash.h: the keyed hash of a page's content.
  */
 #ifndef SAMEPAGE_MM_MERGE_CONTENT_HASH_H
 #define SAMEPAGE_MM_MERGE_CONTENT_HASH_H
 
 #include <lib/types.h>
 
-/* 64 bits of PAGE_SIZE bytes at a page-aligned address. Pure; any context. */
+/* Draws the secret key, at the first call. Under merge_regions_lock. */
+void content_hash_init(void);
+
+/* 64 bits of PAGE_SIZE bytes at a page-aligned address. Any context, after the first domain. */
 u64 page_content_hash(const void *page);
 
 #endif

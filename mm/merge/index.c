@@ -19,11 +19,13 @@
 #include <lib/string.h>
 
 #define ASIDE 8 /* pages in large leaves that a search passes over */
+#define CALLS 4 /* unstable pages that are looked up again at once */
 
 struct merge_ref merge_ref_of(const struct merge_domain *domain, u32 number)
 {
 	struct merge_region *region = RB_ROOT(&domain->regions);
 
+	spin_assert_held((struct spinlock *)&domain->lock);
 	while (region) {
 		u64 place = (u64)number - region->base;
 
@@ -160,12 +162,19 @@ bool merge_search_stable(const struct merge_ref *ref, const struct merge_key *ke
 	return found;
 }
 
-void unstable_call(struct merge_domain *domain, const struct merge_key *key)
+/*
+ * Mostly there is none, or one for each other CPU that scans. A guest can write the same to any
+ * number of pages that are unstable, hence the bound.
+ */
+bool unstable_call(struct merge_domain *domain, const struct merge_key *key)
 {
 	struct merge_ref match;
 
-	while (index_take_match(domain, key, &match)) {
+	for (unsigned i = 0; i < CALLS || IS_ENABLED(CONFIG_BREAK_MERGE_CALLS); i++) {
+		if (!index_take_match(domain, key, &match))
+			return false;
 		merge_retry(&match);
 		ck_pr_store_32(&merge_chunk_at(&match)->assessed, 0);
 	}
+	return true;
 }

@@ -146,10 +146,8 @@ static int make_stable(const struct merge_ref *ref, const struct cow_look *look,
 	RACE_POINT("merge: offered");
 	spin_lock(&domain->lock);
 	err = stable_new(domain, &key, look->mfn);
-	if (!err) {
+	if (!err)
 		frame_get(look->mfn);
-		unstable_call(domain, &key);
-	}
 	spin_unlock(&domain->lock);
 	RACE_POINT("merge: stable");
 	if (err)

@@ -127,6 +127,7 @@ struct stable {
 	struct stable *next, *previous;
 	struct stable *next_frame;
 	u32 tag;
+	bool call;	/* unstable pages may have its content */
 	struct mfn mfn; /* a reference is held */
 };
 
@@ -205,6 +206,11 @@ struct merge_region {
 RB_HEAD(merge_spaces, merge_region);
 RB_HEAD(merge_numbers, merge_region);
 
+/* Where the next sweep begins. at: the link to a frame of head's chain; NULL: the head itself. */
+struct stable_sweep {
+	struct stable *head, **at;
+};
+
 /*
  * lock		LOCK_MERGE: the engine, both indexes, the nodes and pages' INDEXED bits
  * pages	[r] page numbers in use, and those that removed regions left free
@@ -217,8 +223,9 @@ struct merge_domain {
 	u32 pages;
 	struct merge_numbers regions;
 	struct stable *heads;
-	void *index; /* the engine's */
-	u64 stable_count;
+	struct stable_sweep sweep;
+	void *index;			  /* the engine's */
+	u64 stable_count;		  /* [a] nodes; written under lock */
 	RB_ENTRY(merge_domain) by_number; /* [r] in merge_world.domains */
 };
 
@@ -284,6 +291,12 @@ struct merge_domain *merge_domain_find(u32 number);
 int merge_unshare(const struct merge_ref *ref) __must_check;
 /* Metadata bytes of a region, whether its pages are merged or not. */
 u64 merge_region_bytes(const struct merge_region *region);
+
+/* Pages of `as` that are backed by a stable frame or by the frame of zeroes, now. */
+static inline u64 merge_shared_pages(const struct addrspace *as)
+{
+	return ck_pr_load_64(&as->primary.shared) + ck_pr_load_64(&as->primary.zero);
+}
 
 static inline u32 merge_chunk_of(const struct merge_region *region, struct gfn gfn)
 {
@@ -360,10 +373,9 @@ int stable_new(struct merge_domain *domain, const struct merge_key *key,
 	       struct mfn mfn) __must_check;
 /* A frame of this content that has room, with a reference for the caller; false: there is none. */
 bool stable_take(struct merge_domain *domain, const struct merge_key *key, struct mfn *out);
-/* Gives up frames without other users; or all of them. */
-void stable_prune(struct merge_domain *domain);
+/* Gives up frames without users, and calls, for so many steps; or gives up all of them. */
+void stable_sweep(struct merge_domain *domain, unsigned steps);
 void stable_release(struct merge_domain *domain);
-void stable_count_sharing(const struct merge_domain *domain, struct merge_stats *out);
 u64 stable_bytes(const struct merge_domain *domain);
 
 /* --- index.c: searches --------------------------------------------------------------------- */
@@ -390,10 +402,10 @@ void unstable_remove(const struct merge_ref *ref);
 void unstable_add(const struct merge_ref *ref, const struct merge_key *key,
 		  enum merge_reason reason);
 /*
- * The content is shared from now on: unstable pages with it, which came in meanwhile, are looked up
- * again. Under domain->lock.
+ * The content is stable from now on: unstable pages with it, which came in meanwhile, are looked up
+ * again, a few at a time; true: there may be more. Under domain->lock.
  */
-void unstable_call(struct merge_domain *domain, const struct merge_key *key);
+bool unstable_call(struct merge_domain *domain, const struct merge_key *key);
 /* As memcmp of the key's content and an unstable page's. A page that cannot be held sorts first. */
 int unstable_compare(const struct merge_domain *domain, const struct merge_key *key, u32 number);
 

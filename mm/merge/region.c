@@ -20,6 +20,7 @@
 #include <lib/string.h>
 #include <mm/dirty_log.h>
 #include <mm/frame.h>
+#include "mm/merge/content_hash.h"
 
 struct spinlock merge_regions_lock = SPINLOCK_INIT(LOCK_MERGE_REGIONS, "merge regions");
 
@@ -89,6 +90,7 @@ static int new_domain(u32 number, struct merge_domain **out)
 
 	if (err)
 		return err;
+	content_hash_init();
 	domain = memory;
 	*domain = (struct merge_domain){
 		.number = number,

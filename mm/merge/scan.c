@@ -21,23 +21,31 @@ struct visit {
 	u32 chunk;
 };
 
-static void end_of_pass(void)
+/* Frames that merging saves now: a few loads for each region. */
+static s64 frames_saved(void)
 {
-	struct merge_stats sharing = {0};
+	const struct addrspace *as = NULL;
 	struct merge_region *region;
+	s64 saved = 0;
 
 	RB_FOREACH (region, merge_spaces, &merge_world.regions) {
 		struct merge_domain *domain = region->domain;
 
-		sharing.pages_sharing += ck_pr_load_64(&region->by_reason[MERGE_ZERO]);
-		if (RB_MIN(merge_numbers, &domain->regions) != region)
-			continue;
-		spin_lock(&domain->lock);
-		stable_prune(domain);
-		stable_count_sharing(domain, &sharing);
-		spin_unlock(&domain->lock);
+		if (region->as != as)
+			saved += (s64)merge_shared_pages(region->as);
+		if (RB_MIN(merge_numbers, &domain->regions) == region)
+			saved -= (s64)ck_pr_load_64(&domain->stable_count);
+		as = region->as;
 	}
-	ck_pr_store_64(&merge_world.best_pages, MAX(merge_world.best_pages, sharing.pages_sharing));
+	return saved;
+}
+
+static void end_of_pass(void)
+{
+	s64 saved = frames_saved();
+
+	if (saved > (s64)merge_world.best_pages)
+		ck_pr_store_64(&merge_world.best_pages, (u64)saved);
 	ck_pr_store_64(&merge_world.passes, merge_world.passes + 1);
 }
 
@@ -135,6 +143,16 @@ static void visit_pages(struct merge_region *region, struct gfn_range range, con
 	visit_batch(&batch);
 }
 
+/* As many steps as pages, so that a pass goes round all frames. */
+static void sweep_domain(struct merge_domain *domain)
+{
+	if (!ck_pr_load_ptr(&domain->heads))
+		return;
+	spin_lock(&domain->lock);
+	stable_sweep(domain, MERGE_CHUNK);
+	spin_unlock(&domain->lock);
+}
+
 static void visit_chunk(const struct visit *visit)
 {
 	struct merge_region *region = visit->region;
@@ -168,6 +186,7 @@ u64 merge_scan(u64 budget)
 
 	while (done < budget && begin_visit(&visit, &wrapped)) {
 		visit_chunk(&visit);
+		sweep_domain(visit.region->domain);
 		done += gfn_range_frames(merge_chunk_range(visit.region, visit.chunk));
 		end_visit(&visit);
 	}

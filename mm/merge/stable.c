@@ -7,10 +7,16 @@
  * Why a chain: the rmap of a frame that 10^5 pages share is 10^5 long to walk. With a cap each walk
  * is bounded, for one more frame for every `cap` users. A frame's references are its users' and the
  * index's.
+ *
+ * The sweep frees frames without users and moves those with room to the front of their chain, where
+ * a search looks. It goes round the domain's nodes a few at each visit, so that no hold of the lock
+ * is long.
  */
 #include "mm/merge/private.h"
 #include <lib/error.h>
 #include <mm/frame.h>
+
+#define CHAIN_REACH 8 /* frames of a chain that a search looks at, behind the head */
 
 static struct pool nodes = POOL_INITIALIZER(sizeof(struct stable), "merge nodes");
 
@@ -67,7 +73,8 @@ int stable_new(struct merge_domain *domain, const struct merge_key *key, struct 
 		chain_add(head, node);
 	else
 		add_head(domain, node);
-	domain->stable_count++;
+	ck_pr_store_64(&domain->stable_count, domain->stable_count + 1);
+	node->call = unstable_call(domain, key);
 	return 0;
 }
 
@@ -75,9 +82,9 @@ bool stable_take(struct merge_domain *domain, const struct merge_key *key, struc
 {
 	struct stable *node = domain->engine->stable_find(domain, key);
 
-	while (node && stable_is_full(domain, node))
+	for (unsigned i = 0; node && i < CHAIN_REACH && stable_is_full(domain, node); i++)
 		node = node->next_frame;
-	if (!node)
+	if (!node || stable_is_full(domain, node))
 		return false;
 	*out = node->mfn;
 	frame_get(node->mfn);
@@ -89,58 +96,92 @@ static void free_node(struct merge_domain *domain, struct stable *node)
 	if (frame_put(node->mfn))
 		frame_free(node->mfn, 0);
 	pool_free(&nodes, node);
-	domain->stable_count--;
+	ck_pr_store_64(&domain->stable_count, domain->stable_count - 1);
 }
 
-/* Takes unused frames out of a chain, behind its head. */
-static void prune_chain(struct merge_domain *domain, struct stable *head)
-{
-	struct stable **at = &head->next_frame;
-
-	while (*at) {
-		struct stable *node = *at;
-
-		if (stable_users(node)) {
-			at = &node->next_frame;
-			continue;
-		}
-		*at = node->next_frame;
-		free_node(domain, node);
-	}
-}
-
-/* An unused head takes over the next frame of its chain: the index stays as it is. Or it goes. */
-static void prune_head(struct merge_domain *domain, struct stable *head)
+/*
+ * An unused head takes over the next frame of its chain: the index stays as it is. Or it goes.
+ * False: the head is in use.
+ */
+static bool sweep_head(struct merge_domain *domain, struct stable *head)
 {
 	struct stable *second = head->next_frame;
 	struct mfn unused = head->mfn;
 
 	if (stable_users(head))
-		return;
+		return false;
 	if (!second) {
+		domain->sweep.head = head->next;
 		remove_head(domain, head);
 		free_node(domain, head);
-		return;
+		return true;
 	}
 	head->mfn = second->mfn;
 	head->next_frame = second->next_frame;
 	second->mfn = unused;
 	free_node(domain, second);
+	return true;
 }
 
-void stable_prune(struct merge_domain *domain)
+/* A frame of a chain: freed if it is unused, moved to the front if it has room. */
+static void sweep_chain(struct merge_domain *domain, struct stable *head)
 {
-	struct stable *head, *next;
+	struct stable **at = domain->sweep.at, *node = *at;
 
-	for (head = domain->heads; head; head = next) {
-		next = head->next;
-		prune_chain(domain, head);
-		prune_head(domain, head);
+	if (!stable_users(node)) {
+		*at = node->next_frame;
+		free_node(domain, node);
+	} else if (at != &head->next_frame && !stable_is_full(domain, node)) {
+		*at = node->next_frame;
+		chain_add(head, node);
+	} else {
+		domain->sweep.at = &node->next_frame;
 	}
+}
+
+/* Unstable pages with the head's content that stable_new() has not called. */
+static bool sweep_call(struct merge_domain *domain, struct stable *head)
+{
+	const struct merge_key key = {head->tag, merge_content(head->mfn)};
+
+	if (!head->call)
+		return false;
+	head->call = unstable_call(domain, &key);
+	return true;
+}
+
+/* One step. False: the list has ended, or the step was a long one. */
+static bool sweep_step(struct merge_domain *domain)
+{
+	struct stable_sweep *sweep = &domain->sweep;
+	struct stable *head = sweep->head;
+
+	if (!head)
+		return false;
+	if (!sweep->at) {
+		if (!sweep_head(domain, head))
+			sweep->at = &head->next_frame;
+		return true;
+	}
+	if (*sweep->at) {
+		sweep_chain(domain, head);
+		return true;
+	}
+	*sweep = (struct stable_sweep){.head = head->next};
+	return !sweep_call(domain, head);
+}
+
+void stable_sweep(struct merge_domain *domain, unsigned steps)
+{
+	if (!domain->sweep.head)
+		domain->sweep.head = domain->heads;
+	while (steps && sweep_step(domain))
+		steps--;
 }
 
 void stable_release(struct merge_domain *domain)
 {
+	domain->sweep = (struct stable_sweep){NULL, NULL};
 	while (domain->heads) {
 		struct stable *head = domain->heads;
 
@@ -152,18 +193,6 @@ void stable_release(struct merge_domain *domain)
 		}
 		remove_head(domain, head);
 		free_node(domain, head);
-	}
-}
-
-void stable_count_sharing(const struct merge_domain *domain, struct merge_stats *out)
-{
-	for (const struct stable *head = domain->heads; head; head = head->next) {
-		for (const struct stable *node = head; node; node = node->next_frame) {
-			u32 users = stable_users(node);
-
-			out->pages_shared += users > 0;
-			out->pages_sharing += users > 1 ? users - 1 : 0;
-		}
 	}
 }
 

@@ -34,6 +34,15 @@ static enum merge_reason reason_in(struct merge_region *region, struct gfn gfn)
 	return region->marked ? MERGE_EXCLUDED : MERGE_NEW;
 }
 
+/* A page that was broken or discarded since its visit is NEW again. */
+static enum merge_reason reason_now(enum merge_reason reason, ppte_t pte)
+{
+	bool stale = (reason == MERGE_SHARED && ppte_state(pte) != PPTE_SHARED) ||
+		     (reason == MERGE_ZERO && ppte_state(pte) != PPTE_ZERO);
+
+	return stale ? MERGE_NEW : reason;
+}
+
 enum merge_reason merge_reason(struct addrspace *as, struct gfn gfn)
 {
 	enum merge_reason reason = MERGE_NEW;
@@ -42,9 +51,48 @@ enum merge_reason merge_reason(struct addrspace *as, struct gfn gfn)
 	spin_lock(&merge_world.lock);
 	region = merge_region_around(as, gfn);
 	if (region)
-		reason = reason_in(region, gfn);
+		reason = reason_now(reason_in(region, gfn), primary_load(&as->primary, gfn));
 	spin_unlock(&merge_world.lock);
 	return reason;
+}
+
+/* No more pages of a reason than the primary has: the rest is NEW again (reason_now). */
+static void stats_correct(u64 *by_reason, enum merge_reason reason, u64 now)
+{
+	u64 stale = by_reason[reason] - MIN(by_reason[reason], now);
+
+	by_reason[reason] -= stale;
+	by_reason[MERGE_NEW] += stale;
+}
+
+/* The pages by reason of the first region's space. Returns the first region of the next space. */
+static struct merge_region *stats_of_space(struct merge_region *first, u64 *by_reason)
+{
+	struct addrspace *as = first->as;
+	struct merge_region *region = first;
+
+	for (; region && region->as == as; region = RB_NEXT(merge_spaces, , region)) {
+		for (unsigned i = 0; i < MERGE_REASONS; i++)
+			by_reason[i] += ck_pr_load_64(&region->by_reason[i]);
+	}
+	stats_correct(by_reason, MERGE_SHARED, ck_pr_load_64(&as->primary.shared));
+	stats_correct(by_reason, MERGE_ZERO, ck_pr_load_64(&as->primary.zero));
+	return region;
+}
+
+static void stats_add_spaces(struct merge_stats *out)
+{
+	struct merge_region *first = RB_MIN(merge_spaces, &merge_world.regions), *next;
+
+	for (; first; first = next) {
+		u64 by_reason[MERGE_REASONS] = {0};
+
+		next = stats_of_space(first, by_reason);
+		for (unsigned i = 0; i < MERGE_REASONS; i++)
+			out->by_reason[i] += by_reason[i];
+		out->zero_frames += ck_pr_load_64(&first->as->zero_mfn) != 0;
+		out->pages_sharing += ck_pr_load_64(&first->as->primary.shared);
+	}
 }
 
 static void stats_add_region(const struct merge_region *region, struct merge_stats *out)
@@ -53,19 +101,16 @@ static void stats_add_region(const struct merge_region *region, struct merge_sta
 
 	out->metadata_bytes += bytes;
 	out->metadata_unmerged_bytes += bytes;
-	for (unsigned i = 0; i < MERGE_REASONS; i++)
-		out->by_reason[i] += ck_pr_load_64(&region->by_reason[i]);
-	if (merge_first_region(region->as) == region)
-		out->zero_frames += ck_pr_load_64(&region->as->zero_mfn) != 0;
 }
 
+/* pages_shared: in the index; frames without users among them are swept before the pass ends. */
 static void stats_add_domain(struct merge_domain *domain, struct merge_stats *out)
 {
 	u64 index;
 
 	spin_lock(&domain->lock);
 	index = sizeof(*domain) + domain->engine->bytes(domain);
-	stable_count_sharing(domain, out);
+	out->pages_shared += domain->stable_count;
 	out->metadata_bytes += stable_bytes(domain) + index;
 	out->metadata_unmerged_bytes += index;
 	spin_unlock(&domain->lock);
@@ -90,6 +135,7 @@ static void stats_add_counters(struct merge_stats *out)
 
 static void stats_by_linux_names(struct merge_stats *out)
 {
+	out->pages_sharing -= MIN(out->pages_sharing, out->pages_shared);
 	out->pages_unshared = out->by_reason[MERGE_UNIQUE];
 	out->pages_volatile = out->by_reason[MERGE_VOLATILE];
 	out->zero_pages = out->by_reason[MERGE_ZERO];
@@ -107,6 +153,7 @@ void merge_stats(struct merge_stats *out)
 	*out = (struct merge_stats){.full_scans = merge_passes(),
 				    .best_pages = ck_pr_load_64(&merge_world.best_pages)};
 	stats_add_counters(out);
+	stats_add_spaces(out);
 	RB_FOREACH (region, merge_spaces, &merge_world.regions)
 		stats_add_region(region, out);
 	RB_FOREACH (domain, merge_domains, &merge_world.domains)
@@ -133,8 +180,6 @@ static void space_stats_add(const struct merge_region *region, struct merge_spac
 	out->engine = region->domain->engine;
 	out->secure = region->domain->limits.secure;
 	out->metadata_bytes += merge_region_bytes(region) + share_of_index(region);
-	for (unsigned reason = 0; reason < MERGE_REASONS; reason++)
-		out->by_reason[reason] += ck_pr_load_64(&region->by_reason[reason]);
 }
 
 int merge_space_stats(const struct addrspace *as, struct merge_space_stats *out)
@@ -147,6 +192,8 @@ int merge_space_stats(const struct addrspace *as, struct merge_space_stats *out)
 	first = merge_first_region(as);
 	for (region = first; region && region->as == as; region = RB_NEXT(merge_spaces, , region))
 		space_stats_add(region, out);
+	if (first)
+		(void)stats_of_space(first, out->by_reason);
 	spin_unlock(&merge_world.lock);
 	return first ? 0 : ERR_NOT_FOUND;
 }

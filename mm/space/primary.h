@@ -142,6 +142,8 @@ struct primary {
 	u64 pages;     /* [m] radix pages, the root included */
 	u64 marks;     /* [m] entries with UNIFORM */
 	u64 no_matter; /* [m] bits in which the PTEs of a uniform block may differ */
+	u64 shared;    /* [a] PTEs that are SHARED; written under LOCK_MMU */
+	u64 zero;      /* [a] PTEs that are ZERO; likewise */
 };
 
 /* ERR_NO_MEMORY. fini frees the radix pages; PTEs are not looked at. */
@@ -185,10 +187,22 @@ int primary_make(struct primary *primary, struct gfn gfn, ppte_t **slot) __must_
 /* Clears UNIFORM above a PTE. LOCK_MMU. */
 void primary_unmark(struct primary *primary, struct gfn gfn);
 
+/* Counts the PTEs of the two states that merging makes. */
+static inline void primary_count(struct primary *primary, enum ppte_state old,
+				 enum ppte_state state)
+{
+	if (old == state)
+		return;
+	ck_pr_store_64(&primary->shared,
+		       primary->shared + (state == PPTE_SHARED) - (old == PPTE_SHARED));
+	ck_pr_store_64(&primary->zero, primary->zero + (state == PPTE_ZERO) - (old == PPTE_ZERO));
+}
+
 /* Stores a PTE, and clears UNIFORM above it if it holds no longer. LOCK_MMU. */
 static inline void primary_store(struct primary *primary, struct gfn gfn, ppte_t *slot,
 				 ppte_t value)
 {
+	primary_count(primary, ppte_state(*slot), ppte_state(value));
 	if (unlikely(primary->marks) && ((*slot ^ value) & ~primary->no_matter))
 		primary_unmark(primary, gfn);
 	ck_pr_store_64(slot, value);

@@ -91,6 +91,7 @@ static void bench_floor(void)
 		bench_fill(data, page, (uint64_t *)(pages + page * PAGE_SIZE));
 		memcpy(pages + half + page * PAGE_SIZE, pages + page * PAGE_SIZE, PAGE_SIZE);
 	}
+	content_hash_init();
 	start = bench_clock();
 	for (uint64_t page = 0; page < FLOOR; page++)
 		sum += page_content_hash(pages + page * PAGE_SIZE);

@@ -39,10 +39,31 @@ static u64 held_by_merging(void)
 	return held;
 }
 
+/* The primary's counts of shared and zero PTEs are those of a walk. */
+static void check_counts(struct addrspace *as)
+{
+	u64 shared = 0, zero = 0;
+	struct gfn gfn = {0};
+	ppte_t *slot;
+
+	spin_lock(&as->lock);
+	for (; (slot = primary_next(&as->primary, &gfn, (struct gfn){GFN_END})); gfn.raw++) {
+		shared += ppte_state(*slot) == PPTE_SHARED;
+		zero += ppte_state(*slot) == PPTE_ZERO;
+	}
+	spin_unlock(&as->lock);
+	assert_int_equal(as->primary.shared, shared);
+	assert_int_equal(as->primary.zero, zero);
+}
+
 void check_audit(void)
 {
+	struct merge_region *region;
+
 	struct audit_report report;
 
+	RB_FOREACH (region, merge_spaces, &merge_world.regions)
+		check_counts(region->as);
 	if (audit_run(held_by_merging(), &report))
 		fail_msg("audit after%s", sched_trace());
 }

@@ -383,6 +383,54 @@ static void no_scanner_is_lost_when_the_engine_changes(void **state)
 	explore(switcher, check_merged);
 }
 
+/*
+ *     CPU 0: a guest's UNMERGEABLE              CPU 1: another VM ends
+ *
+ *     walks its domain's regions                frees its region
+ */
+static struct addrspace *ending;
+static u32 ending_domain;
+
+static void setup_ending(void *world)
+{
+	setup(world);
+	ending = world_space(4);
+	assert_int_equal(merge_add(ending, world_range(0, 4), ending_domain), 0);
+	for (unsigned i = 0; i < 2; i++)
+		(void)merge_scan(8);
+}
+
+static void end_vm(void *world)
+{
+	merge_remove_all(ending);
+}
+
+static void check_ended(void *world)
+{
+	addrspace_destroy(ending);
+	for (u64 page = 0; page < 2; page++)
+		assert_int_equal(state_of(page), PPTE_PRIVATE);
+	finish(0);
+}
+
+static void advice_stands_the_end_of_another_vm(void **state)
+{
+	struct sched_scenario scenario = {.setup = setup_ending,
+					  .task = {excluder, end_vm},
+					  .check = check_ended,
+					  .preemptions = 2,
+					  .limit = 3000};
+
+	for (unsigned i = 0; i < 2 * merge_engines(); i++) {
+		first_engine = merge_engine_at(i / 2);
+		ending_domain = i % 2;
+		all_alike = false;
+		world_begin(2, 16);
+		sched_explore(&scenario);
+		world_end();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -394,6 +442,7 @@ int main(void)
 		cmocka_unit_test(switching_the_engine_loses_nothing),
 		cmocka_unit_test(a_switch_without_memory_changes_nothing),
 		cmocka_unit_test(no_scanner_shares_what_was_excluded_under_its_hands),
+		cmocka_unit_test(advice_stands_the_end_of_another_vm),
 		cmocka_unit_test(no_scanner_is_lost_when_the_engine_changes),
 	};
 

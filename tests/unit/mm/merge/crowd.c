@@ -17,12 +17,15 @@
 #define REACH	   1024u /* hash.c's */
 #define SLOTS	   8192u /* of LONG_PAGES */
 
-static bool one_hash; /* every content has the same */
+static enum { ONE_HASH, FIRST_WORD, KEYED } hash;
 
+u64 __real_page_content_hash(const void *page);
 u64 __wrap_page_content_hash(const void *page);
 u64 __wrap_page_content_hash(const void *page)
 {
-	return one_hash ? 0x5a5a5a : *(const u64 *)page;
+	if (hash == KEYED)
+		return __real_page_content_hash(page);
+	return hash == ONE_HASH ? 0x5a5a5a : *(const u64 *)page;
 }
 
 /* What the index does is counted by the pages that it looks at. */
@@ -40,16 +43,22 @@ static struct addrspace *as;
 static struct stage2 *s2;
 static u64 wrote[LONG_PAGES], pages;
 
-static void begin(u64 count)
+static void begin_engine(const struct merge_engine *engine, u64 count)
 {
 	const struct merge_limits limits = {.cap = 256, .zero = true};
 
 	world_begin(1, 64);
-	assert_int_equal(merge_configure(&merge_engine_hash, &limits), 0);
+	assert_int_equal(merge_configure(engine, &limits), 0);
 	pages = count;
+	memset(wrote, 0, sizeof(wrote));
 	as = world_space(pages);
 	s2 = world_stage2(as);
 	assert_int_equal(merge_add(as, world_range(0, pages), 0), 0);
+}
+
+static void begin(u64 count)
+{
+	begin_engine(&merge_engine_hash, count);
 }
 
 static void write_page(u64 page, u64 value)
@@ -92,7 +101,7 @@ static void end(void)
 
 static void a_search_among_strangers_with_one_tag_ends(void **state)
 {
-	one_hash = true;
+	hash = ONE_HASH;
 	begin(PAGES);
 	for (u64 page = 0; page < PAGES; page++)
 		write_page(page, 1 + page);
@@ -106,7 +115,7 @@ static void strangers_that_become_matches_are_merged(void **state)
 {
 	struct merge_stats stats;
 
-	one_hash = true;
+	hash = ONE_HASH;
 	begin(PAGES);
 	for (u64 page = 0; page < PAGES; page++)
 		write_page(page, 1 + page);
@@ -126,7 +135,7 @@ static void random_writes_in_a_crowd_lose_nothing(void **state)
 {
 	struct sim_random random = sim_random_start(2017);
 
-	one_hash = true;
+	hash = ONE_HASH;
 	begin(PAGES);
 	for (u64 page = 0; page < PAGES; page++)
 		write_page(page, 1 + page);
@@ -167,7 +176,7 @@ static void removals_from_a_run_of_slots_are_bounded(void **state)
 {
 	const u64 crowd = 500;
 
-	one_hash = false;
+	hash = FIRST_WORD;
 	begin(LONG_PAGES);
 	write_one_run(crowd);
 	guest_out();
@@ -182,6 +191,64 @@ static void removals_from_a_run_of_slots_are_bounded(void **state)
 	end();
 }
 
+/* A write past the dirty bits, as between two looks of a search. */
+static void write_unseen(u64 page, u64 value)
+{
+	u64 *words = arch_hpa_to_virt(mfn_to_hpa((struct mfn){world_mfn(as, page)}));
+
+	words[0] = wrote[page] = value;
+}
+
+/*
+ * A visit makes a content stable that all unstable pages have meanwhile: a few of them are looked
+ * up again at once, and all in the end.
+ */
+static void unstable_pages_are_called_a_few_at_a_time(void **state)
+{
+	struct merge_stats stats;
+
+	hash = KEYED;
+	begin_engine(&merge_engine_tree, PAGES);
+	for (u64 page = 0; page < PAGES; page++)
+		write_page(page, 1 + page);
+	guest_out();
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(merge_scan(PAGES), PAGES);
+	for (u64 page = 2; page < PAGES; page++)
+		write_unseen(page, 1);
+	write_page(1, 1);
+	guest_out();
+	do {
+		assert_int_equal(merge_scan(512), 512);
+		merge_stats(&stats);
+	} while (!stats.by_reason[MERGE_SHARED]);
+	assert_in_range(stats.by_reason[MERGE_CANDIDATE], 1, 8);
+	for (unsigned i = 0; i < 200; i++)
+		assert_int_equal(merge_scan(PAGES), PAGES);
+	merge_stats(&stats);
+	assert_int_equal(stats.by_reason[MERGE_SHARED], PAGES);
+	end();
+}
+
+/* HASH-3: with a key of zeroes all pages with one word each have the same hash. */
+static void contents_collide_by_chance_only(void **state)
+{
+	u64 page[PAGE_SIZE / sizeof(u64)] = {0}, collisions = 0;
+	u32 tag[512];
+
+	hash = KEYED;
+	begin(PAGES);
+	for (unsigned i = 0; i < ARRAY_SIZE(tag); i++) {
+		page[i] = 0x123456789abcdef;
+		tag[i] = (u32)page_content_hash(page) & TAG_MASK;
+		page[i] = 0;
+		for (unsigned j = 0; j < i; j++)
+			collisions += tag[i] == tag[j];
+	}
+	assert_in_range(collisions, 0, 2);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +256,8 @@ int main(void)
 		cmocka_unit_test(strangers_that_become_matches_are_merged),
 		cmocka_unit_test(random_writes_in_a_crowd_lose_nothing),
 		cmocka_unit_test(removals_from_a_run_of_slots_are_bounded),
+		cmocka_unit_test(unstable_pages_are_called_a_few_at_a_time),
+		cmocka_unit_test(contents_collide_by_chance_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 
 #include <lib/log.h>
 #include <mm/audit.h>
+#include <mm/frame.h>
 #include <mm/rmap.h>
 
 #include "mm/merge/content_hash.h"
@@ -193,6 +194,7 @@ static void find_strangers_with_one_tag(u64 *a, u64 *b)
 {
 	u32 *first = calloc(TAG_MASK + 1, sizeof(*first));
 
+	content_hash_init();
 	for (u32 value = 1;; value++) {
 		u32 tag = tag_of(value);
 
@@ -227,6 +229,42 @@ static void contents_with_one_tag_are_told_apart(void **state)
 		merge_stats(&after);
 		assert_int_equal(after.pages_read, before.pages_read);
 		check_contents(&g);
+		end(&g);
+	}
+}
+
+static u64 frames_free(void)
+{
+	struct frame_stats stats;
+
+	frame_stats(&stats);
+	return stats.free;
+}
+
+/* 1,024 stable frames lose their last users: they are given back a chunk's worth at a visit. */
+static void a_visit_sweeps_a_bounded_number_of_frames(void **state)
+{
+	for (unsigned e = 0; e < merge_engines(); e++) {
+		struct guests g;
+		u64 free;
+
+		begin(&g, merge_engine_at(e), (struct merge_limits){.cap = 2, .zero = true}, true);
+		for (unsigned vm = 0; vm < SPACES_USED; vm++)
+			for (u64 page = 0; page < PAGES; page++)
+				fill(&g, vm, page, 1 + (vm * PAGES + page) / 2);
+		pass(4);
+		for (unsigned vm = 0; vm < SPACES_USED; vm++)
+			for (u64 page = 0; page < PAGES; page++)
+				fill(&g, vm, page, 10000 + vm * PAGES + page);
+		free = frames_free();
+		for (unsigned chunk = 0; chunk < SPACES_USED; chunk++) {
+			assert_int_equal(merge_scan(PAGES), PAGES);
+			assert_in_range(frames_free() - free, 0, MERGE_CHUNK + 16);
+			free = frames_free();
+		}
+		pass(1);
+		assert_in_range(frames_free() - free, 0, MERGE_CHUNK + 16);
+		check_audit();
 		end(&g);
 	}
 }
@@ -412,6 +450,7 @@ int main(void)
 		cmocka_unit_test(what_is_the_same_ends_in_one_frame),
 		cmocka_unit_test(random_writes_between_passes_lose_nothing),
 		cmocka_unit_test(contents_with_one_tag_are_told_apart),
+		cmocka_unit_test(a_visit_sweeps_a_bounded_number_of_frames),
 		cmocka_unit_test(domains_do_not_share),
 		cmocka_unit_test(the_cap_bounds_who_shares_a_frame),
 		cmocka_unit_test(an_untouched_pass_reads_no_page),

@@ -244,12 +244,54 @@ static void names_mean_what_linux_means_by_them(void **state)
 	}
 }
 
+/* --- Counts are true at once --------------------------------------------------------------- */
+
+static void check_now(struct addrspace *as, u64 shared, u64 zero)
+{
+	struct merge_space_stats of_space;
+	struct merge_stats all;
+
+	assert_int_equal(merge_space_stats(as, &of_space), 0);
+	merge_stats(&all);
+	assert_int_equal(of_space.by_reason[MERGE_SHARED], shared);
+	assert_int_equal(of_space.by_reason[MERGE_ZERO], zero);
+	assert_int_equal(all.by_reason[MERGE_SHARED], shared);
+	assert_int_equal(all.zero_pages, zero);
+	assert_int_equal(all.pages_shared + all.pages_sharing, MAX(shared, all.pages_shared));
+}
+
+static void written_and_discarded_pages_are_not_counted_as_merged(void **state)
+{
+	for (unsigned e = 0; e < merge_engines(); e++) {
+		struct addrspace *as = begin(merge_engine_at(e), 64, PAGES);
+
+		assert_int_equal(merge_add(as, world_range(0, PAGES), 0), 0);
+		for (u64 page = 0; page < 200; page++)
+			fill_page(as, page, page < 100 ? 0 : 99);
+		for (unsigned n = 0; n < 3; n++)
+			(void)merge_scan(PAGES);
+		check_now(as, 100, 100);
+		for (u64 page = 0; page < 200; page += 4)
+			fill_page(as, page, 5000 + page);
+		check_now(as, 75, 75);
+		assert_int_equal(merge_reason(as, (struct gfn){100}), MERGE_NEW);
+		assert_int_equal(merge_reason(as, (struct gfn){101}), MERGE_SHARED);
+		assert_int_equal(addrspace_clear(as, world_range(0, 200), 0), 0);
+		check_now(as, 0, 0);
+		for (unsigned n = 0; n < 3; n++)
+			(void)merge_scan(PAGES);
+		check_now(as, 0, 0);
+		end(as);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(metadata_of_an_unmerged_page_is_bounded),
 		cmocka_unit_test(page_numbers_may_be_large),
 		cmocka_unit_test(more_pages_than_can_be_numbered_are_refused),
+		cmocka_unit_test(written_and_discarded_pages_are_not_counted_as_merged),
 		cmocka_unit_test(names_mean_what_linux_means_by_them),
 	};
 
