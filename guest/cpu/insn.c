@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * insn.c: reads and writes the local APIC's registers by the instructions that a compiler or an
+ * assembler writes with a memory operand. Needs a board.
+ *
+ * The version register is constant; of ICR's upper half bits 24 to 31 read back what was written.
+ */
+#include <guest.h>
+
+#define APIC	 0xfee00000ul
+#define VERSION	 (APIC + 0x30)
+#define TPR	 (APIC + 0x80)
+#define ICR_HIGH (APIC + 0x310)
+
+static u64 got, slot;
+
+static void set_icr(u32 value)
+{
+	*(volatile u32 *)ICR_HIGH = value;
+}
+
+static u32 icr(void)
+{
+	return *(volatile u32 *)ICR_HIGH;
+}
+
+/* Reads the register at RSI into `got`. */
+#define READ(name, text)                                                \
+	static void name(void *version)                                 \
+	{                                                               \
+		asm volatile(text                                       \
+			     : "=a"(got)                                \
+			     : "S"(version), "D"(&slot), "a"(0), "d"(0) \
+			     : "rcx", "rbx", "cc", "memory");           \
+	}
+/* Changes the register at RDI. */
+#define WRITE(name, text)                                                       \
+	static void name(void *reg)                                             \
+	{                                                                       \
+		asm volatile(text : : "D"(reg) : "rax", "rcx", "cc", "memory"); \
+	}
+
+READ(push, "pushq (%%rsi); popq %%rax")
+READ(cmov, "xorl %%ecx, %%ecx; cmovzl (%%rsi), %%eax")
+READ(mul, "movl $1, %%eax; mull (%%rsi)")
+READ(imul, "imull $1, (%%rsi), %%eax")
+READ(cmps, "movl (%%rsi), %%ecx; cmpsl; movl $0, %%eax; cmovzl %%ecx, %%eax")
+READ(movs, "movsl; movl -4(%%rdi), %%eax")
+READ(bsf, "bsfl (%%rsi), %%ecx; movl (%%rsi), %%eax")
+WRITE(pop, "pushq $0x5a000000; popq (%%rdi)")
+WRITE(cmpxchg, "movl $0x11000000, %%eax; movl $0x5a000000, %%ecx; lock cmpxchgl %%ecx, (%%rdi)")
+WRITE(xadd, "movl $0x49000000, %%ecx; lock xaddl %%ecx, (%%rdi)")
+WRITE(movnti, "movl $0x5a000000, %%ecx; movnti %%ecx, (%%rdi)")
+WRITE(bts, "movl $0x50000000, (%%rdi); movl $27, %%ecx; lock btsl %%ecx, (%%rdi);"
+	   "movl $25, %%ecx; btsl %%ecx, (%%rdi)")
+WRITE(shl, "movl $0x2d000000, (%%rdi); shll $1, (%%rdi)")
+
+static const struct {
+	const char *name;
+	void (*run)(void *);
+} reads[] = {{"PUSH", push}, {"CMOVZ", cmov}, {"MUL", mul}, {"IMUL", imul},
+	     {"CMPS", cmps}, {"MOVS", movs},  {"BSF", bsf}},
+  writes[] = {{"POP", pop},	  {"CMPXCHG", cmpxchg}, {"XADD", xadd},
+	      {"MOVNTI", movnti}, {"BTS", bts},		{"SHL", shl}};
+
+/* REP STOS with 32-bit addresses in 64-bit code: ECX counts, both registers are zero-extended. */
+static void check_address_size(void)
+{
+	u64 rdi = 0x500000000ul + TPR, rcx = 0x100000002ul;
+
+	asm volatile("addr32 rep stosl" : "+D"(rdi), "+c"(rcx) : "a"(0) : "memory");
+	check(rcx == 0 && rdi == TPR + 8, "67h REP STOS counts by ECX");
+	*(volatile u32 *)TPR = 0;
+}
+
+void guest_main(void)
+{
+	u32 version = *(volatile u32 *)VERSION;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(reads); i++) {
+		slot = version;
+		got = 0;
+		check(catch_fault(reads[i].run, (void *)VERSION).vector == VECTOR_NONE &&
+			      (u32)got == version,
+		      "%s reads a device", reads[i].name);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(writes); i++) {
+		set_icr(0x11000000);
+		check(catch_fault(writes[i].run, (void *)ICR_HIGH).vector == VECTOR_NONE &&
+			      icr() == 0x5a000000,
+		      "%s writes one", writes[i].name);
+	}
+	check_address_size();
+}
