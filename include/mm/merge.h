@@ -28,7 +28,7 @@
  * MERGE-7  A page is in the index of its domain once at most, however many CPUs scan.
  * MERGE-8  Of pages that read the same and stand still none stays unmerged because another one was
  *          visited at the same time. Exceptions: a page that comes when all frames of its content
- *          are full, or whose matches are behind eight in large leaves; with `hash` one that finds
+ *          are full, or has its matches behind eight in large leaves; with `hash` one that finds
  *          no place (HASH-2).
  *
  * Context: no lock held, any CPU; several CPUs may scan at once. Takes LOCK_MERGE, then what
@@ -156,7 +156,7 @@ enum merge_reason merge_reason(struct addrspace *as, struct gfn gfn);
  *
  * pages_shared		frames that are shared;	pages_sharing: pages that would need one more each without it
  * pages_unshared	visited and unique;	pages_volatile: changed too fast
- * pages_scanned	visited since boot;	pages_read: those whose content had to be read
+ * pages_scanned	visited since boot;	pages_read: those that had to be read
  * pages_skipped	passed over because nothing in their chunk was written
  * large_split		large leaves split for their pages' partners; large_collapsed: made whole again after
  * zero_pages		pages backed by their address space's frame of zeroes; zero_frames: how many such frames

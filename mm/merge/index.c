@@ -21,24 +21,6 @@
 #define ASIDE 8 /* pages in large leaves that a search passes over */
 #define CALLS 4 /* unstable pages that are looked up again at once */
 
-struct merge_ref merge_ref_of(const struct merge_domain *domain, u32 number)
-{
-	struct merge_region *region = RB_ROOT(&domain->regions);
-
-	spin_assert_held((struct spinlock *)&domain->lock);
-	while (region) {
-		u64 place = (u64)number - region->base;
-
-		if (number < region->base)
-			region = RB_LEFT(region, by_number);
-		else if (place >= gfn_range_frames(region->range))
-			region = RB_RIGHT(region, by_number);
-		else
-			return merge_ref(region, gfn_add(region->range.start, place));
-	}
-	panic("merge: page %u of domain %u is in no region", number, domain->number);
-}
-
 int unstable_compare(const struct merge_domain *domain, const struct merge_key *key, u32 number)
 {
 	struct merge_ref ref = merge_ref_of(domain, number);
@@ -54,8 +36,8 @@ int unstable_compare(const struct merge_domain *domain, const struct merge_key *
 }
 
 /*
- * Store-buffering pattern with advice.c: that side sets EXCLUDED, then reads INDEXED; this side sets
- * INDEXED, then reads the reason. At least one of the two sees the other, and a page that is
+ * Store-buffering pattern with advice.c: that side sets EXCLUDED, then reads INDEXED; this side
+ * sets INDEXED, then reads the reason. At least one of the two sees the other, and a page that is
  * excluded leaves the index as soon as the lock is free.
  *
  * A page that finds no place, because its neighbourhood is crowded, is settled too; no search finds
@@ -79,12 +61,10 @@ void unstable_add(const struct merge_ref *ref, const struct merge_key *key,
 	merge_set_reason(ref, err == ERR_NO_MEMORY ? MERGE_NO_MEMORY : reason);
 }
 
-void unstable_remove(const struct merge_ref *ref)
+void unstable_remove_indexed(const struct merge_ref *ref)
 {
 	struct merge_domain *domain = ref->region->domain;
 
-	if (!(page_word(ref->page) & PAGE_INDEXED))
-		return;
 	spin_lock(&domain->lock);
 	if (page_change(ref->page, PAGE_INDEXED, 0) & PAGE_INDEXED)
 		domain->engine->unstable_remove(domain, merge_number(ref));
@@ -101,7 +81,7 @@ static void index_put_back(struct merge_domain *domain, const struct merge_key *
 }
 
 /*
- * An unstable page of this content leaves the index. One whose large leaf is not worth splitting
+ * An unstable page of this content leaves the index. One in a large leaf that is not worth splitting
  * stays and is credited with a partner: it is put aside and back, and stays INDEXED all the time,
  * so that a removal waits for the lock. False: there is none, or not among the first ASIDE. Under
  * domain->lock.
@@ -143,7 +123,7 @@ enum merge_found merge_search(const struct merge_ref *ref, const struct merge_ke
 	if (found == MERGE_FOUND_NONE)
 		unstable_add(ref, key, MERGE_UNIQUE);
 	spin_unlock(&domain->lock);
-	if (found == MERGE_FOUND_MATCH)
+	if (found == MERGE_FOUND_MATCH && merge_is_large(&hit->match))
 		merge_large_open(&hit->match);
 	return found;
 }

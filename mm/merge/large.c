@@ -69,11 +69,6 @@ bool merge_large_wants_visit(const struct merge_region *region, u32 number)
 	       ck_pr_load_32(&chunk->partners) != ck_pr_load_32(&chunk->assessed);
 }
 
-bool merge_stays_large(const struct merge_ref *ref)
-{
-	return merge_is_large(ref) && !has_enough(ref->region, merge_chunk_at(ref));
-}
-
 void merge_large_credit(const struct merge_ref *ref)
 {
 	if (!merge_is_large(ref))
@@ -137,8 +132,8 @@ void merge_large_consider(const struct merge_ref *ref, const struct merge_key *k
 }
 
 /*
- * Is there a page to share with that need not be split for it, or whose block is worth it, or that
- * is in this block? Under domain->lock.
+ * Is there a page to share with, in a small leaf, in a block that is worth splitting, or in this
+ * block? Under domain->lock.
  */
 static bool could_share(const struct merge_ref *ref, const struct merge_key *key)
 {

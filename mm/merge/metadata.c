@@ -30,14 +30,6 @@ int merge_make_metadata(struct merge_region *region, u32 chunk)
 	return 0;
 }
 
-bool merge_settled(enum merge_reason reason)
-{
-	const u32 these = BIT(MERGE_ABSENT) | BIT(MERGE_UNIQUE) | BIT(MERGE_SHARED) |
-			  BIT(MERGE_ZERO) | BIT(MERGE_EXCLUDED) | BIT(MERGE_LARGE);
-
-	return these & BIT(reason);
-}
-
 /* A counter of pages that are something: one more, one less, or, as mostly, neither. */
 static void metadata_adjust(u32 *counter, bool is, bool was)
 {

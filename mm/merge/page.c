@@ -29,27 +29,6 @@
 #include <mm/rmap.h>
 #include "mm/merge/content_hash.h"
 
-bool merge_hold(const struct merge_ref *ref, struct mfn *out)
-{
-	struct addrspace *as = ref->region->as;
-	ppte_t pte;
-
-	spin_lock(&as->lock);
-	pte = primary_load(&as->primary, ref->gfn);
-	if (cow_protectable(pte)) {
-		*out = ppte_mfn(pte);
-		frame_get(*out);
-	}
-	spin_unlock(&as->lock);
-	return cow_protectable(pte);
-}
-
-void merge_release(struct mfn mfn)
-{
-	if (frame_put(mfn))
-		frame_free(mfn, 0);
-}
-
 static bool frames_equal(struct mfn a, struct mfn b)
 {
 	merge_count(compares, 1);

@@ -24,6 +24,7 @@
 #include <lib/quiesce.h>
 #include <lib/tree.h>
 #include <mm/cow.h>
+#include <mm/frame.h>
 #include <mm/merge.h>
 #include "mm/frame/pool.h"
 #include "mm/space/space.h"
@@ -136,8 +137,8 @@ struct stable {
  *
  * init			an empty index; fini frees it
  * grow			room for page numbers below `pages`. ERR_NO_MEMORY
- * stable_find		the head whose content is the key's, compared in full, or NULL
- * unstable_find	an unstable page whose content is the key's, or MERGE_PAGE_NONE. The page may be written at
+ * stable_find		the head with the key's content, compared in full, or NULL
+ * unstable_find	an unstable page with the key's content, or MERGE_PAGE_NONE. It may be written at
  *			any time: the caller write-protects and compares again
  * unstable_add		ERR_NO_MEMORY; ERR_BUSY: too crowded there. The page is in no index
  * prefetch		what a search for this tag will read; `step` 0, 1, 2: what it names, once that is cached
@@ -343,10 +344,48 @@ static inline struct merge_chunk *merge_chunk_at(const struct merge_ref *ref)
 }
 
 /*
- * index.c: the page of a number that is in the domain's index. Under domain->lock, which keeps the
- * region in domain->regions; used without it only inside a visit.
+ * The page of a number that is in the domain's index. Under domain->lock, which keeps the region in
+ * domain->regions; used without it only inside a visit.
  */
-struct merge_ref merge_ref_of(const struct merge_domain *domain, u32 number);
+static inline struct merge_ref merge_ref_of(const struct merge_domain *domain, u32 number)
+{
+	struct merge_region *region = RB_ROOT(&domain->regions);
+
+	spin_assert_held((struct spinlock *)&domain->lock);
+	while (region) {
+		u64 place = (u64)number - region->base;
+
+		if (number < region->base)
+			region = RB_LEFT(region, by_number);
+		else if (place >= gfn_range_frames(region->range))
+			region = RB_RIGHT(region, by_number);
+		else
+			return merge_ref(region, gfn_add(region->range.start, place));
+	}
+	panic("merge: page %u of domain %u is in no region", number, domain->number);
+}
+
+/* A private page's frame, with a reference; false: not such a page. Takes LOCK_MMU. */
+static inline bool merge_hold(const struct merge_ref *ref, struct mfn *out)
+{
+	struct addrspace *as = ref->region->as;
+	ppte_t pte;
+
+	spin_lock(&as->lock);
+	pte = primary_load(&as->primary, ref->gfn);
+	if (cow_protectable(pte)) {
+		*out = ppte_mfn(pte);
+		frame_get(*out);
+	}
+	spin_unlock(&as->lock);
+	return cow_protectable(pte);
+}
+
+static inline void merge_release(struct mfn mfn)
+{
+	if (frame_put(mfn))
+		frame_free(mfn, 0);
+}
 
 /* --- metadata.c: page metadata and what is counted by it ----------------------------------- */
 
@@ -364,7 +403,13 @@ void merge_set_reason(const struct merge_ref *ref, enum merge_reason reason);
 /* A page that was in an index, or is LARGE, is to be looked up again. */
 void merge_retry(const struct merge_ref *ref);
 /* Is a visit due only after a write? */
-bool merge_settled(enum merge_reason reason);
+static inline bool merge_settled(enum merge_reason reason)
+{
+	const u32 these = BIT(MERGE_ABSENT) | BIT(MERGE_UNIQUE) | BIT(MERGE_SHARED) |
+			  BIT(MERGE_ZERO) | BIT(MERGE_EXCLUDED) | BIT(MERGE_LARGE);
+
+	return these & BIT(reason);
+}
 
 /* --- stable.c: heads and their chains. Under domain->lock ---------------------------------- */
 
@@ -396,8 +441,13 @@ enum merge_found merge_search(const struct merge_ref *ref, const struct merge_ke
 bool merge_search_stable(const struct merge_ref *ref, const struct merge_key *key,
 			 struct mfn *shared);
 
-/* Out of the index, if it is there. Takes domain->lock. */
-void unstable_remove(const struct merge_ref *ref);
+/* Out of the index. Takes domain->lock. */
+void unstable_remove_indexed(const struct merge_ref *ref);
+static inline void unstable_remove(const struct merge_ref *ref)
+{
+	if (page_word(ref->page) & PAGE_INDEXED)
+		unstable_remove_indexed(ref);
+}
 /* Into the index, as UNIQUE or LARGE, unless it is EXCLUDED. Under domain->lock. */
 void unstable_add(const struct merge_ref *ref, const struct merge_key *key,
 		  enum merge_reason reason);
@@ -416,9 +466,6 @@ bool merge_wants_visit(const struct merge_page *page, bool dirty);
 /* dirty: written since the last visit. */
 void merge_visit(const struct merge_ref *ref, bool dirty);
 
-/* A private page's frame, with a reference; false: not such a page. */
-bool merge_hold(const struct merge_ref *ref, struct mfn *out);
-void merge_release(struct mfn mfn);
 bool merge_is_zero(const void *content);
 /* Keeps the tag for the next visit. `changed`: it differs from the one before. */
 void merge_remember(const struct merge_ref *ref, const struct merge_key *key, bool changed);
@@ -441,7 +488,13 @@ static inline bool merge_is_large(const struct merge_ref *ref)
 }
 
 /* Would write-protecting this page split a large leaf that is not worth it? */
-bool merge_stays_large(const struct merge_ref *ref);
+static inline bool merge_stays_large(const struct merge_ref *ref)
+{
+	const struct merge_chunk *chunk = merge_chunk_at(ref);
+
+	return ck_pr_load_32(&chunk->large) &&
+	       ck_pr_load_32(&chunk->partners) < ref->region->domain->limits.split;
+}
 /* Another page has the content of this one, which is in the index. */
 void merge_large_credit(const struct merge_ref *ref);
 /* From now on the pages of its block may be write-protected. */

@@ -203,7 +203,7 @@ static void free_region(struct merge_region *region)
 	pool_free(&regions, region);
 }
 
-/* Each page is NEW, or EXCLUDED in a region whose guest marks what is MERGEABLE. */
+/* Each page is NEW, or EXCLUDED where the guest marks what is MERGEABLE. */
 static void init_chunks(struct merge_region *region)
 {
 	region->chunk = (struct merge_chunk *)(region->metadata + directory_entries(region));

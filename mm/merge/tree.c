@@ -8,8 +8,8 @@
  * compared again under write protection. KSM throws the unstable tree away with every pass; here a
  * page that was written leaves it, because the dirty bit says so.
  *
- * An unstable page has a node, in a table by page number whose pages come with the first node in
- * them:
+ * An unstable page has a node, in a table by page number. A page of it comes with the first node in
+ * it:
  *
  *     directory | * | - | * |          *: a page of 102 nodes of 40 bytes
  *

@@ -28,15 +28,15 @@ u64 __wrap_page_content_hash(const void *page)
 	return hash == ONE_HASH ? 0x5a5a5a : *(const u64 *)page;
 }
 
-/* What the index does is counted by the pages that it looks at. */
+/* The work of the index is counted by its looks at pages: merge_ref_of() asserts the lock. */
 static u64 looks;
 
-struct merge_ref __real_merge_ref_of(const struct merge_domain *domain, u32 number);
-struct merge_ref __wrap_merge_ref_of(const struct merge_domain *domain, u32 number);
-struct merge_ref __wrap_merge_ref_of(const struct merge_domain *domain, u32 number)
+bool __real_spin_is_locked(struct spinlock *lock);
+bool __wrap_spin_is_locked(struct spinlock *lock);
+bool __wrap_spin_is_locked(struct spinlock *lock)
 {
 	looks++;
-	return __real_merge_ref_of(domain, number);
+	return __real_spin_is_locked(lock);
 }
 
 static struct addrspace *as;
