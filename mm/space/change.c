@@ -28,16 +28,14 @@ static void edit_pte(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t
 }
 
 /* Edits every PTE of the range that has a leaf page, in one operation. */
-static int edit_range(struct addrspace *as, enum notify_event event, struct gfn_range range,
-		      pte_edit edit)
+static int edit_checked(struct addrspace *as, enum notify_event event, struct gfn_range range,
+			pte_edit edit)
 {
 	struct gfn gfn = range.start;
 	struct update update;
 	ppte_t *slot;
-	int err = space_check(as, range);
+	int err = update_begin(&update, as, event, range, 0);
 
-	if (!err)
-		err = update_begin(&update, as, event, range, 0);
 	if (err)
 		return err;
 	for (; (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++) {
@@ -47,6 +45,14 @@ static int edit_range(struct addrspace *as, enum notify_event event, struct gfn_
 	}
 	update_end(&update);
 	return 0;
+}
+
+static int edit_range(struct addrspace *as, enum notify_event event, struct gfn_range range,
+		      pte_edit edit)
+{
+	int err = space_check(as, range);
+
+	return err ? err : edit_checked(as, event, range, edit);
 }
 
 static int take_away(struct addrspace *as, enum notify_event event, struct gfn_range range,
@@ -99,18 +105,27 @@ static int allow_write(struct addrspace *as, struct gfn_range range)
 	return err;
 }
 
-/* Room for the right of pages that are absent. Those that are made stay when memory runs out. */
-static int make_leaf_pages(struct addrspace *as, struct gfn_range range)
+static int make_leaf_page(struct addrspace *as, struct gfn gfn)
 {
 	ppte_t *slot;
 	int err;
 
+	if (likely(primary_find(&as->primary, gfn)))
+		return 0;
 	spin_lock(&as->lock);
-	err = space_check_range(as, range);
+	err = primary_make(&as->primary, gfn, &slot);
+	spin_unlock(&as->lock);
+	return err;
+}
+
+/* Room for the right of pages that are absent. Those that are made stay when memory runs out. */
+static int make_leaf_pages(struct addrspace *as, struct gfn_range range)
+{
+	int err = 0;
+
 	for (struct gfn gfn = range.start; !err && gfn.raw < range.end.raw;
 	     gfn.raw = ALIGN_DOWN(gfn.raw, LEVEL_FRAMES(1)) + LEVEL_FRAMES(1))
-		err = primary_make(&as->primary, gfn, &slot);
-	spin_unlock(&as->lock);
+		err = make_leaf_page(as, gfn);
 	return err;
 }
 
@@ -120,12 +135,14 @@ int addrspace_protect(struct addrspace *as, struct gfn_range range, bool writabl
 
 	if (writable)
 		return allow_write(as, range);
-	err = make_leaf_pages(as, range);
+	err = space_check(as, range);
+	if (!err)
+		err = make_leaf_pages(as, range);
 	if (err)
 		return err;
 	if (range.end.raw - range.start.raw == 1)
-		return edit_range(as, EVENT_PROTECT_PAGE, range, forbid_write);
-	return edit_range(as, EVENT_PROTECT_RANGE, range, forbid_write);
+		return edit_checked(as, EVENT_PROTECT_PAGE, range, forbid_write);
+	return edit_checked(as, EVENT_PROTECT_RANGE, range, forbid_write);
 }
 
 static ppte_t clear_dirty(ppte_t pte)
