@@ -97,7 +97,7 @@ static u64 measure(void (*operation)(unsigned), bool (*prepare)(void))
 	return best / count;
 }
 
-static bool forget_mappings(void)
+static bool drop_mappings(void)
 {
 	return hypercall(HYPERCALL_UNMAP, FAULT_PAGE / PAGE, count, 0, 0) == 0;
 }
@@ -151,12 +151,12 @@ static const struct row exit_rows[] = {
 	{"pio_write", do_pio_write, NULL},
 	{"msr_read", do_msr_read, NULL},
 	{"msr_write", do_msr_write, NULL},
-	{"fault", do_fault, forget_mappings},
+	{"fault", do_fault, drop_mappings},
 };
 
 static const struct row memory_rows[] = {
 	{"fault_first_touch", do_write, discard_pages},
-	{"fault_fill", do_fault, forget_mappings},
+	{"fault_fill", do_fault, drop_mappings},
 	{"cow_break", do_write, share_pages},
 	{"protect", do_protect, unprotect_pages},
 };

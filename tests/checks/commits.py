@@ -14,8 +14,10 @@ sys.path.insert(
 )
 import tree
 
-FIRST = "366a54f"  # subjects before it may be wider
-WIDER = {"ed3410b", "1bd191e", "9a9ff30", "fe592ff", "768f939", "5577298"}  # and these
+# Subjects before it may be wider.
+FIRST = "366a54f"
+# And these.
+WIDER = {"ed3410b", "ff0b13b", "d198eef", "1bd191e", "9a9ff30", "fe592ff", "768f939", "5577298"}
 WIDEST = 72
 FORM = re.compile(r"^(Merge |Revert |[A-Za-z0-9_.+/-]+(?:[ ,]+[A-Za-z0-9_.+/-]+)*: \S.*[^.]$)")
 

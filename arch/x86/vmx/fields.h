@@ -9,7 +9,7 @@
  *     bits 14:13 width: 0 16 bit, 1 64 bit, 2 32 bit, 3 natural      bits 11:10 area, in the order
  *     above      bits 9:1 index      bit 0: the high half of a 64-bit field, for 32-bit hosts
  *
- * Fields of features that no machine we know offers together are here all the same: the dump leaves
+ * Fields of features that no known machine offers together are here all the same: the dump leaves
  * out what the CPU says it does not have.
  */
 #ifndef SAMEPAGE_VMX_FIELDS_H

@@ -89,7 +89,7 @@ static void parse(struct acpi *acpi)
 	assert_sound(&acpi->world->info, &acpi->world->map);
 }
 
-static void the_madt_tells_cpus_and_controllers(void **state)
+static void the_madt_names_cpus_and_controllers(void **state)
 {
 	struct acpi acpi = good_acpi();
 	struct boot_info *info = &acpi.world->info;
@@ -201,7 +201,7 @@ static void a_short_rsdp_may_lie_at_the_very_end(void **state)
 	world_free(acpi.world);
 }
 
-/* The first KiB of the extended BIOS data area, whose segment is at 0x40e. */
+/* The first KiB of the extended BIOS data area, with its segment at 0x40e. */
 static void the_ebda_may_hold_the_rsdp(void **state)
 {
 	static const struct {
@@ -282,7 +282,7 @@ static void a_table_that_ends_outside_memory_is_refused(void **state)
 	world_free(acpi.world);
 }
 
-static void a_table_whose_header_is_cut_off_is_refused(void **state)
+static void a_table_with_a_cut_header_is_refused(void **state)
 {
 	struct acpi acpi = good_acpi();
 
@@ -339,11 +339,11 @@ static void a_madt_without_entries_is_said(void **state)
 	}
 }
 
-static void entries_that_name_nobody_are_left_out(void **state)
+static void entries_that_name_no_cpu_are_left_out(void **state)
 {
 	static const u8 content[] = {
 		0,    0,  0, 0,	   1,	 0,    0,    0, /* */
-		0xfe, 2, /* a type nobody knows, as short as can be */
+		0xfe, 2,				/* an unknown type, as short as can be */
 		0,    8,  1, 0xff, 1,	 0,    0,    0, /* the xAPIC's broadcast */
 		9,    16, 0, 0,	   0xff, 0xff, 0xff, 0xff, 1, 0,
 		0,    0,  0, 0,	   0,	 0,			 /* and the x2APIC's */
@@ -409,7 +409,7 @@ static void an_entry_too_short_for_its_type_is_left_out(void **state)
 	u8 *second = acpi.world->bytes + (acpi.entries - BASE + 8);
 
 	memcpy(second, (u8[]){0, 4, 0, 0, 0xff, 4, 0, 0},
-	       8); /* four bytes, and four of a type nobody knows */
+	       8); /* four bytes, and four of an unknown type */
 	sum_table(&acpi, acpi.madt);
 	parse(&acpi);
 	assert_said("a MADT entry of type 0 has 4 bytes, 8 needed");
@@ -501,7 +501,7 @@ static void believed_damage_is_harmless(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_madt_tells_cpus_and_controllers),
+		cmocka_unit_test(the_madt_names_cpus_and_controllers),
 		cmocka_unit_test(the_loaders_rsdp_comes_first),
 		cmocka_unit_test(a_broken_rsdp_of_the_loader_is_replaced_by_the_bioss),
 		cmocka_unit_test(without_an_rsdp_there_is_one_cpu),
@@ -509,10 +509,10 @@ int main(void)
 		cmocka_unit_test(the_loader_may_give_a_version_1_rsdp),
 		cmocka_unit_test(a_short_rsdp_may_lie_at_the_very_end),
 		cmocka_unit_test(the_ebda_may_hold_the_rsdp),
-		cmocka_unit_test(a_table_whose_header_is_cut_off_is_refused),
+		cmocka_unit_test(a_table_with_a_cut_header_is_refused),
 		cmocka_unit_test(a_root_entry_that_is_not_whole_does_not_count),
 		cmocka_unit_test(a_madt_without_entries_is_said),
-		cmocka_unit_test(entries_that_name_nobody_are_left_out),
+		cmocka_unit_test(entries_that_name_no_cpu_are_left_out),
 		cmocka_unit_test(the_local_apics_address_may_be_overridden),
 		cmocka_unit_test(a_broken_xsdt_is_said_and_the_rsdt_taken),
 		cmocka_unit_test(a_madt_with_a_wrong_sum_is_not_believed),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * memory.c: the memory map put in order, modules judged, usable frames and the trampoline's page
+ * memory.c: the memory map put in order, modules checked, usable frames and the trampoline's page
  * found (BOOT-4).
  */
 #include "sim/boot_world.h"
@@ -58,7 +58,7 @@ static void where_entries_overlap_the_strictest_wins(void **state)
 	boot_map_add(&world->map, 10 * MIB, 4 * MIB, BOOT_MEMORY_NVS);
 	boot_map_add(&world->map, 32 * MIB, MIB, BOOT_MEMORY_BAD);
 	boot_map_add(&world->map, 32 * MIB, MIB, RESERVED);
-	boot_map_add(&world->map, 40 * MIB, MIB, 77); /* a type nobody knows is reserved */
+	boot_map_add(&world->map, 40 * MIB, MIB, 77); /* an unknown type is reserved */
 	finish_memory(world);
 	assert_memory(world, 0, MIB, 8 * MIB, USABLE);
 	assert_memory(world, 1, 8 * MIB, 12 * MIB, RESERVED);
@@ -184,14 +184,14 @@ static void compare_with_model(const struct boot_world *world)
 
 	for (u64 page = 0; page < MODEL_PAGES; page++) {
 		u64 start = page * PAGE_SIZE;
-		unsigned want = 0, got = 0;
+		unsigned expected = 0, got = 0;
 
 		for (unsigned i = 0; i < world->map.count; i++) {
 			const struct boot_memory *entry = &world->map.entry[i];
 
 			if (entry->range.start.raw <= start && start < entry->range.end.raw &&
-			    strictness[entry->type] > strictness[want])
-				want = entry->type;
+			    strictness[entry->type] > strictness[expected])
+				expected = entry->type;
 		}
 		while (at < world->info.memory_count &&
 		       world->info.memory[at].range.end.raw <= start)
@@ -199,15 +199,16 @@ static void compare_with_model(const struct boot_world *world)
 		if (at < world->info.memory_count &&
 		    world->info.memory[at].range.start.raw <= start)
 			got = world->info.memory[at].type;
-		assert_int_equal(got, want);
+		assert_int_equal(got, expected);
 		while (usable < world->info.usable_count &&
 		       world->info.usable[usable].end.raw <= start)
 			usable++;
 		if (usable < world->info.usable_count &&
 		    world->info.usable[usable].start.raw <= start)
-			assert_int_equal(want, USABLE);
+			assert_int_equal(expected, USABLE);
 		else
-			assert_true(want != USABLE || start < 2 * MIB || world->info.module_count);
+			assert_true(expected != USABLE || start < 2 * MIB ||
+				    world->info.module_count);
 	}
 }
 

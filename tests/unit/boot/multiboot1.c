@@ -88,7 +88,7 @@ static int parse_mb1(struct mb1 *mb)
 	return error;
 }
 
-static void multiboot1_tells_everything(void **state)
+static void multiboot1_names_everything(void **state)
 {
 	struct mb1 mb = good_mb1();
 	struct boot_info *info = &mb.world->info;
@@ -338,7 +338,7 @@ static void truncation_and_single_byte_damage_are_harmless(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(multiboot1_tells_everything),
+		cmocka_unit_test(multiboot1_names_everything),
 		cmocka_unit_test(multiboot1_that_cannot_be_read_is_refused),
 		cmocka_unit_test(multiboot1_without_a_map_goes_by_the_sizes),
 		cmocka_unit_test(multiboot1_without_any_memory_is_an_error),

@@ -71,7 +71,7 @@ static int parse_mb2(struct mb2 *mb)
 	return error;
 }
 
-static void multiboot2_tells_everything(void **state)
+static void multiboot2_names_everything(void **state)
 {
 	struct mb2 mb = good_mb2();
 	struct boot_info *info = &mb.world->info;
@@ -330,7 +330,7 @@ static void truncation_and_single_byte_damage_are_harmless(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(multiboot2_tells_everything),
+		cmocka_unit_test(multiboot2_names_everything),
 		cmocka_unit_test(multiboot2_of_an_impossible_size_is_refused),
 		cmocka_unit_test(multiboot2_off_its_alignment_is_refused),
 		cmocka_unit_test(a_tag_that_lies_about_its_size_ends_the_list),

@@ -8,15 +8,15 @@
 #include <lib/words.h>
 #include "sim/boot_world.h"
 
-static void assert_words(const char *line, const char *const (*want)[2], size_t count)
+static void assert_words(const char *line, const char *const (*expected)[2], size_t count)
 {
 	struct word word;
 
 	for (size_t i = 0; i < count; i++) {
 		assert_true(word_next(&line, &word));
-		assert_string_equal(word.text, want[i][0]);
-		if (want[i][1])
-			assert_string_equal(word.value, want[i][1]);
+		assert_string_equal(word.text, expected[i][0]);
+		if (expected[i][1])
+			assert_string_equal(word.value, expected[i][1]);
 		else
 			assert_null(word.value);
 		assert_false(word.cut || word.unclosed);
@@ -25,10 +25,10 @@ static void assert_words(const char *line, const char *const (*want)[2], size_t 
 	assert_false(word_next(&line, &word));
 }
 
-#define words(line, ...)                                            \
-	do {                                                        \
-		static const char *const want[][2] = {__VA_ARGS__}; \
-		assert_words(line, want, ARRAY_SIZE(want));         \
+#define words(line, ...)                                                \
+	do {                                                            \
+		static const char *const expected[][2] = {__VA_ARGS__}; \
+		assert_words(line, expected, ARRAY_SIZE(expected));     \
 	} while (0)
 
 static void words_are_separated_by_blanks(void **state)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * format.c: format_text() says what snprintf says, for everything both know.
+ * format.c: format_text() says what snprintf says, for everything that both have.
  */
 #include "sim/sim.h"
 

@@ -54,9 +54,9 @@ static void levels_are_set_for_one_subsystem_and_for_all(void **state)
 	assert_true(log_enabled(LOG_HV, LOG_ERROR));
 }
 
-static void an_unknown_word_is_handed_back(void **state)
+static void an_unknown_word_is_returned(void **state)
 {
-	static const char *const wrong[] = {"info,vmx=loud", "info,vm x", "nobody=info", "=info",
+	static const char *const wrong[] = {"info,vmx=loud", "info,vm x", "nowhere=info", "=info",
 					    "info,="};
 	const char *bad;
 	size_t len;
@@ -122,7 +122,7 @@ int main(void)
 		cmocka_unit_test_setup(a_line_that_is_too_long_is_cut, start),
 		cmocka_unit_test_setup(only_enabled_levels_are_printed, start),
 		cmocka_unit_test_setup(levels_are_set_for_one_subsystem_and_for_all, start),
-		cmocka_unit_test_setup(an_unknown_word_is_handed_back, start),
+		cmocka_unit_test_setup(an_unknown_word_is_returned, start),
 		cmocka_unit_test_setup(a_failed_check_says_what_and_where, start),
 		cmocka_unit_test_setup(locks_are_taken_in_the_order_of_their_ranks, start),
 		cmocka_unit_test_setup(locks_are_released_in_any_order_and_by_their_holder, start),

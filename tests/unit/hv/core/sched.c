@@ -149,7 +149,7 @@ static void each_cpu_has_its_own(void **state)
 	sched_remove(&vcpus[0]);
 }
 
-static void waking_another_asks_the_one_that_runs_to_give_way(void **state)
+static void waking_another_makes_the_one_that_runs_give_way(void **state)
 {
 	add(2);
 	assert_ptr_equal(turn(5), &vcpus[1]);
@@ -181,7 +181,7 @@ int main(void)
 		TEST(only_the_ready_run),
 		TEST(one_that_rests_is_passed_over_until_its_time),
 		TEST(each_cpu_has_its_own),
-		TEST(waking_another_asks_the_one_that_runs_to_give_way),
+		TEST(waking_another_makes_the_one_that_runs_give_way),
 		TEST(those_of_an_ended_vm_are_given_up),
 	};
 

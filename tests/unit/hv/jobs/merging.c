@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * merging.c: who scans, and when: idle CPUs first, a busy one for its share, several at once.
+ * merging.c: which CPU scans, and when: idle CPUs first, a busy one for its share, several at once.
  *
- * The scanner is a stand-in that takes as long as a test says, and whose passes have as many chunks
+ * The scanner is a stand-in that takes as long as a test says, with passes of as many chunks
  * as a test says.
  */
 #include "sim/sim.h"
@@ -41,7 +41,7 @@ u64 __wrap_merge_passes(void)
 	return passes;
 }
 
-/* No progress is told. */
+/* No progress is reported. */
 bool __wrap_merge_is_active(void)
 {
 	return false;
@@ -164,7 +164,7 @@ static void a_busy_cpu_leaves_a_new_pass_to_idle_ones_for_a_moment(void **state)
 	assert_true(step_on(0, false));
 }
 
-/* Whoever is not at it yet. */
+/* The CPUs that do not scan yet. */
 static void all_step_in(void)
 {
 	static bool at_it[8];

@@ -86,7 +86,7 @@ static void a_second_of_silence_is_followed_by_a_line(void **state)
 	assert_true(printed_line());
 }
 
-static void whoever_prints_puts_it_off(void **state)
+static void any_output_puts_it_off(void **state)
 {
 	for (unsigned i = 0; i < 20; i++) {
 		sim_ticks += SECOND / 2;
@@ -97,7 +97,7 @@ static void whoever_prints_puts_it_off(void **state)
 	assert_true(printed_line());
 }
 
-static void who_sleeps_or_has_ended_is_printed_line_apart(void **state)
+static void sleeping_and_ended_vms_are_printed_apart(void **state)
 {
 	vms[0].state = VM_ENDED;
 	vcpus[1].state = VCPU_HALTED;
@@ -142,8 +142,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_second_of_silence_is_followed_by_a_line),
-		TEST(whoever_prints_puts_it_off),
-		TEST(who_sleeps_or_has_ended_is_printed_line_apart),
+		TEST(any_output_puts_it_off),
+		TEST(sleeping_and_ended_vms_are_printed_apart),
 		TEST(many_guests_fit_on_a_line),
 		TEST(an_idle_cpu_wakes_for_it),
 		TEST(unasked_it_says_nothing),

@@ -199,7 +199,7 @@ static void statistics_follow_each_kind(void **state)
 	assert_int_equal(now.hypervisor, before.hypervisor + 16);
 	assert_int_equal(now.free, before.free - 17);
 	assert_int_equal(now.total, before.total);
-	sim_set_cpu(2); /* taken back on another CPU than handed out */
+	sim_set_cpu(2); /* freed on another CPU than allocated */
 	frame_free(table, 0);
 	frame_free(block, 4);
 	frame_stats(&now);
@@ -216,7 +216,7 @@ static void references_are_counted(void **state)
 	assert_int_equal(frame_refs(mfn), 2);
 	assert_false(frame_put(mfn));
 	assert_true(frame_put(mfn));
-	sim_panics(frame_get(mfn), "CHECK"); /* nobody may have it any more */
+	sim_panics(frame_get(mfn), "CHECK"); /* it has no user any more */
 	frame_record(mfn)->refs = 0;
 	sim_panics((void)frame_put(mfn), "CHECK");
 }
@@ -358,7 +358,7 @@ static void a_gib_can_be_had_in_one_block(void **state)
 
 #define HELD 200
 
-/* Takes and gives at random; what it holds bears its mark, which nobody else may overwrite. */
+/* Takes and gives at random; what it holds bears its mark, which no other may overwrite. */
 static void *churn(void *argument)
 {
 	unsigned cpu = (unsigned)(uintptr_t)argument;
@@ -375,7 +375,7 @@ static void *churn(void *argument)
 
 		if (held[at].mfn.raw) {
 			if (content(held[at].mfn)[5] != (held[at].mfn.raw << 8) + cpu)
-				return (char *)argument + 1; /* somebody else wrote to it */
+				return (char *)argument + 1; /* another writer */
 			frame_free(held[at].mfn, held[at].order);
 			held[at].mfn.raw = 0;
 		} else if (frame_alloc(order, FRAME_GUEST, 0, &held[at].mfn) == 0) {

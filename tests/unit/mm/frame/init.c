@@ -139,7 +139,7 @@ static void a_frame_is_free_just_when_it_lies_in_a_range(void **state)
 
 	for (unsigned round = 0; round < 200; round++) {
 		struct frame_range ranges[6];
-		u64 free = 0, want = 0;
+		u64 free = 0, expected = 0;
 
 		sim_init(1);
 		sim_add_memory(0, 32 * MIB);
@@ -156,11 +156,11 @@ static void a_frame_is_free_just_when_it_lies_in_a_range(void **state)
 		assert_int_equal(frame_init(ranges, ARRAY_SIZE(ranges)), 0);
 		for (u64 i = 0; i < 24 * MIB / PAGE_SIZE; i++) {
 			free += kind_at(i * PAGE_SIZE) == FRAME_FREE;
-			want += usable[i];
+			expected += usable[i];
 			assert_true(usable[i] || kind_at(i * PAGE_SIZE) == FRAME_RESERVED);
 		}
 		assert_int_equal(free,
-				 want); /* the records went into the largest range, at 24 MiB */
+				 expected); /* the records went into the largest range, at 24 MiB */
 		frame_check();
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * model.c: random allocations and frees on several CPUs against one array that says of
- * each frame who has it (FRAME-1 to FRAME-6, BUDDY-1 to BUDDY-4).
+ * each frame its user (FRAME-1 to FRAME-6, BUDDY-1 to BUDDY-4).
  */
 #include "sim/frame_check.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * advice.c: what a guest wants of its own pages (ADVICE-1, ADVICE-2), and engines that change while it
+ * advice.c: what a guest advises of its own pages (ADVICE-1, ADVICE-2), and engines that change while it
  * goes on.
  */
 #include "sim/explore.h"
@@ -169,7 +169,7 @@ static void hints_say_when_and_not_what(void **state)
 	}
 }
 
-static void what_is_wrong_with_a_wish_is_said_and_nothing_happens(void **state)
+static void an_invalid_advice_is_refused_and_nothing_happens(void **state)
 {
 	u64 done = 77;
 
@@ -437,7 +437,7 @@ int main(void)
 		cmocka_unit_test(an_excluded_page_is_private_until_it_is_allowed),
 		cmocka_unit_test(what_is_not_marked_is_not_looked_at),
 		cmocka_unit_test(hints_say_when_and_not_what),
-		cmocka_unit_test(what_is_wrong_with_a_wish_is_said_and_nothing_happens),
+		cmocka_unit_test(an_invalid_advice_is_refused_and_nothing_happens),
 		cmocka_unit_test(an_exclusion_without_memory_goes_on_later),
 		cmocka_unit_test(switching_the_engine_loses_nothing),
 		cmocka_unit_test(a_switch_without_memory_changes_nothing),

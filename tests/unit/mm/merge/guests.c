@@ -41,8 +41,8 @@ static struct race {
 } race;
 
 /*
- * Pages 0 to 2 are alike in both VMs, 3 and 4 in pairs, 5 is zero: each number is often somebody
- * else's, too.
+ * Pages 0 to 2 are alike in both VMs, 3 and 4 in pairs, 5 is zero: each number is often another
+ * VM's, too.
  */
 static u64 content(unsigned page)
 {
@@ -245,7 +245,7 @@ static bool is_late(const struct notifier_policy *policy)
 
 /*
  * All policies but the one that is known to lose. Where every schedule is run, every second of
- * them, with one engine for each retry mode: neither knows of the other.
+ * them, with one engine for each retry mode: the two are apart.
  */
 static bool leaves_out(const struct sim_random *random, unsigned policy, bool inplace,
 		       unsigned engine)

@@ -187,8 +187,8 @@ static void enough_partners_do_and_the_end_of_sharing_collapses_it(void **state)
 }
 
 /*
- * One block has many partners, but each where splitting is not worth it: nobody is split, and
- * nobody judged again for it.
+ * One block has many partners, but each where splitting is not worth it: no block is split, and
+ * none is weighed again for it.
  */
 static void partners_that_cannot_be_had_split_nothing(void **state)
 {

@@ -189,7 +189,7 @@ static u32 tag_of(u64 value)
 	return (u32)page_content_hash(words) & TAG_MASK;
 }
 
-/* Two contents whose hashes agree in the bits that are kept: among some thousand there are. */
+/* Two contents with hashes that agree in the bits that are kept: among some thousand there are. */
 static void find_strangers_with_one_tag(u64 *a, u64 *b)
 {
 	u32 *first = calloc(TAG_MASK + 1, sizeof(*first));
@@ -208,7 +208,7 @@ static void find_strangers_with_one_tag(u64 *a, u64 *b)
 	free(first);
 }
 
-static void contents_with_one_tag_are_told_apart(void **state)
+static void contents_with_one_tag_are_kept_apart(void **state)
 {
 	u64 a, b;
 
@@ -288,7 +288,7 @@ static void domains_do_not_share(void **state)
 	}
 }
 
-static void the_cap_bounds_who_shares_a_frame(void **state)
+static void the_cap_bounds_the_sharers_of_a_frame(void **state)
 {
 	for (unsigned e = 0; e < merge_engines(); e++) {
 		struct guests g;
@@ -407,7 +407,7 @@ static void a_device_stays_alone_and_rom_stays_read_only(void **state)
 			assert_int_equal(merge_reason(as, (struct gfn){gfn}), MERGE_ABSENT);
 			assert_int_equal(world_mfn(as, gfn), registers.raw + gfn - DEVICE);
 		}
-		/* Its loader may write, and that is seen by nobody else. */
+		/* Its loader may write, and that shows nowhere else. */
 		fill_page(as, rom.raw, 10);
 		assert_int_not_equal(world_mfn(as, ROM), world_mfn(as, 1));
 		assert_int_equal(guest_write(g.s2[0], ROM << PAGE_SHIFT, 1), FAULT_READ_ONLY);
@@ -449,10 +449,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_the_same_ends_in_one_frame),
 		cmocka_unit_test(random_writes_between_passes_lose_nothing),
-		cmocka_unit_test(contents_with_one_tag_are_told_apart),
+		cmocka_unit_test(contents_with_one_tag_are_kept_apart),
 		cmocka_unit_test(a_visit_sweeps_a_bounded_number_of_frames),
 		cmocka_unit_test(domains_do_not_share),
-		cmocka_unit_test(the_cap_bounds_who_shares_a_frame),
+		cmocka_unit_test(the_cap_bounds_the_sharers_of_a_frame),
 		cmocka_unit_test(an_untouched_pass_reads_no_page),
 		cmocka_unit_test(removing_an_region_makes_its_pages_private_again),
 		cmocka_unit_test(what_is_wrong_with_a_range_is_said_and_nothing_happens),

@@ -4,8 +4,8 @@
  *
  *     CPU 0: scans                          CPU 1: scans; the cursor comes round while CPU 0 is still inside
  *
- * A page is in its domain's index once or not at all: once taken out, nobody finds it any more. And
- * of pages that read the same none is left over, whoever looked at which of them at the same time.
+ * A page is in its domain's index once or not at all: once taken out, it is not found any more. And
+ * of pages that read the same none is left over, however many looked at them at the same time.
  */
 #include "sim/explore.h"
 #include "sim/merge_check.h"
@@ -100,11 +100,11 @@ static void a_page_waits_once_however_many_scan(void **state)
 /*
  *     CPU 0: at VM a's page                 CPU 1: at VM b's page, and then c's; all read the same
  *
- *     nobody waits with the same
- *                                           nobody waits with the same
+ *     no candidate
+ *                                           no candidate
  *     waits                                 waits: two that will not look again
  *
- * or, if both are found by a third: taken out of the index, not yet shared, and nobody finds
+ * or, if both are found by a third: taken out of the index, not yet shared, and not found by
  * either.
  */
 #define MATCHES 3
@@ -170,8 +170,8 @@ static void no_match_is_left_over_however_many_scan(void **state)
  *     CPU 0: two matches                      CPU 1: the guest of the one that gives its frame; then the pass ends
  *
  *     the frame is in the index
- *                                           writes: a copy; nobody shares the frame
- *                                           prunes what nobody shares
+ *                                           writes: a copy; no sharer is left
+ *                                           prunes frames without sharers
  *     the other page is to share the frame
  */
 static void writer_and_scanner(void *world)

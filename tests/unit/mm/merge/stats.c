@@ -2,7 +2,7 @@
 /*
  * stats.c: what merging says of itself: the reason of each page, Linux's names, the profit, and
  * what the knowledge costs (MERGE-4). What is said is held against the frame allocator, which
- * cannot be told anything.
+ * gets no answer.
  */
 #include "sim/merge_check.h"
 

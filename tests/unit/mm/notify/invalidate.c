@@ -91,7 +91,7 @@ static void land(struct fault *fault)
 	fault->flying = false;
 }
 
-static void the_log_knows_exactly_which_gfn_was_hit(void **state)
+static void the_log_names_exactly_the_gfn_that_was_hit(void **state)
 {
 	struct sim_random random = sim_random_start(99);
 
@@ -142,7 +142,7 @@ static void a_wrapped_ring_guesses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_log_knows_exactly_which_gfn_was_hit),
+		cmocka_unit_test(the_log_names_exactly_the_gfn_that_was_hit),
 		cmocka_unit_test(a_wrapped_ring_guesses),
 	};
 

@@ -4,10 +4,10 @@
  * (WALK-6).
  *
  * The CPU writes at the worst moments: between the walker's read of an entry and its swap, and
- * through a slot it found before the operation, whose table may be unlinked by now. Each such write
- * leaves a debt on its page, which is paid when a D that covers the page is reported as dropped or
- * harvested. A debt must be paid or still stand as D in the table: at every drop and after every
- * operation.
+ * through a slot it found before the operation, in a table that may be unlinked by now. Each such
+ * write leaves a debt on its page, which is paid when a D that covers the page is reported as
+ * dropped or harvested. A debt must be paid or still stand as D in the table: at every drop and
+ * after every operation.
  *
  *     walker                          CPU
  *     ------                          ---
@@ -25,7 +25,7 @@
 #define OPERATIONS_ROUND 1000
 
 /*
- * debt		pages a write to which nobody has been told of
+ * debt		pages with a write that was not reported yet
  * stale	a slot that the CPU found before the operation
  */
 struct debts {
@@ -113,7 +113,7 @@ static void check_debts(struct debts *debts)
 {
 	for (unsigned i = 0; i < debts->model.pages; i++)
 		if (debts->debt[i] && !is_dirty(debts, i))
-			fail_msg("the write to 0x%llx is forgotten",
+			fail_msg("the write to 0x%llx is lost",
 				 (unsigned long long)debts->model.page[i]);
 }
 

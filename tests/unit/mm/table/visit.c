@@ -64,11 +64,11 @@ static void each_leaf_that_leaves_is_reported_once_with_its_last_content(void **
 	assert_int_equal(drop_count, 513);
 	for (unsigned i = 0; i < 513; i++) {
 		u64 at = i * P;
-		unsigned want = i == 3 ? PT_RWX | PT_ACCESSED | PT_DIRTY : PT_RWX;
+		unsigned expected = i == 3 ? PT_RWX | PT_ACCESSED | PT_DIRTY : PT_RWX;
 
 		assert_int_equal(drops[i].address, at);
 		assert_int_equal(drops[i].level, i == 512);
-		assert_int_equal(ept_format.attr(drops[i].pte, drops[i].level), want);
+		assert_int_equal(ept_format.attr(drops[i].pte, drops[i].level), expected);
 	}
 	assert_int_equal(map(0, P, 0, PT_RWX, 0), 0);
 	assert_int_equal(drop_count, 513); /* nothing left: nothing was there */
@@ -104,7 +104,7 @@ static int count_found(struct pgtable *t, const struct pgtable_visit *visit, voi
 	return 0;
 }
 
-static void harvesting_shows_each_dirty_leaf_and_takes_only_what_was_asked(void **state)
+static void harvesting_shows_each_dirty_leaf_and_clears_only_the_range(void **state)
 {
 	unsigned found = 0;
 
@@ -183,7 +183,7 @@ static void a_walk_visits_a_table_before_what_is_in_it(void **state)
 	step_is(&trail, 6, 2 * P2M, 1, VISIT_ABSENT);
 }
 
-static void a_walk_shows_only_the_kinds_asked_for(void **state)
+static void a_walk_shows_only_the_kinds_of_its_flags(void **state)
 {
 	struct trail trail = {.answer = 0};
 
@@ -256,10 +256,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test_on(start_ept, each_leaf_that_leaves_is_reported_once_with_its_last_content),
 		test_on(start_ept, protecting_keeps_a_d_that_the_cpu_sets_meanwhile),
-		test_on(start_ept, harvesting_shows_each_dirty_leaf_and_takes_only_what_was_asked),
+		test_on(start_ept, harvesting_shows_each_dirty_leaf_and_clears_only_the_range),
 		test_on(start_ept, harvesting_shows_a_d_that_the_cpu_sets_while_a_is_taken),
 		test_on(start_ept, a_walk_visits_a_table_before_what_is_in_it),
-		test_on(start_ept, a_walk_shows_only_the_kinds_asked_for),
+		test_on(start_ept, a_walk_shows_only_the_kinds_of_its_flags),
 		test_on(start_ept, a_visitor_can_skip_a_table_and_can_end_the_walk),
 		test_on(start_ept, a_reader_beside_splits_joins_and_protects_always_finds_the_page),
 	};

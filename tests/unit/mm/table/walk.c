@@ -188,7 +188,7 @@ static void a_lookup_can_stop_at_a_table(void **state)
 }
 
 /* The case nearly every fault is: nothing allocated, nothing counted, one store. */
-static void mapping_a_page_whose_table_exists_is_one_store(void **state)
+static void mapping_a_page_with_a_table_is_one_store(void **state)
 {
 	assert_int_equal(map(0, P, 0, PT_RWX, 0), 0);
 	world.stores = world.allocs = 0;
@@ -396,7 +396,7 @@ int main(void)
 		test_on(start_ept, a_lookup_stops_at_the_absent_slot_and_says_its_level),
 		test_on(start_ept, a_lookup_can_stop_at_a_table),
 		test_on(start_ept, a_fresh_table_holds_nothing_but_what_was_mapped),
-		test_on(start_ept, mapping_a_page_whose_table_exists_is_one_store),
+		test_on(start_ept, mapping_a_page_with_a_table_is_one_store),
 		test_on(start_ept,
 			replacing_512_small_leaves_by_a_large_one_is_one_store_that_shows),
 		test_on(start_ept, unmapping_frees_the_tables_that_served_only_the_range),
