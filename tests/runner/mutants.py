@@ -33,6 +33,12 @@ TABLES = [os.path.join(core.ROOT, "tests", "mutants.toml"),
 KEYS = {"file", "replace", "by", "tests", "equivalent"}
 COPIES = 2
 SAMPLE = 5
+# Programs that take more than some seconds; a plain ./test samples mutants of the others.
+LONG = {
+    *("unit/mm/frame/frame", "unit/mm/frame/model", "unit/mm/merge/guests", "unit/mm/merge/memory"),
+    *("unit/mm/merge/crowd", "unit/mm/merge/large", "unit/mm/space/race", "unit/mm/space/model"),
+    *("unit/mm/notify/eran", "unit/mm/stage2/model", "unit/mm/stage2/history"),
+}
 FREE = queue.Queue()  # the copies that no mutant uses
 
 
@@ -148,6 +154,10 @@ def tests(extra=False):
             for name, row in rows().items() if "tests" in row]
 
 
+def is_quick(test):
+    return test.startswith("unit/") and test.split(":")[0] not in LONG
+
+
 def sample():
     """
     A few mutants for every ./test, other ones at each commit: a Test that runs them one after the
@@ -157,7 +167,7 @@ def sample():
         ["git", "rev-parse", "HEAD"], cwd=core.ROOT, capture_output=True, text=True, check=False
     )
     quick = sorted(name for name, row in rows().items()
-                   if row.get("tests") and all(test.startswith("unit/") for test in row["tests"]))
+                   if row.get("tests") and all(is_quick(test) for test in row["tests"]))
     chosen = random.Random(git.stdout.strip()).sample(quick, min(SAMPLE, len(quick)))
     named = {test.name: test for test in tests()}
     return [
