@@ -172,7 +172,7 @@ static void check_watch(void)
 	check(*word(at) == pattern(at), "the rest of the page is as it was");
 }
 
-static void check_discarded(void)
+static void check_unmap(void)
 {
 	u64 at = TEST_START + 80 * PAGE;
 
@@ -210,7 +210,7 @@ static void check_each_page(void)
 	check_own_paging();
 	check_protect();
 	check_watch();
-	check_discarded();
+	check_unmap();
 	check_discard();
 }
 
