@@ -146,17 +146,14 @@ def callgrind(program):
     }
 
 
-POLICIES = [
-    "bracket",
-    "late",
-    "late_wp",
-    "establish",
-    "unanimous",
-    "event",
-    "companion",
-    "invalidate",
-    "masked",
-]
+def policies():
+    """The names of the notifier's policies, which are those of Kconfig's symbols."""
+    with open(os.path.join(machine.ROOT, "Kconfig"), encoding="utf-8") as file:
+        names = re.findall(r"^config NOTIFIER_POLICY_(\w+)$", file.read(), re.M)
+    return [name.lower() for name in names]
+
+
+POLICIES = policies()
 
 
 def mm_machine(where):

@@ -3,12 +3,12 @@
  * guest_cache.h: the device models' cached mappings of guest memory: a subscriber without change,
  * on purpose.
  *
- * Why it has none: a device model holds a plain pointer while it works. A new frame cannot be
- * slipped under a pointer, so all it can do is to let go of the old one and ask again. It is what
- * every policy must get right beside a stage 2.
+ * A device model holds a plain pointer while it works. A frame cannot be replaced under a pointer,
+ * so the cache can only drop the old one and read the primary again. Every policy must be right for
+ * it beside a stage 2.
  *
  *     guest_cache_get(cache, gpa, len, write, &pointer)
- *     ... a few loads or stores; no call into mm: whoever changes the page waits for the put ...
+ *     ... a few loads or stores; no call into mm: a change of the page waits for the put ...
  *     guest_cache_put(cache, gpa)
  *
  * Invariants:
@@ -30,10 +30,10 @@ int guest_cache_create(struct addrspace *as, struct guest_cache **out) __must_ch
 void guest_cache_destroy(struct guest_cache *cache);
 
 /*
- * A pointer to [gpa, gpa + len), which lies in one page; a miss asks the primary as a guest's
- * access would. ERR_INVALID (crosses a page), ERR_RANGE (no slot, or a device's), ERR_PERMISSION
- * (ROM), ERR_NO_MEMORY, ERR_BUSY (all places for this gfn are in use). Waits while the page is
- * being changed. Takes LOCK_DEVICE, LOCK_MMU.
+ * A pointer to [gpa, gpa + len), which lies in one page; a miss resolves in the primary as a
+ * guest's access does. ERR_INVALID (crosses a page), ERR_RANGE (no slot, or a device's),
+ * ERR_PERMISSION (ROM), ERR_NO_MEMORY, ERR_BUSY (all places for this gfn are in use). Waits while
+ * the page is being changed. Takes LOCK_DEVICE, LOCK_MMU.
  */
 int guest_cache_get(struct guest_cache *cache, struct gpa gpa, size_t len, bool write,
 		    void **out) __must_check;

@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * invalidate.h: did an invalidation of this gfn come between my reading the primary and my
- * installing what I read?
+ * invalidate.h: detects an invalidation of a gfn between a look-up in the primary and the
+ * installation of its result.
  *
  *     CPU 1: fault on gfn g                    CPU 2: changes a range
  *     ---------------------                    ----------------------
  *     word = invalidate_read()
- *     resolve g in the primary                 lock; invalidate_begin(range); drop; unlock
+ *     resolve g in the primary                 lock; invalidate_begin(range); zap; unlock
  *                                              change the primary
  *     lock                                     lock; invalidate_end(range); unlock
  *     invalidate_check(word, g)
  *     CLEAN: install    RACED: retry
  *     unlock
  *
- * Why exact: Linux keeps one lowest and one highest address for all running invalidations and one
- * number for all that have ended, so a fault on one page retries because of another (kvm_main.c,
- * mmu_invalidate_retry). Here one word answers the common case, "nothing happened"; when it moved,
- * the ranges still running and a ring of those that ended last tell whether this gfn was meant.
- * Only when the ring has wrapped since the word was read does the answer have to be a guess.
+ * Exact, because Linux keeps one lowest and one highest address for all running invalidations and
+ * one number for all that have ended, so a fault on one page retries because of another
+ * (kvm_main.c, mmu_invalidate_retry). Here one word answers the common case, no invalidation at
+ * all; if it moved, the ranges that still run and a ring of those that ended last say whether the
+ * gfn was in one. Only when the ring has wrapped since the word was read is the answer a guess.
  *
  * Invariants:
  * INVALIDATE-1  A range begun or noted before the check, and not ended before the read, that holds
- * the gfn: never CLEAN. INVALIDATE-2  RACED only if such a range exists, or the ring has wrapped,
- * or too many ranges run at once (both counted).
+ *               the gfn: never CLEAN.
+ * INVALIDATE-2  RACED only if such a range exists, or the ring has wrapped, or too many ranges run
+ *               at once (both counted).
  *
- * Locking: everything but invalidate_read() wants the owner's lock (LOCK_MMU).
+ * Locking: the owner's lock (LOCK_MMU) for all but invalidate_read().
  */
 #ifndef SAMEPAGE_MM_INVALIDATE_H
 #define SAMEPAGE_MM_INVALIDATE_H
@@ -37,11 +38,10 @@
 #define INVALIDATE_RING	   64
 
 struct invalidate_counters {
-	u64 checks;  /* fault paths that came to the check */
-	u64 raced;   /* their gfn was hit: a true retry */
-	u64 avoided; /* something else was hit: where one number for all would have retried falsely
-		      */
-	u64 guessed; /* the log could not tell: retried to be safe */
+	u64 checks;  /* calls of invalidate_check() */
+	u64 raced;   /* the gfn was hit */
+	u64 avoided; /* another gfn was hit: one number for all would have retried */
+	u64 guessed; /* the ring has wrapped: retried to be safe */
 };
 
 /*
@@ -63,15 +63,15 @@ struct invalidate_log {
 
 enum invalidate_verdict { INVALIDATE_CLEAN, INVALIDATE_RACED };
 
-/* Taken before the primary is read. No lock. */
+/* Called before the primary is read. No lock. */
 static inline u64 invalidate_read(const struct invalidate_log *log)
 {
 	u64 word = ck_pr_load_64(&log->word);
 
 	/*
-	 * Pairs with the order of whoever changes the primary: begin's number is stored before it,
-	 * end's and note's after it. So who read the number of an end or a note reads the new
-	 * primary; who read an older one is told by the check.
+	 * Pairs with the order of a change: begin's number is stored before it, end's and note's
+	 * after it. A reader of the number of an end or a note reads the new primary; for a reader
+	 * of an older number the check returns RACED.
 	 */
 	ck_pr_fence_load();
 	return word;

@@ -16,7 +16,7 @@
  *
  * Invariants:
  * NOTIFIER-1  After notifier_unsubscribe() has returned, no callback of the subscription runs.
- * NOTIFIER-2  A subscription whose start was called gets end exactly once, also when a later start
+ * NOTIFIER-2  A subscription with a called start gets end exactly once, also when a later start
  *             fails.
  * NOTIFIER-3  When an operation returns, each subscription that overlaps the range and has a role
  *             in the event has been called: by start and end, or by change.

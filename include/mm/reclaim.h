@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * reclaim.h: frames of pages that nobody touches, taken back while their content is kept
- * compressed.
+ * reclaim.h: frees the frames of pages that are not in use, and keeps their content compressed.
  *
- *     private --addrspace_reclaim()--> reclaimed: no frame, a token --next touch--> private, the same content
+ *     private --addrspace_reclaim()--> reclaimed: no frame, a token --next access--> private again
  *
- * Why: VMs may be promised more memory than there is. When it runs out, a page that was not touched
- * for a while can do without its frame; a page of zeroes costs nothing to keep, others a half of
+ * VMs may have more memory together than the machine. When frames run out, a page that was not
+ * accessed for a while can do without one; a page of zeroes costs nothing to keep, others half of
  * their size at most.
  *
  * Invariants:
@@ -25,33 +24,33 @@
 struct addrspace;
 
 /*
- * Takes the frames of the range's private pages; *done is how many. Passed over: what is not
- * private, is pinned, being changed, written meanwhile, or does not compress. ERR_NO_MEMORY: one
- * could not be kept, and that ended it; ERR_INVALID, ERR_RANGE, ERR_REENTRANT: nothing changed.
+ * Frees the frames of the range's private pages; *done is how many. Passed over: pages that are
+ * not private, are pinned, are being changed, were written meanwhile, or do not compress.
+ * ERR_NO_MEMORY: a page could not be kept, and the call ended there; ERR_INVALID, ERR_RANGE,
+ * ERR_REENTRANT: no effect.
  * Events PROTECT_PAGE or PROTECT_RANGE, and RECLAIM, for 32 pages at a time. Takes LOCK_MMU,
  * LOCK_STORE.
  */
 int addrspace_reclaim(struct addrspace *as, struct gfn_range range, u64 *done) __must_check;
 
 /*
- * Reclaims about `want` pages that were not touched since it last came by, going round the address
- * space like the hand of a clock: a page that was touched gets until the next round. Ends with the
- * round, or after RECLAIM_LOOKS pages, of whatever state: whoever asked is in the middle of a
- * fault, and the next call goes on from there. Returns how many.
+ * Reclaims about `pages` pages that were not accessed since the hand last passed them: it goes
+ * round the address space as in a clock, and an accessed page has until the next round. Ends with
+ * the round, or after RECLAIM_LOOKS pages of any state, since the caller handles a fault; the next
+ * call goes on from there. Returns how many.
  */
 #define RECLAIM_LOOKS 2048u
-u64 reclaim_cold(struct addrspace *as, u64 want);
+u64 reclaim_cold(struct addrspace *as, u64 pages);
 
 /*
- * Sets a few frames aside, so that there is room to reclaim in when there is no frame left; and
- * gives them back.
+ * Sets a few frames aside, so that pages can be kept when there is no free frame; frees them.
  */
 int reclaim_init(void) __must_check;
 void reclaim_fini(void);
 
 /*
- * Since the start, over all address spaces; and what is kept now, in pages (without those of
- * zeroes) and bytes.
+ * Since the start, over all address spaces. kept, bytes: what is kept now, pages of zeroes not
+ * counted.
  */
 struct reclaim_stats {
 	u64 reclaimed, zeroes, restored;

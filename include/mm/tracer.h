@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tracer.h: a subscriber that wants all and changes nothing: the last notifications of an address
- * space, as they came.
+ * tracer.h: a subscriber to all events that keeps the last calls in a ring.
  */
 #ifndef SAMEPAGE_MM_TRACER_H
 #define SAMEPAGE_MM_TRACER_H
@@ -13,14 +12,14 @@ struct tracer;
 
 enum trace_call { TRACE_START, TRACE_END, TRACE_CHANGE, TRACE_CHANGE_START, TRACE_CHANGE_END };
 
-/* One callback. number counts all the tracer ever saw; ticks: arch_ticks(). */
+/* One callback. number counts all calls so far; ticks: arch_ticks(). */
 struct trace_record {
 	u64 number, ticks;
 	struct gfn_range range;
 	u8 event; /* enum notify_event */
 	u8 call;  /* enum trace_call */
 	u16 cpu;
-	u32 count; /* gfns handed over by a change */
+	u32 count; /* gfns of a change */
 };
 
 #define TRACER_RECORDS 64

@@ -61,7 +61,7 @@ static inline __must_check int notification_begin(struct notification *note,
 	return 0;
 }
 
-/* Counts a notification whose starts have all succeeded. LOCK_MMU. */
+/* Counts a notification after all its starts have succeeded. LOCK_MMU. */
 void notification_count(const struct notification *note, struct notifier *notifier);
 
 /* False: there was no subscription at notification_begin(), and there is one now. LOCK_MMU. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * invalidate.c: the invalidate sequence. invalidate.h tells the protocol and why it is exact.
+ * invalidate.c: the invalidate sequence; invalidate.h has the protocol.
  */
 #include <mm/invalidate.h>
 #include <lib/log.h>
@@ -32,8 +32,8 @@ void invalidate_begin(struct invalidate_log *log, struct gfn_range range)
 		log->unlisted++;
 }
 
-/* Equal ranges are interchangeable, so which of them goes does not matter. */
-static void forget_running(struct invalidate_log *log, struct gfn_range range)
+/* Equal ranges are interchangeable, so any of them may go. */
+static void remove_running(struct invalidate_log *log, struct gfn_range range)
 {
 	for (unsigned i = 0; i < log->running_count; i++)
 		if (log->running[i].start.raw == range.start.raw &&
@@ -47,7 +47,7 @@ static void forget_running(struct invalidate_log *log, struct gfn_range range)
 
 void invalidate_end(struct invalidate_log *log, struct gfn_range range)
 {
-	forget_running(log, range);
+	remove_running(log, range);
 	ck_pr_store_64(&log->word, log->word + NUMBER_ONE - 1);
 	record_end(log, range);
 }
@@ -66,8 +66,7 @@ static bool hit_running(const struct invalidate_log *log, struct gfn gfn)
 	return false;
 }
 
-/* Newest first: was gfn in a range that ended after `number`? *lost: the ring no longer knows all
- * of those. */
+/* Whether gfn is in a range that ended after `number`. *lost: the ring has lost some of those. */
 static bool hit_ended(const struct invalidate_log *log, u64 number, struct gfn gfn, bool *lost)
 {
 	u64 oldest = log->ended_count > INVALIDATE_RING ? log->ended_count - INVALIDATE_RING : 0;
@@ -84,7 +83,7 @@ static bool hit_ended(const struct invalidate_log *log, u64 number, struct gfn g
 	return false;
 }
 
-static enum invalidate_verdict look_closely(struct invalidate_log *log, u64 word, struct gfn gfn)
+static enum invalidate_verdict check_ranges(struct invalidate_log *log, u64 word, struct gfn gfn)
 {
 	bool lost = false;
 
@@ -107,5 +106,5 @@ enum invalidate_verdict invalidate_check(struct invalidate_log *log, u64 word, s
 		return INVALIDATE_CLEAN;
 	if (likely(log->word == word && !(word & COUNT_MASK)))
 		return INVALIDATE_CLEAN;
-	return look_closely(log, word, gfn);
+	return check_ranges(log, word, gfn);
 }

@@ -4,8 +4,8 @@
  *
  *     before: start --> LOCK_MMU { primary, change } --> before: end --> after: start, end
  *
- * `events` are those whose new PTEs go to change(), and for which the other axes hold. For any
- * other event all subscriptions get start and end around the change.
+ * The new PTEs of `events` go to change(), and the other axes hold for them. For any other event
+ * all subscriptions get start and end around the change.
  */
 #ifndef SAMEPAGE_MM_NOTIFY_POLICY_H
 #define SAMEPAGE_MM_NOTIFY_POLICY_H
@@ -36,7 +36,7 @@ enum rule_flags {
 /*
  * struct notifier_policy
  *
- * events		whose new PTEs go to change()
+ * events		their new PTEs go to change()
  * before, change, after	enum policy_set: start before the change and end after it; change; start and end after it
  * flags		enum rule_flags
  * is_default		Kconfig's choice

@@ -82,7 +82,7 @@ static void set_add(const struct notifier_view *view, struct notify_set *set, un
 	set->end = place + 1;
 }
 
-/* Fills a set, whose bitmap is at *bits; moves that on. False: the set is empty. */
+/* Fills a set; its bitmap is at *bits, which moves on. False: the set is empty. */
 static bool set_fill(const struct notifier_view *view, struct notify_set *set, u64 **bits,
 		     enum policy_set members, u32 event_bit)
 {

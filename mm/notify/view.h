@@ -17,8 +17,8 @@
  * Sets of bits, and not a role in each entry, because most subscriptions have no role in most
  * notifications: a word of zeroes passes over 64 of them.
  *
- * Intervals are sorted by start. Those that overlap a range lie between the first whose `reach` is
- * above its start, found by bisection, and the first whose start is not below its end.
+ * Intervals are sorted by start. Those that overlap a range lie between the first place with a
+ * `reach` above the range's start, found by bisection, and the first start not below its end.
  */
 #ifndef SAMEPAGE_MM_NOTIFY_VIEW_H
 #define SAMEPAGE_MM_NOTIFY_VIEW_H

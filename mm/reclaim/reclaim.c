@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * reclaim.c: guard, keep the content, take the frame; and back.
+ * reclaim.c: write-protect, keep the content, free the frame.
  *
  *     CPU 1: reclaims gfn 5                     CPU 2: writes to gfn 5
  *     ---------------------                     ----------------------
- *     guard, flush; look: count n
+ *     write-protect, flush; look: generation n
  *     compress: token
- *                                               faults, lifts the guard: n + 1; lands
- *     begin RECLAIM: all drop, flush
- *     lock; the PTE says n + 1: ERR_BUSY
- *     drops the token
+ *                                               faults, is writable again: n + 1; writes
+ *     begin RECLAIM: all invalidate, flush
+ *     lock; the PTE has generation n + 1: the page stays
+ *     free the token
  *
  * The page comes back by space_resolve() (mm/space/resolve.c).
  */
@@ -28,7 +28,7 @@
 
 #define KEPT_FLAGS (PPTE_WRITE | PPTE_SOFT_DIRTY)
 
-static struct reclaim_stats stats; /* [a] but for what the store keeps */
+static struct reclaim_stats stats; /* [a]; kept, bytes, restored: the store's */
 
 struct kept_page {
 	struct gfn gfn;
@@ -36,15 +36,15 @@ struct kept_page {
 	u64 token;
 };
 
-/* Pages whose content is kept and whose frames are to go, by ascending gfns. */
+/* Pages with their content kept, their frames about to be freed; ascending gfns. */
 struct batch {
 	unsigned count;
 	struct kept_page page[UPDATE_BATCH];
 };
 
 /*
- * Keeps what can be kept of a guarded range. *next: where it ended, before the range's end for want
- * of memory.
+ * Keeps the content of a write-protected range's pages. *next: the end, or the page for which there
+ * was no memory.
  */
 static void keep_pages(struct addrspace *as, struct gfn_range range, struct batch *batch,
 		       struct gfn *next)
@@ -66,7 +66,7 @@ static void keep_pages(struct addrspace *as, struct gfn_range range, struct batc
 	}
 }
 
-/* The page's frame goes, if nobody wrote since the content was kept. */
+/* Replaces the frame by the token, unless the page was written since. */
 static bool swap_page(struct update *update, const struct kept_page *page)
 {
 	struct addrspace *as = update->as;
@@ -109,8 +109,8 @@ static int swap_batch(struct addrspace *as, const struct batch *batch, u64 *done
 }
 
 /*
- * One guard, one RECLAIM. What was kept may have taken the store's reserve; the frames that went
- * refill it.
+ * One write-protection, one RECLAIM. Keeping the pages may have used the store's reserve; their
+ * frames refill it.
  */
 static int reclaim_batch(struct addrspace *as, struct gfn_range range, struct gfn *next, u64 *done)
 {
@@ -147,8 +147,8 @@ static bool may_go(ppte_t pte)
 }
 
 /*
- * The next private page at or after the hand, which moves past it; *looks is less by the pages that
- * were passed over. False: the hand has reached the end, and starts anew; or no look is left.
+ * The next private page at or after the hand, which moves past it. *looks goes down by the pages
+ * passed over. False: the hand has reached the end, and starts anew; or *looks is 0.
  */
 static bool next_page(struct addrspace *as, struct gfn *gfn, unsigned *looks)
 {
@@ -184,12 +184,12 @@ static u64 finish_run(struct addrspace *as, struct gfn_range *run)
 }
 
 /* Neighbours are reclaimed together, which saves notifications and flushes. */
-u64 reclaim_cold(struct addrspace *as, u64 want)
+u64 reclaim_cold(struct addrspace *as, u64 pages)
 {
 	struct gfn_range run = {{0}, {0}};
 	u64 done = 0;
 
-	for (unsigned looks = RECLAIM_LOOKS; done + gfn_range_frames(run) < want && looks > 0;
+	for (unsigned looks = RECLAIM_LOOKS; done + gfn_range_frames(run) < pages && looks > 0;
 	     looks--) {
 		struct gfn gfn;
 

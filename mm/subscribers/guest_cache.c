@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guest_cache.c: device models' mappings of guest memory, by the same protocol as a stage 2's
- * faults.
+ * guest_cache.c: device models' mappings of guest memory, by the protocol of a stage 2's faults.
  *
  *     device model                                CPU that changes the page
  *     ------------                                -------------------------
  *     get: entry for gfn, users++
- *     load, store ...                             start: forget the entry, wait until users is 0
+ *     load, store ...                             start: drop the entry, wait until users is 0
  *     put: users--                                (with NOTIFY_NOBLOCK: ERR_WOULD_BLOCK instead)
  *                                                 primary changes
  *     get: waits, because gfn is being            end
- *     invalidated; then asks the primary
+ *     invalidated; then reads the primary
  */
 #include <mm/guest_cache.h>
 #include <arch/cpu.h>
@@ -60,8 +59,8 @@ static struct cache_entry *entry_of(struct guest_cache *cache, struct gfn gfn)
 	return &cache->entry[gfn.raw % ENTRIES];
 }
 
-/* Forgets what the range covers; returns how many users still hold pointers. */
-static unsigned forget(struct guest_cache *cache, struct gfn_range range)
+/* Drops the entries of the range; returns how many users still hold pointers. */
+static unsigned drop_range(struct guest_cache *cache, struct gfn_range range)
 {
 	u64 places = MIN(gfn_range_frames(range), (u64)ENTRIES);
 	unsigned users = 0;
@@ -85,7 +84,7 @@ static int cache_start(struct subscription *sub, const struct notify_range *rang
 
 	spin_lock(&cache->lock);
 	invalidate_begin(&cache->log, range->range);
-	users = forget(cache, range->range);
+	users = drop_range(cache, range->range);
 	if (users && (range->flags & NOTIFY_NOBLOCK)) {
 		invalidate_end(&cache->log, range->range);
 		spin_unlock(&cache->lock);
@@ -96,7 +95,7 @@ static int cache_start(struct subscription *sub, const struct notify_range *rang
 		spin_unlock(&cache->lock);
 		arch_cpu_relax();
 		spin_lock(&cache->lock);
-		users = forget(cache, range->range);
+		users = drop_range(cache, range->range);
 	}
 	spin_unlock(&cache->lock);
 	return 0;
@@ -111,7 +110,7 @@ static void cache_end(struct subscription *sub, const struct notify_range *range
 	spin_unlock(&cache->lock);
 }
 
-/* Pages that a device model used since last asked. */
+/* Whether a device model has used a page of the range since the last `clear`. */
 static bool cache_young(struct subscription *sub, struct gfn_range range, bool clear)
 {
 	struct guest_cache *cache = cache_of(sub);
@@ -184,7 +183,7 @@ void guest_cache_destroy(struct guest_cache *cache)
 	pool_free(&caches, cache);
 }
 
-/* Counts a user when the cache has what is wanted. */
+/* On a hit, counts a user. */
 static bool get_hit(struct guest_cache *cache, struct gfn gfn, bool write, struct mfn *mfn)
 {
 	struct cache_entry *entry = entry_of(cache, gfn);
@@ -202,8 +201,8 @@ static bool get_hit(struct guest_cache *cache, struct gfn gfn, bool write, struc
 	return hit;
 }
 
-/* Puts what the primary said into the cache. */
-static int fill(struct guest_cache *cache, struct gfn gfn, ppte_t pte)
+/* Caches a primary PTE. */
+static int cache_fill(struct guest_cache *cache, struct gfn gfn, ppte_t pte)
 {
 	struct cache_entry *entry = entry_of(cache, gfn);
 
@@ -219,7 +218,7 @@ static int fill(struct guest_cache *cache, struct gfn gfn, ppte_t pte)
 	return 0;
 }
 
-/* 0 also when the answer was old by the time it could be filled in: the caller looks again. */
+/* 0 also when the look-up raced with an invalidation: the caller tries again. */
 static int miss(struct guest_cache *cache, struct gfn gfn, bool write)
 {
 	u64 word = invalidate_read(&cache->log);
@@ -233,7 +232,7 @@ static int miss(struct guest_cache *cache, struct gfn gfn, bool write)
 	spin_lock(&cache->lock);
 	raced = err || invalidate_check(&cache->log, word, gfn) != INVALIDATE_CLEAN;
 	cache->counters.retries += raced;
-	err = raced ? 0 : fill(cache, gfn, page.pte);
+	err = raced ? 0 : cache_fill(cache, gfn, page.pte);
 	spin_unlock(&cache->lock);
 	if (raced)
 		arch_cpu_relax();

@@ -71,7 +71,7 @@ HEADERS = {
     "mm/stage2": "fault stage2 tlb",
     "mm/merge": "merge",
     "mm/reclaim": "reclaim",
-    "mm/subscribers": "dirty_tracker guest_cache tracer",
+    "mm/subscribers": "guest_cache tracer",
     "mm": "audit",
     "hv/core": "console exit irqchip memory sched vcpu verdict vm vm_config",
     "hv/pc": "acpi fw_cfg ioapic lapic pc pci pic pit pm rtc uart",

@@ -16,10 +16,12 @@
  *                                                          flag seen; read through DEVICE: OLD (!)
  *     invalidate DEVICE
  *
- * Checked: COW-1 no read of the old page after a write to the new one was published; COW-2 no access to a freed
- * frame; no deadlock. Policy `late` must fail COW-1, and no other may.
+ * Checked:
+ * ERAN-1 no read of the old page after a write to the new one was published.
+ * ERAN-2 no access to a freed frame.
+ * No deadlock. Policy `late` must fail ERAN-1, and no other may.
  * Mutants: NO_FLUSH (the old translations stay in the TLBs), NO_BREAK_BEFORE_MAKE (the new entry is writable before
- * the TLBs are flushed), NO_DROP (a subscriber without change_pte is not told), NO_RECHECK (a raced fault installs).
+ * the TLBs are flushed), NO_DROP (a subscriber without change_pte is not invalidated), NO_RECHECK (a raced fault installs).
  * With ALL_CHANGE there is no DEVICE, and UNANIMOUS skips the bracket; its mutant is NO_BUMP (the change does not move
  * the sequence).
  */
@@ -64,7 +66,7 @@ inline flush()
 #endif
 }
 
-/* The stage 2 under the lock: forget, or take the new frame over in an order that no TLB can spoil. */
+/* The stage 2 under the lock: zap, or take over the new frame by break before make. */
 inline vm_drop() { vm = NONE; flush() }
 inline vm_change(value)
 {
@@ -92,7 +94,7 @@ inline end_() { acquire(); d_step { sequence++; pending-- } ; release() }
 active proctype breaker()
 {
 #if POLICY == UNANIMOUS && defined(ALL_CHANGE)
-	/* Nobody but the stage 2 listens, so there is no bracket; a fault in flight still has to find out. */
+	/* The stage 2 is the only subscriber, so there is no bracket; a fault in flight must still retry. */
 	acquire();
 	primary = NEW_WR;
 #ifndef NO_BUMP
@@ -101,7 +103,7 @@ active proctype breaker()
 	vm_change(NEW_WR);
 	release();
 #elif POLICY == BRACKET || POLICY == INVALIDATE || POLICY == UNANIMOUS
-	/* Everybody drops. UNANIMOUS is this too, because DEVICE spoils it; change_pte of BRACKET finds nothing. */
+	/* All invalidate. UNANIMOUS is this too, because DEVICE lacks change_pte; that of BRACKET is moot. */
 	begin();
 	acquire(); vm_drop(); release();
 	device_drop();
@@ -120,7 +122,7 @@ active proctype breaker()
 	release();
 	end_();
 #elif POLICY == EVENT || POLICY == MASKED || POLICY == COMPANION
-	/* Who has change_pte stays until it is handed the new frame; who has none drops first. */
+	/* A secondary without change_pte is invalidated first; the other takes over the new frame. */
 	begin();
 	device_drop();
 	acquire();
@@ -139,7 +141,7 @@ active proctype breaker()
 #elif POLICY == LATE_WP
 	begin();
 	acquire();
-	primary = NEW;		/* nobody may write yet, whoever asks */
+	primary = NEW;		/* not writable yet */
 	vm_change(NEW);
 	release();
 	device_drop();
@@ -188,30 +190,30 @@ active proctype writer()
 	published = true
 }
 
-/* Reading a frame: COW-1, with what the reader knew before it read, and COW-2. */
+/* Reading a frame: ERAN-1, by `published` before the read, and ERAN-2. */
 inline check_read(translation)
 {
-	assert(!(translation == OLD && knew));
+	assert(!(translation == OLD && seen));
 	assert(!(translation == OLD && old_freed))
 }
 
-/* CPU 3: another CPU of the guest, reading through its TLB until it has read something that it knew was new. */
+/* CPU 3: another CPU of the guest, reading through its TLB until a read came after `published`. */
 active proctype reader()
 {
 	byte got, s;
-	bool knew;
+	bool seen;
 
 	do
 	:: tlb[1] != NONE ->
-		knew = published;
+		seen = published;
 		atomic {
 			if
 			:: tlb[1] != NONE -> check_read(tlb[1])
-			:: else -> knew = false
+			:: else -> seen = false
 			fi
 		} ;
 		if
-		:: knew -> break
+		:: seen -> break
 		:: else
 		fi
 	:: atomic { tlb[1] == NONE && vm != NONE -> tlb[1] = vm }
@@ -224,19 +226,19 @@ active proctype reader()
 active proctype device_model()
 {
 	byte got, s;
-	bool knew;
+	bool seen;
 
 	do
 	:: device != NONE ->
-		knew = published;
+		seen = published;
 		atomic {
 			if
 			:: device != NONE -> check_read(device)
-			:: else -> knew = false
+			:: else -> seen = false
 			fi
 		} ;
 		if
-		:: knew -> break
+		:: seen -> break
 		:: else
 		fi
 	:: device == NONE -> fault(device)

@@ -21,7 +21,8 @@
  * The sequence moves at the end, not at the start: a fault that began between the two would otherwise find the same
  * sequence and nothing pending, with the old frame in hand (mutant BUMP_AT_START).
  *
- * Checked: FAULT-1 a guest never reads a freed frame; FAULT-2 an exact retry is only ever of this gfn; no deadlock.
+ * Checked: STALE-1 a guest never reads a freed frame. INVALIDATE-2: an exact retry is only ever of this gfn. No
+ * deadlock.
  * Mutants (each must be found): NO_RECHECK, NO_PENDING, NO_DROP, NO_OVERFLOW, LOOKUP_FIRST, BUMP_AT_START.
  */
 #define GFNS   2
@@ -31,12 +32,12 @@
 
 bit  lock;
 byte sequence;
-byte log[LOG];		/* log[s % LOG]: the gfn whose end made the sequence s + 1 */
+byte log[LOG];		/* log[s % LOG]: the gfn of the end that made the sequence s + 1 */
 byte pending[GFNS];	/* starts without their end */
 byte primary[GFNS];
 byte secondary;		/* the entry of gfn 0 */
 bool freed[FRAMES];
-byte hits[GFNS];	/* ends so far, by gfn: the oracle for FAULT-2 */
+byte hits[GFNS];	/* ends so far, by gfn: the oracle for INVALIDATE-2 */
 byte next_frame = GFNS + 1;
 byte done;
 
@@ -44,7 +45,7 @@ inline record(which) { d_step { log[sequence % LOG] = which; sequence++; hits[wh
 inline acquire() { atomic { lock == 0 -> lock = 1 } }
 inline release() { lock = 0 }
 
-/* Sets `result` when an end of gfn 0 was logged after `since`, or when the log no longer tells. */
+/* Sets `result` when an end of gfn 0 was logged after `since`, or when the log has lost it. */
 inline look(since, result, exact)
 {
 	d_step {
@@ -122,7 +123,7 @@ active proctype vcpu()
 		acquire();
 		look(s, raced, exact);
 		if
-		:: raced && exact -> assert(hits[0] != seen)	/* FAULT-2 */
+		:: raced && exact -> assert(hits[0] != seen)	/* INVALIDATE-2 */
 		:: else
 		fi;
 #ifndef NO_PENDING
@@ -151,7 +152,7 @@ init
 	}
 }
 
-/* FAULT-1, at every instant: an entry that is in force does not name a freed frame. */
+/* STALE-1, at every instant: an entry that is in force does not name a freed frame. */
 active proctype monitor()
 {
 end:

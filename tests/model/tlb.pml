@@ -10,9 +10,10 @@
  *     inside and not seen: kick, wait        guest: fill the TLB from the entry, use it
  *                                            exit, inside = false
  *
- * Checked: TLB-1 after the flusher has returned no CPU uses the old translation; no deadlock. The reordering that the barrier forbids is modelled by doing the two steps in the other order.
+ * Checked: TLB-1: after the flusher has returned no CPU uses the old translation. No deadlock. The reordering that the
+ * barrier forbids is modelled by the two steps in the other order.
  * Mutants: CHECK_FIRST (the CPU looks at the generation before it says it is inside), BUMP_FIRST (the generation moves
- * before the entry), NO_WAIT (the flusher kicks and does not wait), LOOK_FIRST (the flusher looks who is inside before
+ * before the entry), NO_WAIT (the flusher kicks and does not wait), LOOK_FIRST (the flusher reads `inside` before
  * it moves the generation).
  */
 #define CPUS   2

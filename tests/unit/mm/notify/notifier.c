@@ -181,7 +181,7 @@ static void a_malformed_subscription_is_refused(void **state)
  * Random intervals: exactly those that overlap are told, under a policy that asks nobody and one
  * that does.
  */
-static void exactly_the_overlapping_intervals_are_told(void **state)
+static void exactly_the_overlapping_intervals_are_called(void **state)
 {
 	struct sim_random random = sim_random_start(4711);
 	struct addrspace *as;
@@ -250,7 +250,7 @@ static void each_policy_calls_in_its_own_order(void **state)
 	assert_string_equal(calls_of("masked"), "s1c0e1");
 }
 
-static void masked_skips_what_nobody_wants(void **state)
+static void masked_skips_events_in_no_mask(void **state)
 {
 	struct addrspace *as;
 	struct spy *spy;
@@ -369,7 +369,7 @@ static void release_is_told(const struct notifier_policy *policy, enum retry_mod
 	world_end();
 }
 
-static void everybody_lets_go_when_the_guest_is_over(void **state)
+static void all_subscribers_invalidate_at_release(void **state)
 {
 	world_each_policy(release_is_told);
 }
@@ -497,12 +497,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_malformed_subscription_is_refused),
-		cmocka_unit_test(exactly_the_overlapping_intervals_are_told),
+		cmocka_unit_test(exactly_the_overlapping_intervals_are_called),
 		cmocka_unit_test(each_policy_calls_in_its_own_order),
-		cmocka_unit_test(masked_skips_what_nobody_wants),
+		cmocka_unit_test(masked_skips_events_in_no_mask),
 		cmocka_unit_test(a_refused_start_ends_those_already_started),
 		cmocka_unit_test(callbacks_may_not_re_enter),
-		cmocka_unit_test(everybody_lets_go_when_the_guest_is_over),
+		cmocka_unit_test(all_subscribers_invalidate_at_release),
 		cmocka_unit_test(subscribing_survives_every_failed_allocation),
 		cmocka_unit_test(unsubscribe_waits_for_running_callbacks),
 		cmocka_unit_test(nothing_escapes_a_new_subscription),

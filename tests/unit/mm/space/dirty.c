@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dirty.c: dirty logging in each mode, the tracker beside it, views, aging.
+ * dirty.c: dirty logging in each mode, views, aging.
  */
 #include "sim/mm_world.h"
 
 #include <mm/audit.h>
 #include <mm/dirty_log.h>
-#include <mm/dirty_tracker.h>
 #include <mm/tracer.h>
 
 #define GFNS  1024ull
@@ -145,29 +144,6 @@ static void d_bits_cost_no_exit(void **state)
 	close_world();
 }
 
-static void the_tracker_remembers_what_others_cleared(void **state)
-{
-	struct dirty_tracker *tracker;
-	u64 bitmap[WORDS];
-
-	open_world();
-	assert_int_equal(addrspace_set_policy(as, notifier_policy_find("masked", 6)), 0);
-	assert_int_equal(addrspace_clear_soft_dirty(as, world_range(0, GFNS)), 0);
-	assert_int_equal(dirty_tracker_create(as, world_range(0, GFNS), &tracker), 0);
-	assert_int_equal(guest_write(view[0], 5 * PAGE_SIZE, 1), FAULT_MAPPED);
-	assert_int_equal(guest_write(view[0], 6 * PAGE_SIZE, 1), FAULT_MAPPED);
-	assert_int_equal(addrspace_clear_soft_dirty(as, world_range(0, GFNS)), 0);
-	assert_int_equal(dirty_tracker_count(tracker), 2);
-	assert_int_equal(addrspace_clear(as, world_range(7, 1), 0), 0);
-	assert_int_equal(addrspace_migrate(as, (struct gfn){8}), 0);
-	dirty_tracker_take(tracker, bitmap);
-	assert_int_equal(bitmap[0], BIT(5) | BIT(6) | BIT(7));
-	dirty_tracker_take(tracker, bitmap);
-	assert_int_equal(bitmap[0], 0);
-	dirty_tracker_destroy(tracker);
-	close_world();
-}
-
 /* VIEW-1. */
 static void a_view_allows_less_than_its_address_space(void **state)
 {
@@ -249,7 +225,6 @@ int main(void)
 		cmocka_unit_test(every_mode_finds_what_was_written),
 		cmocka_unit_test(asking_drops_only_around_what_was_written),
 		cmocka_unit_test(d_bits_cost_no_exit),
-		cmocka_unit_test(the_tracker_remembers_what_others_cleared),
 		cmocka_unit_test(a_view_allows_less_than_its_address_space),
 		cmocka_unit_test(aging_finds_what_was_touched_since),
 		cmocka_unit_test(the_tracer_sees_all_and_changes_nothing),

@@ -6,7 +6,6 @@
 #include "sim/mm_world.h"
 
 #include <mm/audit.h>
-#include <mm/dirty_tracker.h>
 #include <mm/guest_cache.h>
 #include <mm/rmap.h>
 #include <mm/tracer.h>
@@ -46,7 +45,6 @@ static void nothing(void *world)
 
 static int everything(void *world)
 {
-	struct dirty_tracker *tracker = NULL;
 	struct guest_cache *cache = NULL;
 	struct tracer *tracer = NULL;
 	struct addrspace *fresh;
@@ -61,15 +59,11 @@ static int everything(void *world)
 	if (!err)
 		err = guest_cache_create(fresh, &cache);
 	if (!err)
-		err = dirty_tracker_create(fresh, world_range(0, 100), &tracker);
-	if (!err)
 		err = tracer_create(fresh, &tracer);
 	if (!err)
 		err = addrspace_populate(fresh, world_range(0, 600));
 	if (tracer)
 		tracer_destroy(tracer);
-	if (tracker)
-		dirty_tracker_destroy(tracker);
 	if (cache)
 		guest_cache_destroy(cache);
 	if (view)

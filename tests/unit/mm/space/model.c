@@ -9,7 +9,6 @@
 #include "sim/mm_world.h"
 
 #include <mm/audit.h>
-#include <mm/dirty_tracker.h>
 #include <mm/guest_cache.h>
 #include <mm/reclaim.h>
 #include <mm/tracer.h>
@@ -28,7 +27,6 @@ static struct {
 	struct addrspace *as;
 	struct stage2 *view[2];
 	struct guest_cache *cache;
-	struct dirty_tracker *tracker;
 	struct tracer *tracer;
 	struct page page[GFNS];
 	struct sim_random random;
@@ -276,7 +274,6 @@ static void open_world(void)
 	m.view[0] = world_stage2(m.as);
 	m.view[1] = world_stage2(m.as);
 	assert_int_equal(guest_cache_create(m.as, &m.cache), 0);
-	assert_int_equal(dirty_tracker_create(m.as, world_range(100, 900), &m.tracker), 0);
 	assert_int_equal(tracer_create(m.as, &m.tracer), 0);
 	memset(m.page, 0, sizeof(m.page));
 }
@@ -287,7 +284,6 @@ static void close_world(void)
 
 	assert_int_equal(audit_run(0, &report), 0);
 	tracer_destroy(m.tracer);
-	dirty_tracker_destroy(m.tracker);
 	guest_cache_destroy(m.cache);
 	stage2_destroy(m.view[1]);
 	stage2_destroy(m.view[0]);
