@@ -81,8 +81,8 @@ static void index_put_back(struct merge_domain *domain, const struct merge_key *
 }
 
 /*
- * An unstable page of this content leaves the index. One in a large leaf that is not worth splitting
- * stays and is credited with a partner: it is put aside and back, and stays INDEXED all the time,
+ * An unstable page of this content leaves the index. One in a large leaf not worth splitting stays
+ * and is credited with a partner: it is put aside and back, and stays INDEXED all the time,
  * so that a removal waits for the lock. False: there is none, or not among the first ASIDE. Under
  * domain->lock.
  */

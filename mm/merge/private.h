@@ -225,8 +225,9 @@ struct merge_domain {
 	struct merge_numbers regions;
 	struct stable *heads;
 	struct stable_sweep sweep;
-	void *index;			  /* the engine's */
-	u64 stable_count;		  /* [a] nodes; written under lock */
+	u64 swept;	  /* [a] the pass in which the sweep last ended; written under lock */
+	void *index;	  /* the engine's */
+	u64 stable_count; /* [a] nodes; written under lock */
 	RB_ENTRY(merge_domain) by_number; /* [r] in merge_world.domains */
 };
 

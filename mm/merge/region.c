@@ -97,6 +97,7 @@ static int new_domain(u32 number, struct merge_domain **out)
 		.engine = engine ? engine : merge_engine_default(),
 		.limits = merge_world.limits,
 		.regions = RB_INITIALIZER(),
+		.swept = ~0ull,
 	};
 	spin_init(&domain->lock, LOCK_MERGE, "merge domain");
 	err = domain->engine->init(domain);

@@ -146,7 +146,7 @@ static void visit_pages(struct merge_region *region, struct gfn_range range, con
 /* As many steps as pages, so that a pass goes round all frames. */
 static void sweep_domain(struct merge_domain *domain)
 {
-	if (!ck_pr_load_ptr(&domain->heads))
+	if (ck_pr_load_64(&domain->swept) == merge_passes())
 		return;
 	spin_lock(&domain->lock);
 	stable_sweep(domain, MERGE_CHUNK);

@@ -10,13 +10,14 @@
  *
  * The sweep frees frames without users and moves those with room to the front of their chain, where
  * a search looks. It goes round the domain's nodes a few at each visit, so that no hold of the lock
- * is long.
+ * is long, once in a pass.
  */
 #include "mm/merge/private.h"
 #include <lib/error.h>
 #include <mm/frame.h>
 
-#define CHAIN_REACH 8 /* frames of a chain that a search looks at, behind the head */
+#define CHAIN_REACH 8  /* frames of a chain that a search looks at, behind the head */
+#define SWEEP_CALLS 16 /* of unstable_call(), by one visit's sweep */
 
 static struct pool nodes = POOL_INITIALIZER(sizeof(struct stable), "merge nodes");
 
@@ -143,25 +144,22 @@ static void sweep_chain(struct merge_domain *domain, struct stable *head)
 static bool sweep_call(struct merge_domain *domain, struct stable *head)
 {
 	const struct merge_key key = {head->tag, merge_content(head->mfn)};
+	bool called = head->call;
 
-	if (!head->call)
-		return false;
-	head->call = unstable_call(domain, &key);
-	return true;
+	for (unsigned i = 0; head->call && i < SWEEP_CALLS; i++)
+		head->call = unstable_call(domain, &key);
+	return called;
 }
 
-/* One step. False: the list has ended, or the step was a long one. */
-static bool sweep_step(struct merge_domain *domain)
+/* A frame. False: the step was a long one. */
+static bool sweep_step(struct merge_domain *domain, struct stable *head)
 {
 	struct stable_sweep *sweep = &domain->sweep;
-	struct stable *head = sweep->head;
 
-	if (!head)
-		return false;
 	if (!sweep->at) {
-		if (!sweep_head(domain, head))
-			sweep->at = &head->next_frame;
-		return true;
+		if (sweep_head(domain, head))
+			return true;
+		sweep->at = &head->next_frame;
 	}
 	if (*sweep->at) {
 		sweep_chain(domain, head);
@@ -171,12 +169,17 @@ static bool sweep_step(struct merge_domain *domain)
 	return !sweep_call(domain, head);
 }
 
+/* A round begins with the first visit of a pass, and goes on until its end is reached. */
 void stable_sweep(struct merge_domain *domain, unsigned steps)
 {
-	if (!domain->sweep.head)
-		domain->sweep.head = domain->heads;
-	while (steps && sweep_step(domain))
+	struct stable_sweep *sweep = &domain->sweep;
+
+	if (!sweep->head && domain->swept != merge_passes())
+		sweep->head = domain->heads;
+	while (steps && sweep->head && sweep_step(domain, sweep->head))
 		steps--;
+	if (!sweep->head)
+		ck_pr_store_64(&domain->swept, merge_passes());
 }
 
 void stable_release(struct merge_domain *domain)
