@@ -21,6 +21,8 @@ MAPS = ("build/samepage.elf.map", "build-debug/samepage.elf.map")
 DISCARDED = re.compile(r"^ \.text\.(\S+)\s+0x0+\s+0x([0-9a-f]+)\s+(\S+)$", re.M)
 # Of an object's path: CMake puts ROOM/CMakeFiles/NAME.dir/FILE.o beside the folders of the build.
 OBJECT = re.compile(r"CMakeFiles/\w+\.dir/|\.o$")
+# What RB_GENERATE of <bsd/sys/tree.h> defines beside what a tree uses.
+MACRO = re.compile(r"_RB_[A-Z_]+$")
 CLONE = re.compile(r"\.(isra|part|constprop|cold)\.\d+.*$|^unlikely\.|^startup\.")
 
 
@@ -31,7 +33,9 @@ def discarded(path):
     start = text.index("Discarded input sections")
     rows = DISCARDED.findall(text[start : text.index("Memory Configuration", start)])
     return {
-        (OBJECT.sub("", place), CLONE.sub("", name)) for name, size, place in rows if int(size, 16)
+        (OBJECT.sub("", place), CLONE.sub("", name))
+        for name, size, place in rows
+        if int(size, 16) and not MACRO.search(name)
     }
 
 

@@ -498,9 +498,7 @@ int main(void)
 		IOAPIC(a_local_apic_that_is_off_is_owed_nothing), BOTH(a_one_shot_comes_once),
 		IOAPIC(an_access_to_a_counter_is_one_number_for_every_vcpu),
 		IOAPIC(an_access_may_reach_over_the_end_of_a_chip),
-<<<<<<< HEAD
 		IOAPIC(a_timer_is_due_at_its_distance_whatever_the_offset),
-=======
 		IOAPIC(each_way_to_reset_a_pc_ends_the_vm),
 	};
 
