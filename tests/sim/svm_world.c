@@ -9,7 +9,10 @@
 #include <asm/features.h>
 #include <asm/percpu.h>
 #include <asm/regs.h>
+#include <asm/prctl.h>
 #include <asm/xsave.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 struct svm_world world;
 struct percpu percpu_area[ARCH_CPUS_MAX];
@@ -104,10 +107,18 @@ static void reset_state(struct guest_state *s)
 	s->rflags = RFLAGS_R1;
 }
 
+/* percpu() reads the GS base, which no host program has a use for. */
+static void become_cpu_0(void)
+{
+	percpu_area[0].self = &percpu_area[0];
+	assert_int_equal(syscall(SYS_arch_prctl, ARCH_SET_GS, &percpu_area[0]), 0);
+}
+
 int svm_world_setup(void **state)
 {
 	struct guest_state s = {0};
 
+	become_cpu_0();
 	memset(&world, 0, sizeof(world));
 	svm_features = 0;
 	errata = (struct errata){.lost_shadow = true, .late_timer = true};
