@@ -39,10 +39,10 @@ static int set_state(struct arch_vcpu *arch, const struct guest_state *state)
 
 static bool fake_can_inject(struct arch_vcpu *arch, enum guest_event_type type)
 {
-	return can_inject;
+	return type == GUEST_EVENT_EXCEPTION || can_inject;
 }
 
-static unsigned injected[3], nmi_windows;
+static unsigned injected[3], nmi_windows, drops;
 
 static void inject(struct arch_vcpu *arch, const struct guest_event *event)
 {
@@ -58,6 +58,11 @@ static void set_nmi_window(struct arch_vcpu *arch, bool on)
 	nmi_windows++;
 }
 
+static void drop_events(struct arch_vcpu *vcpu)
+{
+	drops++;
+}
+
 static const struct virt_ops fake = {
 	.get_state = get_state,
 	.set_state = set_state,
@@ -65,6 +70,7 @@ static const struct virt_ops fake = {
 	.inject = inject,
 	.set_irq_window = set_window,
 	.set_nmi_window = set_nmi_window,
+	.drop_events = drop_events,
 };
 const struct virt_ops *virt = &fake;
 
@@ -142,7 +148,7 @@ static int start(void **state)
 	}
 	loaded[0].efer = EFER_LMA;
 	loaded[0].seg[SEG_CS].attr = SEG_ATTR_L;
-	sets = queued = resets = stops = nmi_windows = 0;
+	sets = queued = resets = stops = nmi_windows = drops = 0;
 	injected[GUEST_EVENT_IRQ] = injected[GUEST_EVENT_NMI] = 0;
 	irq_pending = can_inject = false;
 	set_result = 0;
@@ -182,6 +188,7 @@ static void init_resets_by_the_owner_and_waits_for_the_sipi(void **state)
 	assert_int_equal(resets, 0);
 	assert_false(vcpu_follow_signals(&vcpus[1]));
 	assert_int_equal(resets, 1);
+	assert_int_equal(drops, 1);
 	assert_int_equal(vcpus[1].state, VCPU_HALTED);
 	assert_int_equal(vm.awake, 1);
 	vcpu_pend_nmi(&vcpus[1]);
