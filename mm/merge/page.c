@@ -51,7 +51,7 @@ static int share_frame(const struct merge_ref *ref, struct mfn shared)
 
 	if (err)
 		return err;
-	RACE_POINT("merge: guarded");
+	RACE_POINT("merge: write-protected");
 	if (!frames_equal(look.mfn, shared))
 		return lost_race();
 	RACE_POINT("merge: compared");

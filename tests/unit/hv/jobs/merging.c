@@ -47,9 +47,19 @@ bool __wrap_merge_is_active(void)
 	return false;
 }
 
+static const char *secure_word = "no";
+static bool secure;
+
+int __wrap_merge_configure(const struct merge_engine *engine, const struct merge_limits *limits);
+int __wrap_merge_configure(const struct merge_engine *engine, const struct merge_limits *limits)
+{
+	secure = limits->secure;
+	return 0;
+}
+
 const char *boot_option_text(const char *name)
 {
-	return strcmp(name, "merge") ? "" : "hash";
+	return strcmp(name, "merge") ? secure_word : "hash";
 }
 
 u64 boot_option_number(const char *name)
@@ -190,6 +200,18 @@ static void a_fourth_of_the_cpus_scan_at_once(void **state)
 	}
 }
 
+static void a_misspelt_secure_mode_is_secure(void **state)
+{
+	static const char *const words[] = {"no", "yes", "yse", ""};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
+		secure_word = words[i];
+		begin(1, 20, 3);
+		assert_int_equal(secure, i > 0);
+	}
+	secure_word = "no";
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -198,6 +220,7 @@ int main(void)
 		cmocka_unit_test(a_busy_cpu_gives_its_share_and_no_more),
 		cmocka_unit_test(idle_cpus_come_first),
 		cmocka_unit_test(a_busy_cpu_leaves_a_new_pass_to_idle_ones_for_a_moment),
+		cmocka_unit_test(a_misspelt_secure_mode_is_secure),
 		cmocka_unit_test(a_fourth_of_the_cpus_scan_at_once),
 	};
 
