@@ -7,8 +7,6 @@ The hypervisor's summary is lines of text made to be read by people and by this;
 apart.
 """
 import html
-import json
-import os
 import re
 
 PROGRESS = re.compile(
@@ -310,21 +308,7 @@ def page(run, title):
     return "".join(parts) + "</body></html>\n"
 
 
-def replace(path, text):
-    """An interruption leaves the old file under its name."""
-    with open(path + ".part", "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(path + ".part", path)
-    return path
-
-
 def write(run, folder, title):
-    """run.json and run.html in `folder`; returns their paths."""
-    os.makedirs(folder, exist_ok=True)
-    return [
-        replace(os.path.join(folder, name), text)
-        for name, text in (
-            ("run.json", json.dumps(run, indent=1) + "\n"),
-            ("run.html", page(run, title)),
-        )
-    ]
+    """run.json and report.html in the results folder."""
+    folder.write_json("run.json", run)
+    folder.write("report.html", page(run, title))

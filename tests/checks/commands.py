@@ -19,7 +19,7 @@ REFUSED = [
     (["./run", "--cpus", "0"], "--cpus is at least 1"),
     (["./run", "--memory", "-5"], "--memory at least 32"),
     (["./run", "--machine", "pdp11"], "pdp11"),
-    (["./run", "bench", "nothing"], "a bench is one of"),
+    (["./run", "bench", "nothing"], "choose from 'exits'"),
     (["./run", "nonsense"], "nonsense"),
     (["./run", "--icount", "--cpus", "2"], "--icount counts one CPU"),
     (["./run", "--guest", "no-such-guest"], "no-such-guest"),

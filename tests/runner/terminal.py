@@ -3,7 +3,6 @@
 terminal.py: someone sits at ./run --console and types: a login in a guest, a change to the other
 guest, the end.
 """
-import contextlib
 import os
 import signal
 import sys
@@ -89,8 +88,8 @@ def talk(name, options, guests, script, timeout):
         return core.failed(name, "python3-pexpect is missing")
     words = [word for guest in guests for word in ("--guest", guest)]
     child = pexpect.spawn(
-        sys.executable,
-        [os.path.join(core.ROOT, "scripts", "run.py"), *options, *words],
+        os.path.join(core.ROOT, "run"),
+        [*options, *words],
         timeout=timeout * core.SLOW,
         encoding="utf-8",
         codec_errors="replace",
@@ -121,47 +120,32 @@ def talk(name, options, guests, script, timeout):
 
 # Ctrl-C when this has appeared. With --console the keyboard is the guest's by then, and the signal
 # comes from elsewhere.
+TCG = ["--machine", "qemu-tcg"]
 INTERRUPTS = {
-    "apt": ([], "samepage: installing"),
-    "build": ([], "samepage: building in"),
-    "fetch": ([], "samepage: fetching"),
-    "boot": ([], "samepage: booting on"),
-    "guests": ([], r"one: started"),
-    "console": (["--console", "1"], "one: started"),
-    "report": (["--guest", "hello"], r"frames: \d+ free, as before the first VM[\s\S]*frames: "),
+    "apt": (TCG, "samepage: installing"),
+    "build": (TCG, "samepage: building in"),
+    "fetch": (TCG, "samepage: fetching"),
+    "boot": (TCG, "samepage: booting on"),
+    "guests": (TCG, r"one: started"),
+    "console": ([*TCG, "--console", "1"], "one: started"),
+    "report": (
+        [*TCG, "--guest", "hello"],
+        r"frames: \d+ free, as before the first VM[\s\S]*frames: ",
+    ),
     "bench": (["bench", "exits"], "samepage: measuring on"),
 }
 # Stand before the system's commands: root on a computer that has no package, and an apt-get that
 # takes for ever.
 FOR_EVER = {"apt-get": "exec sleep 1000"}
 STAND_INS = {"apt": {"id": "echo 0", "dpkg-query": "exit 1", **FOR_EVER}, "fetch": FOR_EVER}
-# ./run on a computer that has fetched nothing yet.
-FETCHES = (
-    "import sys; sys.path.insert(0, 'scripts'); import linux, run; "
-    "linux.FOLDER = sys.argv.pop(1); sys.exit(run.main())"
-)
-REPORT = os.path.join(core.ROOT, "build", "results", "run.json")
-
-
-@contextlib.contextmanager
-def endless_report():
-    """
-    An open of this for writing waits for a reader, so the report is never finished. What it
-    would replace must stay.
-    """
-    os.makedirs(os.path.dirname(REPORT), exist_ok=True)
-    with open(REPORT, "w", encoding="ascii") as file:
-        file.write("old")
-    with contextlib.suppress(FileNotFoundError):
-        os.remove(REPORT + ".part")
-    os.mkfifo(REPORT + ".part")
-    try:
-        yield
-        with open(REPORT, encoding="ascii") as file:
-            if file.read() != "old":
-                raise ValueError("the report was written")
-    finally:
-        os.remove(REPORT + ".part")
+# ./run with one part replaced: a computer that has fetched nothing yet, and a report without end.
+DRIVE = "import sys; sys.path.insert(0, 'scripts'); import run; {}; sys.exit(run.main())"
+DRIVERS = {
+    "fetch": DRIVE.format("run.linux.FOLDER = sys.argv.pop(1)"),
+    "report": DRIVE.format(
+        "import time, report; sys.argv.pop(1); report.write = lambda *_: time.sleep(1000)"
+    ),
+}
 
 
 def in_session(leader):
@@ -193,20 +177,19 @@ def interrupt(phase):
     """./run and a Ctrl-C: nothing of it is left, the terminal is as it was, and it says so."""
     import pexpect
     name, (options, moment) = f"terminal/interrupt-{phase}", INTERRUPTS[phase]
-    with tempfile.TemporaryDirectory(prefix="samepage-bin-") as folder, \
-            endless_report() if phase == "report" else contextlib.nullcontext():
+    with tempfile.TemporaryDirectory(prefix="samepage-bin-") as folder:
         for program, text in STAND_INS.get(phase, {}).items():
             with open(os.path.join(folder, program), "w", encoding="ascii") as file:
                 file.write(f"#!/bin/sh\n{text}\n")
             os.chmod(file.name, 0o755)
         command = (
-            [sys.executable, "-c", FETCHES, os.path.join(folder, "linux")]
-            if phase == "fetch"
+            [sys.executable, "-c", DRIVERS[phase], os.path.join(folder, "linux")]
+            if phase in DRIVERS
             else [os.path.join(core.ROOT, "run")]
         )
         child = pexpect.spawn(
             command[0],
-            [*command[1:], *options, "--machine", "qemu-tcg"],
+            [*command[1:], *options],
             timeout=300 * core.SLOW,
             encoding="utf-8",
             codec_errors="replace",

@@ -1,28 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-bench_merge.py: what ./run bench merge and ./run bench policies measure: what merging costs, and
-what it costs a guest.
+merge.py: Samepage's code and the running kernel's KSM on the same data on this computer, in
+nanoseconds; and a guest's pages on QEMU under -icount, in instructions.
 
-merge: Samepage's code and the running kernel's KSM on the same data on this computer, in
-nanoseconds; and a guest's pages on QEMU under -icount, in instructions. Nanoseconds differ from run
-to run on a computer that does other things too; ratios differ less.
-
-policies: the workload guest under each notifier policy, retry mode and engine, with NPT (QEMU under
--icount) and with EPT (Bochs). Counts are exact: two runs give the same. Each run's result is kept,
-so that a table that was interrupted goes on where it ended.
+Nanoseconds differ from run to run on a computer that does other things too; ratios differ less.
 """
-import concurrent.futures
-import hashlib
-import json
 import os
 import re
 import signal
 import statistics
 import subprocess
-import sys
 
-import bench
+import builder
 import machine
+from benches import common
+from output import say
 
 KSM = "/sys/kernel/mm/ksm"
 KSM_SETTINGS = ["pages_to_scan", "sleep_millisecs", "run"]
@@ -36,10 +28,6 @@ TARGETS = {"samepage_merge": 1000, "samepage_rescan": 10, "samepage_metadata": 1
 # KSM of Linux 6.1 on QEMU under -icount, instructions a page, half of them duplicates.
 LINUX = {"merge_machine": 18698, "rescan_machine": 7529}
 MACHINE_PAGES = 2048
-
-
-def is_on_terminal():
-    return sys.stdout.isatty()
 
 
 # --- KSM's settings
@@ -154,7 +142,7 @@ def run_case(program, case, with_ksm):
     return figures, runs[-1][1]
 
 
-def on_this_computer(program, ksm):
+def on_this_computer(folder, program, ksm):
     """The rows, and the remarks that belong to them."""
     cases, remarks = plan()
     rows = []
@@ -162,23 +150,22 @@ def on_this_computer(program, ksm):
         remarks.append(f"ksm_*: {ksm.why}")
     for number, case in enumerate(cases):
         setting = setting_of(*case)
-        print(f"samepage: {number + 1} of {len(cases)}: {setting} ...", flush=True)
+        say(f"{number + 1} of {len(cases)}: {setting} ...")
         figures, excuse = run_case(program, case, not ksm.why)
         rows += [
             {"name": name, "value": round(value, 2), "unit": unit, "setting": setting}
             for name, value, unit in figures
         ]
         by_name = {name: value for name, value, _ in figures}
-        print(
-            "samepage:     "
+        say(
+            "    "
             + ", ".join(
                 f"{name} {by_name[name]:.0f}"
                 for name in ("samepage_merge", "ksm_merge", "samepage_rescan", "ksm_rescan")
                 if name in by_name
-            ),
-            flush=True,
+            )
         )
-        bench.write("merge", rows)	# what there is, if the rest is not waited for
+        common.keep(folder, "merge", rows)	# an interruption leaves the rows so far
         if excuse:
             remarks.append(f"ksm_* of {setting}: {excuse}")
     return rows, remarks
@@ -226,11 +213,11 @@ def workload(where, name, cmdline, pages, more=""):
 def on_the_machine(where):
     rows = []
     for engine in ("hash", "tree"):
-        print(f"samepage: measuring {engine} on qemu-tcg ...", flush=True)
+        say(f"measuring {engine} on qemu-tcg ...")
         setup = workload(
             where, "qemu-tcg", f"merge={engine}", MACHINE_PAGES, "share=50 contents=256"
         )
-        found = {name: value for name, value, _ in bench.measure(setup)}
+        found = {name: value for name, value, _ in common.measure(setup)}
         # To be merged and stable a page is looked at twice.
         figures = {
             "merge_machine": found["look_instructions"] + found["merge_instructions"],
@@ -269,197 +256,21 @@ def show_host(rows):
     )
 
 
-def merge(_, need, build):
-    need("bench", "test")
-    program = os.path.join(build("bench", ["bench_merge"]), "tests", "bench", "bench_merge")
+def merge(folder):
+    builder.need("bench", "unit", "qemu")
+    where = builder.build("bench", ["bench_merge"])
+    program = os.path.join(where, "tests", "bench", "bench_merge")
     with KsmSettings() as ksm:
-        rows, remarks = on_this_computer(program, ksm)
+        rows, remarks = on_this_computer(folder, program, ksm)
     rows += ratios(rows)
     show_host(rows)
-    machine_rows = on_the_machine(build("default"))
-    bench.show(
+    machine_rows = on_the_machine(builder.build("default"))
+    common.show(
         machine_rows, {"Linux 6.1": {f"samepage_{name}": value for name, value in LINUX.items()}}
     )
     for remark in remarks:
-        print(f"samepage: {remark}")
-    path = bench.write(
-        "merge",
-        rows
-        + machine_rows
-        + [{"name": "remark", "value": remark, "unit": "", "setting": ""} for remark in remarks],
-    )
-    print(f"\nsamepage: {os.path.relpath(path, machine.ROOT)}")
-    return 0
-
-
-# --- policies
-# --------------------------------------------------------------------------------------------------
-
-RETRIES = ["reenter", "inplace"]
-ENGINES = ["hash", "tree"]
-BACK_ENDS = {"NPT": "qemu-tcg", "EPT": "bochs"}
-POLICY_PAGES = 1024
-POLICY_WORK = "share=50 contents=64 writes=20 rounds=2"
-COLUMNS = [
-    ("look_faults", "look"),
-    ("merge_faults", "merge"),
-    ("rescan_faults", "rescan"),
-    ("break_faults", "break"),
-    ("break_refaults", "again"),
-    ("merge_flushes", "fl.merge"),
-    ("break_flushes", "fl.break"),
-    ("merge_callbacks", "cb.merge"),
-    ("break_callbacks", "cb.break"),
-    ("look_instructions", "i.look"),
-    ("merge_instructions", "i.merge"),
-    ("rescan_instructions", "i.rescan"),
-    ("break_instructions", "i.break"),
-]
-
-
-def digest(where):
-    """Names what runs: a result of another build is no result."""
-    text = POLICY_WORK.encode() + str(POLICY_PAGES).encode()
-    for file in ("samepage.elf", "guest/workload.elf"):
-        with open(os.path.join(where, file), "rb") as image:
-            text += image.read()
-    return hashlib.sha256(text).hexdigest()
-
-
-def exits_of(text):
-    """Exits by reason, as the summary has them."""
-    line = re.search(r"summary: vm w: exits: (.*)$", text, re.M)[1]
-    return {f"exits_{reason}": int(count) for reason, count in re.findall(r"(\w+) (\d+)", line)}
-
-
-def run_policy(where, case):
-    """One cell of the table: its counts."""
-    back_end, engine, policy, retry = case
-    setup = workload(
-        where,
-        BACK_ENDS[back_end],
-        f"notifier={policy} fault_retry={retry} merge={engine}",
-        POLICY_PAGES,
-        POLICY_WORK,
-    )
-    with machine.start(setup) as session:
-        ending, text = session.wait(600), session.serial()
-        if ending != "ok" or "| not ok" in text:
-            raise machine.MachineError(
-                f"{' '.join(case)}: ended with {ending}\n{text[-3000:]}\n{session.output()}"
-            )
-    found = {name: int(value) for name, value in re.findall(r"\bbench: (\w+) (\d+) \w+", text)}
-    exits = exits_of(text)
-    return {**found, **exits, "exits_all": sum(exits.values())}
-
-
-def kept(folder, case, stamp):
-    """The counts of an earlier run of this very build, or None."""
-    try:
-        with open(os.path.join(folder, "-".join(case) + ".json"), encoding="utf-8") as file:
-            found = json.load(file)
-    except (OSError, ValueError):
-        return None
-    return found["counts"] if found.get("stamp") == stamp else None
-
-
-def one_case(where, folder, case, stamp):
-    counts = kept(folder, case, stamp)
-    if counts is None:
-        counts = run_policy(where, case)
-        with open(os.path.join(folder, "-".join(case) + ".json"), "w", encoding="utf-8") as file:
-            json.dump({"stamp": stamp, "counts": counts}, file)
-    return case, counts
-
-
-def run_all(where, cases):
-    """All cells, as many at once as there are CPUs; {case: counts}."""
-    folder, stamp, table = os.path.join(bench.RESULTS, "policies"), digest(where), {}
-    os.makedirs(folder, exist_ok=True)
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        jobs = [pool.submit(one_case, where, folder, case, stamp) for case in cases]
-        try:
-            for done in concurrent.futures.as_completed(jobs):
-                case, counts = done.result()
-                table[case] = counts
-                start, end = ("\r", "") if is_on_terminal() else ("", "\n")
-                print(
-                    f"{start}samepage: {len(table)} of {len(cases)}: {' '.join(case):44}",
-                    end=end,
-                    flush=True,
-                )
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    print()
-    return table
-
-
-def show_rows(table, back_end, engine, columns):
-    """A line for each policy and retry mode."""
-    print(f"{'':22}" + "".join(f"{title:>11}" for _, title in columns))
-    for policy in bench.POLICIES:
-        for retry in RETRIES:
-            counts = table[back_end, engine, policy, retry]
-            print(
-                f"{policy + ' ' + retry:22}"
-                + "".join(f"{counts.get(name, 0):>11}" for name, _ in columns)
-            )
-
-
-def reasons(table, back_end):
-    """Why guests of a back end left, the most frequent first."""
-    sums = {}
-    for (end, *_), counts in table.items():
-        for name in counts if end == back_end else ():
-            if name.startswith("exits_"):
-                sums[name] = sums.get(name, 0) + counts[name]
-    return sorted(sums, key=sums.get, reverse=True)
-
-
-def show_policies(table):
-    for back_end in BACK_ENDS:
-        for engine in ENGINES:
-            counts = table[back_end, engine, "masked", "inplace"]
-            print(
-                f"\n{back_end}, {engine}: {counts['merge_merges']} merges, "
-                f"{counts['break_breaks']} breaks; faults after a look, a merge, a rescan; "
-                "of a break, and again;\nflushes and callbacks of the merge and of the break; instructions a page"
-            )
-            show_rows(table, back_end, engine, COLUMNS)
-            print(f"\n{back_end}, {engine}: exits of the run, by reason")
-            show_rows(
-                table,
-                back_end,
-                engine,
-                [(name, name.removeprefix("exits_")) for name in reasons(table, back_end)],
-            )
-
-
-def policies(_, need, build):
-    need("bochs")
-    where = build("default")
-    cases = [
-        (back_end, engine, policy, retry)
-        for back_end in BACK_ENDS
-        for engine in ENGINES
-        for policy in bench.POLICIES
-        for retry in RETRIES
+        say(remark)
+    remark_rows = [
+        {"name": "remark", "value": remark, "unit": "", "setting": ""} for remark in remarks
     ]
-    table = run_all(where, cases)
-    show_policies(table)
-    rows = [
-        {
-            "name": name,
-            "value": value,
-            "unit": name.rsplit("_", 1)[-1] if not name.startswith("exits_") else "exits",
-            "setting": " ".join(case),
-        }
-        for case in cases
-        for name, value in table[case].items()
-    ]
-    print(f"\nsamepage: {os.path.relpath(bench.write('policies', rows), machine.ROOT)}")
-    return 0
-
-
-BENCHES = {"merge": merge, "policies": policies}
+    common.keep(folder, "merge", rows + machine_rows + remark_rows)

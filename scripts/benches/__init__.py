@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+benches: what ./run bench measures, a module each: a function of the results folder, by name.
+"""
+from benches.exits import exits
+from benches.merge import merge
+from benches.mm import mm
+from benches.policies import policies
+
+BENCHES = {"exits": exits, "mm": mm, "merge": merge, "policies": policies}

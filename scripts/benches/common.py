@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+common.py: what the benches share: boot and read the figures, show a table, keep the rows.
+
+A bench is a function of a results folder. Its rows are {name, value, unit, setting}.
+"""
+import os
+import re
+
+import machine
+
+
+def keep(folder, name, rows):
+    """NAME.json in the results folder."""
+    folder.write_json(f"{name}.json", rows)
+    folder.publish()
+
+
+def show(rows, extra=None):
+    """
+    Prints the rows as a table: a line for each name, a column for each setting, and columns of
+    extra figures.
+    """
+    settings = list(dict.fromkeys(row["setting"] for row in rows))
+    extra = extra or {}
+    print(f"\n{'':24}" + "".join(f"{title:>18}" for title in [*settings, *extra]))
+    for name in dict.fromkeys(row["name"] for row in rows):
+        cells = [
+            next(
+                (row["value"] for row in rows if (row["name"], row["setting"]) == (name, setting)),
+                "",
+            )
+            for setting in settings
+        ] + [figures.get(name, "") for figures in extra.values()]
+        print(f"{name:24}" + "".join(f"{cell:>18}" for cell in cells))
+
+
+def measure(setup, timeout=300):
+    """Boots a guest that prints lines 'bench: NAME VALUE UNIT'; the (name, value, unit) of each."""
+    with machine.start(setup) as session:
+        ending = session.wait(timeout)
+        text = session.serial()
+        if ending != "ok":
+            raise machine.MachineError(
+                f"{setup.machine}: the run ended with {ending}\n{text[-3000:]}\n{session.output()}"
+            )
+    return [
+        (name, int(value), unit)
+        for name, value, unit in re.findall(r"\bbench: (\w+) (\d+) (\w+)", text)
+    ]
+
+
+def policies():
+    """The names of the notifier's policies, which are those of Kconfig's symbols."""
+    with open(os.path.join(machine.ROOT, "Kconfig"), encoding="utf-8") as file:
+        names = re.findall(r"^config NOTIFIER_POLICY_(\w+)$", file.read(), re.M)
+    return [name.lower() for name in names]
+
+
+POLICIES = policies()

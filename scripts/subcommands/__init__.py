@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+subcommands: what ./run can do, a module each.
+
+A module has SUMMARY (a line for --help), arguments(parser), which adds its options, and
+main(options), which returns the exit status. Packages that not every computer has are imported in
+main(), after builder.need().
+"""
+from subcommands import bench, boot
+
+COMMANDS = {
+    "run": boot,
+    "bench": bench,
+}
+DEFAULT = "run"

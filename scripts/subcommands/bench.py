@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+bench.py: ./run bench NAME measures, prints a table, and leaves NAME.json in a results folder.
+"""
+import results
+from benches import BENCHES
+from output import say
+
+SUMMARY = "measure, print a table and write NAME.json"
+
+
+def arguments(parser):
+    parser.add_argument("what", choices=BENCHES, metavar="NAME", help=", ".join(BENCHES))
+
+
+def main(options):
+    with results.Folder(f"bench-{options.what}") as folder:
+        BENCHES[options.what](folder)
+        say(f"{folder}/{options.what}.json")
+    return 0

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+boot.py: ./run itself: boots guests on an emulated machine, follows the console, and reports.
+"""
+import os
+import sys
+import time
+
+import builder
+import guests
+import machine
+import report
+import results
+from output import Stop, say
+
+SUMMARY = "build, boot guests on an emulated machine, and report (the default)"
+
+# Seconds of silence before a line of progress. Bochs counts its own time, in which one second is
+# 4 million instructions.
+SILENCE = 1
+BOCHS_SILENCE = 30
+
+
+def arguments(parser):
+    parser.add_argument(
+        "--machine",
+        choices=machine.MACHINES,
+        help="default: qemu-kvm where the host offers VMX or SVM to guests, else qemu-tcg",
+    )
+    parser.add_argument(
+        "--cpus",
+        type=int,
+        metavar="N",
+        help=f"default: {guests.MAIN_CPUS}, and one more on qemu-tcg, where CPU 0 takes no guests; "
+        "with --icount 1",
+    )
+    parser.add_argument(
+        "--memory",
+        type=int,
+        default=guests.MAIN_MEMORY,
+        metavar="MIB",
+        help=f"default: {guests.MAIN_MEMORY}",
+    )
+    parser.add_argument(
+        "--cmdline",
+        default="",
+        metavar="TEXT",
+        help='the hypervisor\'s own, e.g. "log=info,vmx=debug"',
+    )
+    parser.add_argument(
+        "--guest",
+        action="append",
+        metavar="NAME|FILE:CMDLINE",
+        help=f"boot this guest ({', '.join(guests.GUESTS)}, all of these, or a file) instead of "
+        "two Linux guests; may be given again",
+    )
+    parser.add_argument("--console", type=int, metavar="N",
+                        help="give this terminal to guest N, counted from 1, to log in")
+    parser.add_argument("--iso", nargs="?", const="bios", choices=["bios", "uefi"],
+                        help="boot through GRUB from an ISO, by BIOS (default) or UEFI")
+    parser.add_argument(
+        "--icount", action="store_true", help="QEMU counts instructions: two runs print the same"
+    )
+    parser.add_argument(
+        "--gdb", action="store_true", help="wait for gdb before the first instruction"
+    )
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        help="the debug build: lock ranks, poisoned frames, all checks",
+    )
+
+
+def check(options):
+    """Refuses what the machine cannot do, before anything is built."""
+    bochs = options.machine in machine.BOCHS_MODELS
+    if (options.cpus is not None and options.cpus < 1) or options.memory < 32:
+        raise Stop("--cpus is at least 1, --memory at least 32")
+    if options.icount and options.cpus not in (None, 1):
+        raise Stop("--icount counts one CPU: leave --cpus out")
+    if options.gdb and bochs:
+        raise Stop("--gdb works with QEMU; Bochs has a debugger of its own")
+    if options.console and bochs:
+        raise Stop("--console works with QEMU; Bochs has no way to type at its serial port here")
+
+
+def purposes(options):
+    """The purposes of scripts/packages.sh for the machine."""
+    return [
+        "bochs" if options.machine in machine.BOCHS_MODELS else "qemu",
+        *(["iso"] if options.iso else []),
+        *(["gdb"] if options.gdb else []),
+    ]
+
+
+def cpus_of(options):
+    if options.icount:
+        return 1
+    return options.cpus or guests.MAIN_CPUS + machine.kept_free(options.machine, guests.MAIN_CPUS)
+
+
+def words_of(options):
+    """The hypervisor's command line."""
+    words = options.cmdline + (f" console={options.console}" if options.console else "")
+    if not (options.icount or options.console or "progress=" in words):
+        bochs = options.machine in machine.BOCHS_MODELS
+        words += f" progress={BOCHS_SILENCE if bochs else SILENCE}"
+    return words.strip()
+
+
+def setup_of(options, where):
+    return machine.Setup(
+        machine=options.machine,
+        boot=f"iso-{options.iso}" if options.iso else "kernel",
+        build=where,
+        cpus=cpus_of(options),
+        memory=options.memory,
+        cmdline=words_of(options),
+        terminal=bool(options.console),
+        modules=guests.modules_of(where, options.guest or guests.MAIN_JOB),
+        gdb="tcp::1234" if options.gdb else "",
+        icount=options.icount,
+    )
+
+
+def announce(options, setup):
+    """What is booted, and what the user can do now."""
+    grub = options.iso or setup.machine in machine.BOCHS_MODELS
+    say(f"booting on {setup.machine}: {setup.cpus} CPU(s), {setup.memory} MiB, "
+        f"{len(setup.modules)} module(s){', through GRUB' if grub else ''}")
+    if options.gdb:
+        image = os.path.join(os.path.relpath(setup.build, machine.ROOT), "samepage.elf")
+        say("the machine waits for gdb. In another terminal:")
+        say(f"    gdb -x scripts/gdb/samepage.gdb {image}")
+    if options.console:
+        say("the keyboard is the guest's; Ctrl-] and a digit gives it to another one, "
+            "Ctrl-] q ends all")
+
+
+def follow(session, folder):
+    """
+    Copies the serial console to the terminal, if it is not there by itself, until the machine ends.
+    The first text publishes the results folder.
+    """
+    shown = 0
+    while True:
+        running = session.running()
+        text = session.serial()
+        if text:
+            folder.publish()
+        if not session.setup.terminal:
+            sys.stdout.write(text[shown:])
+            sys.stdout.flush()
+        shown = len(text)
+        if not running:
+            return text
+        time.sleep(0.05)
+
+
+def show(setup, text, ending, output, seconds, folder):
+    """The report on the terminal, and in the results folder."""
+    run = report.parse(text)
+    run.update(machine=setup.machine, ending=ending)
+    print()
+    say(f"report: {setup.machine}, ended with {ending} after {seconds:.1f} s")
+    for row in report.rows(run):
+        say(f"    {row}")
+    report.write(run, folder, f"Samepage on {setup.machine}")
+    say(f"results: {folder}/report.html")
+    if ending != "ok" and not text:
+        print(output)
+    return 0 if ending == "ok" and not any("| not ok" in line for line in run["noted"]) else 1
+
+
+def main(options):
+    options.machine = options.machine or machine.default_machine()
+    check(options)
+    builder.need(*purposes(options))
+    setup = setup_of(options, builder.build("debug" if options.debug else "default"))
+    announce(options, setup)
+    started = time.monotonic()
+    with results.Folder("run") as folder:
+        with machine.start(setup) as session:
+            try:
+                text = follow(session, folder)
+            finally:
+                folder.write("log.txt", session.serial())
+            ending, output = session.ending(), session.output()
+        return show(setup, text, ending, output, time.monotonic() - started, folder)
