@@ -150,6 +150,8 @@ static enum exit_verdict exit_stage2(struct vcpu *vcpu, const struct hv_exit *ex
 	case FAULT_MMIO:
 	case FAULT_READ_ONLY:
 		return access_to_nowhere(vcpu, exit);
+	case FAULT_DENIED:
+		return refuse_gp(vcpu);
 	case FAULT_NO_MEMORY:
 		return out_of_memory(vcpu);
 	default:

@@ -35,6 +35,8 @@ s64 hypercall_error(int err)
 	case ERR_NOT_FOUND:
 		return HYPERCALL_ERROR_RANGE;
 	case ERR_BUSY:
+	case ERR_EXISTS:
+	case ERR_WOULD_BLOCK:
 		return HYPERCALL_ERROR_BUSY;
 	case ERR_PERMISSION:
 		return HYPERCALL_ERROR_PERMISSION;
@@ -211,6 +213,7 @@ static const struct call calls[HYPERCALLS] = {
 	[HYPERCALL_MERGE_ENGINE] = {call_merge_engine, false},
 	[HYPERCALL_MERGE_SCAN] = {call_merge_scan, false},
 	[HYPERCALL_RECLAIM] = {call_reclaim, true},
+	[HYPERCALL_OPERATE] = {call_operate, true},
 };
 
 static s64 hypercall_dispatch(struct vcpu *vcpu)

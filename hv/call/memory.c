@@ -38,6 +38,13 @@ bool hypercall_range(const struct vcpu *vcpu, struct gfn_range *out)
 	return true;
 }
 
+struct gfn_range hypercall_piece(struct gfn_range whole, u64 frames_max)
+{
+	u64 end = ALIGN_DOWN(whole.start.raw, frames_max) + frames_max;
+
+	return (struct gfn_range){whole.start, {MIN(whole.end.raw, end)}};
+}
+
 /* The first piece of arguments 0 and 1; an error of the whole range. */
 static int first_piece(const struct vcpu *vcpu, u64 frames_max, u64 range_max,
 		       struct gfn_range *out)
@@ -50,8 +57,7 @@ static int first_piece(const struct vcpu *vcpu, u64 frames_max, u64 range_max,
 	err = addrspace_check(vcpu->vm->memory, whole);
 	if (err)
 		return err;
-	out->start = whole.start;
-	out->end.raw = MIN(whole.end.raw, ALIGN_DOWN(whole.start.raw, frames_max) + frames_max);
+	*out = hypercall_piece(whole, frames_max);
 	return 0;
 }
 

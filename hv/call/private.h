@@ -33,6 +33,12 @@ int hypercall_device_copy(struct vcpu *vcpu, unsigned device, struct gpa from, v
  */
 bool hypercall_range(const struct vcpu *vcpu, struct gfn_range *out) __must_check;
 
+/* The start of `whole`, up to the next multiple of frames_max (a power of 2) gfns. */
+struct gfn_range hypercall_piece(struct gfn_range whole, u64 frames_max);
+
+/* operate.c */
+s64 call_operate(struct vcpu *vcpu);
+
 /* memory.c: the calls on the caller's own memory. */
 s64 call_protect(struct vcpu *vcpu);
 s64 call_discard(struct vcpu *vcpu);

@@ -66,6 +66,8 @@ enum hypercall {
 	/* T P (gfn, frames <= 4096): reclaims pages, their content kept; the next touch restores it;
 	 * count: pages that had a frame and have none now */
 	HYPERCALL_RECLAIM = 20,
+	/* T P (gfn, frames, enum hypercall_operation): an operation of the VM's address space */
+	HYPERCALL_OPERATE = 21,
 	HYPERCALLS
 };
 
@@ -100,6 +102,26 @@ enum hypercall_error {
  * the scanner visits the memory of all VMs.
  */
 enum hypercall_access { HYPERCALL_ACCESS_READ = 1, HYPERCALL_ACCESS_WRITE = 3 };
+
+/*
+ * OPERATE. VIEW and SLOT work on the whole range, 512 frames at most (INVALID); MIGRATE, PIN and
+ * UNPIN on one page at a time, the others up to the next multiple of 512 gfns.
+ */
+enum hypercall_operation {
+	HYPERCALL_MIGRATE,	  /* to a fresh frame, count 1; BUSY: pinned, shared, written */
+	HYPERCALL_COLLAPSE,	  /* to 512 frames in a row; BUSY as above */
+	HYPERCALL_SPLIT,	  /* large second-level leaves go */
+	HYPERCALL_AGE,		  /* count 1: touched since the last AGE; 0: not */
+	HYPERCALL_PIN,		  /* backed, and not moved, merged or reclaimed until UNPIN */
+	HYPERCALL_UNPIN,	  /* of one PIN */
+	HYPERCALL_BALLOON,	  /* given back; reads as zero */
+	HYPERCALL_BALLOON_NOWAIT, /* likewise; BUSY if a subscriber had to wait */
+	HYPERCALL_VIEW_READ_ONLY, /* the VM's second-level tables allow no write: #GP(0) */
+	HYPERCALL_VIEW_ALL,	  /* ends VIEW_READ_ONLY of exactly this range */
+	HYPERCALL_SLOT_ADD,	  /* more RAM, where there is none; BUSY: there is some */
+	HYPERCALL_SLOT_REMOVE,	  /* the slot of exactly this range; RANGE: there is none */
+	HYPERCALL_OPERATIONS
+};
 
 /*
  * 16 to 18 are about merging the caller's pages with those of its domain (docs/mm/merge.md). MERGE
