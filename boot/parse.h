@@ -13,7 +13,7 @@
  * BOOT-2 every loop over outside data is bounded by a constant, not by a count from outside
  * BOOT-3 what is malformed is named in a log line and left out; only a machine without memory, or
  *	  information that is none, is an error
- * (BOOT-4 is in memory.c)
+ * (memory.c holds BOOT-4)
  */
 #ifndef SAMEPAGE_BOOT_PARSE_H
 #define SAMEPAGE_BOOT_PARSE_H

@@ -16,8 +16,9 @@
  * XCR0 is read back at put: QEMU 7.2 does not exit for XSETBV (SVM). There a guest can set bits
  * that are not offered; they are clear and their components initial after its next put.
  *
- * Invariants: XSAVE-1 a bit outside arch_xcr0_allowed() never reaches XSETBV. XSAVE-2 the area was
- * written by XSAVE or by xsave_vcpu_init(), so XRSTOR cannot fault.
+ * Invariants:
+ * XSAVE-1  a bit outside arch_xcr0_allowed() never reaches XSETBV.
+ * XSAVE-2  the area was written by XSAVE or by xsave_vcpu_init(), so XRSTOR cannot fault.
  */
 #include <asm/xsave.h>
 #include <asm/cpuid.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fpu.c: x87, SSE and AVX registers are kept apart. Two VMs with different seeds share a CPU;
- * each fills its registers from its seed, lets the other one run, and compares.
+ * each fills its registers from its seed, lets the other one run, and compares (XSAVE-2).
  *
  *     seed=N    seed of the contents      rounds=N    how often
  */

@@ -3,7 +3,8 @@
  * fuzz.c: random steps at every interface of the virtual CPU and the board, from a seed: MSRs,
  * control and debug registers, ports, device memory, the APIC, descriptors, hypercalls, and random
  * code of 16, 32 and 64 bits in ring 3. What a step breaks of the guest's own CPU is set right
- * before the next one, so a run of any length ends by itself, with its memory as it was.
+ * before the next one, so a run of any length ends by itself, with its memory as it was (EXIT-1,
+ * EXIT-2).
  *
  *     seed=N     steps=N (100000)     on each vCPU; ring 3 on the first one
  *

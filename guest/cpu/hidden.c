@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hidden.c: XSAVE components that are not offered (BND registers, PKRU) do not pass from one VM to
- * the next. Where XSETBV exits they cannot be enabled; QEMU 7.2 lets it through on AMD-V.
+ * the next. Where XSETBV exits they cannot be enabled (XSAVE-1); QEMU 7.2 lets it through on AMD-V.
  *
  *     write      fills them with a pattern; else they are read, after each turn of the other VM
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * shoot.c: remote flushes: a right that one vCPU takes away is gone on the other one when the call
- * returns.
+ * returns (RUN-1, VMX-3).
  *
  *     vCPU 0                               vCPU 1, interrupts off, never exits by itself
  *     ------                               --------------------------------------------

@@ -7,7 +7,7 @@
  *
  * The stack of #DB comes from the TSS (IST), so that each delivery pushes to the same place. A CPU
  * that is left alone with this never gets to the next instruction and takes no interrupt. vCPU 1
- * does it; vCPU 0, on the same CPU, must go on being given its turns, and ends the VM.
+ * does it; vCPU 0, on the same CPU, must go on being given its turns, and ends the VM (VMX-5).
  */
 #include <guest.h>
 

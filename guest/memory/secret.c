@@ -9,6 +9,8 @@
  *     rests                           rests while the scanner passes
  *                                     each page: time of a read, time of a write, in ticks of the TSC
  *
+ * With merge_secure=yes the time must not depend on it (RMAP-3).
+ *
  * Where the clock counts instructions (Bochs, -icount) a time is exact. The distance
  * of the two sets of times is measured by the best test "longer than t: merged". Its lead is the
  * number of pages, of 64, that it sorts rightly beyond chance.

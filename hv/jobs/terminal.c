@@ -8,7 +8,7 @@
  * TERMINAL-2  the wire of a guest's UART ends up at the level of the chip, though two CPUs drive it
  *             (the guest's, and CPU 0 for input) and the chip's lock is not held meanwhile.
  *
- * TERMINAL-2 without the second read of the level:
+ * Without the second read of the level (TERMINAL-2):
  *
  *     CPU 0, a byte was typed          CPU 1, the guest reads the last byte
  *     level = high

@@ -167,6 +167,7 @@ static void test_msr(void)
 	log_info("selftest: msr %s", rdmsr_safe(NO_SUCH_MSR, &value) ? "answered" : "refused");
 }
 
+/* PAGING-1 to PAGING-5. */
 static void test_paging(void)
 {
 	u64 wrong = paging_audit(paging_table());

@@ -45,8 +45,8 @@ void assert_said(const char *text);
 void assert_not_said(const char *text);
 
 /*
- * What the header of boot_info.h promises, whatever went in: strings end, counts fit, ranges are as
- * BOOT-4 says.
+ * What the header of boot_info.h promises, whatever went in: strings end, counts fit, usable
+ * ranges hold BOOT-4.
  */
 void assert_sound(const struct boot_info *info, const struct boot_map *map);
 /* Takes the parsed map through all of memory.c and checks again. */

@@ -5,6 +5,8 @@
  *     0x000 read 0..1fff   0x400 read c0000000..c0001fff   0x800, 0xc00 the same for write
  *
  * An index outside both ranges always exits. Pure, so that a host test can count the holes.
+ *
+ * VMX-8  an MSR that the list does not name exits.
  */
 #include "vmx.h"
 

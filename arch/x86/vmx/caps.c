@@ -6,6 +6,9 @@
  * reason. A control outside the table stays off, so that no instruction or state reaches a guest by
  * default. A control that the CPU requires (default1) and that is not in the table is a refusal,
  * too: the exit table does not cover it.
+ *
+ * VMX-5  a guest cannot keep the CPU by exceptions alone: #DB and #AC exit.
+ * VMX-7  a control is on only with a reason.
  */
 #include "caps.h"
 

@@ -5,6 +5,8 @@
  * Why: set_state refuses with them what the CPU would refuse at the next entry, and a failed entry
  * is explained with them, because the CPU only says "guest state". Each rule is one small predicate
  * in a table; the rules are those for an unrestricted guest.
+ *
+ * VMX-6  a state that the CPU would refuse never reaches the VMCS through set_state().
  */
 #include "check.h"
 #include "vmx.h"

@@ -3,7 +3,9 @@
  * event.c: events for the guest: injection, requeueing, windows, and skipping an instruction.
  *
  * One event is queued in v->event, in the VMCS's own form; run.c writes it to the VMCS before the
- * entry. An exit in the middle of a delivery queues it again (SDM 28.2.4), so none is lost.
+ * entry. An exit in the middle of a delivery queues it again (SDM 28.2.4).
+ *
+ * VMX-4  no event is lost when an exit interrupts its delivery.
  */
 #include "decode.h"
 #include "vmx.h"

@@ -16,6 +16,8 @@
  *     enter ... exit
  *     if it was by NMI: handler, kicked = false
  *
+ * VMX-3  A kick after the entry check ends the guest before its first instruction.
+ *
  * An NMI before the test is seen by it; one after it has the last word on the timer, and leaves a
  * flag that costs one more early exit. Either way v->deadline is reset, so that the timer is
  * armed again.

@@ -12,9 +12,11 @@
  * None of them moves at an exit, because the hypervisor uses none: it has no SYSCALL, no page
  * fault, no breakpoint and no FPU code.
  *
- * Invariants: VMX-1 a VMCS is active on at most one CPU, because put clears it. VMX-2 a vCPU that
- * comes to a CPU it was not on last finds no translations of its own there, however old: its VPID
- * and its EPT root are flushed, which also covers recycled tags of vCPUs and tables that are gone.
+ * Invariants:
+ * VMX-1  a VMCS is active on at most one CPU, because put clears it.
+ * VMX-2  a vCPU that comes to a CPU it was not on last finds no translations of its own there,
+ *        however old: its VPID and its EPT root are flushed, which also covers recycled tags of
+ *        vCPUs and tables that are gone.
  */
 #include "vmx.h"
 #include <arch/cpu.h>

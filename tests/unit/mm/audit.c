@@ -187,6 +187,7 @@ static void a_reference_that_an_engine_holds_is_accounted_for(void **state)
 	assert_false(frame_put(shared));
 }
 
+/* COW-4. */
 static void a_leaked_reference_is_found(void **state)
 {
 	struct mfn shared = mfn_at(a, SHARED_GFN);
@@ -197,6 +198,7 @@ static void a_leaked_reference_is_found(void **state)
 	assert_false(frame_put(shared));
 }
 
+/* COW-4, RMAP-2. */
 static void a_missing_reference_is_found(void **state)
 {
 	planted(frame_record(mfn_at(a, SHARED_GFN))->refs, 2, AUDIT_REFS, 1); /* AUDIT-2 */
@@ -224,6 +226,7 @@ static void a_private_page_with_a_second_user_is_found(void **state)
 	assert_false(frame_put(mfn));
 }
 
+/* RMAP-1. */
 static void a_pte_that_the_rmap_does_not_list_is_found(void **state)
 {
 	struct mfn shared = mfn_at(a, SHARED_GFN);
@@ -235,6 +238,7 @@ static void a_pte_that_the_rmap_does_not_list_is_found(void **state)
 	assert_int_equal(rmap_add(shared, a->id, (struct gfn){20}), 0);
 }
 
+/* RMAP-1. */
 static void an_rmap_entry_without_its_pte_is_found(void **state)
 {
 	struct mfn shared = mfn_at(a, SHARED_GFN);
@@ -287,6 +291,7 @@ static void a_change_that_never_ended_is_found(void **state)
 	planted(*slot, *slot | PPTE_BUSY, AUDIT_PTE_BUSY, 1);
 }
 
+/* SPACE-2. */
 static void a_page_outside_every_slot_is_found(void **state)
 {
 	planted(a->slots[0].range.start.raw, 1, AUDIT_PTE_SLOT, 1);
@@ -363,6 +368,7 @@ static void a_writable_clean_page_is_sound_where_the_cpu_notes_writes(void **sta
 	dirty_log_stop(a);
 }
 
+/* STAGE2-3. */
 static void one_wrong_page_under_a_large_leaf_is_found(void **state)
 {
 	ppte_t *slot = pte_at(a, LARGE_GFN + 77);
@@ -384,6 +390,7 @@ static void a_table_that_is_no_table_frame_is_found(void **state)
 	assert_int_equal(report.found[AUDIT_COUNTS], 1);
 }
 
+/* AUDIT-6. */
 static void a_reclaimed_page_without_a_kept_content_is_found(void **state)
 {
 	struct gfn gfn = {PRIVATE_GFN};

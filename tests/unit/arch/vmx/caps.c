@@ -91,6 +91,7 @@ static void a_cpu_without_true_controls_is_refused(void **state)
 	assert_non_null(strstr(why, "true capability"));
 }
 
+/* VMX-7. */
 static void a_control_that_must_be_on_and_is_unknown_is_refused(void **state)
 {
 	struct vmx_capability cap = full();

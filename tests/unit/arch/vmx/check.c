@@ -143,6 +143,7 @@ static void good_states_of_all_modes_are_taken(void **state)
 	X(ldtr_type, long_mode, "LDTR", s.seg[SEG_LDTR].attr = 0x8b)
 BREAKS(BREAK)
 
+/* VMX-6. */
 static void a_state_with_one_break_is_refused_by_name(void **state)
 {
 #define CALL(name, mode, text, statement) name,

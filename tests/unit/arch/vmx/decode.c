@@ -87,7 +87,7 @@ static void debug_status_keeps_what_piles_up(void **state)
 	assert_int_equal(vmx_debug_status(DR6_RESET | 0x4000, 0x2002), DR6_RESET | 0x6002);
 }
 
-/* SDM vol. 3A table 6-5, row by row. */
+/* VMX-4: SDM vol. 3A table 6-5, row by row. */
 static void exceptions_merge_as_the_manual_says(void **state)
 {
 	static const u8 benign[] = {VECTOR_DB, VECTOR_BP, VECTOR_UD, VECTOR_NM, VECTOR_AC};
@@ -121,6 +121,7 @@ static unsigned holes(const u8 *page, size_t from, size_t to)
 	return n;
 }
 
+/* VMX-8. */
 static void every_msr_exits_but_those_listed(void **state)
 {
 	static u8 page[4096];

@@ -397,8 +397,8 @@ static void a_one_shot_comes_once(void **state)
 }
 
 /*
- * PORT-1: at each place where the low byte of the ACPI timer wraps, one vCPU reads a byte of it,
- * another the whole: that is a time between the ticks before and after it.
+ * PC-1, PORT-1: at each place where the low byte of the ACPI timer wraps, one vCPU reads a byte of
+ * it, another the whole: that is a time between the ticks before and after it.
  */
 static void an_access_to_a_counter_is_one_number_for_every_vcpu(void **state)
 {

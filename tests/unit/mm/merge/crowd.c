@@ -172,6 +172,7 @@ static void write_one_run(u32 crowd)
 	}
 }
 
+/* HASH-1, HASH-2. */
 static void removals_from_a_run_of_slots_are_bounded(void **state)
 {
 	const u64 crowd = 500;

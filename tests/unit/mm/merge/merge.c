@@ -269,6 +269,7 @@ static void a_visit_sweeps_a_bounded_number_of_frames(void **state)
 	}
 }
 
+/* MERGE-2. */
 static void domains_do_not_share(void **state)
 {
 	for (unsigned e = 0; e < merge_engines(); e++) {

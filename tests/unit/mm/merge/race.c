@@ -85,6 +85,7 @@ static void with_each_engine(const struct sched_scenario *scenario)
 	}
 }
 
+/* MERGE-7. */
 static void a_page_waits_once_however_many_scan(void **state)
 {
 	const struct sched_scenario scenario = {.setup = setup,
@@ -155,6 +156,7 @@ static void check_matches(void *world)
 	tear_down_matches();
 }
 
+/* MERGE-8. */
 static void no_match_is_left_over_however_many_scan(void **state)
 {
 	const struct sched_scenario scenario = {.setup = setup_matches,

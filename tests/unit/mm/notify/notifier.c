@@ -178,8 +178,8 @@ static void a_malformed_subscription_is_refused(void **state)
 }
 
 /*
- * Random intervals: exactly those that overlap are told, under a policy that asks nobody and one
- * that does.
+ * NOTIFIER-3: random intervals; exactly those that overlap are called, under a policy that calls
+ * no start and one that does.
  */
 static void exactly_the_overlapping_intervals_are_called(void **state)
 {
@@ -236,7 +236,7 @@ static const char *calls_of(const char *policy)
 	return order;
 }
 
-/* 0 has change, 1 has none. s: start, e: end, c: change, b: companion's bracket. */
+/* NOTIFIER-3: 0 has change, 1 has none. s: start, e: end, c: change, b: companion's bracket. */
 static void each_policy_calls_in_its_own_order(void **state)
 {
 	assert_string_equal(calls_of("bracket"), "s0s1c0e0e1");
@@ -277,7 +277,7 @@ static void masked_skips_events_in_no_mask(void **state)
 	world_end();
 }
 
-/* NOTIFIER-2. */
+/* UPDATE-2: NOTIFIER-2. */
 static void a_refused_start_ends_those_already_started(void **state)
 {
 	struct addrspace *as;

@@ -125,6 +125,7 @@ static void comes_back(const struct notifier_policy *policy, enum retry_mode ret
 	world_end();
 }
 
+/* STORE-1. */
 static void a_reclaimed_page_comes_back_as_it_was(void **state)
 {
 	world_each_policy(comes_back);
@@ -217,8 +218,8 @@ static void every_other_operation_knows_a_reclaimed_page(void **state)
 }
 
 /*
- * Twice as much content as memory: who finds no frame takes those of cold pages, of which the guest
- * notices nothing.
+ * STORE-2: twice as much content as memory; a fault without a free frame takes those of cold
+ * pages, and the guest reads what it wrote.
  */
 static void a_guest_outgrows_the_machine(void **state)
 {

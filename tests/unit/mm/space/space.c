@@ -8,6 +8,7 @@
 
 #define GFNS 4096
 
+/* SPACE-1. */
 static void slots_refuse_what_is_malformed_or_overlaps(void **state)
 {
 	struct addrspace *as;
@@ -51,6 +52,7 @@ static void refused(struct addrspace *as, struct gfn_range range, int expected)
 	assert_int_equal(cow_protect(as, range), expected);
 }
 
+/* SPACE-2. */
 static void every_operation_refuses_ranges_outside_slots(void **state)
 {
 	struct addrspace *as;

@@ -150,6 +150,7 @@ static void run(const struct notifier_policy *policy, enum retry_mode retry, uns
 	strike_scene();
 }
 
+/* UPDATE-3. */
 static void every_store_of_every_policy_but_late_leaves_each_page_old_or_new(void **state)
 {
 	struct sim_random seeds = sim_random_start(71);

@@ -55,6 +55,7 @@ static void run_with_failures(const struct notifier_policy *policy, unsigned ope
 	strike_scene();
 }
 
+/* PRIMARY-2. */
 static void a_page_reads_as_last_written_under_every_policy(void **state)
 {
 	struct sim_random seeds = sim_random_start(61);

@@ -101,6 +101,7 @@ static void merge_behind_a_cpu(u64 pages, bool settle)
 	end();
 }
 
+/* STAGE2-2. */
 static void deferred_frames_are_freed_after_a_flush(void **state)
 {
 	merge_behind_a_cpu(8, true);
