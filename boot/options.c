@@ -16,31 +16,43 @@
 enum option_kind { OPTION_TEXT, OPTION_NUMBER };
 
 /*
- * A number's range is [min, max]. `text`, `number`: the default, then what the command line says.
+ * values	the words that a text may be, with '|' between them. One in capitals stands for any
+ *		text; the user of the option checks it.
+ * safe		taken in place of a word that is refused; NULL: the value stays
+ * min, max	the range of a number, both included
+ * text, number	the default, then the value of the command line
+ *
+ * scripts/words.py reads this table: a row begins with its name and its kind.
  */
 static struct option {
 	const char *name;
 	enum option_kind kind;
+	const char *values, *safe;
 	u64 min, max;
 	u64 number;
 	char text[WORD_MAX];
 } options[] = {
-	{.name = "log", .kind = OPTION_TEXT},
-	{.name = "apic", .kind = OPTION_TEXT, .text = "x2apic"},
-	{.name = "notifier", .kind = OPTION_TEXT},    /* a policy; else Kconfig's */
-	{.name = "fault_retry", .kind = OPTION_TEXT}, /* reenter or inplace; else Kconfig's */
-	{.name = "merge", .kind = OPTION_TEXT},	      /* an engine, or off; else Kconfig's */
-	{.name = "merge_secure", .kind = OPTION_TEXT, .text = "no"},
+	{.name = "log", .kind = OPTION_TEXT, .values = "LEVELS"},
+	{.name = "apic", .kind = OPTION_TEXT, .values = "x2apic|xapic", .text = "x2apic"},
+	/* The defaults of these three are Kconfig's. */
+	{.name = "notifier", .kind = OPTION_TEXT, .values = "POLICY"},
+	{.name = "fault_retry", .kind = OPTION_TEXT, .values = "reenter|inplace"},
+	{.name = "merge", .kind = OPTION_TEXT, .values = "ENGINE|off"},
+	{.name = "merge_secure",
+	 .kind = OPTION_TEXT,
+	 .values = "yes|no",
+	 .safe = "yes",
+	 .text = "no"},
 	{.name = "merge_cap", .kind = OPTION_NUMBER, .min = 2, .max = 1u << 30, .number = 256},
 	{.name = "merge_split", .kind = OPTION_NUMBER, .max = 512, .number = 64},
 	{.name = "merge_ms", .kind = OPTION_NUMBER, .min = 1, .max = 60000, .number = 20},
 	{.name = "merge_share", .kind = OPTION_NUMBER, .min = 1, .max = 100, .number = 20},
-	{.name = "reclaim", .kind = OPTION_TEXT, .text = "yes"},
+	{.name = "reclaim", .kind = OPTION_TEXT, .values = "yes|off", .text = "yes"},
 	{.name = "fail_alloc", .kind = OPTION_NUMBER, .max = 1u << 30},
 	{.name = "fail_seed", .kind = OPTION_NUMBER, .max = ~0ull, .number = 1},
 	{.name = "seed", .kind = OPTION_NUMBER, .max = ~0ull}, /* of arch_random(); 0: none */
-	{.name = "fail_from", .kind = OPTION_TEXT, .text = "run"},
-	{.name = "selftest", .kind = OPTION_TEXT},
+	{.name = "fail_from", .kind = OPTION_TEXT, .values = "run|load", .text = "run"},
+	{.name = "selftest", .kind = OPTION_TEXT, .values = "NAME"},
 	{.name = "selftest-cpu", .kind = OPTION_NUMBER, .max = BOOT_CPUS_MAX - 1},
 	{.name = "console", .kind = OPTION_NUMBER, .max = BOOT_MODULES_MAX},
 	{.name = "progress", .kind = OPTION_NUMBER, .max = 3600},
@@ -73,12 +85,41 @@ static void set_number(struct option *option, const char *value)
 		option->number = number;
 }
 
+static bool option_takes(const struct option *option, const char *value)
+{
+	size_t len = strlen(value);
+
+	for (const char *at = option->values;; at++) {
+		const char *end = at;
+
+		while (*end && *end != '|')
+			end++;
+		if ((*at >= 'A' && *at <= 'Z') || string_is(at, (size_t)(end - at), value))
+			return len > 0;
+		at = end;
+		if (!*at)
+			return false;
+	}
+}
+
+static void set_text(struct option *option, const char *value)
+{
+	if (option_takes(option, value)) {
+		string_copy(option->text, sizeof(option->text), value);
+		return;
+	}
+	if (option->safe)
+		string_copy(option->text, sizeof(option->text), option->safe);
+	log_error("command line: %s=%s: not %s; %s", option->name, value, option->values,
+		  option->safe ? option->safe : "the value stays");
+}
+
 static void set_option(struct option *option, const char *value)
 {
 	if (option->kind == OPTION_NUMBER)
 		set_number(option, value);
 	else
-		string_copy(option->text, sizeof(option->text), value ? value : "");
+		set_text(option, value ? value : "");
 }
 
 void options_parse(const char *line)

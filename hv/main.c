@@ -152,14 +152,6 @@ static void inject_failures(const char *now)
 		 seed);
 }
 
-static void check_fail_from(void)
-{
-	const char *from = boot_option_text("fail_from");
-
-	if (strcmp(from, "run") != 0 && strcmp(from, "load") != 0)
-		log_error("fail_from=%s: it is run or load; no allocation fails", from);
-}
-
 static enum retry_mode retry_option(void)
 {
 	const char *text = boot_option_text("fault_retry");
@@ -168,8 +160,6 @@ static enum retry_mode retry_option(void)
 		return RETRY_REENTER;
 	if (!strcmp(text, "inplace"))
 		return RETRY_INPLACE;
-	if (*text)
-		log_error("fault_retry=%s: it is reenter or inplace; the default stays", text);
 	return IS_ENABLED(CONFIG_FAULT_RETRY_REENTER) ? RETRY_REENTER : RETRY_INPLACE;
 }
 
@@ -198,7 +188,6 @@ void hv_main(const struct boot_info *info)
 	wait_for(&cpus_in, arch_cpu_count() - 1);
 	frame_stats(&before);
 	reclaiming_init();
-	check_fail_from();
 	inject_failures("load");
 	if (make_vms(info) == 0)
 		log_error("no VM to run: a boot module makes one, with a line such as "

@@ -2,9 +2,12 @@
 """
 guests.py: the guests that ./run boots: by name, from a file, and the main job.
 """
+import difflib
 import os
 
 import linux
+import machine
+import words
 from output import Stop
 
 # Guests by name: a file of the build's guest/, and the VM it becomes.
@@ -30,20 +33,90 @@ MAIN_JOB = [
 MAIN_MEMORY = 768
 MAIN_CPUS = 2
 
+# Before the file of a guest that the build makes.
+IN_BUILD = "guest:"
 
-def modules_of(where, names):
-    """The boot modules for guests by name, or for FILE:COMMAND LINE."""
-    found = []
+# Guests that end otherwise than by shutting down, on purpose.
+ENDS = {"hostile": "triple fault"}
+
+
+def expand(names):
+    """The (file, command line) of guests by name, or of FILE:COMMAND LINE."""
     for name in [guest for name in names for guest in (GUESTS if name == "all" else [name])]:
         file, _, cmdline = name.partition(":")
         if name in GUESTS:
             file, _, cmdline = GUESTS[name].partition(" ")
-            file = os.path.join(where, "guest", file)
-        if linux.provides(file):
+            file = IN_BUILD + file
+        yield file, cmdline
+
+
+def is_built(file):
+    """Whether the build makes the file."""
+    return file.startswith(IN_BUILD) or os.path.abspath(file).startswith(machine.ROOT + "/build")
+
+
+def check_file(file):
+    """The complaints about the file of a guest."""
+    if is_built(file) or linux.provides(file) or os.path.isfile(file):
+        return []
+    if os.path.isdir(file):
+        return [f"{file}: a folder, not a file"]
+    if "/" not in file and "." not in file:
+        return [f"{file}: {words.nearest(file, [*GUESTS, 'all'])}"]
+    if file.startswith("linux/"):
+        return [f"{file}: {words.nearest(file, linux.names())}"]
+    near = difflib.get_close_matches(os.path.basename(file), beside(file), 1)
+    return [f"{file}: there is no such file" + (f"; did you mean {near[0]}?" if near else "")]
+
+
+def beside(file):
+    """The names in the folder of a file."""
+    try:
+        return os.listdir(os.path.dirname(file) or ".")
+    except OSError:
+        return []
+
+
+def check_names(lines):
+    """The complaints about names that are given twice, and modules of a VM that is not there."""
+    names = [line["name"] for line in lines if "name" in line and "for" not in line]
+    complaints = [
+        f"name={name}: two guests have this name" for name in names if names.count(name) > 1
+    ]
+    complaints += [
+        f"for={line['for']}: no guest has this name; {words.nearest(line['for'], names)}"
+        for line in lines
+        if line.get("for", names[0] if names else "") not in names
+    ]
+    return list(dict.fromkeys(complaints))
+
+
+def check(names, cpus):
+    """The complaints about guests, before anything is built."""
+    found = list(expand(names))
+    complaints = []
+    for file, cmdline in found:
+        complaints += check_file(file) or [
+            f"{file}: {text}" for text in words.check_vm(cmdline, cpus)
+        ]
+    return complaints or check_names([words.parse_vm(cmdline) for _, cmdline in found])
+
+
+def vms(names):
+    """The words of each VM, without the modules."""
+    lines = [words.parse_vm(cmdline) for _, cmdline in expand(names)]
+    return [line for line in lines if "for" not in line]
+
+
+def modules_of(where, names):
+    """The boot modules of guests, after the build."""
+    found = []
+    for file, cmdline in expand(names):
+        if file.startswith(IN_BUILD):
+            file = os.path.join(where, "guest", file.removeprefix(IN_BUILD))
+        elif linux.provides(file):
             file = linux.provide(file)
-        if not os.path.exists(file):
-            raise Stop(
-                f"--guest {name}: there is no {file}; guests by name are {', '.join(GUESTS)}"
-            )
+        if not os.path.isfile(file):
+            raise Stop(f"{file}: there is no such file")
         found.append((file, cmdline))
     return found

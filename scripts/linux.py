@@ -255,6 +255,12 @@ def jobs_of(name):
     return os.path.basename(name).removesuffix(".initrd").split("+")
 
 
+def names():
+    """The names of provide(), one job a RAM disk."""
+    jobs = [name[:-3] for name in sorted(os.listdir(JOBS)) if name.endswith(".sh")]
+    return [*FILES, *(f"linux/{job}.initrd" for job in jobs)]
+
+
 def provides(name):
     """Whether provide() has a file of that name."""
     jobs = jobs_of(name)

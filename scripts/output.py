@@ -2,6 +2,7 @@
 """
 output.py: the lines that ./run prints, and the exception that ends it with a message.
 """
+import sys
 
 
 class Stop(Exception):
@@ -11,3 +12,8 @@ class Stop(Exception):
 def say(text):
     """A line of ./run itself."""
     print(f"samepage: {text}", flush=True)
+
+
+def warn(text):
+    """A line about something that may be a mistake; on stderr."""
+    print(f"samepage: warning: {text}", file=sys.stderr, flush=True)

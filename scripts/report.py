@@ -20,7 +20,8 @@ COUNTS = re.compile(r"(\d+) ([a-z][a-z ]*[a-z])")
 
 def parse(text):
     """A run's facts: {vms, merge, progress, audit, frames, noted}."""
-    run = {"vms": {}, "merge": {}, "progress": [], "audit": "", "frames": "", "noted": []}
+    run = {"vms": {}, "merge": {}, "progress": [], "audit": "", "frames": "", "noted": [],
+           "audit_faults": None, "frames_missing": None}
     for line in text.splitlines():
         moment = PROGRESS.search(line)
         if moment:
@@ -63,14 +64,19 @@ def summary_line(run, line):
         elif rest.startswith("stage 2: "):
             vm["stage2"].update({name: int(count) for count, name in COUNTS.findall(rest[9:])})
         elif "slices" in rest:
-            vm["end"] = re.split(r", \d+ slices", rest)[0]
+            vm["end"], _, status = re.split(r", \d+ slices", rest)[0].partition(", status ")
+            vm["status"] = int(status or 0)
     elif kind == "merge":
         run["merge"].update({name: int(count) for count, name in COUNTS.findall(rest)})
         best = re.search(r"at best (\d+) KiB saved", rest)
         if best:
             run["merge"]["best_kib"] = int(best[1])
-    elif kind in ("audit", "frames"):
-        run[kind] = rest
+    elif kind == "audit":
+        found = re.search(r"(\d+) faults", rest)
+        run.update(audit=rest, audit_faults=int(found[1]) if found else 0)
+    elif kind == "frames":
+        found = re.search(r"(\d+) free, (\d+) before", rest)
+        run.update(frames=rest, frames_missing=int(found[2]) - int(found[1]) if found else 0)
 
 
 def calls(events):
@@ -89,7 +95,7 @@ def calls(events):
 def rows(run):
     """The report's lines for a terminal."""
     for name, vm in run["vms"].items():
-        yield f"{name}: {vm.get('end', 'did not end')}"
+        yield f"{name}: {vm.get('end', 'did not end')}, status {vm.get('status', '-')}"
         if vm["exits"]:
             top = sorted(vm["exits"].items(), key=lambda item: -item[1])
             yield f"    exits: {', '.join(f'{count} {reason}' for reason, count in top[:8])}"

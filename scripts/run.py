@@ -75,7 +75,8 @@ def work(options):
     try:
         return options.main(options)
     except (Stop, linux.LinuxError, machine.MachineError) as stop:
-        print(f"samepage: {stop}", file=sys.stderr)
+        for line in str(stop).splitlines():
+            print(f"samepage: {line}", file=sys.stderr)
         return 1
 
 

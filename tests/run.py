@@ -28,6 +28,7 @@ def all_tests(long):
     return [
         *builds.tests(),
         *host.checks(),
+        *host.scripts(),
         *host.programs(),
         *mutants.sample(),
         *host.models(),

@@ -56,22 +56,12 @@ static const struct merge_engine *chosen_engine(const char *word)
 	return engine;
 }
 
-/* merge_secure=: a word that is neither yes nor no is refused; yes is the safe one. */
-static bool chosen_secure(const char *word)
-{
-	if (strcmp(word, "no") == 0)
-		return false;
-	if (strcmp(word, "yes") != 0)
-		log_error("merge_secure=%s: neither yes nor no; it is yes", word);
-	return true;
-}
-
 void merging_init(void)
 {
 	const char *engine = boot_option_text("merge");
 	struct merge_limits limits = {
 		.cap = (u32)boot_option_number("merge_cap"),
-		.secure = chosen_secure(boot_option_text("merge_secure")),
+		.secure = strcmp(boot_option_text("merge_secure"), "no") != 0,
 		.zero = true,
 		.split = (u32)boot_option_number("merge_split"),
 	};

@@ -22,7 +22,6 @@ struct value {
 	const char *text;
 	size_t len;
 	unsigned cpus;
-	const char *why;
 };
 
 static bool name_is_good(const char *text, size_t len)
@@ -39,10 +38,8 @@ static bool name_is_good(const char *text, size_t len)
 
 static int store_name(struct value *value, char *to)
 {
-	if (!name_is_good(value->text, value->len)) {
-		value->why = "a name is 1 to 23 letters, digits, - or _";
+	if (!name_is_good(value->text, value->len))
 		return ERR_INVALID;
-	}
 	memcpy(to, value->text, value->len);
 	to[value->len] = '\0';
 	return 0;
@@ -72,7 +69,6 @@ static int number_in(struct value *value, u64 low, u64 high, u64 *out)
 
 static int set_memory(struct value *value, struct vm_config *out)
 {
-	value->why = "memory is 64K to 1024G in whole pages, as in 16M";
 	if (number_in(value, VM_MEMORY_MIN, VM_MEMORY_MAX, &out->memory) != 0)
 		return ERR_RANGE;
 	return IS_ALIGNED(out->memory, PAGE_SIZE) ? 0 : ERR_INVALID;
@@ -83,7 +79,6 @@ static int set_vcpus(struct value *value, struct vm_config *out)
 	u64 number = 0;
 	int err = number_in(value, 1, VM_VCPUS_MAX, &number);
 
-	value->why = "vcpus is 1 to 16";
 	out->vcpus = (unsigned)number;
 	return err;
 }
@@ -93,26 +88,22 @@ static int set_devices(struct value *value, struct vm_config *out)
 	u64 number = 0;
 	int err = number_in(value, 1, VM_DEVICES_MAX, &number);
 
-	value->why = "devices is 1 to 64";
 	out->devices = (unsigned)number;
 	return err;
 }
 
 static int set_console(struct value *value, struct vm_config *out)
 {
-	value->why = "console is a number of bytes, 256 to 1G";
 	return number_in(value, VM_CONSOLE_MIN, 1ull << 30, &out->console);
 }
 
 static int set_kill_after(struct value *value, struct vm_config *out)
 {
-	value->why = "kill_after is a number of milliseconds, 1 to 86400000";
 	return number_in(value, 1, VM_KILL_AFTER_MAX, &out->kill_after);
 }
 
 static int set_type(struct value *value, struct vm_config *out)
 {
-	value->why = "type is multiboot, real or linux";
 	if (string_is(value->text, value->len, "multiboot"))
 		out->type = VM_MULTIBOOT;
 	else if (string_is(value->text, value->len, "real"))
@@ -129,7 +120,6 @@ static int set_merge(struct value *value, struct vm_config *out)
 	u64 number = 0;
 	int err = 0;
 
-	value->why = "merge is off, own, or the number of a domain, 1 to 65535";
 	if (string_is(value->text, value->len, "own"))
 		number = VM_MERGE_OWN;
 	else if (!string_is(value->text, value->len, "off"))
@@ -140,35 +130,30 @@ static int set_merge(struct value *value, struct vm_config *out)
 
 static int set_mergeable(struct value *value, struct vm_config *out)
 {
-	value->why = "mergeable is all or marked";
 	out->merge_marked = string_is(value->text, value->len, "marked");
 	return out->merge_marked || string_is(value->text, value->len, "all") ? 0 : ERR_INVALID;
 }
 
 static int set_merge_control(struct value *value, struct vm_config *out)
 {
-	value->why = "merge_control is yes or no";
 	out->merge_control = string_is(value->text, value->len, "yes");
 	return out->merge_control || string_is(value->text, value->len, "no") ? 0 : ERR_INVALID;
 }
 
 static int set_board(struct value *value, struct vm_config *out)
 {
-	value->why = "board is pc or none";
 	out->board = string_is(value->text, value->len, "pc");
 	return out->board || string_is(value->text, value->len, "none") ? 0 : ERR_INVALID;
 }
 
 static int set_populate(struct value *value, struct vm_config *out)
 {
-	value->why = "populate is yes or no";
 	out->populate = string_is(value->text, value->len, "yes");
 	return out->populate || string_is(value->text, value->len, "no") ? 0 : ERR_INVALID;
 }
 
 static int set_test_calls(struct value *value, struct vm_config *out)
 {
-	value->why = "test_calls is yes or no";
 	out->test_calls = string_is(value->text, value->len, "yes");
 	return out->test_calls || string_is(value->text, value->len, "no") ? 0 : ERR_INVALID;
 }
@@ -178,7 +163,6 @@ static int set_dirty(struct value *value, struct vm_config *out)
 	static const char *const modes[] = {
 		[DIRTY_WRITE_PROTECT] = "wp", [DIRTY_BITS] = "bits", [DIRTY_PML] = "pml"};
 
-	value->why = "dirty is wp, bits or pml";
 	for (unsigned i = 0; i < ARRAY_SIZE(modes); i++) {
 		if (!string_is(value->text, value->len, modes[i]))
 			continue;
@@ -207,7 +191,6 @@ static int set_cpus(struct value *value, struct vm_config *out)
 	u64 first, last, set = 0;
 	size_t at = 0;
 
-	value->why = "cpu is a list of this machine's CPUs, as in 0 or 0,2 or 1-3";
 	for (;;) {
 		if (take_cpu(value, &at, &first) != 0)
 			return ERR_RANGE;
@@ -227,26 +210,32 @@ static int set_cpus(struct value *value, struct vm_config *out)
 	return 0;
 }
 
+/*
+ * `why` is the message for a value that `set` refuses: "KEY is VALUES", with '|' between the values
+ * and N..M for a range, and perhaps a comma and a remark. VALUES in capitals are described by the
+ * remark. scripts/words.py reads this table.
+ */
 static const struct word {
 	const char *key;
 	int (*set)(struct value *value, struct vm_config *out);
+	const char *why;
 } words[] = {
-	{"name", set_name},
-	{"for", set_module_of},
-	{"memory", set_memory},
-	{"vcpus", set_vcpus},
-	{"cpu", set_cpus},
-	{"type", set_type},
-	{"console", set_console},
-	{"board", set_board},
-	{"merge", set_merge},
-	{"populate", set_populate},
-	{"dirty", set_dirty},
-	{"devices", set_devices},
-	{"mergeable", set_mergeable},
-	{"merge_control", set_merge_control},
-	{"kill_after", set_kill_after},
-	{"test_calls", set_test_calls},
+	{"name", set_name, "name is NAME, 1 to 23 letters, digits, - or _"},
+	{"for", set_module_of, "for is NAME, 1 to 23 letters, digits, - or _"},
+	{"memory", set_memory, "memory is 64K..1024G, in whole pages, as in 16M"},
+	{"vcpus", set_vcpus, "vcpus is 1..16"},
+	{"cpu", set_cpus, "cpu is CPUS, some of this machine's, as in 0 or 0,2 or 1-3"},
+	{"type", set_type, "type is multiboot|real|linux"},
+	{"console", set_console, "console is 256..1G, a number of bytes"},
+	{"board", set_board, "board is pc|none"},
+	{"merge", set_merge, "merge is off|own|1..65535, a domain"},
+	{"populate", set_populate, "populate is yes|no"},
+	{"dirty", set_dirty, "dirty is wp|bits|pml"},
+	{"devices", set_devices, "devices is 1..64"},
+	{"mergeable", set_mergeable, "mergeable is all|marked"},
+	{"merge_control", set_merge_control, "merge_control is yes|no"},
+	{"kill_after", set_kill_after, "kill_after is 1..86400000, milliseconds"},
+	{"test_calls", set_test_calls, "test_calls is yes|no"},
 };
 
 static size_t word_length(const char *text)
@@ -266,14 +255,12 @@ static int parse_word(const char *text, size_t len, unsigned cpus, struct vm_con
 
 	*error = (struct config_error){text, len, "there is no such word"};
 	for (size_t i = 0; equal && i < ARRAY_SIZE(words); i++) {
-		struct value value = {equal + 1, len - key - 1, cpus, NULL};
-		int err;
+		struct value value = {equal + 1, len - key - 1, cpus};
 
 		if (!string_is(text, key, words[i].key))
 			continue;
-		err = words[i].set(&value, out);
-		error->why = value.why;
-		return err;
+		error->why = words[i].why;
+		return words[i].set(&value, out);
 	}
 	return ERR_INVALID;
 }

@@ -4,7 +4,6 @@ common.py: what the benches share: boot and read the figures, show a table, keep
 
 A bench is a function of a results folder. Its rows are {name, value, unit, setting}.
 """
-import os
 import re
 
 import machine
@@ -48,13 +47,3 @@ def measure(setup, timeout=300):
         (name, int(value), unit)
         for name, value, unit in re.findall(r"\bbench: (\w+) (\d+) (\w+)", text)
     ]
-
-
-def policies():
-    """The names of the notifier's policies, which are those of Kconfig's symbols."""
-    with open(os.path.join(machine.ROOT, "Kconfig"), encoding="utf-8") as file:
-        names = re.findall(r"^config NOTIFIER_POLICY_(\w+)$", file.read(), re.M)
-    return [name.lower() for name in names]
-
-
-POLICIES = policies()

@@ -10,6 +10,7 @@ import tempfile
 
 import builder
 import machine
+import words
 from benches import common
 from output import say
 
@@ -73,7 +74,7 @@ def mm_machine(where):
     The memory core as a guest sees it, exits, zeroing and copying (512 instructions each) included.
     """
     rows = {}
-    for policy, devices in [(policy, 1) for policy in common.policies()] + [
+    for policy, devices in [(policy, 1) for policy in words.policies()] + [
         ("masked", 8),
         ("masked", 64),
         ("bracket", 8),

@@ -15,6 +15,7 @@ import sys
 
 import builder
 import machine
+import words
 from benches import common
 from benches.merge import workload
 
@@ -126,7 +127,7 @@ def run_all(where, cases):
 def show_rows(table, back_end, engine, columns):
     """A line for each policy and retry mode."""
     print(f"{'':22}" + "".join(f"{title:>11}" for _, title in columns))
-    for policy in common.policies():
+    for policy in words.policies():
         for retry in RETRIES:
             counts = table[back_end, engine, policy, retry]
             print(
@@ -172,7 +173,7 @@ def policies(folder):
         (back_end, engine, policy, retry)
         for back_end in BACK_ENDS
         for engine in ENGINES
-        for policy in common.policies()
+        for policy in words.policies()
         for retry in RETRIES
     ]
     table = run_all(where, cases)

@@ -11,7 +11,9 @@ import guests
 import machine
 import report
 import results
-from output import Stop, say
+import verdict
+import words
+from output import Stop, say, warn
 
 SUMMARY = "build, boot guests on an emulated machine, and report (the default)"
 
@@ -24,8 +26,9 @@ BOCHS_SILENCE = 30
 def arguments(parser):
     parser.add_argument(
         "--machine",
-        choices=machine.MACHINES,
-        help="default: qemu-kvm where the host offers VMX or SVM to guests, else qemu-tcg",
+        metavar="NAME",
+        help=f"one of {', '.join(machine.MACHINES)}; default: qemu-kvm where the host offers VMX "
+        "or SVM to guests, else qemu-tcg",
     )
     parser.add_argument(
         "--cpus",
@@ -71,9 +74,12 @@ def arguments(parser):
     )
 
 
-def check(options):
-    """Refuses what the machine cannot do, before anything is built."""
+def check_options(options):
+    """Refuses what the machine cannot do."""
     bochs = options.machine in machine.BOCHS_MODELS
+    if options.machine not in machine.MACHINES:
+        raise Stop(f"--machine {options.machine}: "
+                   f"{words.nearest(options.machine, machine.MACHINES)}")
     if (options.cpus is not None and options.cpus < 1) or options.memory < 32:
         raise Stop("--cpus is at least 1, --memory at least 32")
     if options.icount and options.cpus not in (None, 1):
@@ -82,6 +88,22 @@ def check(options):
         raise Stop("--gdb works with QEMU; Bochs has a debugger of its own")
     if options.console and bochs:
         raise Stop("--console works with QEMU; Bochs has no way to type at its serial port here")
+
+
+def check_words(options):
+    """Refuses words, names and files that are wrong; all complaints at once."""
+    names = options.guest or guests.MAIN_JOB
+    complaints = [f"--cmdline: {text}" for text in words.check_hypervisor(options.cmdline)]
+    complaints += [f"--guest: {text}" for text in guests.check(names, cpus_of(options))]
+    if complaints:
+        raise Stop("\n".join(complaints))
+    lines = guests.vms(names)
+    if options.console is not None and not 1 <= options.console <= len(lines):
+        raise Stop(f"--console {options.console}: the guests are numbered 1 to {len(lines)}")
+    memory = sum(words.memory_of(line) for line in lines) >> 20
+    if memory > options.memory:
+        warn(f"the guests have {memory} MiB together, the machine has {options.memory} MiB; "
+             "more is there only if pages are merged or reclaimed")
 
 
 def purposes(options):
@@ -157,7 +179,7 @@ def follow(session, folder):
         time.sleep(0.05)
 
 
-def show(setup, text, ending, output, seconds, folder):
+def show(options, setup, text, ending, output, seconds, folder):
     """The report on the terminal, and in the results folder."""
     run = report.parse(text)
     run.update(machine=setup.machine, ending=ending)
@@ -169,12 +191,20 @@ def show(setup, text, ending, output, seconds, folder):
     say(f"results: {folder}/report.html")
     if ending != "ok" and not text:
         print(output)
-    return 0 if ending == "ok" and not any("| not ok" in line for line in run["noted"]) else 1
+    lines = guests.vms(options.guest or guests.MAIN_JOB)
+    return end(verdict.reasons(run, text, lines, guests.ENDS, options.console))
+
+
+def end(reasons):
+    """The last line, which says why a run was not good; the exit status."""
+    say(f"failed: {'; '.join(reasons)}" if reasons else "ok")
+    return 1 if reasons else 0
 
 
 def main(options):
     options.machine = options.machine or machine.default_machine()
-    check(options)
+    check_options(options)
+    check_words(options)
     builder.need(*purposes(options))
     setup = setup_of(options, builder.build("debug" if options.debug else "default"))
     announce(options, setup)
@@ -186,4 +216,5 @@ def main(options):
             finally:
                 folder.write("log.txt", session.serial())
             ending, output = session.ending(), session.output()
-        return show(setup, text, ending, output, time.monotonic() - started, folder)
+        return show(options, setup, text, ending, output, time.monotonic() - started,
+                    folder)

@@ -54,8 +54,8 @@ def main():
     rows = load()
     known = [
         test.name
-        for test in [*host.programs(), *host.checks(), *host.models(), *terminal.tests()]
-        + [*machines.tests(), *mutants.tests()]
+        for test in [*host.programs(), *host.scripts(), *host.checks(), *host.models()]
+        + [*terminal.tests(), *machines.tests(), *mutants.tests()]
     ]
     known = [core.Test(name, None) for name in known]
     named = mutants.rows()

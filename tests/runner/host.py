@@ -6,6 +6,7 @@ the Spin models.
 import glob
 import os
 import re
+import sys
 
 from runner import builds, core
 
@@ -22,6 +23,7 @@ CHECK_NEEDS = {
     "cppcheck": (("default",), ("cppcheck",)),
     "headers": (("default",), ("clang",)),
     "commands": (("default",), ()),
+    "words": (("default",), ("gcc",)),
     "debugger": (("default",), ("gdb", "qemu")),
     "format": ((), ("format",)),
 }
@@ -110,6 +112,20 @@ def checks():
                 )
             )
     return found
+
+
+def scripts():
+    """Each file of tests/scripts is a program of unittest cases for the Python in scripts/."""
+    folder = os.path.join(core.ROOT, "tests", "scripts")
+
+    def run(file):
+        name = f"scripts/{file[:-3]}"
+        status, output = core.command([sys.executable, os.path.join(folder, file)])
+        if status:
+            return core.failed(name, output)
+        return core.passed(name)
+    return [core.Test(f"scripts/{file[:-3]}", lambda f=file: run(f))
+            for file in sorted(os.listdir(folder)) if file.endswith(".py")]
 
 
 def models():

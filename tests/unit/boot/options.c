@@ -126,6 +126,30 @@ static void failing_allocations_are_one_in_a_number_that_fits(void **state)
 	assert_string_equal(boot_option_text("fail_from"), "load");
 }
 
+static void a_text_is_one_of_its_values(void **state)
+{
+	sim_init(1);
+	options_parse("fault_retry=inplace apic=xapic merge=any-engine");
+	assert_string_equal(sim_console(), "");
+	options_parse("fault_retry=place apic fault_retry=inplacer fault_retry=");
+	assert_said("fault_retry=place: not reenter|inplace; the value stays");
+	assert_said("fault_retry=inplacer: not reenter|inplace");
+	assert_said("apic=: not x2apic|xapic");
+	assert_string_equal(boot_option_text("fault_retry"), "inplace");
+	assert_string_equal(boot_option_text("apic"), "xapic");
+	assert_string_equal(boot_option_text("merge"), "any-engine");
+}
+
+static void a_refused_text_may_have_a_safe_value(void **state)
+{
+	sim_init(1);
+	options_parse("merge_secure=no");
+	assert_string_equal(boot_option_text("merge_secure"), "no");
+	options_parse("merge_secure=yse");
+	assert_said("merge_secure=yse: not yes|no; yes");
+	assert_string_equal(boot_option_text("merge_secure"), "yes");
+}
+
 static void a_word_that_is_broken_is_said(void **state)
 {
 	char line[400] = "log=";
@@ -177,6 +201,8 @@ int main(void)
 		cmocka_unit_test(an_unknown_option_is_named),
 		cmocka_unit_test(a_malformed_value_leaves_the_default),
 		cmocka_unit_test(failing_allocations_are_one_in_a_number_that_fits),
+		cmocka_unit_test(a_text_is_one_of_its_values),
+		cmocka_unit_test(a_refused_text_may_have_a_safe_value),
 		cmocka_unit_test(a_word_that_is_broken_is_said),
 		cmocka_unit_test(the_ends_of_a_range_belong_to_it),
 		cmocka_unit_test(good_values_are_taken_and_the_last_one_counts),
