@@ -136,16 +136,19 @@ def select(tests, patterns):
 
 
 class Report:
-    """Prints TAP as results come and keeps the sums."""
+    """Prints TAP as results come and keeps the sums, and what each test took."""
 
     def __init__(self):
         self.lock = threading.Lock()
         self.sums = {}
+        self.times = []
         self.number = 0
         print("TAP version 13", flush=True)
 
-    def add(self, suite, results, seconds):
+    def add(self, suite, results, seconds, name=None):
         with self.lock:
+            if name:
+                self.times.append((seconds, name))
             for result in results:
                 self.number += 1
                 sums = self.sums.setdefault(suite, {"passed": 0, "failed": 0, "skipped": 0})
@@ -164,8 +167,16 @@ class Report:
             for text in [why, *rest[-60:]]:
                 print(f"#   {text}")
 
+    def write_times(self):
+        """Seconds and name of each test, the slowest first, beside the logs."""
+        os.makedirs(LOGS, exist_ok=True)
+        with open(os.path.join(LOGS, "times.txt"), "w", encoding="utf-8") as file:
+            file.writelines(f"{seconds:8.1f} {name}\n"
+                            for seconds, name in sorted(self.times, reverse=True))
+
     def close(self):
         """Prints the sums; returns the exit status."""
+        self.write_times()
         print(f"1..{self.number}")
         for suite, sums in self.sums.items():
             print(f"# {suite}: " + ", ".join(f"{count} {status}" for status, count in sums.items()))
@@ -185,7 +196,7 @@ def run_one(test, report):
         results = test.run() or failed(test.name, "it ran nothing")
     except Exception:
         results = failed(test.name, traceback.format_exc())
-    report.add(test.suite, results, time.monotonic() - started)
+    report.add(test.suite, results, time.monotonic() - started, test.name)
     return all(result.status != "failed" for result in results)
 
 
