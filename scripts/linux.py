@@ -4,9 +4,11 @@ linux.py: Debian's kernels and programs for guests, fetched with apt and unpacke
 never installed.
 
 provide(NAME) gives the file of a name, and makes it when it is not there yet:
-    linux/cloud         the kernel of linux-image-cloud-amd64 linux/amd64         the kernel of
-    linux-image-amd64 linux/memtest       memtest86+'s Linux-protocol image linux/JOB.initrd    an
-    initial RAM disk with busybox-static that runs guest/linux/JOB.sh and powers off
+    linux/cloud         the kernel of linux-image-cloud-amd64
+    linux/amd64         the kernel of linux-image-amd64
+    linux/memtest       memtest86+'s Linux-protocol image
+    linux/JOB.initrd    an initial RAM disk with busybox-static that runs guest/linux/JOB.sh and
+                        powers off
     linux/A+B.initrd    one that runs two jobs or more, one after the other
 
 The same inputs make the same RAM disk, to the byte.

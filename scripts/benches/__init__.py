@@ -5,6 +5,7 @@ benches: what ./run bench measures, a module each: a function of the results fol
 from benches.exits import exits
 from benches.merge import merge
 from benches.mm import mm
+from benches.paths import paths
 from benches.policies import policies
 
-BENCHES = {"exits": exits, "mm": mm, "merge": merge, "policies": policies}
+BENCHES = {"exits": exits, "mm": mm, "merge": merge, "paths": paths, "policies": policies}

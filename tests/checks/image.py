@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-image.py: the hypervisor's images use no vector or x87 register, and no segment of them is writable
-and executable.
+image.py: the hypervisor's images use no vector or x87 register, no segment of them is writable and
+executable, and after an exit no general register keeps a guest's value.
 
 Why: guests' FPU state stays in the registers while the hypervisor runs, so one stray SSE
 instruction would corrupt a guest. And W^X that the page tables enforce must already hold for the
-segments they are made from.
+segments they are made from. A register that is not overwritten behind an exit can be used under
+speculation.
 """
 import os
 import re
@@ -18,16 +19,36 @@ import tree
 
 REGISTER = re.compile(r"%(?:[xyz]?mm\d+|st\b|st\(\d\))")
 
+# From the exit to the return to C: the function, and the instruction before the first one.
+EXITS = {"svm_entry": "vmrun", "vmx_exit_point": None}
+REGISTERS = {"ax", "bx", "cx", "dx", "si", "di", "bp", *(f"{n}" for n in range(8, 16))}
+OVERWRITTEN = re.compile(r"\t(?:xor\s+%(\w+),%\1|pop\s+%(\w+))$")
+
 
 def output(*command):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+def kept(code, function, behind):
+    """The general registers that still have a guest's value when the exit path returns to C."""
+    lines = code.partition(f"<{function}>:\n")[2].partition("\n\n")[0].splitlines()
+    if behind:
+        lines = lines[next(i for i, line in enumerate(lines) if behind in line) + 1 :]
+    names = {match[1] or match[2] for match in map(OVERWRITTEN.search, lines) if match}
+    return REGISTERS - {re.sub(r"^[er]|(?<=\d)d$", "", name) for name in names}
+
+
 def check(image):
+    code = output("objdump", "-d", "--no-show-raw-insn", image)
     complaints = [
         f"{image}: FPU register: {line.strip()}"
-        for line in output("objdump", "-d", "--no-show-raw-insn", image).splitlines()
+        for line in code.splitlines()
         if REGISTER.search(line)
+    ]
+    complaints += [
+        f"{image}: {function}: r{name} is the guest's after an exit"
+        for function, behind in EXITS.items()
+        for name in sorted(kept(code, function, behind))
     ]
     loads = [
         line.split()

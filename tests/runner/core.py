@@ -41,10 +41,11 @@ class Test:
     """
     Something that can be run by name.
 
-    builds    build folders made before it runs, each with the targets that it needs (ALL or a tuple
-    of names) packages  purposes of scripts/packages.sh alone     nothing else runs beside it,
-    because it changes a build folder extra     not part of a plain ./test: only when it is named,
-    or by an option
+    builds    build folders made before it runs, each with the targets that it needs (ALL or a
+              tuple of names)
+    packages  purposes of scripts/packages.sh
+    alone     nothing else runs beside it, because it changes a build folder
+    extra     not part of a plain ./test: only when it is named, or by an option
     """
     name: str
     run: callable

@@ -19,6 +19,8 @@ PROGRAM_PACKAGES = {"unit/hv/pc/acpi": ("unit", "acpi"), "fuzz/insn": ("zydis",)
 # What a check needs besides the sources: builds, and purposes of scripts/packages.sh.
 CHECK_NEEDS = {
     "image": (("default", "debug"), ()),
+    "divisions": (("default",), ()),
+    "exit_paths": (("default",), ("qemu",)),
     "deadcode": (("default", "debug"), ()),
     "cppcheck": (("default",), ("cppcheck",)),
     "headers": (("default",), ("clang",)),

@@ -7,10 +7,11 @@ Rows are in tests/mutants.toml and tests/mutants/*.toml. Two kinds:
 
     BREAK_FLUSH = ["TEST: CASE", ...]       a switch of Kconfig's menu "Break it"
 
-    [merge_recheck]                         a substitution in a source file; the table's name is the
-    mutant's file = "mm/merge/page.c" replace = "if (moved(page))"            text that stands once
-    in the file by = "if (0 && moved(page))" tests = ["TEST: CASE", ...]             or equivalent =
-    "why no test can see it"
+    [merge_recheck]                         a substitution in a source file; its name
+    file = "mm/merge/page.c"
+    replace = "if (moved(page))"            text that stands once in the file
+    by = "if (0 && moved(page))"
+    tests = ["TEST: CASE", ...]             or equivalent = "why no test can see it"
 
 A mutant is built and run in a copy of the tree, build-mutant/N/. Its build folders stay, so that
 the next mutant compiles the files that it changes and no others. The copy leaves -Werror out.

@@ -5,6 +5,7 @@
  */
 #include "sim/svm_world.h"
 
+#include <asm/errata.h>
 #include <asm/regs.h>
 #include <lib/error.h>
 
@@ -35,6 +36,20 @@ static void what_is_set_is_what_is_got(void **state)
 		assert_int_equal(out.seg[i].attr, in.seg[i].attr);
 	assert_int_equal(out.seg[SEG_GS].base, in.seg[SEG_GS].base);
 	assert_int_equal(world.svm.vmcb.save.ds.attrib, 0xc93);
+}
+
+/* errata.no_breakpoints: a state with breakpoints reads back as set, and the CPU has none. */
+static void breakpoints_of_a_state_stay_virtual_where_they_crash(void **state)
+{
+	struct guest_state in, out;
+
+	errata.no_breakpoints = true;
+	svm_get_state(&world.vcpu, &in);
+	in.dr7 = DR7_RESET | 0xf;
+	assert_int_equal(svm_set_state(&world.vcpu, &in), 0);
+	assert_int_equal(world.svm.vmcb.save.dr7, DR7_RESET);
+	svm_get_state(&world.vcpu, &out);
+	assert_int_equal(out.dr7, in.dr7);
 }
 
 /* VMRUN requires EFER.SVME; the guest must not see it. */
@@ -226,6 +241,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_set_is_what_is_got),
+		TEST(breakpoints_of_a_state_stay_virtual_where_they_crash),
 		TEST(svme_is_set_and_hidden),
 		TEST(the_privilege_level_follows_mode_and_stack),
 		TEST(a_state_no_guest_may_have_is_refused_whole),
