@@ -8,6 +8,7 @@
 #include <arch/cpu.h>
 #include <arch/virt.h>
 #include <hv/config.h>
+#include <hv/control.h>
 #include <hv/loader.h>
 #include <hv/merging.h>
 #include <hv/progress.h>
@@ -196,6 +197,7 @@ void hv_main(const struct boot_info *info)
 	good = vm_get(0) != NULL;
 	terminal_start((unsigned)boot_option_number("console"));
 	progress_start(boot_option_number("progress"));
+	control_start();
 	inject_failures("run");
 	start_vms();
 	__atomic_store_n(&phase, PHASE_RUN, __ATOMIC_RELEASE);
@@ -211,6 +213,7 @@ void hv_main(const struct boot_info *info)
 	vm_free_all();
 	reclaiming_fini();
 	good = summary_frames(before.free) && good;
+	control_end(good);
 	log_info("end");
 	arch_machine_end(good);
 }

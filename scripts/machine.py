@@ -70,6 +70,8 @@ class Setup:
     # COM1 is this terminal, both ways, besides being kept; QEMU only
     terminal: bool = False
     extra: list = dataclasses.field(default_factory=list)	# more arguments for QEMU
+    # the Control of COM2 (control.py), or None: there is no COM2
+    control: object = None
 
 
 def host_has_nested_kvm():
@@ -169,6 +171,7 @@ def qemu_command(setup, image, folder, serial):
         "-smp",
         str(setup.cpus),
         *serial,
+        *(setup.control.qemu_arguments() if setup.control else []),
         "-device",
         "isa-debug-exit,iobase=0xf4,iosize=0x4",
     ]
@@ -224,6 +227,7 @@ def bochs_command(setup, image, folder):
                 cpus=setup.cpus,
                 memory=setup.memory,
             )
+            + (setup.control.bochs_lines() if setup.control else "")
         )
     with open(f"{folder}/rc", "w", encoding="ascii") as commands:
         commands.write("c\nq\n")

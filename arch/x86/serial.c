@@ -12,45 +12,33 @@
 #include <asm/console.h>
 #include <asm/insn.h>
 #include <asm/io.h>
+#include <asm/uart.h>
 
-#define COM1	     0x3f8
-#define UART_DATA    (COM1 + 0)
-#define UART_DLL     (COM1 + 0)
-#define UART_IER     (COM1 + 1)
-#define UART_DLM     (COM1 + 1)
-#define UART_FCR     (COM1 + 2)
-#define UART_LCR     (COM1 + 3)
-#define UART_MCR     (COM1 + 4)
-#define UART_LSR     (COM1 + 5)
-#define UART_SCRATCH (COM1 + 7)
-
-#define LCR_8N1	  0x03
-#define LCR_DLAB  0x80
-#define FCR_ON	  0x07 /* FIFOs on and empty */
-#define MCR_READY 0x03 /* DTR, RTS */
-#define LSR_DATA  0x01
-#define LSR_THRE  0x20
-#define LSR_TEMT  0x40
-
+#define COM1	    0x3f8
 #define DEBUG_PORT  0xe9 /* reads as 0xe9 where it exists: Bochs' port_e9_hack, QEMU's debugcon */
 #define WAIT_ROUNDS 1000000
 
 static bool has_uart, has_debug_port, stalled;
 
+bool uart_setup(u16 base)
+{
+	io_write8(base + UART_SCRATCH, 0x5a);
+	if (io_read8(base + UART_SCRATCH) != 0x5a)
+		return false;
+	io_write8(base + UART_IER, 0);
+	io_write8(base + UART_LCR, LCR_DLAB);
+	io_write8(base + UART_DLL, 1); /* 115200 baud */
+	io_write8(base + UART_DLM, 0);
+	io_write8(base + UART_LCR, LCR_8N1);
+	io_write8(base + UART_FCR, FCR_ON);
+	io_write8(base + UART_MCR, MCR_READY);
+	return true;
+}
+
 void serial_init(void)
 {
 	has_debug_port = io_read8(DEBUG_PORT) == 0xe9;
-	io_write8(UART_SCRATCH, 0x5a);
-	has_uart = io_read8(UART_SCRATCH) == 0x5a;
-	if (!has_uart)
-		return;
-	io_write8(UART_IER, 0);
-	io_write8(UART_LCR, LCR_DLAB);
-	io_write8(UART_DLL, 1); /* 115200 baud */
-	io_write8(UART_DLM, 0);
-	io_write8(UART_LCR, LCR_8N1);
-	io_write8(UART_FCR, FCR_ON);
-	io_write8(UART_MCR, MCR_READY);
+	has_uart = uart_setup(COM1);
 }
 
 static bool serial_wait_for(u8 status)
@@ -59,7 +47,7 @@ static bool serial_wait_for(u8 status)
 
 	stalled = true;
 	for (; stalled && rounds; rounds--) {
-		stalled = !(io_read8(UART_LSR) & status);
+		stalled = !(io_read8(COM1 + UART_LSR) & status);
 		if (stalled)
 			cpu_pause();
 	}
@@ -71,7 +59,7 @@ static void serial_put(u8 c)
 	if (has_debug_port)
 		io_write8(DEBUG_PORT, c);
 	if (has_uart && serial_wait_for(LSR_THRE))
-		io_write8(UART_DATA, c);
+		io_write8(COM1 + UART_DATA, c);
 }
 
 void serial_write(const char *text, size_t len)
@@ -91,7 +79,7 @@ void serial_drain(void)
 
 int arch_console_getc(void)
 {
-	if (!has_uart || !(io_read8(UART_LSR) & LSR_DATA))
+	if (!has_uart || !(io_read8(COM1 + UART_LSR) & LSR_DATA))
 		return -1;
-	return io_read8(UART_DATA);
+	return io_read8(COM1 + UART_DATA);
 }

@@ -6,10 +6,11 @@ A module has SUMMARY (a line for --help), arguments(parser), which adds its opti
 main(options), which returns the exit status. Packages that not every computer has are imported in
 main(), after builder.need().
 """
-from subcommands import bench, boot
+from subcommands import bench, boot, ctl
 
 COMMANDS = {
     "run": boot,
     "bench": bench,
+    "ctl": ctl,
 }
 DEFAULT = "run"

@@ -7,6 +7,7 @@ import sys
 import time
 
 import builder
+import control
 import guests
 import machine
 import report
@@ -209,8 +210,9 @@ def main(options):
     setup = setup_of(options, builder.build("debug" if options.debug else "default"))
     announce(options, setup)
     started = time.monotonic()
-    with results.Folder("run") as folder:
+    with results.Folder("run") as folder, control.Control(folder.path) as setup.control:
         with machine.start(setup) as session:
+            setup.control.start()
             try:
                 text = follow(session, folder)
             finally:

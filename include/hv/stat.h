@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stat.h: the statistics: every figure of the machine by a dotted name.
+ *
+ *     machine.frames.free 65012        vm.one.exits.cpuid 31        cpu.1.flush.sent 7
+ *
+ * hv/stat/rows.c is the table: a row has name, unit, kind, scope and a sentence, and
+ * docs/statistics.md is made from it. The figures are those of the moment: the counters are read
+ * where they are counted, and nothing is cached.
+ *
+ * Invariants:
+ * STAT-1  A figure's name is unique, and each row has a unit and a sentence.
+ *
+ * Context: CPU 0, no lock held.
+ */
+#ifndef SAMEPAGE_HV_STAT_H
+#define SAMEPAGE_HV_STAT_H
+
+#include <lib/json.h>
+#include <lib/types.h>
+
+#define STAT_FIGURES_MAX 16384 /* bytes of the figures of one scope's instance */
+#define STAT_PREFIX_MAX	 96
+
+/*
+ * struct stat_cursor: a walk over the figures, which goes on in the next buffer where one is full.
+ *
+ * pattern	names to write, '*' stands for any text; none: all
+ * figures	of the scope's instance that the walk is in
+ */
+struct stat_cursor {
+	const char *const *pattern;
+	unsigned patterns;
+	unsigned scope, instance, row, index;
+	bool taken;
+	char prefix[STAT_PREFIX_MAX];
+	u64 figures[STAT_FIGURES_MAX / sizeof(u64)];
+};
+
+/* The patterns stay valid for the walk. */
+void stat_begin(struct stat_cursor *cursor, const char *const *pattern, unsigned patterns);
+
+/*
+ * Adds members `name: number` to an open object until it is full or all are written; true: there
+ * are more. A histogram is an array of counts by power of two. Figures of a family (exits by
+ * reason) that are 0 are left out.
+ */
+bool stat_write(struct stat_cursor *cursor, struct json *json);
+
+/* Does the text match the pattern? */
+bool stat_match(const char *pattern, const char *text);
+
+/* Ticks as nanoseconds. */
+u64 stat_ns(u64 ticks);
+
+/* Of the control channel, which adds to them. */
+struct stat_channel {
+	u64 requests, refused, lines, dropped, bytes_in, bytes_out;
+};
+extern struct stat_channel stat_channel;
+
+#endif
