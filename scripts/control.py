@@ -11,6 +11,7 @@ Bochs. One thread reads it, always, so that the machine's replies do not pile up
 by id, to the client that sent the request or to request() of the same program. Requests of clients
 get ids of Control's own meanwhile.
 """
+import collections
 import contextlib
 import json
 import os
@@ -26,7 +27,11 @@ import tty
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SOCKET = os.path.join(ROOT, "build", "control")
 LINE_MAX = 1 << 16
-CLIENT_BACKLOG = 1 << 22	# bytes for a client that does not read; then it is dropped
+# Bytes that the port holds; more follow when the machine has read them, or after some seconds.
+PIECE = 16
+PIECE_SECONDS = 2
+# Bytes that wait for a client that does not read; then it is dropped.
+CLIENT_BACKLOG = 1 << 22
 
 
 class ControlError(Exception):
@@ -49,7 +54,7 @@ def request_of(words):
 
 
 class Lines:
-    """Cuts a stream into lines; what is longer than LINE_MAX is dropped."""
+    """Cuts a stream into lines; one longer than LINE_MAX is dropped."""
 
     def __init__(self):
         self.rest = b""
@@ -58,7 +63,7 @@ class Lines:
         *lines, self.rest = (self.rest + data).split(b"\n")
         if len(self.rest) > LINE_MAX:
             self.rest = b""
-        return [line for line in lines if line.strip()]
+        return [line.strip() for line in lines]
 
 
 class Client:
@@ -110,7 +115,8 @@ class Control:
         self._lock = threading.Lock()
         self._routes = {}			# id -> (Client, its id) or Waiter
         self._next = 0
-        self._out = b""
+        self._pieces = collections.deque()	# of requests
+        self._wait_until = 0			# before the next piece
         self._clients = {}
         self._wake, self._woken = os.pipe()
         self._line = None			# the file descriptor of the serial line
@@ -227,7 +233,8 @@ class Control:
         """Sends a request under an id of its own. The lock is held."""
         self._next += 1
         self._routes[self._next] = target
-        self._out += json.dumps({"id": self._next, **message}).encode() + b"\n"
+        line = json.dumps({"id": self._next, **message}).encode() + b"\n"
+        self._pieces += [line[at:at + PIECE] for at in range(0, len(line), PIECE)]
         return self._next
 
     def _run(self):
@@ -256,17 +263,28 @@ class Control:
             with contextlib.suppress(OSError):
                 client.socket.send(client.out)
 
+    def _may_send(self):
+        """
+        Whether a piece can go out now, and else after how many seconds: not before the machine
+        listens, and not before it has read the last one.
+        """
+        if not self._pieces or self._line is None or not self.started.is_set():
+            return False, None
+        wait = self._wait_until - time.monotonic()
+        return wait <= 0, max(wait, 0)
+
     def _turn(self, lines, timeout):
         """Waits for something to do and does it; False: there was nothing within the timeout."""
         clients = list(self._clients)
         reading = [self._wake, *clients, *([self._line] if self._line is not None else []),
                    *([self._listener] if self._listener else [])]
-        # Requests wait for the machine: a byte sent before it has set up its port is lost.
-        with self._lock:
-            pending = self._out and self.started.is_set()
         writing = [each for each in clients if self._clients[each].out]
-        if pending and self._line is not None:
+        with self._lock:
+            sends, wait = self._may_send()
+        if sends:
             writing.append(self._line)
+        elif wait is not None and timeout is None:
+            timeout = wait
         readable, writable, _ = select.select(reading, writing, [], timeout)
         for each in readable:
             self._read(each, lines)
@@ -291,7 +309,7 @@ class Control:
             data = os.read(self._line, 65536)
         except BlockingIOError:
             return
-        except OSError:				# a pseudo-terminal whose other end is closed
+        except OSError:				# the other end of a pseudo-terminal is closed
             data = b""
         if not data:
             os.close(self._line)
@@ -302,7 +320,10 @@ class Control:
             self._message(line)
 
     def _message(self, line):
-        self._log.write(line.rstrip(b"\r") + b"\n")
+        if not line:				# the machine has read a piece
+            self._wait_until = 0
+            return
+        self._log.write(line + b"\n")
         try:
             message = json.loads(line)
         except ValueError:
@@ -314,6 +335,7 @@ class Control:
             for client in list(self._clients.values()):
                 self._send(client, message)
             return
+        self._wait_until = 0
         with self._lock:
             target = self._routes.get(message.get("id"))
             if not message.get("more"):
@@ -343,7 +365,8 @@ class Control:
             self._drop(client)
             return
         for line in client.lines.add(data):
-            self._client_line(client, line.decode("ascii", "replace").strip())
+            if line:
+                self._client_line(client, line.decode("ascii", "replace"))
 
     def _client_line(self, client, line):
         number = 0
@@ -359,7 +382,8 @@ class Control:
     def _write(self, each):
         if each == self._line:
             with self._lock, contextlib.suppress(OSError):
-                self._out = self._out[os.write(self._line, self._out):]
+                os.write(self._line, self._pieces.popleft())
+                self._wait_until = time.monotonic() + PIECE_SECONDS
         elif each in self._clients:
             client = self._clients[each]
             try:
@@ -399,7 +423,7 @@ class Connection:
                 raise ControlError("no answer: the machine is busy or has stopped") from None
             if not data:
                 raise ControlError("the machine has ended")
-            self.queue += [json.loads(line) for line in self.lines.add(data)]
+            self.queue += [json.loads(line) for line in self.lines.add(data) if line]
 
     def request(self, command, *args):
         """The result of a command, as one object. ControlError."""

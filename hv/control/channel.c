@@ -23,16 +23,21 @@
 #define LOG_THIS LOG_HV
 
 #define REQUEST_BYTES 512
+#define PIECE	      16  /* bytes of a request that a port is certain to hold */
 #define POLL_BYTES    512 /* in and out, at most, in one poll */
 #define POLLS	      100 /* a second, while nothing comes */
 #define POLLS_BUSY    1000
 
-/* Of CPU 0. `sent`: the tick at which a byte last went out, or the ring was empty. */
+/*
+ * Of CPU 0. sent: the tick at which a byte last went out, or the ring was empty; taken: bytes of
+ * the line so far, those beyond its buffer included.
+ */
 static struct {
 	bool on, overlong, running, stalled;
 	u64 due, sent;
 	char line[REQUEST_BYTES + 1];
 	size_t used;
+	u64 taken;
 	struct json_request request;
 	struct command_call call;
 	char text[CHANNEL_LINE];
@@ -119,6 +124,13 @@ static void begin_request(void)
 		channel.running = true;
 }
 
+/* The sender of a serial line has no other way to see that the port has room again. */
+static void acknowledge(void)
+{
+	if (++channel.taken % PIECE == 0)
+		(void)ring_put(&channel.ring, "\n", 1);
+}
+
 /* An empty line is nothing: a terminal's CR LF. */
 static void take_byte(char c)
 {
@@ -127,11 +139,13 @@ static void take_byte(char c)
 			channel.line[channel.used++] = c;
 		else
 			channel.overlong = true;
+		acknowledge();
 		return;
 	}
 	if (channel.used)
 		begin_request();
 	channel.used = 0;
+	channel.taken = 0;
 	channel.overlong = false;
 }
 
@@ -195,7 +209,7 @@ static bool poll(u64 now)
 	busy |= receive();
 	for (unsigned i = 0; channel.running && i < 4 && channel_has_room(); i++)
 		run_step();
-	busy |= ring_used(&channel.ring) > 0;
+	busy |= ring_used(&channel.ring) || channel.used;
 	channel.due = now + arch_ticks_per_second() / (busy ? POLLS_BUSY : POLLS);
 	return busy;
 }
@@ -221,6 +235,7 @@ void control_start(void)
 {
 	struct json json;
 
+	memset(&channel, 0, sizeof(channel));
 	channel.on = arch_channel_init();
 	if (!channel.on)
 		return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stat.c: the walk over the table of figures, and its text.
+ * walk.c: the walk over the table of figures, and its text.
  *
  *     scope (machine, CPU, VM ...) > instance (VM one) > row (exits.*) > index (cpuid)
  *
@@ -14,8 +14,8 @@
 #include <lib/string.h>
 #include "hv/stat/private.h"
 
-#define NAME_MAX    160
-#define NS_A_SECOND 1000000000ull
+#define FIGURE_NAME_MAX 160
+#define NS_A_SECOND	1000000000ull
 
 struct stat_channel stat_channel;
 
@@ -106,10 +106,11 @@ static void figure_name(const struct stat_cursor *cursor, const struct stat_row 
 	const char *star = memchr(row->name, '*', len);
 
 	if (!row->family)
-		format_text(name, NAME_MAX, "%s%s", cursor->prefix, row->name);
+		format_text(name, FIGURE_NAME_MAX, "%s%s", cursor->prefix, row->name);
 	else
-		format_text(name, NAME_MAX, "%s%.*s%s%s", cursor->prefix, (int)(star - row->name),
-			    row->name, row->family->name(cursor->index), star + 1);
+		format_text(name, FIGURE_NAME_MAX, "%s%.*s%s%s", cursor->prefix,
+			    (int)(star - row->name), row->name, row->family->name(cursor->index),
+			    star + 1);
 }
 
 static const u64 *figure_value(const struct stat_cursor *cursor, const struct stat_row *row)
@@ -152,7 +153,7 @@ static void write_figure(const struct stat_cursor *cursor, struct json *json)
 {
 	const struct stat_row *row = &stat_scopes[cursor->scope].rows[cursor->row];
 	const u64 *value = figure_value(cursor, row);
-	char name[NAME_MAX];
+	char name[FIGURE_NAME_MAX];
 
 	if (figure_is_left_out(row, value))
 		return;
