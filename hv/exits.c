@@ -14,12 +14,14 @@
 #include <arch/regs.h>
 #include <hv/cpuid.h>
 #include <hv/dirty.h>
+#include <hv/display.h>
 #include <hv/hypercall.h>
 #include <hv/irqchip.h>
 #include <hv/lapic.h>
 #include <hv/mmio.h>
 #include <hv/msr.h>
 #include <hv/pio.h>
+#include <hv/vga.h>
 #include <hv/reclaiming.h>
 #include <hv/sched.h>
 #include <hv/vcpu.h>
@@ -156,6 +158,8 @@ static enum exit_verdict exit_stage2(struct vcpu *vcpu, const struct hv_exit *ex
 		return out_of_memory(vcpu);
 	default:
 		vcpu->starving_since = 0;
+		if (unlikely(exit->stage2.gpa.raw - VGA_TEXT_START < VGA_TEXT_END - VGA_TEXT_START))
+			display_note_access(vcpu->vm);
 		return EXIT_RESUME;
 	}
 }

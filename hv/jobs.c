@@ -5,15 +5,16 @@
 #include <hv/jobs.h>
 #include <arch/ticks.h>
 #include <hv/control.h>
+#include <hv/display.h>
 #include <hv/lifetime.h>
 #include <hv/merging.h>
 #include <hv/progress.h>
 #include <hv/terminal.h>
 
 static const struct job jobs[] = {
-	{"merging", merging_step, merging_alarm},    {"terminal", terminal_poll, terminal_alarm},
-	{"control", control_poll, control_alarm},    {"lifetime", lifetime_poll, lifetime_alarm},
-	{"progress", progress_poll, progress_alarm},
+	{"merging", merging_step, merging_alarm}, {"terminal", terminal_poll, terminal_alarm},
+	{"control", control_poll, control_alarm}, {"lifetime", lifetime_poll, lifetime_alarm},
+	{"display", display_poll, display_alarm}, {"progress", progress_poll, progress_alarm},
 };
 
 bool jobs_run(bool idle)

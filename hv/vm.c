@@ -10,6 +10,7 @@
 #include <arch/cpu.h>
 #include <hv/cpuid.h>
 #include <hv/dirty.h>
+#include <hv/display.h>
 #include <hv/gva.h>
 #include <hv/irqchip.h>
 #include <hv/lifetime.h>
@@ -96,6 +97,8 @@ static int add_slots(struct vm *vm)
 
 	if (!err && size > MACHINE_HOLE_END)
 		err = add_slot(vm, MACHINE_HOLE_END, size, SLOT_RAM);
+	if (!err && vm->config.board)
+		err = add_slot(vm, VGA_TEXT_START, VGA_TEXT_END, SLOT_RAM);
 	if (!err && vm->config.board)
 		err = add_slot(vm, PC_ROM_START, MACHINE_HOLE_END, SLOT_ROM);
 	return err;
@@ -282,6 +285,7 @@ static void collect_memory_stats(struct vm *vm)
 /* The console's last line comes before the message, so that a log reads in order. */
 void vm_destroy(struct vm *vm)
 {
+	display_finish(vm);
 	console_flush(&vm->console);
 	if (vm->end == VM_END_SHUTDOWN)
 		log_info("%s: %s, status %lu", vm->config.name, vm_end_name(vm->end), vm->status);

@@ -100,10 +100,10 @@ static void check_firmware(void)
 	check(guest_info->mem_lower * 1024ul <= tables, "and no memory that is free");
 }
 
-/* Where a VGA would be, and below the I/O APIC. */
+/* Where a VGA would have its graphics, and below the I/O APIC. */
 static void check_nothing(void)
 {
-	volatile u32 *const places[] = {(void *)0xb8000ul, (void *)0xfebffffcul};
+	volatile u32 *const places[] = {(void *)0xa0000ul, (void *)0xfebffffcul};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
 		*places[i] = 0x12345678;

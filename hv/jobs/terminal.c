@@ -100,6 +100,8 @@ static bool vm_has_room(struct vm *vm)
 {
 	bool room;
 
+	if (vm->config.keyboard)
+		return pc_keyboard_has_room(vm->pc);
 	spin_lock(&vm->console.lock);
 	room = uart_has_room(vm->uart);
 	spin_unlock(&vm->console.lock);
@@ -108,6 +110,10 @@ static bool vm_has_room(struct vm *vm)
 
 static void vm_type(struct vm *vm, u8 byte)
 {
+	if (vm->config.keyboard) {
+		pc_keyboard_type(vm->pc, (char)byte);
+		return;
+	}
 	spin_lock(&vm->console.lock);
 	uart_receive(vm->uart, byte);
 	spin_unlock(&vm->console.lock);

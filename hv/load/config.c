@@ -146,6 +146,12 @@ static int set_board(struct value *value, struct vm_config *out)
 	return out->board || string_is(value->text, value->len, "none") ? 0 : ERR_INVALID;
 }
 
+static int set_keyboard(struct value *value, struct vm_config *out)
+{
+	out->keyboard = string_is(value->text, value->len, "yes");
+	return out->keyboard || string_is(value->text, value->len, "no") ? 0 : ERR_INVALID;
+}
+
 static int set_populate(struct value *value, struct vm_config *out)
 {
 	out->populate = string_is(value->text, value->len, "yes");
@@ -228,6 +234,7 @@ static const struct word {
 	{"type", set_type, "type is multiboot|real|linux"},
 	{"console", set_console, "console is 256..1G, a number of bytes"},
 	{"board", set_board, "board is pc|none"},
+	{"keyboard", set_keyboard, "keyboard is yes|no"},
 	{"merge", set_merge, "merge is off|own|1..65535, a domain"},
 	{"populate", set_populate, "populate is yes|no"},
 	{"dirty", set_dirty, "dirty is wp|bits|pml"},
@@ -281,6 +288,9 @@ static int check_whole(const char *line, struct vm_config *out, struct config_er
 	out->board |= out->type == VM_LINUX;
 	*error = (struct config_error){line, strlen(line), "a VM needs name=NAME"};
 	if (!out->name[0] && !out->module_of[0])
+		return ERR_INVALID;
+	error->why = "keyboard=yes needs board=pc";
+	if (out->keyboard && !out->board)
 		return ERR_INVALID;
 	error->why = "a VM with a board has 1M to 3G of memory";
 	if (out->board && (out->memory <= MACHINE_HOLE_END || out->memory > PC_MEMORY_MAX))

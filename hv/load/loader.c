@@ -13,6 +13,7 @@
 #include <hv/acpi.h>
 #include <hv/bzimage.h>
 #include <hv/linux.h>
+#include <hv/mptable.h>
 #include <hv/vm.h>
 #include <lib/error.h>
 #include <lib/log.h>
@@ -116,6 +117,15 @@ static int write_info(struct vm *vm, const struct load_plan *plan,
 	}
 	*gpa = at;
 	return addrspace_write(vm->memory, (struct gpa){at}, &page, sizeof(page));
+}
+
+/* For systems older than ACPI. */
+static int write_mptable(struct vm *vm)
+{
+	static u8 tables[MPTABLE_SIZE];
+	size_t used = mptable_build(vm->config.vcpus, tables, (struct gpa){MPTABLE_GPA});
+
+	return addrspace_write(vm->memory, (struct gpa){MPTABLE_GPA}, tables, used);
 }
 
 /* The firmware's tables, and what the two searches of ACPI 5.2.5.1 find. */
@@ -225,6 +235,8 @@ int load_guest(struct vm *vm, const void *file, size_t size, const struct load_m
 	err = write_segments(vm, &plan, file);
 	if (!err && vm->config.board)
 		err = write_acpi(vm);
+	if (!err && vm->config.board)
+		err = write_mptable(vm);
 	if (!err && vm->config.type == VM_MULTIBOOT)
 		err = write_info(vm, &plan, modules, module_count, &info);
 	if (!err && vm->config.type == VM_LINUX)

@@ -18,7 +18,7 @@
 #define LOGICAL	   BIT(11)
 #define READ_ONLY  (REMOTE_IRR | BIT(12))
 #define WRITABLE   (0xff00000000000000ull | 0x1ffffull)
-#define VERSION	   (0x20 | (IOAPIC_INPUTS - 1) << 16)
+#define VERSION	   (IOAPIC_VERSION_ID | (IOAPIC_INPUTS - 1) << 16)
 
 enum ioapic_offset { OFFSET_SELECT = 0x00, OFFSET_WINDOW = 0x10, OFFSET_EOI = 0x40 };
 enum ioapic_reg { REG_ID, REG_VERSION, REG_ARBITRATION, REG_REDIRECTION = 0x10 };

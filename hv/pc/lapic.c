@@ -27,7 +27,7 @@ enum lvt { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR };
 #define BASE_BSP	    BIT(8)
 #define BASE_X2APIC	    BIT(10)
 #define BASE_ENABLED	    BIT(11)
-#define VERSION		    (0x14 | (LAPIC_LVTS - 1) << 16)
+#define VERSION		    (LAPIC_VERSION_ID | (LAPIC_LVTS - 1) << 16)
 
 enum timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE };
 

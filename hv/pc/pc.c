@@ -90,6 +90,33 @@ void pc_set_irq(struct pc *pc, enum pc_irq irq, bool level)
 	pc_unlock(pc);
 }
 
+void pc_set_alarm(struct pc *pc)
+{
+	spin_assert_held(&pc->lock);
+	ck_pr_store_64(&pc->due, MIN(pc->pit_due, pc->rtc_due));
+	pc->notify |= BIT(0);
+}
+
+u64 pc_wall_clock(const struct pc *pc, u64 tick)
+{
+	return pc->start_time + pc_clock_at(pc, tick, 1000000);
+}
+
+void pc_run_clock(struct pc *pc, u64 now)
+{
+	u64 due, rise;
+
+	spin_assert_held(&pc->lock);
+	rtc_run(&pc->rtc, pc_wall_clock(pc, now));
+	pc_set_line(pc, PC_IRQ_CLOCK, rtc_irq(&pc->rtc));
+	rise = rtc_due(&pc->rtc);
+	due = rise == RTC_NEVER ? TICK_NEVER : pc_tick_at(pc, rise - pc->start_time, 1000000);
+	if (due == pc->rtc_due)
+		return;
+	pc->rtc_due = due;
+	pc_set_alarm(pc);
+}
+
 static bool deliver_to(struct vcpu *vcpu, const struct lapic_ipi *message, bool level)
 {
 	switch (message->delivery) {
@@ -139,12 +166,14 @@ int pc_create(struct vm *vm)
 	pc->vm = vm;
 	pc->start = arch_ticks();
 	pc->start_time = arch_wall_seconds() * 1000000;
-	pc->pit_due = TICK_NEVER;
+	pc->due = pc->pit_due = pc->rtc_due = TICK_NEVER;
 	pic_init(&pc->pic);
 	pit_init(&pc->pit);
-	rtc_init(&pc->rtc);
+	rtc_init(&pc->rtc, pc->start_time);
 	pm_init(&pc->pm);
 	pci_init(&pc->pci);
+	i8042_init(&pc->i8042);
+	vga_init(&pc->vga);
 	fw_cfg_init(&pc->fw_cfg, vm->config.memory, vm->config.vcpus);
 	ioapic_init(&pc->ioapic, deliver_message, pc);
 	for (unsigned i = 0; i < vm->config.vcpus; i++) {
@@ -205,7 +234,7 @@ u64 pc_alarm(const struct vcpu *vcpu, u64 now)
 	u64 alarm = lapic_alarm(vcpu, now);
 
 	if (vcpu->index == 0)
-		alarm = MIN(alarm, MAX(now, ck_pr_load_64(&vcpu->vm->pc->pit_due)));
+		alarm = MIN(alarm, MAX(now, ck_pr_load_64(&vcpu->vm->pc->due)));
 	return alarm;
 }
 
@@ -216,10 +245,11 @@ void pc_run_timers(struct vcpu *vcpu)
 
 	if (lapic_alarm(vcpu, now) <= now)
 		(void)lapic_timer_expire(vcpu->lapic, now + vcpu->arch.tsc_offset);
-	if (vcpu->index != 0 || ck_pr_load_64(&pc->pit_due) > now)
+	if (vcpu->index != 0 || ck_pr_load_64(&pc->due) > now)
 		return;
 	spin_lock(&pc->lock);
 	pc_run_pit(pc);
+	pc_run_clock(pc, now);
 	pc_unlock(pc);
 }
 

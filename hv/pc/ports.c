@@ -15,7 +15,7 @@
 #include "hv/pc/private.h"
 #include <hv/vm.h>
 
-enum { PORT_8042 = 0x64, PORT_FAST = 0x92, PORT_CHIPSET = 0xcf9 };
+enum { PORT_FAST = 0x92, PORT_CHIPSET = 0xcf9 };
 
 /*
  * read, write: one byte of an access at tick `now`. byte_only: the row answers accesses of one
@@ -55,19 +55,20 @@ static void write_pit(struct pc *pc, u16 port, u8 value, u64 now)
 		pc_restart_pit(pc);
 }
 
-static u64 wall_clock(const struct pc *pc, u64 now)
-{
-	return pc->start_time + pc_clock_at(pc, now, 1000000);
-}
-
 static u8 read_rtc(struct pc *pc, u16 port, u64 now)
 {
-	return rtc_read(&pc->rtc, port, wall_clock(pc, now));
+	u8 value = rtc_read(&pc->rtc, port, pc_wall_clock(pc, now));
+
+	spin_assert_held(&pc->lock);
+	pc_run_clock(pc, now);
+	return value;
 }
 
 static void write_rtc(struct pc *pc, u16 port, u8 value, u64 now)
 {
-	rtc_write(&pc->rtc, port, value, wall_clock(pc, now));
+	spin_assert_held(&pc->lock);
+	rtc_write(&pc->rtc, port, value, pc_wall_clock(pc, now));
+	pc_run_clock(pc, now);
 }
 
 static u8 read_pm(struct pc *pc, u16 port, u64 now)
@@ -103,12 +104,72 @@ static void write_fw_cfg(struct pc *pc, u16 port, u8 value, u64 now)
 	fw_cfg_write(&pc->fw_cfg, port, value);
 }
 
-/* The ways of a PC to reset itself: the 8042's pulse, the fast reset, the chipset's register. */
+/* Each byte of the keyboard's is an edge. */
+static void drive_keyboard(struct pc *pc)
+{
+	spin_assert_held(&pc->lock);
+	pc_set_line(pc, PC_IRQ_KEYBOARD, false);
+	pc_set_line(pc, PC_IRQ_KEYBOARD, i8042_irq(&pc->i8042));
+}
+
+static u8 read_i8042(struct pc *pc, u16 port, u64 now)
+{
+	u8 value = i8042_read(&pc->i8042, port);
+
+	if (port == I8042_DATA)
+		drive_keyboard(pc);
+	return value;
+}
+
+static void write_i8042(struct pc *pc, u16 port, u8 value, u64 now)
+{
+	if (i8042_write(&pc->i8042, port, value))
+		pc->request = PM_RESET;
+	drive_keyboard(pc);
+}
+
+bool pc_keyboard_has_room(struct pc *pc)
+{
+	bool room;
+
+	spin_lock(&pc->lock);
+	room = i8042_has_room(&pc->i8042);
+	pc_unlock(pc);
+	return room;
+}
+
+void pc_keyboard_type(struct pc *pc, char c)
+{
+	spin_lock(&pc->lock);
+	i8042_type(&pc->i8042, c);
+	drive_keyboard(pc);
+	pc_unlock(pc);
+}
+
+static u8 read_vga(struct pc *pc, u16 port, u64 now)
+{
+	return vga_read(&pc->vga, port, pc_clock_at(pc, now, 1000000));
+}
+
+static void write_vga(struct pc *pc, u16 port, u8 value, u64 now)
+{
+	vga_write(&pc->vga, port, value);
+}
+
+/* No drive: BSY, bit 7 of the status, is pulled low and the others float (the ATA standard). */
+static u8 read_ide(struct pc *pc, u16 port, u64 now)
+{
+	return 0x7f;
+}
+
+static void write_ide(struct pc *pc, u16 port, u8 value, u64 now)
+{
+}
+
+/* The ways of a PC to reset itself beside the 8042's: the fast reset, the chipset's register. */
 static void write_reset(struct pc *pc, u16 port, u8 value, u64 now)
 {
-	bool resets = port == PORT_8042 ? value == 0xfe : value & (port == PORT_FAST ? 1 : 4);
-
-	if (resets)
+	if (value & (port == PORT_FAST ? 1 : 4))
 		pc->request = PM_RESET;
 }
 
@@ -118,15 +179,21 @@ static u8 read_reset(struct pc *pc, u16 port, u64 now)
 }
 
 static const struct port_range ranges[] = {
-	{PORT_8042, 1, NULL, write_reset, true},
 	{PORT_FAST, 1, read_reset, write_reset, true},
 	{PORT_CHIPSET, 1, read_reset, write_reset, true}, /* a wide one is PCI's address */
 	{0x20, 2, read_pic, write_pic},
 	{0x40, 4, read_pit, write_pit},
+	{I8042_DATA, 1, read_i8042, write_i8042},
 	{0x61, 1, read_pit, write_pit},
+	{I8042_STATUS, 1, read_i8042, write_i8042},
 	{0x70, 2, read_rtc, write_rtc},
 	{0xa0, 2, read_pic, write_pic},
 	{0x4d0, 2, read_pic, write_pic},
+	{0x177, 1, read_ide, write_ide},
+	{0x1f7, 1, read_ide, write_ide},
+	{0x376, 1, read_ide, write_ide},
+	{VGA_FIRST_PORT, VGA_PORTS, read_vga, write_vga},
+	{0x3f6, 1, read_ide, write_ide},
 	{FW_CFG_SELECTOR, 2, read_fw_cfg, write_fw_cfg},
 	{ACPI_PM1_EVENT, 4, read_pm, write_pm},
 	{ACPI_PM1_CONTROL, 2, read_pm, write_pm},

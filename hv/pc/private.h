@@ -27,6 +27,18 @@ u64 pc_tick_at(const struct pc *pc, u64 clocks, u64 hz);
 /* pc_set_irq() with the lock held. */
 void pc_set_line(struct pc *pc, enum pc_irq irq, bool level) LOCK_REQUIRES(&pc->lock);
 
+/* Stores the earlier of the two alarms, which the CPU of vCPU 0 keeps, and notifies it. */
+void pc_set_alarm(struct pc *pc) LOCK_REQUIRES(&pc->lock);
+
+/* The clock's time: microseconds since 1970, of which the board's power-on has start_time. */
+u64 pc_wall_clock(const struct pc *pc, u64 tick);
+
+/*
+ * Drives the clock's line and sets its alarm. After every access to the clock, and when the alarm
+ * is due.
+ */
+void pc_run_clock(struct pc *pc, u64 now) LOCK_REQUIRES(&pc->lock);
+
 /*
  * pc_run_pit: counts the rises until now, raises one if the controllers can take it, and sets the
  * alarm. Called when the alarm is due, and before and after a write to a controller: what rose

@@ -95,8 +95,7 @@ static void count_rises(struct pc *pc, u64 now)
 		raise_tick(pc); /* TICK-3 */
 }
 
-/* The alarm is kept by the CPU of vCPU 0, which is notified of a change. */
-static void set_alarm(struct pc *pc, u64 now)
+static void set_pit_alarm(struct pc *pc, u64 now)
 {
 	u64 rise = pit_next_rise(&pc->pit, now);
 	u64 due = rise == PIT_NEVER ? TICK_NEVER : pc_tick_at(pc, rise, PIT_HZ);
@@ -106,9 +105,9 @@ static void set_alarm(struct pc *pc, u64 now)
 	spin_assert_held(&pc->lock);
 	if (due == pc->pit_due && counts == pc->pit_counts)
 		return;
-	ck_pr_store_64(&pc->pit_due, due);
+	pc->pit_due = due;
 	ck_pr_store_32(&pc->pit_counts, counts);
-	pc->notify |= BIT(0);
+	pc_set_alarm(pc);
 }
 
 bool pc_ticks_count(const struct vcpu *vcpu)
@@ -130,7 +129,7 @@ void pc_run_pit(struct pc *pc)
 		raise_tick(pc);
 		pc->pit_owed = is_unfinished(pc) ? pc->pit_owed - 1 : 0; /* not taken */
 	}
-	set_alarm(pc, now);
+	set_pit_alarm(pc, now);
 }
 
 void pc_tick_done(struct pc *pc)
@@ -147,5 +146,5 @@ void pc_restart_pit(struct pc *pc)
 {
 	pc->pit_seen = pc_clock(pc, PIT_HZ);
 	pc->pit_owed = 0;
-	set_alarm(pc, pc->pit_seen);
+	set_pit_alarm(pc, pc->pit_seen);
 }

@@ -11,8 +11,10 @@
 #include <hv/lapic.h>
 #include <lib/types.h>
 
-#define IOAPIC_BASE   0xfec00000ull
-#define IOAPIC_INPUTS 24
+#define IOAPIC_BASE	  0xfec00000ull
+#define IOAPIC_INPUTS	  24
+#define IOAPIC_ID	  0 /* after reset; MADT and MP table agree */
+#define IOAPIC_VERSION_ID 0x20
 
 /*
  * deliver: passes a message to the local APICs it names. false: none took it, and an edge is lost.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * jobs.h: work of the hypervisor itself that the run loop polls between two turns of vCPUs: page
- * merging, the terminal, the control channel, lifetimes, the progress line.
+ * merging, the terminal, the control channel, lifetimes, the display, the progress line.
  */
 #ifndef SAMEPAGE_HV_JOBS_H
 #define SAMEPAGE_HV_JOBS_H

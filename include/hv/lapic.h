@@ -17,6 +17,7 @@
 #define LAPIC_BASE	 0xfee00000ull
 #define LAPIC_NONE	 (-1)
 #define LAPIC_LVTS	 6
+#define LAPIC_VERSION_ID 0x14
 #define LAPIC_X2APIC_MSR 0x800
 
 /* Registers by number: xAPIC offset >> 4, x2APIC MSR - 0x800 (SDM table 11-6). */

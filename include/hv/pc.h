@@ -2,12 +2,14 @@
 /*
  * pc.h: the virtual PC around a VM's CPUs: interrupt controllers, timers, clock, ACPI hardware.
  *
- *     UART --IRQ 4--+--> PIC --INTR--> LINT0 --+
- *     PIT  --IRQ 0--+                          +--> local APIC of each vCPU --> the vCPU
- *                   +--> I/O APIC -------------+
+ *     PIT      --IRQ 0--+
+ *     keyboard --IRQ 1--+--> PIC --INTR--> LINT0 --+
+ *     UART     --IRQ 4--+                          +--> local APIC of each vCPU --> the vCPU
+ *     clock    --IRQ 8--+--> I/O APIC -------------+
  *
- * Why a board: the chips (pic.h, pit.h, rtc.h, ioapic.h, lapic.h, pm.h, pci.h, fw_cfg.h) are models
- * without surroundings. The board is the wires between them, the one lock over them, and time.
+ * Why a board: the chips (pic.h, pit.h, rtc.h, i8042.h, vga.h, ioapic.h, lapic.h, pm.h, pci.h,
+ * fw_cfg.h) are models without surroundings. The board is the wires between them, the one lock over
+ * them, and time.
  *
  * Locking: pc->lock, rank LOCK_DEVICE, guards all chips but the local APICs, which belong to their
  * vCPU. A wire that reaches a vCPU is noted in `notify`, and vcpu_notify() follows the release of
@@ -18,6 +20,7 @@
 
 #include <arch/exit.h>
 #include <hv/fw_cfg.h>
+#include <hv/i8042.h>
 #include <hv/ioapic.h>
 #include <hv/irqchip.h>
 #include <hv/lapic.h>
@@ -26,6 +29,7 @@
 #include <hv/pit.h>
 #include <hv/pm.h>
 #include <hv/rtc.h>
+#include <hv/vga.h>
 #include <hv/vm_config.h>
 #include <lib/lock.h>
 #include <lib/types.h>
@@ -36,7 +40,7 @@ struct vcpu;
 #define PC_ROM_START  0xc0000ull   /* the place of firmware: reads zero, so that searches end */
 #define PC_MEMORY_MAX (3ull << 30) /* above it the local and I/O APICs and the empty PCI hole */
 
-enum pc_irq { PC_IRQ_TIMER = 0, PC_IRQ_UART = 4 };
+enum pc_irq { PC_IRQ_TIMER = 0, PC_IRQ_KEYBOARD = 1, PC_IRQ_UART = 4, PC_IRQ_CLOCK = 8 };
 #define PC_PIN_TIMER 2 /* IRQ 0 at the I/O APIC; the others have their own number there */
 
 struct pc {
@@ -48,7 +52,9 @@ struct pc {
 	struct pit pit;
 	struct rtc rtc;
 	struct ioapic ioapic;
-	u64 pit_due;	/* [a] tick of the PIT's next rise, TICK_NEVER for none */
+	u64 due;	/* [a] the earlier of the two below */
+	u64 pit_due;	/* tick of the PIT's next rise, TICK_NEVER for none */
+	u64 rtc_due;	/* likewise of the clock's interrupt */
 	u64 pit_seen;	/* the PIT's clock up to which its rises are counted */
 	u32 pit_counts; /* [a] it is periodic, and the I/O APIC listens */
 	u64 pit_owed;	/* [a] rises counted and not yet raised (ticks.c) */
@@ -57,6 +63,9 @@ struct pc {
 	enum pm_request request; /* of the write that is under way, carried out after it */
 	struct pci pci;
 	struct fw_cfg fw_cfg;
+	struct i8042 i8042;
+	struct vga vga;
+	struct screen screen;		  /* what the console shows of it; display.h */
 	struct lapic lapic[VM_VCPUS_MAX]; /* the vCPUs', not under the lock */
 };
 
@@ -74,6 +83,10 @@ void pc_set_irq(struct pc *pc, enum pc_irq irq, bool level);
  */
 unsigned pc_port_read(struct pc *pc, u16 port, unsigned size, u32 *value);
 unsigned pc_port_write(struct pc *pc, u16 port, unsigned size, u32 value);
+
+/* A typed character for the keyboard; any CPU. Without room it is lost. */
+bool pc_keyboard_has_room(struct pc *pc);
+void pc_keyboard_type(struct pc *pc, char c);
 
 /*
  * Owner. Is an interrupt pending that the vCPU would take now; which one (and it is acknowledged).

@@ -3,6 +3,7 @@
  * terminal.h: keyboard input, attached to one guest at a time.
  *
  *     keyboard --> machine's UART --polled by CPU 0--> terminal --> the guest's UART --IRQ 4--> the guest
+ *                                                               \-> its keyboard, with keyboard=yes
  *
  * The command line's console=N turns it on and attaches VM N, counted from 1. Ctrl-] is the escape:
  * followed by a digit it attaches that VM, by d none, by k it stops the attached VM, by q all of

@@ -155,8 +155,9 @@ struct vm {
 	struct audit_report audit;	     /* of its memory, when it had ended */
 	struct vm_memory_stats memory_stats; /* likewise */
 	u64 lost_ports;			     /* [a] accesses to ports without a device */
-	u32 refused_msr[VM_REFUSED_MSRS];    /* [a] indexes that are in the log; 0: free */
-	u64 exits[HV_EXIT_REASONS];	     /* [v] sums of vCPUs that are GONE */
+	u32 text_used; /* [a] with a board: it has touched the VGA's text buffer */
+	u32 refused_msr[VM_REFUSED_MSRS]; /* [a] indexes that are in the log; 0: free */
+	u64 exits[HV_EXIT_REASONS];	  /* [v] sums of vCPUs that are GONE */
 	u64 slices, used, injected, lost_accesses, starved; /* [v] likewise */
 };
 

@@ -26,6 +26,7 @@ enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
  * memory	bytes of RAM, whole pages
  * cpus		the machine's CPUs it may use, bit n for CPU n; 0: any. vCPU i gets the i-th, in turn
  * board	a virtual PC around the CPUs (pc.h): always for Linux, on request for others
+ * keyboard	what is typed comes by the board's keyboard, not by the UART
  * populate	back all memory when the VM is made, with large pages where they fit; else on first touch
  * merge_domain	VMs of the same number share identical pages; 0: not merged; VM_MERGE_OWN: with itself alone
  * merge_marked	only what the guest marks is mergeable, not all its memory
@@ -43,6 +44,7 @@ struct vm_config {
 	char arg[VM_ARG_MAX];
 	enum vm_type type;
 	bool board;
+	bool keyboard;
 	bool populate;
 	bool dirty_log;
 	enum dirty_mode dirty;

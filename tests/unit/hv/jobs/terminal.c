@@ -48,6 +48,19 @@ void vm_stop(struct vm *vm, enum vm_end end, u64 status)
 	stopped[vm - vms] = true;
 }
 
+static bool keyboard_full;
+static char keys[16];
+
+bool pc_keyboard_has_room(struct pc *board)
+{
+	return !keyboard_full;
+}
+
+void pc_keyboard_type(struct pc *board, char c)
+{
+	strncat(keys, &c, 1);
+}
+
 void pc_set_irq(struct pc *board, enum pc_irq irq, bool level)
 {
 	void (*then)(void) = on_wire;
@@ -150,6 +163,19 @@ static void guest_reads_all(void)
 		(void)uart_read(&uarts[0], 0);
 }
 
+/* keyboard=yes; TERMINAL-1 holds there, too. */
+static void a_guest_with_a_keyboard_gets_keys(void **state)
+{
+	vms[0].config.keyboard = true;
+	type("ls");
+	assert_string_equal(keys, "ls");
+	gets(0, "");
+	keyboard_full = true;
+	type("x");
+	assert_string_equal(typed, "x");
+	keyboard_full = false;
+}
+
 /* TERMINAL-2: the guest reads the byte between the look at the chip and the move of the wire. */
 static void the_wire_ends_at_the_level_of_the_chip(void **state)
 {
@@ -176,6 +202,7 @@ int main(void)
 		TEST(the_escape_moves_the_terminal),
 		TEST(the_escape_ends_one_guest_or_all),
 		TEST(the_wire_ends_at_the_level_of_the_chip),
+		TEST(a_guest_with_a_keyboard_gets_keys),
 		TEST(without_a_number_nothing_is_polled),
 	};
 

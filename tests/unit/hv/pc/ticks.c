@@ -469,7 +469,61 @@ static void each_way_to_reset_a_pc_ends_the_vm(void **state)
 	assert_int_equal(stops, 3);
 	assert_int_equal(pc_port_read(vm.pc, 0x92, 1, &value), 1);
 	assert_int_equal(value, 2);
-	assert_int_equal(pc_port_read(vm.pc, 0x64, 1, &value), 0);
+	pc_port_write(vm.pc, 0x64, 1, 0xd1);
+	pc_port_write(vm.pc, 0x60, 1, 0);
+	assert_int_equal(stops, 4);
+}
+
+/* IRQ 8 at the I/O APIC; the alarm is the board's, beside the PIT's. */
+static void the_clock_interrupts_each_second(void **state)
+{
+	u32 flags;
+
+	ioapic_out(REDIRECTION + 2 * PC_IRQ_CLOCK, VECTOR + 1);
+	out(0x70, 0x0b);
+	out(0x71, 0x12); /* update interrupt, 24 hours */
+	for (u64 second = 1; second <= 5; second++) {
+		u64 alarm = pc_alarm(&vcpus[0], sim_ticks);
+
+		assert_in_range(alarm, second * 1000 * MS, second * 1000 * MS + 2 * US);
+		sim_ticks = alarm;
+		pc_run_timers(&vcpus[0]);
+		assert_true(pc_irq_pending(&vcpus[0]));
+		assert_int_equal(pc_irq_take(&vcpus[0]), VECTOR + 1);
+		assert_int_equal(pc_alarm(&vcpus[0], sim_ticks), TICK_NEVER);
+		out(0x70, 0x0c);
+		assert_int_equal(pc_port_read(vm.pc, 0x71, 1, &flags), 1);
+		assert_int_equal(flags & 0x90, 0x90);
+		lapic_out(&vcpus[0], LAPIC_EOI, 0);
+	}
+}
+
+/* Each byte of the keyboard is an edge of IRQ 1, though more bytes wait behind it. */
+static void each_scan_code_is_an_interrupt(void **state)
+{
+	static const u8 codes[] = {0x2a, 0x1e, 0x9e, 0xaa};
+	u32 byte;
+
+	ioapic_out(REDIRECTION + 2 * PC_IRQ_KEYBOARD, VECTOR + 2);
+	assert_true(pc_keyboard_has_room(vm.pc));
+	pc_keyboard_type(vm.pc, 'A');
+	for (unsigned i = 0; i < ARRAY_SIZE(codes); i++) {
+		assert_true(pc_irq_pending(&vcpus[0]));
+		assert_int_equal(pc_irq_take(&vcpus[0]), VECTOR + 2);
+		assert_int_equal(pc_port_read(vm.pc, 0x60, 1, &byte), 1);
+		assert_int_equal(byte, codes[i]);
+		lapic_out(&vcpus[0], LAPIC_EOI, 0);
+	}
+	assert_false(pc_irq_pending(&vcpus[0]));
+}
+
+/* ATA: without a drive BSY is low, so that a probe ends. */
+static void no_drive_is_busy(void **state)
+{
+	u32 status;
+
+	assert_int_equal(pc_port_read(vm.pc, 0x1f7, 1, &status), 1);
+	assert_int_equal(status & 0x80, 0);
 }
 
 #define BOTH(name)                                         \
@@ -501,6 +555,9 @@ int main(void)
 		IOAPIC(an_access_may_reach_over_the_end_of_a_chip),
 		IOAPIC(a_timer_is_due_at_its_distance_whatever_the_offset),
 		IOAPIC(each_way_to_reset_a_pc_ends_the_vm),
+		IOAPIC(the_clock_interrupts_each_second),
+		IOAPIC(each_scan_code_is_an_interrupt),
+		IOAPIC(no_drive_is_busy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
