@@ -231,8 +231,13 @@ def packages(row, on):
 
 
 def tests(long=False):
-    """One Test for each row and machine; those that take minutes (long = true) are extra."""
+    """One Test for each row and machine; those that are long there are extra."""
+
+    def is_long(row, machine_name):
+        where = row.get("long", False)
+        return machine_name in where if isinstance(where, list) else where
+
     return [core.Test(f"machine/{row['name']}@{on}", lambda r=row, m=on: run_row(r, m),
                       {row.get("build", "default"): core.ALL}, packages(row, on),
-                      extra=row.get("long", False) and not long)
+                      extra=is_long(row, on) and not long)
             for row in rows() for on in row["machines"]]
