@@ -79,7 +79,7 @@ static enum exit_verdict exit_cpuid(struct vcpu *vcpu, const struct hv_exit *exi
 	u32 leaf = (u32)gpr[GPR_RAX];
 	const struct cpuid_entry *entry = cpuid_first(vcpu->vm->cpuid, leaf);
 
-	if (unlikely(entry->leaf != leaf || !entry->plain))
+	if (unlikely(entry->plain != leaf))
 		return slow_cpuid(vcpu);
 	return answer_cpuid(gpr, &entry->value);
 }

@@ -10,7 +10,7 @@
  *                                     a request, the deadline            RESCHEDULE ---> back to run_cpu
  *
  * Every exit pays for the code between the guest and the handler, so it is this and no more: the
- * entry check is a read of the clock, one load and two generations compared; no lock.
+ * entry check is a read of the clock, one barrier, one load and two generations compared; no lock.
  *
  * Invariants:
  * RUN-1  a request stored before a kick is seen before the guest runs its next instruction: either
@@ -89,16 +89,16 @@ static __cold bool turn_is_over(const struct vcpu *vcpu)
 }
 
 /* Enters the guest once and handles its exit. False: the vCPU leaves the CPU. */
-static __always_inline bool run_guest(struct vcpu *vcpu, struct stage2 *stage2, u64 deadline)
+static __always_inline bool run_guest(struct vcpu *vcpu, const struct virt_ops *ops,
+				      const struct stage2_gate *gate, u64 deadline)
 {
-	const struct virt_ops *ops = virt;
 	enum exit_verdict verdict;
 	struct hv_exit exit;
 
-	if (unlikely(stage2_enter(stage2)))
+	if (unlikely(stage2_is_behind(gate)))
 		ops->flush_stage2(&vcpu->arch);
 	ops->run(&vcpu->arch, deadline, &exit);
-	stage2_leave(stage2);
+	stage2_leave(gate);
 	arch_guest_leave();
 	vcpu->exits[exit.reason]++;
 	verdict = exit_handlers[exit.reason](vcpu, &exit);
@@ -110,7 +110,8 @@ static __always_inline bool run_guest(struct vcpu *vcpu, struct stage2 *stage2, 
 /* RUN-4: no way around the loop avoids the clock. */
 static void run_turn(struct vcpu *vcpu)
 {
-	struct stage2 *stage2 = vcpu->vm->stage2;
+	const struct stage2_gate gate = stage2_gate(vcpu->vm->stage2);
+	const struct virt_ops *ops = virt;
 	u64 deadline = run_until(vcpu);
 
 	for (;;) {
@@ -119,13 +120,15 @@ static void run_turn(struct vcpu *vcpu)
 				return;
 			vcpu_recheck(vcpu);
 		}
+		stage2_enter(&gate);
 		arch_guest_enter();
 		if (unlikely(ck_pr_load_32(&vcpu->requests))) {
+			stage2_leave(&gate);
 			arch_guest_leave();
 			if (!handle_requests(vcpu))
 				return;
 			deadline = run_until(vcpu);
-		} else if (!run_guest(vcpu, stage2, deadline)) {
+		} else if (!run_guest(vcpu, ops, &gate, deadline)) {
 			return;
 		}
 	}

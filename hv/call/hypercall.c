@@ -18,11 +18,7 @@
 #define CONSOLE_MAX 4096
 #define COPY_CHUNK  128
 
-/* test: for VMs with test_calls=yes only. */
-struct call {
-	s64 (*handler)(struct vcpu *vcpu);
-	bool test;
-};
+typedef s64 (*call_handler)(struct vcpu *vcpu);
 
 s64 hypercall_error(int err)
 {
@@ -191,42 +187,61 @@ static s64 call_statistic(struct vcpu *vcpu)
 	return HYPERCALL_ERROR_INVALID;
 }
 
-static const struct call calls[HYPERCALLS] = {
-	[HYPERCALL_PING] = {call_ping, false},
-	[HYPERCALL_CONSOLE] = {call_console, false},
-	[HYPERCALL_SHUTDOWN] = {call_shutdown, false},
-	[HYPERCALL_YIELD] = {call_yield, false},
-	[HYPERCALL_TIME] = {call_time, false},
-	[HYPERCALL_VCPU_START] = {call_vcpu_start, false},
-	[HYPERCALL_VCPU_COUNT] = {call_vcpu_count, false},
-	[HYPERCALL_IPI] = {call_ipi, false},
-	[HYPERCALL_STATISTIC] = {call_statistic, false},
-	[HYPERCALL_PROTECT] = {call_protect, true},
-	[HYPERCALL_DISCARD] = {call_discard, true},
-	[HYPERCALL_WATCH] = {call_watch, true},
-	[HYPERCALL_UNMAP] = {call_unmap, true},
-	[HYPERCALL_DEVICE_READ] = {call_device_read, true},
-	[HYPERCALL_SHARE] = {call_share, true},
-	[HYPERCALL_DIRTY] = {call_dirty, true},
-	[HYPERCALL_MERGE] = {call_merge, false},
-	[HYPERCALL_MERGE_STATS] = {call_merge_stats, false},
-	[HYPERCALL_MERGE_ENGINE] = {call_merge_engine, false},
-	[HYPERCALL_MERGE_SCAN] = {call_merge_scan, false},
-	[HYPERCALL_RECLAIM] = {call_reclaim, true},
-	[HYPERCALL_OPERATE] = {call_operate, true},
+/* For VMs with test_calls=yes only. */
+static const call_handler test_calls[HYPERCALLS] = {
+	[HYPERCALL_PROTECT] = call_protect,
+	[HYPERCALL_DISCARD] = call_discard,
+	[HYPERCALL_WATCH] = call_watch,
+	[HYPERCALL_UNMAP] = call_unmap,
+	[HYPERCALL_DEVICE_READ] = call_device_read,
+	[HYPERCALL_SHARE] = call_share,
+	[HYPERCALL_DIRTY] = call_dirty,
+	[HYPERCALL_RECLAIM] = call_reclaim,
+	[HYPERCALL_OPERATE] = call_operate,
+};
+
+static s64 call_for_tests(struct vcpu *vcpu)
+{
+	if (!vcpu->vm->config.test_calls)
+		return HYPERCALL_ERROR_PERMISSION;
+	return test_calls[vcpu->arch.gpr[GPR_RAX]](vcpu);
+}
+
+static const call_handler calls[HYPERCALLS] = {
+	[HYPERCALL_PING] = call_ping,
+	[HYPERCALL_CONSOLE] = call_console,
+	[HYPERCALL_SHUTDOWN] = call_shutdown,
+	[HYPERCALL_YIELD] = call_yield,
+	[HYPERCALL_TIME] = call_time,
+	[HYPERCALL_VCPU_START] = call_vcpu_start,
+	[HYPERCALL_VCPU_COUNT] = call_vcpu_count,
+	[HYPERCALL_IPI] = call_ipi,
+	[HYPERCALL_STATISTIC] = call_statistic,
+	[HYPERCALL_MERGE] = call_merge,
+	[HYPERCALL_MERGE_STATS] = call_merge_stats,
+	[HYPERCALL_MERGE_ENGINE] = call_merge_engine,
+	[HYPERCALL_MERGE_SCAN] = call_merge_scan,
+	[HYPERCALL_PROTECT] = call_for_tests,
+	[HYPERCALL_DISCARD] = call_for_tests,
+	[HYPERCALL_WATCH] = call_for_tests,
+	[HYPERCALL_UNMAP] = call_for_tests,
+	[HYPERCALL_DEVICE_READ] = call_for_tests,
+	[HYPERCALL_SHARE] = call_for_tests,
+	[HYPERCALL_DIRTY] = call_for_tests,
+	[HYPERCALL_RECLAIM] = call_for_tests,
+	[HYPERCALL_OPERATE] = call_for_tests,
 };
 
 static s64 hypercall_dispatch(struct vcpu *vcpu)
 {
-	u64 number = vcpu->arch.gpr[GPR_RAX];
+	u64 number;
 
 	if (unlikely(virt->cpl(&vcpu->arch) != 0))
 		return HYPERCALL_ERROR_PERMISSION;
+	number = vcpu->arch.gpr[GPR_RAX];
 	if (unlikely(number >= HYPERCALLS))
 		return HYPERCALL_ERROR_NUMBER;
-	if (unlikely(calls[number].test && !vcpu->vm->config.test_calls))
-		return HYPERCALL_ERROR_PERMISSION;
-	return calls[number].handler(vcpu);
+	return calls[number](vcpu);
 }
 
 enum exit_verdict exit_hypercall(struct vcpu *vcpu, const struct hv_exit *exit)

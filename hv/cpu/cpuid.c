@@ -322,6 +322,7 @@ static void add_entry(const struct builder *b, const struct cpuid_rule *rule, u3
 	struct cpuid_table *table = b->table;
 	u8 *slot = &table->index[cpuid_slot(rule->leaf)];
 	enum cpuid_fill fill = fill_of(rule->build);
+	bool plain;
 
 	if (table->count == CPUID_ENTRIES)
 		return;
@@ -329,12 +330,13 @@ static void add_entry(const struct builder *b, const struct cpuid_rule *rule, u3
 		*slot = (u8)table->count;
 	else
 		table->entry[table->count - 1].more = true;
+	plain = subleaf == CPUID_SUBLEAF_ANY && fill == CPUID_FILL_NONE;
 	table->entry[table->count++] = (struct cpuid_entry){
 		.leaf = rule->leaf,
 		.subleaf = subleaf,
 		.value = build_value(b, rule, from),
 		.fill = fill,
-		.plain = subleaf == CPUID_SUBLEAF_ANY && fill == CPUID_FILL_NONE,
+		.plain = plain ? rule->leaf : ~rule->leaf,
 	};
 }
 
@@ -356,7 +358,7 @@ void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, bool board, u6
 	struct builder b = {table, vcpus, board, xcr0 & CPUID_XCR0, tsc_hz, machine};
 
 	memset(table, 0, sizeof(*table));
-	table->entry[0] = (struct cpuid_entry){.leaf = ~0u, .plain = true};
+	table->entry[0] = (struct cpuid_entry){.leaf = ~0u, .plain = ~0u};
 	table->count = 1;
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
 		u32 range = range_of(rules[i].leaf);

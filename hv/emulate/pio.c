@@ -32,13 +32,26 @@ struct device {
 	bool any_width;
 };
 
-static u32 serial_read(struct vm *vm, unsigned offset, unsigned size)
+static __cold u32 serial_read_wide(struct vm *vm, unsigned offset, unsigned size)
 {
 	u32 value = 0;
 
 	spin_lock(&vm->console.lock);
 	for (unsigned i = 0; i < size; i++)
 		value |= (u32)uart_read(vm->uart, offset + i) << (8 * i);
+	spin_unlock(&vm->console.lock);
+	terminal_follow_uart(vm);
+	return value;
+}
+
+static u32 serial_read(struct vm *vm, unsigned offset, unsigned size)
+{
+	u32 value;
+
+	if (unlikely(size != 1))
+		return serial_read_wide(vm, offset, size);
+	spin_lock(&vm->console.lock);
+	value = uart_read(vm->uart, offset);
 	spin_unlock(&vm->console.lock);
 	terminal_follow_uart(vm);
 	return value;
@@ -113,16 +126,23 @@ static void count_lost(struct vm *vm, unsigned bytes)
 		ck_pr_add_64(&vm->lost_ports, bytes);
 }
 
-/* One access to one device, to the board, or to nothing. */
-static u32 bus_read(struct vm *vm, const struct device *device, unsigned port, unsigned size)
+/* What no device of the table reads: the board's, or nothing. */
+static __noinline u32 board_read(struct vm *vm, bool board, unsigned port, unsigned size)
 {
 	u32 value = (u32)BITS(8 * size - 1, 0);
+	unsigned bytes = board ? pc_port_read(vm->pc, (u16)port, size, &value) : 0;
 
+	count_lost(vm, size - bytes);
+	return value;
+}
+
+/* One access to one device, to the board, or to nothing. */
+static __always_inline u32 bus_read(struct vm *vm, const struct device *device, unsigned port,
+				    unsigned size)
+{
 	if (likely(device && device->read))
 		return device->read(vm, port - device->first, size);
-	count_lost(vm,
-		   size - (vm->pc && !device ? pc_port_read(vm->pc, (u16)port, size, &value) : 0));
-	return value;
+	return board_read(vm, vm->pc && !device, port, size);
 }
 
 static void bus_write(struct vm *vm, const struct device *device, unsigned port, unsigned size,
@@ -256,9 +276,12 @@ enum exit_verdict exit_pio(struct vcpu *vcpu, const struct hv_exit *exit)
 		return string_exit(vcpu, exit);
 	if (unlikely(pio->size != 1))
 		return wide_exit(vcpu, pio);
-	if (pio->in)
-		*rax = (*rax & ~0xffull) | bus_read(vcpu->vm, find_device(pio->port), pio->port, 1);
-	else
+	if (pio->in) {
+		u32 value = bus_read(vcpu->vm, find_device(pio->port), pio->port, 1);
+
+		*rax = (*rax & ~0xffull) | value;
+	} else {
 		bus_write(vcpu->vm, find_device(pio->port), pio->port, 1, (u8)*rax);
+	}
 	return EXIT_NEXT_INSN;
 }

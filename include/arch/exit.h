@@ -89,6 +89,7 @@ struct hv_exit_raw {
 struct hv_exit {
 	enum hv_exit_reason reason;
 	u8 insn_len;
+	bool insn_exact;
 	struct hv_exit_raw raw;
 	union {
 		struct hv_exit_pio pio;

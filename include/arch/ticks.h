@@ -8,15 +8,17 @@
 #ifndef SAMEPAGE_ARCH_TICKS_H
 #define SAMEPAGE_ARCH_TICKS_H
 
+#include <arch/inline.h>
 #include <lib/types.h>
 
 #define TICK_NEVER (~0ull)
 
 /*
- * Ticks of a clock that is monotonic on each CPU and synchronized between them (invariant TSC), and
- * its rate. Any context.
+ * u64 arch_ticks(void): ticks of a clock that is monotonic on each CPU and synchronized between
+ * them (invariant TSC). Any context. Inline.
  */
-u64 arch_ticks(void);
+
+/* The rate of arch_ticks(). Any context. */
 u64 arch_ticks_per_second(void);
 
 /*

@@ -33,8 +33,8 @@ struct cpuid_entry {
 	u32 leaf, subleaf;
 	struct arch_cpuid value;
 	u8 fill;
-	bool more;  /* the next entry is another subleaf of the same leaf */
-	bool plain; /* `value` is the answer, for every subleaf and vCPU */
+	bool more; /* the next entry is another subleaf of the same leaf */
+	u32 plain; /* `leaf` where `value` is the answer for every subleaf and vCPU, else ~leaf */
 } __aligned(32);
 
 /*
@@ -50,7 +50,7 @@ struct cpuid_table {
 
 static inline unsigned cpuid_slot(u32 leaf)
 {
-	return leaf >> 30 << 5 | (leaf & 31);
+	return (leaf << 2 | leaf >> 30) % CPUID_INDEX;
 }
 
 /* The first entry of a leaf, if the entry's `leaf` is `leaf`. Pure. */

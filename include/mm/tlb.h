@@ -46,33 +46,51 @@ struct stage2_inside {
 
 extern struct stage2_inside stage2_inside[ARCH_CPUS_MAX];
 
-/*
- * The run loop's entry check: true when the caller must have the back end flush this CPU's
- * translations of `s2` before it enters. Called with interrupts off; followed by stage2_leave()
- * after the exit, before any lock is taken. Inline: every exit pays for them.
- */
-static __always_inline bool __must_check stage2_enter(struct stage2 *s2)
+/* What a CPU's entry check reads and writes, found once a turn: every exit pays for the check. */
+struct stage2_gate {
+	struct stage2 *s2;
+	struct stage2 **inside;
+	u64 *seen;
+};
+
+static __always_inline struct stage2_gate stage2_gate(struct stage2 *s2)
 {
 	struct stage2_tlb *tlb = (struct stage2_tlb *)s2;
 	unsigned cpu = arch_cpu_id();
-	u64 generation;
 
-	ck_pr_store_ptr(&stage2_inside[cpu].s2, s2);
-	ck_pr_fence_memory(); /* pairs with the faa in stage2_flush */
-	generation = ck_pr_load_64(&tlb->generation);
-	if (likely(tlb->seen[cpu] == generation))
+	return (struct stage2_gate){s2, &stage2_inside[cpu].s2, &tlb->seen[cpu]};
+}
+
+/*
+ * The entry check of the run loop, with interrupts off:
+ *
+ *     stage2_enter()
+ *     arch_guest_enter()    the full barrier that pairs with the flusher's
+ *     stage2_is_behind()    true: the back end flushes this CPU's translations before it enters
+ *
+ * stage2_leave() follows, after the exit and before any lock is taken.
+ */
+static __always_inline void stage2_enter(const struct stage2_gate *gate)
+{
+	ck_pr_store_ptr(gate->inside, gate->s2);
+}
+
+static __always_inline bool __must_check stage2_is_behind(const struct stage2_gate *gate)
+{
+	const struct stage2_tlb *tlb = (const struct stage2_tlb *)gate->s2;
+	u64 generation = ck_pr_load_64(&tlb->generation);
+
+	if (likely(*gate->seen == generation))
 		return false;
-	ck_pr_store_64(&tlb->seen[cpu], generation);
+	ck_pr_store_64(gate->seen, generation);
 	return true;
 }
 
-static __always_inline void stage2_leave(struct stage2 *s2)
+static __always_inline void stage2_leave(const struct stage2_gate *gate)
 {
-	unsigned cpu = arch_cpu_id();
-
-	DEBUG_CHECK(stage2_inside[cpu].s2 == s2);
+	DEBUG_CHECK(*gate->inside == gate->s2);
 	ck_pr_fence_release();
-	ck_pr_store_ptr(&stage2_inside[cpu].s2, NULL);
+	ck_pr_store_ptr(gate->inside, NULL);
 }
 
 /* Flushes s2's translations on every CPU; returns when none holds one. May hold LOCK_MMU. */

@@ -15,7 +15,7 @@
 
 struct stage2_inside stage2_inside[ARCH_CPUS_MAX];
 
-_Static_assert(offsetof(struct stage2, tlb) == 0, "stage2_enter() finds it there");
+_Static_assert(offsetof(struct stage2, tlb) == 0, "stage2_gate() finds it there");
 
 /* Can `cpu` use a translation from before `generation`? */
 static bool lags(struct stage2 *s2, unsigned cpu, u64 generation)
@@ -31,7 +31,7 @@ void stage2_flush(struct stage2 *s2)
 
 	if (IS_ENABLED(CONFIG_BREAK_FLUSH))
 		return;
-	/* A full barrier, which pairs with the one in stage2_enter(). */
+	/* A full barrier, which pairs with the one of arch_guest_enter(). */
 	generation = ck_pr_faa_64(&s2->tlb.generation, 1) + 1;
 	ck_pr_inc_64(&s2->counters.flushes);
 	for (unsigned cpu = 0; cpu < cpus; cpu++)

@@ -21,6 +21,7 @@ struct translation {
 /* One simulated CPU. */
 struct guest_cpu {
 	struct stage2 *s2; /* NULL: outside */
+	struct stage2_gate gate;
 	bool kicked;
 	struct translation tlb[TLB_SIZE];
 };
@@ -32,7 +33,7 @@ struct guest_counters guest_counters;
 static void leave(struct guest_cpu *cpu)
 {
 	if (cpu->s2)
-		stage2_leave(cpu->s2);
+		stage2_leave(&cpu->gate);
 	cpu->s2 = NULL;
 }
 
@@ -114,7 +115,10 @@ static void enter(struct guest_cpu *cpu, struct stage2 *s2)
 		return;
 	guest_out();
 	cpu->kicked = false;
-	if (stage2_enter(s2)) {
+	cpu->gate = stage2_gate(s2);
+	stage2_enter(&cpu->gate);
+	arch_guest_enter();
+	if (stage2_is_behind(&cpu->gate)) {
 		guest_counters.flushes++;
 		for (unsigned i = 0; i < TLB_SIZE; i++)
 			if (cpu->tlb[i].s2 == s2)

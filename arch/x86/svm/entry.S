@@ -4,7 +4,8 @@
  *
  * RDI = struct arch_vcpu, which begins with the sixteen general registers in encoding order; RAX =
  * the guest's VMCB, RSI = the host's, as machine addresses. GIF is set and interrupts are off, on
- * the way in and out. Keeps RSP and RBP, returns the vCPU in RAX.
+ * the way in and out. Returns the vCPU in RAX and keeps RDX, RBX, RBP, RSP, R12 to R15:
+ * an exit reloads them from the stack at once, and only the others have to be cleared.
  */
 	.macro guest_registers load
 	n = 1
@@ -26,9 +27,9 @@
 	.globl	svm_entry
 	.type	svm_entry, @function
 svm_entry:
-	push	%rbp
-	push	%rdi
-	push	%rsi
+	.irp r, rbp, rbx, r12, r13, r14, r15, rdx, rdi, rsi
+	push	%\r
+	.endr
 	clgi
 	sti
 	vmload	%rax
@@ -40,10 +41,12 @@ svm_entry:
 	vmload	%rax
 	pop	%rax
 	guest_registers 0
-	.irp r, ecx, edx, ebx, esi, edi, r8d, r9d, r10d, r11d, r12d, r13d, r14d, r15d
+	.irp r, ecx, esi, edi, r8d, r9d, r10d, r11d
 	xor	%\r, %\r			/* no guest value is left to speculate with */
 	.endr
-	pop	%rbp
+	.irp r, rdx, r15, r14, r13, r12, rbx, rbp
+	pop	%\r
+	.endr
 	cli
 	stgi
 	ret

@@ -133,17 +133,18 @@ static void decode_unknown(struct svm_vcpu *svm, struct hv_exit *exit)
 }
 
 /* Codes that are never intercepted have names for the dump. */
-#define ROW(code, title, why, len, decoder) [SVM_EXIT_##code] = {HV_EXIT_##why, len, decoder, title}
-#define NOT_USED(code, title)		    ROW(code, title, UNKNOWN, 0, decode_unknown)
-#define SOME(code, first, last, title, why, len, decoder)                                       \
-	[SVM_EXIT_##code + (first)... SVM_EXIT_##code + (last)] = {HV_EXIT_##why, len, decoder, \
-								   title}
+#define ROW(code, title, why, len, decoder) \
+	[SVM_EXIT_##code] = {HV_EXIT_##why, len, HV_EXIT_##why == HV_EXIT_PIO, decoder, title}
+#define NOT_USED(code, title) ROW(code, title, UNKNOWN, 0, decode_unknown)
+#define SOME(code, first, last, title, why, len, decoder)                                     \
+	[SVM_EXIT_##code + (first)... SVM_EXIT_##code + (last)] = {HV_EXIT_##why, len, false, \
+								   decoder, title}
 #define SIXTEEN(code, title, why, len, decoder) SOME(code, 0, 15, title, why, len, decoder)
 #define EXCEPTION(vector, title, decoder) \
-	[SVM_EXIT_EXCEPTION + (vector)] = {HV_EXIT_INTERRUPT, 0, decoder, title}
+	[SVM_EXIT_EXCEPTION + (vector)] = {HV_EXIT_INTERRUPT, 0, false, decoder, title}
 #define EXCEPTIONS(first, last)                               \
 	[SVM_EXIT_EXCEPTION + (first)... SVM_EXIT_EXCEPTION + \
-		(last)] = {HV_EXIT_EXCEPTION, 0, decode_exception, "exception"}
+		(last)] = {HV_EXIT_EXCEPTION, 0, false, decode_exception, "exception"}
 
 const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END] = {
 	SOME(CR_READ, 0, 7, "CR read", UNKNOWN, 0, decode_unknown),
@@ -220,8 +221,9 @@ const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END] = {
 	NOT_USED(IDLE_HLT, "idle HLT"),
 };
 
-#define HIGH(code, title, why, decoder) \
-	[SVM_EXIT_##code - SVM_EXIT_NPF] = {HV_EXIT_##why, 0, decoder, title}
+#define HIGH(code, title, why, decoder)                                                        \
+	[SVM_EXIT_##code - SVM_EXIT_NPF] = {HV_EXIT_##why, 0, HV_EXIT_##why == HV_EXIT_STAGE2, \
+					    decoder, title}
 
 const struct svm_exit_row svm_exits_high[SVM_EXIT_HIGH_END - SVM_EXIT_NPF] = {
 	HIGH(NPF, "#NPF", STAGE2, decode_npf),
@@ -230,16 +232,24 @@ const struct svm_exit_row svm_exits_high[SVM_EXIT_HIGH_END - SVM_EXIT_NPF] = {
 	HIGH(VMGEXIT, "VMGEXIT", UNKNOWN, decode_unknown),
 };
 
-const struct svm_exit_row svm_exit_invalid = {HV_EXIT_ENTRY_FAILED, 0, decode_invalid,
+const struct svm_exit_row svm_exit_invalid = {HV_EXIT_ENTRY_FAILED, 0, false, decode_invalid,
 					      "invalid guest state"};
-const struct svm_exit_row svm_exit_unknown = {HV_EXIT_UNKNOWN, 0, decode_unknown, "no such code"};
+const struct svm_exit_row svm_exit_unknown = {HV_EXIT_UNKNOWN, 0, false, decode_unknown,
+					      "no such code"};
 
-const struct svm_exit_row *svm_exit_row_slow(u64 code)
+const struct svm_exit_row *svm_exit_row(u64 code)
 {
+	if (code < ARRAY_SIZE(svm_exits_low))
+		return &svm_exits_low[code];
 	if (code - SVM_EXIT_NPF < ARRAY_SIZE(svm_exits_high))
 		return &svm_exits_high[code - SVM_EXIT_NPF];
 	/* QEMU 7.2 writes 32 bits of the -1. */
 	if ((u32)code == SVM_EXIT_INVALID)
 		return &svm_exit_invalid;
 	return &svm_exit_unknown;
+}
+
+void svm_exit_decode(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	svm_exit_by_row(svm, svm_exit_row(svm->vmcb.control.exit_code), exit);
 }

@@ -23,19 +23,14 @@
 #include <lib/log.h>
 #include "svm.h"
 
-/*
- * Calls entry.S, which keeps RSP and RBP, changes every other register and returns the vCPU.
- * Saying so here lets the compiler save what it must once, in svm_run()'s own frame, instead of a
- * second time around the guest.
- */
+/* Calls entry.S. The compiler keeps nothing around the guest: `exit` stays in its register. */
 static __always_inline struct arch_vcpu *svm_enter(struct arch_vcpu *vcpu, struct hpa guest,
-						   struct hpa host)
+						   struct hpa host, struct hv_exit **exit)
 {
 	asm volatile("call svm_entry"
-		     : "+a"(guest.raw), "+D"(vcpu), "+S"(host.raw)
+		     : "+a"(guest.raw), "+D"(vcpu), "+S"(host.raw), "+d"(*exit)
 		     :
-		     : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-		       "memory", "cc");
+		     : "rcx", "r8", "r9", "r10", "r11", "memory", "cc");
 	return (struct arch_vcpu *)guest.raw;
 }
 
@@ -52,6 +47,13 @@ static __cold void svm_arm_and_run(struct arch_vcpu *vcpu, u64 deadline, struct 
 	svm_run(vcpu, deadline, exit);
 }
 
+/* The exit interrupted the delivery of an event. */
+static __cold void svm_exit_delivering(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	svm_event_requeue(svm);
+	svm_exit_decode(svm, exit);
+}
+
 void svm_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
@@ -60,15 +62,17 @@ void svm_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
 		return svm_arm_and_run(vcpu, deadline, exit);
 	svm->vmcb.save.rax = vcpu->gpr[GPR_RAX];
 
-	vcpu = svm_enter(vcpu, svm->vmcb_pa, svm->host_vmcb);
+	vcpu = svm_enter(vcpu, svm->vmcb_pa, svm->host_vmcb, &exit);
 
 	svm = svm_of(vcpu);
 	vcpu->gpr[GPR_RAX] = svm->vmcb.save.rax;
 	svm->vmcb.control.tlb_control = TLB_FLUSH_NONE;
 	svm->vmcb.control.clean = CLEAN_ALL;
 	if (unlikely(svm->vmcb.control.exit_int_info & EVENT_VALID))
-		svm_event_requeue(svm);
-	svm_exit_decode(svm, exit);
+		return svm_exit_delivering(svm, exit);
+	if (unlikely(svm->vmcb.control.exit_code >= SVM_EXIT_LOW_END))
+		return svm_exit_decode(svm, exit);
+	svm_exit_by_row(svm, &svm_exits_low[svm->vmcb.control.exit_code], exit);
 }
 
 /* Outside 64-bit mode RIP has 32 bits. */
@@ -79,25 +83,17 @@ static u64 svm_wrap_rip(const struct svm_vcpu *svm, u64 rip)
 	return save->efer & EFER_LMA && save->cs.attrib & VMCB_SEG_LONG ? rip : (u32)rip;
 }
 
-/* IN and OUT have it in the VMCB; of a memory access the emulator has decoded it. */
-static __always_inline bool length_is_exact(const struct hv_exit *exit)
-{
-	return exit->reason == HV_EXIT_PIO || exit->reason == HV_EXIT_STAGE2;
-}
-
-/*
- * The length is in the VMCB (IN, OUT, and all with NRIPS), or insn.c reads the code.
- */
+/* The length is in the VMCB (IN, OUT, and all with NRIPS), or insn.c reads the code. */
 static u64 svm_insn_len(struct svm_vcpu *svm, const struct hv_exit *exit, u64 rip)
 {
 	u64 next = svm->vmcb.control.next_rip;
 
 	if (next)
 		return next - rip;
-	return length_is_exact(exit) ? exit->insn_len : svm_insn_measure(svm, exit);
+	return exit->insn_exact ? exit->insn_len : svm_insn_measure(svm, exit);
 }
 
-static void svm_skip_slowly(struct svm_vcpu *svm, const struct hv_exit *exit)
+static __cold void svm_skip_slowly(struct svm_vcpu *svm, const struct hv_exit *exit)
 {
 	struct vmcb_save *save = &svm->vmcb.save;
 
@@ -109,25 +105,35 @@ static void svm_skip_slowly(struct svm_vcpu *svm, const struct hv_exit *exit)
 }
 
 /*
- * The common case without a call: a known instruction, no tracing, no wrap of a 32-bit RIP. On a
- * CPU without NRIPS "known" means that insn.c saw its prefixes at this RIP and CR3.
+ * Behind the instruction, in *next. False: on a CPU without NRIPS, insn.c has not seen its prefixes
+ * at this RIP and CR3.
  */
+static __always_inline bool svm_next_rip(const struct svm_vcpu *svm, const struct hv_exit *exit,
+					 u64 *next)
+{
+	u64 rip = svm->vmcb.save.rip, at = rip % INSN_CACHE * sizeof(struct insn_prefixes);
+	const struct insn_prefixes *known = (const void *)((const u8 *)svm->insn + at);
+
+	*next = svm->vmcb.control.next_rip;
+	if (*next)
+		return true;
+	*next = rip + exit->insn_len;
+	if (exit->insn_exact)
+		return true;
+	*next += known->count;
+	return known->rip == rip && known->cr3 == svm->vmcb.save.cr3;
+}
+
+/* The common case without a call: a known length, no tracing, no wrap of a 32-bit RIP. */
 void svm_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
-	u64 rip = svm->vmcb.save.rip, next = svm->vmcb.control.next_rip;
-	const struct insn_prefixes *known = &svm->insn[rip % INSN_CACHE];
+	struct vmcb_save *save = &svm->vmcb.save;
+	u64 next;
 
-	if (!next) {
-		next = rip + exit->insn_len;
-		if (!length_is_exact(exit)) {
-			next += known->count;
-			if (unlikely(known->rip != rip || known->cr3 != svm->vmcb.save.cr3))
-				return svm_skip_slowly(svm, exit);
-		}
-	}
-	if (unlikely((u32)next < (u32)rip || svm->vmcb.save.rflags & (RFLAGS_TF | RFLAGS_RF)))
+	if (unlikely(!svm_next_rip(svm, exit, &next) || (u32)next < (u32)save->rip ||
+		     save->rflags & (RFLAGS_TF | RFLAGS_RF)))
 		return svm_skip_slowly(svm, exit);
-	svm->vmcb.save.rip = next;
+	save->rip = next;
 	svm->vmcb.control.interrupt_shadow = 0;
 }

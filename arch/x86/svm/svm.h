@@ -123,13 +123,14 @@ void svm_host_window(struct svm_vcpu *svm, struct hv_exit *exit);
 void svm_intercept_init(struct vmcb_control *control);
 
 /*
- * exit.c: one row for each exit code. reason and insn_len lie as in struct hv_exit, so that both
- * are copied at once. decode fills in what the reason's union member needs, or deals with the exit
+ * exit.c: one row for each exit code. It begins like struct hv_exit, so that the head is copied at
+ * once. decode fills in what the reason's union member needs, or deals with the exit
  * inside the back end and then changes the reason.
  */
 struct svm_exit_row {
 	enum hv_exit_reason reason;
-	u8 insn_len; /* of the shortest encoding; 0 where skipping makes no sense */
+	u8 insn_len;	 /* of the shortest encoding; 0 where skipping makes no sense */
+	bool insn_exact; /* decode, or the emulation of the access, sets insn_len */
 	void (*decode)(struct svm_vcpu *svm, struct hv_exit *exit);
 	const char *name;
 } __aligned(32);
@@ -137,26 +138,19 @@ struct svm_exit_row {
 #define SVM_EXIT_HEAD offsetof(struct hv_exit, raw)
 _Static_assert(SVM_EXIT_HEAD == offsetof(struct svm_exit_row, decode) &&
 		       offsetof(struct hv_exit, insn_len) ==
-			       offsetof(struct svm_exit_row, insn_len),
+			       offsetof(struct svm_exit_row, insn_len) &&
+		       offsetof(struct hv_exit, insn_exact) ==
+			       offsetof(struct svm_exit_row, insn_exact),
 	       "a row begins like struct hv_exit");
 
 extern const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END];
 extern const struct svm_exit_row svm_exits_high[SVM_EXIT_HIGH_END - SVM_EXIT_NPF];
 extern const struct svm_exit_row svm_exit_invalid, svm_exit_unknown;
-const struct svm_exit_row *svm_exit_row_slow(u64 code);
-
-static inline const struct svm_exit_row *svm_exit_row(u64 code)
-{
-	if (likely(code < SVM_EXIT_LOW_END))
-		return &svm_exits_low[code];
-	return svm_exit_row_slow(code);
-}
-
-/* From the VMCB's exit fields to struct hv_exit. Inlined in run(): it is the exit path. */
-static inline void svm_exit_decode(struct svm_vcpu *svm, struct hv_exit *exit)
+/* From the VMCB's exit fields to struct hv_exit, by a row. Inlined in run(): the exit path. */
+static __always_inline void svm_exit_by_row(struct svm_vcpu *svm, const struct svm_exit_row *row,
+					    struct hv_exit *exit)
 {
 	const struct vmcb_control *control = &svm->vmcb.control;
-	const struct svm_exit_row *row = svm_exit_row(control->exit_code);
 
 	exit->raw.reason = control->exit_code;
 	__builtin_memcpy(exit, row, SVM_EXIT_HEAD);
@@ -166,6 +160,10 @@ static inline void svm_exit_decode(struct svm_vcpu *svm, struct hv_exit *exit)
 		row->decode(svm, exit);
 	}
 }
+
+const struct svm_exit_row *svm_exit_row(u64 code);
+/* By the row of any exit code. */
+void svm_exit_decode(struct svm_vcpu *svm, struct hv_exit *exit);
 
 /* event.c */
 bool svm_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type);

@@ -33,11 +33,6 @@
 /* [I] after time_init() */
 static u64 ticks_per_second, ticks_at_boot;
 
-u64 arch_ticks(void)
-{
-	return tsc_read();
-}
-
 u64 arch_ticks_per_second(void)
 {
 	return ticks_per_second;

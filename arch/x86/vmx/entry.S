@@ -2,22 +2,23 @@
 /*
  * entry.S: into the guest and back.
  *
- * In: RDI struct arch_vcpu *, RSI struct vmx_host *. Out: RDI, RDX, RBP as before; CF set when
- * VMLAUNCH or VMRESUME failed. All other registers are lost.
+ * In: RDI struct arch_vcpu *, RSI struct vmx_host *. Out: RDI, RDX, RBX, RBP, R12 to R15 as before;
+ * CF set when VMLAUNCH or VMRESUME failed. All other registers are lost.
  *
  * The CPU switches RIP, RSP, RFLAGS, segments and control registers by the VMCS; the other fifteen
- * registers are switched here. run.c checks the layouts, and calls with all registers but RBP given
- * up, so that its own prologue is the only one to save them. HOST_RSP differs from what was written
- * last only after a load or from another depth of calls; then it is looked up whether the VMCS is
- * launched.
+ * registers are switched here; run.c checks the layouts. The callee-saved ones are saved here and
+ * not by the compiler, so that an exit reloads them at once and only the others have to be cleared.
+ * HOST_RSP differs from what was written last only after a load or from another depth of calls;
+ * then it is looked up whether the VMCS is launched.
  */
 #include "fields.h"
 
 	.section .text.vmx_enter, "ax"
 	.globl	vmx_enter, vmx_exit_point
 vmx_enter:
-	push	%rbp
-	push	%rdx
+	.irp	r, rbp, rbx, r12, r13, r14, r15, rdx
+	push	%\r
+	.endr
 	push	%rdi
 	cmp	%rsp, (%rsi)			/* equal: CF is 0, and lives through the MOVs */
 	jne	5f
@@ -58,10 +59,10 @@ vmx_exit_point:					/* HOST_RIP; gpr[] is on the stack */
 	mov	%r\r, 8*\r(%rdi)
 	.endr
 	pop	0x38(%rdi)
-	.irp	r, eax, ecx, ebx, esi, r8d, r9d, r10d, r11d, r12d, r13d, r14d, r15d
+	.irp	r, eax, ecx, esi, r8d, r9d, r10d, r11d
 	xor	%\r, %\r		/* no guest value is left to speculate with; CF is 0 */
 	.endr
-4:	pop	%rdi
-	pop	%rdx
-	pop	%rbp
+4:	.irp	r, rdi, rdx, r15, r14, r13, r12, rbx, rbp
+	pop	%\r
+	.endr
 	ret

@@ -23,9 +23,9 @@
  * armed again.
  *
  * Slices: the timer is armed when the deadline changes, or after a second-level fault, and then
- * counts on through exits by itself ("save VMX-preemption timer value"), in guest time. Each entry
- * compares the clock, so a guest that exits a lot stops in time; one that first exits a lot and
- * then never is late by what its exits cost, once.
+ * counts on through exits by itself ("save VMX-preemption timer value"), in guest time. The run
+ * loop compares the clock before each entry (RUN-4), so a guest that exits a lot stops in time; one
+ * that first exits a lot and then never is late by what its exits cost, once.
  */
 #define LOG_THIS LOG_VMX
 
@@ -84,8 +84,10 @@ static __cold void exit_at_once(struct vmx_vcpu *v)
 }
 
 /* Rounded up, so that a timer exit is never early. */
-static __cold void arm_timer(struct vmx_vcpu *v, u64 ticks, u64 deadline)
+static __cold void arm_timer(struct vmx_vcpu *v, u64 deadline)
 {
+	u64 now = tsc_read(), ticks = deadline > now ? deadline - now : 0;
+
 	ticks = (ticks >> vmx_caps.timer_shift) + 1;
 	vmcs_write(VMCS_PREEMPTION_TIMER, MIN(ticks, 0xffffffff));
 	v->deadline = deadline;
@@ -117,25 +119,21 @@ static __cold void refused(struct hv_exit *exit)
 	exit->raw = (struct hv_exit_raw){~0ull, error, 0};
 }
 
-static __cold void outside(struct hv_exit *exit, enum hv_exit_reason reason)
+static __cold void shut_down(struct hv_exit *exit)
 {
-	exit->reason = reason;
+	exit->reason = HV_EXIT_SHUTDOWN;
 	exit->insn_len = 0;
 	exit->raw = (struct hv_exit_raw){0, 0, 0};
 }
 
-/*
- * vmx_enter() gives back `vcpu` and `exit` in the registers it got them in, so nothing has to be
- * kept in registers or on the stack around it; it saves RBP.
- */
+/* The compiler keeps nothing around the guest: both stay in their registers. */
 static __always_inline bool enter_failed(struct arch_vcpu **vcpu, struct hv_exit **exit,
 					 struct vmx_host *host)
 {
 	asm goto("call vmx_enter; jc %l[failed]"
 		 : "+D"(*vcpu), "+d"(*exit), "+S"(host)
 		 :
-		 : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-		   "memory"
+		 : "rax", "rcx", "r8", "r9", "r10", "r11", "memory"
 		 : failed);
 	return false;
 failed:
@@ -162,14 +160,11 @@ static __always_inline void decode(struct vmx_vcpu *v, struct hv_exit *exit)
 void vmx_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
 {
 	struct vmx_vcpu *v = vmx_of(vcpu);
-	u64 now = tsc_read();
 
-	if (unlikely(now >= deadline))
-		return outside(exit, HV_EXIT_TIMESLICE);
 	if (unlikely(v->event) && !write_event(v))
-		return outside(exit, HV_EXIT_SHUTDOWN);
+		return shut_down(exit);
 	if (unlikely(v->deadline != deadline))
-		arm_timer(v, deadline - now, deadline);
+		arm_timer(v, deadline);
 	if (unlikely(kicked()))
 		exit_at_once(v);
 	if (unlikely(enter_failed(&vcpu, &exit, &v->host)))

@@ -25,6 +25,15 @@ static __always_inline unsigned arch_cpu_id(void)
 	return id;
 }
 
+/* RDTSC clears the high halves of both registers. */
+static __always_inline u64 arch_ticks(void)
+{
+	u64 low, high;
+
+	asm volatile("rdtsc" : "=a"(low), "=d"(high));
+	return high << 32 | low;
+}
+
 /* XCHG is a full barrier. */
 static __always_inline void arch_guest_enter(void)
 {

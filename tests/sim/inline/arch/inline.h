@@ -20,6 +20,9 @@ static inline unsigned arch_cpu_id(void)
 	return sim_this_cpu;
 }
 
+/* One more at each call, and what a test adds. */
+u64 arch_ticks(void);
+
 static inline void *arch_hpa_to_virt(struct hpa address)
 {
 	if (unlikely(address.raw >= sim_memory_size))
