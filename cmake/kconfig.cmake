@@ -20,8 +20,11 @@ set(kconfig_script ${CMAKE_SOURCE_DIR}/scripts/kconfig.py)
 set(kconfig_defconfig ${CMAKE_SOURCE_DIR}/configs/${SAMEPAGE_DEFCONFIG}_defconfig)
 set(kconfig_autoconf ${SAMEPAGE_KCONFIG}/include/generated/autoconf.h)
 
+# A refused value leaves the cache, so that the next configuration does not fail by it.
 if(NOT EXISTS ${kconfig_defconfig})
-  message(FATAL_ERROR "SAMEPAGE_DEFCONFIG=${SAMEPAGE_DEFCONFIG}: there is no ${kconfig_defconfig}")
+  set(refused ${SAMEPAGE_DEFCONFIG})
+  unset(SAMEPAGE_DEFCONFIG CACHE)
+  message(FATAL_ERROR "SAMEPAGE_DEFCONFIG=${refused}: there is no ${kconfig_defconfig}")
 endif()
 
 # A -DCONFIG_X=value goes into .config once and leaves the cache, so that .config alone says what
@@ -48,6 +51,8 @@ execute_process(
 if(NOT kconfig_result EQUAL 0)
   string(STRIP "${kconfig_error}" kconfig_error)
   message(FATAL_ERROR "${kconfig_error}")
+elseif(kconfig_error)
+  message(WARNING "${kconfig_error}")
 endif()
 set(SAMEPAGE_DEFCONFIG_USED ${SAMEPAGE_DEFCONFIG}
     CACHE INTERNAL "The defconfig that .config was made from")
@@ -64,8 +69,9 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
 # Everything sees autoconf.h; scripts/fixdep.py keeps each object's dependencies to the symbols its
 # sources name.
 add_compile_options(-include ${kconfig_autoconf})
+set(fixdep "\"${SAMEPAGE_PYTHON}\" -IS \"${CMAKE_SOURCE_DIR}/scripts/fixdep.py\"")
 set_property(GLOBAL PROPERTY RULE_LAUNCH_COMPILE
-  "${SAMEPAGE_PYTHON} -IS ${CMAKE_SOURCE_DIR}/scripts/fixdep.py ${SAMEPAGE_KCONFIG}/include/config")
+  "${fixdep} \"${SAMEPAGE_KCONFIG}/include/config\"")
 
 set(kconfig_environment srctree=${CMAKE_SOURCE_DIR} KCONFIG_CONFIG=${SAMEPAGE_KCONFIG}/.config)
 add_custom_target(menuconfig

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 
+import locks
 import machine
-from output import Stop, say
+from output import Stop, detail, progress, say
 
 FOLDERS = {"default": "build", "debug": "build-debug", "asan": "build-host", "bench": "build-bench"}
 
@@ -24,6 +25,7 @@ def watch(command):
     """
     Runs a build step; on a terminal its [12/97] is shown as it moves. Returns (status, output).
     """
+    detail(" ".join(command))
     lines = []
     with subprocess.Popen(
         command,
@@ -35,11 +37,18 @@ def watch(command):
     ) as process:
         for line in process.stdout:
             lines.append(line)
-            if sys.stdout.isatty() and line.startswith("["):
-                print(f"\r    {line.split(']')[0]}] ", end="", flush=True)
-    if sys.stdout.isatty():
-        print("\r", end="")
+            if line.startswith("["):
+                progress(f"    {line.split(']')[0]}] ")
+    progress("")
     return process.returncode, "".join(lines)
+
+
+def alone():
+    """One build of this tree at a time, of ./run and of ./test."""
+    return locks.held(
+        os.path.join(machine.ROOT, "build", "lock"),
+        lambda: say("waiting for another build of this tree ..."),
+    )
 
 
 def build(preset, targets=()):
@@ -54,9 +63,10 @@ def build(preset, targets=()):
         steps.insert(0, ["cmake", "--preset", preset])
     say(f"building in {os.path.relpath(where, machine.ROOT)}/ ...")
     started = time.monotonic()
-    for step in steps:
-        status, output = watch(step)
-        if status:
-            raise Stop(f"{' '.join(step)} failed:\n{output}")
+    with alone():
+        for step in steps:
+            status, output = watch(step)
+            if status:
+                raise Stop(f"{' '.join(step)} failed:\n{output}")
     say(f"built in {time.monotonic() - started:.0f} s")
     return where

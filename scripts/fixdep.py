@@ -44,12 +44,16 @@ def rewrite(depfile, config):
     """Replaces the dependency on autoconf.h by one on each symbol that is named."""
     with open(depfile, encoding="utf-8") as rule:
         target, _, names = rule.read().replace("\\\n", " ").partition(":")
-    sources = [name for name in names.split() if not name.endswith("/generated/autoconf.h")]
+    paths = [name.replace("\\ ", " ") for name in re.findall(r"(?:\\ |\S)+", names)]
+    sources = [path for path in paths if not path.endswith("/generated/autoconf.h")]
     symbols = sorted(set().union(*map(symbols_of, sources)))
     with open(depfile, "w", encoding="utf-8") as rule:
         rule.write(
             f"{target}: "
-            + " \\\n ".join(sources + [marker(config, symbol) for symbol in symbols])
+            + " \\\n ".join(
+                path.replace(" ", "\\ ")
+                for path in sources + [marker(config, symbol) for symbol in symbols]
+            )
             + "\n"
         )
 

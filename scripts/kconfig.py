@@ -83,11 +83,13 @@ def read_settings(path):
     return settings
 
 
-def drop_removed(settings, symbols):
-    """An option that is off and that Kconfig no longer has leaves .config."""
-    for name in [name for name, (value, _) in settings.items() if value == "n"]:
-        if name not in symbols:
-            del settings[name]
+def drop_unknown(settings, symbols):
+    """A symbol of a file that Kconfig lacks is left out, with a warning unless it is off."""
+    for name in [name for name in settings if name not in symbols]:
+        value, where = settings.pop(name)
+        if value != "n":
+            print(f"kconfig: warning: {where}: CONFIG_{name}={value}: no such symbol, left out",
+                  file=sys.stderr)
 
 
 def check_settings(settings, symbols):
@@ -158,8 +160,7 @@ def make(source, work, defconfig, overrides):
     config = f"{work}/.config"
     settings = read_settings(defconfig or config)
     symbols = read_symbols(source)
-    if not defconfig:
-        drop_removed(settings, symbols)
+    drop_unknown(settings, symbols)
     for text in overrides:
         override(settings, symbols, text)
     check_settings(settings, symbols)

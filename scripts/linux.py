@@ -13,8 +13,6 @@ provide(NAME) gives the file of a name, and makes it when it is not there yet:
 
 The same inputs make the same RAM disk, to the byte.
 """
-import contextlib
-import fcntl
 import functools
 import glob
 import gzip
@@ -25,6 +23,8 @@ import stat
 import subprocess
 import sys
 import tempfile
+
+import locks
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDER = os.path.join(ROOT, "build", "linux")
@@ -84,13 +84,9 @@ def unpack(package):
     return where
 
 
-@contextlib.contextmanager
 def alone():
     """One at a time: tests that run together fetch the same files."""
-    os.makedirs(FOLDER, exist_ok=True)
-    with open(os.path.join(FOLDER, "lock"), "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return locks.held(os.path.join(FOLDER, "lock"))
 
 
 def fetch(name):

@@ -12,6 +12,7 @@ How a run ends, by the agreement of docs/testing.md:
 """
 import dataclasses
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -43,6 +44,10 @@ BOCHS_MODELS = {
     "bochs-clawhammer": "athlon64_clawhammer",
 }
 MACHINES = ["qemu-tcg", "qemu-kvm", *BOCHS_MODELS]
+
+# An emulator ends with the process that started it, also when that is killed (prctl(2),
+# PR_SET_PDEATHSIG).
+DIE_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL"]
 
 
 class MachineError(Exception):
@@ -153,6 +158,18 @@ def kept_free(name, guest_cpus):
     return 1 if name == "qemu-tcg" and guest_cpus > 1 else 0
 
 
+def plain_path(file, folder, name):
+    """
+    A path without a blank: one ends the path in an argument of -initrd, and in the command line
+    that QEMU makes, which begins with the image's path.
+    """
+    if not re.search(r"\s", file):
+        return file
+    link = f"{folder}/{name}"
+    os.symlink(os.path.abspath(file), link)
+    return link
+
+
 def qemu_command(setup, image, folder, serial):
     """
     The command line of QEMU for a setup. mem-merge=off: where the host merges pages, it is to leave
@@ -184,17 +201,14 @@ def qemu_command(setup, image, folder, serial):
     if setup.gdb:
         command += ["-gdb", setup.gdb, "-S"]
     if setup.boot == "kernel":
-        command += [
-            "-kernel",
-            image + "32" if os.path.exists(image + "32") else image,
-            "-append",
-            setup.cmdline,
-        ]
+        file = image + "32" if os.path.exists(image + "32") else image
+        command += ["-kernel", plain_path(file, folder, "image"), "-append", setup.cmdline]
         if setup.modules:
-            command += [
-                "-initrd",
-                ",".join(f"{file} {text}".replace(",", ",,") for file, text in setup.modules),
+            modules = [
+                f"{plain_path(file, folder, f'module{number}')} {text}".replace(",", ",,")
+                for number, (file, text) in enumerate(setup.modules)
             ]
+            command += ["-initrd", ",".join(modules)]
     else:
         make_iso(f"{folder}/k.iso", setup, image)
         command += [
@@ -286,16 +300,15 @@ class Session:
                 command = qemu_command(setup, image, self.folder, serial)
                 self.endings = QEMU_ENDINGS
             self.command = command
+            if not shutil.which(command[0]):
+                raise MachineError(f"{command[0]} is missing")
             with open(f"{self.folder}/output", "wb") as output:
                 self.process = subprocess.Popen(
-                    command,
+                    DIE_WITH_PARENT + command,
                     stdin=None if setup.terminal else subprocess.DEVNULL,
                     stdout=None if setup.terminal else output,
                     stderr=output,
                 )
-        except FileNotFoundError as missing:
-            shutil.rmtree(self.folder)
-            raise MachineError(f"{missing.filename} is missing") from None
         except BaseException:
             shutil.rmtree(self.folder)
             raise

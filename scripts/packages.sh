@@ -20,6 +20,8 @@ packages_for()
 	bochs) echo bochs bochsbios vgabios grub-common grub-pc-bin xorriso mtools ;;
 	iso) echo grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools ovmf ;;
 	gdb) echo gdb ;;
+	completion) echo python3-argcomplete ;;
+	man) echo help2man man-db ;;
 	bench) echo valgrind ;;
 	unit) echo libcmocka-dev ;;
 	zydis) echo libzydis-dev ;;

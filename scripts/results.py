@@ -37,6 +37,7 @@ class Folder:
     def __init__(self, name):
         self.path = new_folder(name)
         self.published = False
+        self.rows = []	# of a bench
 
     def __enter__(self):
         return self
@@ -55,9 +56,12 @@ class Folder:
     def write(self, name, text):
         """Writes a file; an interruption leaves the old one under its name. Returns its path."""
         path = self.file(name)
-        with open(path + ".part", "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(path + ".part", path)
+        try:
+            with open(path + ".part", "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(path + ".part", path)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from None
         return path
 
     def write_json(self, name, value):

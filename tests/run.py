@@ -17,6 +17,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from runner import builds, core, host, machines, mutants, terminal
+import output
 import processes
 
 
@@ -48,7 +49,7 @@ def install(tests):
 
 def run(tests):
     """The exit status: 130 after SIGINT, 143 after SIGTERM, as a shell has it."""
-    processes.catch(signal.SIGINT, signal.SIGTERM)
+    processes.catch(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     report = core.Report()
     try:
         if not install(tests):
@@ -99,4 +100,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(output.guarded(main))

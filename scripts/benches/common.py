@@ -7,12 +7,14 @@ A bench is a function of a results folder. Its rows are {name, value, unit, sett
 import re
 
 import machine
+from output import table
 
 
 def keep(folder, name, rows):
     """NAME.json in the results folder."""
     folder.write_json(f"{name}.json", rows)
     folder.publish()
+    folder.rows = rows
 
 
 def show(rows, extra=None):
@@ -22,7 +24,7 @@ def show(rows, extra=None):
     """
     settings = list(dict.fromkeys(row["setting"] for row in rows))
     extra = extra or {}
-    print(f"\n{'':24}" + "".join(f"{title:>18}" for title in [*settings, *extra]))
+    table(f"\n{'':24}" + "".join(f"{title:>18}" for title in [*settings, *extra]))
     for name in dict.fromkeys(row["name"] for row in rows):
         cells = [
             next(
@@ -31,7 +33,7 @@ def show(rows, extra=None):
             )
             for setting in settings
         ] + [figures.get(name, "") for figures in extra.values()]
-        print(f"{name:24}" + "".join(f"{cell:>18}" for cell in cells))
+        table(f"{name:24}" + "".join(f"{cell:>18}" for cell in cells))
 
 
 def measure(setup, timeout=300):

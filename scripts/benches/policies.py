@@ -11,13 +11,13 @@ import hashlib
 import json
 import os
 import re
-import sys
 
 import builder
 import machine
 import words
 from benches import common
 from benches.merge import workload
+from output import progress, table
 
 RETRIES = ["reenter", "inplace"]
 ENGINES = ["hash", "tree"]
@@ -103,66 +103,60 @@ def one_case(where, case, stamp):
 
 def run_all(where, cases):
     """All cells, as many at once as there are CPUs; {case: counts}."""
-    stamp, table = digest(where), {}
+    stamp, cells = digest(where), {}
     os.makedirs(CELLS, exist_ok=True)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         jobs = [pool.submit(one_case, where, case, stamp) for case in cases]
         try:
             for done in concurrent.futures.as_completed(jobs):
                 case, counts = done.result()
-                table[case] = counts
-                start, end = ("\r", "") if sys.stdout.isatty() else ("", "\n")
-                print(
-                    f"{start}samepage: {len(table)} of {len(cases)}: {' '.join(case):44}",
-                    end=end,
-                    flush=True,
-                )
+                cells[case] = counts
+                progress(f"{len(cells)} of {len(cases)}: {' '.join(case):44}")
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    print()
-    return table
+    return cells
 
 
-def show_rows(table, back_end, engine, columns):
+def show_rows(cells, back_end, engine, columns):
     """A line for each policy and retry mode."""
-    print(f"{'':22}" + "".join(f"{title:>11}" for _, title in columns))
+    table(f"{'':22}" + "".join(f"{title:>11}" for _, title in columns))
     for policy in words.policies():
         for retry in RETRIES:
-            counts = table[back_end, engine, policy, retry]
-            print(
+            counts = cells[back_end, engine, policy, retry]
+            table(
                 f"{policy + ' ' + retry:22}"
                 + "".join(f"{counts.get(name, 0):>11}" for name, _ in columns)
             )
 
 
-def reasons(table, back_end):
+def reasons(cells, back_end):
     """Why guests of a back end left, the most frequent first."""
     sums = {}
-    for (end, *_), counts in table.items():
+    for (end, *_), counts in cells.items():
         for name in counts if end == back_end else ():
             if name.startswith("exits_"):
                 sums[name] = sums.get(name, 0) + counts[name]
     return sorted(sums, key=sums.get, reverse=True)
 
 
-def show_policies(table):
+def show_policies(cells):
     for back_end in BACK_ENDS:
         for engine in ENGINES:
-            counts = table[back_end, engine, "masked", "inplace"]
-            print(
+            counts = cells[back_end, engine, "masked", "inplace"]
+            table(
                 f"\n{back_end}, {engine}: {counts['merge_merges']} merges, "
                 f"{counts['break_breaks']} breaks; faults after a look, a merge, a rescan; "
                 "of a break, and again;\n"
                 "flushes and callbacks of the merge and of the break; instructions a page"
             )
-            show_rows(table, back_end, engine, COLUMNS)
-            print(f"\n{back_end}, {engine}: exits of the run, by reason")
+            show_rows(cells, back_end, engine, COLUMNS)
+            table(f"\n{back_end}, {engine}: exits of the run, by reason")
             show_rows(
-                table,
+                cells,
                 back_end,
                 engine,
-                [(name, name.removeprefix("exits_")) for name in reasons(table, back_end)],
+                [(name, name.removeprefix("exits_")) for name in reasons(cells, back_end)],
             )
 
 
@@ -176,8 +170,8 @@ def policies(folder):
         for policy in words.policies()
         for retry in RETRIES
     ]
-    table = run_all(where, cases)
-    show_policies(table)
+    cells = run_all(where, cases)
+    show_policies(cells)
     rows = [
         {
             "name": name,
@@ -186,6 +180,6 @@ def policies(folder):
             "setting": " ".join(case),
         }
         for case in cases
-        for name, value in table[case].items()
+        for name, value in cells[case].items()
     ]
     common.keep(folder, "policies", rows)

@@ -4,7 +4,7 @@ bench.py: ./run bench NAME measures, prints a table, and leaves NAME.json in a r
 """
 import results
 from benches import BENCHES
-from output import say
+from output import QUIET, result, say
 
 SUMMARY = "measure, print a table and write NAME.json"
 
@@ -16,5 +16,6 @@ def arguments(parser):
 def main(options):
     with results.Folder(f"bench-{options.what}") as folder:
         BENCHES[options.what](folder)
-        say(f"{folder}/{options.what}.json")
+        say(f"results: {folder}/{options.what}.json", QUIET)
+        result({"folder": folder.path, "rows": folder.rows})
     return 0

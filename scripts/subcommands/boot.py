@@ -3,6 +3,7 @@
 boot.py: ./run itself: boots guests on an emulated machine, follows the console, and reports.
 """
 import os
+import shlex
 import sys
 import time
 
@@ -14,7 +15,7 @@ import report
 import results
 import verdict
 import words
-from output import Stop, say, warn
+from output import QUIET, Stop, detail, fail, folded, result, say, table, warn
 
 SUMMARY = "build, boot guests on an emulated machine, and report (the default)"
 
@@ -25,12 +26,13 @@ BOCHS_SILENCE = 30
 
 
 def arguments(parser):
-    parser.add_argument(
+    option = parser.add_argument(
         "--machine",
         metavar="NAME",
         help=f"one of {', '.join(machine.MACHINES)}; default: qemu-kvm where the host offers VMX "
         "or SVM to guests, else qemu-tcg",
     )
+    option.completer = lambda **_: machine.MACHINES
     parser.add_argument(
         "--cpus",
         type=int,
@@ -51,13 +53,14 @@ def arguments(parser):
         metavar="TEXT",
         help='the hypervisor\'s own, e.g. "log=info,vmx=debug"',
     )
-    parser.add_argument(
+    option = parser.add_argument(
         "--guest",
         action="append",
         metavar="NAME|FILE:CMDLINE",
         help=f"boot this guest ({', '.join(guests.GUESTS)}, all of these, or a file) instead of "
         "two Linux guests; may be given again",
     )
+    option.completer = lambda **_: [*guests.GUESTS, "all"]
     parser.add_argument("--console", type=int, metavar="N",
                         help="give this terminal to guest N, counted from 1, to log in")
     parser.add_argument("--iso", nargs="?", const="bios", choices=["bios", "uefi"],
@@ -97,7 +100,7 @@ def check_words(options):
     complaints = [f"--cmdline: {text}" for text in words.check_hypervisor(options.cmdline)]
     complaints += [f"--guest: {text}" for text in guests.check(names, cpus_of(options))]
     if complaints:
-        raise Stop("\n".join(complaints))
+        raise Stop(*complaints)
     lines = guests.vms(names)
     if options.console is not None and not 1 <= options.console <= len(lines):
         raise Stop(f"--console {options.console}: the guests are numbered 1 to {len(lines)}")
@@ -141,7 +144,7 @@ def setup_of(options, where):
         cmdline=words_of(options),
         terminal=bool(options.console),
         modules=guests.modules_of(where, options.guest or guests.MAIN_JOB),
-        gdb="tcp::1234" if options.gdb else "",
+        gdb="tcp:127.0.0.1:1234" if options.gdb else "",
         icount=options.icount,
     )
 
@@ -160,6 +163,17 @@ def announce(options, setup):
             "Ctrl-] q ends all")
 
 
+def copy(text, last):
+    """
+    Copies whole lines to the terminal, and at the end the rest; returns how much. A pipe gets the
+    lines as they are.
+    """
+    whole = len(text) if last else text.rfind("\n") + 1
+    for line in text[:whole].splitlines():
+        table(folded(line, sys.stdout))
+    return whole
+
+
 def follow(session, folder):
     """
     Copies the serial console to the terminal, if it is not there by itself, until the machine ends.
@@ -171,10 +185,10 @@ def follow(session, folder):
         text = session.serial()
         if text:
             folder.publish()
+        if not running:
+            text = session.serial()
         if not session.setup.terminal:
-            sys.stdout.write(text[shown:])
-            sys.stdout.flush()
-        shown = len(text)
+            shown += copy(text[shown:], not running)
         if not running:
             return text
         time.sleep(0.05)
@@ -184,21 +198,26 @@ def show(options, setup, text, ending, output, seconds, folder):
     """The report on the terminal, and in the results folder."""
     run = report.parse(text)
     run.update(machine=setup.machine, ending=ending)
-    print()
+    table()
     say(f"report: {setup.machine}, ended with {ending} after {seconds:.1f} s")
     for row in report.rows(run):
         say(f"    {row}")
     report.write(run, folder, f"Samepage on {setup.machine}")
     say(f"results: {folder}/report.html")
-    if ending != "ok" and not text:
-        print(output)
+    if not text:
+        fail(f"the machine printed nothing\n{output}")
     lines = guests.vms(options.guest or guests.MAIN_JOB)
-    return end(verdict.reasons(run, text, lines, guests.ENDS, options.console))
+    reasons = verdict.reasons(run, text, lines, guests.ENDS, options.console)
+    result({"folder": folder.path, "reasons": reasons, **run})
+    return end(reasons)
 
 
 def end(reasons):
     """The last line, which says why a run was not good; the exit status."""
-    say(f"failed: {'; '.join(reasons)}" if reasons else "ok")
+    if reasons:
+        say(f"failed: {'; '.join(reasons)}", QUIET, "red")
+    else:
+        say("ok", QUIET, "green")
     return 1 if reasons else 0
 
 
@@ -212,6 +231,7 @@ def main(options):
     started = time.monotonic()
     with results.Folder("run") as folder, control.Control(folder.path) as setup.control:
         with machine.start(setup) as session:
+            detail(shlex.join(session.command))
             setup.control.start()
             try:
                 text = follow(session, folder)

@@ -75,6 +75,22 @@ def check_refusals():
     return complaints
 
 
+def check_streams():
+    """A full disk and a closed pipe end a command without a traceback."""
+    complaints = []
+    for arguments in (["./run", "--help"], ["./test", "--list"]):
+        reader, writer = os.pipe()
+        os.close(reader)
+        with open("/dev/full", "w", encoding="ascii") as full, os.fdopen(writer, "w") as closed:
+            for stream, expected in ((full, 1), (closed, 141)):
+                done = subprocess.run(arguments, cwd=tree.ROOT, stdin=subprocess.DEVNULL,
+                                      stdout=stream, stderr=subprocess.PIPE, text=True, check=False)
+                if done.returncode != expected or "Traceback" in done.stderr:
+                    complaints.append(f"{' '.join(arguments)}: status {done.returncode}, "
+                                      f"not {expected}: {done.stderr}")
+    return complaints
+
+
 def on_a_bare_machine(user):
     """Runs packages.sh where nothing is installed: (status, output, the arguments of apt-get)."""
     with tempfile.TemporaryDirectory(prefix="samepage-bare-") as folder:
@@ -128,4 +144,4 @@ def check_packages():
 
 
 if __name__ == "__main__":
-    sys.exit(tree.verdict(check_refusals() + check_packages()))
+    sys.exit(tree.verdict(check_refusals() + check_streams() + check_packages()))

@@ -7,6 +7,7 @@ import re
 import tempfile
 
 from runner import core
+import builder
 
 # Name: the preset, the folder, more arguments of cmake. A folder of the same name as ./run's is
 # shared with it.
@@ -77,11 +78,12 @@ def build(name, targets):
     there.
     """
     title = f"build/{name}"
-    status, output = configure(name)
-    if status:
-        return core.failed(title, output)
-    chosen = [word for target in targets or () for word in ("-t", target)]
-    status, output = core.command(["cmake", "--build", folder(name), *chosen], timeout=1200)
+    with builder.alone():
+        status, output = configure(name)
+        if status:
+            return core.failed(title, output)
+        chosen = [word for target in targets or () for word in ("-t", target)]
+        status, output = core.command(["cmake", "--build", folder(name), *chosen], timeout=1200)
     return core.failed(title, output) if status else core.passed(title)
 
 
@@ -101,7 +103,6 @@ REFUSED = [
 ]
 BAD_LINES = [
     ("CONFIG_LOG_LEVEL=9", ["CONFIG_LOG_LEVEL=9", "out of range"]),
-    ("CONFIG_LOG_LEVLE=2", ["CONFIG_LOG_LEVLE", "no such symbol"]),
     ("CONFIG_DEBUG=1", ["CONFIG_DEBUG=1", "y or n"]),
     ("CONFIG_NOTIFIER_POLICY_LATE=y\nCONFIG_NOTIFIER_POLICY_EVENT=y", ["NOTIFIER_POLICY_EVENT"]),
     ("LOG_LEVEL 3", ["neither", "LOG_LEVEL 3"]),
@@ -143,6 +144,34 @@ def refused_line(line, words):
             config.write(line + "\n")
         status, output = core.command([*script, "--keep"])
     return check_refusal(name, status, output, words)
+
+
+def unknown_line():
+    """A symbol of .config that Kconfig does not have is warned of, and left out."""
+    name = "config/unknown symbol"
+    with tempfile.TemporaryDirectory(prefix="samepage-config-") as where:
+        configure_here = ["cmake", "--preset", "default", "-B", where]
+        core.command(configure_here)
+        with open(f"{where}/kconfig/.config", "a", encoding="utf-8") as config:
+            config.write("CONFIG_LOG_LEVLE=2\n")
+        status, output = core.command(configure_here)
+    flat = " ".join(output.split())
+    if status or "CONFIG_LOG_LEVLE=2: no such symbol, left out" not in flat:
+        return core.failed(name, f"status {status}\n{output}")
+    return core.passed(name)
+
+
+def refusal_is_not_kept():
+    """After a refused -D, the same command without it succeeds."""
+    name = "config/refusal is not kept"
+    for option in ("-DSAMEPAGE_DEFCONFIG=nowhere", "-DCONFIG_MAX_CPUS=65", "-DCONFIG_NO_SUCH=y"):
+        with tempfile.TemporaryDirectory(prefix="samepage-config-") as where:
+            configure_here = ["cmake", "--preset", "default", "-B", where]
+            refused, _ = core.command([*configure_here, option])
+            status, output = core.command(configure_here)
+        if not refused or status:
+            return core.failed(name, f"{option}: status {refused}, then {status}\n{output}")
+    return core.passed(name)
 
 
 def defconfig_round_trip():
@@ -217,6 +246,10 @@ def tests():
     found += [core.Test(f"config/refused: .config with {line.splitlines()[0]}",
                         lambda l=line, w=words: refused_line(l, w), packages=need)
               for line, words in BAD_LINES]
-    found.append(core.Test("config/round trip", defconfig_round_trip, packages=need))
+    found += [core.Test(name, run, packages=need) for name, run in (
+        ("config/unknown symbol", unknown_line),
+        ("config/refusal is not kept", refusal_is_not_kept),
+        ("config/round trip", defconfig_round_trip),
+    )]
     found.append(core.Test("config/toggling", toggling, {"debug": core.ALL}, alone=True))
     return found

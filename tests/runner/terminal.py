@@ -223,18 +223,23 @@ def interrupt(phase):
     return core.passed(name)
 
 
-# SIGTERM when the emulator runs.
-TERMINATES = {
-    "run": ["run", "--machine", "qemu-tcg", "--cmdline", "merge=off"],
-    "test": ["test", "machine/linux-work-1-cpu@qemu-tcg"],
+# A signal when the emulator runs: the command, the signal and the status. SIGKILL leaves no program
+# that could end the emulator.
+LINUX_ROW = "machine/linux-work-1-cpu@qemu-tcg"
+SIGNALS = {
+    "sigterm-run": (["run", *TCG, "--cmdline", "merge=off"], signal.SIGTERM, 143),
+    "sighup-run": (["run", *TCG, "--cmdline", "merge=off"], signal.SIGHUP, 129),
+    "sigkill-run": (["run", *TCG, "--cmdline", "merge=off"], signal.SIGKILL, None),
+    "sigterm-test": (["test", LINUX_ROW], signal.SIGTERM, 143),
+    "sighup-test": (["test", LINUX_ROW], signal.SIGHUP, 129),
 }
 
 
-def terminate(program):
-    """./run or ./test and a SIGTERM: no process of it is left, and its status is 143."""
+def terminate(case):
+    """./run or ./test and a signal: no process of it is left, and its status is the signal's."""
     import pexpect
 
-    name, (command, *options) = f"terminal/sigterm-{program}", TERMINATES[program]
+    name, ((command, *options), number, expected) = f"terminal/{case}", SIGNALS[case]
     child = pexpect.spawn(
         os.path.join(core.ROOT, command),
         options,
@@ -244,7 +249,7 @@ def terminate(program):
         cwd=core.ROOT,
     )
     wait_for_process(child.pid, "qemu-system-x86")
-    child.kill(signal.SIGTERM)
+    child.kill(number)
     try:
         child.expect(pexpect.EOF)
     except pexpect.TIMEOUT:
@@ -253,7 +258,7 @@ def terminate(program):
     child.wait()
     left = in_session(child.pid)
     child.close()
-    if child.exitstatus != 143 or left:
+    if child.exitstatus != expected or left:
         return core.failed(name, f"status {child.exitstatus}, left: {left}")
     return core.passed(name)
 
@@ -281,7 +286,7 @@ def tests():
         "stall": lambda: of_two("terminal/stall", STALL_TALK),
         "memtest": memtest,
         **{f"interrupt-{phase}": lambda phase=phase: interrupt(phase) for phase in INTERRUPTS},
-        **{f"sigterm-{program}": lambda p=program: terminate(p) for program in TERMINATES},
+        **{case: lambda case=case: terminate(case) for case in SIGNALS},
     }
     return [core.Test(f"terminal/{name}", run, {"default": core.ALL}, ("qemu", "terminal"))
             for name, run in talks.items()]
