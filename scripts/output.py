@@ -98,8 +98,8 @@ def fail(text):
         print(rest, file=sys.stderr, flush=True)
 
 
-def table(line=""):
-    """A line of a table of a bench, which is not folded."""
+def plain(line=""):
+    """A line without the prefix: of a table, of the console."""
     if State.level >= NORMAL and not State.json:
         print(line, flush=True)
 

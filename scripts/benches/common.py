@@ -7,7 +7,7 @@ A bench is a function of a results folder. Its rows are {name, value, unit, sett
 import re
 
 import machine
-from output import table
+from output import plain
 
 
 def keep(folder, name, rows):
@@ -24,7 +24,7 @@ def show(rows, extra=None):
     """
     settings = list(dict.fromkeys(row["setting"] for row in rows))
     extra = extra or {}
-    table(f"\n{'':24}" + "".join(f"{title:>18}" for title in [*settings, *extra]))
+    plain(f"\n{'':24}" + "".join(f"{title:>18}" for title in [*settings, *extra]))
     for name in dict.fromkeys(row["name"] for row in rows):
         cells = [
             next(
@@ -33,7 +33,7 @@ def show(rows, extra=None):
             )
             for setting in settings
         ] + [figures.get(name, "") for figures in extra.values()]
-        table(f"{name:24}" + "".join(f"{cell:>18}" for cell in cells))
+        plain(f"{name:24}" + "".join(f"{cell:>18}" for cell in cells))
 
 
 def measure(setup, timeout=300):

@@ -14,7 +14,7 @@ import subprocess
 import builder
 import machine
 from benches import common
-from output import say, table
+from output import plain, say
 
 KSM = "/sys/kernel/mm/ksm"
 KSM_SETTINGS = ["pages_to_scan", "sleep_millisecs", "run"]
@@ -245,12 +245,12 @@ def show_host(rows):
     value = {(row["name"], row["setting"]): row["value"] for row in rows}
     columns = [name for name in names if any((name, setting) in value for setting in settings)]
     titles = [name.replace("samepage_", "our ") for name in columns]
-    table("\n" + " " * 20 + "".join(f"{title:>16}" for title in titles))
+    plain("\n" + " " * 20 + "".join(f"{title:>16}" for title in titles))
     for setting in settings:
         cells = [value.get((name, setting), "") for name in columns]
-        table(f"{setting:20}" + "".join(f"{cell:>16}" for cell in cells))
-    table(f"{'target':20}" + "".join(f"{TARGETS.get(name, ''):>16}" for name in columns))
-    table(
+        plain(f"{setting:20}" + "".join(f"{cell:>16}" for cell in cells))
+    plain(f"{'target':20}" + "".join(f"{TARGETS.get(name, ''):>16}" for name in columns))
+    plain(
         "ns a page; metadata: bytes a page; ratio: KSM's over ours; floor: to hash a page, and to "
         "compare two, on this computer"
     )

@@ -16,7 +16,7 @@ import subprocess
 import builder
 import machine
 from benches import common
-from output import say, table
+from output import plain, say
 
 # A kind, and a function that only its round trips enter.
 KINDS = {
@@ -147,7 +147,7 @@ def markdown(kinds):
 def paths(folder):
     say("logging every instruction of an exit on qemu-tcg ...")
     kinds = measure()
-    table(f"\n{markdown(kinds)}")
+    plain(f"\n{markdown(kinds)}")
     common.keep(folder, "paths", [
         {"name": f"{kind}: {name}", "value": count, "unit": "instructions",
          "setting": "qemu-tcg-npt"}

@@ -17,7 +17,7 @@ import machine
 import words
 from benches import common
 from benches.merge import workload
-from output import progress, table
+from output import plain, progress
 
 RETRIES = ["reenter", "inplace"]
 ENGINES = ["hash", "tree"]
@@ -120,11 +120,11 @@ def run_all(where, cases):
 
 def show_rows(cells, back_end, engine, columns):
     """A line for each policy and retry mode."""
-    table(f"{'':22}" + "".join(f"{title:>11}" for _, title in columns))
+    plain(f"{'':22}" + "".join(f"{title:>11}" for _, title in columns))
     for policy in words.policies():
         for retry in RETRIES:
             counts = cells[back_end, engine, policy, retry]
-            table(
+            plain(
                 f"{policy + ' ' + retry:22}"
                 + "".join(f"{counts.get(name, 0):>11}" for name, _ in columns)
             )
@@ -144,14 +144,14 @@ def show_policies(cells):
     for back_end in BACK_ENDS:
         for engine in ENGINES:
             counts = cells[back_end, engine, "masked", "inplace"]
-            table(
+            plain(
                 f"\n{back_end}, {engine}: {counts['merge_merges']} merges, "
                 f"{counts['break_breaks']} breaks; faults after a look, a merge, a rescan; "
                 "of a break, and again;\n"
                 "flushes and callbacks of the merge and of the break; instructions a page"
             )
             show_rows(cells, back_end, engine, COLUMNS)
-            table(f"\n{back_end}, {engine}: exits of the run, by reason")
+            plain(f"\n{back_end}, {engine}: exits of the run, by reason")
             show_rows(
                 cells,
                 back_end,

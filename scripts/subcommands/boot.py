@@ -15,7 +15,7 @@ import report
 import results
 import verdict
 import words
-from output import QUIET, Stop, detail, fail, folded, result, say, table, warn
+from output import QUIET, Stop, detail, fail, folded, result, say, plain, warn
 
 SUMMARY = "build, boot guests on an emulated machine, and report (the default)"
 
@@ -170,7 +170,7 @@ def copy(text, last):
     """
     whole = len(text) if last else text.rfind("\n") + 1
     for line in text[:whole].splitlines():
-        table(folded(line, sys.stdout))
+        plain(folded(line, sys.stdout))
     return whole
 
 
@@ -198,7 +198,7 @@ def show(options, setup, text, ending, output, seconds, folder):
     """The report on the terminal, and in the results folder."""
     run = report.parse(text)
     run.update(machine=setup.machine, ending=ending)
-    table()
+    plain()
     say(f"report: {setup.machine}, ended with {ending} after {seconds:.1f} s")
     for row in report.rows(run):
         say(f"    {row}")

@@ -5,7 +5,7 @@ ctl.py: ./run ctl 'stats vm.one.*': a command for the machine that runs now, fro
 import json
 
 import control
-from output import result, table
+from output import result, plain
 
 SUMMARY = "send a command to the running machine: help, stats, vms, ..."
 
@@ -20,7 +20,7 @@ def show(answer):
     width = max((len(name) for name in answer), default=0)
     for name, value in answer.items():
         text = value if isinstance(value, str) else json.dumps(value)
-        table(f"{name:<{width}}  {text}")
+        plain(f"{name:<{width}}  {text}")
 
 
 def main(options):

@@ -71,7 +71,7 @@ class Output(unittest.TestCase):
         output.State.level = output.QUIET
         with stdout(io.StringIO()) as stream:
             output.say("building")
-            output.table("a row")
+            output.plain("a row")
             output.say("ok", output.QUIET)
         self.assertEqual(stream.getvalue(), "samepage: ok\n")
 
@@ -79,7 +79,7 @@ class Output(unittest.TestCase):
         output.State.json = True
         with stdout(io.StringIO()) as stream, contextlib.redirect_stderr(io.StringIO()) as other:
             output.say("building")
-            output.table("a row")
+            output.plain("a row")
             output.result({"a": 1})
         self.assertEqual(stream.getvalue(), '{\n "a": 1\n}\n')
         self.assertEqual(other.getvalue(), "samepage: building\n")
