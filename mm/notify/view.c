@@ -6,7 +6,7 @@
 #include <lib/string.h>
 
 /* Words for VIEW_WORD subscriptions: sub[], reach[], the sets. */
-#define WORDS_EACH (2 * VIEW_WORD + 3 * EVENTS + 2)
+#define WORDS_EACH (VIEW_WORD + 1 + 3 * EVENTS + 2)
 
 unsigned view_capacity(unsigned order)
 {
@@ -29,12 +29,15 @@ static u64 view_order(const struct subscription *sub)
 static void view_append(struct notifier_view *view, struct subscription *sub)
 {
 	unsigned place = view->count++;
-	u64 before = place > view->whole ? view->reach[place - 1] : 0;
+	u64 *reach = &view->reach[place / VIEW_WORD];
 
 	view->sub[place] = sub;
-	view->reach[place] = MAX(before, sub->range.end.raw);
+	if (place % VIEW_WORD == 0)
+		*reach = 0;
 	if (is_whole(sub) && view->whole < VIEW_WORD)
 		view->whole++;
+	else
+		*reach = MAX(*reach, sub->range.end.raw);
 }
 
 static void view_copy(struct notifier_view *view, const struct notifier_view *from,
@@ -149,56 +152,33 @@ void view_build(struct notifier_view *view, unsigned order, const struct notifie
 	view->count = view->whole = view->sets = view->events = 0;
 	view->reach = (u64 *)&view->sub[capacity];
 	view_copy(view, from, removed, added);
-	bits = view->reach + capacity;
+	bits = view->reach + capacity / VIEW_WORD;
 	set_fill(view, &view->all, &bits, SET_ALL, 0);
 	set_fill(view, &view->lacking, &bits, SET_WITHOUT_CHANGE, 0);
 	for (unsigned event = 0; event < EVENTS; event++)
 		view_plan(view, event, &bits);
 }
 
-/* The first place in [low, high) that reaches beyond `start`; `high` if there is none. */
-static unsigned view_bisect(const struct notifier_view *view, unsigned low, unsigned high,
-			    u64 start)
-{
-	while (low < high) {
-		unsigned middle = low + (high - low) / 2;
-
-		if (view->reach[middle] > start)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
-}
-
-/* The first member at or after `place`; set->end if there is none. */
-static unsigned set_next(const struct notify_set *set, unsigned place)
-{
-	while (place < set->end) {
-		u64 bits = set->bits[place / VIEW_WORD] >> place % VIEW_WORD;
-
-		if (bits)
-			return place + (unsigned)__builtin_ctzll(bits);
-		place = ALIGN_DOWN(place, VIEW_WORD) + VIEW_WORD;
-	}
-	return set->end;
-}
-
 int view_visit_intervals(const struct notifier_view *view, const struct notify_set *set,
 			 struct gfn_range range, view_visitor visit, void *argument)
 {
-	unsigned place = view_bisect(view, set->first, set->end, range.start.raw);
+	u64 bits, mask = ~0ull << set->first % VIEW_WORD;
 
-	while ((place = set_next(set, place)) < set->end) {
-		struct subscription *sub = view->sub[place++];
-		int err = 0;
+	for (unsigned word = set->first / VIEW_WORD; word * VIEW_WORD < set->end; word++) {
+		bits = view->reach[word] > range.start.raw ? set->bits[word] & mask : 0;
+		mask = ~0ull;
+		for (; bits; bits &= bits - 1) {
+			unsigned place = word * VIEW_WORD + (unsigned)__builtin_ctzll(bits);
+			struct subscription *sub = view->sub[place];
+			int err = 0;
 
-		if (sub->range.start.raw >= range.end.raw)
-			break;
-		if (sub->range.end.raw > range.start.raw)
-			err = visit(sub, argument);
-		if (err)
-			return err;
+			if (sub->range.start.raw >= range.end.raw)
+				return 0;
+			if (sub->range.end.raw > range.start.raw)
+				err = visit(sub, argument);
+			if (err)
+				return err;
+		}
 	}
 	return 0;
 }

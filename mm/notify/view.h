@@ -12,13 +12,13 @@
  *     start [MERGE]     1   0   1 |  0   0   1   0
  *     change[MERGE]     0   1   0 |  1   0   0   0
  *     after [MERGE]     0   0   0 |  0   0   0   0
- *     reach[]                     | e3  e3  e5  e5        largest end of s3 to here
  *
  * Sets of bits, and not a role in each entry, because most subscriptions have no role in most
  * notifications: a word of zeroes passes over 64 of them.
  *
- * Intervals are sorted by start. Those that overlap a range lie between the first place with a
- * `reach` above the range's start, found by bisection, and the first start not below its end.
+ * Intervals are sorted by start, so a visit ends at the first that starts behind the range. For
+ * each word of places there is the largest end in it, so words of intervals before the range are
+ * passed over, too: 1,000 intervals are 16 words.
  */
 #ifndef SAMEPAGE_MM_NOTIFY_VIEW_H
 #define SAMEPAGE_MM_NOTIFY_VIEW_H
@@ -56,7 +56,7 @@ struct notify_plan {
  * events	bitmap: the events in which a subscription has a role
  * all, lacking	the set of all subscriptions, of those without change
  * set		those of the plans
- * reach	beside sub[]; the bitmaps are behind it
+ * reach	behind sub[], and before the bitmaps: the largest end of the intervals in a word
  */
 struct notifier_view {
 	const struct notifier_policy *policy;

@@ -402,6 +402,35 @@ static void subscribing_survives_every_failed_allocation(void **state)
 	world_end();
 }
 
+/* More subscriptions of all gfns than a word has places, with intervals among them. */
+static void each_of_many_subscriptions_is_called_once(void **state)
+{
+	struct addrspace *as;
+
+	world_begin(1, 16);
+	as = world_space(16);
+	for (unsigned i = 0; i < SPIES; i++) {
+		struct spy *spy =
+			i % 3 ? spy_new(i, 0, ~0ull, i % 2) : spy_new(i, i % 16, 1, i % 2);
+
+		assert_int_equal(notifier_subscribe(addrspace_notifier(as), &spy->sub), 0);
+	}
+	for (unsigned policy = 0; policy < notifier_policy_count(); policy++) {
+		assert_int_equal(addrspace_set_policy(as, notifier_policy(policy)), 0);
+		for (unsigned i = 0; i < SPIES; i++)
+			spies[i].starts = spies[i].ends = 0;
+		assert_int_equal(addrspace_clear(as, world_range(3, 1), 0), 0);
+		for (unsigned i = 0; i < SPIES; i++) {
+			assert_int_equal(spies[i].starts, i % 3 || i % 16 == 3);
+			assert_int_equal(spies[i].ends, spies[i].starts);
+		}
+	}
+	for (unsigned i = 0; i < SPIES; i++)
+		spy_off(as, &spies[i]);
+	addrspace_destroy(as);
+	world_end();
+}
+
 /* The races: one CPU notifies, another unsubscribes. */
 static struct addrspace *raced;
 static unsigned heard, subscribed_late;
@@ -504,6 +533,7 @@ int main(void)
 		cmocka_unit_test(callbacks_may_not_re_enter),
 		cmocka_unit_test(all_subscribers_invalidate_at_release),
 		cmocka_unit_test(subscribing_survives_every_failed_allocation),
+		cmocka_unit_test(each_of_many_subscriptions_is_called_once),
 		cmocka_unit_test(unsubscribe_waits_for_running_callbacks),
 		cmocka_unit_test(nothing_escapes_a_new_subscription),
 	};
