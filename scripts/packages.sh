@@ -17,6 +17,7 @@ packages_for()
 	gcc) echo gcc libc6-dev ;;
 	clang) echo clang llvm libclang-rt-14-dev ;;
 	qemu) echo qemu-system-x86 ;;
+	labs) echo git universal-ctags ;;
 	bochs) echo bochs bochsbios vgabios grub-common grub-pc-bin xorriso mtools ;;
 	iso) echo grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools ovmf ;;
 	gdb) echo gdb ;;

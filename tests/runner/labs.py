@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+labs.py: the labs' grader as a product (labs/, docs/teaching.md).
+
+    labs/names            every function that a lab.toml names is in its file; points sum up to 100
+    labs/N/solution       100 points
+    labs/N/skeleton       0 points, no warning of the compiler, and twice the same JSON
+    labs/N/mutant/NAME    a solution with a mistake loses points in the task of its row
+    labs/N/alternative    a correct solution of another kind has 100 points
+    labs/export           an exported repository has no solution and grades itself
+
+A row of labs/N/mutants.toml: `task`, and file, replace, by as in tests/mutants, or `mutant`, the
+name of a row there. Plain ./test takes a sample, another one at each commit; ./test labs takes all.
+"""
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import tomllib
+
+from runner import core, mutants
+
+sys.path.insert(0, os.path.join(core.ROOT, "labs"))
+from course import cut, programs, table
+
+TREE = os.path.join(core.ROOT, "build", "labs", "test-tree")
+NEED = ("base", "clang", "unit", "labs")
+KEYS = {"task", "file", "replace", "by", "mutant"}
+SAMPLE = 3
+
+
+def lab_files(lab):
+    return {path: cut.whole(path) for path in lab.files}
+
+
+def patched(files, patch):
+    """Files with a patch applied: path -> text."""
+    with tempfile.TemporaryDirectory(prefix="samepage-lab-") as folder:
+        fill(folder, files)
+        done = subprocess.run(["git", "apply", "--whitespace=nowarn", patch], cwd=folder,
+                              capture_output=True, text=True, check=False,
+                              env=dict(os.environ, GIT_CEILING_DIRECTORIES=folder))
+        if done.returncode:
+            raise ValueError(f"{patch}: {done.stderr}")
+        found = {}
+        for path in files:
+            with open(os.path.join(folder, path), encoding="utf-8") as file:
+                found[path] = file.read()
+        return found
+
+
+def solution_of(lab):
+    """The files of a lab with its solution."""
+    files = lab_files(lab)
+    return patched(files, os.path.join(lab.folder, lab.solution)) if lab.solution else files
+
+
+def fill(folder, files):
+    for path, text in files.items():
+        path = os.path.join(folder, path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def check(lab, files, *options):
+    """./lab check: (the JSON as text, all that it printed)."""
+    with tempfile.TemporaryDirectory(prefix="samepage-lab-") as folder:
+        fill(folder, files)
+        out = os.path.join(folder, "results.json")
+        _, output = core.command(
+            [os.path.join(core.ROOT, "lab"), "check", str(lab.number), "--copy", folder,
+             "--json", out, *options],
+            timeout=1800, env=dict(os.environ, SAMEPAGE_LAB_TREE=TREE),
+        )
+        if not os.path.exists(out):
+            return "", output
+        with open(out, encoding="utf-8") as file:
+            return file.read(), output
+
+
+def points(text):
+    return json.loads(text)["score"] if text else -1
+
+
+def full(title, lab, files, *options):
+    """The files must have all points."""
+    text, output = check(lab, files, *options)
+    rows = json.loads(text)["tests"] if text else []
+    good = rows and all(row["status"] == "passed" for row in rows)
+    return core.passed(title) if good else core.failed(title, output)
+
+
+def solution(lab):
+    return full(f"labs/{lab.number}/solution", lab, solution_of(lab))
+
+
+def alternative(lab):
+    patch = os.path.join(lab.folder, "alternative.patch")
+    return full(f"labs/{lab.number}/alternative", lab, patched(solution_of(lab), patch))
+
+
+def skeleton(lab):
+    """Nothing for nothing; the machine's part builds and boots as far as it can, for no points."""
+    title = f"labs/{lab.number}/skeleton"
+    files = cut.skeleton(lab)
+    text, output = check(lab, files, "--no-machine")
+    again, _ = check(lab, files, "--no-machine")
+    if points(text) != 0:
+        return core.failed(title, f"{points(text)} points for the skeleton\n{output}")
+    if text != again:
+        return core.failed(title, "grading twice gives two results")
+    return warnings(title, lab)
+
+
+def warnings(title, lab):
+    """The skeleton compiles without a warning, in both builds."""
+    found = []
+    for path in (path for path in lab.files if path.endswith(".c")):
+        for kind, flags in (("host", []), ("machine", [])):
+            words = compile_command(kind, path)
+            if words:
+                status, output = core.command([*words, *flags], cwd=os.path.join(TREE, kind))
+                if status or "warning:" in output:
+                    found.append(f"{path} ({kind}):\n{output[:2000]}")
+    return core.failed(title, "\n".join(found)) if found else core.passed(title)
+
+
+def compile_command(kind, path):
+    """The compiler's words for a file of the graded tree, for the syntax alone; None: no build."""
+    commands = os.path.join(TREE, kind, "compile_commands.json")
+    if not os.path.exists(commands):
+        return None
+    with open(commands, encoding="utf-8") as file:
+        rows = json.load(file)
+    words = next((row["command"].split() for row in rows
+                  if row["file"] == os.path.join(TREE, path)), None)
+    if not words:
+        return None
+    at = words.index("-o")
+    return [*words[:at], *words[at + 2 :], "-fsyntax-only"]
+
+
+def mutant_rows(lab):
+    path = os.path.join(lab.folder, "mutants.toml")
+    if not os.path.exists(path):
+        return {}
+    with open(path, "rb") as file:
+        rows = tomllib.load(file)
+    known = mutants.rows()
+    for name, row in rows.items():
+        if not set(row) <= KEYS or "task" not in row:
+            raise ValueError(f"{path}: {name}: wrong keys")
+        lab.find_task(row["task"])
+        if "mutant" in row:
+            row.update({key: known[row["mutant"]][key] for key in ("file", "replace", "by")})
+    return rows
+
+
+def mutant(lab, name, row):
+    """The mistake costs points in its task."""
+    title = f"labs/{lab.number}/mutant/{name}"
+    files = solution_of(lab)
+    files[row["file"]] = mutants.patched(row, files[row["file"]])
+    text, output = check(lab, files, "--only", row["task"], "--first", "--no-machine")
+    rows = json.loads(text)["tests"] if text else []
+    lost = [one for one in rows if one["status"] == "failed" and row["task"] in one["tags"]]
+    if not lost:
+        return core.failed(title, f"no points lost in {row['task']}\n{output}")
+    if "does not compile" in lost[0]["output"] or "do not build" in lost[0]["output"]:
+        return core.failed(title, f"the mutant does not compile\n{output}")
+    return core.passed(title)
+
+
+def case_exists(program, case):
+    """Whether the case stands in the source."""
+    with open(os.path.join(core.ROOT, programs.source_of(program)), encoding="utf-8") as file:
+        return case in file.read()
+
+
+def complaints_about(lab):
+    """What does not fit between a lab.toml and the tree."""
+    found = []
+    cut.skeleton(lab)
+    names = {one.function for one in lab.cut}
+    for task in lab.task:
+        found += [f"{task.name}: no cut is called {name}"
+                  for name in task.functions if name not in names]
+        found += [f"{task.name}: {one.name} has no case {case}"
+                  for one in task.program for case in one.cases if not case_exists(one.name, case)]
+        for name in task.after:
+            lab.find_task(name)
+    if lab.task and sum(task.points for task in lab.task) != 100:
+        found.append("the points do not sum up to 100")
+    if not os.path.exists(os.path.join(lab.folder, "README.md")):
+        found.append("there is no handout README.md")
+    base = solution_of(lab)
+    for name, row in mutant_rows(lab).items():
+        if row["file"] not in base or base[row["file"]].count(row["replace"]) != 1:
+            found.append(f"mutant {name}: its text does not stand once in {row['file']}")
+    if lab.task and len(mutant_rows(lab)) < 10:
+        found.append("fewer than ten mutants")
+    return found
+
+
+def names():
+    """CI's check that every function that a lab names exists."""
+    results = []
+    for number in table.numbers():
+        title = f"labs/names: lab {number}"
+        try:
+            found = complaints_about(table.load(number))
+        except (table.LabError, ValueError, KeyError) as error:
+            found = [str(error)]
+        results += core.failed(title, "\n".join(found)) if found else core.passed(title)
+    return results
+
+
+def export():
+    """The repository has one commit, no text of a solution, and grades itself to 0 points."""
+    title = "labs/export"
+    with tempfile.TemporaryDirectory(prefix="samepage-lab-") as folder:
+        where = os.path.join(folder, "course")
+        status, output = core.command([os.path.join(core.ROOT, "lab"), "export", where])
+        if status:
+            return core.failed(title, output)
+        log = core.command(["git", "rev-list", "--count", "HEAD"], cwd=where)[1].strip()
+        secret = [name for name in core.command(["git", "ls-files"], cwd=where)[1].split()
+                  if name.endswith(".patch") or "mutants/" in name]
+        if log != "1" or secret:
+            return core.failed(title, f"{log} commits, {secret}")
+        out = os.path.join(folder, "results.json")
+        _, output = core.command(
+            [os.path.join(where, "lab"), "check", "1", "--only", "lookup", "--json", out],
+            timeout=900, cwd=where, env={**os.environ, "SAMEPAGE_LAB_TREE": ""})
+        if not os.path.exists(out):
+            return core.failed(title, output)
+        with open(out, encoding="utf-8") as file:
+            score = json.load(file)["score"]
+    return core.passed(title) if score == 0 else core.failed(title, f"{score} points\n{output}")
+
+
+def all_tests():
+    """Every test of the suite but names."""
+    found = [("labs/export", export)]
+    for number in table.numbers():
+        lab = table.load(number)
+        if not lab.task:
+            continue
+        found.append((f"labs/{number}/solution", lambda lab=lab: solution(lab)))
+        found.append((f"labs/{number}/skeleton", lambda lab=lab: skeleton(lab)))
+        if os.path.exists(os.path.join(lab.folder, "alternative.patch")):
+            found.append((f"labs/{number}/alternative", lambda lab=lab: alternative(lab)))
+        found += [(f"labs/{number}/mutant/{name}", lambda l=lab, n=name, r=row: mutant(l, n, r))
+                  for name, row in mutant_rows(lab).items()]
+    return found
+
+
+def packages(name):
+    return (*NEED, "gcc", "qemu", "bochs") if name.endswith(("/solution", "/alternative")) else NEED
+
+
+def sample(found):
+    """One lab's skeleton and some mutants of any lab, by the commit."""
+    git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=core.ROOT, capture_output=True,
+                         text=True, check=False)
+    chance = random.Random(git.stdout.strip())
+    skeletons = [row for row in found if row[0].endswith("/skeleton")]
+    rest = [row for row in found if "/mutant/" in row[0]]
+    return chance.sample(skeletons, min(1, len(skeletons))) + \
+        chance.sample(rest, min(SAMPLE, len(rest)))
+
+
+def tests(long=False):
+    """The names for every ./test, a sample as one Test, and each test by its name."""
+    found = all_tests()
+    chosen = sample(found)
+    return [
+        core.Test("labs/names", names, packages=("labs",)),
+        core.Test("labs/of this commit",
+                  lambda: [result for _, run in chosen for result in run()], packages=NEED),
+        *(core.Test(name, run, packages=packages(name), extra=not long) for name, run in found),
+    ]
