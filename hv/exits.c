@@ -24,6 +24,7 @@
 #include <hv/vga.h>
 #include <hv/reclaiming.h>
 #include <hv/sched.h>
+#include <hv/task.h>
 #include <hv/vcpu.h>
 #include <lib/error.h>
 #include <lib/log.h>
@@ -392,6 +393,7 @@ const exit_handler exit_handlers[HV_EXIT_REASONS] = {
 	[HV_EXIT_CR] = exit_cr,
 	[HV_EXIT_DR] = exit_dr,
 	[HV_EXIT_XSETBV] = exit_xsetbv,
+	[HV_EXIT_TASK_SWITCH] = exit_task_switch,
 	[HV_EXIT_CACHE] = exit_cache,
 	[HV_EXIT_VIRT_INSN] = exit_virt_insn,
 	[HV_EXIT_EXCEPTION] = exit_exception,

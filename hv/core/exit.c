@@ -25,6 +25,7 @@ static const char *const exit_names[HV_EXIT_REASONS] = {
 	[HV_EXIT_CR] = "cr",
 	[HV_EXIT_DR] = "dr",
 	[HV_EXIT_XSETBV] = "xsetbv",
+	[HV_EXIT_TASK_SWITCH] = "task_switch",
 	[HV_EXIT_CACHE] = "cache",
 	[HV_EXIT_VIRT_INSN] = "virt_insn",
 	[HV_EXIT_EXCEPTION] = "exception",

@@ -29,7 +29,8 @@ enum hv_exit_reason {
 	HV_EXIT_CR,  /* .cr: a MOV to a CR bit that hv owns, CLTS, LMSW */
 	HV_EXIT_DR, /* a MOV to or from DR7 that complete_exit() carries out, or makes UNKNOWN: #GP(0) */
 	HV_EXIT_XSETBV,
-	HV_EXIT_CACHE,	   /* INVD or WBINVD */
+	HV_EXIT_TASK_SWITCH, /* .task: by hardware; nothing of it is done */
+	HV_EXIT_CACHE,	     /* INVD or WBINVD */
 	HV_EXIT_VIRT_INSN, /* an instruction of VMX or SVM itself, or one the policy refuses: #UD */
 	HV_EXIT_EXCEPTION, /* .exception: one that hv intercepts */
 	HV_EXIT_IRQ_WINDOW, /* the guest can take an interrupt now: set_irq_window() */
@@ -76,6 +77,20 @@ struct hv_exit_exception {
 	u64 address; /* #PF */
 };
 
+/*
+ * A switch to the TSS of `selector`. GATE: an event arrived by a task gate, and is queued again;
+ * the switch replaces its delivery. insn_len is that of CALL, JMP, IRET or of an INT instruction.
+ */
+enum task_source { TASK_CALL, TASK_IRET, TASK_JMP, TASK_GATE };
+
+struct hv_exit_task {
+	u16 selector;
+	u8 source; /* enum task_source */
+	bool nmi;
+	bool has_error_code;
+	u32 error_code;
+};
+
 struct hv_exit_raw {
 	u64 reason, info1, info2;
 };
@@ -96,6 +111,7 @@ struct hv_exit {
 		struct hv_exit_stage2 stage2;
 		struct hv_exit_cr cr;
 		struct hv_exit_exception exception;
+		struct hv_exit_task task;
 	};
 };
 

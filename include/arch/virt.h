@@ -63,6 +63,7 @@ struct guest_state {
 	u64 dr6, dr7;
 	u64 star, lstar, cstar, sfmask, kernel_gs_base;
 	u64 sysenter_cs, sysenter_esp, sysenter_eip, pat;
+	u64 pdpte[4]; /* with PAE paging, on VMX: the CPU's copy of the top table (SDM 4.4.1) */
 	struct guest_segment_state seg[SEGS];
 	struct {
 		u64 base;

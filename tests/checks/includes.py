@@ -83,7 +83,7 @@ HEADERS = {
     "hv/jobs": "dirty display lifetime merging progress reclaiming terminal",
     "hv/call": "hypercall",
     "hv/cpu": "cpuid msr",
-    "hv/emulate": "gva insn mmio pio vm_memory",
+    "hv/emulate": "gva insn mmio pio task vm_memory",
     "hv": "exits jobs main run summary vm_create",
 }
 FOLDERS = {

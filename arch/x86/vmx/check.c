@@ -55,6 +55,18 @@ static bool cr3_ok(const struct guest_state *s, const struct vmx_limits *limits)
 	return !(s->cr3 >> limits->physical_bits);
 }
 
+/* SDM table 4-8. */
+static bool pdptes_ok(const struct guest_state *s, const struct vmx_limits *limits)
+{
+	u64 reserved = BITS(63, limits->physical_bits) | BITS(8, 5) | BITS(2, 1);
+
+	for (unsigned i = 0; vmx_has_pdptes(s) && i < 4; i++) {
+		if (s->pdpte[i] & 1 && s->pdpte[i] & reserved)
+			return false;
+	}
+	return true;
+}
+
 static bool cr4_ok(const struct guest_state *s, const struct vmx_limits *limits)
 {
 	if (s->cr4 & ~limits->cr4_allowed)
@@ -229,6 +241,7 @@ static bool ldtr_ok(const struct guest_state *s, const struct vmx_limits *limits
 static const struct rule rules[] = {
 	{"CR0: reserved bits, PG without PE, or NW without CD", cr0_ok},
 	{"CR3: beyond the physical address width", cr3_ok},
+	{"PDPTEs: reserved bits", pdptes_ok},
 	{"CR4: a bit this guest may not have, or PCIDE outside long mode", cr4_ok},
 	{"EFER: reserved bits, or LMA is not LME and PG, or no PAE", efer_ok},
 	{"DR6, DR7: high half", debug_ok},

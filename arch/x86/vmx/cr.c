@@ -7,7 +7,8 @@
  * flushes. An exit comes only when an owned bit (CR0_OWNED, CR4_OWNED, or one that guests may not
  * have) would differ from the read shadow. Such a write is checked here and its owned bits are put
  * into the shadow; then the guest runs the same instruction again, which does all the rest in
- * hardware. So PDPTEs are never read in software, and LMSW and CLTS never exit.
+ * hardware. So LMSW and CLTS never exit, and PDPTEs are read in software for a
+ * task switch alone.
  */
 #include "vmx.h"
 #include <asm/guest.h>

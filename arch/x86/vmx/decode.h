@@ -33,6 +33,13 @@ static inline void vmx_decode_ept_violation(u64 qualification, struct hv_exit_st
 		fault->access |= HV_READ;
 }
 
+/* Table 28-2. */
+static inline void vmx_decode_task(u64 qualification, struct hv_exit_task *task)
+{
+	task->selector = (u16)qualification;
+	task->source = qualification >> 30 & BITS(1, 0);
+}
+
 /* Table 28-3. False for CLTS and LMSW, which cannot exit (cr.c), and for other CRs. */
 bool vmx_decode_cr(u64 qualification, struct hv_exit_cr *cr);
 

@@ -147,6 +147,29 @@ static void on_nmi_window(struct vmx_vcpu *v, struct hv_exit *exit)
 	vmx_set_nmi_window(v->vcpu, false);
 }
 
+/*
+ * The event that came by the gate goes back to the queue, so that a fault on the way merges with
+ * it.
+ * The length is an instruction's, or 0 for an interrupt or a fault.
+ */
+static void on_task_switch(struct vmx_vcpu *v, struct hv_exit *exit)
+{
+	u32 event = vmcs_read(VMCS_IDT_VECTORING_INFO), type = event & EVENT_TYPE;
+	bool gate, by_insn;
+
+	exit->raw.info1 = vmcs_read(VMCS_EXIT_QUALIFICATION);
+	vmx_decode_task(exit->raw.info1, &exit->task);
+	gate = exit->task.source == TASK_GATE && event & EVENT_VALID;
+	by_insn = !gate || type == EVENT_TYPE_SOFT_INT || type == EVENT_TYPE_ICEBP ||
+		  type == EVENT_TYPE_SOFT;
+	exit->insn_len = by_insn ? vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH) : 0;
+	exit->task.nmi = gate && type == EVENT_TYPE_NMI;
+	exit->task.has_error_code = gate && event & EVENT_HAS_ERROR;
+	exit->task.error_code =
+		exit->task.has_error_code ? vmcs_read(VMCS_IDT_VECTORING_ERROR_CODE) : 0;
+	vmx_requeue_event(v);
+}
+
 /* Whatever else interrupted a delivery, or needs its qualification in a message. */
 static void on_other(struct vmx_vcpu *v, struct hv_exit *exit)
 {
@@ -208,7 +231,7 @@ const struct vmx_exit_info vmx_exits[VMX_EXITS] = {
 	[6] = OFF("other SMI"),
 	[7] = PLAIN("interrupt window", HV_EXIT_IRQ_WINDOW, on_irq_window),
 	[8] = PLAIN("NMI window", HV_EXIT_NMI_WINDOW, on_nmi_window),
-	[9] = OFF("task switch"), /* no 64-bit system has one; none is emulated, the VM stops */
+	[9] = PLAIN("task switch", HV_EXIT_TASK_SWITCH, on_task_switch),
 	[10] = INSN("CPUID", HV_EXIT_CPUID),
 	[11] = INSN("GETSEC", HV_EXIT_VIRT_INSN),
 	[12] = INSN("HLT", HV_EXIT_HLT),

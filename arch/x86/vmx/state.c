@@ -104,6 +104,19 @@ static void write_unswitched(struct vmx_vcpu *v, const struct guest_state *s)
 	}
 }
 
+/* PAE paging: the four PDPTEs, which the CPU reads from memory with MOV to CR3 only. */
+static void read_pdptes(struct guest_state *s)
+{
+	for (unsigned i = 0; vmx_has_pdptes(s) && i < 4; i++)
+		s->pdpte[i] = vmcs_read(VMCS_GUEST_PDPTE0 + 2 * i);
+}
+
+static void write_pdptes(const struct guest_state *s)
+{
+	for (unsigned i = 0; vmx_has_pdptes(s) && i < 4; i++)
+		vmcs_write(VMCS_GUEST_PDPTE0 + 2 * i, s->pdpte[i]);
+}
+
 u64 vmx_cr4(struct arch_vcpu *vcpu)
 {
 	return (vmcs_read(VMCS_GUEST_CR4) & CR4_GUEST & ~CR4_OWNED) |
@@ -121,6 +134,7 @@ void vmx_get_state(struct arch_vcpu *vcpu, struct guest_state *s)
 	s->cr0 = (vmcs_read(VMCS_GUEST_CR0) & ~CR0_OWNED) |
 		 (vmcs_read(VMCS_CR0_READ_SHADOW) & CR0_OWNED);
 	s->cr4 = vmx_cr4(vcpu);
+	read_pdptes(s);
 	for (unsigned i = 0; i < SEGS; i++)
 		read_segment(i, &s->seg[i]);
 	s->interruptibility = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
@@ -149,6 +163,7 @@ static void write_state(struct vmx_vcpu *v, const struct guest_state *s)
 	vmcs_write(VMCS_CR0_READ_SHADOW, s->cr0 & CR0_OWNED);
 	vmcs_write(VMCS_GUEST_CR4, s->cr4 | CR4_OWNED | vmx_caps.cr4_fixed0);
 	vmcs_write(VMCS_CR4_READ_SHADOW, s->cr4 & CR4_OWNED);
+	write_pdptes(s);
 	vmcs_write(VMCS_ENTRY_CONTROLS, entry | (s->efer & EFER_LMA ? ON_ENTRY_GUEST_64 : 0));
 	for (unsigned i = 0; i < SEGS; i++)
 		write_segment(i, &s->seg[i]);
@@ -164,21 +179,6 @@ static void current_limits(struct vmx_limits *limits)
 	limits->physical_bits = cpuid_has_leaf(0x80000008) ? cpuid(0x80000008, 0).eax & 0xff : 36;
 }
 
-/*
- * PAE paging has four PDPTEs in the VMCS that come from guest memory, which no back end reads:
- * set_state can keep it, not begin it.
- */
-static bool pdptes_known(struct arch_vcpu *vcpu, const struct guest_state *s)
-{
-	struct guest_state old;
-
-	if (!(s->cr0 & CR0_PG) || !(s->cr4 & CR4_PAE) || (s->efer & EFER_LMA))
-		return true;
-	vmx_get_state(vcpu, &old);
-	return (old.cr0 & CR0_PG) && (old.cr4 & CR4_PAE) && !(old.efer & EFER_LMA) &&
-	       old.cr3 == s->cr3;
-}
-
 int vmx_set_state(struct arch_vcpu *vcpu, const struct guest_state *state)
 {
 	struct vmx_vcpu *v = vmx_of(vcpu), *before;
@@ -187,8 +187,6 @@ int vmx_set_state(struct arch_vcpu *vcpu, const struct guest_state *state)
 
 	current_limits(&limits);
 	broken = vmx_check_state(state, &limits);
-	if (!broken && !pdptes_known(vcpu, state))
-		broken = "PAE paging cannot be entered from outside";
 	if (broken) {
 		log_debug("set_state: %s", broken);
 		return ERR_INVALID;

@@ -97,6 +97,8 @@ static void good_states_of_all_modes_are_taken(void **state)
 	X(cr0_pg_without_pe, real_mode, "CR0", s.cr0 |= CR0_PG)                                 \
 	X(cr0_nw_without_cd, real_mode, "CR0", s.cr0 &= ~CR0_CD)                                \
 	X(cr3_wide, long_mode, "CR3", s.cr3 = 1ull << 39)                                       \
+	X(pdpte_reserved, protected_mode, "PDPTEs", s.cr0 |= CR0_PG; s.cr4 = CR4_PAE;           \
+	  s.pdpte[3] = 3)                                                                       \
 	X(cr4_vmxe, long_mode, "CR4", s.cr4 |= CR4_VMXE)                                        \
 	X(cr4_la57, long_mode, "CR4", s.cr4 |= CR4_LA57)                                        \
 	X(cr4_pcide, protected_mode, "CR4", s.cr4 |= CR4_PCIDE)                                 \
