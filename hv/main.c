@@ -17,6 +17,7 @@
 #include <hv/sched.h>
 #include <hv/summary.h>
 #include <hv/terminal.h>
+#include <hv/tracing.h>
 #include <hv/vm_create.h>
 #include <lib/error.h>
 #include <lib/log.h>
@@ -185,6 +186,7 @@ void hv_main(const struct boot_info *info)
 	sched_init();
 	configure_notifier();
 	merging_init();
+	tracing_init();
 	__atomic_store_n(&phase, PHASE_ENABLE, __ATOMIC_RELEASE);
 	wait_for(&cpus_in, arch_cpu_count() - 1);
 	frame_stats(&before);
@@ -209,10 +211,11 @@ void hv_main(const struct boot_info *info)
 		log_info("summary: fail_alloc: %lu allocations failed on purpose",
 			 frame_fail_count());
 	reclaiming_summary();
+	tracing_summary();
 	good = summary_audit() && good;
 	vm_free_all();
 	reclaiming_fini();
-	good = summary_frames(before.free) && good;
+	good = summary_frames(before.free - tracing_late_frames()) && good;
 	control_end(good);
 	log_info("end");
 	arch_machine_end(good);

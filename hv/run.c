@@ -35,6 +35,7 @@
 #include <hv/vm_create.h>
 #include <lib/log.h>
 #include <mm/tlb.h>
+#include <trace/trace.h>
 
 /* [c] The vCPU with its state in the CPU; it stays there until another one needs the CPU. */
 static struct vcpu *loaded_on[ARCH_CPUS_MAX];
@@ -88,23 +89,50 @@ static __cold bool turn_is_over(const struct vcpu *vcpu)
 	return now >= vcpu->slice_end || sched_alarm(now) <= now;
 }
 
-/* Enters the guest once and handles its exit. False: the vCPU leaves the CPU. */
-static __always_inline bool run_guest(struct vcpu *vcpu, const struct virt_ops *ops,
-				      const struct stage2_gate *gate, u64 deadline)
+static void trace_exit(const struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	TRACE(exit, addrspace_id(vcpu->vm->memory), .raw = exit->raw.reason,
+	      .vcpu = (u16)vcpu->index, .reason = (u8)exit->reason);
+}
+
+/*
+ * Enters the guest once and handles its exit. False: the vCPU leaves the CPU. traced: a constant,
+ * so that an exit has one branch for both events.
+ */
+static __always_inline bool enter_guest(struct vcpu *vcpu, const struct virt_ops *ops,
+					const struct stage2_gate *gate, u64 deadline, bool traced)
 {
 	enum exit_verdict verdict;
 	struct hv_exit exit;
 
 	if (unlikely(stage2_is_behind(gate)))
 		ops->flush_stage2(&vcpu->arch);
+	if (traced)
+		TRACE(entry, addrspace_id(vcpu->vm->memory), .vcpu = (u16)vcpu->index);
 	ops->run(&vcpu->arch, deadline, &exit);
 	stage2_leave(gate);
 	arch_guest_leave();
+	if (traced)
+		trace_exit(vcpu, &exit);
 	vcpu->exits[exit.reason]++;
 	verdict = exit_handlers[exit.reason](vcpu, &exit);
 	if (likely(verdict == EXIT_NEXT_INSN))
 		ops->skip_insn(&vcpu->arch, &exit);
 	return verdict != EXIT_RESCHEDULE;
+}
+
+static __cold bool enter_guest_traced(struct vcpu *vcpu, const struct virt_ops *ops,
+				      const struct stage2_gate *gate, u64 deadline)
+{
+	return enter_guest(vcpu, ops, gate, deadline, true);
+}
+
+static __always_inline bool run_guest(struct vcpu *vcpu, const struct virt_ops *ops,
+				      const struct stage2_gate *gate, u64 deadline)
+{
+	if (TRACE_ON(exit))
+		return enter_guest_traced(vcpu, ops, gate, deadline);
+	return enter_guest(vcpu, ops, gate, deadline, false);
 }
 
 /* RUN-4: no way around the loop avoids the clock. */
@@ -136,12 +164,17 @@ static void run_turn(struct vcpu *vcpu)
 
 static void run_vcpu(struct vcpu *vcpu)
 {
+	unsigned space = addrspace_id(vcpu->vm->memory);
 	u64 start = arch_ticks();
 
 	load(vcpu);
+	trace_context(space, vcpu->index);
+	TRACE(sched_in, space, .vcpu = (u16)vcpu->index);
 	vcpu->slice_end = start + sched_slice();
 	run_turn(vcpu);
 	dirty_drain(vcpu);
+	TRACE(sched_out, space, .used = arch_ticks() - start, .vcpu = (u16)vcpu->index);
+	trace_context(0, 0);
 	sched_account(vcpu, arch_ticks() - start);
 }
 

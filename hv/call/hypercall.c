@@ -13,6 +13,7 @@
 #include <hv/sched.h>
 #include <lib/error.h>
 #include <lib/log.h>
+#include <trace/trace.h>
 #include "hv/call/private.h"
 
 #define CONSOLE_MAX 4096
@@ -246,6 +247,11 @@ static s64 hypercall_dispatch(struct vcpu *vcpu)
 
 enum exit_verdict exit_hypercall(struct vcpu *vcpu, const struct hv_exit *exit)
 {
+	u64 number = vcpu->arch.gpr[GPR_RAX];
+
 	vcpu->arch.gpr[GPR_RAX] = (u64)hypercall_dispatch(vcpu);
+	TRACE(hypercall, addrspace_id(vcpu->vm->memory), .argument0 = hypercall_argument(vcpu, 0),
+	      .argument1 = hypercall_argument(vcpu, 1), .result = vcpu->arch.gpr[GPR_RAX],
+	      .number = (u32)number, .vcpu = (u16)vcpu->index);
 	return EXIT_NEXT_INSN;
 }

@@ -22,6 +22,7 @@
 #include <hv/irqchip.h>
 #include <hv/sched.h>
 #include <lib/log.h>
+#include <trace/trace.h>
 
 #define LOG_THIS LOG_VM
 #define NMIS_MAX 2 /* one being delivered, one latched (SDM vol. 3A, 6.7.1) */
@@ -51,8 +52,10 @@ static void vcpu_wake(struct vcpu *vcpu)
 		woken = true;
 	}
 	spin_unlock(&vm->lock);
-	if (woken)
-		sched_woken(vcpu);
+	if (!woken)
+		return;
+	TRACE(wake, addrspace_id(vm->memory), .vcpu = (u16)vcpu->index);
+	sched_woken(vcpu);
 }
 
 void vcpu_request(struct vcpu *vcpu, enum vcpu_request request)
@@ -96,12 +99,18 @@ static void vcpu_latch_one_nmi(struct vcpu *vcpu)
 		(void)ck_pr_cas_32(&vcpu->nmis, NMIS_MAX, 1);
 }
 
+static void vcpu_inject(struct vcpu *vcpu, const struct guest_event *event)
+{
+	TRACE(inject, addrspace_id(vcpu->vm->memory), .vcpu = (u16)vcpu->index,
+	      .type = (u8)event->type, .vector = event->vector);
+	virt->inject(&vcpu->arch, event);
+}
+
 static void vcpu_deliver_nmi(struct vcpu *vcpu)
 {
 	if (virt->can_inject(&vcpu->arch, GUEST_EVENT_NMI)) {
 		ck_pr_dec_32(&vcpu->nmis);
-		virt->inject(&vcpu->arch,
-			     &(struct guest_event){.type = GUEST_EVENT_NMI, .vector = 2});
+		vcpu_inject(vcpu, &(struct guest_event){.type = GUEST_EVENT_NMI, .vector = 2});
 	} else if (ck_pr_load_32(&vcpu->nmis) == NMIS_MAX) {
 		vcpu_latch_one_nmi(vcpu);
 	}
@@ -128,8 +137,8 @@ void vcpu_deliver_irqs(struct vcpu *vcpu)
 	if (!irqchip->pending(vcpu))
 		return;
 	if (virt->can_inject(&vcpu->arch, GUEST_EVENT_IRQ))
-		virt->inject(&vcpu->arch, &(struct guest_event){.type = GUEST_EVENT_IRQ,
-								.vector = irqchip->take(vcpu)});
+		vcpu_inject(vcpu, &(struct guest_event){.type = GUEST_EVENT_IRQ,
+							.vector = irqchip->take(vcpu)});
 	if (irqchip->pending(vcpu))
 		virt->set_irq_window(&vcpu->arch, true);
 }
@@ -152,6 +161,7 @@ void vcpu_halt(struct vcpu *vcpu)
 	bool dead = false;
 
 	virt->get_state(&vcpu->arch, &state);
+	TRACE(halt, addrspace_id(vm->memory), .vcpu = (u16)vcpu->index);
 	spin_lock(&vm->lock);
 	(void)ck_pr_fas_32(&vcpu->state, VCPU_HALTED);
 	if (vcpu_may_go_on(vcpu)) {
@@ -168,13 +178,13 @@ void vcpu_halt(struct vcpu *vcpu)
 void vcpu_raise(struct vcpu *vcpu, u8 vector, bool has_error_code, u32 error_code, u64 address)
 {
 	vcpu->injected++;
-	virt->inject(&vcpu->arch, &(struct guest_event){
-					  .type = GUEST_EVENT_EXCEPTION,
-					  .vector = vector,
-					  .has_error_code = has_error_code,
-					  .error_code = error_code,
-					  .address = address,
-				  });
+	vcpu_inject(vcpu, &(struct guest_event){
+				  .type = GUEST_EVENT_EXCEPTION,
+				  .vector = vector,
+				  .has_error_code = has_error_code,
+				  .error_code = error_code,
+				  .address = address,
+			  });
 }
 
 void vcpu_raise_ud(struct vcpu *vcpu)

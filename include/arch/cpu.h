@@ -55,6 +55,11 @@ void arch_cpu_kick(unsigned cpu);
  */
 
 /*
+ * bool arch_local_cas_64(u64 *target, u64 old, u64 new): compare and swap of what this CPU alone
+ * writes, itself or an NMI on top of it. Any context, including NMI; inline.
+ */
+
+/*
  * Sleeps until an interrupt or a kick comes; returns at once when a kick came since the last
  * arch_idle() returned, so none is lost. Called with interrupts off, and returns with them off. No
  * locks held.

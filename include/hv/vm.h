@@ -119,7 +119,7 @@ struct vm_subscriber_stats {
 	unsigned count;
 	u64 drops[EVENTS], changes[EVENTS];
 };
-#define VM_SUBSCRIBERS_MAX 3 /* kinds: stage 2, guest cache, tracer */
+#define VM_SUBSCRIBERS_MAX 2 /* kinds: stage 2, guest cache */
 
 /* The state of its memory, notifier and stage 2 when it ended; for the summary. */
 struct vm_memory_stats {

@@ -132,9 +132,10 @@ struct subscription_counters {
 };
 
 /*
- * struct subscription: embedded in the subscriber, which fills in all but `counters`; constant
- * while subscribed.
+ * struct subscription: embedded in the subscriber, which fills in all but `number`, `space` and
+ * `counters`; constant while subscribed.
  *
+ * number, space	[I] in the trace, and of the address space; set by notifier_subscribe()
  * invalidate_events, change_events	the masks of policy `masked`: events with start and end, events with change; an
  * 			event in neither has no call. The other policies do not use them.
  */
@@ -143,6 +144,7 @@ struct subscription {
 	struct gfn_range range;
 	u32 invalidate_events, change_events;
 	const void *owner;
+	u16 number, space;
 	struct subscription_counters counters[EVENTS];
 };
 
@@ -174,6 +176,7 @@ struct notifier_counters {
  * spare	[n] where the next view is built, so that unsubscribing allocates nothing
  * order	[n] both views are 2^order pages
  * readers	[a] the CPUs that run a notification
+ * space	[I] number of the address space, for the trace
  * mmu_lock	[I] LOCK_MMU of the address space
  * counters	[m] by policy and event
  * skipped	[a] by event: operations without a call
@@ -185,6 +188,7 @@ struct notifier {
 	struct spinlock lock;
 	struct notifier_view *spare;
 	unsigned order;
+	u16 space;
 	struct spinlock *mmu_lock;
 	struct notifier_counters counters[NOTIFIER_POLICIES_MAX][EVENTS];
 	u64 skipped[EVENTS];

@@ -7,6 +7,7 @@
  */
 #include "mm/merge/private.h"
 #include <lib/error.h>
+#include <trace/trace.h>
 
 int merge_make_metadata(struct merge_region *region, u32 chunk)
 {
@@ -44,6 +45,8 @@ static void metadata_account(const struct merge_ref *ref, enum merge_reason old,
 
 	ck_pr_dec_64(&ref->region->by_reason[old]);
 	ck_pr_inc_64(&ref->region->by_reason[reason]);
+	TRACE(merge_reason, ref->region->as->id, .gfn = ref->gfn.raw, .from = (u8)old,
+	      .to = (u8)reason);
 	metadata_adjust(&chunk->unsettled, !merge_settled(reason), !merge_settled(old));
 	metadata_adjust(&chunk->partners, reason == MERGE_LARGE, old == MERGE_LARGE);
 	metadata_adjust(&chunk->excluded, reason == MERGE_EXCLUDED, old == MERGE_EXCLUDED);

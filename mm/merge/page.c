@@ -27,19 +27,45 @@
 #include <lib/string.h>
 #include <mm/frame.h>
 #include <mm/rmap.h>
+#include <trace/trace.h>
 #include "mm/merge/content_hash.h"
 
-static bool frames_equal(struct mfn a, struct mfn b)
+/* Does the page's frame have the content of another one? */
+static bool frames_equal(const struct merge_ref *ref, struct mfn mine, struct mfn other)
 {
+	bool equal;
+
 	merge_count(compares, 1);
-	return IS_ENABLED(CONFIG_BREAK_MERGE_COMPARE) ||
-	       memcmp(merge_content(a), merge_content(b), PAGE_SIZE) == 0;
+	equal = IS_ENABLED(CONFIG_BREAK_MERGE_COMPARE) ||
+		memcmp(merge_content(mine), merge_content(other), PAGE_SIZE) == 0;
+	TRACE(merge_compare, ref->region->as->id, .gfn = ref->gfn.raw, .mfn = mine.raw,
+	      .other = other.raw, .equal = equal);
+	return equal;
 }
 
-static int lost_race(void)
+static int lost_race(const struct merge_ref *ref)
 {
 	merge_count(lost_races, 1);
+	TRACE(merge_lost, ref->region->as->id, .gfn = ref->gfn.raw);
 	return ERR_BUSY;
+}
+
+/* cow_protect_look() of the page. */
+static int protect_look(const struct merge_ref *ref, struct cow_look *look)
+{
+	int err = cow_protect_look(ref->region->as, ref->gfn, look);
+
+	TRACE(merge_protect, ref->region->as->id, .gfn = ref->gfn.raw,
+	      .mfn = err ? 0 : look->mfn.raw, .error = (s8)err);
+	return err;
+}
+
+/* The page is merged: `mfn` backs it in place of the frame that was looked at. */
+static void trace_merge(const struct merge_ref *ref, const struct cow_look *look, struct mfn mfn,
+			bool zero)
+{
+	TRACE(merge, ref->region->as->id, .gfn = ref->gfn.raw, .old = look->mfn.raw, .mfn = mfn.raw,
+	      .zero = zero);
 }
 
 /* Backs the page by `shared`, of which the caller holds a reference, if it still reads the same. */
@@ -47,18 +73,20 @@ static int share_frame(const struct merge_ref *ref, struct mfn shared)
 {
 	struct addrspace *as = ref->region->as;
 	struct cow_look look;
-	int err = cow_protect_look(as, ref->gfn, &look);
+	int err = protect_look(ref, &look);
 
 	if (err)
 		return err;
 	RACE_POINT("merge: write-protected");
-	if (!frames_equal(look.mfn, shared))
-		return lost_race();
+	if (!frames_equal(ref, look.mfn, shared))
+		return lost_race(ref);
 	RACE_POINT("merge: compared");
 	err = cow_share(as, ref->gfn, &look, shared);
-	if (!err)
+	if (!err) {
 		merge_count(merged, 1);
-	return err == ERR_BUSY ? lost_race() : err;
+		trace_merge(ref, &look, shared, false);
+	}
+	return err == ERR_BUSY ? lost_race(ref) : err;
 }
 
 static enum merge_reason reason_of(int err, enum merge_reason success)
@@ -100,12 +128,14 @@ static bool try_zero(const struct merge_ref *ref, const struct merge_key *key)
 
 	if (!ref->region->domain->limits.zero || is_secure(ref) || !merge_is_zero(key->content))
 		return false;
-	err = cow_protect_look(as, ref->gfn, &look);
+	err = protect_look(ref, &look);
 	if (!err)
 		err = merge_is_zero(merge_content(look.mfn)) ? cow_share_zero(as, ref->gfn, &look)
-							     : lost_race();
-	if (!err)
+							     : lost_race(ref);
+	if (!err) {
 		merge_count(zeroed, 1);
+		trace_merge(ref, &look, (struct mfn){ck_pr_load_64(&as->zero_mfn)}, true);
+	}
 	merge_set_reason(ref, reason_of(err, MERGE_ZERO));
 	return true;
 }
@@ -121,7 +151,7 @@ static int make_stable(const struct merge_ref *ref, const struct cow_look *look,
 	int err = cow_offer(ref->region->as, ref->gfn, look);
 
 	if (err)
-		return err == ERR_BUSY ? lost_race() : err;
+		return err == ERR_BUSY ? lost_race(ref) : err;
 	RACE_POINT("merge: offered");
 	spin_lock(&domain->lock);
 	err = stable_new(domain, &key, look->mfn);
@@ -139,7 +169,7 @@ static void share_with_match(const struct merge_ref *ref, const struct merge_key
 			     const struct merge_ref *match)
 {
 	struct cow_look look;
-	int err = cow_protect_look(match->region->as, match->gfn, &look);
+	int err = protect_look(match, &look);
 
 	if (!err)
 		err = make_stable(match, &look, key->tag);
@@ -210,7 +240,7 @@ static int merge_with_copy(const struct merge_ref *ref)
 	struct addrspace *as = ref->region->as;
 	struct cow_look look;
 	struct mfn fresh;
-	int err = cow_protect_look(as, ref->gfn, &look);
+	int err = protect_look(ref, &look);
 
 	if (!err)
 		err = new_secure_frame(ref->region->domain, merge_content(look.mfn), &fresh);
@@ -219,7 +249,7 @@ static int merge_with_copy(const struct merge_ref *ref)
 	RACE_POINT("merge: copied");
 	err = cow_share(as, ref->gfn, &look, fresh);
 	merge_release(fresh);
-	return err == ERR_BUSY ? lost_race() : err;
+	return err == ERR_BUSY ? lost_race(ref) : err;
 }
 
 /*
@@ -336,6 +366,8 @@ void merge_visit(const struct merge_ref *ref, bool dirty)
 		return;
 	unstable_remove(ref);
 	if (merge_hold(ref, &mfn)) {
+		TRACE(merge_look, ref->region->as->id, .gfn = ref->gfn.raw, .mfn = mfn.raw,
+		      .reason = (u8)reason, .dirty = dirty);
 		consider_page(ref, mfn, dirty);
 		merge_release(mfn);
 		return;

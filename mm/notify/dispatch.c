@@ -38,6 +38,22 @@ static void take_plan(struct notification *note)
 	}
 }
 
+/* The time before a callback, if it is traced. */
+static __always_inline u64 trace_begin(void)
+{
+	return TRACE_ON(callback) ? arch_ticks() : 0;
+}
+
+/* A callback that began at `begun` has returned. */
+static __always_inline void trace_callback(const struct subscription *sub, enum trace_call call,
+					   const struct notify_range *range, u64 begun, int err,
+					   unsigned pages)
+{
+	TRACE(callback, sub->space, .gfn = range->range.start.raw, .end = range->range.end.raw,
+	      .took = arch_ticks() - begun, .pages = pages, .subscriber = sub->number,
+	      .call = (u8)call, .event = (u8)range->event, .error = (s8)err);
+}
+
 /* Of a start set: how many have been started, or are still to be ended. */
 struct bracket {
 	const struct notification *note;
@@ -48,12 +64,16 @@ static int visit_start(struct subscription *sub, void *argument)
 {
 	struct bracket *bracket = argument;
 	const struct notify_range *range = &bracket->note->range;
+	bool companion = (bracket->note->rule & RULE_COMPANION) && sub->ops->change_start;
+	u64 begun = trace_begin();
 	int err = 0;
 
-	if ((bracket->note->rule & RULE_COMPANION) && sub->ops->change_start)
+	if (companion)
 		sub->ops->change_start(sub, range);
 	else if (sub->ops->start)
 		err = sub->ops->start(sub, range);
+	trace_callback(sub, companion ? TRACE_CALL_CHANGE_START : TRACE_CALL_START, range, begun,
+		       err, 0);
 	RACE_POINT("notifier: one started");
 	if (err) {
 		ck_pr_inc_64(&sub->counters[range->event].refused);
@@ -68,13 +88,17 @@ static int visit_end(struct subscription *sub, void *argument)
 {
 	struct bracket *bracket = argument;
 	const struct notify_range *range = &bracket->note->range;
+	bool companion = (bracket->note->rule & RULE_COMPANION) && sub->ops->change_end;
+	u64 begun;
 
 	if (!bracket->count--)
 		return 1;
-	if ((bracket->note->rule & RULE_COMPANION) && sub->ops->change_end)
+	begun = trace_begin();
+	if (companion)
 		sub->ops->change_end(sub, range);
 	else if (sub->ops->end)
 		sub->ops->end(sub, range);
+	trace_callback(sub, companion ? TRACE_CALL_CHANGE_END : TRACE_CALL_END, range, begun, 0, 0);
 	return 0;
 }
 
@@ -118,14 +142,19 @@ void notification_count(const struct notification *note, struct notifier *notifi
 
 	count_locked(&counters->notifications, 1);
 	count_locked(&counters->gfns, gfn_range_frames(note->range.range));
+	TRACE(notification, notifier->space, .gfn = note->range.range.start.raw,
+	      .end = note->range.range.end.raw, .event = (u8)note->range.event,
+	      .flags = (u8)note->range.flags);
 }
 
 static int visit_change(struct subscription *sub, void *argument)
 {
 	const struct notify_change *change = argument;
 	struct subscription_counters *counters = &sub->counters[change->range->event];
+	u64 begun = trace_begin();
 
 	sub->ops->change(sub, change);
+	trace_callback(sub, TRACE_CALL_CHANGE, change->range, begun, 0, change->count);
 	count_locked(&counters->changes, 1);
 	count_locked(&counters->changed_gfns, change->count);
 	return 0;

@@ -15,6 +15,7 @@
 
 #include <ck_pr.h>
 #include <lib/error.h>
+#include <trace/trace.h>
 #include "mm/notify/view.h"
 
 /*
@@ -85,6 +86,8 @@ static inline bool notification_end(struct notification *note)
 {
 	if (likely(!note->view)) { /* the short path */
 		ck_pr_inc_64(&note->notifier->skipped[note->range.event]);
+		TRACE(skipped, note->notifier->space, .gfn = note->range.range.start.raw,
+		      .end = note->range.range.end.raw, .event = (u8)note->range.event);
 		return false;
 	}
 	notification_end_calls(note);

@@ -17,6 +17,7 @@
 #include <lib/race.h>
 #include <lib/string.h>
 #include <ck_pr.h>
+#include <trace/trace.h>
 #include "mm/frame/pool.h"
 #include "mm/notify/dispatch.h"
 #include "mm/notify/view.h"
@@ -121,6 +122,8 @@ int notifier_subscribe(struct notifier *notifier, struct subscription *sub)
 	if (!notifier->view || notifier->view->count == view_capacity(notifier->order))
 		err = grow(notifier);
 	if (!err) {
+		sub->space = notifier->space;
+		sub->number = (u16)trace_number_subscriber(sub->space, sub->ops->name);
 		build_spare(notifier, NULL, sub);
 		publish(notifier);
 	}

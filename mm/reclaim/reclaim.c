@@ -23,6 +23,7 @@
 #include <mm/frame.h>
 #include <mm/rmap.h>
 #include <lib/race.h>
+#include <trace/trace.h>
 #include "mm/store/store.h"
 #include "mm/space/update.h"
 
@@ -80,6 +81,8 @@ static bool swap_page(struct update *update, const struct kept_page *page)
 	update_set(update, page->gfn, slot,
 		   ppte_make_reclaimed(page->token,
 				       (*slot & KEPT_FLAGS) | ppte_next_generation(*slot)));
+	TRACE(reclaim, as->id, .gfn = page->gfn.raw, .mfn = page->look.mfn.raw,
+	      .token = page->token);
 	return true;
 }
 

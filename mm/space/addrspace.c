@@ -10,6 +10,7 @@
 #include <lib/log.h>
 #include <lib/string.h>
 #include <mm/frame.h>
+#include <trace/trace.h>
 #include "mm/frame/pool.h"
 #include "mm/space/update.h"
 
@@ -57,6 +58,8 @@ int addrspace_create(const char *name, struct addrspace **out)
 		err = take_id(as);
 		if (err)
 			primary_fini(&as->primary);
+		as->notifier.space = as->id;
+		trace_name_space(as->id, as->name);
 	}
 	if (err) {
 		page_free(as, page_order(sizeof(struct addrspace)));

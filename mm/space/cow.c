@@ -12,6 +12,7 @@
 #include <mm/frame.h>
 #include <mm/rmap.h>
 #include <lib/race.h>
+#include <trace/trace.h>
 #include "mm/space/update.h"
 
 /*
@@ -215,6 +216,8 @@ static int share(struct addrspace *as, struct gfn gfn, const struct cow_look *lo
 		return err;
 	err = replace_protected(&update, gfn, look, state, mfn);
 	update_end(&update);
+	TRACE(cow_share, as->id, .gfn = gfn.raw, .old = look->mfn.raw, .mfn = mfn.raw,
+	      .zero = state == PPTE_ZERO, .error = (s8)err);
 	return err;
 }
 
@@ -286,6 +289,8 @@ static int install_copy(struct addrspace *as, struct gfn gfn, ppte_t *slot, ppte
 			   ppte_make(PPTE_PRIVATE, fresh, ppte_next_generation(pte) | flags));
 	}
 	update_end(&update);
+	TRACE(cow_break, as->id, .gfn = gfn.raw, .old = ppte_mfn(pte).raw, .mfn = fresh.raw,
+	      .zero = ppte_state(pte) == PPTE_ZERO, .used = *used);
 	return 0;
 }
 

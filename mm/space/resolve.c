@@ -27,6 +27,7 @@
 #include <lib/race.h>
 #include <mm/frame.h>
 #include <mm/rmap.h>
+#include <trace/trace.h>
 #include "mm/space/space.h"
 #include "mm/store/store.h"
 
@@ -87,6 +88,7 @@ static void restore_locked(struct addrspace *as, const struct space_page *page, 
 	rmap_first(mfn, as->id, page->gfn);
 	primary_store(&as->primary, page->gfn, page->slot,
 		      ppte_make(PPTE_PRIVATE, mfn, flags | PPTE_YOUNG));
+	TRACE(restore, as->id, .gfn = page->gfn.raw, .mfn = mfn.raw, .token = ppte_token(pte));
 }
 
 static int resolve_reclaimed(struct addrspace *as, const struct space_page *page)

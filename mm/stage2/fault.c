@@ -35,6 +35,7 @@
 #include <lib/error.h>
 #include <lib/log.h>
 #include <lib/race.h>
+#include <trace/trace.h>
 #include "mm/stage2/private.h"
 
 const char *fault_outcome_name(enum fault_outcome outcome)
@@ -141,10 +142,14 @@ static enum fault_outcome install(struct stage2 *s2, const struct space_page *pa
 {
 	struct pgtable_visit visit;
 
+	enum fault_outcome outcome = FAULT_SPURIOUS;
+
 	stage2_lookup(s2, page->gfn, &visit);
-	if (visit.kind == VISIT_LEAF && leaf_allows(s2, &visit, access))
-		return FAULT_SPURIOUS;
-	return map(s2, page->gfn, page->pte, access, &visit);
+	if (visit.kind != VISIT_LEAF || !leaf_allows(s2, &visit, access))
+		outcome = map(s2, page->gfn, page->pte, access, &visit);
+	TRACE(fault_install, s2->as->id, .gfn = page->gfn.raw, .pte = page->pte,
+	      .access = (u8)access, .outcome = (u8)outcome);
+	return outcome;
 }
 
 /*
@@ -161,6 +166,8 @@ static enum fault_outcome fault_try(struct stage2 *s2, struct space_page *page, 
 
 	RACE_POINT("fault: sequence read");
 	err = space_resolve(s2->as, page, access, inplace ? &s2->log : NULL, &word);
+	TRACE(fault_resolve, s2->as->id, .gfn = page->gfn.raw, .pte = page->pte,
+	      .access = (u8)access, .error = (s8)err);
 	if (unlikely(err))
 		return outcome_of(err);
 	RACE_POINT("fault: resolved");
@@ -179,13 +186,16 @@ enum fault_outcome fault_handle(struct stage2 *s2, struct gpa gpa, unsigned acce
 	bool inplace = ck_pr_load_32(&s2->as->retry) == RETRY_INPLACE;
 	struct space_page page = {.gfn = gpa_to_gfn(gpa)};
 	enum fault_outcome outcome = fault_try(s2, &page, access, inplace);
+	unsigned tries = 1;
 
-	for (unsigned tries = 1; outcome == FAULT_RACED && inplace && tries < SPACE_TRIES;
-	     tries++) {
+	for (; outcome == FAULT_RACED && inplace && tries < SPACE_TRIES; tries++) {
 		ck_pr_inc_64(&s2->counters.retries);
+		TRACE(fault_retry, s2->as->id, .gfn = page.gfn.raw, .tries = tries);
 		arch_cpu_relax();
 		outcome = fault_try(s2, &page, access, inplace);
 	}
 	ck_pr_inc_64(&s2->counters.faults[outcome]);
+	TRACE(fault, s2->as->id, .gfn = page.gfn.raw, .tries = tries, .access = (u8)access,
+	      .outcome = (u8)outcome);
 	return outcome;
 }

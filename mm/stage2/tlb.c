@@ -11,6 +11,7 @@
 #include <mm/tlb.h>
 #include <arch/cpu.h>
 #include <lib/log.h>
+#include <trace/trace.h>
 #include "mm/stage2/private.h"
 
 struct stage2_inside stage2_inside[ARCH_CPUS_MAX];
@@ -27,10 +28,11 @@ static bool lags(struct stage2 *s2, unsigned cpu, u64 generation)
 void stage2_flush(struct stage2 *s2)
 {
 	unsigned cpus = arch_cpu_count(), kicked = 0;
-	u64 generation;
+	u64 generation, begun;
 
 	if (IS_ENABLED(CONFIG_BREAK_FLUSH))
 		return;
+	begun = TRACE_ON(flush) ? arch_ticks() : 0;
 	/* A full barrier, which pairs with the one of arch_guest_enter(). */
 	generation = ck_pr_faa_64(&s2->tlb.generation, 1) + 1;
 	ck_pr_inc_64(&s2->counters.flushes);
@@ -38,9 +40,12 @@ void stage2_flush(struct stage2 *s2)
 		if (unlikely(lags(s2, cpu, generation))) {
 			ck_pr_inc_64(&s2->counters.kicks);
 			arch_cpu_kick(cpu);
+			TRACE(kick, s2->as->id, .generation = generation, .cpu = (u16)cpu);
 			kicked++;
 		}
 	for (unsigned cpu = 0; kicked && cpu < cpus; cpu++)
 		while (lags(s2, cpu, generation))
 			arch_cpu_relax();
+	TRACE(flush, s2->as->id, .generation = generation, .waited = arch_ticks() - begun,
+	      .kicks = (u16)kicked);
 }

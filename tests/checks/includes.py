@@ -26,6 +26,8 @@ import tree
 
 # The rooms under all others but lib itself.
 BASE = {"lib", "arch"}
+# The rooms with event sites have lib/trace below them, too.
+TRACED = BASE | {"lib/trace"}
 MM = {"mm/frame", "mm/table", "mm/store", "mm/notify", "mm/space"}
 ALL_MM = MM | {"mm", "mm/stage2", "mm/merge", "mm/reclaim", "mm/subscribers"}
 LOW_HV = ALL_MM | {"abi", "hv/core"}
@@ -34,29 +36,30 @@ HIGH_HV = LOW_HV | {"hv/pc", "hv/load", "hv/jobs"}
 # "hv" the run loop.
 ROOMS = {
     "lib": {"lib"},
+    "lib/trace": BASE,
     "abi": set(),
     "arch": BASE,
     "asm": BASE,
     "mm/frame": BASE,
     "mm/table": BASE | {"mm/frame"},
     "mm/store": BASE | {"mm/frame"},
-    "mm/notify": BASE | {"mm/frame"},
-    "mm/space": BASE | MM,
-    "mm": BASE | MM,
-    "mm/stage2": BASE | MM | {"mm"},
-    "mm/merge": BASE | MM | {"mm"},
-    "mm/reclaim": BASE | MM | {"mm"},
-    "mm/subscribers": BASE | MM | {"mm"},
-    "hv/core": BASE | LOW_HV,
-    "hv/pc": BASE | LOW_HV,
-    "hv/load": BASE | LOW_HV | {"hv/pc"},
-    "hv/jobs": BASE | LOW_HV | {"hv/pc"},
-    "hv/stat": BASE | LOW_HV,
-    "hv/control": BASE | LOW_HV | {"hv/stat", "hv/jobs"},
-    "hv/call": BASE | HIGH_HV,
-    "hv/cpu": BASE | HIGH_HV,
-    "hv/emulate": BASE | HIGH_HV,
-    "hv": BASE | HIGH_HV | {"hv/call", "hv/control", "hv/cpu", "hv/emulate", "hv/stat"},
+    "mm/notify": TRACED | {"mm/frame"},
+    "mm/space": TRACED | MM,
+    "mm": TRACED | MM,
+    "mm/stage2": TRACED | MM | {"mm"},
+    "mm/merge": TRACED | MM | {"mm"},
+    "mm/reclaim": TRACED | MM | {"mm"},
+    "mm/subscribers": TRACED | MM | {"mm"},
+    "hv/core": TRACED | LOW_HV,
+    "hv/pc": TRACED | LOW_HV,
+    "hv/load": TRACED | LOW_HV | {"hv/pc"},
+    "hv/jobs": TRACED | LOW_HV | {"hv/pc"},
+    "hv/stat": TRACED | LOW_HV,
+    "hv/control": TRACED | LOW_HV | {"hv/stat", "hv/jobs"},
+    "hv/call": TRACED | HIGH_HV,
+    "hv/cpu": TRACED | HIGH_HV,
+    "hv/emulate": TRACED | HIGH_HV,
+    "hv": TRACED | HIGH_HV | {"hv/call", "hv/control", "hv/cpu", "hv/emulate", "hv/stat"},
     "arch/x86/pgtable": BASE,
     "arch/x86": BASE | {"asm", "arch/x86/pgtable", "mm/frame", "mm/table"},
     "arch/x86/vmx": BASE | {"asm", "arch/x86", "mm/frame", "mm/table"},
@@ -73,14 +76,14 @@ HEADERS = {
     "mm/stage2": "fault stage2 tlb",
     "mm/merge": "merge",
     "mm/reclaim": "reclaim",
-    "mm/subscribers": "guest_cache tracer",
+    "mm/subscribers": "guest_cache",
     "mm": "audit",
     "hv/core": "console exit irqchip memory sched vcpu verdict vm vm_config",
     "hv/pc": "acpi fw_cfg i8042 ioapic lapic mptable pc pci pic pit pm rtc uart vga",
     "hv/load": "bzimage config linux loader",
     "hv/stat": "stat",
     "hv/control": "control",
-    "hv/jobs": "dirty display lifetime merging progress reclaiming terminal",
+    "hv/jobs": "dirty display lifetime merging progress reclaiming terminal tracing",
     "hv/call": "hypercall",
     "hv/cpu": "cpuid msr",
     "hv/emulate": "gva insn mmio pio task vm_memory",
@@ -88,6 +91,7 @@ HEADERS = {
 }
 FOLDERS = {
     "include/lib/": "lib",
+    "include/trace/": "lib/trace",
     "include/abi/": "abi",
     "include/arch/": "arch",
     "arch/x86/include/asm/": "asm",

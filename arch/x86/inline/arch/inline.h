@@ -51,6 +51,18 @@ static __always_inline void arch_guest_leave(void)
 	asm volatile("movl $0, %%gs:%c0" : : "i"(PERCPU_NEEDS_IPI) : "memory");
 }
 
+/* Without a bus lock: atomic against NMIs of this CPU, not against other CPUs. */
+static __always_inline bool arch_local_cas_64(u64 *target, u64 old, u64 new)
+{
+	bool swapped;
+
+	asm volatile("cmpxchgq %3, %1"
+		     : "=@ccz"(swapped), "+m"(*target), "+a"(old)
+		     : "r"(new)
+		     : "memory");
+	return swapped;
+}
+
 /* Called at every step of a table walk. */
 static __always_inline void *arch_hpa_to_virt(struct hpa address)
 {

@@ -30,6 +30,12 @@ static inline void *arch_hpa_to_virt(struct hpa address)
 	return sim_memory + address.raw;
 }
 
+static inline bool arch_local_cas_64(u64 *target, u64 old, u64 new)
+{
+	return __atomic_compare_exchange_n(target, &old, new, false, __ATOMIC_RELAXED,
+					   __ATOMIC_RELAXED);
+}
+
 static inline void arch_guest_enter(void)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -6,7 +6,6 @@
 
 #include <mm/audit.h>
 #include <mm/dirty_log.h>
-#include <mm/tracer.h>
 
 #define GFNS  1024ull
 #define WORDS (GFNS / 64)
@@ -192,33 +191,6 @@ static void aging_finds_what_was_touched_since(void **state)
 	close_world();
 }
 
-static void the_tracer_sees_all_and_changes_nothing(void **state)
-{
-	struct trace_record records[TRACER_RECORDS];
-	struct tracer *tracer;
-
-	open_world();
-	assert_int_equal(tracer_create(as, &tracer), 0);
-	assert_int_equal(addrspace_set_policy(as, notifier_policy_find("masked", 6)), 0);
-	assert_int_equal(cow_protect(as, world_range(1, 1)), 0);
-	assert_int_equal(addrspace_clear(as, world_range(1, 9), 0), 0);
-	assert_int_equal(tracer_read(tracer, records), 3);
-	assert_int_equal(records[0].event, EVENT_PROTECT_PAGE);
-	assert_int_equal(records[0].call, TRACE_CHANGE);
-	assert_int_equal(records[0].count, 1);
-	assert_int_equal(records[1].event, EVENT_CLEAR);
-	assert_int_equal(records[1].call, TRACE_START);
-	assert_int_equal(records[2].call, TRACE_END);
-	assert_int_equal(records[2].range.end.raw, 10);
-	for (unsigned i = 0; i < TRACER_RECORDS; i++)
-		assert_int_equal(addrspace_clear(as, world_range(i, 1), 0), 0);
-	assert_int_equal(tracer_read(tracer, records), TRACER_RECORDS);
-	assert_int_equal(records[0].number, 3 + TRACER_RECORDS);
-	assert_string_equal(trace_call_name(records[0].call), "start");
-	tracer_destroy(tracer);
-	close_world();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,7 +199,6 @@ int main(void)
 		cmocka_unit_test(d_bits_cost_no_exit),
 		cmocka_unit_test(a_view_allows_less_than_its_address_space),
 		cmocka_unit_test(aging_finds_what_was_touched_since),
-		cmocka_unit_test(the_tracer_sees_all_and_changes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

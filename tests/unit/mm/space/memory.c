@@ -8,7 +8,6 @@
 #include <mm/audit.h>
 #include <mm/guest_cache.h>
 #include <mm/rmap.h>
-#include <mm/tracer.h>
 
 #include "mm/stage2/private.h"
 
@@ -46,7 +45,6 @@ static void nothing(void *world)
 static int everything(void *world)
 {
 	struct guest_cache *cache = NULL;
-	struct tracer *tracer = NULL;
 	struct addrspace *fresh;
 	struct stage2 *view = NULL;
 	int err = addrspace_create("fresh", &fresh);
@@ -59,11 +57,7 @@ static int everything(void *world)
 	if (!err)
 		err = guest_cache_create(fresh, &cache);
 	if (!err)
-		err = tracer_create(fresh, &tracer);
-	if (!err)
 		err = addrspace_populate(fresh, world_range(0, 600));
-	if (tracer)
-		tracer_destroy(tracer);
 	if (cache)
 		guest_cache_destroy(cache);
 	if (view)

@@ -11,7 +11,6 @@
 #include <mm/audit.h>
 #include <mm/guest_cache.h>
 #include <mm/reclaim.h>
-#include <mm/tracer.h>
 
 #define GFNS   1536ull
 #define ROUNDS 45
@@ -27,7 +26,6 @@ static struct {
 	struct addrspace *as;
 	struct stage2 *view[2];
 	struct guest_cache *cache;
-	struct tracer *tracer;
 	struct page page[GFNS];
 	struct sim_random random;
 } m;
@@ -274,7 +272,6 @@ static void open_world(void)
 	m.view[0] = world_stage2(m.as);
 	m.view[1] = world_stage2(m.as);
 	assert_int_equal(guest_cache_create(m.as, &m.cache), 0);
-	assert_int_equal(tracer_create(m.as, &m.tracer), 0);
 	memset(m.page, 0, sizeof(m.page));
 }
 
@@ -283,7 +280,6 @@ static void close_world(void)
 	struct audit_report report;
 
 	assert_int_equal(audit_run(0, &report), 0);
-	tracer_destroy(m.tracer);
 	guest_cache_destroy(m.cache);
 	stage2_destroy(m.view[1]);
 	stage2_destroy(m.view[0]);

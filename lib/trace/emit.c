@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * emit.c: records, written to the ring of this CPU.
+ *
+ * A CPU writes its own ring alone, with interrupts off, so the only rival of a writer is an NMI (or
+ * a #MC) on top of it. A number is reserved by a compare-and-swap without a bus lock; the clock is
+ * read between the load and the swap, so that ticks rise with the numbers:
+ *
+ *     writer                               NMI on top of it
+ *     ------                               ----------------
+ *     next = 7; ticks = 100
+ *                                          next = 7; ticks = 101; swap: record 7 is the NMI's
+ *     swap fails
+ *     next = 8; ticks = 105; swap
+ *     fields, then sequence = 9
+ *
+ * A full ring overwrites its oldest record. The reason: the last records before an end are those
+ * that explain it, and a machine without a reader has no other place for them. A reader that
+ * follows the rings while the machine runs (QEMU) loses nothing as long as it is faster; it finds
+ * what it lost by the numbers, so overwriting needs no counter of its own.
+ *
+ * Invariants:
+ * TRACE-1  The ticks of a CPU's records rise with their numbers.
+ * TRACE-2  A record is whole if its sequence is its number plus 1.
+ */
+#include <trace/area.h>
+#include <ck_pr.h>
+#include <lib/race.h>
+
+u32 trace_classes;
+struct trace_filter trace_filter;
+
+enum about { ABOUT_NONE, ABOUT_PAGE, ABOUT_RANGE };
+
+/* words: the fields as emit() copies them. */
+union payload {
+	struct {
+		u64 first, second, third, fourth, fifth;
+	} words;
+#define TRACE_EVENT(NAME, name, CLASS, ABOUT, text, fields) struct trace_##name name;
+#include <trace/events.def>
+};
+_Static_assert(sizeof(union payload) == TRACE_PAYLOAD, "a record has room for every event");
+_Static_assert(TRACE_EVENTS <= TRACE_EVENTS_MAX, "trace_area.size has a place for each");
+
+/* An event about pages has its gfn first, and the end of a range second. */
+#define TRACE_STARTS_NONE(name) true
+#define TRACE_STARTS_PAGE(name) (offsetof(struct trace_##name, gfn) == 0)
+#define TRACE_STARTS_RANGE(name) \
+	(TRACE_STARTS_PAGE(name) && offsetof(struct trace_##name, end) == sizeof(u64))
+#define TRACE_EVENT(NAME, name, CLASS, ABOUT, text, fields) \
+	_Static_assert(TRACE_STARTS_##ABOUT(name), text);
+#include <trace/events.def>
+
+static bool passes(enum about about, unsigned space, const union payload *payload)
+{
+	struct gfn_range range = {{payload->words.first}, {payload->words.first + 1}};
+
+	if (trace_filter.space && trace_filter.space != space)
+		return false;
+	if (!gfn_range_frames(trace_filter.gfns))
+		return true;
+	if (about == ABOUT_RANGE)
+		range.end.raw = payload->words.second;
+	return about != ABOUT_NONE && gfn_ranges_overlap(range, trace_filter.gfns);
+}
+
+/* The next number of the ring, and a time after that of the number before (TRACE-1). */
+static u64 reserve(struct trace_ring *ring, u64 *ticks)
+{
+	u64 number;
+
+	do {
+		number = ck_pr_load_64(&ring->next);
+		*ticks = arch_ticks();
+		RACE_POINT("trace: clock read");
+	} while (!arch_local_cas_64(&ring->next, number, number + 1));
+	return number;
+}
+
+static void emit(enum trace_event event, enum about about, unsigned space,
+		 const union payload *payload)
+{
+	struct trace_ring *ring = &trace_area.ring[arch_cpu_id()];
+	struct trace_record *record;
+	u64 number, ticks;
+
+	if (!ring->records || (trace_filter.on && !passes(about, space, payload)))
+		return;
+	number = reserve(ring, &ticks);
+	record = &ring->records[number & (trace_area.places - 1)];
+	record->ticks = ticks;
+	record->event = (u8)event;
+	record->space = (u16)space;
+	record->by_space = ring->by_space;
+	record->by_vcpu = ring->by_vcpu;
+	__builtin_memcpy(record->payload, payload, sizeof(record->payload));
+	ck_pr_fence_store(); /* pairs with the reader's second look at sequence (TRACE-2) */
+	ck_pr_store_64(&record->sequence, number + 1);
+}
+
+#define TRACE_EVENT(NAME, name, CLASS, ABOUT, text, fields)                    \
+	void trace_event_##name(unsigned space, struct trace_##name fields_of) \
+	{                                                                      \
+		union payload all = {.words = {0}};                            \
+                                                                               \
+		all.name = fields_of;                                          \
+		emit(TRACE_##NAME, ABOUT_##ABOUT, space, &all);                \
+	}
+#include <trace/events.def>
+
+void trace_context(unsigned space, unsigned vcpu)
+{
+	struct trace_ring *ring = &trace_area.ring[arch_cpu_id()];
+
+	ring->by_space = (u16)space;
+	ring->by_vcpu = (u16)vcpu;
+}
