@@ -47,10 +47,10 @@ static struct option {
 	{.name = "merge_split", .kind = OPTION_NUMBER, .max = 512, .number = 64},
 	{.name = "merge_ms", .kind = OPTION_NUMBER, .min = 1, .max = 60000, .number = 20},
 	{.name = "merge_share", .kind = OPTION_NUMBER, .min = 1, .max = 100, .number = 20},
-	{.name = "trace", .kind = OPTION_TEXT},			       /* classes; none: off */
+	{.name = "trace", .kind = OPTION_TEXT, .values = "CLASSES"},
 	{.name = "trace_kib", .kind = OPTION_NUMBER, .max = 1u << 22}, /* 0: Kconfig's */
-	{.name = "trace_vm", .kind = OPTION_TEXT},
-	{.name = "trace_page", .kind = OPTION_TEXT}, /* a gfn, or FIRST-LAST */
+	{.name = "trace_vm", .kind = OPTION_TEXT, .values = "NAME"},
+	{.name = "trace_page", .kind = OPTION_TEXT, .values = "GFNS"}, /* a gfn, or FIRST-LAST */
 	{.name = "reclaim", .kind = OPTION_TEXT, .values = "yes|off", .text = "yes"},
 	{.name = "fail_alloc", .kind = OPTION_NUMBER, .max = 1u << 30},
 	{.name = "fail_seed", .kind = OPTION_NUMBER, .max = ~0ull, .number = 1},

@@ -105,6 +105,19 @@ def levels():
     return [*names, *(f"{subsystem}={name}" for subsystem in subsystems for name in names)]
 
 
+def classes():
+    """The classes of the trace."""
+    rows = re.findall(r"^TRACE_CLASS\(\w+, (\w+),", tree.text("include/trace/events.def"), re.M)
+    return ["all", *rows]
+
+
+def is_gfns(text, _):
+    """0x12 or 0x12-0x1f."""
+    first, dash, last = text.partition("-")
+    first, last = number(first), number(last if dash else first)
+    return first is not None and last is not None and first <= last < 1 << 36
+
+
 def is_levels(text, _):
     return all(word in levels() for word in text.split(","))
 
@@ -127,10 +140,12 @@ KINDS = {
     "LEVELS": is_levels,
     "POLICY": lambda text, _: text in policies(),
     "ENGINE": lambda text, _: text in engines(),
+    "CLASSES": lambda text, _: all(name in classes() for name in text.split(",")),
+    "GFNS": is_gfns,
     "NAME": lambda text, _: bool(re.fullmatch(r"[A-Za-z0-9_-]{1,23}", text)),
     "CPUS": is_cpus,
 }
-SPELLED = {"POLICY": policies, "ENGINE": engines}
+SPELLED = {"POLICY": policies, "ENGINE": engines, "CLASSES": classes}
 
 
 def number(text):

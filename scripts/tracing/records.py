@@ -16,7 +16,7 @@ NO_TURN = (0, 0)
 class Record:
     """
     ns: since the first record of the trace; vm: the address space that it is about; by: the address
-    space and vCPU whose turn it was, or NO_TURN; fields: by name, as numbers.
+    space and vCPU in its turn, or NO_TURN; fields: by name, as numbers.
     """
 
     ns: float

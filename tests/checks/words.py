@@ -28,7 +28,7 @@ _Bool log_enabled(int subsystem, int level) { return 1; }
 void check_failed(void) { __builtin_trap(); }
 """
 # Checked by the user of the option, not by options.c.
-CHECKED_LATER = {"log", "notifier", "merge", "selftest"}
+CHECKED_LATER = {"log", "notifier", "merge", "selftest", "trace", "trace_vm", "trace_page"}
 LINES = ["", "name=a", "for=a any=thing", "name=a memory=4097", "memory=16M", "name=a x",
          "name=a type=linux memory=64K", "name=a type=linux memory=4G", "name=a board=pc memory=2M",
          "name=a arg=memory=1 2 3", "name=a arg=" + "x" * 255, "name=a arg=" + "x" * 256,
