@@ -121,17 +121,19 @@ static __always_inline bool enter_guest(struct vcpu *vcpu, const struct virt_ops
 	return verdict != EXIT_RESCHEDULE;
 }
 
-static __cold bool enter_guest_traced(struct vcpu *vcpu, const struct virt_ops *ops,
-				      const struct stage2_gate *gate, u64 deadline)
+/* Has a gate of its own, so that the caller's stays in registers. */
+static __cold bool enter_guest_traced(struct vcpu *vcpu, u64 deadline)
 {
-	return enter_guest(vcpu, ops, gate, deadline, true);
+	const struct stage2_gate gate = stage2_gate(vcpu->vm->stage2);
+
+	return enter_guest(vcpu, virt, &gate, deadline, true);
 }
 
 static __always_inline bool run_guest(struct vcpu *vcpu, const struct virt_ops *ops,
 				      const struct stage2_gate *gate, u64 deadline)
 {
 	if (TRACE_ON(exit))
-		return enter_guest_traced(vcpu, ops, gate, deadline);
+		return enter_guest_traced(vcpu, deadline);
 	return enter_guest(vcpu, ops, gate, deadline, false);
 }
 

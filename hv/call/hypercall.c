@@ -233,7 +233,7 @@ static const call_handler calls[HYPERCALLS] = {
 	[HYPERCALL_OPERATE] = call_for_tests,
 };
 
-static s64 hypercall_dispatch(struct vcpu *vcpu)
+static __always_inline s64 hypercall_dispatch(struct vcpu *vcpu)
 {
 	u64 number;
 
@@ -245,13 +245,21 @@ static s64 hypercall_dispatch(struct vcpu *vcpu)
 	return calls[number](vcpu);
 }
 
+static __cold enum exit_verdict hypercall_traced(struct vcpu *vcpu)
+{
+	u64 number = vcpu->arch.gpr[GPR_RAX], result = (u64)hypercall_dispatch(vcpu);
+
+	vcpu->arch.gpr[GPR_RAX] = result;
+	TRACE(hypercall, addrspace_id(vcpu->vm->memory), .argument0 = hypercall_argument(vcpu, 0),
+	      .argument1 = hypercall_argument(vcpu, 1), .result = result, .number = (u32)number,
+	      .vcpu = (u16)vcpu->index);
+	return EXIT_NEXT_INSN;
+}
+
 enum exit_verdict exit_hypercall(struct vcpu *vcpu, const struct hv_exit *exit)
 {
-	u64 number = vcpu->arch.gpr[GPR_RAX];
-
+	if (TRACE_ON(hypercall))
+		return hypercall_traced(vcpu);
 	vcpu->arch.gpr[GPR_RAX] = (u64)hypercall_dispatch(vcpu);
-	TRACE(hypercall, addrspace_id(vcpu->vm->memory), .argument0 = hypercall_argument(vcpu, 0),
-	      .argument1 = hypercall_argument(vcpu, 1), .result = vcpu->arch.gpr[GPR_RAX],
-	      .number = (u32)number, .vcpu = (u16)vcpu->index);
 	return EXIT_NEXT_INSN;
 }

@@ -186,16 +186,15 @@ enum fault_outcome fault_handle(struct stage2 *s2, struct gpa gpa, unsigned acce
 	bool inplace = ck_pr_load_32(&s2->as->retry) == RETRY_INPLACE;
 	struct space_page page = {.gfn = gpa_to_gfn(gpa)};
 	enum fault_outcome outcome = fault_try(s2, &page, access, inplace);
-	unsigned tries = 1;
 
-	for (; outcome == FAULT_RACED && inplace && tries < SPACE_TRIES; tries++) {
+	for (unsigned tries = 1; outcome == FAULT_RACED && inplace && tries < SPACE_TRIES;
+	     tries++) {
 		ck_pr_inc_64(&s2->counters.retries);
 		TRACE(fault_retry, s2->as->id, .gfn = page.gfn.raw, .tries = tries);
 		arch_cpu_relax();
 		outcome = fault_try(s2, &page, access, inplace);
 	}
 	ck_pr_inc_64(&s2->counters.faults[outcome]);
-	TRACE(fault, s2->as->id, .gfn = page.gfn.raw, .tries = tries, .access = (u8)access,
-	      .outcome = (u8)outcome);
+	TRACE(fault, s2->as->id, .gfn = page.gfn.raw, .access = (u8)access, .outcome = (u8)outcome);
 	return outcome;
 }
