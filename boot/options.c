@@ -49,6 +49,7 @@ static struct option {
 	{.name = "merge_share", .kind = OPTION_NUMBER, .min = 1, .max = 100, .number = 20},
 	{.name = "trace", .kind = OPTION_TEXT, .values = "CLASSES"},
 	{.name = "trace_kib", .kind = OPTION_NUMBER, .max = 1u << 22}, /* 0: Kconfig's */
+	{.name = "trace_dump", .kind = OPTION_TEXT, .values = "yes|no", .text = "no"},
 	{.name = "trace_vm", .kind = OPTION_TEXT, .values = "NAME"},
 	{.name = "trace_page", .kind = OPTION_TEXT, .values = "GFNS"}, /* a gfn, or FIRST-LAST */
 	{.name = "reclaim", .kind = OPTION_TEXT, .values = "yes|off", .text = "yes"},

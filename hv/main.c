@@ -216,6 +216,7 @@ void hv_main(const struct boot_info *info)
 	vm_free_all();
 	reclaiming_fini();
 	good = summary_frames(before.free - tracing_late_frames()) && good;
+	control_send_trace();
 	control_end(good);
 	log_info("end");
 	arch_machine_end(good);

@@ -24,6 +24,7 @@
 #include <lib/string.h>
 #include <mm/guest_cache.h>
 #include <mm/stage2.h>
+#include <trace/trace.h>
 
 #define LOG_THIS LOG_VM
 
@@ -294,6 +295,7 @@ void vm_destroy(struct vm *vm)
 	count_pages(vm);
 	merging_remove(vm); /* the scanner may hold frames of it */
 	collect_memory_stats(vm);
+	TRACE(vm_end, addrspace_id(vm->memory), .end = (u8)vm->end);
 	audit_space(vm->memory, &vm->audit);
 	take_apart(vm);
 	vm_mark_ended(vm);

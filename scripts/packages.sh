@@ -24,6 +24,7 @@ packages_for()
 	completion) echo python3-argcomplete ;;
 	man) echo help2man man-db ;;
 	bench) echo valgrind ;;
+	trace) echo babeltrace2 python3-bt2 ;;
 	unit) echo libcmocka-dev ;;
 	zydis) echo libzydis-dev ;;
 	acpi) echo acpica-tools ;;

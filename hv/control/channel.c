@@ -201,6 +201,13 @@ static bool transmit(u64 now)
 	return count > 0;
 }
 
+bool channel_wait(void)
+{
+	while (channel.on && !channel.stalled && !channel_has_room())
+		(void)transmit(arch_ticks());
+	return channel_has_room();
+}
+
 /* What CPU 0 does next is due sooner while there is something to do. */
 static bool poll(u64 now)
 {

@@ -15,6 +15,9 @@ bool channel_is_on(void);
 /* A line would not be dropped. */
 bool channel_has_room(void);
 
+/* Waits until there is; false: the reader stalls, or there is no port. At the machine's end. */
+bool channel_wait(void);
+
 /* Begins a line: an open object with the version. One line at a time. */
 struct json *channel_line(struct json *json);
 

@@ -16,6 +16,8 @@ static enum command_step step_stats(struct command_call *call)
 }
 
 static const struct command commands[] = {
+	{"trace", TRACE_USAGE, "classes of events that are recorded, and filters", 0, 2,
+	 command_trace},
 	{"help", "[COMMAND]", "the commands", 0, 1, step_help},
 	{"stats", "[PATTERN ...]", "figures by name; * stands for any text", 0, JSON_ARGS,
 	 step_stats},

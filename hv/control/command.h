@@ -52,4 +52,8 @@ enum command_step command_step(struct command_call *call, struct json *json);
 /* COMMAND_FAILED with a text. */
 enum command_step command_fail(struct command_call *call, const char *format, ...) __printf(2, 3);
 
+/* trace.c: status, classes on or off, filters. */
+#define TRACE_USAGE "[on|off CLASS,... | vm NAME|all | page GFN|FIRST-LAST|all]"
+enum command_step command_trace(struct command_call *call);
+
 #endif

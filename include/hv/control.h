@@ -24,6 +24,9 @@ void control_start(void);
 bool control_poll(bool idle);
 u64 control_alarm(void);
 
+/* trace_dump=yes: sends the rings of the trace, when the VMs have ended. */
+void control_send_trace(void);
+
 /* The machine ends: the last event, and what is left to send. */
 void control_end(bool good);
 

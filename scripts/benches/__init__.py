@@ -7,5 +7,7 @@ from benches.merge import merge
 from benches.mm import mm
 from benches.paths import paths
 from benches.policies import policies
+from benches.trace import trace
 
-BENCHES = {"exits": exits, "mm": mm, "merge": merge, "paths": paths, "policies": policies}
+BENCHES = {"exits": exits, "mm": mm, "merge": merge, "paths": paths, "policies": policies,
+           "trace": trace}

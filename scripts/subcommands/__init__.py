@@ -6,7 +6,7 @@ A module has SUMMARY (a line for --help), arguments(parser), which adds its opti
 main(options), which returns the exit status. Packages that not every computer has are imported in
 main(), after builder.need().
 """
-from subcommands import bench, boot, completion, ctl, man
+from subcommands import bench, boot, completion, ctl, man, trace
 
 COMMANDS = {
     "run": boot,
@@ -14,5 +14,6 @@ COMMANDS = {
     "ctl": ctl,
     "completion": completion,
     "man": man,
+    "trace": trace,
 }
 DEFAULT = "run"

@@ -2,6 +2,7 @@
 """
 boot.py: ./run itself: boots guests on an emulated machine, follows the console, and reports.
 """
+import contextlib
 import os
 import shlex
 import sys
@@ -221,7 +222,8 @@ def end(reasons):
     return 1 if reasons else 0
 
 
-def main(options):
+def main(options, companion=None):
+    """companion: begin(setup), a context manager, before the start; end(it, folder) after it."""
     options.machine = options.machine or machine.default_machine()
     check_options(options)
     check_words(options)
@@ -229,7 +231,8 @@ def main(options):
     setup = setup_of(options, builder.build("debug" if options.debug else "default"))
     announce(options, setup)
     started = time.monotonic()
-    with results.Folder("run") as folder, control.Control(folder.path) as setup.control:
+    taken = companion.begin(setup) if companion else contextlib.nullcontext()
+    with results.Folder("run") as folder, control.Control(folder.path) as setup.control, taken:
         with machine.start(setup) as session:
             detail(shlex.join(session.command))
             setup.control.start()
@@ -238,5 +241,8 @@ def main(options):
             finally:
                 folder.write("log.txt", session.serial())
             ending, output = session.ending(), session.output()
-        return show(options, setup, text, ending, output, time.monotonic() - started,
-                    folder)
+        status = show(options, setup, text, ending, output, time.monotonic() - started, folder)
+        if companion:
+            setup.control.stop()
+            companion.end(taken, folder)
+        return status

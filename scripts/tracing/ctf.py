@@ -128,8 +128,13 @@ def metadata(rings, identity, environment):
 
 
 def packets(raw, gaps):
-    """Pieces of a CPU's records between gaps: (records, discarded before them)."""
+    """
+    Pieces of a CPU's records between gaps: (records, discarded before them). A reader takes losses
+    from the difference of two packets, so an empty one comes before a loss at the beginning.
+    """
     count = len(raw) // area.RECORD
+    if 0 in gaps:
+        yield b"", 0
     cuts = sorted({0, count, *gaps, *range(0, count, PACKET_EVENTS)})
     for start, end in zip(cuts, cuts[1:]):
         yield raw[start * area.RECORD : end * area.RECORD], gaps.get(start, 0)
@@ -151,19 +156,18 @@ def ticks_at(raw, at):
 def write_stream(path, cpu, raw, gaps, identity):
     """The packets of one CPU."""
     sizes = [event.layout.size for event in table.events()]
-    discarded = 0
+    discarded, now = 0, ticks_at(raw, 0)
     with open(path, "wb") as file:
         for number, (piece, lost) in enumerate(packets(raw, gaps)):
             discarded += lost
             body = b"".join(
                 event_bytes(piece, at, sizes) for at in range(0, len(piece), area.RECORD)
             )
+            begin = ticks_at(piece, 0) if piece else now
+            now = ticks_at(piece, len(piece) - area.RECORD) if piece else now
             bits = 8 * (PACKET_HEADER.size + PACKET_CONTEXT.size + len(body))
             file.write(PACKET_HEADER.pack(MAGIC, identity.bytes, 0))
-            file.write(PACKET_CONTEXT.pack(
-                ticks_at(piece, 0), ticks_at(piece, len(piece) - area.RECORD),
-                bits, bits, number, discarded, cpu,
-            ))
+            file.write(PACKET_CONTEXT.pack(begin, now, bits, bits, number, discarded, cpu))
             file.write(body)
 
 

@@ -89,6 +89,14 @@ def members(body):
     return found
 
 
+def without_count(values):
+    """Without a last member that is the number of the others: EVENTS, FAULT_OUTCOMES."""
+    names = list(values)
+    if names[-1].endswith("S") and values[names[-1]] == len(names) - 1:
+        values = {name: values[name] for name in names[:-1]}
+    return values
+
+
 def short(names):
     """The names in lower case, less the words that all of them begin with."""
     words = [name.lower().split("_") for name in names]
@@ -105,7 +113,7 @@ def enum(name):
         with open(path, encoding="utf-8") as file:
             for found, body in ENUM.findall(without_comments(file.read())):
                 if found == name:
-                    values = members(body)
+                    values = without_count(members(body))
                     named = dict(zip(values.values(), short(values)))
                     return {0: "ok", **named} if name == "error" else named
     raise ValueError(f"{TABLE}: no public header has enum {name}")

@@ -6,6 +6,8 @@ The oracle is the text on the serial console: the lines of `expect` in their ord
 `forbid`, and the way the run ended. A row for several machines is one test for each, named
 machine/ROW@MACHINE.
 """
+import contextlib
+import dataclasses
 import glob
 import os
 import re
@@ -13,7 +15,7 @@ import time
 import sys
 import tomllib
 
-from runner import builds, core
+from runner import builds, core, traces
 
 sys.path.insert(0, os.path.join(core.ROOT, "scripts"))
 import linux
@@ -57,6 +59,7 @@ KEYS = {
     "reference",
     "variants",
     "long",
+    "trace",
 }
 
 
@@ -154,10 +157,17 @@ def once(row, setup, log, tries=3):
     Runs it once: (serial text, complaint or None). The text is kept in a file for a look
     afterwards.
     """
-    with machine.start(setup) as session:
+    setup = dataclasses.replace(setup)
+    with contextlib.ExitStack() as stack:
+        traced = stack.enter_context(traces.Traced(setup)) if row.get("trace") else None
+        session = stack.enter_context(machine.start(setup))
+        if traced:
+            traced.started()
         ending = session.wait(row.get("timeout", 120))
         text, said = session.serial(), session.output()
         complaint = complaint_about(row, text, ending)
+        if traced and not complaint:
+            complaint = traced.complaint(text)
         with open(log, "w", encoding="utf-8") as file:
             file.write(text)
     cause = next((sign for sign in (ABORTED, NO_PORT) if sign in said), None)
