@@ -262,6 +262,8 @@ def check_vm(line, cpus):
         complaints.append(f"arg: longer than {ARG_LONGEST} characters")
     low, high = BOARD_MEMORY
     board = found.get("type") == "linux" or found.get("board") == "pc"
+    if found.get("keyboard") == "yes" and not board:
+        complaints.append("keyboard=yes needs board=pc")
     if not complaints and board and not low <= memory_of(found) <= high:
         complaints.append("a VM with a board has more than 1M and at most 3G of memory")
     return complaints
