@@ -169,6 +169,13 @@ LOCK_UNCHECKED static void send_to_console(void *console, char c)
 	console_put(console, c);
 }
 
+static enum cpuid_apic apic_of(const struct vm_config *config)
+{
+	if (!config->board)
+		return CPUID_NO_APIC;
+	return config->no_x2apic ? CPUID_XAPIC : CPUID_X2APIC;
+}
+
 static struct vm *alloc_vm(const struct vm_config *config)
 {
 	struct vm_parts *parts = hv_alloc(sizeof(*parts));
@@ -185,7 +192,7 @@ static struct vm *alloc_vm(const struct vm_config *config)
 	spin_init(&vm->lock, LOCK_VM, "vm");
 	console_init(&vm->console, config->name, config->console);
 	uart_init(&parts->uart, send_to_console, &vm->console);
-	cpuid_table_build(&parts->cpuid, config->vcpus, config->board, arch_xcr0_allowed(),
+	cpuid_table_build(&parts->cpuid, config->vcpus, apic_of(config), arch_xcr0_allowed(),
 			  arch_ticks_per_second(), arch_cpuid);
 	return vm;
 }

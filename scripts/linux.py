@@ -7,6 +7,7 @@ provide(NAME) gives the file of a name, and makes it when it is not there yet:
     linux/cloud         the kernel of linux-image-cloud-amd64
     linux/amd64         the kernel of linux-image-amd64
     linux/memtest       memtest86+'s Linux-protocol image
+    linux/memtest32     its 32-bit one
     linux/JOB.initrd    an initial RAM disk with busybox-static that runs guest/linux/JOB.sh and
                         powers off
     linux/A+B.initrd    one that runs two jobs or more, one after the other
@@ -35,6 +36,7 @@ FILES = {
     "linux/cloud": ("linux-image-cloud-amd64", True, "boot/vmlinuz-*"),
     "linux/amd64": ("linux-image-amd64", True, "boot/vmlinuz-*"),
     "linux/memtest": ("memtest86+", False, "boot/memtest86+x64.bin"),
+    "linux/memtest32": ("memtest86+", False, "boot/memtest86+ia32.bin"),
     "linux/busybox": ("busybox-static", False, "bin/busybox"),
 }
 

@@ -21,7 +21,7 @@ OPTION = re.compile(r"\{\s*\.name = \"([\w-]+)\",\s*\.kind = OPTION_(TEXT|NUMBER
 VM_WORD = re.compile(r"\{\"(\w+)\", \w+,\s*\"\w+ is ([^\s,\"]+)(?:, ([^\"]*))?\"")
 UNITS = {"": 0, "K": 10, "M": 20, "G": 30}
 VM_DEFAULTS = {"memory": "16M"}
-ARG_LONGEST = 255
+ARG_LONGEST = 2047
 BOARD_MEMORY = ((1 << 20) + 1, 3 << 30)
 
 

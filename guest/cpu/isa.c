@@ -177,6 +177,16 @@ static void check_display(void)
 	check(in8(0x1f7) == 0x7f && in8(0x177) == 0x7f, "no drive is busy for ever");
 }
 
+/* INS, which the hypervisor carries out, does not write to ROM either. */
+static void check_rom(void)
+{
+	volatile u8 *rom = (volatile u8 *)MP_TABLES;
+	void *to = (void *)rom;
+
+	asm volatile("insb" : "+D"(to) : "d"(0x1f7) : "memory");
+	check(rom[0] == '_', "INS does not write to ROM");
+}
+
 static u8 sum(const u8 *from, unsigned size)
 {
 	u8 total = 0;
@@ -197,8 +207,24 @@ static void check_tables(void)
 	      "and it points at a configuration table");
 }
 
+static void enter_x2apic(void *unused)
+{
+	wrmsr(0x1b, rdmsr(0x1b) | BIT(10));
+}
+
+/* With x2apic=no. */
+static void check_apic(void)
+{
+	check(!(cpuid(1, 0).ecx & BIT(21)) && catch_fault(enter_x2apic, NULL).vector == VECTOR_GP,
+	      "x2APIC is hidden, and its bit refused");
+}
+
 void guest_main(void)
 {
+	if (option("no_x2apic")) {
+		check_apic();
+		return;
+	}
 	guest_on_exception = take_interrupt;
 	init_pic(0x20, MASTER, 4, 0xf9);
 	init_pic(0xa0, SLAVE, 2, 0xfe);
@@ -206,4 +232,5 @@ void guest_main(void)
 	check_keyboard();
 	check_clock();
 	check_display();
+	check_rom();
 }

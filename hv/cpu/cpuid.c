@@ -187,7 +187,7 @@ static u32 last_leaf(u32 range, u32 machine_last)
 struct builder {
 	struct cpuid_table *table;
 	unsigned vcpus;
-	bool board;
+	enum cpuid_apic apic;
 	u64 xcr0, tsc_hz;
 	struct arch_cpuid (*machine)(u32 leaf, u32 subleaf);
 };
@@ -197,9 +197,9 @@ static struct arch_cpuid build_features(const struct builder *b, struct arch_cpu
 	v.ebx |= b->vcpus << 16;
 	v.edx |= b->vcpus > 1 ? EDX1_HTT : 0;
 	v.ecx |= ECX1_HYPERVISOR;
-	if (b->board) {
+	if (b->apic != CPUID_NO_APIC) {
 		v.edx |= EDX1_APIC;
-		v.ecx |= ECX1_X2APIC | ECX1_DEADLINE;
+		v.ecx |= ECX1_DEADLINE | (b->apic == CPUID_X2APIC ? ECX1_X2APIC : 0);
 	}
 	if (b->xcr0 == 0)
 		v.ecx &= ~ECX1_XSAVE;
@@ -287,7 +287,7 @@ static struct arch_cpuid build_value(const struct builder *b, const struct cpuid
 	case BUILD_FEATURES:
 		return build_features(b, v);
 	case BUILD_POWER:
-		return (struct arch_cpuid){.eax = b->board ? EAX6_ARAT : 0};
+		return (struct arch_cpuid){.eax = b->apic != CPUID_NO_APIC ? EAX6_ARAT : 0};
 	case BUILD_FEATURES_7:
 		return build_features_7(b, v);
 	case BUILD_TOPOLOGY:
@@ -352,10 +352,10 @@ static void add_rule(const struct builder *b, const struct cpuid_rule *rule)
 		add_entry(b, rule, i, i);
 }
 
-void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, bool board, u64 xcr0, u64 tsc_hz,
-		       struct arch_cpuid (*machine)(u32 leaf, u32 subleaf))
+void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, enum cpuid_apic apic, u64 xcr0,
+		       u64 tsc_hz, struct arch_cpuid (*machine)(u32 leaf, u32 subleaf))
 {
-	struct builder b = {table, vcpus, board, xcr0 & CPUID_XCR0, tsc_hz, machine};
+	struct builder b = {table, vcpus, apic, xcr0 & CPUID_XCR0, tsc_hz, machine};
 
 	memset(table, 0, sizeof(*table));
 	table->entry[0] = (struct cpuid_entry){.leaf = ~0u, .plain = ~0u};

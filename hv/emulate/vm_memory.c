@@ -3,6 +3,8 @@
  * vm_memory.c: guest memory for instructions that hv carries out. vm_memory.h says why.
  */
 #include <hv/vm_memory.h>
+#include <abi/machine.h>
+#include <hv/pc.h>
 #include <hv/reclaiming.h>
 #include <hv/vm.h>
 #include <lib/error.h>
@@ -37,11 +39,19 @@ int vm_read_memory(struct vm *vm, struct gpa from, void *to, size_t len)
 	return err;
 }
 
+/* addrspace_write() reaches ROM, as a loader must. */
+static bool in_rom(const struct vm *vm, struct gpa gpa)
+{
+	return vm->pc && gpa.raw >= PC_ROM_START && gpa.raw < MACHINE_HOLE_END;
+}
+
 int vm_write_memory(struct vm *vm, struct gpa to, const void *from, size_t len)
 {
 	unsigned tries = 0;
 	int err;
 
+	if (in_rom(vm, to))
+		return ERR_PERMISSION;
 	do
 		err = addrspace_write(vm->memory, to, from, len);
 	while (try_again(vm, err, ++tries));

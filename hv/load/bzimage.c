@@ -4,8 +4,8 @@
  *
  *     file: | boot sector, setup header at 0x1f1 | setup sectors (skipped) | protected-mode code ... |
  *
- * Why the 64-bit entry: no real-mode or protected-mode code of the kernel runs, so no BIOS is
- * needed.
+ * Why the 64-bit entry, or the 32-bit one of a kernel that has no other: no real-mode code of the
+ * kernel runs, so no BIOS is needed.
  *
  * Invariants:
  * LINUX-1  whatever the file, nothing outside [file, file + size) is read.
@@ -30,6 +30,7 @@ enum setup_field {
 	SETUP_VERSION = 0x206,
 	SETUP_LOADER_TYPE = 0x210,
 	SETUP_LOADFLAGS = 0x211,
+	SETUP_CODE32_START = 0x214,
 	SETUP_RAMDISK = 0x218,
 	SETUP_RAMDISK_SIZE = 0x21c,
 	SETUP_COMMAND_LINE = 0x228,
@@ -76,8 +77,6 @@ static int check_header(const void *file, size_t size, const char **why)
 		return load_refuse(why, "the file is no Linux bzImage");
 	if (header_get(file, SETUP_VERSION, 2) < VERSION_MIN)
 		return load_refuse(why, "the kernel's boot protocol is older than 2.12");
-	if (!(header_get(file, SETUP_XLOADFLAGS, 2) & XLOAD_64))
-		return load_refuse(why, "the kernel has no 64-bit entry point");
 	return 0;
 }
 
@@ -123,7 +122,8 @@ int load_plan_linux(const void *file, size_t size, u64 memory, struct load_plan 
 	if (kernel.gpa + kernel.size > LINUX_REACH)
 		return load_refuse(why, "the kernel's load address is above 4 GiB");
 	*out = (struct load_plan){.segment = {kernel}, .segments = 1};
-	out->entry = kernel.gpa + ENTRY_64;
+	out->entry_32 = !(header_get(file, SETUP_XLOADFLAGS, 2) & XLOAD_64);
+	out->entry = kernel.gpa + (out->entry_32 ? 0 : ENTRY_64);
 	out->end = kernel.gpa + kernel.size;
 	return 0;
 }
@@ -160,6 +160,7 @@ void linux_fill_params(const void *file, const struct linux_boot *boot, void *pa
 	       MIN(header, (u64)SETUP_END - SETUP_SECTS));
 	params_put(params, SETUP_LOADER_TYPE, LOADER_UNDEFINED, 1);
 	params_put(params, SETUP_COMMAND_LINE, boot->command_line_gpa, 4);
+	params_put(params, SETUP_CODE32_START, header_get(file, SETUP_PREF_ADDRESS, 8), 4);
 	params_put(params, SETUP_RAMDISK, boot->initrd_gpa, 4);
 	params_put(params, SETUP_RAMDISK_SIZE, boot->initrd_size, 4);
 	params_put(params, PARAMS_RSDP, boot->rsdp_gpa, 8);
@@ -184,10 +185,10 @@ void linux_fill_tables(u64 *tables)
 		directories[i] = i * LEVEL_SIZE(1) | LARGE_PAGE;
 }
 
-/* Flat descriptors at LINUX_BOOT_CS (64-bit code) and LINUX_BOOT_DS (SDM vol. 3A, 3.4.5). */
-void linux_fill_gdt(u64 gdt[4])
+/* Flat descriptors at LINUX_BOOT_CS (code) and LINUX_BOOT_DS (SDM vol. 3A, 3.4.5). */
+void linux_fill_gdt(u64 gdt[4], bool entry_32)
 {
 	gdt[0] = gdt[1] = 0;
-	gdt[LINUX_BOOT_CS / 8] = 0x00af9b000000ffff;
+	gdt[LINUX_BOOT_CS / 8] = entry_32 ? 0x00cf9b000000ffff : 0x00af9b000000ffff;
 	gdt[LINUX_BOOT_DS / 8] = 0x00cf93000000ffff;
 }

@@ -152,6 +152,12 @@ static int set_keyboard(struct value *value, struct vm_config *out)
 	return out->keyboard || string_is(value->text, value->len, "no") ? 0 : ERR_INVALID;
 }
 
+static int set_x2apic(struct value *value, struct vm_config *out)
+{
+	out->no_x2apic = string_is(value->text, value->len, "no");
+	return out->no_x2apic || string_is(value->text, value->len, "yes") ? 0 : ERR_INVALID;
+}
+
 static int set_populate(struct value *value, struct vm_config *out)
 {
 	out->populate = string_is(value->text, value->len, "yes");
@@ -235,6 +241,7 @@ static const struct word {
 	{"console", set_console, "console is 256..1G, a number of bytes"},
 	{"board", set_board, "board is pc|none"},
 	{"keyboard", set_keyboard, "keyboard is yes|no"},
+	{"x2apic", set_x2apic, "x2apic is yes|no"},
 	{"merge", set_merge, "merge is off|own|1..65535, a domain"},
 	{"populate", set_populate, "populate is yes|no"},
 	{"dirty", set_dirty, "dirty is wp|bits|pml"},
@@ -279,7 +286,7 @@ static int store_arg(const char *text, struct vm_config *out, struct config_erro
 	if (string_copy(out->arg, sizeof(out->arg), text))
 		return 0;
 	*error = (struct config_error){text, strlen(text),
-				       "a guest's command line has 255 characters"};
+				       "a guest's command line has 2047 characters"};
 	return ERR_RANGE;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * linux.c: the 64-bit boot protocol carried out (Linux, Documentation/x86/boot.rst, "64-bit Boot
- * Protocol").
+ * linux.c: the 64-bit and the 32-bit boot protocol carried out (Linux, Documentation/x86/boot.rst,
+ * "64-bit Boot Protocol", "32-bit Boot Protocol").
  */
 #include <hv/linux.h>
 #include <arch/regs.h>
@@ -34,8 +34,8 @@ static int write_initrd(struct vm *vm, const struct load_plan *plan, const void 
 }
 
 /* Parameters, page tables and descriptors, through a buffer. */
-static int write_tables(struct vm *vm, const void *file, const struct linux_boot *boot,
-			void *buffer)
+static int write_tables(struct vm *vm, const struct load_plan *plan, const void *file,
+			const struct linux_boot *boot, void *buffer)
 {
 	u64 gdt[4];
 	int err;
@@ -50,7 +50,7 @@ static int write_tables(struct vm *vm, const void *file, const struct linux_boot
 			      LINUX_TABLES_PAGES * PAGE_SIZE);
 	if (err)
 		return err;
-	linux_fill_gdt(gdt);
+	linux_fill_gdt(gdt, plan->entry_32);
 	return addrspace_write(vm->memory, (struct gpa){LINUX_GDT_GPA}, gdt, sizeof(gdt));
 }
 
@@ -71,7 +71,8 @@ static bool contains(const char *text, const char *word)
  */
 static int write_command_line(struct vm *vm)
 {
-	char line[VM_ARG_MAX + sizeof(" tsc_early_khz=") + 20];
+	/* Too large for a stack; boot is on one CPU. */
+	static char line[VM_ARG_MAX + sizeof(" tsc_early_khz=") + 20];
 	u64 khz = arch_ticks_per_second() / 1000;
 	size_t length = format_text(line, sizeof(line), "%s", vm->config.arg);
 
@@ -105,26 +106,35 @@ int linux_write(struct vm *vm, const struct load_plan *plan, const void *file,
 	buffer = hv_alloc(LINUX_TABLES_PAGES * PAGE_SIZE);
 	if (!buffer)
 		return ERR_NO_MEMORY;
-	err = write_tables(vm, file, &boot, buffer);
+	err = write_tables(vm, plan, file, &boot, buffer);
 	hv_free(buffer, LINUX_TABLES_PAGES * PAGE_SIZE);
 	return err;
 }
 
-void linux_state(struct guest_state *state, const struct load_plan *plan)
+/* Either protocol: flat segments of LINUX_BOOT_CS and _DS, ESI the boot parameters. */
+static void boot_segments(struct guest_state *state, u32 code)
 {
 	for (unsigned i = 0; i <= SEG_GS; i++)
 		state->seg[i] = (struct guest_segment_state){
 			.selector = i == SEG_CS ? LINUX_BOOT_CS : LINUX_BOOT_DS,
 			.limit = 0xffffffff,
-			.attr = i == SEG_CS ? SEG_CODE_64 : SEG_DATA_32,
+			.attr = i == SEG_CS ? code : SEG_DATA_32,
 		};
 	state->seg[SEG_LDTR].attr = SEG_ATTR_UNUSABLE;
 	state->seg[SEG_TR].attr = SEG_BUSY_TSS;
 	state->gdtr.base = LINUX_GDT_GPA;
 	state->gdtr.limit = 4 * 8 - 1;
-	state->cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
+}
+
+void linux_state(struct guest_state *state, const struct load_plan *plan)
+{
+	boot_segments(state, plan->entry_32 ? SEG_CODE_32 : SEG_CODE_64);
+	state->rip = plan->entry;
+	state->cr0 = CR0_PE | CR0_ET;
+	if (plan->entry_32)
+		return;
+	state->cr0 |= CR0_NE | CR0_PG;
 	state->cr3 = LINUX_TABLES_GPA;
 	state->cr4 = CR4_PAE;
 	state->efer = EFER_LME | EFER_LMA;
-	state->rip = plan->entry;
 }

@@ -4,7 +4,7 @@
  *
  *     0          segments ...      end of the highest one          modules
  *     |..........[kernel    ]......|info|map|list|strings|.........[mod 0][mod 1]
- *                                   one page, then each module from a page of its own
+ *                                   from a page of its own, and so is each module
  */
 #include <hv/loader.h>
 #include <abi/machine.h>
@@ -25,22 +25,35 @@
 #define MAP_ENTRIES    3
 #define LOADER_NAME    "Samepage"
 
-/* The page of boot information, as it lies in memory at `gpa`. */
-struct info_page {
+/* The boot information, as it lies in memory at `gpa`; `used` bytes of the text. */
+struct info_area {
 	struct multiboot_info info;
 	struct multiboot_map_entry map[MAP_ENTRIES];
 	struct multiboot_module module[LOAD_MODULES_MAX];
-	char loader[sizeof(LOADER_NAME)];
-	char arg[VM_ARG_MAX];
-	char module_arg[LOAD_MODULES_MAX][VM_ARG_MAX];
+	char text[sizeof(LOADER_NAME) + (1 + LOAD_MODULES_MAX) * VM_ARG_MAX];
+	size_t used;
 };
-_Static_assert(sizeof(struct info_page) <= PAGE_SIZE, "the guest's boot information is one page");
 
-#define FIELD(page, gpa, member) ((u32)((gpa) + offsetof(struct info_page, member)))
+#define FIELD(gpa, member) ((u32)((gpa) + offsetof(struct info_area, member)))
 
-static void add_range(struct info_page *page, u64 start, u64 end)
+static u64 info_size(const struct info_area *area)
 {
-	struct multiboot_map_entry *entry = &page->map[page->info.map_length / sizeof(*entry)];
+	return offsetof(struct info_area, text) + area->used;
+}
+
+/* Appends a string of at most VM_ARG_MAX bytes; where the guest finds it. */
+static u32 add_text(struct info_area *area, u64 gpa, const char *text)
+{
+	u32 at = (u32)(gpa + info_size(area));
+
+	(void)string_copy(area->text + area->used, VM_ARG_MAX, text);
+	area->used += strlen(area->text + area->used) + 1;
+	return at;
+}
+
+static void add_range(struct info_area *area, u64 start, u64 end)
+{
+	struct multiboot_map_entry *entry = &area->map[area->info.map_length / sizeof(*entry)];
 
 	if (start >= end)
 		return;
@@ -52,12 +65,12 @@ static void add_range(struct info_page *page, u64 start, u64 end)
 		.length_high = (u32)((end - start) >> 32),
 		.type = 1,
 	};
-	page->info.map_length += sizeof(*entry);
+	area->info.map_length += sizeof(*entry);
 }
 
-static void fill_info(struct info_page *page, u64 gpa, const struct vm_config *config)
+static void fill_info(struct info_area *area, u64 gpa, const struct vm_config *config)
 {
-	struct multiboot_info *info = &page->info;
+	struct multiboot_info *info = &area->info;
 	u64 upper = config->memory > MACHINE_HOLE_END ? config->memory - MACHINE_HOLE_END : 0;
 	u64 lower = MIN(config->memory, config->board ? ACPI_TABLES_GPA : (u64)MACHINE_HOLE_START);
 
@@ -65,58 +78,64 @@ static void fill_info(struct info_page *page, u64 gpa, const struct vm_config *c
 		      MULTIBOOT_INFO_MAP | MULTIBOOT_INFO_LOADER;
 	info->mem_lower = (u32)(lower >> 10);
 	info->mem_upper = (u32)MIN(upper >> 10, 0xffffffffull);
-	info->map = FIELD(page, gpa, map);
-	info->modules = FIELD(page, gpa, module);
-	info->loader_name = FIELD(page, gpa, loader);
-	info->command_line = FIELD(page, gpa, arg);
-	add_range(page, 0, lower);
-	add_range(page, MACHINE_HOLE_END, config->memory);
-	memcpy(page->loader, LOADER_NAME, sizeof(LOADER_NAME));
-	memcpy(page->arg, config->arg, sizeof(page->arg));
+	info->map = FIELD(gpa, map);
+	info->modules = FIELD(gpa, module);
+	info->loader_name = add_text(area, gpa, LOADER_NAME);
+	info->command_line = add_text(area, gpa, config->arg);
+	add_range(area, 0, lower);
+	add_range(area, MACHINE_HOLE_END, config->memory);
 }
 
-static int write_module(struct vm *vm, struct info_page *page, u64 page_gpa, u64 at,
+static int write_module(struct vm *vm, struct info_area *area, u64 at,
 			const struct load_module *module)
 {
-	unsigned i = page->info.module_count++;
-
 	if (!load_in_ram(at, module->size, vm->config.memory) || at + module->size > 1ull << 32) {
 		log_error("%s: a module of %zu bytes does not fit its memory", vm->config.name,
 			  module->size);
 		return ERR_RANGE;
 	}
-	(void)string_copy(page->module_arg[i], VM_ARG_MAX, module->arg);
-	page->module[i] = (struct multiboot_module){
-		.start = (u32)at,
-		.end = (u32)(at + module->size),
-		.command_line = FIELD(page, page_gpa, module_arg) + i * VM_ARG_MAX,
-	};
+	area->module[area->info.module_count].start = (u32)at;
+	area->module[area->info.module_count++].end = (u32)(at + module->size);
 	return addrspace_write(vm->memory, (struct gpa){at}, module->file, module->size);
 }
 
-/* The page goes behind the kernel; *gpa says where. */
+/* All that needs no place for the modules. False: too many modules. */
+static bool describe(struct info_area *area, u64 at, const struct vm_config *config,
+		     const struct load_module *modules, unsigned count)
+{
+	*area = (struct info_area){0};
+	if (count > LOAD_MODULES_MAX)
+		return false;
+	fill_info(area, at, config);
+	for (unsigned i = 0; i < count; i++)
+		area->module[i].command_line = add_text(area, at, modules[i].arg);
+	return true;
+}
+
+/* Behind the kernel; *gpa says where. */
 static int write_info(struct vm *vm, const struct load_plan *plan,
 		      const struct load_module *modules, unsigned count, u64 *gpa)
 {
+	static struct info_area area; /* too large for a stack; boot is on one CPU */
 	u64 end = MAX(plan->end, (u64)MACHINE_HOLE_END);
-	u64 at = ALIGN_UP(end, PAGE_SIZE), next = at + PAGE_SIZE;
-	struct info_page page = {0};
-	int err;
+	u64 at = ALIGN_UP(end, PAGE_SIZE), next;
 
-	if (!load_in_ram(at, PAGE_SIZE, vm->config.memory) || count > LOAD_MODULES_MAX) {
+	if (!describe(&area, at, &vm->config, modules, count) ||
+	    !load_in_ram(at, info_size(&area), vm->config.memory)) {
 		log_error("%s: no room for the boot information behind the kernel",
 			  vm->config.name);
 		return ERR_RANGE;
 	}
-	fill_info(&page, at, &vm->config);
+	next = ALIGN_UP(at + info_size(&area), PAGE_SIZE);
 	for (unsigned i = 0; i < count; i++) {
-		err = write_module(vm, &page, at, next, &modules[i]);
+		int err = write_module(vm, &area, next, &modules[i]);
+
 		if (err)
 			return err;
 		next = ALIGN_UP(next + modules[i].size, PAGE_SIZE);
 	}
 	*gpa = at;
-	return addrspace_write(vm->memory, (struct gpa){at}, &page, sizeof(page));
+	return addrspace_write(vm->memory, (struct gpa){at}, &area, info_size(&area));
 }
 
 /* For systems older than ACPI. */

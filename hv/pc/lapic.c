@@ -40,8 +40,10 @@ void lapic_reset(struct lapic *apic)
 {
 	u32 id = apic->id;
 	u64 base = apic->base;
+	bool no_x2apic = apic->no_x2apic;
 
-	*apic = (struct lapic){.id = id, .base = base, .dfr = ~0u, .svr = 0xff};
+	*apic = (struct lapic){
+		.id = id, .base = base, .no_x2apic = no_x2apic, .dfr = ~0u, .svr = 0xff};
 	apic->timer_deadline = TICK_NEVER;
 	for (unsigned i = 0; i < LAPIC_LVTS; i++)
 		apic->lvt[i] = LVT_MASKED;
@@ -53,6 +55,7 @@ void lapic_init(struct lapic *apic, u32 id, bool boot_cpu)
 {
 	apic->id = id;
 	apic->base = LAPIC_BASE | BASE_ENABLED | (boot_cpu ? BASE_BSP : 0);
+	apic->no_x2apic = false;
 	lapic_reset(apic);
 	/* Virtual wire, as the BIOS leaves it: the 8259 reaches the boot CPU through LINT0. */
 	if (boot_cpu) {
@@ -76,6 +79,8 @@ bool lapic_write_base(struct lapic *apic, u64 value)
 
 	/* The page stays where it is: moving it is #GP. */
 	if ((value & ~(BASE_BSP | BASE_X2APIC | BASE_ENABLED)) != LAPIC_BASE || (x2apic && !enable))
+		return false;
+	if (x2apic && apic->no_x2apic)
 		return false;
 	if ((was_x2apic && enable && !x2apic) || (!lapic_is_enabled(apic) && x2apic))
 		return false; /* SDM figure 11-27 has no such arrow */

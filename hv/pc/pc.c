@@ -179,6 +179,7 @@ int pc_create(struct vm *vm)
 	for (unsigned i = 0; i < vm->config.vcpus; i++) {
 		vm->vcpu[i]->lapic = &pc->lapic[i];
 		lapic_init(&pc->lapic[i], i, i == 0);
+		pc->lapic[i].no_x2apic = vm->config.no_x2apic;
 	}
 	vm->pc = pc;
 	vm->irqchip = &pc_irqchip;

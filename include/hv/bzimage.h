@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bzimage.h: Linux kernels by the 64-bit boot protocol (Linux, Documentation/x86/boot.rst).
+ * bzimage.h: Linux kernels by the 64-bit boot protocol, and those without a 64-bit entry by the
+ * 32-bit one (Linux, Documentation/x86/boot.rst).
  *
  *     0x6000  GDT          0x9000  page tables: the first 4 GiB, one to one
  *     0x7000  boot params  0x9c000 ACPI tables
@@ -24,7 +25,7 @@
 
 /*
  * Where a kernel of this file goes. ERR_FORMAT with *why. Pure, any input. plan->entry is its
- * 64-bit entry point.
+ * 64-bit entry point, or its 32-bit one with plan->entry_32.
  */
 int load_plan_linux(const void *file, size_t size, u64 memory, struct load_plan *out,
 		    const char **why) __must_check;
@@ -47,10 +48,10 @@ int linux_place_initrd(const void *file, const struct load_plan *plan, u64 memor
 		       u64 *gpa) __must_check;
 
 /*
- * The page tables and the descriptor table that the 64-bit entry needs: LINUX_TABLES_PAGES pages, 4
- * descriptors. Pure.
+ * The page tables that the 64-bit entry needs, LINUX_TABLES_PAGES pages, and the descriptor table
+ * of either, 4 descriptors. Pure.
  */
 void linux_fill_tables(u64 *tables);
-void linux_fill_gdt(u64 gdt[4]);
+void linux_fill_gdt(u64 gdt[4], bool entry_32);
 
 #endif

@@ -59,12 +59,15 @@ static inline const struct cpuid_entry *cpuid_first(const struct cpuid_table *ta
 	return &table->entry[table->index[cpuid_slot(leaf)]];
 }
 
+/* The local APIC that a VM has; without a board it has none. */
+enum cpuid_apic { CPUID_NO_APIC, CPUID_XAPIC, CPUID_X2APIC };
+
 /*
- * Applies the policy for a VM of `vcpus`, with a board or without. `machine` is arch_cpuid(), or a
+ * Applies the policy for a VM of `vcpus`. `machine` is arch_cpuid(), or a
  * test's. xcr0: arch_xcr0_allowed(). tsc_hz: the TSC's rate. Pure.
  */
-void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, bool board, u64 xcr0, u64 tsc_hz,
-		       struct arch_cpuid (*machine)(u32 leaf, u32 subleaf));
+void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, enum cpuid_apic apic, u64 xcr0,
+		       u64 tsc_hz, struct arch_cpuid (*machine)(u32 leaf, u32 subleaf));
 
 /* The entry for a leaf and subleaf; entry 0, all zero, where the policy has none. Pure. */
 const struct cpuid_entry *cpuid_find(const struct cpuid_table *table, u32 leaf, u32 subleaf);

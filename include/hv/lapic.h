@@ -79,7 +79,8 @@ struct lapic_ipi {
 /* irr is written by any CPU, atomically, and isr read; the rest belongs to the vCPU's owner. */
 struct lapic {
 	u32 id;
-	u64 base; /* IA32_APIC_BASE */
+	u64 base;	/* IA32_APIC_BASE */
+	bool no_x2apic; /* [I] entering x2APIC mode is #GP */
 	u32 tpr, ldr, dfr, svr, esr, esr_pending, icr_high, divide, initial;
 	u64 icr;
 	u32 lvt[LAPIC_LVTS]; /* timer, thermal, performance, LINT0, LINT1, error */

@@ -23,7 +23,8 @@ struct load_plan {
 	struct load_segment segment[LOAD_SEGMENTS_MAX];
 	unsigned segments;
 	u64 entry;
-	u64 end; /* first byte after the highest segment */
+	bool entry_32; /* VM_LINUX: by the 32-bit boot protocol */
+	u64 end;       /* first byte after the highest segment */
 };
 
 /*

@@ -9,7 +9,7 @@
 #include <mm/dirty_log.h>
 
 #define VM_NAME_MAX	  24
-#define VM_ARG_MAX	  256
+#define VM_ARG_MAX	  2048 /* what Linux takes, and its NUL */
 #define VM_VCPUS_MAX	  16
 #define VM_DEVICES_MAX	  64
 #define VM_MEMORY_MIN	  (64ull << 10)
@@ -26,6 +26,7 @@ enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
  * memory	bytes of RAM, whole pages
  * cpus		the machine's CPUs it may use, bit n for CPU n; 0: any. vCPU i gets the i-th, in turn
  * board	a virtual PC around the CPUs (pc.h): always for Linux, on request for others
+ * no_x2apic	its local APICs have no x2APIC mode
  * keyboard	what is typed comes by the board's keyboard, not by the UART
  * populate	back all memory when the VM is made, with large pages where they fit; else on first touch
  * merge_domain	VMs of the same number share identical pages; 0: not merged; VM_MERGE_OWN: with itself alone
@@ -44,6 +45,7 @@ struct vm_config {
 	char arg[VM_ARG_MAX];
 	enum vm_type type;
 	bool board;
+	bool no_x2apic;
 	bool keyboard;
 	bool populate;
 	bool dirty_log;

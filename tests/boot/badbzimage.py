@@ -32,7 +32,6 @@ MADE = {
     "no-flag": lambda good: put(good, BOOT_FLAG, 0, "<H"),
     "no-magic": lambda good: put(good, MAGIC, 0),
     "old": lambda good: put(good, VERSION, 0x20B, "<H"),
-    "only-32-bit": lambda good: put(good, XLOADFLAGS, 2, "<H"),
     "setup-outside": lambda good: put(good, SECTORS, 0xFF, "<B"),
     "says-more": lambda good: put(good, SYSSIZE, 0xFFFFFFFF),
     "small-init": lambda good: put(good, INIT_SIZE, 16),

@@ -37,7 +37,7 @@ static struct arch_cpuid poor_machine(u32 leaf, u32 subleaf)
 
 static void build(unsigned vcpus)
 {
-	cpuid_table_build(&table, vcpus, false, 7, TSC_HZ, rich_machine);
+	cpuid_table_build(&table, vcpus, CPUID_NO_APIC, 7, TSC_HZ, rich_machine);
 }
 
 static struct arch_cpuid cpuid_of(u32 leaf, u32 subleaf, struct cpuid_now now)
@@ -99,7 +99,7 @@ static void the_last_leaf_is_the_last_rule_the_machine_has_too(void **state)
 	build(1);
 	assert_int_equal(get(0, 0).eax, 0x16);
 	assert_int_equal(get(CPUID_EXTENDED, 0).eax, 0x80000008);
-	cpuid_table_build(&table, 1, false, 0, TSC_HZ, poor_machine);
+	cpuid_table_build(&table, 1, CPUID_NO_APIC, 0, TSC_HZ, poor_machine);
 	assert_int_equal(get(0, 0).eax, 0x16);
 	assert_int_equal(get(CPUID_EXTENDED, 0).eax, 0x80000001);
 	assert_true(is_zero(get(7, 0)));
@@ -148,7 +148,10 @@ static void a_board_brings_the_apic(void **state)
 {
 	build(1);
 	assert_int_equal(get(6, 0).eax, 0);
-	cpuid_table_build(&table, 1, true, 7, TSC_HZ, rich_machine);
+	cpuid_table_build(&table, 1, CPUID_XAPIC, 7, TSC_HZ, rich_machine);
+	assert_true(get(1, 0).edx & BIT(9));
+	assert_int_equal(get(1, 0).ecx & (BIT(21) | BIT(24)), BIT(24));
+	cpuid_table_build(&table, 1, CPUID_X2APIC, 7, TSC_HZ, rich_machine);
 	assert_true(get(1, 0).edx & BIT(9));
 	assert_int_equal(get(1, 0).ecx & (BIT(21) | BIT(24)), BIT(21) | BIT(24));
 	assert_int_equal(get(6, 0).eax, BIT(2));
@@ -173,7 +176,7 @@ static void the_size_of_xsave_follows_xcr0(void **state)
 
 static void without_xsave_there_is_no_avx(void **state)
 {
-	cpuid_table_build(&table, 1, false, 0, TSC_HZ, rich_machine);
+	cpuid_table_build(&table, 1, CPUID_NO_APIC, 0, TSC_HZ, rich_machine);
 	assert_int_equal(cpuid_of(1, 0, (struct cpuid_now){.cr4 = BIT(18)}).ecx &
 				 (BIT(12) | BITS(29, 26)),
 			 0);
@@ -210,14 +213,14 @@ static void each_rule_has_a_reason_and_is_found(void **state)
 
 static void the_rate_of_the_tsc_is_there_on_every_machine(void **state)
 {
-	cpuid_table_build(&table, 1, false, 0, TSC_HZ, poor_machine);
+	cpuid_table_build(&table, 1, CPUID_NO_APIC, 0, TSC_HZ, poor_machine);
 	assert_int_equal(get(0, 0).eax, 0x16);
 	assert_int_equal(get(0x15, 0).eax, 1);
 	assert_int_equal(get(0x15, 0).ebx, 1);
 	assert_int_equal(get(0x15, 0).ecx, TSC_HZ);
 	assert_int_equal(get(0x16, 0).eax, 2500);
 	assert_int_equal(get(MACHINE_CPUID_TIMING, 0).eax, 2500000);
-	cpuid_table_build(&table, 1, false, 0, 5000000000, poor_machine);
+	cpuid_table_build(&table, 1, CPUID_NO_APIC, 0, 5000000000, poor_machine);
 	assert_int_equal(get(0x15, 0).ebx, 2);
 	assert_int_equal(get(0x15, 0).ecx, 2500000000);
 }

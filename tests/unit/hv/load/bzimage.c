@@ -148,13 +148,21 @@ static void what_is_no_kernel_is_refused(void **state)
 	refuses("no Linux bzImage");
 }
 
-static void an_old_or_32_bit_kernel_is_refused(void **state)
+static void an_old_kernel_is_refused(void **state)
 {
 	put(VERSION, 0x20b, 2);
 	refuses("older than 2.12");
-	put(VERSION, 0x20c, 2);
+}
+
+/* Its entry is where the code begins. */
+static void a_32_bit_kernel_is_entered_in_32_bits(void **state)
+{
+	assert_int_equal(make_plan(FILE_SIZE, MEMORY), 0);
+	assert_false(plan.entry_32);
 	put(XLOADFLAGS, 2, 2);
-	refuses("no 64-bit entry");
+	assert_int_equal(make_plan(FILE_SIZE, MEMORY), 0);
+	assert_true(plan.entry_32);
+	assert_int_equal(plan.entry, plan.segment[0].gpa);
 }
 
 static void code_outside_the_file_is_refused(void **state)
@@ -270,7 +278,8 @@ int main(void)
 		CASE(a_file_that_ends_anywhere_is_refused_or_inside),
 		CASE(a_file_cut_short_is_refused),
 		CASE(what_is_no_kernel_is_refused),
-		CASE(an_old_or_32_bit_kernel_is_refused),
+		CASE(an_old_kernel_is_refused),
+		CASE(a_32_bit_kernel_is_entered_in_32_bits),
 		CASE(code_outside_the_file_is_refused),
 		CASE(an_init_size_below_the_code_is_refused),
 		CASE(a_place_outside_memory_is_refused),

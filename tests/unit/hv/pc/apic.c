@@ -256,6 +256,19 @@ static void only_the_manuals_mode_changes_are_allowed(void **state)
 	assert_true(lapic_write_base(&apic, LAPIC_BASE | BIT(11)));
 }
 
+/* x2apic=no; a reset keeps it so. */
+static void x2apic_mode_can_be_withheld(void **state)
+{
+	struct lapic apic = enabled(0);
+
+	apic.no_x2apic = true;
+	assert_false(lapic_write_base(&apic, apic.base | BIT(10)));
+	lapic_reset(&apic);
+	assert_false(lapic_write_base(&apic, apic.base | BIT(10)));
+	assert_true(lapic_write_base(&apic, LAPIC_BASE));
+	assert_true(lapic_write_base(&apic, LAPIC_BASE | BIT(11)));
+}
+
 static void x2apic_mode_takes_over_what_xapic_mode_left(void **state)
 {
 	struct lapic apic = enabled(0x23);
@@ -365,6 +378,7 @@ int main(void)
 		cmocka_unit_test(destinations_match_the_apics_they_name),
 		cmocka_unit_test(x2apic_mode_faults_where_xapic_mode_is_silent),
 		cmocka_unit_test(only_the_manuals_mode_changes_are_allowed),
+		cmocka_unit_test(x2apic_mode_can_be_withheld),
 		cmocka_unit_test(x2apic_mode_takes_over_what_xapic_mode_left),
 		cmocka_unit_test(an_edge_is_sent_once_and_lost_while_masked),
 		cmocka_unit_test(a_level_is_sent_again_after_its_end_while_it_is_high),
