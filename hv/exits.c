@@ -125,24 +125,50 @@ static enum exit_verdict access_to_nowhere(struct vcpu *vcpu, const struct hv_ex
 	return refuse_gp(vcpu);
 }
 
+/* The same value as long as the vCPU is at the same instruction. */
+static __cold u64 instruction_mark(struct vcpu *vcpu)
+{
+	struct guest_state state;
+	u64 mark;
+
+	virt->get_state(&vcpu->arch, &state);
+	mark = state.rip;
+	for (unsigned i = 0; i < ARRAY_SIZE(vcpu->arch.gpr); i++)
+		mark = mark * 31 + vcpu->arch.gpr[i];
+	return mark;
+}
+
+/*
+ * Has this instruction waited for STARVING_SECONDS? A frame alone is no progress: merging may take
+ * back the first of two pages that an instruction writes to while it waits for the second.
+ */
+static bool is_starved(struct vcpu *vcpu, u64 now)
+{
+	u64 second = arch_ticks_per_second(), mark = instruction_mark(vcpu);
+	bool waits_on = mark == vcpu->starving_at && now - vcpu->starving_last < second;
+
+	vcpu->starving_last = now;
+	if (waits_on)
+		return now - vcpu->starving_since > STARVING_SECONDS * second;
+	vcpu->starving_since = now;
+	vcpu->starving_at = mark;
+	if (vcpu->starved++ == 0)
+		log_warn("%s: vcpu %u waits for memory", vcpu->vm->config.name, vcpu->index);
+	return false;
+}
+
 /*
  * Cold pages make room, if there are any. Else the vCPU rests and tries again, as another VM's end
- * or a merge may have made room; after STARVING_SECONDS without a frame its VM is over.
+ * or a merge may have made room; a VM that starves is over.
  */
-static enum exit_verdict out_of_memory(struct vcpu *vcpu)
+static __cold enum exit_verdict out_of_memory(struct vcpu *vcpu)
 {
 	u64 now = arch_ticks();
 
 	if (reclaiming_make_room())
 		return EXIT_RESUME;
-	if (vcpu->starving_since == 0) {
-		vcpu->starving_since = now;
-		if (vcpu->starved++ == 0)
-			log_warn("%s: vcpu %u waits for memory", vcpu->vm->config.name,
-				 vcpu->index);
-	} else if (now - vcpu->starving_since > STARVING_SECONDS * arch_ticks_per_second()) {
+	if (is_starved(vcpu, now))
 		vm_stop(vcpu->vm, VM_END_NO_MEMORY, 0);
-	}
 	sched_rest(vcpu, now + arch_ticks_per_second() / STARVING_TRIES);
 	return EXIT_RESCHEDULE;
 }
@@ -158,7 +184,6 @@ static enum exit_verdict exit_stage2(struct vcpu *vcpu, const struct hv_exit *ex
 	case FAULT_NO_MEMORY:
 		return out_of_memory(vcpu);
 	default:
-		vcpu->starving_since = 0;
 		if (unlikely(exit->stage2.gpa.raw - VGA_TEXT_START < VGA_TEXT_END - VGA_TEXT_START))
 			display_note_access(vcpu->vm);
 		return EXIT_RESUME;

@@ -125,6 +125,20 @@ static void report_orphans(const struct boot_info *info)
 	}
 }
 
+/* A VM's memory is backed on demand, so more may be promised than there is. */
+static void warn_of_overcommit(u64 free)
+{
+	u64 pages = 0;
+	struct vm *vm;
+
+	for (unsigned i = 0; (vm = vm_get(i)); i++)
+		pages += vm->config.memory >> PAGE_SHIFT;
+	if (pages > free)
+		log_warn("the VMs have %lu MiB together and the machine %lu MiB free: one that "
+			 "finds no frame for two seconds is stopped",
+			 pages >> 8, free >> 8);
+}
+
 static void start_vms(void)
 {
 	struct vm *vm;
@@ -196,6 +210,7 @@ void hv_main(const struct boot_info *info)
 		log_error("no VM to run: a boot module makes one, with a line such as "
 			  "\"name=hello memory=16M\"");
 	report_orphans(info);
+	warn_of_overcommit(before.free);
 	good = vm_get(0) != NULL;
 	terminal_start((unsigned)boot_option_number("console"));
 	progress_start(boot_option_number("progress"));

@@ -21,6 +21,7 @@
 #include <lib/error.h>
 #include <lib/log.h>
 #include <lib/string.h>
+#include <mm/frame.h>
 #include <mm/merge.h>
 
 #define LOG_THIS LOG_MM
@@ -71,6 +72,8 @@ void merging_init(void)
 	merging.share = boot_option_number("merge_share");
 	merging.engine = chosen_engine(merging.on ? engine : "");
 	CHECK(merge_configure(merging.engine, &limits) == 0);
+	if (merging.on)
+		frame_reserve_fill();
 }
 
 bool merging_is_on(void)

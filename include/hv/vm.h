@@ -90,7 +90,9 @@ struct vcpu {
 	u64 rests_until;    /* [o] tick before which it is not picked; 0: it does not rest */
 	u64 injected;	    /* [o] exceptions that hv raised */
 	u64 lost_accesses;  /* [o] to memory that is not there */
-	u64 starving_since; /* [o] tick of its first fault without a frame; 0: none */
+	u64 starving_since; /* [o] tick at which an instruction first found no frame */
+	u64 starving_last;  /* [o] and last */
+	u64 starving_at;    /* [o] which instruction (exits.c) */
 	u64 starved;	    /* [o] waits for a frame; the first one is logged */
 	u64 scratch;	    /* [o] MACHINE_MSR_SCRATCH */
 };

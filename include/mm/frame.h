@@ -98,6 +98,16 @@ int frame_init(const struct frame_range *usable, unsigned count) __must_check;
 int frame_alloc(unsigned order, enum frame_kind kind, unsigned flags, struct mfn *out) __must_check;
 
 /*
+ * The reserve: frames for work that gives more of them back, as merging does, when no other is
+ * left. They count as free. frame_reserve_fill: sets aside what is free, up to FRAME_RESERVE.
+ * frame_reserve_use: from now on, or no longer, frame_alloc() of a single frame on this CPU may
+ * take them.
+ */
+#define FRAME_RESERVE 16
+void frame_reserve_fill(void);
+void frame_reserve_use(bool use);
+
+/*
  * Failure injection: one allocation in `one_in` fails with ERR_NO_MEMORY, drawn for each CPU from
  * `seed`; 0: off. No other CPU may allocate during the call. frame_fail_count: failures since then.
  */
@@ -124,8 +134,8 @@ enum frame_kind frame_kind(struct mfn mfn);
 
 /*
  * All frames of the allocator (the frame records not counted) by kind. `free` includes `cached`,
- * the frames in per-CPU caches. Exact while no other CPU allocates or frees. `largest`: order of
- * the largest free block, -1 without one.
+ * the frames in per-CPU caches and the reserve. Exact while no other CPU allocates or frees.
+ * `largest`: order of the largest free block, -1 without one.
  */
 struct frame_stats {
 	u64 total, free, hypervisor, table, guest, cached;

@@ -9,8 +9,8 @@
  * frame needs no lock. Only its own CPU accesses a cache, with interrupts off.
  *
  * Invariants:
- *   FRAME-1  a frame is in exactly one place: a free list, one cache, or in use; only in use is its
- *            kind not FRAME_FREE
+ *   FRAME-1  a frame is in exactly one place: a free list, one cache, the reserve, or in use; only
+ *            in use is its kind not FRAME_FREE
  *   FRAME-2  what frame_alloc() returns overlaps nothing in use, has refcount 1, owner and link 0
  *   FRAME-3  total = free + hypervisor + table + guest, whenever no CPU is inside the allocator
  *   FRAME-4  a failed frame_alloc() changes nothing that a caller can see
@@ -18,7 +18,7 @@
  *            CPUs' caches, at most FRAME_CACHE frames each, are not reachable
  *   FRAME-6  freeing what is not in use, or is still shared, panics
  *
- * Locking: LOCK_FRAME around the buddy lists. Refcounts are atomic.
+ * Locking: LOCK_FRAME around the buddy lists and the reserve. Refcounts are atomic.
  */
 #include "mm/frame/internal.h"
 #include <arch/cpu.h>
@@ -35,11 +35,13 @@
  *
  * floor	with no more frames than this an allocation takes the slow path: 0, or all ones while
  * 		failure injection (fail.c) is on
+ * reserve	its CPU may take frames of the reserve
  * used		by kind: frames this CPU allocated minus frames it freed. Only the sum over all CPUs
  * 		is meaningful
  */
 struct frame_cache {
 	u32 count, floor;
+	bool reserve;
 	u64 mfns[FRAME_CACHE];
 	u64 used[FRAME_KINDS];
 } __aligned(64);
@@ -47,10 +49,17 @@ struct frame_cache {
 static struct frame_cache caches[CONFIG_MAX_CPUS];
 static u64 frames_total; /* [I] after frame_init */
 
+/* [f]; count is read without for statistics. */
+static struct {
+	u32 count;
+	u64 mfns[FRAME_RESERVE];
+} reserve;
+
 void frame_caches_init(u64 total)
 {
 	for (unsigned cpu = 0; cpu < CONFIG_MAX_CPUS; cpu++)
 		caches[cpu] = (struct frame_cache){.count = 0};
+	reserve.count = 0;
 	frames_total = total;
 }
 
@@ -78,6 +87,35 @@ void frame_caches_set_floor(u32 floor)
 		ck_pr_store_32(&caches[cpu].floor, floor);
 }
 
+static __cold void reserve_take(struct frame_cache *cache)
+{
+	spin_lock(&frame_buddy.lock);
+	if (reserve.count)
+		cache->mfns[cache->count++] = reserve.mfns[--reserve.count];
+	spin_unlock(&frame_buddy.lock);
+}
+
+/* From this CPU's cache too: frames that were just freed are there. */
+static void reserve_add(struct frame_cache *cache)
+{
+	spin_lock(&frame_buddy.lock);
+	while (reserve.count < FRAME_RESERVE && (cache->count || frame_buddy.free))
+		reserve.mfns[reserve.count++] =
+			frame_buddy.free ? buddy_take(0) : cache->mfns[--cache->count];
+	spin_unlock(&frame_buddy.lock);
+}
+
+void frame_reserve_fill(void)
+{
+	if (ck_pr_load_32(&reserve.count) < FRAME_RESERVE)
+		reserve_add(&caches[arch_cpu_id()]);
+}
+
+void frame_reserve_use(bool use)
+{
+	caches[arch_cpu_id()].reserve = use;
+}
+
 /* False: out of memory, or the injected failure. */
 static __attribute__((__noinline__)) bool cache_has_frame(struct frame_cache *cache)
 {
@@ -85,6 +123,8 @@ static __attribute__((__noinline__)) bool cache_has_frame(struct frame_cache *ca
 		return false;
 	if (cache->count == 0)
 		cache_refill(cache);
+	if (cache->count == 0 && cache->reserve)
+		reserve_take(cache);
 	return cache->count > 0;
 }
 
@@ -272,4 +312,5 @@ void frame_stats(struct frame_stats *out)
 	out->free = out->total - out->hypervisor - out->table - out->guest;
 	for (unsigned cpu = 0; cpu < CONFIG_MAX_CPUS; cpu++)
 		out->cached += ck_pr_load_32(&caches[cpu].count);
+	out->cached += ck_pr_load_32(&reserve.count);
 }

@@ -178,6 +178,19 @@ static void visit_chunk(const struct visit *visit)
 	addrspace_settle(region->as);
 }
 
+/*
+ * Metadata, nodes, lists of users and split tables may come from the reserve: merging gives back
+ * more than it takes, and refills it first.
+ */
+static void visit_with_reserve(const struct visit *visit)
+{
+	frame_reserve_use(true);
+	visit_chunk(visit);
+	sweep_domain(visit->region->domain);
+	frame_reserve_use(false);
+	frame_reserve_fill();
+}
+
 u64 merge_scan(u64 budget)
 {
 	struct visit visit;
@@ -185,8 +198,7 @@ u64 merge_scan(u64 budget)
 	u64 done = 0;
 
 	while (done < budget && begin_visit(&visit, &wrapped)) {
-		visit_chunk(&visit);
-		sweep_domain(visit.region->domain);
+		visit_with_reserve(&visit);
 		done += gfn_range_frames(merge_chunk_range(visit.region, visit.chunk));
 		end_visit(&visit);
 	}

@@ -178,6 +178,58 @@ static void a_missing_frame_at_any_step_loses_nothing(void **state)
 	}
 }
 
+/* --- No frame at all but the reserve ---------------------------------------------------------- */
+
+#define MANY	  (2 * MERGE_CHUNK)
+#define EATEN_MAX 8192
+
+/* What guests that wait for memory do to each frame that is given back. */
+static unsigned eat_all(struct mfn *eaten, unsigned count)
+{
+	while (count < EATEN_MAX && frame_alloc(0, FRAME_HYPERVISOR, 0, &eaten[count]) == 0)
+		count++;
+	assert_true(count < EATEN_MAX);
+	return count;
+}
+
+static void merging_goes_on_with_the_reserve_alone(void **state)
+{
+	static struct mfn eaten[EATEN_MAX];
+	struct addrspace *as[VMS];
+	struct merge_stats before, stats;
+	unsigned count = 0;
+
+	world_begin(1, 16);
+	merge_stats(&before);
+	for (unsigned i = 0; i < VMS; i++) {
+		as[i] = world_space(MANY);
+		for (u64 page = 0; page < MANY; page++) {
+			u64 value = page + 1;
+
+			assert_int_equal(
+				addrspace_write(as[i], (struct gpa){page << PAGE_SHIFT}, &value, 8),
+				0);
+		}
+		assert_int_equal(merge_add(as[i], world_range(0, MANY), 0), 0);
+	}
+	frame_reserve_fill();
+	for (unsigned pass = 0; pass < 4 * VMS * MANY / MERGE_CHUNK; pass++) {
+		count = eat_all(eaten, count);
+		(void)merge_scan(MERGE_CHUNK);
+	}
+	merge_stats(&stats);
+	assert_int_equal(stats.merged - before.merged, MANY);
+	assert_int_equal(stats.by_reason[MERGE_NO_MEMORY], 0);
+	check_audit();
+	while (count > 0)
+		frame_free(eaten[--count], 0);
+	for (unsigned i = 0; i < VMS; i++) {
+		merge_remove_all(as[i]);
+		addrspace_destroy(as[i]);
+	}
+	world_end();
+}
+
 /* --- A content that 10^5 pages have ---------------------------------------------------------- */
 
 #define POPULAR 100000ull
@@ -367,6 +419,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_missing_frame_at_any_step_loses_nothing),
+		cmocka_unit_test(merging_goes_on_with_the_reserve_alone),
 		cmocka_unit_test(a_page_shared_100000_times_has_short_reverse_walks),
 		cmocka_unit_test(without_a_cap_a_reverse_walk_is_100000_steps),
 		cmocka_unit_test(ten_thousand_pairs_leave_no_frame_behind),
