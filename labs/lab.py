@@ -92,7 +92,7 @@ def check(options):
     seed = options.seed or working.mark(table.ROOT).get("seed")
     install(*packages(lab, options.only, options.machine))
     result = grade.check(lab, working.student_files(lab, folder), options.only, options.machine,
-                         output.print_outcome, seed=seed, asan=options.asan,
+                         output.Printer(), seed=seed, asan=options.asan,
                          first=options.first)
     output.print_sums(result)
     if options.json:

@@ -20,12 +20,20 @@ def indented(label, text):
     return f"      {label:<9} {lines[0]}" + ("\n" + rest if rest else "")
 
 
-def print_outcome(outcome):
-    """A line for a case, and what a failure needs."""
-    mark = "ok  " if outcome.got else "FAIL"
-    print(f"  {mark} {outcome.task}: {outcome.name}", flush=True)
-    if not outcome.got:
-        for label, text in (("expected", outcome.expected), ("seen", outcome.seen),
+class Printer:
+    """Prints each outcome: a line for a case, and what a failure needs. A reason stands once."""
+
+    def __init__(self):
+        self.seen = ""
+
+    def __call__(self, outcome):
+        mark = "ok  " if outcome.got else "FAIL"
+        print(f"  {mark} {outcome.task}: {outcome.name}", flush=True)
+        if outcome.got:
+            return
+        seen = "as above" if outcome.seen == self.seen else outcome.seen
+        self.seen = outcome.seen
+        for label, text in (("expected", outcome.expected), ("seen", seen),
                             ("look at", outcome.look), ("alone", outcome.alone)):
             print(indented(label, text))
 

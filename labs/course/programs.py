@@ -19,6 +19,7 @@ HOST = os.path.join(build.PLACE, "host")
 VERDICT = os.path.join(HOST, "labs", "liblab_verdict.so")
 SLEEP = 6  # wall-clock seconds for each CPU second
 ABSENT = 77
+ADDRESS = re.compile(r"0x[57][0-9a-f]{11}\b")  # of this process: another one in each run
 
 
 def path_of(name):
@@ -70,6 +71,7 @@ def seen(output, status):
     panic = re.search(r"^.*(?:panic|check failed).*$", output, re.M | re.I)
     if place:
         words = said[1] if said else message[1] if message else "an assertion failed"
+        words = ADDRESS.sub("(an address)", words)
         where, text = source_line(place[1])
         return f"{words.strip()} at {where}: {text}" if text else f"{words.strip()} at {where}"
     if panic:
