@@ -52,21 +52,22 @@ _Static_assert(TRACE_EVENTS <= TRACE_EVENTS_MAX, "trace_area.size has a place fo
 	_Static_assert(TRACE_STARTS_##ABOUT(name), text);
 #include <trace/events.def>
 
-static bool passes(enum about about, unsigned space, const union payload *payload)
+/* first, second: the gfn, and the end of a range. */
+static __cold bool passes(enum about about, unsigned space, u64 first, u64 second)
 {
-	struct gfn_range range = {{payload->words.first}, {payload->words.first + 1}};
+	struct gfn_range range = {{first}, {first + 1}};
 
 	if (trace_filter.space && trace_filter.space != space)
 		return false;
 	if (!gfn_range_frames(trace_filter.gfns))
 		return true;
 	if (about == ABOUT_RANGE)
-		range.end.raw = payload->words.second;
+		range.end.raw = second;
 	return about != ABOUT_NONE && gfn_ranges_overlap(range, trace_filter.gfns);
 }
 
 /* The next number of the ring, and a time after that of the number before (TRACE-1). */
-static u64 reserve(struct trace_ring *ring, u64 *ticks)
+static __always_inline u64 reserve(struct trace_ring *ring, u64 *ticks)
 {
 	u64 number;
 
@@ -78,14 +79,16 @@ static u64 reserve(struct trace_ring *ring, u64 *ticks)
 	return number;
 }
 
-static void emit(enum trace_event event, enum about about, unsigned space,
-		 const union payload *payload)
+/* Inline, so that the fields go from the arguments to the record. */
+static __always_inline void emit(enum trace_event event, enum about about, unsigned space,
+				 const union payload *payload)
 {
 	struct trace_ring *ring = &trace_area.ring[arch_cpu_id()];
 	struct trace_record *record;
 	u64 number, ticks;
 
-	if (!ring->records || (trace_filter.on && !passes(about, space, payload)))
+	if (!ring->records || (unlikely(trace_filter.on) &&
+			       !passes(about, space, payload->words.first, payload->words.second)))
 		return;
 	number = reserve(ring, &ticks);
 	record = &ring->records[number & (trace_area.places - 1)];
