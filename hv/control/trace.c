@@ -186,7 +186,7 @@ static void send_ring(unsigned cpu)
 
 void control_send_trace(void)
 {
-	if (strcmp(boot_option_text("trace_dump"), "yes") != 0 || !trace_is_ready() ||
+	if (strcmp(boot_option_text("trace_dump"), "yes") != 0 || !trace_has_ring(0) ||
 	    !channel_wait())
 		return;
 	trace_disable(TRACE_ALL_CLASSES);

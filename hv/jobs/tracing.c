@@ -36,11 +36,14 @@ static int give_rings(void)
 {
 	unsigned order = ring_order();
 
-	for (unsigned cpu = arch_cpu_count(); cpu-- > 0;) {
-		void *pages = hv_alloc(PAGE_SIZE << order);
+	for (unsigned cpu = 0; cpu < arch_cpu_count(); cpu++) {
+		void *pages;
 
+		if (trace_has_ring(cpu))
+			continue;
+		pages = hv_alloc(PAGE_SIZE << order);
 		if (!pages)
-			return ERR_NO_MEMORY; /* the rings of the CPUs above stay, unused */
+			return ERR_NO_MEMORY; /* the rings so far stay, for the next start */
 		late_frames += early ? 0 : BIT(order);
 		trace_give(cpu, pages, order);
 	}
@@ -49,7 +52,7 @@ static int give_rings(void)
 
 int tracing_start(u32 classes)
 {
-	int err = trace_is_ready() ? 0 : give_rings();
+	int err = give_rings();
 
 	if (err)
 		return err;
@@ -107,7 +110,7 @@ void tracing_init(void)
 
 void tracing_summary(void)
 {
-	for (unsigned cpu = 0; trace_is_ready() && cpu < arch_cpu_count(); cpu++) {
+	for (unsigned cpu = 0; cpu < arch_cpu_count() && trace_has_ring(cpu); cpu++) {
 		struct trace_counts counts = trace_counts(cpu);
 
 		log_info("summary: trace: cpu %u: %lu records, %lu overwritten", cpu,

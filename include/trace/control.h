@@ -13,8 +13,7 @@
  * Before trace_enable().
  */
 void trace_give(unsigned cpu, void *pages, unsigned order);
-/* Does CPU 0 have a ring? */
-bool trace_is_ready(void);
+bool trace_has_ring(unsigned cpu);
 
 /*
  * Switches classes on or off: a bitmap of enum trace_class. From any CPU; CPUs follow at their next

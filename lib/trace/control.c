@@ -48,9 +48,9 @@ void trace_give(unsigned cpu, void *pages, unsigned order)
 	ck_pr_store_ptr(&ring->records, pages);
 }
 
-bool trace_is_ready(void)
+bool trace_has_ring(unsigned cpu)
 {
-	return trace_area.ring[0].records != NULL;
+	return trace_area.ring[cpu].records != NULL;
 }
 
 void trace_enable(u32 classes)

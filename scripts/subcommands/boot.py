@@ -223,7 +223,10 @@ def end(reasons):
 
 
 def main(options, companion=None):
-    """companion: begin(setup), a context manager, before the start; end(it, folder) after it."""
+    """
+    companion: begin(setup), a context manager, before the start; end(it, folder) after the run,
+    before the report, so that the last line says how the run went.
+    """
     options.machine = options.machine or machine.default_machine()
     check_options(options)
     check_words(options)
@@ -231,8 +234,11 @@ def main(options, companion=None):
     setup = setup_of(options, builder.build("debug" if options.debug else "default"))
     announce(options, setup)
     started = time.monotonic()
-    taken = companion.begin(setup) if companion else contextlib.nullcontext()
-    with results.Folder("run") as folder, control.Control(folder.path) as setup.control, taken:
+    with (
+        results.Folder("run") as folder,
+        control.Control(folder.path) as setup.control,
+        companion.begin(setup) if companion else contextlib.nullcontext() as taken,
+    ):
         with machine.start(setup) as session:
             detail(shlex.join(session.command))
             setup.control.start()
@@ -241,8 +247,7 @@ def main(options, companion=None):
             finally:
                 folder.write("log.txt", session.serial())
             ending, output = session.ending(), session.output()
-        status = show(options, setup, text, ending, output, time.monotonic() - started, folder)
         if companion:
             setup.control.stop()
             companion.end(taken, folder)
-        return status
+        return show(options, setup, text, ending, output, time.monotonic() - started, folder)

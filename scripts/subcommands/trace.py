@@ -5,7 +5,7 @@ of a captured COM2.
 """
 import os
 
-from output import Stop, say
+from output import Stop, plain, say, warn
 from subcommands import boot
 from tracing import area, capture, ctf, perfetto, serial, table, text
 
@@ -56,7 +56,7 @@ def write(folder, rings, page, **environment):
         say(f"    {count:>9} {name}")
     if page:
         for line in text.life(rings, page):
-            print(line)
+            plain(line)
     shown = os.path.relpath(folder)
     say(f"trace: babeltrace2 {shown}/trace; or open {shown}/trace.json in https://ui.perfetto.dev")
 
@@ -66,12 +66,18 @@ class Companion:
 
     def __init__(self, options):
         self.options = options
+        self.failed = False
 
     def begin(self, setup):
         return capture.Capture(setup)
 
     def end(self, taken, folder):
-        write(folder.path, taken.rings(), self.options.page, machine=taken.setup.machine)
+        """A run without a trace has a report all the same, and status 1."""
+        try:
+            write(folder.path, taken.rings(), self.options.page, machine=taken.setup.machine)
+        except (area.TraceError, ValueError) as error:
+            self.failed = True
+            warn(f"trace: {error}")
 
 
 def main(options):
@@ -82,8 +88,9 @@ def main(options):
             write(os.path.dirname(os.path.abspath(options.read)), rings, options.page)
             return 0
         options.cmdline = f"{options.cmdline} {words_of(options)}".strip()
-        return boot.main(options, Companion(options))
-    except OSError as error:
+        companion = Companion(options)
+        return boot.main(options, companion) or companion.failed
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise Stop(f"{error.filename}: {error.strerror}") from None
     except (area.TraceError, ValueError) as error:
         raise Stop(f"trace: {error}") from None

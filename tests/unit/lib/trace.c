@@ -84,7 +84,8 @@ static void without_a_ring_nothing_is_written(void **state)
 {
 	begin(1);
 	trace_area.ring[0].records = NULL;
-	assert_false(trace_is_ready());
+	assert_false(trace_has_ring(0));
+	assert_false(trace_has_ring(1));
 	TRACE(halt, 1, .vcpu = 0);
 	assert_int_equal(recorded(0), 0);
 }
