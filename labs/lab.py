@@ -155,7 +155,12 @@ def main():
     if origin and options.command in ("check", "hint", "reset", "solution", "list"):
         return subprocess.run([os.path.join(origin, "lab"), *sys.argv[1:]], check=False).returncode
     try:
-        return options.function(options)
+        status = options.function(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
     except table.LabError as error:
         print(f"./lab: {error}", file=sys.stderr)
         return 2

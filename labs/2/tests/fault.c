@@ -68,6 +68,11 @@ static u64 word_of(u64 gfn)
 static void an_absent_page_gets_a_zeroed_frame(void **state)
 {
 	begin();
+	/* Frames that had a content come back. */
+	for (u64 gfn = 5; gfn < 13; gfn++)
+		assert_int_equal(guest_write(s2, gfn * PAGE_SIZE, ~0ull), FAULT_MAPPED);
+	guest_out();
+	assert_int_equal(addrspace_clear(as, world_range(0, 16), 0), 0);
 	assert_int_equal(resolve(5, HV_READ), 0);
 	assert_int_equal(ppte_state(pte_of(5)), PPTE_PRIVATE);
 	assert_int_equal(pte_of(5) & (PPTE_WRITE | PPTE_SOFT_DIRTY | PPTE_WP),
