@@ -147,6 +147,8 @@ void addrspace_unpin(struct addrspace *as, struct gfn gfn);
 
 /* Carries out the flushes that merges put off, then frees their frames. Takes LOCK_MMU. */
 void addrspace_settle(struct addrspace *as);
+/* The same for frames that no CPU can use any more: kicks none and waits for none. */
+void addrspace_try_settle(struct addrspace *as);
 
 /* Its pages by what stands behind them; the others of its slots are absent. Takes LOCK_MMU. */
 struct addrspace_pages {

@@ -108,6 +108,7 @@ struct audit;
  * 		translations is in use, unless CHANGE_LAZY; until then no CPU may write through a new one.
  * change_start, change_end	policy `companion`: called in place of start and end where change follows
  * sync		does deferred flushes, before old frames are freed. LOCK_MMU held.
+ * sync_begin	begins them without waiting; sync_ended: have those begun last ended? LOCK_MMU held.
  * young	whether a gfn of the range was accessed since the last `clear`. LOCK_MMU held.
  * dirty	reports to the primary (space_mark) the gfns of the range that were written; `revoke`: also removes the
  * 		right to write that a clean page has. LOCK_MMU held.
@@ -121,6 +122,8 @@ struct subscriber_ops {
 	void (*change_start)(struct subscription *sub, const struct notify_range *range);
 	void (*change_end)(struct subscription *sub, const struct notify_range *range);
 	void (*sync)(struct subscription *sub);
+	void (*sync_begin)(struct subscription *sub);
+	bool (*sync_ended)(struct subscription *sub);
 	bool (*young)(struct subscription *sub, struct gfn_range range, bool clear);
 	void (*dirty)(struct subscription *sub, struct gfn_range range, bool revoke);
 	void (*audit)(struct subscription *sub, struct audit *audit);

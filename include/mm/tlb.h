@@ -93,6 +93,13 @@ static __always_inline void stage2_leave(const struct stage2_gate *gate)
 	ck_pr_store_ptr(gate->inside, NULL);
 }
 
+/*
+ * Begins a flush: a CPU outside flushes itself at its next entry, one inside is neither kicked nor
+ * waited for. Returns the generation. stage2_flush_ended: has each CPU left or seen it?
+ */
+u64 stage2_flush_begin(struct stage2 *s2);
+bool stage2_flush_ended(struct stage2 *s2, u64 generation);
+
 /* Flushes s2's translations on every CPU; returns when none holds one. May hold LOCK_MMU. */
 void stage2_flush(struct stage2 *s2);
 

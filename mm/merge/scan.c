@@ -175,7 +175,6 @@ static void visit_chunk(const struct visit *visit)
 	}
 	visit_pages(region, range, dirty);
 	merge_large_end(region, visit->chunk);
-	addrspace_settle(region->as);
 }
 
 /*
@@ -186,6 +185,7 @@ static void visit_with_reserve(const struct visit *visit)
 {
 	frame_reserve_use(true);
 	visit_chunk(visit);
+	addrspace_try_settle(visit->region->as);
 	sweep_domain(visit->region->domain);
 	frame_reserve_use(false);
 	frame_reserve_fill();

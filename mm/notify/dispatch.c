@@ -214,16 +214,46 @@ void notification_sync(struct notification *note)
 		view_visit(note->view, note->change, note->range.range, visit_sync, NULL);
 }
 
-void notifier_sync(struct notifier *notifier)
+static int visit_sync_begin(struct subscription *sub, void *argument)
+{
+	if (sub->ops->sync_begin)
+		sub->ops->sync_begin(sub);
+	return 0;
+}
+
+static int visit_sync_ended(struct subscription *sub, void *argument)
+{
+	return sub->ops->sync_ended && !sub->ops->sync_ended(sub);
+}
+
+/* The first result of a visit that is not 0, of all subscriptions. */
+static int visit_all(struct notifier *notifier, view_visitor visit)
 {
 	const struct gfn_range all = {{0}, {GFN_END}};
 	const struct notifier_view *view;
+	int result = 0;
 
 	quiesce_enter(&notifier->readers, arch_cpu_id());
 	view = ck_pr_load_ptr(&notifier->view);
 	if (view)
-		view_visit(view, &view->all, all, visit_sync, NULL);
+		result = view_visit(view, &view->all, all, visit, NULL);
 	quiesce_leave(&notifier->readers, arch_cpu_id());
+	return result;
+}
+
+void notifier_sync(struct notifier *notifier)
+{
+	(void)visit_all(notifier, visit_sync);
+}
+
+void notifier_sync_begin(struct notifier *notifier)
+{
+	(void)visit_all(notifier, visit_sync_begin);
+}
+
+bool notifier_sync_ended(struct notifier *notifier)
+{
+	return !visit_all(notifier, visit_sync_ended);
 }
 
 struct dirty_request {

@@ -101,6 +101,9 @@ void notification_done(struct notification *note);
 void notification_sync(struct notification *note);
 /* Does all deferred flushes. LOCK_MMU. */
 void notifier_sync(struct notifier *notifier);
+/* Begins them; true: those begun last have ended everywhere. LOCK_MMU. */
+void notifier_sync_begin(struct notifier *notifier);
+bool notifier_sync_ended(struct notifier *notifier);
 /*
  * Makes all subscriptions report what was written through them (subscriber_ops, dirty). LOCK_MMU;
  * this CPU runs no notification.

@@ -140,6 +140,11 @@ void addrspace_settle(struct addrspace *as)
 	update_settle(as);
 }
 
+void addrspace_try_settle(struct addrspace *as)
+{
+	update_try_settle(as);
+}
+
 void addrspace_count(struct addrspace *as, struct addrspace_pages *out)
 {
 	struct gfn gfn = {0}, end = {GFN_END};

@@ -15,7 +15,7 @@
 
 #define SPACE_SLOTS    32
 #define SPACE_NAME     32
-#define SPACE_DEFERRED 64 /* frames that may await a put-off flush */
+#define SPACE_DEFERRED 128 /* frames that may await a put-off flush */
 #define SPACES	       1024
 
 struct slot {
@@ -37,7 +37,8 @@ struct slot {
  * dirty_on	[m] between dirty_log_start() and dirty_log_stop()
  * dirty_coarse	[m] a large leaf may answer for all its pages
  * deferred	[m] frames that left PTEs in a merge, their flush put off; freed by update_settle()
- *		alone: at the end of a scanner's pass, when there is no room, and at release
+ *		and update_try_settle() alone
+ * begun	[m] how many of them, the oldest, await a flush that has begun
  * protecting	[a] by CPU: the range of a cow_protect() that has not returned; end 0: none
  */
 struct addrspace {
@@ -48,7 +49,7 @@ struct addrspace {
 	struct primary primary;
 	struct slot slots[SPACE_SLOTS];
 	unsigned slot_count;
-	unsigned deferred_count;
+	unsigned deferred_count, begun;
 	struct mfn deferred[SPACE_DEFERRED];
 	struct gfn_range protecting[ARCH_CPUS_MAX];
 	struct gfn hand;

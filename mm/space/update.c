@@ -313,14 +313,49 @@ LOCK_UNCHECKED void update_end(struct update *update)
 	put_rest(update);
 }
 
+/* Frees the oldest deferred frames; their flush has ended. */
+static void put_deferred(struct addrspace *as, unsigned count)
+{
+	unsigned left = as->deferred_count - count;
+
+	for (unsigned i = 0; i < count; i++)
+		put_frame(as->deferred[i]);
+	for (unsigned i = 0; i < left; i++)
+		as->deferred[i] = as->deferred[count + i];
+	as->deferred_count = left;
+	as->begun = 0;
+}
+
 void update_settle(struct addrspace *as)
 {
 	spin_lock(&as->lock);
 	if (as->deferred_count) {
 		notifier_sync(&as->notifier);
-		for (unsigned i = 0; i < as->deferred_count; i++)
-			put_frame(as->deferred[i]);
-		as->deferred_count = 0;
+		put_deferred(as, as->deferred_count);
+	}
+	spin_unlock(&as->lock);
+}
+
+static void end_begun(struct addrspace *as)
+{
+	if (as->begun && notifier_sync_ended(&as->notifier))
+		put_deferred(as, as->begun);
+}
+
+/*
+ * A flush is begun for what was deferred since the last one; it ends as each CPU passes its next
+ * entry check.
+ */
+void update_try_settle(struct addrspace *as)
+{
+	if (!ck_pr_load_uint(&as->deferred_count))
+		return;
+	spin_lock(&as->lock);
+	end_begun(as);
+	if (!as->begun && as->deferred_count) {
+		notifier_sync_begin(&as->notifier);
+		as->begun = as->deferred_count;
+		end_begun(as);
 	}
 	spin_unlock(&as->lock);
 }

@@ -72,5 +72,7 @@ void update_end(struct update *update);
 
 /* Flushes, then frees the deferred frames. Takes as->lock. */
 void update_settle(struct addrspace *as);
+/* Frees those that no CPU can use any more, and waits for none. Takes as->lock. */
+void update_try_settle(struct addrspace *as);
 
 #endif

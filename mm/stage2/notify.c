@@ -163,6 +163,18 @@ struct upgrades {
 };
 
 /*
+ * May a TLB hold the leaf writable? A CPU writes through a translation only if the walk that made
+ * it found D set or set it. So while D is clear none does, but for translations from before D was
+ * cleared, and clearing it makes the stage 2 stale (clear_dirty, split_leaf, take_large). A CPU
+ * without D bits has the mode DIRTY_WRITE_PROTECT.
+ */
+static bool cached_writable(const struct stage2 *s2, pte_t leaf)
+{
+	return s2->as->dirty_mode == DIRTY_WRITE_PROTECT ||
+	       (leaf & s2->table.format->level[0].dirty);
+}
+
+/*
  * Gives a leaf its new frame and rights; A stays what it is, and D unless `clean`. Another frame is
  * read-only first: until the flush, a CPU may still read the old one, so no CPU may write to the
  * new one (NOTIFIER-5 among the CPUs of one guest).
@@ -174,7 +186,7 @@ static void retarget(struct stage2 *s2, const struct pgtable_visit *visit,
 	struct hpa to = mfn_to_hpa(change->mfn);
 	bool moves = pte_addr(format, visit->pte, 0).raw != to.raw;
 	pte_t old = visit->pte, value;
-	unsigned attr;
+	unsigned attr, lost;
 
 	if (moves && (rights & PT_WRITE)) {
 		upgrades->slot[upgrades->count++] = visit->slot;
@@ -187,7 +199,9 @@ static void retarget(struct stage2 *s2, const struct pgtable_visit *visit,
 			break;
 		old = ck_pr_load_64(visit->slot); /* the CPU set A or D */
 	}
-	s2->stale |= moves || (attr & ~rights & PT_RWX);
+	lost = attr & ~rights & PT_RWX;
+	s2->moved |= moves;
+	s2->stale |= (lost & ~PT_WRITE) || (lost && cached_writable(s2, old));
 	s2->counters.changed++;
 }
 
@@ -262,11 +276,27 @@ static void note_runs(struct stage2 *s2, const struct notify_change *change)
 	invalidate_note(&s2->log, run);
 }
 
+/* Flushes at once or later; what earlier changes put off may wait on. */
+static void end_change(struct stage2 *s2, const struct notify_change *change,
+		       const struct upgrades *upgrades, bool moved_before)
+{
+	if (!(change->flags & CHANGE_LAZY) || upgrades->count) {
+		s2->stale |= s2->moved;
+		s2->moved = moved_before;
+		stage2_flush_stale(s2);
+		return;
+	}
+	s2->counters.put_off += s2->stale || s2->moved;
+	s2->moved |= moved_before;
+}
+
 static void stage2_change(struct subscription *sub, const struct notify_change *change)
 {
 	struct stage2 *s2 = stage2_of(sub);
+	bool moved_before = s2->moved;
 	struct upgrades upgrades;
 
+	s2->moved = false;
 	upgrades.clean = change->range->event == EVENT_SOFT_DIRTY;
 	upgrades.count = 0;
 	note_runs(s2, change);
@@ -274,10 +304,7 @@ static void stage2_change(struct subscription *sub, const struct notify_change *
 		change_one(s2, change, &change->changes[i], &upgrades);
 	if (change->flags & CHANGE_FLUSH)
 		s2->stale = true;
-	if (!(change->flags & CHANGE_LAZY) || upgrades.count)
-		stage2_flush_stale(s2);
-	else if (s2->stale)
-		s2->counters.put_off++;
+	end_change(s2, change, &upgrades, moved_before);
 	upgrade(s2, &upgrades);
 }
 
@@ -288,7 +315,26 @@ static void stage2_change_bracket(struct subscription *sub, const struct notify_
 
 static void stage2_sync(struct subscription *sub)
 {
-	stage2_flush_stale(stage2_of(sub));
+	struct stage2 *s2 = stage2_of(sub);
+
+	s2->stale |= s2->moved || !stage2_flush_ended(s2, s2->begun);
+	stage2_flush_stale(s2);
+}
+
+static void stage2_sync_begin(struct subscription *sub)
+{
+	struct stage2 *s2 = stage2_of(sub);
+
+	if (s2->moved || s2->stale) /* what is stale is waited for, too, by the next change */
+		s2->begun = stage2_flush_begin(s2);
+	s2->moved = false;
+}
+
+static bool stage2_sync_ended(struct subscription *sub)
+{
+	struct stage2 *s2 = stage2_of(sub);
+
+	return stage2_flush_ended(s2, s2->begun);
 }
 
 /* A large leaf's A counts for all its pages, of which the range may be one: all become young. */
@@ -324,6 +370,8 @@ const struct subscriber_ops stage2_ops = {
 	.change_start = stage2_change_bracket,
 	.change_end = stage2_change_bracket,
 	.sync = stage2_sync,
+	.sync_begin = stage2_sync_begin,
+	.sync_ended = stage2_sync_ended,
 	.young = stage2_young,
 	.dirty = stage2_dirty,
 	.audit = stage2_audit,

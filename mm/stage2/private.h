@@ -48,6 +48,8 @@ struct stage2_counters {
  * near_block, near	[m] the level-0 table used last, and its gfn >> 9; NULL: none. Cleared when any
  * 		table is freed. Saves most faults and changes the walk, because they cluster
  * stale	[m] PTEs were taken away since the last flush
+ * moved	[m] leaves have another frame, and the flush was put off: the old ones may be read
+ * begun	[m] generation of the flush for such leaves that was begun last
  * limit	[m] what this view allows at most, by range (view.c)
  */
 struct stage2 {
@@ -60,7 +62,8 @@ struct stage2 {
 	u64 *doomed;
 	u64 near_block;
 	pte_t *near;
-	bool stale;
+	bool stale, moved;
+	u64 begun;
 	unsigned limit_count;
 	struct stage2_limit limit[STAGE2_LIMITS];
 	struct stage2_counters counters;

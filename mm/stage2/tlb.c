@@ -25,6 +25,23 @@ static bool lags(struct stage2 *s2, unsigned cpu, u64 generation)
 	       ck_pr_load_64(&s2->tlb.seen[cpu]) < generation;
 }
 
+u64 stage2_flush_begin(struct stage2 *s2)
+{
+	ck_pr_inc_64(&s2->counters.flushes);
+	/* A full barrier, which pairs with the one of arch_guest_enter(). */
+	return ck_pr_faa_64(&s2->tlb.generation, 1) + 1;
+}
+
+bool stage2_flush_ended(struct stage2 *s2, u64 generation)
+{
+	unsigned cpus = arch_cpu_count();
+
+	for (unsigned cpu = 0; cpu < cpus; cpu++)
+		if (lags(s2, cpu, generation))
+			return false;
+	return true;
+}
+
 void stage2_flush(struct stage2 *s2)
 {
 	unsigned cpus = arch_cpu_count(), kicked = 0;
@@ -33,9 +50,7 @@ void stage2_flush(struct stage2 *s2)
 	if (IS_ENABLED(CONFIG_BREAK_FLUSH))
 		return;
 	begun = TRACE_ON(flush) ? arch_ticks() : 0;
-	/* A full barrier, which pairs with the one of arch_guest_enter(). */
-	generation = ck_pr_faa_64(&s2->tlb.generation, 1) + 1;
-	ck_pr_inc_64(&s2->counters.flushes);
+	generation = stage2_flush_begin(s2);
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
 		if (unlikely(lags(s2, cpu, generation))) {
 			ck_pr_inc_64(&s2->counters.kicks);

@@ -101,6 +101,95 @@ static void merge_behind_a_cpu(u64 pages, bool settle)
 	end();
 }
 
+/* CPU 1 stays inside; its next access to gfn 1 is by the translation that it has. */
+static u64 kicks_of_protecting(bool written)
+{
+	u64 before;
+
+	begin(256, "masked");
+	put_value(1, 7);
+	assert_int_equal(dirty_log_start(as, world_range(0, 256), DIRTY_BITS), 0);
+	read_all_inside(1, 1);
+	sim_set_cpu(1);
+	if (written)
+		assert_int_equal(guest_write(s2, PAGE_SIZE, 7), FAULT_MAPPED);
+	sim_set_cpu(0);
+	before = guest_counters.kicks;
+	assert_int_equal(cow_protect(as, world_range(1, 1)), 0);
+	return guest_counters.kicks - before;
+}
+
+/* The CPU that writes finds no right to, whatever its TLB has: COW-2. */
+static void write_and_end(void)
+{
+	struct cow_look look;
+	u64 value;
+
+	assert_int_equal(cow_look(as, (struct gfn){1}, &look), 0);
+	sim_set_cpu(1);
+	assert_int_equal(guest_write(s2, PAGE_SIZE, 9), FAULT_MAPPED);
+	guest_out();
+	sim_set_cpu(0);
+	assert_int_equal(cow_offer(as, (struct gfn){1}, &look), ERR_BUSY);
+	assert_int_equal(addrspace_read(as, gpa_of(1), &value, sizeof(value)), 0);
+	assert_int_equal(value, 9);
+	end();
+}
+
+static void a_clean_page_is_protected_without_a_kick(void **state)
+{
+	assert_int_equal(kicks_of_protecting(false), 0);
+	write_and_end();
+}
+
+static void a_written_page_is_protected_with_a_flush(void **state)
+{
+	assert_int_equal(kicks_of_protecting(true), 1);
+	write_and_end();
+}
+
+static u64 free_frames(void)
+{
+	struct frame_stats stats;
+
+	frame_stats(&stats);
+	return stats.free;
+}
+
+/* STAGE2-2 without a kick: the frames are free once the CPU inside has left by itself. */
+static void deferred_frames_are_freed_when_each_cpu_has_passed(void **state)
+{
+	const u64 pages = 8;
+	struct cow_look look, first;
+	u64 kicks, before;
+
+	begin(256, "masked");
+	for (u64 gfn = 0; gfn <= pages; gfn++)
+		put_value(gfn, 7);
+	assert_int_equal(cow_protect(as, world_range(0, pages + 1)), 0);
+	assert_int_equal(cow_look(as, (struct gfn){0}, &first), 0);
+	assert_int_equal(cow_offer(as, (struct gfn){0}, &first), 0);
+	read_all_inside(1, pages);
+	for (u64 gfn = 1; gfn <= pages; gfn++) {
+		assert_int_equal(cow_look(as, (struct gfn){gfn}, &look), 0);
+		assert_int_equal(cow_share(as, (struct gfn){gfn}, &look, first.mfn), 0);
+	}
+	kicks = guest_counters.kicks;
+	before = free_frames();
+	addrspace_try_settle(as);
+	assert_int_equal(free_frames(), before);
+	spoil_free_frames();
+	read_all_inside(1, pages);
+	sim_set_cpu(1);
+	guest_out();
+	sim_set_cpu(0);
+	addrspace_try_settle(as);
+	assert_int_equal(free_frames(), before + pages);
+	assert_int_equal(guest_counters.kicks, kicks);
+	assert_false(frame_put(first.mfn));
+	end();
+}
+
 /* STAGE2-2. */
 static void deferred_frames_are_freed_after_a_flush(void **state)
 {
@@ -260,6 +349,9 @@ static void a_limit_cuts_a_leaf_of_a_gigabyte_down_to_pages(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_clean_page_is_protected_without_a_kick),
+		cmocka_unit_test(a_written_page_is_protected_with_a_flush),
+		cmocka_unit_test(deferred_frames_are_freed_when_each_cpu_has_passed),
 		cmocka_unit_test(deferred_frames_are_freed_after_a_flush),
 		cmocka_unit_test(more_deferred_frames_than_there_is_room_for_wait_too),
 		cmocka_unit_test(a_frame_outlives_the_subscribers_that_drop_it_afterwards),
