@@ -65,7 +65,9 @@ static void store_state(struct access *access, u64 flags, u64 rsp)
 
 static void skip(struct access *access)
 {
-	const struct hv_exit exit = {.reason = HV_EXIT_STAGE2, .insn_len = access->insn.length};
+	const struct hv_exit exit = {.reason = HV_EXIT_STAGE2,
+				     .insn_len = access->insn.length,
+				     .insn_exact = true};
 
 	virt->skip_insn(&access->vcpu->arch, &exit);
 }
