@@ -161,7 +161,7 @@ static bool is_starved(struct vcpu *vcpu, u64 now)
  * Cold pages make room, if there are any. Else the vCPU rests and tries again, as another VM's end
  * or a merge may have made room; a VM that starves is over.
  */
-static __cold enum exit_verdict out_of_memory(struct vcpu *vcpu)
+__cold enum exit_verdict exit_out_of_memory(struct vcpu *vcpu)
 {
 	u64 now = arch_ticks();
 
@@ -182,7 +182,7 @@ static enum exit_verdict exit_stage2(struct vcpu *vcpu, const struct hv_exit *ex
 	case FAULT_DENIED:
 		return refuse_gp(vcpu);
 	case FAULT_NO_MEMORY:
-		return out_of_memory(vcpu);
+		return exit_out_of_memory(vcpu);
 	default:
 		if (unlikely(exit->stage2.gpa.raw - VGA_TEXT_START < VGA_TEXT_END - VGA_TEXT_START))
 			display_note_access(vcpu->vm);

@@ -18,6 +18,7 @@
 #include <hv/summary.h>
 #include <hv/terminal.h>
 #include <hv/tracing.h>
+#include <hv/virtio.h>
 #include <hv/vm_create.h>
 #include <lib/error.h>
 #include <lib/log.h>
@@ -74,6 +75,40 @@ static unsigned find_modules(const struct boot_info *info, const char *name,
 	return count;
 }
 
+static const struct boot_module *find_image(const struct boot_info *info, const char *name)
+{
+	struct config_error error;
+	struct vm_config config;
+
+	for (unsigned i = 0; i < info->module_count; i++) {
+		if (vm_config_parse(info->modules[i].command_line, arch_cpu_count(), &config,
+				    &error) == 0 &&
+		    strcmp(config.image, name) == 0)
+			return &info->modules[i];
+	}
+	return NULL;
+}
+
+static int add_disks(const struct boot_info *info, struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->config.disks; i++) {
+		const char *name = vm->config.disk[i];
+		const struct boot_module *module = find_image(info, name);
+		struct load_module image;
+		int err = ERR_NOT_FOUND;
+
+		if (module) {
+			image = as_load_module(module, NULL);
+			err = virtio_add_disk(vm, name, image.file, image.size);
+		}
+		if (err) {
+			log_error("%s: disk=%s: %s", vm->config.name, name, error_name(err));
+			return err;
+		}
+	}
+	return 0;
+}
+
 static struct vm *make_vm(const struct boot_info *info, const struct boot_module *module,
 			  const struct vm_config *config)
 {
@@ -88,7 +123,8 @@ static struct vm *make_vm(const struct boot_info *info, const struct boot_module
 		log_error("%s: not started: %s", config->name, error_name(err));
 		return NULL;
 	}
-	if (load_guest(vm, kernel.file, kernel.size, modules, count) != 0) {
+	if (add_disks(info, vm) != 0 ||
+	    load_guest(vm, kernel.file, kernel.size, modules, count) != 0) {
 		log_error("%s: not started", config->name);
 		vm_discard(vm);
 		return NULL;
@@ -103,7 +139,8 @@ static unsigned make_vms(const struct boot_info *info)
 	for (unsigned i = 0; i < info->module_count; i++) {
 		struct vm_config config;
 
-		if (parse_module(&info->modules[i], &config) && !config.module_of[0])
+		if (parse_module(&info->modules[i], &config) && !config.module_of[0] &&
+		    !config.image[0])
 			made += make_vm(info, &info->modules[i], &config) != NULL;
 	}
 	return made;

@@ -30,6 +30,7 @@
 #include <hv/exits.h>
 #include <hv/irqchip.h>
 #include <hv/jobs.h>
+#include <hv/pc.h>
 #include <hv/sched.h>
 #include <hv/vcpu.h>
 #include <hv/vm_create.h>
@@ -54,6 +55,24 @@ static void load(struct vcpu *vcpu)
 }
 
 /*
+ * A piece of the devices' work, which counts as the vCPU's time. True: more is left, and the
+ * requests are pending again: the vCPU comes here at its next pass, before it enters the guest or
+ * follows a signal.
+ */
+static __cold bool run_devices(struct vcpu *vcpu, u32 *requests)
+{
+	bool starved, more = pci_run(&vcpu->vm->pc->pci, &starved);
+
+	if (!starved)
+		vcpu->starving_at = 0;
+	if (more)
+		ck_pr_or_32(&vcpu->requests, *requests & ~(u32)REQUEST_RESCHEDULE);
+	if (more && starved && exit_out_of_memory(vcpu) == EXIT_RESCHEDULE)
+		*requests |= REQUEST_RESCHEDULE;
+	return more;
+}
+
+/*
  * False: the vCPU may not go on now. All requests are taken at once, so each has to be carried out:
  * an event that came together with a reschedule is queued before the vCPU leaves the CPU.
  */
@@ -61,6 +80,9 @@ static bool handle_requests(struct vcpu *vcpu)
 {
 	u32 requests = ck_pr_fas_32(&vcpu->requests, 0);
 
+	if (unlikely(requests & REQUEST_DEVICES) && !(requests & REQUEST_STOP) &&
+	    run_devices(vcpu, &requests))
+		return !(requests & REQUEST_RESCHEDULE);
 	if (requests & REQUEST_EVENT) {
 		if (unlikely(vcpu->waits_for_sipi || vcpu_is_signalled(vcpu)) &&
 		    !vcpu_follow_signals(vcpu))

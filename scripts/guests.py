@@ -79,6 +79,8 @@ def beside(file):
 
 def check_names(lines):
     """The complaints about names that are given twice, and modules of a VM that is not there."""
+    images = [line["image"] for line in lines if "image" in line]
+    lines = [line for line in lines if "image" not in line]
     names = [line["name"] for line in lines if "name" in line and "for" not in line]
     complaints = [
         f"name={name}: two guests have this name" for name in names if names.count(name) > 1
@@ -87,6 +89,11 @@ def check_names(lines):
         f"for={line['for']}: no guest has this name; {words.nearest(line['for'], names)}"
         for line in lines
         if line.get("for", names[0] if names else "") not in names
+    ]
+    complaints += [
+        f"disk={line['disk']}: no image has this name; {words.nearest(line['disk'], images)}"
+        for line in lines
+        if line.get("disk", images[0] if images else "") not in (*images, "")
     ]
     return list(dict.fromkeys(complaints))
 
@@ -105,7 +112,7 @@ def check(names, cpus):
 def vms(names):
     """The words of each VM, without the modules."""
     lines = [words.parse_vm(cmdline) for _, cmdline in expand(names)]
-    return [line for line in lines if "for" not in line]
+    return [line for line in lines if "for" not in line and "image" not in line]
 
 
 def modules_of(where, names):

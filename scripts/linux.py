@@ -11,12 +11,14 @@ provide(NAME) gives the file of a name, and makes it when it is not there yet:
     linux/JOB.initrd    an initial RAM disk with busybox-static that runs guest/linux/JOB.sh and
                         powers off
     linux/A+B.initrd    one that runs two jobs or more, one after the other
+    linux/files.img     a disk image: ext4 with files and their sums
 
 The same inputs make the same RAM disk, to the byte.
 """
 import functools
 import glob
 import gzip
+import hashlib
 import os
 import re
 import shutil
@@ -146,6 +148,15 @@ def script(job):
     return os.path.join(JOBS, f"{job}.sh")
 
 
+def unpacked(package):
+    """The folder of a package's files; the package of a kernel by the kernel's name in FILES."""
+    if package not in FILES:
+        return unpack(package)
+    fetch(package)
+    kept = os.path.join(FOLDER, package.removeprefix("linux/") + ".package")
+    return unpack(read(kept).decode())
+
+
 def package_files(job):
     """
     The files that the job names in its lines "# with PACKAGE: PATTERN ...": (path in the package,
@@ -154,7 +165,7 @@ def package_files(job):
     with open(script(job), encoding="utf-8") as text:
         lines = re.findall(r"^# with (\S+): (.*)$", text.read(), re.M)
     for package, patterns in lines:
-        where = unpack(package)
+        where = unpacked(package)
         for pattern in patterns.split():
             found = glob.glob(os.path.join(where, pattern))
             if not found:
@@ -250,6 +261,41 @@ def make_initrd(name):
     return path
 
 
+IMAGE = "linux/files.img"
+IMAGE_SIZE = "24M"
+IMAGE_ID = "5a3e9a6e-0000-4000-8000-00000000d15c"
+
+
+def image_files():
+    """The files of linux/files.img, as (name, data)."""
+    yield "program", read(fetch("linux/busybox"))
+    for number in range(100):
+        yield f"text{number}", f"line of file {number}\n".encode() * (7 * number + 1)
+
+
+def make_image(name):
+    """An ext4 file system; made once, as nothing in it changes."""
+    path = os.path.join(FOLDER, os.path.basename(name))
+    if os.path.exists(path):
+        return path
+    with tempfile.TemporaryDirectory(prefix="samepage-image-") as top:
+        sums = []
+        for file, data in image_files():
+            with open(os.path.join(top, file), "wb") as out:
+                out.write(data)
+            sums.append(f"{hashlib.md5(data).hexdigest()}  {file}\n")
+        with open(os.path.join(top, "sums"), "w", encoding="ascii") as out:
+            out.write("".join(sums))
+        options = f"hash_seed={IMAGE_ID},root_owner=0:0"
+        command(
+            ["/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-d", top, "-U", IMAGE_ID, "-E", options]
+            + [path + ".part", IMAGE_SIZE],
+            env={**os.environ, "E2FSPROGS_FAKE_TIME": "1"},
+        )
+    os.rename(path + ".part", path)
+    return path
+
+
 def jobs_of(name):
     """The jobs of linux/JOB+JOB.initrd."""
     return os.path.basename(name).removesuffix(".initrd").split("+")
@@ -258,13 +304,13 @@ def jobs_of(name):
 def names():
     """The names of provide(), one job a RAM disk."""
     jobs = [name[:-3] for name in sorted(os.listdir(JOBS)) if name.endswith(".sh")]
-    return [*FILES, *(f"linux/{job}.initrd" for job in jobs)]
+    return [*FILES, IMAGE, *(f"linux/{job}.initrd" for job in jobs)]
 
 
 def provides(name):
     """Whether provide() has a file of that name."""
     jobs = jobs_of(name)
-    return name in FILES or (
+    return name in (*FILES, IMAGE) or (
         name == f"linux/{'+'.join(jobs)}.initrd"
         and all(os.path.exists(script(job)) for job in jobs)
     )
@@ -273,4 +319,6 @@ def provides(name):
 def provide(name):
     """The path of a file."""
     with alone():
+        if name.endswith(".img"):
+            return make_image(name)
         return fetch(name) if name in FILES else make_initrd(name)

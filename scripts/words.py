@@ -256,12 +256,14 @@ def check_vm(line, cpus):
     found = parse_vm(line)
     parts = [f"{name}={value}" for name, value in found.items() if name != "arg"]
     complaints = [text for part in parts if (text := complaint(vm(), part, cpus))]
-    if not complaints and not {"name", "for"} & found.keys():
+    if not complaints and not {"name", "for", "image"} & found.keys():
         complaints.append("a VM needs name=NAME, and a module of one for=NAME")
     if len(found.get("arg", "")) > ARG_LONGEST:
         complaints.append(f"arg: longer than {ARG_LONGEST} characters")
     low, high = BOARD_MEMORY
     board = found.get("type") == "linux" or found.get("board") == "pc"
+    if not complaints and "disk" in found and not board:
+        complaints.append("a disk needs a board: board=pc")
     if found.get("keyboard") == "yes" and not board:
         complaints.append("keyboard=yes needs board=pc")
     if not complaints and board and not low <= memory_of(found) <= high:

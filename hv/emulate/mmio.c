@@ -65,9 +65,8 @@ static void store_state(struct access *access, u64 flags, u64 rsp)
 
 static void skip(struct access *access)
 {
-	const struct hv_exit exit = {.reason = HV_EXIT_STAGE2,
-				     .insn_len = access->insn.length,
-				     .insn_exact = true};
+	const struct hv_exit exit = {
+		.reason = HV_EXIT_STAGE2, .insn_len = access->insn.length, .insn_exact = true};
 
 	virt->skip_insn(&access->vcpu->arch, &exit);
 }
@@ -89,7 +88,7 @@ static void carry_out(struct access *access)
 		return;
 	}
 	if (result == MMIO_WRITES)
-		device_write(vcpu, access->gpa, memory);
+		device_write(vcpu, access->gpa, insn->size, memory);
 	store_state(access, flags, rsp);
 	skip(access);
 }
@@ -115,7 +114,7 @@ static void carry_out_stack(struct access *access)
 	} else {
 		if (!operand_read(vcpu, &stack, &value))
 			return;
-		device_write(vcpu, access->gpa, value);
+		device_write(vcpu, access->gpa, insn->size, value);
 	}
 	register_set(gpr, GPR_RSP, width, push ? rsp - insn->size : rsp + insn->size);
 	store_state(access, access->state.rflags, rsp);

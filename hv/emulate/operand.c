@@ -69,16 +69,21 @@ u64 device_read(struct vcpu *vcpu, struct gpa gpa, unsigned size)
 {
 	struct gpa reg = {ALIGN_DOWN(gpa.raw, 4)}, next = {reg.raw + 4};
 	unsigned offset = gpa.raw & 3;
-	u64 value = pc_mmio_read(vcpu, reg);
+	u64 value;
+
+	if (gpa.raw < IOAPIC_BASE && pci_mmio_read(&vcpu->vm->pc->pci, gpa, size, &value))
+		return value;
+	value = pc_mmio_read(vcpu, reg);
 
 	if (offset + size > 4)
 		value |= (u64)pc_mmio_read(vcpu, next) << 32;
 	return value >> (8 * offset);
 }
 
-void device_write(struct vcpu *vcpu, struct gpa gpa, u64 value)
+void device_write(struct vcpu *vcpu, struct gpa gpa, unsigned size, u64 value)
 {
-	pc_mmio_write(vcpu, gpa, (u32)value);
+	if (gpa.raw >= IOAPIC_BASE || !pci_mmio_write(&vcpu->vm->pc->pci, vcpu, gpa, size, value))
+		pc_mmio_write(vcpu, gpa, (u32)value);
 }
 
 /* Neither RAM nor, without a board, anything else: #GP. No frame: the VM has been stopped. */
@@ -116,7 +121,7 @@ bool operand_write(struct vcpu *vcpu, const struct operand_place *place, u64 val
 		if (err && !is_device(vcpu, err))
 			return false;
 		if (err)
-			device_write(vcpu, place->gpa[i], value);
+			device_write(vcpu, place->gpa[i], place->bytes[i], value);
 		value = place->bytes[1] ? value >> (8 * place->bytes[0]) : 0;
 	}
 	return true;

@@ -68,9 +68,9 @@ struct vcpu;
 int insn_fetch(struct vcpu *vcpu, struct guest_state *state, u8 bytes[INSN_MAX], unsigned *got,
 	       struct insn *insn) __must_check;
 
-/* A device's memory. Owner, loaded. Takes LOCK_DEVICE. */
+/* A device's memory. Owner, loaded. Takes LOCK_PCI, or LOCK_DEVICE. */
 u64 device_read(struct vcpu *vcpu, struct gpa gpa, unsigned size);
-void device_write(struct vcpu *vcpu, struct gpa gpa, u64 value);
+void device_write(struct vcpu *vcpu, struct gpa gpa, unsigned size, u64 value);
 
 /*
  * Where the `size` bytes at a linear address are, at most two places; and a read or write of them,

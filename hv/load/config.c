@@ -55,6 +55,18 @@ static int set_module_of(struct value *value, struct vm_config *out)
 	return store_name(value, out->module_of);
 }
 
+static int set_image(struct value *value, struct vm_config *out)
+{
+	return store_name(value, out->image);
+}
+
+static int set_disk(struct value *value, struct vm_config *out)
+{
+	if (out->disks == VM_DISKS_MAX)
+		return ERR_RANGE;
+	return store_name(value, out->disk[out->disks++]);
+}
+
 static int number_in(struct value *value, u64 low, u64 high, u64 *out)
 {
 	u64 number;
@@ -234,6 +246,8 @@ static const struct word {
 } words[] = {
 	{"name", set_name, "name is NAME, 1 to 23 letters, digits, - or _"},
 	{"for", set_module_of, "for is NAME, 1 to 23 letters, digits, - or _"},
+	{"image", set_image, "image is NAME, 1 to 23 letters, digits, - or _"},
+	{"disk", set_disk, "disk is NAME, of an image; four disks at most"},
 	{"memory", set_memory, "memory is 64K..1024G, in whole pages, as in 16M"},
 	{"vcpus", set_vcpus, "vcpus is 1..16"},
 	{"cpu", set_cpus, "cpu is CPUS, some of this machine's, as in 0 or 0,2 or 1-3"},
@@ -294,7 +308,10 @@ static int check_whole(const char *line, struct vm_config *out, struct config_er
 {
 	out->board |= out->type == VM_LINUX;
 	*error = (struct config_error){line, strlen(line), "a VM needs name=NAME"};
-	if (!out->name[0] && !out->module_of[0])
+	if (!out->name[0] && !out->module_of[0] && !out->image[0])
+		return ERR_INVALID;
+	error->why = "a disk needs a board: board=pc";
+	if (out->disks && !out->board)
 		return ERR_INVALID;
 	error->why = "keyboard=yes needs board=pc";
 	if (out->keyboard && !out->board)

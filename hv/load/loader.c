@@ -14,6 +14,7 @@
 #include <hv/bzimage.h>
 #include <hv/linux.h>
 #include <hv/mptable.h>
+#include <hv/pc.h>
 #include <hv/vm.h>
 #include <lib/error.h>
 #include <lib/log.h>
@@ -152,9 +153,11 @@ static int write_acpi(struct vm *vm)
 {
 	static u8 tables[ACPI_TABLES_SIZE]; /* too large for a stack; boot is on one CPU */
 	const u16 segment = ACPI_TABLES_GPA >> 4;
+	const struct acpi_machine machine = {.vcpus = vm->config.vcpus,
+					     .pci = vm->pc->pci.function[1] != NULL};
 	size_t used;
-	int err = acpi_build(vm->config.vcpus, tables, sizeof(tables),
-			     (struct gpa){ACPI_TABLES_GPA}, &used);
+	int err =
+		acpi_build(&machine, tables, sizeof(tables), (struct gpa){ACPI_TABLES_GPA}, &used);
 
 	if (!err)
 		err = addrspace_write(vm->memory, (struct gpa){ACPI_TABLES_GPA}, tables, used);

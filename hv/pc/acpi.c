@@ -11,6 +11,7 @@
 #include <hv/acpi.h>
 #include <hv/ioapic.h>
 #include <hv/lapic.h>
+#include <hv/pci.h>
 #include <lib/error.h>
 #include <lib/string.h>
 
@@ -156,6 +157,73 @@ static void put_isa_device(struct writer *w, const char *name, const char *id, u
 	end_block(w, device);
 }
 
+/* Where the bus is: its number, its ports, the window of its BARs (6.4.2.5, 6.4.3.5). */
+static void put_pci_resources(struct writer *w)
+{
+	size_t buffer;
+
+	put_name(w, "_CRS");
+	buffer = begin_block(w, AML_BUFFER, 1);
+	acpi_put(w, AML_BYTE, 1);
+	acpi_put(w, 16 + 8 + 26 + 2, 1);
+	acpi_put(w, 0x000d88, 3);    /* a word address space */
+	acpi_put(w, 0x000c02, 3);    /* bus numbers, minimum and maximum fixed */
+	acpi_put(w, 0, 8);	     /* granularity, minimum, maximum, translation */
+	acpi_put(w, 1, 2);	     /* length */
+	acpi_put(w, 0x0147, 2);	     /* I/O, decodes 16 bits */
+	acpi_put(w, PCI_ADDRESS, 2); /* minimum, maximum */
+	acpi_put(w, PCI_ADDRESS, 2);
+	acpi_put(w, 0x0801, 2);	  /* alignment, length */
+	acpi_put(w, 0x001787, 3); /* a double word address space */
+	acpi_put(w, 0x010c00, 3); /* memory, fixed, read-write */
+	acpi_put(w, 0, 4);
+	acpi_put(w, PCI_WINDOW_START, 4);
+	acpi_put(w, PCI_WINDOW_START + PCI_WINDOW_SIZE - 1, 4);
+	acpi_put(w, 0, 4);
+	acpi_put(w, PCI_WINDOW_SIZE, 4);
+	acpi_put(w, 0x0079, 2); /* end tag */
+	end_block(w, buffer);
+}
+
+/* INTA of each device to an input of the I/O APIC (6.2.13). */
+static void put_pci_routes(struct writer *w)
+{
+	size_t all, one;
+
+	put_name(w, "_PRT");
+	all = begin_block(w, AML_PACKAGE, 1);
+	acpi_put(w, PCI_SLOTS, 1);
+	for (unsigned slot = 0; slot < PCI_SLOTS; slot++) {
+		one = begin_block(w, AML_PACKAGE, 1);
+		acpi_put(w, 4, 1);
+		acpi_put(w, AML_DWORD, 1);
+		acpi_put(w, slot << 16 | 0xffff, 4);
+		acpi_put(w, AML_BYTE, 1);
+		acpi_put(w, 0, 1); /* INTA */
+		acpi_put(w, AML_BYTE, 1);
+		acpi_put(w, 0, 1); /* the source is the next number itself */
+		acpi_put(w, AML_BYTE, 1);
+		acpi_put(w, PCI_IRQ_FIRST + slot % PCI_IRQS, 1);
+		end_block(w, one);
+	}
+	end_block(w, all);
+}
+
+static void put_pci_bus(struct writer *w)
+{
+	size_t device = begin_block(w, AML_DEVICE, 2);
+
+	put_text(w, "PCI0", 4);
+	put_name(w, "_HID");
+	put_eisa_id(w, "PNP0A03");
+	put_name(w, "_UID");
+	acpi_put(w, AML_BYTE, 1);
+	acpi_put(w, 0, 1);
+	put_pci_resources(w);
+	put_pci_routes(w);
+	end_block(w, device);
+}
+
 static void put_cpu(struct writer *w, unsigned number)
 {
 	static const char digits[] = "0123456789ABCDEF";
@@ -172,7 +240,7 @@ static void put_cpu(struct writer *w, unsigned number)
 	end_block(w, device);
 }
 
-static size_t put_dsdt(struct writer *w, unsigned vcpus)
+static size_t put_dsdt(struct writer *w, const struct acpi_machine *machine)
 {
 	size_t start = begin_table(w, "DSDT", 2), block;
 
@@ -186,10 +254,12 @@ static size_t put_dsdt(struct writer *w, unsigned vcpus)
 	end_block(w, block);
 	block = begin_block(w, AML_SCOPE, 1);
 	put_text(w, "_SB_", 4);
-	for (unsigned i = 0; i < vcpus; i++)
+	for (unsigned i = 0; i < machine->vcpus; i++)
 		put_cpu(w, i);
 	put_isa_device(w, "COM1", "PNP0501", 0x3f8, 8, 4);
 	put_isa_device(w, "RTC_", "PNP0B00", 0x70, 2, 8);
+	if (machine->pci)
+		put_pci_bus(w);
 	end_block(w, block);
 	end_table(w, start);
 	return start;
@@ -244,12 +314,7 @@ enum fadt_flags {
 	FADT_TIMER_32 = BIT(8),
 	FADT_RESET = BIT(10)
 };
-enum fadt_boot {
-	BOOT_LEGACY = BIT(0),
-	BOOT_NO_VGA = BIT(2),
-	BOOT_NO_MSI = BIT(3),
-	BOOT_NO_ASPM = BIT(4)
-};
+enum fadt_boot { BOOT_LEGACY = BIT(0), BOOT_NO_VGA = BIT(2), BOOT_NO_ASPM = BIT(4) };
 
 static size_t put_fadt(struct writer *w, size_t facs, size_t dsdt)
 {
@@ -264,7 +329,7 @@ static size_t put_fadt(struct writer *w, size_t facs, size_t dsdt)
 	acpi_put(w, 0xfff, 2); /* no C3 */
 	acpi_put(w, 0, 8);     /* flush, duty, alarms */
 	acpi_put(w, 0x32, 1);  /* the century's place in the clock's RAM */
-	acpi_put(w, BOOT_LEGACY | BOOT_NO_VGA | BOOT_NO_MSI | BOOT_NO_ASPM, 2);
+	acpi_put(w, BOOT_LEGACY | BOOT_NO_VGA | BOOT_NO_ASPM, 2);
 	acpi_put(w, 0, 1);
 	acpi_put(w,
 		 FADT_WBINVD | FADT_C1 | FADT_NO_POWER_BUTTON | FADT_NO_SLEEP_BUTTON |
@@ -340,16 +405,17 @@ static void put_rsdp(struct writer *w, size_t rsdt, size_t xsdt)
 	w->at = end;
 }
 
-int acpi_build(unsigned vcpus, void *buffer, size_t size, struct gpa at, size_t *used)
+int acpi_build(const struct acpi_machine *machine, void *buffer, size_t size, struct gpa at,
+	       size_t *used)
 {
 	struct writer w = {.bytes = buffer, .size = size, .at = 36, .base = at};
 	size_t facs, dsdt, fadt, madt, rsdt, xsdt;
 
 	memset(buffer, 0, size);
 	facs = put_facs(&w);
-	dsdt = put_dsdt(&w, vcpus);
+	dsdt = put_dsdt(&w, machine);
 	fadt = put_fadt(&w, facs, dsdt);
-	madt = put_madt(&w, vcpus);
+	madt = put_madt(&w, machine->vcpus);
 	rsdt = begin_table(&w, "RSDT", 1); /* the same for systems of ACPI 1.0 */
 	acpi_put(&w, acpi_address(&w, fadt), 4);
 	acpi_put(&w, acpi_address(&w, madt), 4);

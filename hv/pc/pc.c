@@ -117,6 +117,9 @@ void pc_run_clock(struct pc *pc, u64 now)
 	pc_set_alarm(pc);
 }
 
+#define PC_ELCR_SLAVE 0x4d1
+#define PCI_LEVELS    ((u8)(BITS(PCI_IRQ_FIRST + PCI_IRQS - 1, PCI_IRQ_FIRST) >> 8))
+
 static bool deliver_to(struct vcpu *vcpu, const struct lapic_ipi *message, bool level)
 {
 	switch (message->delivery) {
@@ -156,6 +159,34 @@ static bool deliver_message(void *context, const struct lapic_ipi *message, bool
 	return taken;
 }
 
+static void take_message(void *context, u32 address, u32 data)
+{
+	struct pc *pc = context;
+	const struct lapic_ipi message = {
+		.delivery = data >> 8 & 7,
+		.vector = (u8)data,
+		.to = {.id = address >> 12 & 0xff, .logical = address & BIT(2)},
+	};
+
+	if (address >> 20 != LAPIC_BASE >> 20)
+		return; /* a write to memory: no system uses it so */
+	spin_lock(&pc->lock);
+	(void)deliver_message(pc, &message, false);
+	pc_unlock(pc);
+}
+
+/* PCI-3: under the lock, from what each function drives at that moment. */
+static void follow_pci(void *context, unsigned wire)
+{
+	struct pc *pc = context;
+
+	spin_lock(&pc->lock);
+	pc_set_line(pc, PCI_IRQ_FIRST + wire, pci_wire(&pc->pci, wire));
+	pc_unlock(pc);
+}
+
+static const struct pci_board pci_board = {take_message, follow_pci};
+
 int pc_create(struct vm *vm)
 {
 	struct pc *pc = hv_alloc(sizeof(*pc));
@@ -171,7 +202,8 @@ int pc_create(struct vm *vm)
 	pit_init(&pc->pit);
 	rtc_init(&pc->rtc, pc->start_time);
 	pm_init(&pc->pm);
-	pci_init(&pc->pci);
+	pci_init(&pc->pci, &pci_board, pc);
+	pic_write(&pc->pic, PC_ELCR_SLAVE, PCI_LEVELS); /* as a PC's firmware does */
 	i8042_init(&pc->i8042);
 	vga_init(&pc->vga);
 	fw_cfg_init(&pc->fw_cfg, vm->config.memory, vm->config.vcpus);
@@ -188,8 +220,10 @@ int pc_create(struct vm *vm)
 
 void pc_destroy(struct vm *vm)
 {
-	if (vm->pc)
-		hv_free(vm->pc, sizeof(*vm->pc));
+	if (!vm->pc)
+		return;
+	pci_destroy(&vm->pc->pci);
+	hv_free(vm->pc, sizeof(*vm->pc));
 	vm->pc = NULL;
 }
 

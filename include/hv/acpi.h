@@ -3,7 +3,7 @@
  * acpi.h: the ACPI tables a guest finds, made from its VM's configuration (ACPI specification 6.4,
  * chapter 5).
  *
- *     RSDP --> RSDT, XSDT --+--> FADT --> FACS, DSDT (AML: \_S5, the CPUs, serial port, clock)
+ *     RSDP --> RSDT, XSDT --+--> FADT --> FACS, DSDT (AML: \_S5, CPUs, serial port, clock, PCI)
  *                           +--> MADT (local APICs, I/O APIC, IRQ 0 on input 2, IRQ 9 level)
  */
 #ifndef SAMEPAGE_HV_ACPI_H
@@ -36,11 +36,18 @@ enum acpi_hardware {
 #define ACPI_ROM_RSDP	  0xe0000ull
 #define ACPI_RSDP_SIZE	  36
 
+/* The parts of a VM that the tables describe. */
+struct acpi_machine {
+	unsigned vcpus;
+	bool pci; /* a PCI bus with more than its bridge */
+};
+
 /*
- * Writes all tables for `vcpus` CPUs with APIC ids 0, 1, ... into `buffer`, of `size` bytes, which
+ * Writes all tables for CPUs with APIC ids 0, 1, ... into `buffer`, of `size` bytes, which
  * the guest sees at `at`; the RSDP comes first. *used is how much was needed. ERR_RANGE: too small.
  * Pure; any context.
  */
-int acpi_build(unsigned vcpus, void *buffer, size_t size, struct gpa at, size_t *used) __must_check;
+int acpi_build(const struct acpi_machine *machine, void *buffer, size_t size, struct gpa at,
+	       size_t *used) __must_check;
 
 #endif

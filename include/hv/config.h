@@ -4,6 +4,7 @@
  *
  *     name=hello memory=16M vcpus=2 cpu=0-1 type=multiboot console=64K arg=the rest is the guest's
  *     for=hello the rest is the module's own command line
+ *     image=root
  *
  * Words are separated by blanks; a first word without '=' is the file's path and is skipped; `arg=`
  * and what follows a `for=` word run to the end of the line. docs/exits.md has the table of words.

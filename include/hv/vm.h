@@ -46,6 +46,7 @@ enum vcpu_request {
 	REQUEST_STOP = 1,	/* the VM stops: leave the run loop */
 	REQUEST_EVENT = 2,	/* an interrupt, an NMI, a signal or a timer has changed */
 	REQUEST_RESCHEDULE = 4, /* leave the CPU to another vCPU */
+	REQUEST_DEVICES = 8,	/* devices of its VM have work (pci.h) */
 };
 
 /* Signals to a vCPU, which its owner follows before the next entry (start.c). */

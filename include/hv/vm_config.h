@@ -12,6 +12,7 @@
 #define VM_ARG_MAX	  2048 /* what Linux takes, and its NUL */
 #define VM_VCPUS_MAX	  16
 #define VM_DEVICES_MAX	  64
+#define VM_DISKS_MAX	  4
 #define VM_MEMORY_MIN	  (64ull << 10)
 #define VM_MEMORY_MAX	  (1ull << 40)
 #define VM_CONSOLE_MIN	  256ull
@@ -37,11 +38,16 @@ enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
  * dirty_log	log which pages are written, from the start, by way of `dirty`
  * console	bytes its console may print before the rest is dropped
  * kill_after	milliseconds after its start at which it is ended from outside; 0: never
+ * disk		the images of its disks, in order; disks: how many
+ * image	a disk image of this name, not a VM; then nothing else is valid beside it
  * module_of	a file for the VM of this name, not a VM; then only `arg` is valid beside it
  */
 struct vm_config {
 	char name[VM_NAME_MAX];
 	char module_of[VM_NAME_MAX];
+	char image[VM_NAME_MAX];
+	char disk[VM_DISKS_MAX][VM_NAME_MAX];
+	unsigned disks;
 	char arg[VM_ARG_MAX];
 	enum vm_type type;
 	bool board;

@@ -20,6 +20,7 @@
 enum lock_rank {
 	LOCK_VM,
 	LOCK_SCHED,
+	LOCK_PCI,	    /* a function of a VM's PCI bus and the device around it */
 	LOCK_MERGE_REGIONS, /* which regions and domains there are, and their engines */
 	LOCK_MERGE_WORLD,   /* the scanner's cursor, and the list of regions as it reads it */
 	LOCK_MERGE,	    /* a merge domain: its two indexes */

@@ -56,10 +56,13 @@ ROOMS = {
     "hv/jobs": TRACED | LOW_HV | {"hv/pc"},
     "hv/stat": TRACED | LOW_HV,
     "hv/control": TRACED | LOW_HV | {"hv/stat", "hv/jobs"},
+    "hv/virtio": TRACED | LOW_HV | {"hv/pc"},
     "hv/call": TRACED | HIGH_HV,
     "hv/cpu": TRACED | HIGH_HV,
     "hv/emulate": TRACED | HIGH_HV,
-    "hv": TRACED | HIGH_HV | {"hv/call", "hv/control", "hv/cpu", "hv/emulate", "hv/stat"},
+    "hv": TRACED
+    | HIGH_HV
+    | {"hv/call", "hv/control", "hv/cpu", "hv/emulate", "hv/stat", "hv/virtio"},
     "arch/x86/pgtable": BASE,
     "arch/x86": BASE | {"asm", "arch/x86/pgtable", "mm/frame", "mm/table"},
     "arch/x86/vmx": BASE | {"asm", "arch/x86", "mm/frame", "mm/table"},
@@ -84,6 +87,7 @@ HEADERS = {
     "hv/stat": "stat",
     "hv/control": "control",
     "hv/jobs": "dirty display lifetime merging progress reclaiming terminal tracing",
+    "hv/virtio": "virtio",
     "hv/call": "hypercall",
     "hv/cpu": "cpuid msr",
     "hv/emulate": "gva insn mmio pio task vm_memory",

@@ -14,8 +14,11 @@ static size_t used;
 
 static void build(unsigned vcpus)
 {
+	const struct acpi_machine machine = {vcpus, true};
+
 	tables = malloc(ACPI_TABLES_SIZE);
-	assert_int_equal(acpi_build(vcpus, tables, ACPI_TABLES_SIZE, (struct gpa){AT}, &used), 0);
+	assert_int_equal(acpi_build(&machine, tables, ACPI_TABLES_SIZE, (struct gpa){AT}, &used),
+			 0);
 	assert_true(used <= ACPI_TABLES_SIZE);
 }
 
@@ -119,7 +122,9 @@ static void a_buffer_too_small_is_refused_and_not_overrun(void **state)
 	for (size_t size = 0; size < needed; size += 13) {
 		u8 *small = malloc(size ? size : 1);
 
-		assert_int_equal(acpi_build(2, small, size, (struct gpa){AT}, &used), ERR_RANGE);
+		assert_int_equal(acpi_build(&(struct acpi_machine){2, true}, small, size,
+					    (struct gpa){AT}, &used),
+				 ERR_RANGE);
 		assert_int_equal(used, needed);
 		free(small);
 	}

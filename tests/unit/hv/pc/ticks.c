@@ -52,6 +52,10 @@ void vcpu_notify(struct vcpu *vcpu)
 {
 }
 
+void vcpu_request(struct vcpu *vcpu, enum vcpu_request request)
+{
+}
+
 void vcpu_recheck(struct vcpu *vcpu)
 {
 }
