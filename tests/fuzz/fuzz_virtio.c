@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fuzz_virtio.c: a hostile driver: register and config accesses, rings and buffers of any content,
+ * and the device's work in between.
+ *
+ *     input: one step after another
+ *         0 offset(2) size value(4)   write to BAR 0     4 gpa(2) count bytes   write to memory
+ *         1 offset(2) size value(4)   write to BAR 1     5                      a piece of work
+ *         2 reg size value(4)         write to config    6 n                    one map in n fails
+ *         3 offset(2) size            read of BAR 0      7                      start queue 0
+ *
+ * Checked for every input, besides what ASan and UBSan see: a page is mapped once at a time and
+ * unmapped (memory.h), the image is not written (DISK-1), no config bit changes that is not
+ * writable (PCI-2), work ends, and the device's end frees every frame.
+ */
+#include <arch/cpu.h>
+#include <hv/memory.h>
+#include <mm/frame.h>
+#include <stdlib.h>
+#include <string.h>
+#include "hv/virtio/blk.h"
+#include "fuzz.h"
+
+#define RAM	   0x10000u
+#define IMAGE	   (5 * 4096u + 512)
+#define FRAMES	   64u
+#define PIECES_MAX 4096u
+
+extern char *sim_memory;
+extern u64 sim_memory_size;
+
+static u8 ram[RAM] __aligned(PAGE_SIZE);
+static u8 frames[FRAMES][PAGE_SIZE] __aligned(PAGE_SIZE);
+static bool used[FRAMES];
+static unsigned blocks, mapped, fail_one_in, chance;
+static u8 image[IMAGE];
+
+int frame_alloc(unsigned order, enum frame_kind kind, unsigned flags, struct mfn *out)
+{
+	for (unsigned i = 0; i < FRAMES; i++) {
+		if (used[i])
+			continue;
+		used[i] = true;
+		memset(frames[i], 0xcc, PAGE_SIZE);
+		*out = (struct mfn){i};
+		return 0;
+	}
+	return ERR_NO_MEMORY;
+}
+
+void frame_free(struct mfn mfn, unsigned order)
+{
+	fuzz_check(mfn.raw < FRAMES && used[mfn.raw], "a frame is freed twice");
+	used[mfn.raw] = false;
+}
+
+struct hpa arch_virt_to_hpa(const void *address)
+{
+	return (struct hpa){(u64)((const char *)address - (char *)frames)};
+}
+
+void *hv_alloc(size_t size)
+{
+	blocks++;
+	return calloc(1, size);
+}
+
+void hv_free(void *memory, size_t size)
+{
+	blocks--;
+	free(memory);
+}
+
+static int map(void *context, struct gpa gpa, size_t len, bool write, void **out)
+{
+	fuzz_check(!mapped && len && len <= PAGE_SIZE - page_offset(gpa.raw), "one page at a time");
+	chance = chance * 1103515245 + 12345;
+	if (fail_one_in && (chance >> 16) % fail_one_in == 0)
+		return ERR_NO_MEMORY;
+	if (gpa.raw >= RAM)
+		return ERR_RANGE;
+	mapped++;
+	*out = &ram[gpa.raw];
+	return 0;
+}
+
+static void unmap(void *context, struct gpa gpa)
+{
+	mapped--;
+}
+
+static void message(void *context, u32 address, u32 data)
+{
+}
+
+static void follow(void *context, unsigned wire)
+{
+}
+
+static const struct pci_board board = {message, follow};
+static struct pci bus = {.board = &board};
+static const struct virtio_ops ops = {
+	.type = VIRTIO_BLK, .class = 0x010000, .run = blk_run, .reset = blk_reset};
+
+struct input {
+	const u8 *at, *end;
+};
+
+static u32 take(struct input *input, unsigned bytes)
+{
+	u32 value = 0;
+
+	for (unsigned i = 0; i < bytes && input->at < input->end; i++)
+		value |= (u32)*input->at++ << (8 * i);
+	return value;
+}
+
+static unsigned take_size(struct input *input)
+{
+	return 1u << take(input, 1) % 3;
+}
+
+static void bar_write(struct pci_function *function, unsigned bar, u32 offset, unsigned size,
+		      u32 value)
+{
+	if (offset <= function->bar_size[bar] - size)
+		pci_function_bar_write(function, bar, offset, size, value);
+}
+
+static void bar_read(struct pci_function *function, u32 offset, unsigned size)
+{
+	if (offset <= function->bar_size[0] - size)
+		(void)pci_function_bar_read(function, 0, offset, size);
+}
+
+/* Without it few inputs come as far as a request: features, and queue 0 at 0, 1000h and 2000h. */
+static void start(struct pci_function *function)
+{
+	static const struct {
+		u32 offset, size, value;
+	} writes[] = {{20, 1, 0},      {8, 4, 0},   {12, 4, (u32)VIRTIO_F_COMMON},
+		      {8, 4, 1},       {12, 4, 1},  {20, 1, 11},
+		      {22, 2, 0},      {24, 2, 16}, {32, 4, 0},
+		      {40, 4, 0x1000}, {44, 4, 0},  {48, 4, 0x2000},
+		      {52, 4, 0},      {28, 2, 1},  {20, 1, 15}};
+
+	pci_function_config_write(function, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
+	for (unsigned i = 0; i < ARRAY_SIZE(writes); i++)
+		bar_write(function, 0, writes[i].offset, writes[i].size, writes[i].value);
+}
+
+static void work(struct pci_function *function)
+{
+	unsigned pieces = 0;
+
+	while (function->work && !fail_one_in && pieces++ < PIECES_MAX) {
+		if (function->ops->work(function) == ERR_NO_MEMORY)
+			return;
+	}
+	if (fail_one_in && function->work)
+		(void)function->ops->work(function);
+	fuzz_check(!mapped, "a page stays mapped");
+}
+
+static void step(struct pci_function *function, struct input *input)
+{
+	u32 offset, count;
+	unsigned size;
+
+	switch (take(input, 1) % 8) {
+	case 0:
+	case 1:
+		size = input->at[-1] % 8;
+		offset = take(input, 2);
+		bar_write(function, size, offset, take_size(input), take(input, 4));
+		break;
+	case 2:
+		offset = take(input, 1);
+		pci_function_config_write(function, offset, take_size(input), take(input, 4));
+		break;
+	case 3:
+		offset = take(input, 2);
+		bar_read(function, offset, take_size(input));
+		(void)pci_function_config_read(function, offset & 0xff, 4);
+		break;
+	case 4:
+		offset = take(input, 2);
+		for (count = take(input, 1); count && offset < RAM; count--)
+			ram[offset++] = (u8)take(input, 1);
+		break;
+	case 5:
+		work(function);
+		break;
+	case 6:
+		fail_one_in = take(input, 1);
+		break;
+	default:
+		start(function);
+		break;
+	}
+}
+
+static void check_config(const struct pci_function *function, const u8 *before)
+{
+	for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++) {
+		u8 changed = function->config[i] ^ before[i];
+
+		fuzz_check(i == PCI_STATUS || !(changed & ~function->writable[i]), "PCI-2");
+	}
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+	static struct virtio_blk blk;
+	struct input input = {data, data + size};
+	u8 before[PCI_CONFIG_SIZE];
+
+	fuzz_init();
+	sim_memory = (char *)frames;
+	sim_memory_size = sizeof(frames);
+	memset(&blk, 0, sizeof(blk));
+	memset(ram, 0, sizeof(ram));
+	memset(image, 0x5a, sizeof(image));
+	fail_one_in = chance = 0;
+	blk.device.memory = (struct virtio_memory){map, unmap, NULL};
+	fuzz_check(disk_init(&blk.disk, image, IMAGE) == 0, "a disk");
+	blk_init(&blk, 2, "fuzz", &ops);
+	blk.device.pci.bus = &bus;
+	memcpy(before, blk.device.pci.config, sizeof(before));
+	while (input.at < input.end)
+		step(&blk.device.pci, &input);
+	check_config(&blk.device.pci, before);
+	for (unsigned i = 0; i < IMAGE; i++)
+		fuzz_check(image[i] == 0x5a, "DISK-1: the image was written");
+	disk_fini(&blk.disk);
+	for (unsigned i = 0; i < FRAMES; i++)
+		fuzz_check(!used[i], "a frame is left");
+	fuzz_check(!blocks, "a block is left");
+	return 0;
+}
