@@ -5,8 +5,8 @@
  * Config space is two tables of bytes: the content, and the bits that a guest may change. So a
  * BAR's size is found as on a real bus: the bits below it do not change.
  *
- * MSIX-1  A vector is sent once for each time it was raised while masked or not: masked ones are
- *         pending, and sent when neither mask is left.
+ * MSIX-1  A vector that is raised while masked is pending, once however often it was raised, and is
+ *         sent when neither mask is left.
  */
 #include <hv/pci.h>
 #include <ck_pr.h>
@@ -120,7 +120,7 @@ void pci_raise(struct pci_function *function, unsigned vector)
 		function->pending |= (u32)BIT(vector);
 }
 
-/* MSIX-1: what is pending and not masked is sent. */
+/* MSIX-1. */
 static void fire_unmasked(struct pci_function *function)
 {
 	if (!pci_uses_msix(function))
