@@ -61,6 +61,7 @@ static struct option {
 	{.name = "selftest-cpu", .kind = OPTION_NUMBER, .max = BOOT_CPUS_MAX - 1},
 	{.name = "console", .kind = OPTION_NUMBER, .max = BOOT_MODULES_MAX},
 	{.name = "progress", .kind = OPTION_NUMBER, .max = 3600},
+	{.name = "sample", .kind = OPTION_NUMBER, .max = 3600000}, /* ms, on the control channel */
 	{.name = "cpus",
 	 .kind = OPTION_NUMBER,
 	 .min = 1,
@@ -162,4 +163,16 @@ u64 boot_option_number(const char *name)
 
 	CHECK(option && option->kind == OPTION_NUMBER);
 	return option->number;
+}
+
+bool boot_option_view(unsigned place, struct boot_option_view *out)
+{
+	const struct option *option = &options[MIN(place, ARRAY_SIZE(options) - 1)];
+
+	*out = (struct boot_option_view){
+		.name = option->name,
+		.text = option->kind == OPTION_TEXT ? option->text : NULL,
+		.number = option->number,
+	};
+	return place < ARRAY_SIZE(options);
 }

@@ -34,3 +34,8 @@ u64 jobs_due(void)
 		due = MIN(due, jobs[i].due());
 	return due;
 }
+
+u64 jobs_turn_end(void)
+{
+	return control_turn_end();
+}

@@ -45,6 +45,7 @@ static bool parse_module(const struct boot_module *module, struct vm_config *con
 	log_error("%s: \"%.*s\": %s; this VM is not started",
 		  config->name[0] ? config->name : "module", (int)MIN(error.len, 80ul), error.word,
 		  error.why);
+	control_vm_refused(config->name[0] ? config->name : "module");
 	return false;
 }
 
@@ -121,11 +122,13 @@ static struct vm *make_vm(const struct boot_info *info, const struct boot_module
 
 	if (err != 0) {
 		log_error("%s: not started: %s", config->name, error_name(err));
+		control_vm_refused(config->name);
 		return NULL;
 	}
 	if (add_disks(info, vm) != 0 ||
 	    load_guest(vm, kernel.file, kernel.size, modules, count) != 0) {
 		log_error("%s: not started", config->name);
+		control_vm_refused(config->name);
 		vm_discard(vm);
 		return NULL;
 	}
@@ -227,8 +230,11 @@ static void configure_notifier(void)
 	addrspace_configure(policy, retry_option());
 }
 
+static const struct terminal_monitor monitor = {monitor_open, monitor_type};
+
 void hv_main(const struct boot_info *info)
 {
+	struct control_verdict verdict;
 	struct frame_stats before;
 	bool good;
 
@@ -249,7 +255,7 @@ void hv_main(const struct boot_info *info)
 	report_orphans(info);
 	warn_of_overcommit(before.free);
 	good = vm_get(0) != NULL;
-	terminal_start((unsigned)boot_option_number("console"));
+	terminal_start((unsigned)boot_option_number("console"), &monitor);
 	progress_start(boot_option_number("progress"));
 	control_start();
 	inject_failures("run");
@@ -257,6 +263,7 @@ void hv_main(const struct boot_info *info)
 	__atomic_store_n(&phase, PHASE_RUN, __ATOMIC_RELEASE);
 	run_cpu();
 	wait_for(&cpus_out, arch_cpu_count() - 1);
+	control_end_figures();
 	summary_vms();
 	merging_summary();
 	if (boot_option_number("fail_alloc"))
@@ -264,12 +271,13 @@ void hv_main(const struct boot_info *info)
 			 frame_fail_count());
 	reclaiming_summary();
 	tracing_summary();
-	good = summary_audit() && good;
+	good = summary_audit(&verdict) && good;
 	vm_free_all();
 	reclaiming_fini();
-	good = summary_frames(before.free - tracing_late_frames()) && good;
+	good = summary_frames(before.free - tracing_late_frames(), &verdict) && good;
+	verdict.good = good;
 	control_send_trace();
-	control_end(good);
+	control_end(&verdict);
 	log_info("end");
 	arch_machine_end(good);
 }

@@ -30,6 +30,7 @@
 #include <hv/exits.h>
 #include <hv/irqchip.h>
 #include <hv/jobs.h>
+#include <hv/park.h>
 #include <hv/pc.h>
 #include <hv/sched.h>
 #include <hv/vcpu.h>
@@ -111,6 +112,17 @@ static __cold bool turn_is_over(const struct vcpu *vcpu)
 	return now >= vcpu->slice_end || sched_alarm(now) <= now;
 }
 
+static __cold enum exit_verdict time_handler(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	u64 start = arch_ticks(), ticks;
+	enum exit_verdict verdict = exit_handlers[exit->reason](vcpu, exit);
+
+	ticks = (arch_ticks() - start) | 1;
+	vcpu->times.ticks[exit->reason] += ticks;
+	vcpu->times.bucket[exit->reason][MIN(63 - __builtin_clzll(ticks), EXIT_BUCKETS - 1)]++;
+	return verdict;
+}
+
 static void trace_exit(const struct vcpu *vcpu, const struct hv_exit *exit)
 {
 	TRACE(exit, addrspace_id(vcpu->vm->memory), .raw = exit->raw.reason,
@@ -136,8 +148,10 @@ static __always_inline bool enter_guest(struct vcpu *vcpu, const struct virt_ops
 	arch_guest_leave();
 	if (traced)
 		trace_exit(vcpu, &exit);
-	vcpu->exits[exit.reason]++;
-	verdict = exit_handlers[exit.reason](vcpu, &exit);
+	if (unlikely(!(vcpu->exits[exit.reason]++ % EXIT_SAMPLE)))
+		verdict = time_handler(vcpu, &exit);
+	else
+		verdict = exit_handlers[exit.reason](vcpu, &exit);
 	if (likely(verdict == EXIT_NEXT_INSN))
 		ops->skip_insn(&vcpu->arch, &exit);
 	return verdict != EXIT_RESCHEDULE;
@@ -194,7 +208,7 @@ static void run_vcpu(struct vcpu *vcpu)
 	load(vcpu);
 	trace_context(space, vcpu->index);
 	TRACE(sched_in, space, .vcpu = (u16)vcpu->index);
-	vcpu->slice_end = start + sched_slice();
+	vcpu->slice_end = MIN(start + sched_slice(), jobs_turn_end());
 	run_turn(vcpu);
 	dirty_drain(vcpu);
 	TRACE(sched_out, space, .used = arch_ticks() - start, .vcpu = (u16)vcpu->index);
@@ -236,12 +250,25 @@ static void sleep(void)
 	arch_idle();
 }
 
+/* A vCPU's registers, for the control channel. */
+static void look_at_vcpu(void)
+{
+	struct vcpu *vcpu = vcpu_look_request();
+
+	if (likely(!vcpu))
+		return;
+	load(vcpu);
+	vcpu_look_take(vcpu);
+}
+
 void run_cpu(void)
 {
 	while (vm_count_alive() > 0) {
 		struct vcpu *vcpu;
 
+		park_here();
 		release_stopping();
+		look_at_vcpu();
 		wake_sleepers();
 		vcpu = sched_pick();
 		if (vcpu)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * summary.c: the end of each VM and its counts, in lines for scripts/report.py and the tests.
+ * summary.c: the end of each VM and its counts, in lines for people and the tests. Results come by
+ * the control channel.
  *
  *     summary: vm hello: shut down, status 0, 4 slices, 31 exits, 0 exceptions raised
  *     summary: vm hello: exits: cpuid 3, hypercall 1, pio 20, stage2 7
@@ -138,31 +139,32 @@ void summary_vms(void)
 		list_vm(vm);
 }
 
-bool summary_audit(void)
+bool summary_audit(struct control_verdict *verdict)
 {
-	struct audit_report report;
-	u64 faults = audit_run(0, &report);
+	struct audit_report *report = &verdict->audit;
 	const struct vm *vm;
 
+	verdict->faults = audit_run(0, report);
 	for (unsigned i = 0; (vm = vm_get(i)); i++) {
-		report.pages += vm->audit.pages;
-		report.translations += vm->audit.translations;
-		faults += vm->audit.total;
+		report->pages += vm->audit.pages;
+		report->translations += vm->audit.translations;
+		verdict->faults += vm->audit.total;
 	}
-	if (faults == 0) {
+	if (verdict->faults == 0) {
 		log_info("summary: audit: %lu pages, %lu translations, %lu frames: no faults",
-			 report.pages, report.translations, report.frames);
+			 report->pages, report->translations, report->frames);
 		return true;
 	}
-	log_error("summary: audit: %lu faults", faults);
+	log_error("summary: audit: %lu faults", verdict->faults);
 	return false;
 }
 
-bool summary_frames(u64 free_before)
+bool summary_frames(u64 free_before, struct control_verdict *verdict)
 {
 	struct frame_stats now;
 
 	frame_stats(&now);
+	verdict->frames_missing = (s64)free_before - (s64)now.free;
 	if (now.free == free_before) {
 		log_info("summary: frames: %lu free, as before the first VM", now.free);
 		return true;

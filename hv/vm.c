@@ -18,6 +18,7 @@
 #include <hv/merging.h>
 #include <hv/pc.h>
 #include <hv/sched.h>
+#include <hv/stat.h>
 #include <hv/uart.h>
 #include <lib/error.h>
 #include <lib/log.h>
@@ -247,49 +248,6 @@ void vm_start(struct vm *vm)
 	sched_add(vm->vcpu[0]);
 }
 
-static void count_pages(struct vm *vm)
-{
-	struct vm_memory_stats *stats = &vm->memory_stats;
-	const struct addrspace_pages *pages = &stats->pages;
-
-	addrspace_count(vm->memory, &stats->pages);
-	stats->absent = (vm->config.memory >> PAGE_SHIFT) -
-			MIN(vm->config.memory >> PAGE_SHIFT,
-			    pages->private + pages->shared + pages->zero + pages->reclaimed);
-}
-
-/* To the row of its kind, or the first empty one. */
-static int add_subscriber(struct subscription *sub, void *argument)
-{
-	struct vm_memory_stats *stats = argument;
-	struct vm_subscriber_stats *row = stats->subscribers;
-
-	while (row->name && strcmp(row->name, sub->ops->name) != 0)
-		row++;
-	CHECK(row < stats->subscribers + VM_SUBSCRIBERS_MAX);
-	row->name = sub->ops->name;
-	row->count++;
-	for (unsigned event = 0; event < EVENTS; event++) {
-		row->drops[event] += sub->counters[event].starts;
-		row->changes[event] += sub->counters[event].changed_gfns;
-	}
-	return 0;
-}
-
-static void collect_memory_stats(struct vm *vm)
-{
-	struct notifier *notifier = addrspace_notifier(vm->memory);
-	struct vm_memory_stats *stats = &vm->memory_stats;
-
-	stage2_stats(vm->stage2, &stats->stage2);
-	notifier_each(notifier, add_subscriber, stats);
-	stats->policy = notifier_policy_name(addrspace_policy(vm->memory));
-	for (unsigned event = 0; event < EVENTS; event++) {
-		stats->notifications[event] = notifier_notifications(notifier, event);
-		stats->unwanted[event] = ck_pr_load_64(&notifier->skipped[event]);
-	}
-}
-
 /* The console's last line comes before the message, so that a log reads in order. */
 void vm_destroy(struct vm *vm)
 {
@@ -299,9 +257,8 @@ void vm_destroy(struct vm *vm)
 		log_info("%s: %s, status %lu", vm->config.name, vm_end_name(vm->end), vm->status);
 	else
 		log_info("%s: %s", vm->config.name, vm_end_name(vm->end));
-	count_pages(vm);
+	stat_vm_end(vm);
 	merging_remove(vm); /* the scanner may hold frames of it */
-	collect_memory_stats(vm);
 	TRACE(vm_end, addrspace_id(vm->memory), .end = (u8)vm->end);
 	audit_space(vm->memory, &vm->audit);
 	take_apart(vm);

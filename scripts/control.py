@@ -330,7 +330,7 @@ class Control:
             return
         if "event" in message:
             self.events.append(message)
-            if message["event"] == "start":
+            if message["event"] == "start" and not message.get("more"):
                 self.started.set()
             for client in list(self._clients.values()):
                 self._send(client, message)

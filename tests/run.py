@@ -16,7 +16,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from runner import builds, core, host, labs, machines, mutants, terminal
+from runner import builds, channel, core, host, labs, machines, mutants, terminal
 import output
 import processes
 
@@ -34,6 +34,7 @@ def all_tests(long):
         *mutants.sample(),
         *host.models(),
         *terminal.tests(),
+        *channel.tests(),
         *labs.tests(long),
         *machines.tests(long),
     ]

@@ -33,6 +33,8 @@ s64 call_merge(struct vcpu *vcpu)
 	if (!hypercall_range(vcpu, &range) || advice >= HYPERCALL_MERGES)
 		return HYPERCALL_ERROR_INVALID;
 	err = merge_advise(vcpu->vm->memory, range, by_number[advice], &done);
+	if (advice == HYPERCALL_MERGE_LIKELY)
+		merging_hurry();
 	return err ? hypercall_error(err) : (s64)done;
 }
 

@@ -7,8 +7,7 @@
  *
  * One request runs at a time, and the next one is read when it has ended: what comes meanwhile
  * stays with the sender. A step is taken when the ring has room for its line, so a slow reader
- * slows its own reply. One that takes no byte for STALL is given up: its request ends, and lines
- * are dropped until it reads again.
+ * slows its own reply. When the reader has stalled (line.c) the request is given up.
  */
 #include <hv/control.h>
 #include <arch/channel.h>
@@ -16,99 +15,68 @@
 #include <hv/stat.h>
 #include <lib/log.h>
 #include <lib/string.h>
-#include "hv/control/channel.h"
 #include "hv/control/command.h"
-#include "hv/control/ring.h"
+#include "hv/control/events.h"
+#include "hv/control/line.h"
+#include "hv/control/monitor.h"
 
 #define LOG_THIS LOG_HV
 
 #define REQUEST_BYTES 512
 #define PIECE	      16  /* bytes of a request that a port is certain to hold */
-#define POLL_BYTES    512 /* in and out, at most, in one poll */
 #define POLLS	      100 /* a second, while nothing comes */
 #define POLLS_BUSY    1000
 
-/*
- * Of CPU 0. sent: the tick at which a byte last went out, or the ring was empty; taken: bytes of
- * the line so far, those beyond its buffer included.
- */
+/* Of CPU 0. taken: bytes of the line so far, those beyond its buffer included. */
 static struct {
-	bool on, overlong, running, stalled;
-	u64 due, sent;
+	bool on, busy, overlong, running;
+	u64 due;
 	char line[REQUEST_BYTES + 1];
 	size_t used;
 	u64 taken;
 	struct json_request request;
 	struct command_call call;
-	char text[CHANNEL_LINE];
-	struct ring ring;
 } channel;
-
-bool channel_is_on(void)
-{
-	return channel.on;
-}
-
-bool channel_has_room(void)
-{
-	return channel.on && !channel.stalled && ring_room(&channel.ring) >= CHANNEL_LINE;
-}
-
-struct json *channel_line(struct json *json)
-{
-	json_init(json, channel.text, CHANNEL_LINE - 1);
-	json_open(json, '{');
-	json_add_u64(json, "v", CONTROL_VERSION);
-	return json;
-}
-
-void channel_send(struct json *json)
-{
-	json_close(json, '}');
-	CHECK(!json->cut);
-	json->text[json->len++] = '\n';
-	if (!channel.stalled && ring_put(&channel.ring, json->text, (u32)json->len))
-		stat_channel.lines++;
-	else
-		stat_channel.dropped++;
-}
 
 static void send_error(u64 id, const char *error)
 {
 	struct json json;
 
-	channel_line(&json);
+	line_begin(&json);
 	json_add_u64(&json, "id", id);
 	json_add_bool(&json, "ok", false);
 	json_add_string(&json, "error", error);
-	channel_send(&json);
+	line_send(&json);
 	stat_channel.refused++;
 }
 
-/* One line of the reply. The result is open; `tail` is what must fit behind it. */
+/* One line of the reply. The end of the open result must fit behind what the command writes. */
 static void run_step(void)
 {
-	const size_t tail = sizeof("},\"more\":true}");
 	enum command_step step;
 	struct json json;
+	size_t empty;
 
-	channel_line(&json);
+	line_begin(&json);
 	json_add_u64(&json, "id", channel.request.id);
 	json_add_bool(&json, "ok", true);
 	json_key(&json, "result");
 	json_open(&json, '{');
-	json.size -= tail;
+	empty = json.len;
+	json.size -= LINE_TAIL;
 	step = command_step(&channel.call, &json);
-	json.size += tail;
+	json.size += LINE_TAIL;
 	channel.running = step == COMMAND_MORE || step == COMMAND_LATER;
 	if (step == COMMAND_FAILED)
 		send_error(channel.request.id, channel.call.error);
-	if (step == COMMAND_FAILED || step == COMMAND_LATER)
+	if (!channel.running)
+		command_end(&channel.call);
+	if (step == COMMAND_FAILED || (step == COMMAND_LATER && json.len == empty))
 		return;
 	json_close(&json, '}');
-	if (step == COMMAND_MORE)
+	if (channel.running)
 		json_add_bool(&json, "more", true);
-	channel_send(&json);
+	line_send(&json);
 }
 
 static void begin_request(void)
@@ -128,7 +96,7 @@ static void begin_request(void)
 static void acknowledge(void)
 {
 	if (++channel.taken % PIECE == 0)
-		(void)ring_put(&channel.ring, "\n", 1);
+		line_acknowledge();
 }
 
 /* An empty line is nothing: a terminal's CR LF. */
@@ -154,7 +122,7 @@ static bool receive(void)
 	unsigned count = 0;
 	int c;
 
-	while (!channel.running && count < POLL_BYTES && channel_has_room() &&
+	while (!command_is_running() && count < LINE_POLL_BYTES && line_has_room() &&
 	       (c = arch_channel_getc()) >= 0) {
 		take_byte((char)c);
 		count++;
@@ -163,74 +131,37 @@ static bool receive(void)
 	return count > 0;
 }
 
-/* The reader takes nothing: what waits for it, and what comes, is dropped. */
-static void give_up(void)
+static void abandon_request(void)
 {
-	channel.stalled = true;
+	if (channel.running)
+		command_end(&channel.call);
 	channel.running = false;
-	stat_channel.dropped++;
-}
-
-static void report_loss(void)
-{
-	struct json json;
-
-	channel.stalled = false;
-	channel_line(&json);
-	json_add_string(&json, "event", "lost");
-	json_add_u64(&json, "lines", stat_channel.dropped);
-	channel_send(&json);
-}
-
-static bool transmit(u64 now)
-{
-	struct ring *ring = &channel.ring;
-	unsigned count = 0;
-
-	while (count < POLL_BYTES && ring_used(ring) && arch_channel_putc(ring_next(ring))) {
-		ring->first++;
-		count++;
-	}
-	stat_channel.bytes_out += count;
-	if (count || !ring_used(ring))
-		channel.sent = now;
-	else if (!channel.stalled && now - channel.sent > arch_ticks_per_second())
-		give_up();
-	if (channel.stalled && !ring_used(ring))
-		report_loss();
-	return count > 0;
-}
-
-bool channel_wait(void)
-{
-	while (channel.on && !channel.stalled && !channel_has_room())
-		(void)transmit(arch_ticks());
-	return channel_has_room();
 }
 
 /* What CPU 0 does next is due sooner while there is something to do. */
-static bool poll(u64 now)
+static void poll(u64 now)
 {
-	bool busy = transmit(now);
+	bool busy = receive();
 
-	busy |= receive();
-	for (unsigned i = 0; channel.running && i < 4 && channel_has_room(); i++)
+	busy |= line_transmit(now);
+	if (line_is_stalled())
+		abandon_request();
+	if (line_has_room())
+		events_step(now);
+	for (unsigned i = 0; channel.running && i < 4 && line_has_room(); i++)
 		run_step();
-	busy |= ring_used(&channel.ring) || channel.used;
+	busy |= channel.running || channel.used || line_is_pending();
+	channel.busy = busy;
 	channel.due = now + arch_ticks_per_second() / (busy ? POLLS_BUSY : POLLS);
-	return busy;
 }
 
 bool control_poll(bool idle)
 {
-	u64 now;
-
-	if (!channel.on || arch_cpu_id() != 0)
+	if (arch_cpu_id() != 0)
 		return false;
-	now = arch_ticks();
-	if (now >= channel.due)
-		(void)poll(now);
-	return false;
+	if (channel.on && arch_ticks() >= channel.due)
+		poll(arch_ticks());
+	return monitor_poll();
 }
 
 u64 control_alarm(void)
@@ -238,33 +169,32 @@ u64 control_alarm(void)
 	return channel.on && arch_cpu_id() == 0 ? channel.due : TICK_NEVER;
 }
 
+u64 control_turn_end(void)
+{
+	return channel.busy ? control_alarm() : TICK_NEVER;
+}
+
 void control_start(void)
 {
-	struct json json;
-
 	memset(&channel, 0, sizeof(channel));
 	channel.on = arch_channel_init();
 	if (!channel.on)
 		return;
-	channel.sent = arch_ticks();
-	channel_line(&json);
-	json_add_string(&json, "event", "start");
-	channel_send(&json);
+	line_start();
+	events_start();
 }
 
-/* A second, or a reader that takes all of it. */
-void control_end(bool good)
+void control_end_figures(void)
 {
-	u64 end = arch_ticks() + arch_ticks_per_second();
-	struct json json;
+	abandon_request();
+	while (channel.on && line_wait() && events_end_figures())
+		;
+}
 
-	if (!channel.on)
+void control_end(const struct control_verdict *verdict)
+{
+	if (!channel.on || !line_wait())
 		return;
-	channel_line(&json);
-	json_add_string(&json, "event", "end");
-	json_add_bool(&json, "good", good);
-	channel_send(&json);
-	while ((ring_used(&channel.ring) || !arch_channel_is_drained()) && arch_ticks() < end)
-		if (transmit(arch_ticks()))
-			end = arch_ticks() + arch_ticks_per_second();
+	events_end(verdict);
+	line_drain();
 }

@@ -15,7 +15,7 @@
 enum command_step {
 	COMMAND_DONE,
 	COMMAND_MORE,  /* the buffer is full: go on in the next one */
-	COMMAND_LATER, /* nothing to say yet: another CPU has work to do first */
+	COMMAND_LATER, /* goes on with the next step; what was written stands */
 	COMMAND_FAILED,
 };
 
@@ -33,6 +33,9 @@ struct command_call {
 	u64 at;
 	const char *error;
 	char text[128]; /* room for an error */
+	struct vm *vm;	/* held until command_end() */
+	bool parked;	/* the other CPUs wait until then */
+	u64 idle;
 	struct stat_cursor stat;
 };
 
@@ -43,17 +46,24 @@ struct command {
 	enum command_step (*step)(struct command_call *call);
 };
 
+/* table.c */
+extern const struct command command_table[];
+extern const unsigned command_count;
+const struct command *command_find(const char *name);
+
 /* Finds the command of a request; false: call->error. The request's words stay valid. */
 bool command_begin(struct command_call *call, const struct json_request *request) __must_check;
 
 /* Writes members of the result into an open object. */
 enum command_step command_step(struct command_call *call, struct json *json);
 
+/* Has a call begun that is not over? There is one at a time. */
+bool command_is_running(void);
+
+/* The call is over, or is given up: what it holds is released. */
+void command_end(struct command_call *call);
+
 /* COMMAND_FAILED with a text. */
 enum command_step command_fail(struct command_call *call, const char *format, ...) __printf(2, 3);
-
-/* trace.c: status, classes on or off, filters. */
-#define TRACE_USAGE "[on|off CLASS,... | vm NAME|all | page GFN|FIRST-LAST|all]"
-enum command_step command_trace(struct command_call *call);
 
 #endif

@@ -20,12 +20,12 @@
 #include <lib/string.h>
 #include <trace/area.h>
 #include <trace/control.h>
-#include "hv/control/channel.h"
-#include "hv/control/command.h"
+#include "hv/control/commands.h"
+#include "hv/control/line.h"
 
 #define LINE_RECORDS 12
 #define RECORD_TEXT  (2 * sizeof(struct trace_record) + 1)
-_Static_assert(LINE_RECORDS *RECORD_TEXT + 128 < CHANNEL_LINE, "a line has room for its records");
+_Static_assert(LINE_RECORDS *RECORD_TEXT + 128 < LINE_BYTES, "a line has room for its records");
 
 /* --- The command ---------------------------------------------------------------------------- */
 
@@ -71,7 +71,7 @@ static enum command_step trace_pages(struct command_call *call)
 	return trace_status(call);
 }
 
-enum command_step command_trace(struct command_call *call)
+enum command_step step_trace(struct command_call *call)
 {
 	if (!call->words)
 		return trace_status(call);
@@ -104,7 +104,7 @@ static char *put_hex(char *to, const u8 *bytes, size_t count)
 
 static struct json *begin_event(struct json *json, const char *event)
 {
-	channel_line(json);
+	line_begin(json);
 	json_add_string(json, "event", event);
 	return json;
 }
@@ -119,7 +119,7 @@ static void send_begin(void)
 	json_add_u64(&json, "version", trace_area.version);
 	json_add_u64(&json, "ticks_per_second", trace_area.ticks_per_second);
 	json_add_string(&json, "sizes", sizes);
-	channel_send(&json);
+	line_send(&json);
 }
 
 static void send_names(void)
@@ -127,19 +127,19 @@ static void send_names(void)
 	struct json json;
 
 	for (unsigned i = 0; i < TRACE_SPACES; i++)
-		if (trace_area.space[i][0] && channel_wait()) {
+		if (trace_area.space[i][0] && line_wait()) {
 			begin_event(&json, "trace-space");
 			json_add_u64(&json, "number", i);
 			json_add_string(&json, "name", trace_area.space[i]);
-			channel_send(&json);
+			line_send(&json);
 		}
 	for (unsigned i = 0; i < TRACE_SUBSCRIBERS; i++)
-		if (trace_area.subscriber[i].name[0] && channel_wait()) {
+		if (trace_area.subscriber[i].name[0] && line_wait()) {
 			begin_event(&json, "trace-subscriber");
 			json_add_u64(&json, "number", i);
 			json_add_u64(&json, "space", trace_area.subscriber[i].space);
 			json_add_string(&json, "name", trace_area.subscriber[i].name);
-			channel_send(&json);
+			line_send(&json);
 		}
 }
 
@@ -169,7 +169,7 @@ static void send_ring(unsigned cpu)
 	struct trace_counts counts = trace_counts(cpu);
 	u64 at = counts.overwritten;
 
-	while (at < counts.recorded && channel_wait()) {
+	while (at < counts.recorded && line_wait()) {
 		unsigned count = format_records(cpu, at, counts.recorded, text);
 		struct json json;
 
@@ -179,7 +179,7 @@ static void send_ring(unsigned cpu)
 		json_add_u64(&json, "cpu", cpu);
 		json_add_u64(&json, "first", at);
 		json_add_string(&json, "records", text);
-		channel_send(&json);
+		line_send(&json);
 		at += count;
 	}
 }
@@ -187,7 +187,7 @@ static void send_ring(unsigned cpu)
 void control_send_trace(void)
 {
 	if (strcmp(boot_option_text("trace_dump"), "yes") != 0 || !trace_has_ring(0) ||
-	    !channel_wait())
+	    !line_wait())
 		return;
 	trace_disable(TRACE_ALL_CLASSES);
 	send_begin();

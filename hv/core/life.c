@@ -22,6 +22,7 @@
 #include <hv/vm.h>
 #include <arch/cpu.h>
 #include <ck_pr.h>
+#include <hv/sched.h>
 #include <hv/vcpu.h>
 #include <lib/error.h>
 #include <lib/log.h>
@@ -100,6 +101,20 @@ void vm_stop(struct vm *vm, enum vm_end end, u64 status)
 	spin_unlock(&vm->lock);
 }
 
+void vm_pause(struct vm *vm)
+{
+	ck_pr_store_32(&vm->paused, 1);
+	for (unsigned i = 0; i < vm->config.vcpus; i++)
+		vcpu_request(vm->vcpu[i], REQUEST_RESCHEDULE);
+}
+
+void vm_resume(struct vm *vm)
+{
+	ck_pr_store_32(&vm->paused, 0);
+	for (unsigned i = 0; i < vm->config.vcpus; i++)
+		sched_resumed(vm->vcpu[i]);
+}
+
 bool vm_hold(struct vm *vm)
 {
 	bool runs;
@@ -127,6 +142,15 @@ void vm_release(struct vm *vm)
 		arch_cpu_kick(arch_cpu_id());
 }
 
+static void add_times(struct exit_times *sum, const struct exit_times *times)
+{
+	for (unsigned i = 0; i < HV_EXIT_REASONS; i++) {
+		sum->ticks[i] += times->ticks[i];
+		for (unsigned n = 0; n < EXIT_BUCKETS; n++)
+			sum->bucket[i][n] += times->bucket[i][n];
+	}
+}
+
 void vm_release_vcpu(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
@@ -135,7 +159,9 @@ void vm_release_vcpu(struct vcpu *vcpu)
 	ck_pr_store_32(&vcpu->state, VCPU_GONE);
 	for (unsigned i = 0; i < HV_EXIT_REASONS; i++)
 		vm->exits[i] += vcpu->exits[i];
+	add_times(&vm->times, &vcpu->times);
 	vm->slices += vcpu->slices;
+	vm->stolen += vcpu->stolen;
 	vm->used += vcpu->used;
 	vm->injected += vcpu->injected;
 	vm->lost_accesses += vcpu->lost_accesses;

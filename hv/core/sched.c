@@ -40,6 +40,7 @@ void sched_add(struct vcpu *vcpu)
 	spin_lock(&queue->lock);
 	vcpu->next = queue->first;
 	vcpu->runtime = queue->now;
+	vcpu->ready_since = arch_ticks();
 	queue->first = vcpu;
 	spin_unlock(&queue->lock);
 	arch_cpu_kick(vcpu->cpu);
@@ -85,10 +86,10 @@ static void limit_credit(const struct queue *queue, struct vcpu *vcpu)
 		vcpu->runtime = queue->now - slice;
 }
 
-/* READY and not resting. */
+/* READY, not resting, its VM not paused. */
 static bool vcpu_may_run(struct vcpu *vcpu)
 {
-	if (ck_pr_load_32(&vcpu->state) != VCPU_READY)
+	if (ck_pr_load_32(&vcpu->state) != VCPU_READY || ck_pr_load_32(&vcpu->vm->paused))
 		return false;
 	if (likely(vcpu->rests_until == 0))
 		return true;
@@ -101,6 +102,16 @@ static bool vcpu_may_run(struct vcpu *vcpu)
 void sched_rest(struct vcpu *vcpu, u64 until)
 {
 	vcpu->rests_until = until;
+	vcpu->ready_since = until;
+}
+
+/* The time since it was ready belonged to others. */
+static void count_stolen(struct vcpu *vcpu)
+{
+	u64 now = arch_ticks();
+
+	if (now > vcpu->ready_since)
+		ck_pr_store_64(&vcpu->stolen, vcpu->stolen + now - vcpu->ready_since);
 }
 
 struct vcpu *sched_pick(void)
@@ -119,6 +130,7 @@ struct vcpu *sched_pick(void)
 	if (best) {
 		queue->now = MAX(queue->now, best->runtime);
 		best->slices++;
+		count_stolen(best);
 		ck_pr_store_64(&queue->turns, queue->turns + 1);
 	}
 	ck_pr_store_ptr(&queue->current, best);
@@ -153,7 +165,7 @@ u64 sched_alarm(u64 now)
 	for (struct vcpu *vcpu = queue->first; vcpu; vcpu = vcpu->next) {
 		if (vcpu_is_halted(vcpu))
 			alarm = MIN(alarm, vcpu_alarm(vcpu, now));
-		else if (vcpu->rests_until)
+		else if (vcpu->rests_until && !ck_pr_load_32(&vcpu->vm->paused))
 			alarm = MIN(alarm, vcpu->rests_until);
 	}
 	spin_unlock(&queue->lock);
@@ -164,6 +176,8 @@ void sched_account(struct vcpu *vcpu, u64 ticks)
 {
 	vcpu->runtime += ticks;
 	vcpu->used += ticks;
+	if (vcpu->ready_since < arch_ticks())
+		vcpu->ready_since = arch_ticks();
 }
 
 void sched_woken(struct vcpu *vcpu)
@@ -171,8 +185,19 @@ void sched_woken(struct vcpu *vcpu)
 	struct queue *queue = &queues[vcpu->cpu];
 
 	spin_lock(&queue->lock);
+	vcpu->ready_since = arch_ticks();
 	if (queue->current && queue->current != vcpu)
 		ck_pr_or_32(&queue->current->requests, REQUEST_RESCHEDULE);
+	spin_unlock(&queue->lock);
+	arch_cpu_kick(vcpu->cpu);
+}
+
+void sched_resumed(struct vcpu *vcpu)
+{
+	struct queue *queue = &queues[vcpu->cpu];
+
+	spin_lock(&queue->lock);
+	vcpu->ready_since = arch_ticks();
 	spin_unlock(&queue->lock);
 	arch_cpu_kick(vcpu->cpu);
 }

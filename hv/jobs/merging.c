@@ -8,6 +8,10 @@
  * Idle CPUs come first: a busy one leaves a pass that is due to them, and joins in when none has
  * scanned for a while.
  *
+ * Where nothing is merged the scanner backs off: from the third pass on in which no page was merged
+ * the pause doubles with each, up to 32 times merge_ms. A pass that merges, a new region and a
+ * guest's hint take it back to merge_ms.
+ *
  * Why passes are spaced: a page is looked up when it is the same in two passes. In passes without a
  * pause all pages would be that are not written all the time.
  */
@@ -26,22 +30,27 @@
 
 #define LOG_THIS LOG_MM
 #define CHUNK	 512
+#define BACK_OFF 5 /* doublings of the pause between passes, at most */
 
 /*
- * on, interval, share, engine: [I] after init
+ * on, share	[I] after init
+ * interval	[a] ticks between two passes
+ * engine, limits	of domains; CPU 0
  * due		[a] tick before which no pass begins
  * scanners	[a] CPUs that scan; idlers: those of them without a ready vCPU
  * idle_seen	[a] tick when an idle CPU last scanned
  * shown	[a] tick when progress was last shown; two CPUs may both show it, which costs a line
  * rest		by CPU: the tick until which it does not scan while it has a ready vCPU
+ * spent	[a] by CPU: ticks of its steps so far
  */
 static struct {
 	bool on;
 	u64 interval, share;
 	const struct merge_engine *engine;
+	struct merge_limits limits;
 	u64 due, shown, idle_seen;
 	u32 scanners, idlers;
-	u64 rest[ARCH_CPUS_MAX];
+	u64 rest[ARCH_CPUS_MAX], spent[ARCH_CPUS_MAX];
 } merging;
 
 /* merge=: an engine; without the word Kconfig's. */
@@ -60,7 +69,8 @@ static const struct merge_engine *chosen_engine(const char *word)
 void merging_init(void)
 {
 	const char *engine = boot_option_text("merge");
-	struct merge_limits limits = {
+
+	merging.limits = (struct merge_limits){
 		.cap = (u32)boot_option_number("merge_cap"),
 		.secure = strcmp(boot_option_text("merge_secure"), "no") != 0,
 		.zero = true,
@@ -71,9 +81,78 @@ void merging_init(void)
 	merging.interval = arch_ticks_per_second() / 1000 * boot_option_number("merge_ms");
 	merging.share = boot_option_number("merge_share");
 	merging.engine = chosen_engine(merging.on ? engine : "");
-	CHECK(merge_configure(merging.engine, &limits) == 0);
+	CHECK(merge_configure(merging.engine, &merging.limits) == 0);
 	if (merging.on)
 		frame_reserve_fill();
+}
+
+const char *merging_engine_name(void)
+{
+	return merging.on ? merge_engine_name(merging.engine) : "off";
+}
+
+bool merging_is_secure(void)
+{
+	return merging.limits.secure;
+}
+
+u64 merging_pace(void)
+{
+	return merging.interval / (arch_ticks_per_second() / 1000);
+}
+
+void merging_set_pace(u64 ms)
+{
+	ck_pr_store_64(&merging.interval, arch_ticks_per_second() / 1000 * ms);
+	merging_hurry();
+}
+
+/* Of the domains that there are. */
+static int switch_domains(const struct merge_engine *engine)
+{
+	struct merge_domain_stats domain;
+	int err = 0;
+
+	for (unsigned i = 0; !err && merge_domain_stats(i, &domain); i++)
+		err = merge_switch(domain.number, engine);
+	return err;
+}
+
+int merging_set_engine(const char *name)
+{
+	const struct merge_engine *engine = merge_engine_find(name, strlen(name));
+	int err = engine ? switch_domains(engine) : ERR_NOT_FOUND;
+
+	if (!err)
+		merging.engine = engine;
+	return err;
+}
+
+static void each_running_vm(void (*visit)(struct vm *vm))
+{
+	struct vm *vm;
+
+	for (unsigned i = 0; (vm = vm_get(i)); i++) {
+		if (!vm_hold(vm))
+			continue;
+		visit(vm);
+		vm_release(vm);
+	}
+}
+
+/* New regions take the mode; a domain without a region is gone. */
+int merging_set_secure(bool secure)
+{
+	struct merge_limits limits = merging.limits;
+	int err;
+
+	limits.secure = secure;
+	each_running_vm(merging_remove);
+	err = merge_configure(merging.engine, &limits);
+	if (!err)
+		merging.limits = limits;
+	each_running_vm(merging_add);
+	return err;
 }
 
 bool merging_is_on(void)
@@ -105,6 +184,7 @@ void merging_add(struct vm *vm)
 
 	if (!domain)
 		return;
+	merging_hurry();
 	err = add_range(vm, 0, MIN(vm->config.memory, (u64)MACHINE_HOLE_START));
 	if (err == 0 && vm->config.memory > MACHINE_HOLE_END)
 		err = add_range(vm, MACHINE_HOLE_END, vm->config.memory);
@@ -178,11 +258,35 @@ static bool begin_scan(bool idle)
 /* A long step is followed by a long rest, should the CPU be busy then. */
 static void end_scan(bool idle, u64 took, u64 now)
 {
+	u64 *spent = &merging.spent[arch_cpu_id()];
+
+	ck_pr_store_64(spent, *spent + took);
 	merging.rest[arch_cpu_id()] = now + took * (100 - merging.share) / merging.share;
 	if (idle)
 		ck_pr_store_64(&merging.idle_seen, now);
 	ck_pr_sub_32(&merging.idlers, idle);
 	ck_pr_dec_32(&merging.scanners);
+}
+
+/* How long the next pass waits: a page is merged at its second look, so two passes decide. */
+static u64 pass_pause(void)
+{
+	u64 quiet = merge_quiet_passes(), beyond = quiet - MIN(quiet, (u64)MERGE_SETTLED);
+
+	return ck_pr_load_64(&merging.interval) << MIN(beyond, (u64)BACK_OFF);
+}
+
+void merging_hurry(void)
+{
+	u64 soon = arch_ticks() + merging.interval;
+
+	if (ck_pr_load_64(&merging.due) > soon)
+		ck_pr_store_64(&merging.due, soon);
+}
+
+u64 merging_time(unsigned cpu)
+{
+	return ck_pr_load_64(&merging.spent[cpu]);
 }
 
 bool merging_step(bool idle)
@@ -197,7 +301,7 @@ bool merging_step(bool idle)
 	end_scan(idle, now - began, now);
 	if (merge_passes() == passes)
 		return more;
-	ck_pr_store_64(&merging.due, now + merging.interval);
+	ck_pr_store_64(&merging.due, now + pass_pause());
 	show_progress(now);
 	return false;
 }

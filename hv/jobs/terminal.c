@@ -33,8 +33,9 @@
 
 /* Of CPU 0. `attached` is a VM's number, from 0. */
 static struct {
-	bool on, escaped;
+	bool on, escaped, monitor;
 	unsigned attached;
+	const struct terminal_monitor *reader;
 } terminal = {.attached = DETACHED};
 
 static bool uart_level(struct vm *vm)
@@ -66,8 +67,10 @@ static void terminal_attach(unsigned number)
 	if (old)
 		console_set_raw(&old->console, false);
 	terminal.attached = vm ? number : DETACHED;
+	terminal.monitor = false;
 	if (!vm) {
-		log_info("terminal: no guest; Ctrl-] and a digit attaches one, Ctrl-] q ends all");
+		log_info("terminal: no guest; Ctrl-] and a digit attaches one, Ctrl-] ? lists the "
+			 "keys");
 		return;
 	}
 	log_info("terminal: of %s now; Ctrl-] d detaches it", vm->config.name);
@@ -82,6 +85,26 @@ static void stop_all(void)
 		vm_stop(vm, VM_END_KILLED, 0);
 }
 
+static void terminal_list_keys(void)
+{
+	static const char keys[] =
+		"\nCtrl-] and: a digit: to that guest; d: to none; m: to the "
+		"monitor; k: ends the guest; q: ends all; ?: this; Ctrl-]: itself\n";
+
+	console_write(keys, sizeof(keys) - 1);
+}
+
+static void terminal_open_monitor(void)
+{
+	struct vm *old = vm_get(terminal.attached);
+
+	if (old)
+		console_set_raw(&old->console, false);
+	terminal.attached = DETACHED;
+	terminal.monitor = true;
+	terminal.reader->open();
+}
+
 static void terminal_command(int c)
 {
 	struct vm *vm = vm_get(terminal.attached);
@@ -94,6 +117,10 @@ static void terminal_command(int c)
 		vm_stop(vm, VM_END_KILLED, 0);
 	else if (c == 'q')
 		stop_all();
+	else if (c == 'm' && terminal.reader)
+		terminal_open_monitor();
+	else if (c == '?')
+		terminal_list_keys();
 }
 
 static bool vm_has_room(struct vm *vm)
@@ -138,6 +165,8 @@ static bool terminal_take(struct vm *vm)
 		terminal_command(c);
 	else if (vm)
 		vm_type(vm, (u8)c);
+	else if (terminal.monitor)
+		terminal.reader->type((char)c);
 	terminal.escaped = false;
 	return true;
 }
@@ -164,8 +193,9 @@ u64 terminal_alarm(void)
 	return arch_ticks() + arch_ticks_per_second() / 200;
 }
 
-void terminal_start(unsigned number)
+void terminal_start(unsigned number, const struct terminal_monitor *monitor)
 {
+	terminal.reader = monitor;
 	terminal.on = number > 0;
 	if (terminal.on)
 		terminal_attach(number - 1);

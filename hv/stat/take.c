@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * take.c: the figures of a machine, a CPU, a VM, as they are now.
+ * take.c: the figures of the machine, a CPU, a merge domain, as they are now.
  */
 #include <arch/cpu.h>
-#include <ck_pr.h>
+#include <hv/merging.h>
 #include <hv/sched.h>
 #include <lib/format.h>
 #include <lib/log.h>
+#include <mm/tlb.h>
 #include "hv/stat/private.h"
 
-const char *stat_exit_name(unsigned index)
-{
-	return hv_exit_name(index);
-}
+struct stat_channel stat_channel;
 
 bool stat_machine_prefix(unsigned instance, char *prefix)
 {
@@ -20,7 +18,17 @@ bool stat_machine_prefix(unsigned instance, char *prefix)
 	return instance == 0;
 }
 
-bool stat_machine_take(unsigned instance, void *figures)
+static u64 breaks_of_all(void)
+{
+	struct vm *vm;
+	u64 sum = 0;
+
+	for (unsigned i = 0; (vm = vm_get(i)); i++)
+		sum += stat_vm_breaks(vm);
+	return sum;
+}
+
+enum stat_taken stat_machine_take(unsigned instance, void *figures, u64 *walk)
 {
 	struct stat_machine *out = figures;
 
@@ -32,8 +40,12 @@ bool stat_machine_take(unsigned instance, void *figures)
 	frame_stats(&out->frames);
 	reclaim_stats(&out->reclaim);
 	merge_stats(&out->merge);
+	out->saved = (out->merge.pages_sharing + out->merge.zero_pages -
+		      MIN(out->merge.zero_pages, out->merge.zero_frames)) *
+		     PAGE_SIZE;
+	out->breaks = breaks_of_all();
 	out->channel = stat_channel;
-	return true;
+	return STAT_TAKEN;
 }
 
 bool stat_cpu_prefix(unsigned instance, char *prefix)
@@ -42,41 +54,34 @@ bool stat_cpu_prefix(unsigned instance, char *prefix)
 	return instance < arch_cpu_count();
 }
 
-bool stat_cpu_take(unsigned instance, void *figures)
+enum stat_taken stat_cpu_take(unsigned instance, void *figures, u64 *walk)
 {
 	struct stat_cpu *out = figures;
 
 	out->turns = sched_turns(instance);
+	stage2_cpu_flushes(instance, &out->flushes, &out->waited);
+	merge_cpu_stats(instance, &out->scan);
+	out->scan_time = stat_ns(merging_time(instance));
+	return STAT_TAKEN;
+}
+
+bool stat_domain_prefix(unsigned instance, char *prefix)
+{
+	struct merge_domain_stats stats;
+
+	if (!merge_domain_stats(instance, &stats))
+		return false;
+	format_text(prefix, STAT_PREFIX_MAX, "domain.%u.", stats.number);
 	return true;
 }
 
-bool stat_vm_prefix(unsigned instance, char *prefix)
+enum stat_taken stat_domain_take(unsigned instance, void *figures, u64 *walk)
 {
-	const struct vm *vm = vm_get(instance);
+	struct stat_domain *out = figures;
+	struct merge_domain_stats stats;
 
-	if (vm)
-		format_text(prefix, STAT_PREFIX_MAX, "vm.%s.", vm->config.name);
-	return vm;
-}
-
-/* Of the vCPUs that are GONE, and of those that are not. */
-static u64 vm_sum(const struct vm *vm, u64 gone, size_t at)
-{
-	for (unsigned i = 0; i < vm->config.vcpus; i++)
-		if (vm->vcpu[i] && ck_pr_load_32(&vm->vcpu[i]->state) != VCPU_GONE)
-			gone += ck_pr_load_64((u64 *)((char *)vm->vcpu[i] + at));
-	return gone;
-}
-
-bool stat_vm_take(unsigned instance, void *figures)
-{
-	struct vm *vm = vm_get(instance);
-	struct stat_vm *out = figures;
-
-	for (unsigned i = 0; i < HV_EXIT_REASONS; i++)
-		out->exits[i] =
-			vm_sum(vm, vm->exits[i], offsetof(struct vcpu, exits) + i * sizeof(u64));
-	out->slices = vm_sum(vm, vm->slices, offsetof(struct vcpu, slices));
-	out->used = stat_ns(vm_sum(vm, vm->used, offsetof(struct vcpu, used)));
-	return true;
+	if (!merge_domain_stats(instance, &stats))
+		return STAT_NONE;
+	*out = (struct stat_domain){stats.pages, stats.frames, stats.bytes};
+	return STAT_TAKEN;
 }

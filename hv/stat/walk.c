@@ -17,8 +17,6 @@
 #define FIGURE_NAME_MAX 160
 #define NS_A_SECOND	1000000000ull
 
-struct stat_channel stat_channel;
-
 u64 stat_ns(u64 ticks)
 {
 	u64 rate = arch_ticks_per_second();
@@ -65,6 +63,7 @@ void stat_begin(struct stat_cursor *cursor, const char *const *pattern, unsigned
 	cursor->pattern = pattern;
 	cursor->patterns = patterns;
 	cursor->scope = cursor->instance = cursor->row = cursor->index = 0;
+	cursor->walk = 0;
 	cursor->taken = false;
 }
 
@@ -77,26 +76,35 @@ static bool cursor_matches(const struct stat_cursor *cursor, const char *name,
 	return !cursor->patterns;
 }
 
-/* Moves to the next instance with figures that may match; false: there is none. */
-static bool cursor_take(struct stat_cursor *cursor)
+static void cursor_next_instance(struct stat_cursor *cursor)
+{
+	cursor->instance++;
+	cursor->walk = 0;
+	cursor->row = cursor->index = 0;
+	cursor->taken = false;
+}
+
+/* Moves to the next instance with figures that may match. STAT_NONE: there is none. */
+static enum stat_taken cursor_take(struct stat_cursor *cursor)
 {
 	while (cursor->scope < stat_scope_count) {
 		const struct stat_scope *scope = &stat_scopes[cursor->scope];
+		enum stat_taken taken = STAT_NONE;
 
 		if (!scope->prefix(cursor->instance, cursor->prefix)) {
 			cursor->scope++;
 			cursor->instance = 0;
 			continue;
 		}
-		if (cursor_matches(cursor, cursor->prefix, may_match) &&
-		    scope->take(cursor->instance, cursor->figures)) {
-			cursor->row = cursor->index = 0;
-			cursor->taken = true;
-			return true;
+		if (cursor_matches(cursor, cursor->prefix, may_match))
+			taken = scope->take(cursor->instance, cursor->figures, &cursor->walk);
+		if (taken != STAT_NONE) {
+			cursor->taken = taken == STAT_TAKEN;
+			return taken;
 		}
-		cursor->instance++;
+		cursor_next_instance(cursor);
 	}
-	return false;
+	return STAT_NONE;
 }
 
 /* The row's name with the prefix, and the index in the place of its '*'. */
@@ -181,21 +189,20 @@ static bool cursor_advance(struct stat_cursor *cursor)
 	return ++cursor->row < scope->count;
 }
 
-bool stat_write(struct stat_cursor *cursor, struct json *json)
+enum stat_progress stat_write(struct stat_cursor *cursor, struct json *json)
 {
 	for (;;) {
 		struct json_mark mark = json_mark(json);
+		enum stat_taken taken = cursor->taken ? STAT_TAKEN : cursor_take(cursor);
 
-		if (!cursor->taken && !cursor_take(cursor))
-			return false;
+		if (taken != STAT_TAKEN)
+			return taken == STAT_AGAIN ? STAT_LATER : STAT_DONE;
 		write_figure(cursor, json);
 		if (json->cut) {
 			json_rewind(json, mark);
-			return true;
+			return STAT_MORE;
 		}
-		if (!cursor_advance(cursor)) {
-			cursor->taken = false;
-			cursor->instance++;
-		}
+		if (!cursor_advance(cursor))
+			cursor_next_instance(cursor);
 	}
 }

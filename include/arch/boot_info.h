@@ -109,4 +109,11 @@ struct boot_info {
 const char *boot_option_text(const char *name);
 u64 boot_option_number(const char *name);
 
+/* Option `place` of the table, as it is in force; false: past the last. text: NULL for a number. */
+struct boot_option_view {
+	const char *name, *text;
+	u64 number;
+};
+bool boot_option_view(unsigned place, struct boot_option_view *out);
+
 #endif

@@ -26,4 +26,7 @@ struct job {
 bool jobs_run(bool idle);
 u64 jobs_due(void);
 
+/* The tick by which a vCPU's turn ends for the sake of a job; TICK_NEVER: it has its slice. */
+u64 jobs_turn_end(void);
+
 #endif

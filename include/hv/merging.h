@@ -24,9 +24,32 @@ void merging_init(void);
 void merging_add(struct vm *vm);
 void merging_remove(struct vm *vm);
 
+/*
+ * For the control channel; CPU 0.
+ *
+ * set_pace	milliseconds between two passes, up to MERGING_PACE_MAX
+ * set_engine	of all domains; ERR_NOT_FOUND: no such engine; ERR_NO_MEMORY: some have the old one
+ * set_secure	all regions are made anew, in this mode; the caller has unmerged their pages.
+ *		ERR_BUSY: a VM that ends has a region still
+ */
+#define MERGING_PACE_MAX 60000u
+bool merging_is_secure(void);
+u64 merging_pace(void);
+void merging_set_pace(u64 ms);
+int merging_set_engine(const char *name) __must_check;
+int merging_set_secure(bool secure) __must_check;
+
+/* Ends the pause between passes that a quiet scanner takes. Any CPU. */
+void merging_hurry(void);
+
+/* Ticks that a CPU has scanned for. Any context. */
+u64 merging_time(unsigned cpu);
+
 /* The domain that the VM is in; 0: it is not merged. */
 u32 merging_domain(const struct vm *vm);
 bool merging_is_on(void);
+/* Of VMs' domains; "off". */
+const char *merging_engine_name(void);
 
 /*
  * Visits a chunk if one is due; true when the CPU should not sleep yet. Owner of a CPU, no vCPU

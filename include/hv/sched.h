@@ -52,4 +52,7 @@ u64 sched_turns(unsigned cpu);
 /* Any CPU: a vCPU of `cpu` became READY; it may be due before the one that runs. */
 void sched_woken(struct vcpu *vcpu);
 
+/* Any CPU: a vCPU's VM is paused no more. */
+void sched_resumed(struct vcpu *vcpu);
+
 #endif

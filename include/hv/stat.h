@@ -33,6 +33,7 @@ struct stat_cursor {
 	unsigned patterns;
 	unsigned scope, instance, row, index;
 	bool taken;
+	u64 walk;
 	char prefix[STAT_PREFIX_MAX];
 	u64 figures[STAT_FIGURES_MAX / sizeof(u64)];
 };
@@ -41,17 +42,27 @@ struct stat_cursor {
 void stat_begin(struct stat_cursor *cursor, const char *const *pattern, unsigned patterns);
 
 /*
- * Adds members `name: number` to an open object until it is full or all are written; true: there
- * are more. A histogram is an array of counts by power of two. Figures of a family (exits by
- * reason) that are 0 are left out.
+ * Adds members `name: number` to an open object until it is full or all are written. A histogram is
+ * an array of counts by power of two. Figures of a family (exits by reason) that are 0 are left
+ * out. STAT_LATER: the next figures need a walk over a VM's pages, a step of which is done; what
+ * was written before stands.
  */
-bool stat_write(struct stat_cursor *cursor, struct json *json);
+enum stat_progress { STAT_DONE, STAT_MORE, STAT_LATER };
+enum stat_progress stat_write(struct stat_cursor *cursor, struct json *json);
 
 /* Does the text match the pattern? */
 bool stat_match(const char *pattern, const char *text);
 
 /* Ticks as nanoseconds. */
 u64 stat_ns(u64 ticks);
+
+struct vm;
+
+/* A VM has stopped and is about to be destroyed: its last figures go into it. Run loop. */
+void stat_vm_end(struct vm *vm);
+
+/* Shared pages of the VM that a write made private, so far. */
+u64 stat_vm_breaks(struct vm *vm);
 
 /* Of the control channel, which adds to them. */
 struct stat_channel {

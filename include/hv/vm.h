@@ -29,6 +29,7 @@
 #include <lib/types.h>
 #include <mm/addrspace.h>
 #include <mm/audit.h>
+#include <mm/merge.h>
 #include <mm/notifier.h>
 #include <mm/stage2.h>
 
@@ -65,6 +66,17 @@ struct vcpu_start {
 
 #define VCPU_VECTORS 256
 
+/*
+ * Time in the handlers of exits. The first of every EXIT_SAMPLE exits of a reason is timed, so that
+ * the others pay for a test alone. Bucket n: 2^n to 2^(n+1) - 1 ticks; the last one has the rest.
+ */
+#define EXIT_SAMPLE  64u /* a power of two */
+#define EXIT_BUCKETS 24
+struct exit_times {
+	u64 ticks[HV_EXIT_REASONS];
+	u32 bucket[HV_EXIT_REASONS][EXIT_BUCKETS];
+};
+
 struct vcpu {
 	struct arch_vcpu arch;		     /* [o] */
 	struct vm *vm;			     /* [I] */
@@ -85,9 +97,12 @@ struct vcpu {
 	bool unwakeable;		     /* [v] HALTED, and no interrupt can wake it */
 	u64 slice_end;			     /* [o] tick at which its turn is over */
 	u64 exits[HV_EXIT_REASONS];	     /* [o] */
+	struct exit_times times;	     /* [o] */
 	u64 runtime;			     /* [q] what the scheduler compares, in ticks */
 	u64 used;			     /* [o] ticks on a CPU */
 	u64 slices;			     /* [o] turns on a CPU */
+	u64 ready_since;		     /* [q] tick from which it waits for its CPU */
+	u64 stolen;			     /* [q] ticks that it waited so */
 	u64 rests_until;    /* [o] tick before which it is not picked; 0: it does not rest */
 	u64 injected;	    /* [o] exceptions that hv raised */
 	u64 lost_accesses;  /* [o] to memory that is not there */
@@ -132,6 +147,13 @@ struct vm_memory_stats {
 	struct stage2_stats stage2;
 	const char *policy;
 	u64 notifications[EVENTS], unwanted[EVENTS];
+	u64 breaks, merge_metadata, merge_reasons[MERGE_REASONS];
+};
+
+/* Bytes of its memory that sharing saves it (mm/inspect.h), and less metadata. */
+struct vm_share {
+	u64 resident, part, saved;
+	s64 profit;
 };
 
 #define VM_REFUSED_MSRS 16 /* lines of the log for refused MSRs */
@@ -157,11 +179,14 @@ struct vm {
 	struct guest_state reset;	     /* [I] of a vCPU; with a board */
 	struct audit_report audit;	     /* of its memory, when it had ended */
 	struct vm_memory_stats memory_stats; /* likewise */
+	struct vm_share share;		     /* likewise */
+	u32 paused;			     /* [a] its vCPUs are not picked */
 	u64 lost_ports;			     /* [a] accesses to ports without a device */
 	u32 text_used; /* [a] with a board: it has touched the VGA's text buffer */
 	u32 refused_msr[VM_REFUSED_MSRS]; /* [a] indexes that are in the log; 0: free */
 	u64 exits[HV_EXIT_REASONS];	  /* [v] sums of vCPUs that are GONE */
-	u64 slices, used, injected, lost_accesses, starved; /* [v] likewise */
+	u64 slices, used, stolen, injected, lost_accesses, starved; /* [v] likewise */
+	struct exit_times times;				    /* [v] likewise */
 };
 
 /*
@@ -177,6 +202,10 @@ void vm_stop(struct vm *vm, enum vm_end end, u64 status);
  */
 bool vm_hold(struct vm *vm) __must_check;
 void vm_release(struct vm *vm);
+
+/* Its vCPUs leave their CPUs and are not picked until it is resumed. Any CPU; a VM that is held. */
+void vm_pause(struct vm *vm);
+void vm_resume(struct vm *vm);
 
 /* The vCPU is unloaded and out of its CPU's queue for good. Releases the VM. */
 void vm_release_vcpu(struct vcpu *vcpu);

@@ -141,11 +141,18 @@ enum merge_advice {
 int merge_advise(struct addrspace *as, struct gfn_range range, enum merge_advice advice,
 		 u64 *done) __must_check;
 
+/* The region of `as` around gfn, or the next one; false: there is none. */
+bool merge_region_at(const struct addrspace *as, struct gfn gfn, struct gfn_range *out);
+
 /* Visits up to `budget` pages, whole chunks; returns how many. 0: there is nothing mergeable. */
 u64 merge_scan(u64 budget);
 
-/* How many passes have ended; is there anything mergeable? No lock, any context. */
+/*
+ * How many passes have ended, and how many of them since one merged a page (or since a region was
+ * added, or pages were LIKELY); is there anything mergeable? No lock, any context.
+ */
 u64 merge_passes(void);
+u64 merge_quiet_passes(void);
 bool merge_is_active(void);
 
 /* Why this page is not merged (or that it is). MERGE_NEW outside every region. */
@@ -160,19 +167,36 @@ enum merge_reason merge_reason(struct addrspace *as, struct gfn gfn);
  * pages_skipped	passed over because nothing in their chunk was written
  * large_split		large leaves split for their pages' partners; large_collapsed: made whole again after
  * zero_pages		pages backed by their address space's frame of zeroes; zero_frames: how many such frames
+ * quiet_passes		passes since one merged a page; settled: they are MERGE_SETTLED or more
  * general_profit	bytes saved, net of metadata: of pages, indexes, nodes, and of the lists of frames' users
  * metadata_unmerged_bytes	the part of it that is there for pages that are not merged, too
  */
+#define MERGE_SETTLED 2 /* a page is merged at its second look */
 struct merge_stats {
 	u64 pages_shared, pages_sharing, pages_unshared, pages_volatile, zero_pages, zero_frames;
 	u64 full_scans, pages_scanned, pages_skipped, pages_read, compares, merged, zeroed,
 		lost_races, large_split, large_collapsed;
+	u64 quiet_passes, settled;
 	u64 best_pages; /* the most frames that were saved at the end of a pass */
 	u64 by_reason[MERGE_REASONS];
 	u64 metadata_bytes, metadata_unmerged_bytes;
 	s64 general_profit;
 };
 void merge_stats(struct merge_stats *out);
+
+/* The scanner's work on one CPU. */
+struct merge_cpu_stats {
+	u64 scanned, read, merged;
+};
+void merge_cpu_stats(unsigned cpu, struct merge_cpu_stats *out);
+
+/* Domain `place`, by number; false: past the last. bytes: of its index and nodes. */
+struct merge_domain_stats {
+	u32 number;
+	const struct merge_engine *engine;
+	u64 pages, frames, bytes;
+};
+bool merge_domain_stats(unsigned place, struct merge_domain_stats *out);
 
 /* The same of one address space's pages. ERR_NOT_FOUND: nothing of it is mergeable. */
 struct merge_space_stats {

@@ -99,6 +99,12 @@ struct notify_change {
 struct subscription;
 struct audit;
 
+/* What a subscriber has of a page: rights: PT_RWX bits; level: of a leaf. */
+struct held_page {
+	struct mfn mfn;
+	unsigned rights, level;
+};
+
 /*
  * struct subscriber_ops: the callbacks of a kind of subscriber; each may be NULL.
  *
@@ -112,6 +118,7 @@ struct audit;
  * young	whether a gfn of the range was accessed since the last `clear`. LOCK_MMU held.
  * dirty	reports to the primary (space_mark) the gfns of the range that were written; `revoke`: also removes the
  * 		right to write that a clean page has. LOCK_MMU held.
+ * holds	what it has cached of a gfn, for people; false: nothing. LOCK_NOTIFIER held.
  * audit	reports every cached translation to the auditor (mm/audit.h). LOCK_NOTIFIER, LOCK_MMU held.
  */
 struct subscriber_ops {
@@ -126,6 +133,7 @@ struct subscriber_ops {
 	bool (*sync_ended)(struct subscription *sub);
 	bool (*young)(struct subscription *sub, struct gfn_range range, bool clear);
 	void (*dirty)(struct subscription *sub, struct gfn_range range, bool revoke);
+	bool (*holds)(struct subscription *sub, struct gfn gfn, struct held_page *out);
 	void (*audit)(struct subscription *sub, struct audit *audit);
 };
 

@@ -8,6 +8,7 @@
 #include <arch/addr.h>
 #include <arch/pgtable.h>
 #include <lib/types.h>
+#include <mm/fault.h>
 
 struct addrspace;
 struct stage2;
@@ -38,7 +39,8 @@ void dirty_log_pml(struct stage2 *s2, const struct gpa *written, unsigned count)
 struct stage2_stats {
 	u64 faults, retries_reentered, retries_inplace;
 	u64 drops, changed, moot, established;
-	u64 flushes, kicks, flushes_put_off;
+	u64 flushes, kicks, flushes_put_off, flushes_avoided;
+	u64 outcome[FAULT_OUTCOMES]; /* of faults */
 	u64 checks_avoided,
 		checks_guessed; /* false retries that one number for all would have made; guesses */
 	u64 tables;

@@ -38,10 +38,15 @@ struct stage2_tlb {
 	u64 seen[ARCH_CPUS_MAX];
 };
 
-/* Which stage 2 each CPU is inside of; a cache line each, because each CPU writes its own at every
- * entry. [a] */
+/*
+ * What each CPU writes; a cache line each, because it writes s2 at every entry.
+ *
+ * s2		[a] the stage 2 that the CPU is inside of
+ * flushes	[a] that the CPU sent, and how many other CPUs it waited for
+ */
 struct stage2_inside {
 	struct stage2 *s2;
+	u64 flushes, waited;
 } __aligned(64);
 
 extern struct stage2_inside stage2_inside[ARCH_CPUS_MAX];
@@ -99,6 +104,9 @@ static __always_inline void stage2_leave(const struct stage2_gate *gate)
  */
 u64 stage2_flush_begin(struct stage2 *s2);
 bool stage2_flush_ended(struct stage2 *s2, u64 generation);
+
+/* The flushes that a CPU has sent, and the CPUs that it waited for. Any context. */
+void stage2_cpu_flushes(unsigned cpu, u64 *flushes, u64 *waited);
 
 /* Flushes s2's translations on every CPU; returns when none holds one. May hold LOCK_MMU. */
 void stage2_flush(struct stage2 *s2);

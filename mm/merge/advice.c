@@ -55,6 +55,22 @@ static int advice_check(const struct addrspace *as, struct gfn_range range,
 	return 0;
 }
 
+bool merge_region_at(const struct addrspace *as, struct gfn gfn, struct gfn_range *out)
+{
+	struct merge_region *region;
+
+	spin_lock(&merge_world.lock);
+	region = merge_first_region(as);
+	while (region && region->as == as && region->range.end.raw <= gfn.raw)
+		region = RB_NEXT(merge_spaces, , region);
+	if (region && region->as == as)
+		*out = region->range;
+	else
+		region = NULL;
+	spin_unlock(&merge_world.lock);
+	return region;
+}
+
 static void advise_mergeable(const struct merge_ref *ref)
 {
 	(void)merge_change_reason(ref, BIT(MERGE_EXCLUDED), MERGE_NEW, ~PAGE_INDEXED, 0);
@@ -127,6 +143,8 @@ int merge_advise(struct addrspace *as, struct gfn_range range, enum merge_advice
 		return err;
 	ref = merge_ref(region, range.start);
 	err = advice_apply(&ref, count, advice);
+	if (advice == MERGE_ADVICE_LIKELY)
+		ck_pr_store_64(&merge_world.quiet, 0);
 	if (!err)
 		*done = count;
 	return err;

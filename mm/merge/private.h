@@ -247,6 +247,8 @@ struct merge_counters {
  * engine	[r] of new domains; limits too
  * passes	[a] how many have ended
  * best_pages	[a] the most frames that were saved at the end of a pass
+ * quiet		[a] passes that have ended since one merged a page
+ * shares	[w] pages merged so far, at the end of the last pass
  */
 struct merge_world {
 	struct spinlock lock; /* LOCK_MERGE_WORLD */
@@ -258,7 +260,7 @@ struct merge_world {
 	struct quiesce visits;
 	const struct merge_engine *engine;
 	struct merge_limits limits;
-	u64 passes, best_pages;
+	u64 passes, best_pages, quiet, shares;
 	struct merge_counters counters[ARCH_CPUS_MAX];
 };
 extern struct merge_world merge_world;
@@ -297,7 +299,7 @@ u64 merge_region_bytes(const struct merge_region *region);
 /* Pages of `as` that are backed by a stable frame or by the frame of zeroes, now. */
 static inline u64 merge_shared_pages(const struct addrspace *as)
 {
-	return ck_pr_load_64(&as->primary.shared) + ck_pr_load_64(&as->primary.zero);
+	return primary_count(&as->primary, PPTE_SHARED) + primary_count(&as->primary, PPTE_ZERO);
 }
 
 static inline u32 merge_chunk_of(const struct merge_region *region, struct gfn gfn)

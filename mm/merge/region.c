@@ -264,6 +264,7 @@ static void link_region(struct merge_region *region)
 	if (!merge_world.cursor)
 		merge_world.cursor = region;
 	ck_pr_store_uint(&merge_world.count, merge_world.count + 1);
+	ck_pr_store_64(&merge_world.quiet, 0);
 	spin_unlock(&merge_world.lock);
 }
 

@@ -40,9 +40,30 @@ static s64 frames_saved(void)
 	return saved;
 }
 
+static u64 pages_merged(void)
+{
+	u64 sum = 0;
+
+	for (unsigned cpu = 0; cpu < arch_cpu_count(); cpu++)
+		sum += ck_pr_load_64(&merge_world.counters[cpu].merged) +
+		       ck_pr_load_64(&merge_world.counters[cpu].zeroed);
+	return sum;
+}
+
+static void count_quiet_passes(void)
+{
+	u64 shares = pages_merged();
+	bool quiet = shares == merge_world.shares;
+
+	merge_world.shares = shares;
+	ck_pr_store_64(&merge_world.quiet, quiet ? merge_world.quiet + 1 : 0);
+}
+
 static void end_of_pass(void)
 {
 	s64 saved = frames_saved();
+
+	count_quiet_passes();
 
 	if (saved > (s64)merge_world.best_pages)
 		ck_pr_store_64(&merge_world.best_pages, (u64)saved);
@@ -209,6 +230,11 @@ u64 merge_scan(u64 budget)
 u64 merge_passes(void)
 {
 	return ck_pr_load_64(&merge_world.passes);
+}
+
+u64 merge_quiet_passes(void)
+{
+	return ck_pr_load_64(&merge_world.quiet);
 }
 
 bool merge_is_active(void)

@@ -75,8 +75,8 @@ static struct merge_region *stats_of_space(struct merge_region *first, u64 *by_r
 		for (unsigned i = 0; i < MERGE_REASONS; i++)
 			by_reason[i] += ck_pr_load_64(&region->by_reason[i]);
 	}
-	stats_correct(by_reason, MERGE_SHARED, ck_pr_load_64(&as->primary.shared));
-	stats_correct(by_reason, MERGE_ZERO, ck_pr_load_64(&as->primary.zero));
+	stats_correct(by_reason, MERGE_SHARED, primary_count(&as->primary, PPTE_SHARED));
+	stats_correct(by_reason, MERGE_ZERO, primary_count(&as->primary, PPTE_ZERO));
 	return region;
 }
 
@@ -91,7 +91,7 @@ static void stats_add_spaces(struct merge_stats *out)
 		for (unsigned i = 0; i < MERGE_REASONS; i++)
 			out->by_reason[i] += by_reason[i];
 		out->zero_frames += ck_pr_load_64(&first->as->zero_mfn) != 0;
-		out->pages_sharing += ck_pr_load_64(&first->as->primary.shared);
+		out->pages_sharing += primary_count(&first->as->primary, PPTE_SHARED);
 	}
 }
 
@@ -160,7 +160,39 @@ void merge_stats(struct merge_stats *out)
 		stats_add_domain(domain, out);
 	spin_unlock(&merge_regions_lock);
 	out->metadata_bytes += rmap_bytes();
+	out->quiet_passes = merge_quiet_passes();
+	out->settled = out->quiet_passes >= MERGE_SETTLED;
 	stats_by_linux_names(out);
+}
+
+void merge_cpu_stats(unsigned cpu, struct merge_cpu_stats *out)
+{
+	const struct merge_counters *counters = &merge_world.counters[cpu];
+
+	out->scanned = ck_pr_load_64(&counters->pages_scanned);
+	out->read = ck_pr_load_64(&counters->pages_read);
+	out->merged = ck_pr_load_64(&counters->merged) + ck_pr_load_64(&counters->zeroed);
+}
+
+bool merge_domain_stats(unsigned place, struct merge_domain_stats *out)
+{
+	struct merge_domain *domain;
+
+	spin_lock(&merge_regions_lock);
+	domain = RB_MIN(merge_domains, &merge_world.domains);
+	while (domain && place--)
+		domain = RB_NEXT(merge_domains, , domain);
+	if (domain) {
+		*out = (struct merge_domain_stats){.number = domain->number,
+						   .pages = domain->pages};
+		spin_lock(&domain->lock);
+		out->engine = domain->engine;
+		out->frames = domain->stable_count;
+		out->bytes = stable_bytes(domain) + domain->engine->bytes(domain);
+		spin_unlock(&domain->lock);
+	}
+	spin_unlock(&merge_regions_lock);
+	return domain;
 }
 
 /* In proportion to its pages, whichever of them are indexed. */

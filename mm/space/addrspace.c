@@ -147,19 +147,13 @@ void addrspace_try_settle(struct addrspace *as)
 
 void addrspace_count(struct addrspace *as, struct addrspace_pages *out)
 {
-	struct gfn gfn = {0}, end = {GFN_END};
-	u64 by[PPTE_STATE + 1] = {0};
-	const ppte_t *slot;
+	const struct primary *primary = &as->primary;
 
-	spin_lock(&as->lock);
-	for (; (slot = primary_next(&as->primary, &gfn, end)); gfn.raw++)
-		by[ppte_state(*slot)]++;
-	spin_unlock(&as->lock);
-	*out = (struct addrspace_pages){.private = by[PPTE_PRIVATE],
-					.shared = by[PPTE_SHARED],
-					.zero = by[PPTE_ZERO],
-					.reclaimed = by[PPTE_RECLAIMED],
-					.device = by[PPTE_MMIO]};
+	*out = (struct addrspace_pages){.private = primary_count(primary, PPTE_PRIVATE),
+					.shared = primary_count(primary, PPTE_SHARED),
+					.zero = primary_count(primary, PPTE_ZERO),
+					.reclaimed = primary_count(primary, PPTE_RECLAIMED),
+					.device = primary_count(primary, PPTE_MMIO)};
 }
 
 /* Where in the sorted slots a slot that starts at `start` belongs. */

@@ -106,7 +106,7 @@ ppte_t *primary_next(const struct primary *primary, struct gfn *gfn, struct gfn 
 		unsigned level = PRIMARY_LEVELS - 1;
 
 		for (; level; level--) {
-			u64 entry = *entry_at(page, *gfn, level);
+			u64 entry = ck_pr_load_64(entry_at(page, *gfn, level));
 
 			if (!entry)
 				break;

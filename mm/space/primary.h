@@ -138,12 +138,11 @@ static inline unsigned ppte_rights(ppte_t pte)
 }
 
 struct primary {
-	u64 *root;     /* [I] */
-	u64 pages;     /* [m] radix pages, the root included */
-	u64 marks;     /* [m] entries with UNIFORM */
-	u64 no_matter; /* [m] bits in which the PTEs of a uniform block may differ */
-	u64 shared;    /* [a] PTEs that are SHARED; written under LOCK_MMU */
-	u64 zero;      /* [a] PTEs that are ZERO; likewise */
+	u64 *root;		   /* [I] */
+	u64 pages;		   /* [m] radix pages, the root included */
+	u64 marks;		   /* [m] entries with UNIFORM */
+	u64 no_matter;		   /* [m] bits in which the PTEs of a uniform block may differ */
+	u64 count[PPTE_STATE + 1]; /* [a] PTEs by state, but for ABSENT; written under LOCK_MMU */
 };
 
 /* ERR_NO_MEMORY. fini frees the radix pages; PTEs are not looked at. */
@@ -187,22 +186,26 @@ int primary_make(struct primary *primary, struct gfn gfn, ppte_t **slot) __must_
 /* Clears UNIFORM above a PTE. LOCK_MMU. */
 void primary_unmark(struct primary *primary, struct gfn gfn);
 
-/* Counts the PTEs of the two states that merging makes. */
-static inline void primary_count(struct primary *primary, enum ppte_state old,
-				 enum ppte_state state)
+/* Counts the PTEs by state. */
+static inline void primary_move_count(struct primary *primary, enum ppte_state old,
+				      enum ppte_state state)
 {
-	if (old == state)
-		return;
-	ck_pr_store_64(&primary->shared,
-		       primary->shared + (state == PPTE_SHARED) - (old == PPTE_SHARED));
-	ck_pr_store_64(&primary->zero, primary->zero + (state == PPTE_ZERO) - (old == PPTE_ZERO));
+	ck_pr_store_64(&primary->count[old], primary->count[old] - 1);
+	ck_pr_store_64(&primary->count[state], primary->count[state] + 1);
+}
+
+/* How many PTEs are in this state, not ABSENT. No lock. */
+static inline u64 primary_count(const struct primary *primary, enum ppte_state state)
+{
+	return ck_pr_load_64(&primary->count[state]);
 }
 
 /* Stores a PTE, and clears UNIFORM above it if it holds no longer. LOCK_MMU. */
 static inline void primary_store(struct primary *primary, struct gfn gfn, ppte_t *slot,
 				 ppte_t value)
 {
-	primary_count(primary, ppte_state(*slot), ppte_state(value));
+	if (ppte_state(*slot) != ppte_state(value))
+		primary_move_count(primary, ppte_state(*slot), ppte_state(value));
 	if (unlikely(primary->marks) && ((*slot ^ value) & ~primary->no_matter))
 		primary_unmark(primary, gfn);
 	ck_pr_store_64(slot, value);
@@ -210,7 +213,7 @@ static inline void primary_store(struct primary *primary, struct gfn gfn, ppte_t
 
 /*
  * The place of the first PTE in [*gfn, end) that has a leaf page; *gfn moves to it. NULL when there
- * is none. LOCK_MMU, or a tree that does not change.
+ * is none. Without LOCK_MMU a leaf page that is made meanwhile may be missed.
  */
 ppte_t *primary_next(const struct primary *primary, struct gfn *gfn, struct gfn end);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * audit.c: shows the auditor what a stage 2 maps and what it is made of.
+ * audit.c: shows the auditor, and people, what a stage 2 maps and what it is made of.
  */
 #include <mm/audit.h>
 
@@ -26,6 +26,25 @@ static int show(struct pgtable *table, const struct pgtable_visit *visit, void *
 			  LEVEL_FRAMES(visit->level),
 			  format->attr(visit->pte, visit->level) & PT_RWX);
 	return 0;
+}
+
+/* Not stage2_lookup(): a reader for people leaves `near` alone. */
+bool stage2_holds(struct subscription *sub, struct gfn gfn, struct held_page *out)
+{
+	struct stage2 *s2 = stage2_of(sub);
+	const struct pgtable_format *format = s2->table.format;
+	struct pgtable_visit visit;
+
+	spin_lock(&s2->as->lock);
+	pgtable_lookup(&s2->table, gfn_to_gpa(gfn).raw, &visit);
+	spin_unlock(&s2->as->lock);
+	if (visit.kind != VISIT_LEAF)
+		return false;
+	out->level = visit.level;
+	out->rights = format->attr(visit.pte, visit.level) & PT_RWX;
+	out->mfn = hpa_to_mfn(pte_addr(format, visit.pte, visit.level));
+	out->mfn.raw += gfn.raw & (LEVEL_FRAMES(visit.level) - 1);
+	return true;
 }
 
 void stage2_audit(struct subscription *sub, struct audit *audit)

@@ -318,6 +318,7 @@ static void stage2_sync(struct subscription *sub)
 	struct stage2 *s2 = stage2_of(sub);
 
 	s2->stale |= s2->moved || !stage2_flush_ended(s2, s2->begun);
+	s2->counters.synced += s2->stale;
 	stage2_flush_stale(s2);
 }
 
@@ -374,5 +375,6 @@ const struct subscriber_ops stage2_ops = {
 	.sync_ended = stage2_sync_ended,
 	.young = stage2_young,
 	.dirty = stage2_dirty,
+	.holds = stage2_holds,
 	.audit = stage2_audit,
 };

@@ -30,7 +30,8 @@ struct stage2_counters {
 	u64 changed; /* leaves that change_pte gave a new frame or new rights */
 	u64 moot;    /* change_pte found no leaf */
 	u64 established;
-	u64 put_off; /* flushes left for later */
+	u64 put_off; /* changes that left their flush for later */
+	u64 synced;  /* flushes that then had to be sent for them */
 	u64 flushes, kicks;
 };
 
@@ -71,6 +72,7 @@ struct stage2 {
 
 /* The events it subscribes to, as change or as drop (notify.c). */
 extern const struct subscriber_ops stage2_ops;
+bool stage2_holds(struct subscription *sub, struct gfn gfn, struct held_page *out);
 void stage2_audit(struct subscription *sub, struct audit *audit);
 #define STAGE2_CHANGES                                                                \
 	(BIT(EVENT_PROTECT_RANGE) | BIT(EVENT_PROTECT_PAGE) | BIT(EVENT_SOFT_DIRTY) | \

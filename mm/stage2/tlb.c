@@ -25,9 +25,22 @@ static bool lags(struct stage2 *s2, unsigned cpu, u64 generation)
 	       ck_pr_load_64(&s2->tlb.seen[cpu]) < generation;
 }
 
+void stage2_cpu_flushes(unsigned cpu, u64 *flushes, u64 *waited)
+{
+	*flushes = ck_pr_load_64(&stage2_inside[cpu].flushes);
+	*waited = ck_pr_load_64(&stage2_inside[cpu].waited);
+}
+
+/* Adds to a count of this CPU. */
+static void count_mine(u64 *mine, u64 n)
+{
+	ck_pr_store_64(mine, *mine + n);
+}
+
 u64 stage2_flush_begin(struct stage2 *s2)
 {
 	ck_pr_inc_64(&s2->counters.flushes);
+	count_mine(&stage2_inside[arch_cpu_id()].flushes, 1);
 	/* A full barrier, which pairs with the one of arch_guest_enter(). */
 	return ck_pr_faa_64(&s2->tlb.generation, 1) + 1;
 }
@@ -61,6 +74,7 @@ void stage2_flush(struct stage2 *s2)
 	for (unsigned cpu = 0; kicked && cpu < cpus; cpu++)
 		while (lags(s2, cpu, generation))
 			arch_cpu_relax();
+	count_mine(&stage2_inside[arch_cpu_id()].waited, kicked);
 	TRACE(flush, s2->as->id, .generation = generation, .waited = arch_ticks() - begun,
 	      .kicks = (u16)kicked);
 }

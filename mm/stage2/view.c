@@ -10,6 +10,7 @@
  * VIEW-1  A leaf of a view allows at most what its limit for the gfn says.
  */
 #include <lib/error.h>
+#include <lib/string.h>
 #include <mm/tlb.h>
 #include "mm/stage2/private.h"
 
@@ -116,9 +117,11 @@ void stage2_stats(struct stage2 *s2, struct stage2_stats *out)
 		.flushes = counters->flushes,
 		.kicks = counters->kicks,
 		.flushes_put_off = counters->put_off,
+		.flushes_avoided = counters->put_off - MIN(counters->put_off, counters->synced),
 		.checks_avoided = s2->log.counters.avoided,
 		.checks_guessed = s2->log.counters.guessed,
 		.tables = s2->table.tables,
 	};
+	memcpy(out->outcome, counters->faults, sizeof(out->outcome));
 	spin_unlock(&s2->as->lock);
 }

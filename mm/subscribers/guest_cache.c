@@ -129,6 +129,22 @@ static bool cache_young(struct subscription *sub, struct gfn_range range, bool c
 	return young;
 }
 
+static bool cache_holds(struct subscription *sub, struct gfn gfn, struct held_page *out)
+{
+	struct guest_cache *cache = cache_of(sub);
+	const struct cache_entry *entry = entry_of(cache, gfn);
+	bool holds;
+
+	spin_lock(&cache->lock);
+	holds = entry->valid && entry->gfn.raw == gfn.raw;
+	*out = (struct held_page){
+		.mfn = entry->mfn,
+		.rights = entry->writable ? PT_READ | PT_WRITE : PT_READ,
+	};
+	spin_unlock(&cache->lock);
+	return holds;
+}
+
 static void cache_audit(struct subscription *sub, struct audit *audit)
 {
 	struct guest_cache *cache = cache_of(sub);
@@ -149,6 +165,7 @@ static const struct subscriber_ops cache_ops = {
 	.start = cache_start,
 	.end = cache_end,
 	.young = cache_young,
+	.holds = cache_holds,
 	.audit = cache_audit,
 };
 

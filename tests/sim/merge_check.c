@@ -52,8 +52,8 @@ static void check_counts(struct addrspace *as)
 		zero += ppte_state(*slot) == PPTE_ZERO;
 	}
 	spin_unlock(&as->lock);
-	assert_int_equal(as->primary.shared, shared);
-	assert_int_equal(as->primary.zero, zero);
+	assert_int_equal(primary_count(&as->primary, PPTE_SHARED), shared);
+	assert_int_equal(primary_count(&as->primary, PPTE_ZERO), zero);
 }
 
 void check_audit(void)

@@ -3,17 +3,25 @@
  * life.c: the end of a VM, from vm_stop() to the run loop that destroys it (LIFE-1 to LIFE-3).
  */
 #include "sim/sim.h"
+#include <hv/sched.h>
 #include <hv/vcpu.h>
 #include <hv/vm.h>
 
 static struct vm vm;
 static struct vcpu vcpus[2];
-static unsigned stop_requests, kicks;
+static unsigned stop_requests, kicks, resumed;
+static enum vcpu_request expected = REQUEST_STOP;
 
 void vcpu_request(struct vcpu *vcpu, enum vcpu_request request)
 {
-	assert_int_equal(request, REQUEST_STOP);
+	assert_int_equal(request, expected);
 	stop_requests++;
+}
+
+void sched_resumed(struct vcpu *vcpu)
+{
+	assert_false(vm.paused);
+	resumed++;
 }
 
 static void count_kick(unsigned cpu)
@@ -91,6 +99,19 @@ static void one_taker_gets_a_dead_vm_and_the_count_falls_at_its_end(void **state
 	assert_int_equal(kicks, 2); /* every CPU leaves its run loop */
 }
 
+static void a_paused_vm_leaves_its_cpus_and_can_still_end(void **state)
+{
+	expected = REQUEST_RESCHEDULE;
+	vm_pause(&vm);
+	assert_int_equal(stop_requests, 2);
+	assert_true(vm.paused);
+	vm_resume(&vm);
+	assert_int_equal(resumed, 2);
+	vm_pause(&vm);
+	expected = REQUEST_STOP;
+	one_taker_gets_a_dead_vm_and_the_count_falls_at_its_end(state);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 
 int main(void)
@@ -98,6 +119,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_first_stop_gives_the_reason),
 		TEST(a_vm_is_dead_when_its_last_vcpu_and_its_last_holder_let_go),
+		TEST(a_paused_vm_leaves_its_cpus_and_can_still_end),
 		TEST(one_taker_gets_a_dead_vm_and_the_count_falls_at_its_end),
 	};
 

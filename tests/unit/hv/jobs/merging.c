@@ -20,7 +20,7 @@ u64 __wrap_merge_scan(u64 budget);
 u64 __wrap_merge_passes(void);
 bool __wrap_merge_is_active(void);
 
-static u64 chunks, passes, chunks_a_pass, share;
+static u64 chunks, passes, chunks_a_pass, share, quiet;
 static u64 at_once, most;	/* CPUs that scan */
 static void (*meanwhile)(void); /* what other CPUs do while one scans */
 
@@ -39,6 +39,12 @@ u64 __wrap_merge_scan(u64 budget)
 u64 __wrap_merge_passes(void)
 {
 	return passes;
+}
+
+u64 __wrap_merge_quiet_passes(void);
+u64 __wrap_merge_quiet_passes(void)
+{
+	return quiet;
 }
 
 /* No progress is reported. */
@@ -67,6 +73,21 @@ u64 boot_option_number(const char *name)
 	if (!strcmp(name, "merge_share"))
 		return share;
 	return strcmp(name, "merge_ms") ? 256 : 20;
+}
+
+/* No VM. */
+struct vm *vm_get(unsigned number)
+{
+	return NULL;
+}
+
+bool vm_hold(struct vm *vm)
+{
+	return false;
+}
+
+void vm_release(struct vm *vm)
+{
 }
 
 const char *dirty_source_name(const struct vm *vm)
@@ -115,6 +136,57 @@ static void an_idle_cpu_scans_until_the_pass_ends_and_then_when_the_next_is_due(
 	assert_false(step_on(0, true));
 	sim_ticks = due + 10;
 	assert_true(step_on(0, true));
+}
+
+/* The pause before the next pass, in ms, after one with `n` passes in which nothing was merged. */
+static u64 pause_after(u64 n)
+{
+	u64 began;
+
+	begin(1, 20, 1);
+	quiet = n;
+	assert_false(merging_step(true));
+	for (began = sim_ticks; !step_on(0, true);)
+		sim_ticks += MS / 2;
+	quiet = 0;
+	return (sim_ticks - began) / MS;
+}
+
+static void passes_without_a_merge_are_spaced_more_and_more(void **state)
+{
+	assert_in_range(pause_after(0), 20, 22);
+	assert_in_range(pause_after(2), 20, 22);
+	assert_in_range(pause_after(3), 40, 42);
+	assert_in_range(pause_after(5), 160, 162);
+	assert_in_range(pause_after(7), 640, 642);
+	assert_in_range(pause_after(1000), 640, 642);
+}
+
+static void a_new_region_ends_the_pause(void **state)
+{
+	begin(1, 20, 1);
+	quiet = 1000;
+	assert_false(merging_step(true));
+	sim_ticks += 100 * MS;
+	assert_false(step_on(0, true));
+	merging_hurry();
+	sim_ticks += 21 * MS;
+	assert_true(step_on(0, true));
+	quiet = 0;
+}
+
+static void the_pace_and_the_mode_can_be_changed(void **state)
+{
+	begin(1, 20, 1);
+	assert_int_equal(merging_pace(), 20);
+	merging_set_pace(50);
+	assert_int_equal(merging_pace(), 50);
+	assert_false(merging_is_secure());
+	assert_int_equal(merging_set_secure(true), 0);
+	assert_true(secure && merging_is_secure());
+	assert_int_equal(merging_set_engine("nothing"), ERR_NOT_FOUND);
+	assert_int_equal(merging_set_engine("tree"), 0);
+	assert_string_equal(merging_engine_name(), "tree");
 }
 
 /* Over a long time, its vCPUs' turns being much shorter than a chunk, or much longer. */
@@ -217,6 +289,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			an_idle_cpu_scans_until_the_pass_ends_and_then_when_the_next_is_due),
+		cmocka_unit_test(passes_without_a_merge_are_spaced_more_and_more),
+		cmocka_unit_test(a_new_region_ends_the_pause),
+		cmocka_unit_test(the_pace_and_the_mode_can_be_changed),
 		cmocka_unit_test(a_busy_cpu_gives_its_share_and_no_more),
 		cmocka_unit_test(idle_cpus_come_first),
 		cmocka_unit_test(a_busy_cpu_leaves_a_new_pass_to_idle_ones_for_a_moment),

@@ -77,6 +77,20 @@ static void nowhere(void *context, char c)
 {
 }
 
+static char monitored[32];
+
+static void open_monitor(void)
+{
+	monitored[0] = '\0';
+}
+
+static void type_monitor(char c)
+{
+	strncat(monitored, &c, 1);
+}
+
+static const struct terminal_monitor monitor = {open_monitor, type_monitor};
+
 static int start(void **state)
 {
 	static const char *const names[VMS] = {"one", "two"};
@@ -94,7 +108,7 @@ static int start(void **state)
 	wire = false;
 	held = 0;
 	on_wire = NULL;
-	terminal_start(1);
+	terminal_start(1, &monitor);
 	return 0;
 }
 
@@ -157,6 +171,18 @@ static void the_escape_ends_one_guest_or_all(void **state)
 	assert_true(stopped[1]);
 }
 
+static void the_monitor_has_the_keyboard_until_a_digit(void **state)
+{
+	type("a\x1dmstats\r\x1d"
+	     "2b");
+	gets(0, "a");
+	assert_string_equal(monitored, "stats\r");
+	gets(1, "b");
+	assert_false(vms[0].console.raw);
+	type("\x1d?c");
+	gets(1, "c");
+}
+
 static void guest_reads_all(void)
 {
 	while (uart_read(&uarts[0], 5) & 1)
@@ -186,7 +212,7 @@ static void the_wire_ends_at_the_level_of_the_chip(void **state)
 
 static void without_a_number_nothing_is_polled(void **state)
 {
-	terminal_start(0);
+	terminal_start(0, &monitor);
 	type("x");
 	assert_string_equal(typed, "x");
 	assert_true(terminal_alarm() == TICK_NEVER);
@@ -201,6 +227,7 @@ int main(void)
 		TEST(what_is_typed_ahead_waits),
 		TEST(the_escape_moves_the_terminal),
 		TEST(the_escape_ends_one_guest_or_all),
+		TEST(the_monitor_has_the_keyboard_until_a_digit),
 		TEST(the_wire_ends_at_the_level_of_the_chip),
 		TEST(a_guest_with_a_keyboard_gets_keys),
 		TEST(without_a_number_nothing_is_polled),
