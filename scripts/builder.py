@@ -11,6 +11,7 @@ import locks
 import machine
 from output import Stop, detail, progress, say
 
+FOLDER = os.path.join(machine.ROOT, "build")
 FOLDERS = {"default": "build", "debug": "build-debug", "asan": "build-host", "bench": "build-bench"}
 
 

@@ -38,6 +38,10 @@ class ControlError(Exception):
     """The request failed; the text gives the reason."""
 
 
+class ControlBusy(ControlError):
+    """No answer in time; a later request may get one."""
+
+
 @contextlib.contextmanager
 def short_path(path):
     """A path of a unix socket has at most 107 bytes: one below /proc names any folder."""
@@ -420,7 +424,7 @@ class Connection:
             try:
                 data = self.socket.recv(65536)
             except TimeoutError:
-                raise ControlError("no answer: the machine is busy or has stopped") from None
+                raise ControlBusy("no answer: the machine is busy or has stopped") from None
             if not data:
                 raise ControlError("the machine has ended")
             self.queue += [json.loads(line) for line in self.lines.add(data) if line]

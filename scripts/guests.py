@@ -37,7 +37,7 @@ MAIN_CPUS = 2
 IN_BUILD = "guest:"
 
 # Guests that end otherwise than by shutting down, on purpose.
-ENDS = {"hostile": "triple fault"}
+ENDS = {"hostile": "triple_fault"}
 
 
 def expand(names):

@@ -7,6 +7,8 @@ import os
 import platform
 import re
 import subprocess
+import sys
+import time
 
 import machine
 
@@ -31,15 +33,20 @@ def line_of(command):
 
 @functools.cache
 def revision():
-    """The commit, with -dirty behind it when a tracked file differs; None outside of git."""
-    return line_of(["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"])
+    """The commit; None outside of git."""
+    return line_of(["git", "rev-parse", "--short=12", "HEAD"])
 
 
-def tools(emulator):
-    """The versions of what built and ran it."""
-    names = ["compiler", "cmake", "bochs" if emulator.startswith("bochs") else "qemu"]
+@functools.cache
+def is_dirty():
+    """Whether a tracked file differs from the commit."""
+    return bool(line_of(["git", "status", "--porcelain", "--untracked-files=no"]))
+
+
+def tools(emulators):
+    """The versions of what built and ran it, and of the kernel below."""
     return {
-        **{name: line_of(TOOLS[name]) for name in names},
+        **{name: line_of(TOOLS[name]) for name in ("compiler", "cmake", *emulators)},
         "kernel": platform.release(),
         "python": platform.python_version(),
     }
@@ -52,13 +59,24 @@ def settings(path):
 
 
 def configuration(where):
-    """The Kconfig values of a build, and those that a minimal defconfig has to name."""
+    """The Kconfig values of a build, and those of them that are not the default."""
     work = os.path.join(where, "kconfig")
+    saved = os.path.join(work, "differs")
     script = os.path.join(machine.ROOT, "scripts", "kconfig.py")
-    saved = os.path.join(where, "differs_defconfig")
-    command = ["python3", script, "--source", machine.ROOT, "--work", work, "--save", saved]
-    subprocess.run(command, capture_output=True, check=False)
+    command = [sys.executable, script, "--source", machine.ROOT, "--work", work, "--save", saved]
+    subprocess.run(command, capture_output=True, check=True)
+    return {"values": settings(os.path.join(work, ".config")), "differs": settings(saved)}
+
+
+def manifest(name, where, emulators):
+    """What made a result, of a run or a bench, with the build in the folder `where`."""
     return {
-        "values": settings(os.path.join(work, ".config")),
-        "differs": settings(saved) if os.path.exists(saved) else None,
+        "name": name,
+        "started": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "command": sys.argv,
+        "revision": revision(),
+        "dirty": is_dirty(),
+        "tools": tools(emulators),
+        "kconfig": configuration(where),
+        "host": {"cpus": os.cpu_count(), "machine": platform.machine()},
     }

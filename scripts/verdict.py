@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 verdict.py: whether a run was good, and the reasons when it was not.
+
+The facts come from the control channel. From the console come the complaints that a guest prints
+itself, and the panic of the hypervisor, after which there is no channel.
 """
 import re
 
@@ -12,13 +15,23 @@ COMPLAINT = re.compile(
 )
 PANIC = re.compile(r"^panic on cpu\d+: .*$", re.M)
 LONGEST = 80
+# Events' words for the ends of a VM.
+ENDS = {
+    "shutdown": "shut down",
+    "halted": "halted for good",
+    "reboot": "restart",
+    "triple_fault": "triple fault",
+    "no_memory": "out of memory",
+    "entry_failed": "entry failed",
+    "killed": "ended by the user",
+}
 
 
 def allowed_ends(line, ends, console):
     """The ends that are right for a VM, by the words of its command line."""
-    allowed = {ends.get(line["name"], "shut down")}
+    allowed = {ends.get(line["name"], "shutdown")}
     if console or "kill_after" in line:
-        allowed.add("ended by the user")
+        allowed.add("killed")
     return allowed
 
 
@@ -26,8 +39,10 @@ def of_vm(name, vm, allowed):
     """The reasons that lie in the end of a VM."""
     if vm is None:
         return [f"{name} was not started"]
-    if vm.get("end") not in allowed:
-        return [f"{name} ended with: {vm.get('end', 'no summary')}"]
+    if "end" not in vm:
+        return [f"{name} did not end"]
+    if vm["end"] not in allowed:
+        return [f"{name} ended with: {ENDS.get(vm['end'], vm['end'])}"]
     if vm.get("status"):
         return [f"{name} shut down with status {vm['status']}"]
     return []
@@ -41,31 +56,32 @@ def of_console(text):
     return list(found.values())
 
 
-def of_machine(run, text):
+def of_machine(facts, text):
     """The reasons that lie in the hypervisor."""
     panic = PANIC.search(text)
     if panic:
         return [f"the hypervisor: {panic[0][:LONGEST]}"]
+    if not facts.end:
+        return ["there was no audit, and the frames were not counted"]
     found = []
-    if run["audit_faults"] != 0:
-        found.append(f"the audit found {run['audit_faults']} faults"
-                     if run["audit_faults"] else "there was no audit")
-    if run["frames_missing"] != 0:
-        found.append(f"{run['frames_missing']} frames are missing"
-                     if run["frames_missing"] else "the frames were not counted")
+    if facts.end["audit"]["faults"]:
+        found.append(f"the audit found {facts.end['audit']['faults']} faults")
+    if facts.end["frames_missing"]:
+        found.append(f"{facts.end['frames_missing']} frames are missing")
     return found
 
 
-def reasons(run, text, lines, ends, console):
+def reasons(facts, ending, text, lines, ends, console):
     """
-    Why a run was not good; nothing for a good one. `lines`: the words of each VM; `ends`: by name,
-    the end of a VM that is meant to end otherwise than by shutting down.
+    Why a run was not good; nothing for a good one. `ending`: of the machine; `text`: its console;
+    `lines`: the words of each VM; `ends`: by name, the end of a VM that is meant to end otherwise
+    than by shutting down.
     """
     found = of_console(text)
     for line in lines:
         name = line["name"]
-        found += of_vm(name, run["vms"].get(name), allowed_ends(line, ends, console))
-    found += of_machine(run, text)
-    if not found and run["ending"] != "ok":
-        found.append(f"the machine ended with {run['ending']}")
+        found += of_vm(name, facts.vms.get(name), allowed_ends(line, ends, console))
+    found += of_machine(facts, text)
+    if not found and ending != "ok":
+        found.append(f"the machine ended with {ending}")
     return found

@@ -6,12 +6,13 @@ A module has SUMMARY (a line for --help), arguments(parser), which adds its opti
 main(options), which returns the exit status. Packages that not every computer has are imported in
 main(), after builder.need().
 """
-from subcommands import bench, boot, completion, ctl, man, trace
+from subcommands import bench, boot, completion, ctl, man, top, trace
 
 COMMANDS = {
     "run": boot,
     "bench": bench,
     "ctl": ctl,
+    "top": top,
     "completion": completion,
     "man": man,
     "trace": trace,

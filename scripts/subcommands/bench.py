@@ -2,6 +2,8 @@
 """
 bench.py: ./run bench NAME measures, prints a table, and leaves NAME.json in a results folder.
 """
+import builder
+import provenance
 import results
 from benches import BENCHES
 from output import QUIET, result, say
@@ -16,6 +18,8 @@ def arguments(parser):
 def main(options):
     with results.Folder(f"bench-{options.what}") as folder:
         BENCHES[options.what](folder)
+        manifest = provenance.manifest(f"bench-{options.what}", builder.FOLDER, ["qemu", "bochs"])
+        folder.write_json("manifest.json", manifest)
         say(f"results: {folder}/{options.what}.json", QUIET)
         result({"folder": folder.path, "rows": folder.rows})
     return 0

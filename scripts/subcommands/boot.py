@@ -4,19 +4,15 @@ boot.py: ./run itself: boots guests on an emulated machine, follows the console,
 """
 import contextlib
 import os
-import shlex
-import sys
-import time
 
 import builder
 import control
 import guests
 import machine
-import report
+import outcome
 import results
-import verdict
 import words
-from output import QUIET, Stop, detail, fail, folded, result, say, plain, warn
+from output import Stop, say, warn
 
 SUMMARY = "build, boot guests on an emulated machine, and report (the default)"
 
@@ -24,6 +20,9 @@ SUMMARY = "build, boot guests on an emulated machine, and report (the default)"
 # 4 million instructions.
 SILENCE = 1
 BOCHS_SILENCE = 30
+# Milliseconds between two samples of the statistics.
+SAMPLE = 500
+BOCHS_SAMPLE = 20000
 
 
 def arguments(parser):
@@ -128,11 +127,13 @@ def cpus_of(options):
 
 def words_of(options):
     """The hypervisor's command line."""
-    words = options.cmdline + (f" console={options.console}" if options.console else "")
-    if not (options.icount or options.console or "progress=" in words):
-        bochs = options.machine in machine.BOCHS_MODELS
-        words += f" progress={BOCHS_SILENCE if bochs else SILENCE}"
-    return words.strip()
+    text = options.cmdline + (f" console={options.console}" if options.console else "")
+    bochs = options.machine in machine.BOCHS_MODELS
+    if not (options.icount or options.console or "progress=" in text):
+        text += f" progress={BOCHS_SILENCE if bochs else SILENCE}"
+    if not (options.icount or "sample=" in text):
+        text += f" sample={BOCHS_SAMPLE if bochs else SAMPLE}"
+    return text.strip()
 
 
 def setup_of(options, where):
@@ -164,64 +165,6 @@ def announce(options, setup):
             "Ctrl-] q ends all")
 
 
-def copy(text, last):
-    """
-    Copies whole lines to the terminal, and at the end the rest; returns how much. A pipe gets the
-    lines as they are.
-    """
-    whole = len(text) if last else text.rfind("\n") + 1
-    for line in text[:whole].splitlines():
-        plain(folded(line, sys.stdout))
-    return whole
-
-
-def follow(session, folder):
-    """
-    Copies the serial console to the terminal, if it is not there by itself, until the machine ends.
-    The first text publishes the results folder.
-    """
-    shown = 0
-    while True:
-        running = session.running()
-        text = session.serial()
-        if text:
-            folder.publish()
-        if not running:
-            text = session.serial()
-        if not session.setup.terminal:
-            shown += copy(text[shown:], not running)
-        if not running:
-            return text
-        time.sleep(0.05)
-
-
-def show(options, setup, text, ending, output, seconds, folder):
-    """The report on the terminal, and in the results folder."""
-    run = report.parse(text)
-    run.update(machine=setup.machine, ending=ending)
-    plain()
-    say(f"report: {setup.machine}, ended with {ending} after {seconds:.1f} s")
-    for row in report.rows(run):
-        say(f"    {row}")
-    report.write(run, folder, f"Samepage on {setup.machine}")
-    say(f"results: {folder}/report.html")
-    if not text:
-        fail(f"the machine printed nothing\n{output}")
-    lines = guests.vms(options.guest or guests.MAIN_JOB)
-    reasons = verdict.reasons(run, text, lines, guests.ENDS, options.console)
-    result({"folder": folder.path, "reasons": reasons, **run})
-    return end(reasons)
-
-
-def end(reasons):
-    """The last line, which says why a run was not good; the exit status."""
-    if reasons:
-        say(f"failed: {'; '.join(reasons)}", QUIET, "red")
-    else:
-        say("ok", QUIET, "green")
-    return 1 if reasons else 0
-
-
 def main(options, companion=None):
     """
     companion: begin(setup), a context manager, before the start; end(it, folder) after the run,
@@ -230,24 +173,17 @@ def main(options, companion=None):
     options.machine = options.machine or machine.default_machine()
     check_options(options)
     check_words(options)
-    builder.need(*purposes(options))
+    builder.need("report", *purposes(options))
     setup = setup_of(options, builder.build("debug" if options.debug else "default"))
     announce(options, setup)
-    started = time.monotonic()
-    with (
-        results.Folder("run") as folder,
-        control.Control(folder.path) as setup.control,
-        companion.begin(setup) if companion else contextlib.nullcontext() as taken,
-    ):
-        with machine.start(setup) as session:
-            detail(shlex.join(session.command))
-            setup.control.start()
-            try:
-                text = follow(session, folder)
-            finally:
-                folder.write("log.txt", session.serial())
-            ending, output = session.ending(), session.output()
-        if companion:
-            setup.control.stop()
-            companion.end(taken, folder)
-        return show(options, setup, text, ending, output, time.monotonic() - started, folder)
+    with results.Folder("run") as folder:
+        run = outcome.Run(folder, setup, guests.vms(options.guest or guests.MAIN_JOB))
+        with (
+            control.Control(folder.path) as setup.control,
+            companion.begin(setup) if companion else contextlib.nullcontext() as taken,
+        ):
+            run.follow()
+            if companion:
+                setup.control.stop()
+                companion.end(taken, folder)
+        return run.report()

@@ -143,7 +143,8 @@ DRIVE = "import sys; sys.path.insert(0, 'scripts'); import run; {}; sys.exit(run
 DRIVERS = {
     "fetch": DRIVE.format("run.linux.FOLDER = sys.argv.pop(1)"),
     "report": DRIVE.format(
-        "import time, report; sys.argv.pop(1); report.write = lambda *_: time.sleep(1000)"
+        "import time; from report import page; sys.argv.pop(1); "
+        "page.write = lambda *_: time.sleep(1000)"
     ),
 }
 
