@@ -118,6 +118,7 @@ static __cold enum exit_verdict time_handler(struct vcpu *vcpu, const struct hv_
 	enum exit_verdict verdict = exit_handlers[exit->reason](vcpu, exit);
 
 	ticks = (arch_ticks() - start) | 1;
+	vcpu->untimed[exit->reason] = EXIT_SAMPLE;
 	vcpu->times.ticks[exit->reason] += ticks;
 	vcpu->times.bucket[exit->reason][MIN(63 - __builtin_clzll(ticks), EXIT_BUCKETS - 1)]++;
 	return verdict;
@@ -148,7 +149,8 @@ static __always_inline bool enter_guest(struct vcpu *vcpu, const struct virt_ops
 	arch_guest_leave();
 	if (traced)
 		trace_exit(vcpu, &exit);
-	if (unlikely(!(vcpu->exits[exit.reason]++ % EXIT_SAMPLE)))
+	vcpu->exits[exit.reason]++;
+	if (unlikely(!--vcpu->untimed[exit.reason]))
 		verdict = time_handler(vcpu, &exit);
 	else
 		verdict = exit_handlers[exit.reason](vcpu, &exit);

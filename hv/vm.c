@@ -73,6 +73,7 @@ static int make_vcpu(struct vm *vm, unsigned index)
 	vcpu->cpu = choose_cpu(&vm->config, index);
 	vcpu->state = VCPU_OFF;
 	vcpu->waits_for_sipi = index > 0;
+	memset(vcpu->untimed, 1, sizeof(vcpu->untimed));
 	err = virt->vcpu_init(&vcpu->arch, &setup);
 	if (err) {
 		hv_free(vcpu, sizeof(*vcpu));

@@ -70,7 +70,7 @@ struct vcpu_start {
  * Time in the handlers of exits. The first of every EXIT_SAMPLE exits of a reason is timed, so that
  * the others pay for a test alone. Bucket n: 2^n to 2^(n+1) - 1 ticks; the last one has the rest.
  */
-#define EXIT_SAMPLE  64u /* a power of two */
+#define EXIT_SAMPLE  64
 #define EXIT_BUCKETS 24
 struct exit_times {
 	u64 ticks[HV_EXIT_REASONS];
@@ -97,6 +97,7 @@ struct vcpu {
 	bool unwakeable;		     /* [v] HALTED, and no interrupt can wake it */
 	u64 slice_end;			     /* [o] tick at which its turn is over */
 	u64 exits[HV_EXIT_REASONS];	     /* [o] */
+	u8 untimed[HV_EXIT_REASONS];	     /* [o] exits until one is timed, with it */
 	struct exit_times times;	     /* [o] */
 	u64 runtime;			     /* [q] what the scheduler compares, in ticks */
 	u64 used;			     /* [o] ticks on a CPU */
