@@ -114,11 +114,6 @@ void json_s64(struct json *json, s64 value)
 	json_value(json, text);
 }
 
-void json_bool(struct json *json, bool value)
-{
-	json_value(json, value ? "true" : "false");
-}
-
 void json_add_u64(struct json *json, const char *name, u64 value)
 {
 	json_key(json, name);
@@ -134,7 +129,7 @@ void json_add_s64(struct json *json, const char *name, s64 value)
 void json_add_bool(struct json *json, const char *name, bool value)
 {
 	json_key(json, name);
-	json_bool(json, value);
+	json_value(json, value ? "true" : "false");
 }
 
 void json_add_string(struct json *json, const char *name, const char *value)

@@ -44,7 +44,7 @@ static void prompt(void)
 void monitor_open(void)
 {
 	print("\nmonitor: help lists the commands; Ctrl-] and a digit goes to a guest\n");
-	if (!monitor_is_busy())
+	if (!monitor.typed)
 		prompt();
 }
 
@@ -58,7 +58,7 @@ static void take_back(void)
 
 void monitor_type(char c)
 {
-	if (monitor_is_busy())
+	if (monitor.typed)
 		return;
 	if (c == '\r' || c == '\n') {
 		print("\n");
@@ -69,11 +69,6 @@ void monitor_type(char c)
 		monitor.line[monitor.used++] = c;
 		console_write(&c, 1);
 	}
-}
-
-bool monitor_is_busy(void)
-{
-	return monitor.typed;
 }
 
 static void show_error(const char *error)

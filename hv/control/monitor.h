@@ -9,6 +9,5 @@
 
 /* A step of the command that was typed; true: one runs. */
 bool monitor_poll(void);
-bool monitor_is_busy(void);
 
 #endif

@@ -35,7 +35,8 @@ static const struct {
 	{CAP_PCI, CAPABILITY_LARGE, 0, 0},
 };
 
-void virtio_kick(struct virtio_device *device, unsigned queue)
+/* A queue has something to do. */
+static void virtio_kick(struct virtio_device *device, unsigned queue)
 {
 	ck_pr_or_32(&device->pci.work, (u32)BIT(queue));
 }
@@ -276,7 +277,8 @@ static void write_common(struct virtio_device *device, u32 offset, u32 value)
 	}
 }
 
-u64 virtio_config_get(const struct virtio_device *device, u32 offset, unsigned size)
+/* Lock held. */
+static u64 virtio_config_get(const struct virtio_device *device, u32 offset, unsigned size)
 {
 	u64 value = 0;
 

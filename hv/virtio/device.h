@@ -120,10 +120,6 @@ void virtio_init(struct virtio_device *device, unsigned queues, u64 features, un
 
 /* Lock held. Fields of the device's configuration; changed: raises a configuration interrupt. */
 void virtio_config_set(struct virtio_device *device, u32 offset, unsigned size, u64 value);
-u64 virtio_config_get(const struct virtio_device *device, u32 offset, unsigned size);
 void virtio_config_changed(struct virtio_device *device);
-
-/* Lock held. A queue has something to do. */
-void virtio_kick(struct virtio_device *device, unsigned queue);
 
 #endif

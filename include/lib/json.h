@@ -46,7 +46,6 @@ void json_key(struct json *json, const char *name);
 
 void json_u64(struct json *json, u64 value);
 void json_s64(struct json *json, s64 value);
-void json_bool(struct json *json, bool value);
 void json_string(struct json *json, const char *value);
 
 /* name and value. */

@@ -18,17 +18,20 @@ import tree
 
 IMAGE = "build/samepage.elf"
 DIVISORS = {
+    "access_window": "width of a configuration access: tested before in the same condition",
     "apic_timer_init": "ticks of a measurement: panic at boot if 0",
     "call_time": "the rate of the TSC, known at boot",
     "channel_output": "pit reload: 0 is loaded as 10000h (pit.c, load_count)",
     "control_poll": "polls a second: one of two constants",
+    "exit_out_of_memory": "as reclaiming_make_room, inlined",
     "frame_fail_now": "fail_alloc=N: tested in the same expression",
+    "inspect_share": "users of a frame: MAX(..., 1)",
     "lapic_timer_expire": "the timer's period: tested in the same condition",
     "merge_space_stats": "pages of a domain that has the region at hand",
+    "merging_pace": "the rate of the TSC in milliseconds",
     "merging_step": "merge_share=, 1 to 100 (boot/options.c)",
     "mmio_compute": "an emulated DIV: the upper half is below the divisor (alu.c)",
     "next_period": "period of the RTC: tested in the same expression",
-    "out_of_memory": "as reclaiming_make_room, inlined",
     "pc_clock": "the rate of the TSC",
     "pc_clock_at": "the rate of the TSC",
     "pc_run_clock": "the rate of the TSC",
@@ -41,7 +44,11 @@ DIVISORS = {
     "reclaiming_make_room": "the number of VMs: tested by the loop",
     "shown_count": "pit reload, as channel_output",
     "stat_ns": "the rate of the TSC",
+    "stat_vm_take": "timed exits: tested in the same expression",
     "time_microseconds": "the rate of the TSC",
+    "virtq_pop": "size of a queue: a power of 2 (VIRTIO-3)",
+    "virtq_push": "as virtq_pop",
+    "work": "queues of a device, a constant of its kind",
 }
 FUNCTION = re.compile(r"^[0-9a-f]+ <([\w.]+)>:$")
 DIVISION = re.compile(r"\t(?:i?div)[bwlq]?\s")
