@@ -15,6 +15,7 @@ provide(NAME) gives the file of a name, and makes it when it is not there yet:
 
 The same inputs make the same RAM disk, to the byte.
 """
+import contextlib
 import functools
 import glob
 import gzip

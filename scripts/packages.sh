@@ -31,6 +31,7 @@ packages_for()
 	acpi) echo acpica-tools ;;
 	format) echo clang-format ;;
 	cppcheck) echo cppcheck ;;
+	pyflakes) echo pyflakes3 ;;
 	spin) echo spin ;;
 	terminal) echo python3-pexpect ;;
 	*)

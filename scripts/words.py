@@ -12,7 +12,6 @@ capitals (KINDS).
 import dataclasses
 import difflib
 import functools
-import os
 import re
 
 import tree

@@ -38,9 +38,10 @@ static bool supervisor_locate(struct vcpu *vcpu, const struct guest_state *state
 
 	if (!err && (allowed & needed) == needed)
 		return true;
-	*fault = err && err != ERR_NOT_FOUND
-			 ? (struct fault){.vector = VECTOR_GP}
-			 : (struct fault){VECTOR_PF, (err ? 0 : 1u) | (write ? 2u : 0), at.raw};
+	if (err && err != ERR_NOT_FOUND)
+		*fault = (struct fault){.vector = VECTOR_GP};
+	else
+		*fault = (struct fault){VECTOR_PF, (err ? 0 : 1u) | (write ? 2u : 0), at.raw};
 	return false;
 }
 

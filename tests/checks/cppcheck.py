@@ -55,6 +55,7 @@ def main():
                 "-DRB_GENERATE_STATIC(name, type, field, cmp)=",
                 "-DRB_PROTOTYPE(name, type, field, cmp)=",
                 "-DRB_GENERATE(name, type, field, cmp)=",
+                "-DTRACE(...)=",
                 "-DRB_FOREACH(x, name, head)=while (x)",
                 "--error-exitcode=1",
                 "--template={file}:{line}: {severity}: {id}: {message}",

@@ -28,6 +28,7 @@ CHECK_NEEDS = {
     "words": (("default",), ("gcc",)),
     "debugger": (("default",), ("gdb", "qemu")),
     "format": ((), ("format",)),
+    "python": ((), ("pyflakes",)),
     "trace": ((), ("trace",)),
 }
 
