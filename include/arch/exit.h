@@ -98,8 +98,8 @@ struct hv_exit_raw {
 /*
  * insn_len: length of the instruction that exited, where skipping it makes sense; the back end has
  * it even where the hardware does not report it (no NRIPS). For a HV_EXIT_STAGE2 the emulation of
- * the access sets it, prefixes included. raw.reason is always valid, the infos where the hardware
- * has some.
+ * the access sets it, prefixes included. insn_exact: no prefix has to be added. raw.reason is
+ * always valid, the infos where the hardware has some.
  */
 struct hv_exit {
 	enum hv_exit_reason reason;
