@@ -65,7 +65,7 @@ static bool linear_access(struct vcpu *vcpu, const struct guest_state *state, u6
 
 		if (!supervisor_locate(vcpu, state, place, write, &gpa, fault))
 			return false;
-		if (copy_piece(vcpu->vm, access, gpa, (u8 *)bytes + done, piece) != 0) {
+		if (copy_piece(vcpu->vm, access, gpa, bytes ? (u8 *)bytes + done : NULL, piece)) {
 			*fault = (struct fault){.vector = VECTOR_GP}; /* a device, or nothing */
 			return false;
 		}
