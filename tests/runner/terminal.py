@@ -164,6 +164,16 @@ def in_session(leader):
     return found
 
 
+def left_behind(leader):
+    """What is in the session for good: a process that was killed may take a moment to end."""
+    for _ in range(int(100 * core.SLOW)):
+        left = in_session(leader)
+        if not left:
+            break
+        time.sleep(0.1)
+    return left
+
+
 def wait_for_process(leader, name):
     """
     Until a program is in the session: dash loses a Ctrl-C that comes while it starts a program.
@@ -257,7 +267,7 @@ def terminate(case):
         child.close(force=True)
         return core.failed(name, (child.before or "")[-4000:])
     child.wait()
-    left = in_session(child.pid)
+    left = left_behind(child.pid)
     child.close()
     if child.exitstatus != expected or left:
         return core.failed(name, f"status {child.exitstatus}, left: {left}")
