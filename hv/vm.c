@@ -260,6 +260,7 @@ void vm_destroy(struct vm *vm)
 		log_info("%s: %s", vm->config.name, vm_end_name(vm->end));
 	stat_vm_end(vm);
 	merging_remove(vm); /* the scanner may hold frames of it */
+	stat_vm_end_counters(vm);
 	TRACE(vm_end, addrspace_id(vm->memory), .end = (u8)vm->end);
 	audit_space(vm->memory, &vm->audit);
 	take_apart(vm);

@@ -122,10 +122,18 @@ void stat_vm_end(struct vm *vm)
 	struct share_count sum = {0};
 	struct gfn gfn = {0};
 
-	take_memory_stats(vm, &vm->memory_stats);
+	vm->memory_stats = (struct vm_memory_stats){0};
+	count_pages(vm, &vm->memory_stats);
+	count_merging(vm, &vm->memory_stats);
 	while (inspect_share(vm->memory, &gfn, WALK_PAGES, &sum))
 		;
 	take_share(vm, &vm->share, &sum);
+}
+
+void stat_vm_end_counters(struct vm *vm)
+{
+	stage2_stats(vm->stage2, &vm->memory_stats.stage2);
+	count_events(vm, &vm->memory_stats);
 }
 
 u64 stat_vm_breaks(struct vm *vm)

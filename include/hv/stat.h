@@ -60,6 +60,8 @@ struct vm;
 
 /* A VM has stopped and is about to be destroyed: its last figures go into it. Run loop. */
 void stat_vm_end(struct vm *vm);
+/* Its counters, once no scanner visits it any more: they stand still. Run loop, after the above. */
+void stat_vm_end_counters(struct vm *vm);
 
 /* Shared pages of the VM that a write made private, so far. */
 u64 stat_vm_breaks(struct vm *vm);

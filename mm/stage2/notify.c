@@ -14,6 +14,7 @@
 #include <lib/log.h>
 #include <mm/tlb.h>
 #include <lib/race.h>
+#include <trace/trace.h>
 #include "mm/stage2/private.h"
 
 static u64 gpa_of(struct gfn gfn)
@@ -326,8 +327,10 @@ static void stage2_sync_begin(struct subscription *sub)
 {
 	struct stage2 *s2 = stage2_of(sub);
 
-	if (s2->moved || s2->stale) /* what is stale is waited for, too, by the next change */
+	if (s2->moved || s2->stale) { /* what is stale is waited for, too, by the next change */
 		s2->begun = stage2_flush_begin(s2);
+		TRACE(flush, s2->as->id, .generation = s2->begun, .waited = 0, .kicks = 0);
+	}
 	s2->moved = false;
 }
 
