@@ -162,7 +162,7 @@ void pci_raise(struct pci_function *function, unsigned vector);
 /* Releases the lock, then sends the messages and follows the wire. Takes LOCK_DEVICE, LOCK_VM. */
 void pci_unlock(struct pci_function *function) LOCK_RELEASE(&function->lock);
 
-/* Lock held. Config space and BARs of a function; pci.c calls them. */
+/* Lock held. Config space and BARs of a function; bus.c calls them. */
 u32 pci_function_config_read(struct pci_function *function, unsigned reg, unsigned size);
 void pci_function_config_write(struct pci_function *function, unsigned reg, unsigned size,
 			       u32 value);

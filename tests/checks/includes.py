@@ -31,7 +31,7 @@ TRACED = BASE | {"lib/trace"}
 MM = {"mm/frame", "mm/table", "mm/store", "mm/notify", "mm/space"}
 ALL_MM = MM | {"mm", "mm/stage2", "mm/merge", "mm/reclaim", "mm/subscribers"}
 LOW_HV = ALL_MM | {"abi", "hv/core"}
-HIGH_HV = LOW_HV | {"hv/pc", "hv/load", "hv/jobs"}
+HIGH_HV = LOW_HV | {"hv/pci", "hv/pc", "hv/load", "hv/jobs"}
 # A room is a folder; the longest that fits a file's path is its room. "mm" itself is the auditor,
 # "hv" the run loop.
 ROOMS = {
@@ -51,12 +51,13 @@ ROOMS = {
     "mm/reclaim": TRACED | MM | {"mm"},
     "mm/subscribers": TRACED | MM | {"mm"},
     "hv/core": TRACED | LOW_HV,
-    "hv/pc": TRACED | LOW_HV,
-    "hv/load": TRACED | LOW_HV | {"hv/pc"},
-    "hv/jobs": TRACED | LOW_HV | {"hv/pc"},
+    "hv/pci": TRACED | LOW_HV,
+    "hv/pc": TRACED | LOW_HV | {"hv/pci"},
+    "hv/load": TRACED | LOW_HV | {"hv/pc", "hv/pci"},
+    "hv/jobs": TRACED | LOW_HV | {"hv/pc", "hv/pci"},
     "hv/stat": TRACED | LOW_HV | {"hv/jobs"},
     "hv/control": TRACED | LOW_HV | {"hv/stat", "hv/jobs"},
-    "hv/virtio": TRACED | LOW_HV | {"hv/pc"},
+    "hv/virtio": TRACED | LOW_HV | {"hv/pc", "hv/pci"},
     "hv/call": TRACED | HIGH_HV,
     "hv/cpu": TRACED | HIGH_HV,
     "hv/emulate": TRACED | HIGH_HV,
@@ -82,7 +83,8 @@ HEADERS = {
     "mm/subscribers": "guest_cache",
     "mm": "audit",
     "hv/core": "console exit irqchip memory park sched vcpu verdict vm vm_config",
-    "hv/pc": "acpi fw_cfg i8042 ioapic lapic mptable pc pci pic pit pm rtc uart vga",
+    "hv/pci": "pci",
+    "hv/pc": "acpi fw_cfg i8042 ioapic lapic mptable pc pic pit pm rtc uart vga",
     "hv/load": "bzimage config linux loader",
     "hv/stat": "stat",
     "hv/control": "control",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pci_function.c: config space, BARs and MSI-X of a function.
+ * function.c: config space, BARs and MSI-X of a function.
  *
  * Config space is two tables of bytes: the content, and the bits that a guest may change. So a
  * BAR's size is found as on a real bus: the bits below it do not change.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pci.c: the bus of pci.h: which function an access is for. Its host bridge is bus 0, device 0,
+ * bus.c: the bus of pci.h: which function an access is for. Its host bridge is bus 0, device 0,
  * function 0; without one systems doubt that the bus is there at all, and say so.
  */
 #include <hv/pci.h>
