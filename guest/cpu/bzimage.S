@@ -7,47 +7,18 @@
  *     file: | boot sector, setup header at 1f1h | code, loaded at 1 MiB: 64-bit entry at 200h in it |
  */
 #include <abi/machine.h>
-
-#define SETUP_SECTORS 1
-#define SETUP_SIZE    0x400
-#define LOAD_AT	      0x100000		/* the linker puts .text at LOAD_AT - SETUP_SIZE */
-#define INIT_SIZE     0x10000
+#include "bzimage_header.S"
 
 #define PARAMS_RSDP	    0x070
 #define PARAMS_E820_COUNT   0x1e8
-#define PARAMS_MAGIC	    0x202
 #define PARAMS_RAMDISK	    0x218
 #define PARAMS_RAMDISK_SIZE 0x21c
-#define PARAMS_COMMAND_LINE 0x228
 #define PARAMS_E820	    0x2d0
-#define HEADER_MAGIC	    0x53726448	/* "HdrS" */
 #define RSDP_SIGNATURE	    0x2052545020445352 /* "RSD PTR " */
 
 	.code64
 	.text
-	.globl bzimage_start
-bzimage_start:
-	.org 0x1f1
-	.byte SETUP_SECTORS
-	.org 0x1f4
-	.long (end - code) / 16		/* syssize */
-	.org 0x1fe
-	.word 0xaa55
-	.byte 0xeb, header_end - magic	/* a jump over the header: its length */
-magic:	.long HEADER_MAGIC
-	.word 0x20c			/* version 2.12 */
-	.org 0x211
-	.byte 1				/* loaded high */
-	.org 0x22c
-	.long 0x7fffffff		/* initrd_addr_max */
-	.org 0x236
-	.word 1				/* xloadflags: a 64-bit entry */
-	.org 0x258
-	.quad LOAD_AT			/* pref_address */
-	.long INIT_SIZE
-	.org 0x268
-header_end:
-	.org SETUP_SIZE
+	setup_header 1
 code:
 	.org SETUP_SIZE + 0x200
 	movl $stack, %esp
