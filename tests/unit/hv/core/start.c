@@ -196,6 +196,7 @@ static void init_resets_by_the_owner_and_waits_for_the_sipi(void **state)
 	assert_int_equal(vcpus[1].state, VCPU_HALTED); /* an NMI does not wake it */
 	vcpu_signal_sipi(&vcpus[1], 7);
 	assert_int_equal(vcpus[1].state, VCPU_READY);
+	assert_int_equal(vm.awake, 2); /* else the VM would end with a vCPU that runs */
 	assert_true(vcpu_follow_signals(&vcpus[1]));
 	assert_int_equal(loaded[1].seg[SEG_CS].selector, 0x700);
 }
