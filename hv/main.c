@@ -110,6 +110,18 @@ static int add_disks(const struct boot_info *info, struct vm *vm)
 	return 0;
 }
 
+static int add_devices(const struct boot_info *info, struct vm *vm)
+{
+	int err = add_disks(info, vm);
+
+	if (err)
+		return err;
+	err = virtio_add_devices(vm);
+	if (err)
+		log_error("%s: its devices: %s", vm->config.name, error_name(err));
+	return err;
+}
+
 static struct vm *make_vm(const struct boot_info *info, const struct boot_module *module,
 			  const struct vm_config *config)
 {
@@ -125,7 +137,7 @@ static struct vm *make_vm(const struct boot_info *info, const struct boot_module
 		control_vm_refused(config->name);
 		return NULL;
 	}
-	if (add_disks(info, vm) != 0 ||
+	if (add_devices(info, vm) != 0 ||
 	    load_guest(vm, kernel.file, kernel.size, modules, count) != 0) {
 		log_error("%s: not started", config->name);
 		control_vm_refused(config->name);

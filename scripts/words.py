@@ -261,8 +261,9 @@ def check_vm(line, cpus):
         complaints.append(f"arg: longer than {ARG_LONGEST} characters")
     low, high = BOARD_MEMORY
     board = found.get("type") == "linux" or found.get("board") == "pc"
-    if not complaints and "disk" in found and not board:
-        complaints.append("a disk needs a board: board=pc")
+    devices = "disk" in found or "yes" in (found.get("rng"), found.get("hvc"))
+    if not complaints and devices and not board:
+        complaints.append("a disk, rng=yes and hvc=yes need a board: board=pc")
     if found.get("keyboard") == "yes" and not board:
         complaints.append("keyboard=yes needs board=pc")
     if not complaints and board and not low <= memory_of(found) <= high:

@@ -123,10 +123,17 @@ static void terminal_command(int c)
 		terminal_list_keys();
 }
 
+static bool has_input(const struct vm *vm)
+{
+	return vm->input.is_open && vm->input.is_open(vm->input.context);
+}
+
 static bool vm_has_room(struct vm *vm)
 {
 	bool room;
 
+	if (has_input(vm))
+		return vm->input.has_room(vm->input.context);
 	if (vm->config.keyboard)
 		return pc_keyboard_has_room(vm->pc);
 	spin_lock(&vm->console.lock);
@@ -137,6 +144,10 @@ static bool vm_has_room(struct vm *vm)
 
 static void vm_type(struct vm *vm, u8 byte)
 {
+	if (has_input(vm)) {
+		vm->input.type(vm->input.context, byte);
+		return;
+	}
 	if (vm->config.keyboard) {
 		pc_keyboard_type(vm->pc, (char)byte);
 		return;

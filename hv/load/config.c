@@ -67,6 +67,22 @@ static int set_disk(struct value *value, struct vm_config *out)
 	return store_name(value, out->disk[out->disks++]);
 }
 
+static int yes_or_no(const struct value *value, bool *out)
+{
+	*out = string_is(value->text, value->len, "yes");
+	return *out || string_is(value->text, value->len, "no") ? 0 : ERR_INVALID;
+}
+
+static int set_rng(struct value *value, struct vm_config *out)
+{
+	return yes_or_no(value, &out->rng);
+}
+
+static int set_hvc(struct value *value, struct vm_config *out)
+{
+	return yes_or_no(value, &out->hvc);
+}
+
 static int number_in(struct value *value, u64 low, u64 high, u64 *out)
 {
 	u64 number;
@@ -148,8 +164,7 @@ static int set_mergeable(struct value *value, struct vm_config *out)
 
 static int set_merge_control(struct value *value, struct vm_config *out)
 {
-	out->merge_control = string_is(value->text, value->len, "yes");
-	return out->merge_control || string_is(value->text, value->len, "no") ? 0 : ERR_INVALID;
+	return yes_or_no(value, &out->merge_control);
 }
 
 static int set_board(struct value *value, struct vm_config *out)
@@ -160,8 +175,7 @@ static int set_board(struct value *value, struct vm_config *out)
 
 static int set_keyboard(struct value *value, struct vm_config *out)
 {
-	out->keyboard = string_is(value->text, value->len, "yes");
-	return out->keyboard || string_is(value->text, value->len, "no") ? 0 : ERR_INVALID;
+	return yes_or_no(value, &out->keyboard);
 }
 
 static int set_x2apic(struct value *value, struct vm_config *out)
@@ -172,14 +186,12 @@ static int set_x2apic(struct value *value, struct vm_config *out)
 
 static int set_populate(struct value *value, struct vm_config *out)
 {
-	out->populate = string_is(value->text, value->len, "yes");
-	return out->populate || string_is(value->text, value->len, "no") ? 0 : ERR_INVALID;
+	return yes_or_no(value, &out->populate);
 }
 
 static int set_test_calls(struct value *value, struct vm_config *out)
 {
-	out->test_calls = string_is(value->text, value->len, "yes");
-	return out->test_calls || string_is(value->text, value->len, "no") ? 0 : ERR_INVALID;
+	return yes_or_no(value, &out->test_calls);
 }
 
 static int set_dirty(struct value *value, struct vm_config *out)
@@ -248,6 +260,8 @@ static const struct word {
 	{"for", set_module_of, "for is NAME, 1 to 23 letters, digits, - or _"},
 	{"image", set_image, "image is NAME, 1 to 23 letters, digits, - or _"},
 	{"disk", set_disk, "disk is NAME, of an image; four disks at most"},
+	{"rng", set_rng, "rng is yes|no"},
+	{"hvc", set_hvc, "hvc is yes|no"},
 	{"memory", set_memory, "memory is 64K..1024G, in whole pages, as in 16M"},
 	{"vcpus", set_vcpus, "vcpus is 1..16"},
 	{"cpu", set_cpus, "cpu is CPUS, some of this machine's, as in 0 or 0,2 or 1-3"},
@@ -310,8 +324,8 @@ static int check_whole(const char *line, struct vm_config *out, struct config_er
 	*error = (struct config_error){line, strlen(line), "a VM needs name=NAME"};
 	if (!out->name[0] && !out->module_of[0] && !out->image[0])
 		return ERR_INVALID;
-	error->why = "a disk needs a board: board=pc";
-	if (out->disks && !out->board)
+	error->why = "a disk, rng=yes and hvc=yes need a board: board=pc";
+	if ((out->disks || out->rng || out->hvc) && !out->board)
 		return ERR_INVALID;
 	error->why = "keyboard=yes needs board=pc";
 	if (out->keyboard && !out->board)

@@ -86,6 +86,15 @@ static void request_work(struct pci_function *function)
 		vcpu_request(vm->vcpu[i], REQUEST_DEVICES);
 }
 
+void pci_request_work(struct pci_function *function, u32 bits)
+{
+	struct vcpu *vcpu = function->vm->vcpu[0];
+
+	ck_pr_or_32(&function->work, bits);
+	vcpu_request(vcpu, REQUEST_DEVICES);
+	vcpu_notify(vcpu);
+}
+
 unsigned pci_data_read(struct pci *pci, u16 port, unsigned size, u32 *value)
 {
 	unsigned bytes = MIN(size, PCI_DATA + 4u - port), reg;

@@ -187,6 +187,12 @@ bool pci_mmio_write(struct pci *pci, struct vcpu *vcpu, struct gpa gpa, unsigned
 		    u64 value) __must_check;
 
 /*
+ * Any CPU, no locks held, the VM is held. Bits of a function's work that come from elsewhere; a
+ * vCPU does them, and wakes for them when it sleeps.
+ */
+void pci_request_work(struct pci_function *function, u32 bits);
+
+/*
  * Owner. A piece of work of each device that has some. True: some is left. *starved: a device
  * waits for a frame. No locks held.
  */

@@ -16,4 +16,7 @@ struct vm;
  */
 int virtio_add_disk(struct vm *vm, const char *name, const void *image, u64 bytes) __must_check;
 
+/* The devices that the VM's line names, but its disks. As above. */
+int virtio_add_devices(struct vm *vm) __must_check;
+
 #endif

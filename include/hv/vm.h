@@ -151,6 +151,14 @@ struct vm_memory_stats {
 	u64 breaks, merge_metadata, merge_reasons[MERGE_REASONS];
 };
 
+/* Where typed bytes go instead of the UART, while it is open. Any CPU, no locks, the VM held. */
+struct vm_input {
+	bool (*is_open)(void *context);
+	bool (*has_room)(void *context);
+	void (*type)(void *context, u8 byte);
+	void *context;
+};
+
 /* Bytes of its memory that sharing saves it (mm/inspect.h), and less metadata. */
 struct vm_share {
 	u64 resident, part, saved;
@@ -177,6 +185,7 @@ struct vm {
 	struct console console;		     /* its own lock */
 	struct uart *uart;		     /* [I]; content: console.lock */
 	struct pc *pc;			     /* [I] the board, or NULL */
+	struct vm_input input;		     /* [I] without functions: the UART alone */
 	struct guest_state reset;	     /* [I] of a vCPU; with a board */
 	struct audit_report audit;	     /* of its memory, when it had ended */
 	struct vm_memory_stats memory_stats; /* likewise */

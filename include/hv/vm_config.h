@@ -38,6 +38,7 @@ enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
  * dirty_log	log which pages are written, from the start, by way of `dirty`
  * console	bytes its console may print before the rest is dropped
  * kill_after	milliseconds after its start at which it is ended from outside; 0: never
+ * rng, hvc	a virtio device for random bytes, for a console
  * disk		the images of its disks, in order; disks: how many
  * image	a disk image of this name, not a VM; then nothing else is valid beside it
  * module_of	a file for the VM of this name, not a VM; then only `arg` is valid beside it
@@ -63,6 +64,8 @@ struct vm_config {
 	u64 console;
 	u64 kill_after;
 	u32 merge_domain;
+	bool rng;
+	bool hvc;
 	bool merge_marked;
 	bool merge_control;
 	bool test_calls;

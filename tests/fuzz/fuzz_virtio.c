@@ -3,11 +3,11 @@
  * fuzz_virtio.c: a hostile driver: register and config accesses, rings and buffers of any content,
  * and the device's work in between.
  *
- *     input: one step after another
+ *     input: one step after another; the last byte also says which device (kinds[])
  *         0 offset(2) size value(4)   write to BAR 0     4 gpa(2) count bytes   write to memory
  *         1 offset(2) size value(4)   write to BAR 1     5                      a piece of work
  *         2 reg size value(4)         write to config    6 n                    one map in n fails
- *         3 offset(2) size            read of BAR 0      7                      start queue 0
+ *         3 offset(2) size            read of BAR 0      7                      start all queues
  *
  * Checked for every input, besides what ASan and UBSan see: a page is mapped once at a time and
  * unmapped (memory.h), the image is not written (DISK-1), no config bit changes that is not
@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "hv/virtio/blk.h"
+#include "hv/virtio/console.h"
+#include "hv/virtio/rng.h"
 #include "fuzz.h"
 
 #define RAM	   0x10000u
@@ -99,8 +101,81 @@ static void follow(void *context, unsigned wire)
 
 static const struct pci_board board = {message, follow};
 static struct pci bus = {.board = &board};
-static const struct virtio_ops ops = {
+
+/* --- the devices ----------------------------------------------------------------------------- */
+
+static struct virtio_blk blk;
+static struct virtio_rng rng;
+static struct virtio_console console;
+
+static const struct virtio_ops blk_ops = {
 	.type = VIRTIO_BLK, .class = 0x010000, .run = blk_run, .reset = blk_reset};
+static const struct virtio_ops rng_ops = {.type = VIRTIO_RNG, .run = rng_run};
+static const struct virtio_ops console_ops = {
+	.type = VIRTIO_CONSOLE,
+	.run = virtio_console_run,
+	.config_written = virtio_console_config_written,
+	.reset = virtio_console_reset,
+};
+
+static void begin_blk(void)
+{
+	memset(&blk, 0, sizeof(blk));
+	memset(image, 0x5a, sizeof(image));
+	fuzz_check(disk_init(&blk.disk, image, IMAGE) == 0, "a disk");
+	blk_init(&blk, 2, "fuzz", &blk_ops);
+}
+
+static void end_blk(void)
+{
+	for (unsigned i = 0; i < IMAGE; i++)
+		fuzz_check(image[i] == 0x5a, "DISK-1: the image was written");
+	disk_fini(&blk.disk);
+}
+
+static u64 source(void)
+{
+	return 0x5a5a5a5a5a5a5a5aull;
+}
+
+static void begin_rng(void)
+{
+	memset(&rng, 0, sizeof(rng));
+	rng_init(&rng, source, &rng_ops);
+}
+
+static void send(void *context, const char *text, size_t len)
+{
+	fuzz_check(len && len <= CONSOLE_PIECE, "a piece of text");
+}
+
+static void begin_console(void)
+{
+	memset(&console, 0, sizeof(console));
+	console.send = send;
+	virtio_console_init(&console, &console_ops);
+	for (unsigned i = 0; i < CONSOLE_TYPED; i++)
+		virtio_console_type(&console, (u8)i);
+}
+
+static void end_console(void)
+{
+	fuzz_check(console.count <= CONSOLE_TYPED, "typed bytes");
+}
+
+static void end_nothing(void)
+{
+}
+
+static const struct kind {
+	struct virtio_device *device;
+	void (*begin)(void);
+	void (*end)(void);
+} kinds[] = {
+	{&blk.device, begin_blk, end_blk},
+	{&rng.device, begin_rng, end_nothing},
+	{&console.device, begin_console, end_console},
+};
 
 struct input {
 	const u8 *at, *end;
@@ -133,20 +208,28 @@ static void bar_read(struct pci_function *function, u32 offset, unsigned size)
 		(void)pci_function_bar_read(function, 0, offset, size);
 }
 
-/* Without it few inputs come as far as a request: features, and queue 0 at 0, 1000h and 2000h. */
+/* Without it few inputs come as far as a request: all features, and queue n at n * 3000h. */
 static void start(struct pci_function *function)
 {
+	const struct virtio_device *device = virtio_of(function);
 	static const struct {
 		u32 offset, size, value;
-	} writes[] = {{20, 1, 0},      {8, 4, 0},   {12, 4, (u32)VIRTIO_F_COMMON},
-		      {8, 4, 1},       {12, 4, 1},  {20, 1, 11},
-		      {22, 2, 0},      {24, 2, 16}, {32, 4, 0},
-		      {40, 4, 0x1000}, {44, 4, 0},  {48, 4, 0x2000},
-		      {52, 4, 0},      {28, 2, 1},  {20, 1, 15}};
+	} writes[] = {{20, 1, 0}, {8, 4, 0}, {12, 4, 0}, {8, 4, 1}, {12, 4, 1}, {20, 1, 11}};
 
 	pci_function_config_write(function, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
 	for (unsigned i = 0; i < ARRAY_SIZE(writes); i++)
-		bar_write(function, 0, writes[i].offset, writes[i].size, writes[i].value);
+		bar_write(function, 0, writes[i].offset, writes[i].size,
+			  i == 2 ? (u32)device->offered : writes[i].value);
+	for (u32 i = 0; i < device->queues; i++) {
+		bar_write(function, 0, 22, 2, i);
+		bar_write(function, 0, 24, 2, 16);
+		for (u32 area = 0; area < 3; area++) {
+			bar_write(function, 0, 32 + 8 * area, 4, i * 0x3000 + area * 0x1000);
+			bar_write(function, 0, 36 + 8 * area, 4, 0);
+		}
+		bar_write(function, 0, 28, 2, 1);
+	}
+	bar_write(function, 0, 20, 1, 15);
 }
 
 static void work(struct pci_function *function)
@@ -211,28 +294,24 @@ static void check_config(const struct pci_function *function, const u8 *before)
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
-	static struct virtio_blk blk;
+	const struct kind *kind = &kinds[size ? data[size - 1] % ARRAY_SIZE(kinds) : 0];
+	struct virtio_device *device = kind->device;
 	struct input input = {data, data + size};
 	u8 before[PCI_CONFIG_SIZE];
 
 	fuzz_init();
 	sim_memory = (char *)frames;
 	sim_memory_size = sizeof(frames);
-	memset(&blk, 0, sizeof(blk));
 	memset(ram, 0, sizeof(ram));
-	memset(image, 0x5a, sizeof(image));
 	fail_one_in = chance = 0;
-	blk.device.memory = (struct virtio_memory){map, unmap, NULL};
-	fuzz_check(disk_init(&blk.disk, image, IMAGE) == 0, "a disk");
-	blk_init(&blk, 2, "fuzz", &ops);
-	blk.device.pci.bus = &bus;
-	memcpy(before, blk.device.pci.config, sizeof(before));
+	kind->begin();
+	device->memory = (struct virtio_memory){map, unmap, NULL};
+	device->pci.bus = &bus;
+	memcpy(before, device->pci.config, sizeof(before));
 	while (input.at < input.end)
-		step(&blk.device.pci, &input);
-	check_config(&blk.device.pci, before);
-	for (unsigned i = 0; i < IMAGE; i++)
-		fuzz_check(image[i] == 0x5a, "DISK-1: the image was written");
-	disk_fini(&blk.disk);
+		step(&device->pci, &input);
+	check_config(&device->pci, before);
+	kind->end();
 	for (unsigned i = 0; i < FRAMES; i++)
 		fuzz_check(!used[i], "a frame is left");
 	fuzz_check(!blocks, "a block is left");

@@ -5,9 +5,9 @@
 #include "sim/virtio_world.h"
 #include <lib/string.h>
 
-#define AT_DESC	 0x1000ull
-#define AT_AVAIL 0x2000ull
-#define AT_USED	 0x3000ull
+/* Places of a queue, from driver.base on. */
+#define AT_AVAIL 0x1000ull
+#define AT_USED	 0x2000ull
 
 /* Registers of the common configuration (virtio 1.2, 4.1.4.3). */
 enum {
@@ -68,7 +68,7 @@ void driver_attach(struct driver *driver, struct virtio_device *device)
 {
 	memset(driver_ram, 0, sizeof(driver_ram));
 	driver_messages = driver_wires = driver_fail_every = driver_maps = driver_mapped = 0;
-	*driver = (struct driver){.device = device};
+	*driver = (struct driver){.device = device, .base = DRIVER_BASE};
 	device->pci.bus = &bus;
 	driver_config_write(driver, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
@@ -121,15 +121,16 @@ static void write_address(struct driver *driver, u32 offset, u64 value)
 
 static void place_queue(struct driver *driver, unsigned size, bool msix)
 {
-	driver->desc = AT_DESC;
-	driver->avail = AT_AVAIL;
-	driver->used = AT_USED;
+	driver->desc = driver->base;
+	driver->avail = driver->base + AT_AVAIL;
+	driver->used = driver->base + AT_USED;
 	driver->size = size;
-	memset(&driver_ram[AT_DESC], 0, AT_USED + PAGE_SIZE - AT_DESC);
-	driver_write(driver, QUEUE_SELECT, 2, 0);
+	driver->next_desc = driver->avail_idx = driver->seen_used = 0;
+	memset(&driver_ram[driver->base], 0, DRIVER_QUEUE_BYTES);
+	driver_write(driver, QUEUE_SELECT, 2, driver->number);
 	driver_write(driver, QUEUE_SIZE, 2, size);
 	if (msix)
-		driver_write(driver, QUEUE_VECTOR, 2, 1);
+		driver_write(driver, QUEUE_VECTOR, 2, driver->number + 1);
 	write_address(driver, QUEUE_DESC, driver->desc);
 	write_address(driver, QUEUE_DRIVER, driver->avail);
 	write_address(driver, QUEUE_DEVICE, driver->used);
@@ -154,7 +155,6 @@ static void enable_msix(struct driver *driver)
 void driver_start(struct driver *driver, u64 features, unsigned size, bool msix)
 {
 	driver_write(driver, STATUS, 1, 0);
-	driver->next_desc = driver->avail_idx = driver->seen_used = 0;
 	if (msix)
 		enable_msix(driver);
 	driver_write(driver, STATUS, 1, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER);
@@ -169,6 +169,14 @@ void driver_start(struct driver *driver, u64 features, unsigned size, bool msix)
 	driver_write(driver, STATUS, 1,
 		     VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_FEATURES_OK | VIRTIO_DRIVER_OK);
 	(void)driver_work(driver);
+}
+
+void driver_add_queue(const struct driver *first, unsigned number, struct driver *out)
+{
+	*out = (struct driver){.device = first->device,
+			       .number = number,
+			       .base = first->base + number * DRIVER_QUEUE_BYTES};
+	place_queue(out, first->size, true);
 }
 
 void driver_put(u64 at, unsigned size, u64 value)
@@ -215,7 +223,7 @@ unsigned driver_work(struct driver *driver)
 
 unsigned driver_kick(struct driver *driver)
 {
-	driver_write(driver, VIRTIO_NOTIFY, 2, 0);
+	driver_write(driver, VIRTIO_NOTIFY + VIRTIO_NOTIFY_STEP * driver->number, 2, 0);
 	return driver_work(driver);
 }
 

@@ -8,10 +8,12 @@
 #ifndef SAMEPAGE_TESTS_SIM_VIRTIO_WORLD_H
 #define SAMEPAGE_TESTS_SIM_VIRTIO_WORLD_H
 
-#include "hv/virtio/blk.h"
+#include "hv/virtio/device.h"
 
-#define DRIVER_RAM   (1ull << 20)
-#define DRIVER_QUEUE 16u
+#define DRIVER_RAM	   (1ull << 20)
+#define DRIVER_QUEUE	   16u
+#define DRIVER_BASE	   0x1000ull /* of queue 0's areas; those of queue n follow */
+#define DRIVER_QUEUE_BYTES 0x3000ull
 
 enum { F_NEXT = 1, F_WRITE = 2, F_INDIRECT = 4 };
 
@@ -26,7 +28,8 @@ extern u32 driver_data;
 
 struct driver {
 	struct virtio_device *device;
-	u64 desc, avail, used; /* of queue 0 */
+	unsigned number; /* of the queue */
+	u64 base, desc, avail, used;
 	u16 next_desc, avail_idx, seen_used;
 	unsigned size;
 };
@@ -42,6 +45,9 @@ void driver_config_write(struct driver *driver, unsigned reg, unsigned size, u32
 /* Negotiates `features`, places queue 0 with `size` entries, DRIVER_OK. msix: vector 1 for it. */
 void driver_start(struct driver *driver, u64 features, unsigned size, bool msix);
 
+/* Another queue of a device that was started, with vector `number` + 1. */
+void driver_add_queue(const struct driver *first, unsigned number, struct driver *out);
+
 /* Fields of the rings. */
 void driver_put(u64 at, unsigned size, u64 value);
 u64 driver_get(u64 at, unsigned size);
@@ -50,7 +56,7 @@ void driver_desc(u64 table, unsigned index, u64 addr, u32 len, u16 flags, u16 ne
 /* One entry more in the available ring, with this head. */
 void driver_offer(struct driver *driver, u16 head);
 
-/* Notifies queue 0, and does the device's work until none is left; how many pieces that were. */
+/* Notifies the queue, and does the device's work until none is left; how many pieces that were. */
 unsigned driver_kick(struct driver *driver);
 unsigned driver_work(struct driver *driver);
 

@@ -3,6 +3,7 @@
  * blk.c: the block device by its registers and rings (VIRTIO-1 to VIRTIO-3, BLK-1, BLK-2, DISK-1,
  * DISK-2, PCI-2, MSIX-1), against a model of the disk as an array.
  */
+#include "hv/virtio/blk.h"
 #include "sim/sim.h"
 #include "sim/virtio_world.h"
 
