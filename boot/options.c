@@ -34,9 +34,17 @@ static struct option {
 } options[] = {
 	{.name = "log", .kind = OPTION_TEXT, .values = "LEVELS"},
 	{.name = "apic", .kind = OPTION_TEXT, .values = "x2apic|xapic", .text = "x2apic"},
-	/* The defaults of these three are Kconfig's. */
+	/* The defaults of these three are Kconfig's; notifier_AXIS: the named policy's. */
 	{.name = "notifier", .kind = OPTION_TEXT, .values = "POLICY"},
 	{.name = "fault_retry", .kind = OPTION_TEXT, .values = "reenter|inplace"},
+	{.name = "notifier_events", .kind = OPTION_TEXT, .values = "none|page|range"},
+	{.name = "notifier_start",
+	 .kind = OPTION_TEXT,
+	 .values = "all|unanimous|tagged|companion|without|mask"},
+	{.name = "notifier_when", .kind = OPTION_TEXT, .values = "before|after"},
+	{.name = "notifier_flush", .kind = OPTION_TEXT, .values = "lazy|eager"},
+	{.name = "notifier_steps", .kind = OPTION_TEXT, .values = "one|two"},
+	{.name = "notifier_establish", .kind = OPTION_TEXT, .values = "no|yes"},
 	{.name = "merge", .kind = OPTION_TEXT, .values = "ENGINE|off"},
 	{.name = "merge_secure",
 	 .kind = OPTION_TEXT,

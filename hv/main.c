@@ -21,6 +21,7 @@
 #include <hv/virtio.h>
 #include <hv/vm_create.h>
 #include <lib/error.h>
+#include <lib/format.h>
 #include <lib/log.h>
 #include <lib/string.h>
 #include <mm/addrspace.h>
@@ -231,15 +232,39 @@ static enum retry_mode retry_option(void)
 	return IS_ENABLED(CONFIG_FAULT_RETRY_REENTER) ? RETRY_REENTER : RETRY_INPLACE;
 }
 
-/* notifier=POLICY and fault_retry=MODE: for the address spaces of all VMs. */
+/* Each notifier_AXIS=VALUE changes the point on one axis. */
+static void apply_axes(struct notifier_policy *policy)
+{
+	char option[32];
+
+	for (unsigned axis = 0; axis < POLICY_AXES; axis++) {
+		const char *name = policy_axis_name(axis), *value;
+
+		format_text(option, sizeof(option), "notifier_%s", name);
+		value = boot_option_text(option);
+		if (*value && notifier_policy_set(policy, name, strlen(name), value))
+			log_error("%s=%s: the axis has no such value", option, value);
+	}
+}
+
+/* notifier=POLICY, notifier_AXIS=VALUE, fault_retry=MODE: for the address spaces of all VMs. */
 static void configure_notifier(void)
 {
 	const char *name = boot_option_text("notifier");
-	const struct notifier_policy *policy = notifier_policy_find(name, strlen(name));
+	const struct notifier_policy *named = notifier_policy_find(name, strlen(name));
+	struct notifier_policy policy = named ? *named : *notifier_policy_default();
+	char text[POLICY_TEXT_MAX];
+	const char *why;
 
-	if (*name && !policy)
+	if (*name && !named)
 		log_error("notifier=%s: no such policy; the default stays", name);
-	addrspace_configure(policy, retry_option());
+	apply_axes(&policy);
+	why = notifier_policy_refusal(&policy);
+	if (why) {
+		notifier_policy_text(&policy, text, sizeof(text));
+		log_error("notifier: %s: refused: %s; the default stays", text, why);
+	}
+	addrspace_configure(why ? NULL : &policy, retry_option());
 }
 
 static const struct terminal_monitor monitor = {monitor_open, monitor_type};

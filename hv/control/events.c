@@ -90,10 +90,14 @@ static void add_refused(struct json *json)
 static void add_policy(struct json *json)
 {
 	const struct vm *vm = vm_get(0);
+	struct notifier_policy policy;
+	char text[POLICY_TEXT_MAX];
 
 	if (!vm)
 		return;
-	json_add_string(json, "policy", notifier_policy_name(addrspace_policy(vm->memory)));
+	policy = addrspace_policy(vm->memory);
+	notifier_policy_text(&policy, text, sizeof(text));
+	json_add_string(json, "policy", text);
 	json_add_string(json, "retry",
 			addrspace_retry(vm->memory) == RETRY_INPLACE ? "inplace" : "reenter");
 }

@@ -15,9 +15,9 @@
 #include <mm/merge.h>
 #include <mm/reclaim.h>
 
-/* --- policy [NAME [reenter|inplace]] ---------------------------------------------------------- */
+/* --- policy [NAME [AXIS=VALUE ...] [reenter|inplace]] ---------------------------------------- */
 
-/* For all VMs that run; waits for notifications under way. */
+/* For all VMs that run; waits for notifications under way. retry: NULL: it stays. */
 static int set_policies(const struct notifier_policy *policy, const char *retry)
 {
 	struct vm *vm;
@@ -44,6 +44,35 @@ static void list_policies(struct json *json)
 	json_close(json, ']');
 }
 
+/* The words that each axis has. */
+static void list_axes(struct json *json)
+{
+	const char *word;
+
+	json_key(json, "axes");
+	json_open(json, '{');
+	for (unsigned axis = 0; axis < POLICY_AXES; axis++) {
+		json_key(json, policy_axis_name(axis));
+		json_open(json, '[');
+		for (unsigned i = 0; (word = policy_axis_word(axis, i)); i++)
+			json_string(json, word);
+		json_close(json, ']');
+	}
+	json_close(json, '}');
+}
+
+static void add_policy(struct json *json, struct addrspace *as)
+{
+	const struct notifier_policy policy = addrspace_policy(as);
+	char text[POLICY_TEXT_MAX];
+
+	notifier_policy_text(&policy, text, sizeof(text));
+	json_add_string(json, "policy", text);
+	for (unsigned axis = 0; axis < POLICY_AXES; axis++)
+		json_add_string(json, policy_axis_name(axis),
+				policy_axis_word(axis, policy_axis_value(&policy, axis)));
+}
+
 static void show_policy(struct json *json)
 {
 	struct vm *vm = vm_get(0);
@@ -51,7 +80,7 @@ static void show_policy(struct json *json)
 	for (unsigned i = 0; (vm = vm_get(i)); i++) {
 		if (!vm_hold(vm))
 			continue;
-		json_add_string(json, "policy", notifier_policy_name(addrspace_policy(vm->memory)));
+		add_policy(json, vm->memory);
 		json_add_string(json, "retry",
 				addrspace_retry(vm->memory) == RETRY_INPLACE ? "inplace"
 									     : "reenter");
@@ -59,23 +88,45 @@ static void show_policy(struct json *json)
 		break;
 	}
 	list_policies(json);
+	list_axes(json);
+}
+
+/* The words behind the name: axes, and the retry mode. */
+static enum command_step read_axes(struct command_call *call, struct notifier_policy *policy,
+				   const char **retry)
+{
+	const char *why;
+
+	for (unsigned i = 1; i < call->words; i++) {
+		const char *word = call->word[i], *equal = memchr(word, '=', strlen(word));
+
+		if (!strcmp(word, "inplace") || !strcmp(word, "reenter"))
+			*retry = word;
+		else if (!equal ||
+			 notifier_policy_set(policy, word, (size_t)(equal - word), equal + 1))
+			return command_fail(call, "%.32s: no AXIS=VALUE, reenter or inplace", word);
+	}
+	why = notifier_policy_refusal(policy);
+	return why ? command_fail(call, "refused: %.110s", why) : COMMAND_DONE;
 }
 
 enum command_step step_policy(struct command_call *call)
 {
-	const char *name = call->words ? call->word[0] : "";
-	const char *retry = call->words > 1 ? call->word[1] : NULL;
-	const struct notifier_policy *policy = notifier_policy_find(name, strlen(name));
-	int err = 0;
+	const char *name = call->words ? call->word[0] : "", *retry = NULL;
+	const struct notifier_policy *named = notifier_policy_find(name, strlen(name));
+	struct notifier_policy policy;
+	int err;
 
-	if (call->words && !policy)
+	if (call->words && !named)
 		return command_fail(call, "%.24s: no such policy", name);
-	if (retry && strcmp(retry, "inplace") && strcmp(retry, "reenter"))
-		return command_fail(call, "%.24s: it is reenter or inplace", retry);
-	if (policy)
-		err = set_policies(policy, retry);
-	if (err)
-		return command_fail(call, "policy: %s", error_name(err));
+	if (named) {
+		policy = *named;
+		if (read_axes(call, &policy, &retry) == COMMAND_FAILED)
+			return COMMAND_FAILED;
+		err = set_policies(&policy, retry);
+		if (err)
+			return command_fail(call, "policy: %s", error_name(err));
+	}
 	show_policy(call->json);
 	return COMMAND_DONE;
 }

@@ -77,9 +77,10 @@ static int add_subscriber(struct subscription *sub, void *argument)
 static void count_events(struct vm *vm, struct vm_memory_stats *stats)
 {
 	struct notifier *notifier = addrspace_notifier(vm->memory);
+	const struct notifier_policy policy = addrspace_policy(vm->memory);
 
 	notifier_each(notifier, add_subscriber, stats);
-	stats->policy = notifier_policy_name(addrspace_policy(vm->memory));
+	notifier_policy_text(&policy, stats->policy, sizeof(stats->policy));
 	for (unsigned event = 0; event < EVENTS; event++) {
 		stats->notifications[event] = notifier_notifications(notifier, event);
 		stats->unwanted[event] = ck_pr_load_64(&notifier->skipped[event]);

@@ -146,7 +146,7 @@ struct vm_memory_stats {
 	u64 absent;		      /* pages of its slots without backing */
 	struct vm_subscriber_stats subscribers[VM_SUBSCRIBERS_MAX];
 	struct stage2_stats stage2;
-	const char *policy;
+	char policy[POLICY_TEXT_MAX];
 	u64 notifications[EVENTS], unwanted[EVENTS];
 	u64 breaks, merge_metadata, merge_reasons[MERGE_REASONS];
 };

@@ -12,10 +12,10 @@
 #include <arch/addr.h>
 #include <arch/pgtable.h>
 #include <lib/types.h>
+#include <mm/policy.h>
 
 struct addrspace;
 struct notifier;
-struct notifier_policy;
 
 /* MMIO: frames of a device, by addrspace_add_device(). */
 enum slot_kind { SLOT_RAM, SLOT_ROM, SLOT_MMIO };
@@ -57,15 +57,15 @@ struct addrspace *addrspace_by_id(u16 id);
 
 /*
  * Its chain of subscribers, its notification policy and its retry mode, changeable at any time.
- * set_policy: ERR_REENTRANT.
+ * set_policy: ERR_REENTRANT; the point is copied. policy: takes LOCK_NOTIFIER.
  */
 struct notifier *addrspace_notifier(struct addrspace *as);
 int addrspace_set_policy(struct addrspace *as, const struct notifier_policy *policy) __must_check;
-const struct notifier_policy *addrspace_policy(const struct addrspace *as);
+struct notifier_policy addrspace_policy(struct addrspace *as);
 void addrspace_set_retry(struct addrspace *as, enum retry_mode retry);
 enum retry_mode addrspace_retry(const struct addrspace *as);
 
-/* Policy (NULL: Kconfig's) and retry mode of address spaces created later. At boot. */
+/* Policy (NULL: Kconfig's; copied) and retry mode of address spaces created later. At boot. */
 void addrspace_configure(const struct notifier_policy *policy, enum retry_mode retry);
 
 /* 0 if the range lies wholly in slots; errors of a range as above. Takes LOCK_MMU. */

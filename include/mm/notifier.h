@@ -10,7 +10,7 @@
  *     end        after the change: the range may be cached again
  *
  * Which of these calls a subscription gets for an event, and in which order, is the policy's choice
- * (mm/notify/policy.c). Linux wrapped change_pte in start and end in 2012; KVM zaps in start, so
+ * (mm/policy.h). Linux wrapped change_pte in start and end in 2012; KVM zaps in start, so
  * change_pte found nothing to change. docs/mm/notifier.md has the proposals of the 2014 thread,
  * each of which is a policy, and a section on each event.
  *
@@ -34,6 +34,7 @@
 #include <lib/lock.h>
 #include <lib/quiesce.h>
 #include <lib/types.h>
+#include <mm/policy.h>
 
 /* What happens to the range. */
 enum notify_event {
@@ -59,10 +60,12 @@ enum notify_event {
 /* The events for which change_pte was made: one page gets another frame or other rights. */
 #define EVENTS_CHANGE_PTE \
 	(BIT(EVENT_PROTECT_PAGE) | BIT(EVENT_MIGRATE) | BIT(EVENT_MERGE) | BIT(EVENT_COW_BREAK))
+/* All events that change() can be given: those and the ones that take rights from a range. */
+#define EVENTS_IN_PLACE (EVENTS_CHANGE_PTE | BIT(EVENT_PROTECT_RANGE) | BIT(EVENT_SOFT_DIRTY))
 
 enum notify_flags {
 	NOTIFY_NOBLOCK = 1,	   /* start must not wait; it may fail with ERR_WOULD_BLOCK */
-	NOTIFY_CHANGE_FOLLOWS = 2, /* subscribers with change get the new PTEs (policy `event`) */
+	NOTIFY_CHANGE_FOLLOWS = 2, /* subscribers with change get the new PTEs (start=tagged) */
 };
 
 /* owner: the cause of the event, or NULL; a subscriber may ignore its own events. */
@@ -81,7 +84,7 @@ struct pte_change {
 };
 
 enum change_flags {
-	CHANGE_ESTABLISH = 1, /* may map what start invalidated (policy `establish`) */
+	CHANGE_ESTABLISH = 1, /* may map what is not mapped (establish=yes) */
 	CHANGE_LAZY = 2,      /* the flush may wait for sync(): old and new frame read the same and
 				 the old one is kept, or more changes of the operation follow */
 	CHANGE_FLUSH = 4,     /* flush even if rights only grew (policy `late_wp`) */
@@ -112,7 +115,7 @@ struct held_page {
  * end		the range may be cached again. No lock held.
  * change	takes over new PTEs; must not wait, may invalidate instead. LOCK_MMU held. When it returns, none of the old
  * 		translations is in use, unless CHANGE_LAZY; until then no CPU may write through a new one.
- * change_start, change_end	policy `companion`: called in place of start and end where change follows
+ * change_start, change_end	start=companion: called in place of start and end where change follows
  * sync		does deferred flushes, before old frames are freed. LOCK_MMU held.
  * sync_begin	begins them without waiting; sync_ended: have those begun last ended? LOCK_MMU held.
  * young	whether a gfn of the range was accessed since the last `clear`. LOCK_MMU held.
@@ -126,7 +129,7 @@ struct subscriber_ops {
 	int (*start)(struct subscription *sub, const struct notify_range *range);
 	void (*end)(struct subscription *sub, const struct notify_range *range);
 	void (*change)(struct subscription *sub, const struct notify_change *change);
-	void (*change_start)(struct subscription *sub, const struct notify_range *range);
+	int (*change_start)(struct subscription *sub, const struct notify_range *range);
 	void (*change_end)(struct subscription *sub, const struct notify_range *range);
 	void (*sync)(struct subscription *sub);
 	void (*sync_begin)(struct subscription *sub);
@@ -143,35 +146,28 @@ struct subscription_counters {
 };
 
 /*
- * struct subscription: embedded in the subscriber, which fills in all but `number`, `space` and
- * `counters`; constant while subscribed.
+ * struct subscription: embedded in the subscriber, which fills in all but `number`, `space`,
+ * `around` and `counters`; constant while subscribed.
  *
  * number, space	[I] in the trace, and of the address space; set by notifier_subscribe()
- * invalidate_events, change_events	the masks of policy `masked`: events with start and end, events with change; an
- * 			event in neither has no call. The other policies do not use them.
+ * around	[I] start and end; change_start and change_end. A NULL one of the first pair does nothing,
+ *		one of the second is the first's; set by notifier_subscribe()
+ * invalidate_events, change_events	the masks of start=mask: events with start and end, events
+ *		with change; an event in neither has no call. Other start sets do not use them.
  */
+struct notifier_calls {
+	int (*start)(struct subscription *sub, const struct notify_range *range);
+	void (*end)(struct subscription *sub, const struct notify_range *range);
+};
 struct subscription {
 	const struct subscriber_ops *ops;
 	struct gfn_range range;
 	u32 invalidate_events, change_events;
 	const void *owner;
 	u16 number, space;
+	struct notifier_calls around[2];
 	struct subscription_counters counters[EVENTS];
 };
-
-/*
- * The policies, in the order of mm/notify/policy.c; NULL beyond the last. The order is not part of
- * any interface: configuration and reports use the names.
- */
-struct notifier_policy;
-#define NOTIFIER_POLICIES_MAX 16
-unsigned notifier_policy_count(void);
-const struct notifier_policy *notifier_policy(unsigned number);
-/* The policy called `name`, or NULL. */
-const struct notifier_policy *notifier_policy_find(const char *name, size_t len);
-const char *notifier_policy_name(const struct notifier_policy *policy);
-/* The policy that Kconfig made the default. */
-const struct notifier_policy *notifier_policy_default(void);
 
 struct notifier_counters {
 	u64 notifications;
@@ -181,7 +177,7 @@ struct notifier_counters {
 /*
  * struct notifier: the subscriptions of one address space.
  *
- * policy	[a] in force
+ * policy	[n] in force
  * events	[a] bitmap: the events in which a subscription has a role, under the policy in force
  * view		[a] the subscriptions as dispatch reads them; constant once published
  * spare	[n] where the next view is built, so that unsubscribing allocates nothing
@@ -189,11 +185,11 @@ struct notifier_counters {
  * readers	[a] the CPUs that run a notification
  * space	[I] number of the address space, for the trace
  * mmu_lock	[I] LOCK_MMU of the address space
- * counters	[m] by policy and event
+ * counters	[m] by event
  * skipped	[a] by event: operations without a call
  */
 struct notifier {
-	const struct notifier_policy *policy;
+	struct notifier_policy policy;
 	u64 events;
 	struct notifier_view *view;
 	struct spinlock lock;
@@ -201,7 +197,7 @@ struct notifier {
 	unsigned order;
 	u16 space;
 	struct spinlock *mmu_lock;
-	struct notifier_counters counters[NOTIFIER_POLICIES_MAX][EVENTS];
+	struct notifier_counters counters[EVENTS];
 	u64 skipped[EVENTS];
 	struct quiesce readers;
 };
@@ -225,8 +221,8 @@ int notifier_subscribe(struct notifier *notifier, struct subscription *sub) __mu
 int notifier_unsubscribe(struct notifier *notifier, struct subscription *sub) __must_check;
 
 /*
- * Changes the policy of operations that begin after the return; waits for those that run.
- * ERR_REENTRANT. Takes LOCK_NOTIFIER, LOCK_MMU.
+ * Changes the policy of operations that begin after the return; waits for those that run. The point
+ * is copied. ERR_REENTRANT. Takes LOCK_NOTIFIER, LOCK_MMU.
  */
 int notifier_set_policy(struct notifier *notifier,
 			const struct notifier_policy *policy) __must_check;
@@ -243,8 +239,7 @@ void notifier_each_locked(struct notifier *notifier,
 /* Calls of start, end and change so far, of present subscriptions. Takes LOCK_NOTIFIER. */
 u64 notifier_callbacks(struct notifier *notifier);
 /*
- * Notifications of an event so far, under any policy; and operations, with or without a call. No
- * lock.
+ * Notifications of an event so far; and operations, with or without a call. No lock.
  */
 u64 notifier_notifications(const struct notifier *notifier, enum notify_event event);
 u64 notifier_events(const struct notifier *notifier, enum notify_event event);

@@ -13,12 +13,7 @@ static void count_locked(u64 *counter, u64 n)
 	ck_pr_store_64(counter, *counter + n);
 }
 
-static int visit_found(struct subscription *sub, void *argument)
-{
-	return 1;
-}
-
-/* Takes the view's plan for the event, and what of it depends on the range. */
+/* Takes the view's plan for the event. */
 static void take_plan(struct notification *note)
 {
 	const struct notify_plan *plan = &note->view->plan[note->range.event];
@@ -27,15 +22,7 @@ static void take_plan(struct notification *note)
 	note->change = plan->change;
 	note->after = plan->after;
 	note->rule = plan->rule;
-	if (note->rule & RULE_TAGGED)
-		note->range.flags |= NOTIFY_CHANGE_FOLLOWS;
-	if (note->rule & RULE_UNLESS_UNANIMOUS) {
-		if (view_visit(note->view, &note->view->lacking, note->range.range, visit_found,
-			       NULL))
-			note->rule &= ~(RULE_TWO_STEPS | RULE_LAZY);
-		else
-			note->start = NULL;
-	}
+	note->range.flags |= plan->flags;
 }
 
 /* The time before a callback, if it is traced. */
@@ -54,26 +41,26 @@ static __always_inline void trace_callback(const struct subscription *sub, enum 
 	      .call = (u8)call, .event = (u8)range->event, .error = (s8)err);
 }
 
-/* Of a start set: how many have been started, or are still to be ended. */
+/*
+ * Of a start set.
+ *
+ * count	how many have been started, or are still to be ended
+ * calls	which of subscription.around: 0, or 1 under start=companion
+ */
 struct bracket {
 	const struct notification *note;
-	unsigned count;
+	unsigned count, calls;
 };
 
 static int visit_start(struct subscription *sub, void *argument)
 {
 	struct bracket *bracket = argument;
 	const struct notify_range *range = &bracket->note->range;
-	bool companion = (bracket->note->rule & RULE_COMPANION) && sub->ops->change_start;
 	u64 begun = trace_begin();
-	int err = 0;
+	int err = sub->around[bracket->calls].start(sub, range);
 
-	if (companion)
-		sub->ops->change_start(sub, range);
-	else if (sub->ops->start)
-		err = sub->ops->start(sub, range);
-	trace_callback(sub, companion ? TRACE_CALL_CHANGE_START : TRACE_CALL_START, range, begun,
-		       err, 0);
+	trace_callback(sub, bracket->calls ? TRACE_CALL_CHANGE_START : TRACE_CALL_START, range,
+		       begun, err, 0);
 	RACE_POINT("notifier: one started");
 	if (err) {
 		ck_pr_inc_64(&sub->counters[range->event].refused);
@@ -88,24 +75,26 @@ static int visit_end(struct subscription *sub, void *argument)
 {
 	struct bracket *bracket = argument;
 	const struct notify_range *range = &bracket->note->range;
-	bool companion = (bracket->note->rule & RULE_COMPANION) && sub->ops->change_end;
 	u64 begun;
 
 	if (!bracket->count--)
 		return 1;
 	begun = trace_begin();
-	if (companion)
-		sub->ops->change_end(sub, range);
-	else if (sub->ops->end)
-		sub->ops->end(sub, range);
-	trace_callback(sub, companion ? TRACE_CALL_CHANGE_END : TRACE_CALL_END, range, begun, 0, 0);
+	sub->around[bracket->calls].end(sub, range);
+	trace_callback(sub, bracket->calls ? TRACE_CALL_CHANGE_END : TRACE_CALL_END, range, begun,
+		       0, 0);
 	return 0;
+}
+
+static unsigned bracket_calls(const struct notification *note)
+{
+	return (note->rule & RULE_COMPANION) != 0;
 }
 
 /* All or none: those that were started before one refused are ended again (NOTIFIER-2). */
 static int start_set(struct notification *note, const struct notify_set *set)
 {
-	struct bracket bracket = {.note = note};
+	struct bracket bracket = {.note = note, .calls = bracket_calls(note)};
 	int err = view_visit(note->view, set, note->range.range, visit_start, &bracket);
 
 	if (err)
@@ -115,7 +104,7 @@ static int start_set(struct notification *note, const struct notify_set *set)
 
 static void end_set(struct notification *note, const struct notify_set *set)
 {
-	struct bracket bracket = {.note = note, .count = ~0u};
+	struct bracket bracket = {.note = note, .count = ~0u, .calls = bracket_calls(note)};
 
 	view_visit(note->view, set, note->range.range, visit_end, &bracket);
 }
@@ -137,8 +126,7 @@ int notification_begin_calls(struct notification *note)
 
 void notification_count(const struct notification *note, struct notifier *notifier)
 {
-	struct notifier_counters *counters =
-		&notifier->counters[note->view->number][note->range.event];
+	struct notifier_counters *counters = &notifier->counters[note->range.event];
 
 	count_locked(&counters->notifications, 1);
 	count_locked(&counters->gfns, gfn_range_frames(note->range.range));

@@ -21,7 +21,7 @@
 /*
  * view		NULL: no subscription has a role in the event
  * start, change, after		the sets of the policy's plan; NULL: empty
- * rule		enum rule_flags, less what does not apply to this range
+ * rule		enum rule_flags
  */
 struct notification {
 	struct notifier *notifier;

@@ -37,7 +37,7 @@ void notifier_init(struct notifier *notifier, const struct notifier_policy *poli
 		   struct spinlock *mmu_lock)
 {
 	memset(notifier, 0, sizeof(*notifier));
-	notifier->policy = policy;
+	notifier->policy = *policy;
 	notifier->mmu_lock = mmu_lock;
 	spin_init(&notifier->lock, LOCK_NOTIFIER, "notifier");
 }
@@ -70,7 +70,7 @@ static void publish(struct notifier *notifier)
 static void build_spare(struct notifier *notifier, const struct subscription *removed,
 			struct subscription *added)
 {
-	view_build(notifier->spare, notifier->order, notifier->policy, notifier->view, removed,
+	view_build(notifier->spare, notifier->order, &notifier->policy, notifier->view, removed,
 		   added);
 }
 
@@ -110,6 +110,27 @@ static bool is_valid(const struct subscription *sub)
 	       (!sub->change_events || sub->ops->change);
 }
 
+static int start_nothing(struct subscription *sub, const struct notify_range *range)
+{
+	return 0;
+}
+
+static void end_nothing(struct subscription *sub, const struct notify_range *range)
+{
+}
+
+/* What stands for a missing method is chosen once, here, so dispatch has no branch for it. */
+static void fill_calls(struct subscription *sub)
+{
+	const struct subscriber_ops *ops = sub->ops;
+	struct notifier_calls *plain = &sub->around[0], *companion = &sub->around[1];
+
+	plain->start = ops->start ? ops->start : start_nothing;
+	plain->end = ops->end ? ops->end : end_nothing;
+	companion->start = ops->change_start ? ops->change_start : plain->start;
+	companion->end = ops->change_end ? ops->change_end : plain->end;
+}
+
 int notifier_subscribe(struct notifier *notifier, struct subscription *sub)
 {
 	int err = 0;
@@ -122,6 +143,7 @@ int notifier_subscribe(struct notifier *notifier, struct subscription *sub)
 	if (!notifier->view || notifier->view->count == view_capacity(notifier->order))
 		err = grow(notifier);
 	if (!err) {
+		fill_calls(sub);
 		sub->space = notifier->space;
 		sub->number = (u16)trace_number_subscriber(sub->space, sub->ops->name);
 		build_spare(notifier, NULL, sub);
@@ -155,7 +177,7 @@ int notifier_set_policy(struct notifier *notifier, const struct notifier_policy 
 	if (notification_inside(notifier))
 		return ERR_REENTRANT;
 	spin_lock(&notifier->lock);
-	ck_pr_store_ptr(&notifier->policy, policy);
+	notifier->policy = *policy;
 	if (notifier->view) {
 		build_spare(notifier, NULL, NULL);
 		publish(notifier);
@@ -202,11 +224,7 @@ u64 notifier_callbacks(struct notifier *notifier)
 
 u64 notifier_notifications(const struct notifier *notifier, enum notify_event event)
 {
-	u64 sum = 0;
-
-	for (unsigned policy = 0; policy < NOTIFIER_POLICIES_MAX; policy++)
-		sum += ck_pr_load_64(&notifier->counters[policy][event].notifications);
-	return sum;
+	return ck_pr_load_64(&notifier->counters[event].notifications);
 }
 
 u64 notifier_events(const struct notifier *notifier, enum notify_event event)

@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * policy.c: the policies, as data. docs/mm/notifier.md draws each as an interleaving.
+ * policy.c: the named points; docs/mm/notifier.md has a drawing of each.
  *
- * A new policy is a row here and a symbol in Kconfig. Each row says which subscriptions invalidate
- * before the primary changes, which take over the new PTE, and which invalidate after it; and so
- * how the new frame is kept read-only until the old one is unused (NOTIFIER-5):
- *
- *     all invalidate before                            bracket, establish, invalidate; unanimous, if one lacks change
- *     those without change before, the others in two steps     event, companion, masked; unanimous, if all have change
- *     two steps, invalidation between them             late_wp
- *     not at all                                       late: loses Eran's race
+ * `bracket` is Linux from 2012 to 2024, `invalidate` Linux since; the thread of 2014 proposed the
+ * others but `masked`, which is Samepage's.
  */
-#include "mm/notify/policy.h"
+#include <mm/policy.h>
 #include <lib/log.h>
 #include <lib/string.h>
 
@@ -19,81 +13,78 @@ static const struct notifier_policy policies[] = {
 	{
 		.name = "bracket",
 		.idea = "start (all invalidate), change (moot), end",
-		.events = EVENTS_CHANGE_PTE,
-		.before = SET_ALL,
-		.change = SET_WITH_CHANGE,
+		.events = POLICY_EVENTS_PAGE,
+		.start = POLICY_START_ALL,
+		.flush = POLICY_EAGER,
 		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_BRACKET),
 	},
 	{
 		.name = "late",
 		.idea = "change, then invalidate those without: loses Eran's race",
-		.events = EVENTS_CHANGE_PTE,
-		.change = SET_WITH_CHANGE,
-		.after = SET_WITHOUT_CHANGE,
-		.flags = RULE_LAZY,
+		.events = POLICY_EVENTS_PAGE,
+		.start = POLICY_START_WITHOUT,
+		.when = POLICY_AFTER,
 		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_LATE),
 	},
 	{
 		.name = "late_wp",
 		.idea = "late, write-protected until those without change have invalidated",
-		.events = EVENTS_CHANGE_PTE,
-		.change = SET_WITH_CHANGE,
-		.after = SET_WITHOUT_CHANGE,
-		.flags = RULE_LAZY | RULE_TWO_STEPS | RULE_WAIT_AFTER,
+		.events = POLICY_EVENTS_PAGE,
+		.start = POLICY_START_WITHOUT,
+		.when = POLICY_AFTER,
+		.steps = POLICY_TWO_STEPS,
 		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_LATE_WP),
 	},
 	{
 		.name = "establish",
 		.idea = "bracket, but change may map what start invalidated",
-		.events = EVENTS_CHANGE_PTE,
-		.before = SET_ALL,
-		.change = SET_WITH_CHANGE,
-		.flags = RULE_ESTABLISH,
+		.events = POLICY_EVENTS_PAGE,
+		.start = POLICY_START_ALL,
+		.establish = POLICY_ESTABLISH,
+		.flush = POLICY_EAGER,
 		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_ESTABLISH),
 	},
 	{
 		.name = "unanimous",
 		.idea = "no bracket if every subscriber has change",
-		.events = EVENTS_CHANGE_PTE,
-		.before = SET_ALL,
-		.change = SET_WITH_CHANGE,
-		.flags = RULE_UNLESS_UNANIMOUS | RULE_TWO_STEPS | RULE_LAZY,
+		.events = POLICY_EVENTS_PAGE,
+		.start = POLICY_START_UNANIMOUS,
+		.steps = POLICY_TWO_STEPS,
 		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_UNANIMOUS),
 	},
 	{
 		.name = "event",
 		.idea = "tagged bracket: ignored by subscribers with change",
-		.events = EVENTS_CHANGE_PTE,
-		.before = SET_ALL,
-		.change = SET_WITH_CHANGE,
-		.flags = RULE_TAGGED | RULE_TWO_STEPS | RULE_LAZY,
+		.events = POLICY_EVENTS_PAGE,
+		.start = POLICY_START_TAGGED,
+		.steps = POLICY_TWO_STEPS,
 		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_EVENT),
 	},
 	{
 		.name = "companion",
 		.idea = "methods around change that fall back to start and end",
-		.events = EVENTS_CHANGE_PTE,
-		.before = SET_ALL,
-		.change = SET_WITH_CHANGE,
-		.flags = RULE_COMPANION | RULE_TWO_STEPS | RULE_LAZY,
+		.events = POLICY_EVENTS_PAGE,
+		.start = POLICY_START_COMPANION,
+		.steps = POLICY_TWO_STEPS,
 		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_COMPANION),
 	},
 	{
 		.name = "invalidate",
 		.idea = "no change: invalidate and fault again",
+		.events = POLICY_EVENTS_NONE,
+		.start = POLICY_START_ALL,
+		.flush = POLICY_EAGER,
 		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_INVALIDATE),
 	},
 	{
 		.name = "masked",
 		.idea = "each subscription states its events, and how it gets them",
-		.events = EVENTS_ALL,
-		.before = SET_INVALIDATE_MASK,
-		.change = SET_CHANGE_MASK,
-		.flags = RULE_TWO_STEPS | RULE_LAZY,
+		.events = POLICY_EVENTS_RANGE,
+		.start = POLICY_START_MASK,
+		.steps = POLICY_TWO_STEPS,
 		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_MASKED),
 	},
 };
-_Static_assert(ARRAY_SIZE(policies) <= NOTIFIER_POLICIES_MAX, "struct notifier counts each policy");
 
 unsigned notifier_policy_count(void)
 {
@@ -103,11 +94,6 @@ unsigned notifier_policy_count(void)
 const struct notifier_policy *notifier_policy(unsigned number)
 {
 	return number < ARRAY_SIZE(policies) ? &policies[number] : NULL;
-}
-
-unsigned notifier_policy_number(const struct notifier_policy *policy)
-{
-	return (unsigned)(policy - policies);
 }
 
 const struct notifier_policy *notifier_policy_find(const char *name, size_t len)

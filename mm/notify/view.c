@@ -6,7 +6,7 @@
 #include <lib/string.h>
 
 /* Words for VIEW_WORD subscriptions: sub[], reach[], the sets. */
-#define WORDS_EACH (VIEW_WORD + 1 + 3 * EVENTS + 2)
+#define WORDS_EACH (VIEW_WORD + 1 + 2 * EVENTS + 1)
 
 unsigned view_capacity(unsigned order)
 {
@@ -56,19 +56,32 @@ static void view_copy(struct notifier_view *view, const struct notifier_view *fr
 		view_append(view, added);
 }
 
-static bool set_has(enum policy_set set, const struct subscription *sub, u32 event_bit)
+/* Which subscriptions are in a set. */
+enum members {
+	MEMBERS_NONE,
+	MEMBERS_ALL,
+	MEMBERS_WITHOUT_CHANGE, /* ops->change is NULL */
+	MEMBERS_WITH_CHANGE,	/* ops->change is not NULL */
+	MEMBERS_INVALIDATE,	/* the event is in invalidate_events */
+	MEMBERS_CHANGE,		/* the event is in change_events */
+	MEMBERS_EITHER,		/* the event is in one of the two */
+};
+
+static bool set_has(enum members members, const struct subscription *sub, u32 event_bit)
 {
-	switch (set) {
-	case SET_ALL:
+	switch (members) {
+	case MEMBERS_ALL:
 		return true;
-	case SET_WITHOUT_CHANGE:
+	case MEMBERS_WITHOUT_CHANGE:
 		return !sub->ops->change;
-	case SET_WITH_CHANGE:
+	case MEMBERS_WITH_CHANGE:
 		return sub->ops->change;
-	case SET_INVALIDATE_MASK:
+	case MEMBERS_INVALIDATE:
 		return sub->invalidate_events & event_bit;
-	case SET_CHANGE_MASK:
+	case MEMBERS_CHANGE:
 		return sub->change_events & event_bit;
+	case MEMBERS_EITHER:
+		return (sub->invalidate_events | sub->change_events) & event_bit;
 	default:
 		return false;
 	}
@@ -87,7 +100,7 @@ static void set_add(const struct notifier_view *view, struct notify_set *set, un
 
 /* Fills a set; its bitmap is at *bits, which moves on. False: the set is empty. */
 static bool set_fill(const struct notifier_view *view, struct notify_set *set, u64 **bits,
-		     enum policy_set members, u32 event_bit)
+		     enum members members, u32 event_bit)
 {
 	unsigned words = ALIGN_UP(view->count, VIEW_WORD) / VIEW_WORD;
 
@@ -104,7 +117,7 @@ static bool set_fill(const struct notifier_view *view, struct notify_set *set, u
 
 /* The next set of the view; NULL: it is empty. */
 static const struct notify_set *view_set(struct notifier_view *view, u64 **bits,
-					 enum policy_set members, u32 event_bit)
+					 enum members members, u32 event_bit)
 {
 	struct notify_set *set = &view->set[view->sets++];
 
@@ -116,26 +129,90 @@ static bool has_one(const struct notify_set *set)
 	return set->only || (!set->whole && set->first + 1 == set->end);
 }
 
-/*
- * One subscription that takes over a new frame keeps its own CPUs apart (struct subscriber_ops,
- * change), so two steps are for two and more; unless others invalidate in between.
- */
-static void view_plan(struct notifier_view *view, enum notify_event event, u64 **bits)
+static bool any_without_change(const struct notifier_view *view)
 {
-	const struct notifier_policy *policy = view->policy;
-	struct notify_plan *plan = &view->plan[event];
+	for (unsigned i = 0; i < view->count; i++)
+		if (!view->sub[i]->ops->change)
+			return true;
+	return false;
+}
 
-	if (policy->events & BIT(event))
-		*plan = (struct notify_plan){
-			.start = view_set(view, bits, policy->before, BIT(event)),
-			.change = view_set(view, bits, policy->change, BIT(event)),
-			.after = view_set(view, bits, policy->after, BIT(event)),
-			.rule = policy->flags,
-		};
+static bool is_in_place(const struct notifier_policy *policy, enum notify_event event)
+{
+	static const u32 events[] = {
+		[POLICY_EVENTS_NONE] = 0,
+		[POLICY_EVENTS_PAGE] = EVENTS_CHANGE_PTE,
+		[POLICY_EVENTS_RANGE] = EVENTS_IN_PLACE,
+	};
+
+	return events[policy->events] & BIT(event);
+}
+
+/* The start set of an event that is updated in place. */
+static enum members start_members(const struct notifier_view *view,
+				  const struct notifier_policy *policy)
+{
+	switch ((enum policy_start)policy->start) {
+	case POLICY_START_UNANIMOUS:
+		return any_without_change(view) ? MEMBERS_ALL : MEMBERS_NONE;
+	case POLICY_START_WITHOUT:
+		return MEMBERS_WITHOUT_CHANGE;
+	case POLICY_START_MASK:
+		return MEMBERS_INVALIDATE;
+	default:
+		return MEMBERS_ALL;
+	}
+}
+
+/*
+ * Are two steps without effect? One subscription that takes over a new frame keeps its own CPUs
+ * apart (struct subscriber_ops, change), and where all are invalidated before the change none has
+ * the old frame.
+ */
+static bool one_step_does(const struct notifier_policy *policy, const struct notify_plan *plan)
+{
+	if (plan->after)
+		return false;
+	return !plan->change || has_one(plan->change) ||
+	       (policy->start == POLICY_START_UNANIMOUS && plan->start);
+}
+
+static void plan_in_place(struct notifier_view *view, const struct notifier_policy *policy,
+			  enum notify_event event, u64 **bits)
+{
+	struct notify_plan *plan = &view->plan[event];
+	bool masked = policy->start == POLICY_START_MASK;
+	enum members start = start_members(view, policy);
+	const struct notify_set *set = view_set(view, bits, start, BIT(event));
+
+	plan->change =
+		view_set(view, bits, masked ? MEMBERS_CHANGE : MEMBERS_WITH_CHANGE, BIT(event));
+	if (policy->when == POLICY_AFTER)
+		plan->after = set;
 	else
-		*plan = (struct notify_plan){.start = view->count ? &view->all : NULL};
-	if ((!plan->change || has_one(plan->change)) && !plan->after)
-		plan->rule &= ~(RULE_TWO_STEPS | RULE_WAIT_AFTER);
+		plan->start = set;
+	if (policy->start == POLICY_START_COMPANION)
+		plan->rule |= RULE_COMPANION;
+	if (policy->start == POLICY_START_TAGGED)
+		plan->flags |= NOTIFY_CHANGE_FOLLOWS;
+	if (policy->establish == POLICY_ESTABLISH)
+		plan->rule |= RULE_ESTABLISH;
+	if (policy->steps == POLICY_TWO_STEPS && !one_step_does(policy, plan))
+		plan->rule |= RULE_TWO_STEPS | (plan->after ? RULE_WAIT_AFTER : 0);
+}
+
+static void view_plan(struct notifier_view *view, const struct notifier_policy *policy,
+		      enum notify_event event, u64 **bits)
+{
+	struct notify_plan *plan = &view->plan[event];
+	bool masked = policy->start == POLICY_START_MASK;
+
+	*plan = (struct notify_plan){.rule = policy->flush == POLICY_LAZY ? RULE_LAZY : 0};
+	if (is_in_place(policy, event))
+		plan_in_place(view, policy, event, bits);
+	else
+		plan->start =
+			view_set(view, bits, masked ? MEMBERS_EITHER : MEMBERS_ALL, BIT(event));
 	if (plan->start || plan->change || plan->after)
 		view->events |= BIT(event);
 }
@@ -147,16 +224,13 @@ void view_build(struct notifier_view *view, unsigned order, const struct notifie
 	unsigned capacity = view_capacity(order);
 	u64 *bits;
 
-	view->policy = policy;
-	view->number = notifier_policy_number(policy);
 	view->count = view->whole = view->sets = view->events = 0;
 	view->reach = (u64 *)&view->sub[capacity];
 	view_copy(view, from, removed, added);
 	bits = view->reach + capacity / VIEW_WORD;
-	set_fill(view, &view->all, &bits, SET_ALL, 0);
-	set_fill(view, &view->lacking, &bits, SET_WITHOUT_CHANGE, 0);
+	set_fill(view, &view->all, &bits, MEMBERS_ALL, 0);
 	for (unsigned event = 0; event < EVENTS; event++)
-		view_plan(view, event, &bits);
+		view_plan(view, policy, event, &bits);
 }
 
 int view_visit_intervals(const struct notifier_view *view, const struct notify_set *set,

@@ -23,7 +23,7 @@
 #ifndef SAMEPAGE_MM_NOTIFY_VIEW_H
 #define SAMEPAGE_MM_NOTIFY_VIEW_H
 
-#include "mm/notify/policy.h"
+#include <mm/notifier.h>
 
 #define VIEW_WORD 64 /* subscriptions in a word of a set */
 
@@ -41,29 +41,39 @@ struct notify_set {
 	unsigned first, end;
 };
 
+enum rule_flags {
+	RULE_COMPANION = 1,  /* change_start and change_end for start and end */
+	RULE_ESTABLISH = 2,  /* change carries CHANGE_ESTABLISH */
+	RULE_TWO_STEPS = 4,  /* a new writable frame is passed read-only first, and writable when
+				all have taken it over and flushed */
+	RULE_WAIT_AFTER = 8, /* the second step comes after the `after` calls */
+	RULE_LAZY = 16,	     /* the flush may be deferred */
+};
+
 /*
- * What the policy does with an event: sets, NULL for an empty one, and enum rule_flags, less those
- * without effect.
+ * What the policy does with an event.
+ *
+ * start, change, after	sets; NULL: empty
+ * rule		enum rule_flags, less those without effect
+ * flags	enum notify_flags of the notification
  */
 struct notify_plan {
 	const struct notify_set *start, *change, *after;
-	unsigned rule;
+	unsigned rule, flags;
 };
 
 /*
  * count, whole	subscriptions; those at the front that cover all gfns, at most VIEW_WORD
- * number	of the policy, for its counters
  * events	bitmap: the events in which a subscription has a role
- * all, lacking	the set of all subscriptions, of those without change
+ * all		the set of all subscriptions
  * set		those of the plans
  * reach	behind sub[], and before the bitmaps: the largest end of the intervals in a word
  */
 struct notifier_view {
-	const struct notifier_policy *policy;
 	struct notify_plan plan[EVENTS];
-	struct notify_set all, lacking;
-	struct notify_set set[3 * EVENTS];
-	unsigned count, whole, sets, number;
+	struct notify_set all;
+	struct notify_set set[2 * EVENTS];
+	unsigned count, whole, sets;
 	u32 events;
 	u64 *reach;
 	struct subscription *sub[];

@@ -14,8 +14,8 @@
 #include "mm/frame/pool.h"
 #include "mm/space/update.h"
 
-/* Of address spaces created from now on; no policy: Kconfig's. */
-static const struct notifier_policy *default_policy;
+/* Of address spaces created from now on; a policy without a name: Kconfig's. */
+static struct notifier_policy default_policy;
 static enum retry_mode default_retry =
 	IS_ENABLED(CONFIG_FAULT_RETRY_REENTER) ? RETRY_REENTER : RETRY_INPLACE;
 
@@ -23,7 +23,7 @@ static struct addrspace *spaces[SPACES]; /* [a] by number; 0 stays empty */
 
 void addrspace_configure(const struct notifier_policy *policy, enum retry_mode retry)
 {
-	default_policy = policy;
+	default_policy = policy ? *policy : (struct notifier_policy){.name = NULL};
 	default_retry = retry;
 }
 
@@ -53,7 +53,7 @@ int addrspace_create(const char *name, struct addrspace **out)
 		as->retry = default_retry;
 		spin_init(&as->lock, LOCK_MMU, "mmu");
 		notifier_init(&as->notifier,
-			      default_policy ? default_policy : notifier_policy_default(),
+			      default_policy.name ? &default_policy : notifier_policy_default(),
 			      &as->lock);
 		err = take_id(as);
 		if (err)
@@ -120,9 +120,14 @@ int addrspace_set_policy(struct addrspace *as, const struct notifier_policy *pol
 	return notifier_set_policy(&as->notifier, policy);
 }
 
-const struct notifier_policy *addrspace_policy(const struct addrspace *as)
+struct notifier_policy addrspace_policy(struct addrspace *as)
 {
-	return ck_pr_load_ptr(&as->notifier.policy);
+	struct notifier_policy policy;
+
+	spin_lock(&as->notifier.lock);
+	policy = as->notifier.policy;
+	spin_unlock(&as->notifier.lock);
+	return policy;
 }
 
 void addrspace_set_retry(struct addrspace *as, enum retry_mode retry)

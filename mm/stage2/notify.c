@@ -309,8 +309,13 @@ static void stage2_change(struct subscription *sub, const struct notify_change *
 	upgrade(s2, &upgrades);
 }
 
-/* Policy `companion`: change is enough, nothing is done around it. */
-static void stage2_change_bracket(struct subscription *sub, const struct notify_range *range)
+/* start=companion: change is enough, nothing is done around it. */
+static int stage2_change_start(struct subscription *sub, const struct notify_range *range)
+{
+	return 0;
+}
+
+static void stage2_change_end(struct subscription *sub, const struct notify_range *range)
 {
 }
 
@@ -371,8 +376,8 @@ const struct subscriber_ops stage2_ops = {
 	.start = stage2_start,
 	.end = stage2_end,
 	.change = stage2_change,
-	.change_start = stage2_change_bracket,
-	.change_end = stage2_change_bracket,
+	.change_start = stage2_change_start,
+	.change_end = stage2_change_end,
 	.sync = stage2_sync,
 	.sync_begin = stage2_sync_begin,
 	.sync_ended = stage2_sync_ended,

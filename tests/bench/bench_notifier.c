@@ -36,7 +36,7 @@ static const struct subscriber_ops null_ops = {
 	.start = null_start,
 	.end = null_end,
 	.change = null_change,
-	.change_start = null_end,
+	.change_start = null_start,
 	.change_end = null_end,
 };
 

@@ -75,7 +75,7 @@ ROOMS = {
 HEADERS = {
     "mm/frame": "frame",
     "mm/table": "walk",
-    "mm/notify": "invalidate notifier",
+    "mm/notify": "invalidate notifier policy",
     "mm/space": "addrspace cow dirty_log inspect rmap",
     "mm/stage2": "fault stage2 tlb",
     "mm/merge": "merge",

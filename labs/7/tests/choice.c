@@ -13,7 +13,7 @@
 #include <lib/log.h>
 #include <lib/string.h>
 
-#include "mm/notify/policy.h"
+#include <mm/policy.h>
 
 void panic(const char *format, ...)
 {

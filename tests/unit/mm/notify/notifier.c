@@ -8,7 +8,7 @@
 
 #include <mm/guest_cache.h>
 
-#include "mm/notify/policy.h"
+#include <mm/policy.h>
 
 #define SPIES 200
 
@@ -84,10 +84,16 @@ static void spy_change(struct subscription *sub, const struct notify_change *cha
 	spy_of(sub)->changes += change->count;
 }
 
-static void spy_bracket(struct subscription *sub, const struct notify_range *range)
+static int spy_change_start(struct subscription *sub, const struct notify_range *range)
 {
 	write_down(spy_of(sub), 'b');
 	spy_of(sub)->brackets++;
+	return 0;
+}
+
+static void spy_change_end(struct subscription *sub, const struct notify_range *range)
+{
+	(void)spy_change_start(sub, range);
 }
 
 static const struct subscriber_ops plain_ops = {
@@ -101,8 +107,8 @@ static const struct subscriber_ops changer_ops = {
 	.start = spy_start,
 	.end = spy_end,
 	.change = spy_change,
-	.change_start = spy_bracket,
-	.change_end = spy_bracket,
+	.change_start = spy_change_start,
+	.change_end = spy_change_end,
 };
 
 static struct spy *spy_new(unsigned i, u64 gfn, u64 frames, bool changer)

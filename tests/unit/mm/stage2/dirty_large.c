@@ -9,7 +9,7 @@
 #include <mm/audit.h>
 #include <mm/dirty_log.h>
 
-#include "mm/notify/policy.h"
+#include <mm/policy.h>
 #include "mm/stage2/private.h"
 
 #define BLOCKS 4ull

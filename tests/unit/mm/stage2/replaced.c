@@ -7,7 +7,7 @@
 
 #include <mm/guest_cache.h>
 
-#include "mm/notify/policy.h"
+#include <mm/policy.h>
 #include "mm/space/space.h"
 #include "mm/stage2/private.h"
 

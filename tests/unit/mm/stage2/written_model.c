@@ -15,7 +15,7 @@
 #include <mm/dirty_log.h>
 #include <mm/reclaim.h>
 
-#include "mm/notify/policy.h"
+#include <mm/policy.h>
 #include "mm/stage2/private.h"
 
 #define PAGES	 1024ull
