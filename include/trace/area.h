@@ -10,7 +10,8 @@
  *     place     0    1    2    3    4    5    6    7
  *     record   16   17   18   19   20   13   14   15     0 to 12 were overwritten
  *
- * A record is whole when its `sequence` is its number plus 1, before and after it was copied.
+ * A copy of a record is whole if its `sequence` was its number plus 1 before, and `next` is at most
+ * a ring ahead of it afterwards: a number is reserved before its place is written (TRACE-2).
  */
 #ifndef SAMEPAGE_TRACE_AREA_H
 #define SAMEPAGE_TRACE_AREA_H

@@ -173,5 +173,5 @@ bool trace_read(unsigned cpu, u64 record, struct trace_record *out)
 	ck_pr_fence_load();
 	*out = *from;
 	ck_pr_fence_load();
-	return ck_pr_load_64(&from->sequence) == record + 1;
+	return ck_pr_load_64(&ring->next) - record <= trace_area.places;
 }

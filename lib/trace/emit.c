@@ -21,7 +21,8 @@
  *
  * Invariants:
  * TRACE-1  The ticks of a CPU's records rise with their numbers.
- * TRACE-2  A record is whole if its sequence is its number plus 1.
+ * TRACE-2  A record is whole if its sequence is its number plus 1, and if, after it was copied, no
+ *          number is reserved for its place.
  */
 #include <trace/area.h>
 #include <ck_pr.h>
@@ -30,40 +31,23 @@
 u32 trace_classes;
 struct trace_filter trace_filter;
 
-enum about { ABOUT_NONE, ABOUT_PAGE, ABOUT_RANGE };
-
-/* words: the fields as emit() copies them. */
-union payload {
-	struct {
-		u64 first, second, third, fourth, fifth;
-	} words;
-#define TRACE_EVENT(NAME, name, CLASS, ABOUT, text, fields) struct trace_##name name;
+/* No event is longer than a record's payload, and trace_area.size has a place for each. */
+#define TRACE_EVENT(NAME, name, CLASS, ABOUT, text, fields) \
+	_Static_assert(sizeof(struct trace_##name) <= TRACE_PAYLOAD, text);
 #include <trace/events.def>
-};
-_Static_assert(sizeof(union payload) == TRACE_PAYLOAD, "a record has room for every event");
 _Static_assert(TRACE_EVENTS <= TRACE_EVENTS_MAX, "trace_area.size has a place for each");
 
-/* An event about pages has its gfn first, and the end of a range second. */
-#define TRACE_STARTS_NONE(name) true
-#define TRACE_STARTS_PAGE(name) (offsetof(struct trace_##name, gfn) == 0)
-#define TRACE_STARTS_RANGE(name) \
-	(TRACE_STARTS_PAGE(name) && offsetof(struct trace_##name, end) == sizeof(u64))
-#define TRACE_EVENT(NAME, name, CLASS, ABOUT, text, fields) \
-	_Static_assert(TRACE_STARTS_##ABOUT(name), text);
-#include <trace/events.def>
+/* The pages that an event is about: gfn, and end of a RANGE, are its first fields. */
+#define TRACE_PAGES_NONE(of)  ((struct gfn_range){{0}, {0}})
+#define TRACE_PAGES_PAGE(of)  ((struct gfn_range){{(of).gfn}, {(of).gfn + 1}})
+#define TRACE_PAGES_RANGE(of) ((struct gfn_range){{(of).gfn}, {(of).end}})
 
-/* first, second: the gfn, and the end of a range. */
-static __cold bool passes(enum about about, unsigned space, u64 first, u64 second)
+/* pages: empty for an event that is not about pages. */
+static __cold bool passes(unsigned space, struct gfn_range pages)
 {
-	struct gfn_range range = {{first}, {first + 1}};
-
 	if (trace_filter.space && trace_filter.space != space)
 		return false;
-	if (!gfn_range_frames(trace_filter.gfns))
-		return true;
-	if (about == ABOUT_RANGE)
-		range.end.raw = second;
-	return about != ABOUT_NONE && gfn_ranges_overlap(range, trace_filter.gfns);
+	return !gfn_range_frames(trace_filter.gfns) || gfn_ranges_overlap(pages, trace_filter.gfns);
 }
 
 /* The next number of the ring, and a time after that of the number before (TRACE-1). */
@@ -79,16 +63,15 @@ static __always_inline u64 reserve(struct trace_ring *ring, u64 *ticks)
 	return number;
 }
 
-/* Inline, so that the fields go from the arguments to the record. */
-static __always_inline void emit(enum trace_event event, enum about about, unsigned space,
-				 const union payload *payload)
+/* size: a constant, so that the fields go from registers to the record. */
+static __always_inline void emit(enum trace_event event, unsigned space, struct gfn_range pages,
+				 const void *fields, size_t size)
 {
 	struct trace_ring *ring = &trace_area.ring[arch_cpu_id()];
 	struct trace_record *record;
 	u64 number, ticks;
 
-	if (!ring->records || (unlikely(trace_filter.on) &&
-			       !passes(about, space, payload->words.first, payload->words.second)))
+	if (!ring->records || (unlikely(trace_filter.on) && !passes(space, pages)))
 		return;
 	number = reserve(ring, &ticks);
 	record = &ring->records[number & (trace_area.places - 1)];
@@ -97,18 +80,17 @@ static __always_inline void emit(enum trace_event event, enum about about, unsig
 	record->space = (u16)space;
 	record->by_space = ring->by_space;
 	record->by_vcpu = ring->by_vcpu;
-	__builtin_memcpy(record->payload, payload, sizeof(record->payload));
+	__builtin_memcpy(record->payload, fields, size);
+	__builtin_memset(record->payload + size, 0, TRACE_PAYLOAD - size);
+	RACE_POINT("trace: fields written");
 	ck_pr_fence_store(); /* pairs with the reader's second look at sequence (TRACE-2) */
 	ck_pr_store_64(&record->sequence, number + 1);
 }
 
-#define TRACE_EVENT(NAME, name, CLASS, ABOUT, text, fields)                    \
-	void trace_event_##name(unsigned space, struct trace_##name fields_of) \
-	{                                                                      \
-		union payload all = {.words = {0}};                            \
-                                                                               \
-		all.name = fields_of;                                          \
-		emit(TRACE_##NAME, ABOUT_##ABOUT, space, &all);                \
+#define TRACE_EVENT(NAME, name, CLASS, ABOUT, text, fields)                          \
+	void trace_event_##name(unsigned space, struct trace_##name of)              \
+	{                                                                            \
+		emit(TRACE_##NAME, space, TRACE_PAGES_##ABOUT(of), &of, sizeof(of)); \
 	}
 #include <trace/events.def>
 

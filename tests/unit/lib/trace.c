@@ -137,6 +137,30 @@ static void an_nmi_takes_the_number_and_the_time_before(void **state)
 		assert_true(record(0, i).ticks > record(0, i - 1).ticks);
 }
 
+/* TRACE-2: while a record is written, neither it nor the one that it overwrites is read. */
+static void read_both(const char *name)
+{
+	struct trace_record found;
+	u64 number = recorded(0) - 1;
+
+	if (strcmp(name, "trace: fields written") != 0)
+		return;
+	assert_false(trace_read(0, number, &found));
+	if (number >= PLACES) {
+		assert_false(trace_read(0, number - PLACES, &found));
+		assert_true(trace_read(0, number - PLACES + 1, &found));
+	}
+}
+
+static void a_record_half_written_is_not_read(void **state)
+{
+	begin(1);
+	sim_on_race_point = read_both;
+	for (unsigned i = 0; i < 2 * PLACES; i++)
+		TRACE(halt, 1, .vcpu = (u16)i);
+	assert_int_equal(((struct trace_halt *)record(0, PLACES).payload)->vcpu, PLACES);
+}
+
 /* --- Filters ------------------------------------------------------------------------------- */
 
 static void events(unsigned space)
@@ -229,6 +253,7 @@ int main(void)
 		cmocka_unit_test(without_a_ring_nothing_is_written),
 		cmocka_unit_test(a_full_ring_overwrites_the_oldest),
 		cmocka_unit_test(an_nmi_takes_the_number_and_the_time_before),
+		cmocka_unit_test(a_record_half_written_is_not_read),
 		cmocka_unit_test(a_range_of_gfns_passes_what_touches_it),
 		cmocka_unit_test(one_address_space_passes_alone),
 		cmocka_unit_test(names_that_have_no_place_are_left_out),
