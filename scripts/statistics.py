@@ -28,6 +28,8 @@ PREFIX = {
     "subscriber and event": "vm.NAME.sub.KIND.",
     "slot": "vm.NAME.slot.N.",
 }
+# The same rows once more, as sums over all VMs.
+OF_ALL = {"subscriber and event": "sub.KIND."}
 FAMILY = {
     "&by_reason": "REASON",
     "&by_outcome": "OUTCOME",
@@ -50,8 +52,7 @@ counts the values from 2^n to 2^(n+1) - 1, and the last entry larger ones, too.
 Figures are read where they are counted, at the moment of the answer; those of one VM belong to one
 moment. Those of a family, with a name in capitals, are left out where they are 0. REASON is a name
 of `hv/core/exit.c` for exits and of `mm/merge/stats.c` for merging, EVENT of
-[mm/notifier.md](mm/notifier.md), OUTCOME of `mm/stage2/fault.c`; KIND is `stage2`, `guest_cache` or
-`tracer`.
+[mm/notifier.md](mm/notifier.md), OUTCOME of `mm/stage2/fault.c`; KIND is `stage2` or `guest_cache`.
 """
 
 
@@ -75,8 +76,11 @@ def page():
     for scope, rows in scopes():
         lines += [f"## {scope[0].upper()}{scope[1:]}", "", "| figure | unit | kind | |",
                   "|---|---|---|---|"]
-        lines += [f"| `{PREFIX[scope]}{name}` | {unit} | {kind} | {sentence} |"
-                  for name, unit, kind, sentence in rows]
+        for name, unit, kind, sentence in rows:
+            names = f"`{PREFIX[scope]}{name}`"
+            if scope in OF_ALL:
+                names += f", of all VMs `{OF_ALL[scope]}{name}`"
+            lines.append(f"| {names} | {unit} | {kind} | {sentence} |")
         lines.append("")
     return "\n".join(lines)
 

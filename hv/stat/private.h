@@ -100,6 +100,7 @@ STAT_SCOPE(vm);
 STAT_SCOPE(memory);
 STAT_SCOPE(vcpu);
 STAT_SCOPE(subscriber);
+STAT_SCOPE(subscribers);
 STAT_SCOPE(slot);
 
 const char *stat_exit_name(unsigned index);

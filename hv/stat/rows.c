@@ -236,7 +236,7 @@ static const struct stat_row vcpu_rows[] = {
 };
 #undef AT
 
-/* scope subscriber and event */
+/* scope subscriber and event: of a VM, and of all VMs */
 #define AT(field) offsetof(struct stat_subscriber, field)
 static const struct stat_row subscriber_rows[] = {
 	{"count", "subscribers", STAT_GAUGE, AT(count), NULL, "Subscribers of the kind."},
@@ -269,6 +269,8 @@ const struct stat_scope stat_scopes[] = {
 	SCOPE("VM's memory", memory),
 	SCOPE("vCPU", vcpu),
 	SCOPE("subscriber and event", subscriber),
+	{"subscriber and event, all VMs", subscriber_rows, ARRAY_SIZE(subscriber_rows),
+	 stat_subscribers_prefix, stat_subscribers_take},
 	SCOPE("slot", slot),
 };
 const unsigned stat_scope_count = ARRAY_SIZE(stat_scopes);

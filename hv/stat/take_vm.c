@@ -56,16 +56,32 @@ static void count_pages(struct vm *vm, struct vm_memory_stats *stats)
 		all - MIN(all, pages->private + pages->shared + pages->zero + pages->reclaimed);
 }
 
-/* To the row of its kind, or the first empty one. */
+/* The row of a kind, or the first empty one. */
+static struct vm_subscriber_stats *subscriber_row(struct vm_subscriber_stats *row, const char *name)
+{
+	const struct vm_subscriber_stats *end = row + VM_SUBSCRIBERS_MAX;
+
+	while (row < end && row->name && strcmp(row->name, name) != 0)
+		row++;
+	CHECK(row < end);
+	row->name = name;
+	return row;
+}
+
+static void add_subscribers(struct vm_subscriber_stats *to, const struct vm_subscriber_stats *from)
+{
+	to->count += from->count;
+	for (unsigned event = 0; event < EVENTS; event++) {
+		to->drops[event] += from->drops[event];
+		to->changes[event] += from->changes[event];
+	}
+}
+
 static int add_subscriber(struct subscription *sub, void *argument)
 {
 	struct vm_memory_stats *stats = argument;
-	struct vm_subscriber_stats *row = stats->subscribers;
+	struct vm_subscriber_stats *row = subscriber_row(stats->subscribers, sub->ops->name);
 
-	while (row->name && strcmp(row->name, sub->ops->name) != 0)
-		row++;
-	CHECK(row < stats->subscribers + VM_SUBSCRIBERS_MAX);
-	row->name = sub->ops->name;
 	row->count++;
 	for (unsigned event = 0; event < EVENTS; event++) {
 		row->drops[event] += ck_pr_load_64(&sub->counters[event].starts);
@@ -354,17 +370,55 @@ bool stat_subscriber_prefix(unsigned instance, char *prefix)
 	return vm;
 }
 
+static void fill_subscriber(struct stat_subscriber *out, const struct vm_subscriber_stats *stats)
+{
+	out->count = stats->count;
+	memcpy(out->invalidated, stats->drops, sizeof(out->invalidated));
+	memcpy(out->in_place, stats->changes, sizeof(out->in_place));
+}
+
 enum stat_taken stat_subscriber_take(unsigned instance, void *figures, u64 *walk)
 {
 	struct vm *vm = part_of(&instance, kinds_of);
-	struct stat_subscriber *out = figures;
 	struct vm_subscriber_stats stats;
 
 	if (!take_kind(vm, instance, &stats))
 		return STAT_NONE;
-	out->count = stats.count;
-	memcpy(out->invalidated, stats.drops, sizeof(out->invalidated));
-	memcpy(out->in_place, stats.changes, sizeof(out->in_place));
+	fill_subscriber(figures, &stats);
+	return STAT_TAKEN;
+}
+
+/* Of kind `kind` of all VMs, in the order in which the VMs have them. False: there are no more. */
+static bool take_kind_of_all(unsigned kind, struct vm_subscriber_stats *out)
+{
+	struct vm_subscriber_stats all[VM_SUBSCRIBERS_MAX] = {0}, one;
+	struct vm *vm;
+
+	for (unsigned i = 0; (vm = vm_get(i)); i++)
+		for (unsigned k = 0; k < VM_SUBSCRIBERS_MAX; k++)
+			if (take_kind(vm, k, &one))
+				add_subscribers(subscriber_row(all, one.name), &one);
+	*out = all[kind];
+	return out->name;
+}
+
+bool stat_subscribers_prefix(unsigned instance, char *prefix)
+{
+	struct vm_subscriber_stats stats;
+
+	if (instance >= VM_SUBSCRIBERS_MAX || !take_kind_of_all(instance, &stats))
+		return false;
+	format_text(prefix, STAT_PREFIX_MAX, "sub.%s.", stats.name);
+	return true;
+}
+
+enum stat_taken stat_subscribers_take(unsigned instance, void *figures, u64 *walk)
+{
+	struct vm_subscriber_stats stats;
+
+	if (!take_kind_of_all(instance, &stats))
+		return STAT_NONE;
+	fill_subscriber(figures, &stats);
 	return STAT_TAKEN;
 }
 

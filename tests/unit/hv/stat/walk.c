@@ -37,6 +37,7 @@ NO_SCOPE(cpu)
 NO_SCOPE(domain)
 NO_SCOPE(vcpu)
 NO_SCOPE(subscriber)
+NO_SCOPE(subscribers)
 NO_SCOPE(slot)
 
 bool stat_vm_prefix(unsigned instance, char *prefix)
