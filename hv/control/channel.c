@@ -117,13 +117,28 @@ static void take_byte(char c)
 	channel.overlong = false;
 }
 
-static bool receive(void)
+/* The next byte, or -1. In the middle of a request the next piece is waited for, until a time. */
+static int next_byte(bool waits, u64 until)
 {
+	int c = arch_channel_getc();
+
+	while (c < 0 && waits && arch_ticks() < until) {
+		(void)line_transmit(arch_ticks());
+		arch_cpu_relax();
+		c = arch_channel_getc();
+	}
+	return c;
+}
+
+/* A sender that pauses is waited for once: a poll without a byte waits for none. */
+static bool receive(u64 now)
+{
+	u64 until = now + arch_ticks_per_second() / LINE_WAITS;
 	unsigned count = 0;
 	int c;
 
 	while (!command_is_running() && count < LINE_POLL_BYTES && line_has_room() &&
-	       (c = arch_channel_getc()) >= 0) {
+	       (c = next_byte(count && channel.used, until)) >= 0) {
 		take_byte((char)c);
 		count++;
 	}
@@ -141,15 +156,15 @@ static void abandon_request(void)
 /* What CPU 0 does next is due sooner while there is something to do. */
 static void poll(u64 now)
 {
-	bool busy = receive();
+	bool busy = receive(now);
 
-	busy |= line_transmit(now);
 	if (line_is_stalled())
 		abandon_request();
 	if (line_has_room())
 		events_step(now);
 	for (unsigned i = 0; channel.running && i < 4 && line_has_room(); i++)
 		run_step();
+	busy |= line_transmit(now);
 	busy |= channel.running || channel.used || line_is_pending();
 	channel.busy = busy;
 	channel.due = now + arch_ticks_per_second() / (busy ? POLLS_BUSY : POLLS);

@@ -13,8 +13,6 @@
 #include <lib/string.h>
 #include "hv/control/ring.h"
 
-#define WAITS 10000 /* a transmitter is waited for by the 10,000th part of a second */
-
 /* Of CPU 0. sent: the tick at which a byte last went out, or the ring was empty. */
 static struct {
 	bool on, stalled;
@@ -109,7 +107,7 @@ static unsigned send_bytes(u64 until)
 
 bool line_transmit(u64 now)
 {
-	unsigned count = send_bytes(now + arch_ticks_per_second() / WAITS);
+	unsigned count = send_bytes(now + arch_ticks_per_second() / LINE_WAITS);
 
 	stat_channel.bytes_out += count;
 	if (count || !ring_used(&line.ring))

@@ -10,7 +10,8 @@
 #define CONTROL_VERSION 1
 #define LINE_BYTES	2048 /* of a line, at most */
 #define LINE_TAIL	sizeof("},\"more\":true}")
-#define LINE_POLL_BYTES 512 /* in and out, at most, in one poll */
+#define LINE_POLL_BYTES 512   /* in and out, at most, in one poll */
+#define LINE_WAITS	10000 /* the port is waited for by the 10,000th part of a second */
 
 void line_start(void);
 

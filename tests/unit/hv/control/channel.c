@@ -240,6 +240,30 @@ static void a_poll_is_bounded_and_rare_while_nothing_comes(void **state)
 	sim_set_cpu(0);
 }
 
+static void a_poll_takes_a_part_of_an_endless_request(void **state)
+{
+	static char endless[4 * LINE_POLL_BYTES];
+
+	memset(endless, 'x', sizeof(endless) - 1);
+	input = endless;
+	poll_for(1);
+	assert_int_equal(stat_channel.bytes_in, LINE_POLL_BYTES);
+}
+
+/* A poll after the one that took the half waits for nothing. */
+static void a_sender_that_stops_halfway_is_waited_for_once(void **state)
+{
+	u64 began;
+
+	input = "half of a requ";
+	began = arch_ticks();
+	poll_for(1);
+	assert_true(arch_ticks() - began > arch_ticks_per_second() / 1000);
+	began = arch_ticks();
+	poll_for(1);
+	assert_true(arch_ticks() - began <= arch_ticks_per_second() / 1000 + 100);
+}
+
 /* CONTROL-1. */
 static void a_stalled_reader_loses_lines_and_gets_their_number(void **state)
 {
@@ -293,6 +317,8 @@ int main(void)
 		TEST(each_sixteen_bytes_are_acknowledged),
 		TEST(a_request_waits_while_another_one_runs),
 		TEST(a_poll_is_bounded_and_rare_while_nothing_comes),
+		TEST(a_poll_takes_a_part_of_an_endless_request),
+		TEST(a_sender_that_stops_halfway_is_waited_for_once),
 		TEST(a_stalled_reader_loses_lines_and_gets_their_number),
 		TEST(the_end_waits_for_a_reader_a_second_at_most),
 	};
