@@ -88,8 +88,8 @@ static void stop_all(void)
 static void terminal_list_keys(void)
 {
 	static const char keys[] =
-		"\nCtrl-] and: a digit: to that guest; d: to none; m: to the "
-		"monitor; k: ends the guest; q: ends all; ?: this; Ctrl-]: itself\n";
+		"\nCtrl-] and a digit: to that guest; d: to none; m: to the monitor;\n"
+		"    k: ends the guest; q: ends all; ?: this list; Ctrl-]: itself\n";
 
 	console_write(keys, sizeof(keys) - 1);
 }

@@ -79,6 +79,27 @@ MEMTEST_TALK = [
     (r"ended with ok", ""),
 ]
 
+# The monitor beside a guest that never ends: keys, a command and its result, a wrong one, the end.
+SPIN = "build/guest/spin.elf:name={name} memory=4M arg=slices=1000000000"
+MONITOR_TALK = [
+    (r"two: started", "\x1d?"),
+    (r"Ctrl-\] and a digit: to that guest; .*m: to the monitor;[^?]*q: ends all", "\x1dm"),
+    (r"monitor: help lists the commands", ""),
+    (r"samepage> ", "vmz\x7fs\r"),		# with a backspace
+    (r'two \{"state":"runs"', ""),
+    (r"samepage> ", "stats vm.one.slices machine.cpus\r"),
+    (r"vm\.one\.slices \d+", ""),
+    (r"samepage> ", "vm three pause\r"),
+    (r"three: no such VM", ""),
+    (r"samepage> ", "nonsense\r"),
+    (r"nonsense: no such command", ""),
+    (r"samepage> ", "vm one kill\r"),
+    (r"summary|one: ended by the user", "\x1dq"),
+    (r"two: ended by the user", ""),
+    (r"summary: frames: \d+ free, as before", ""),
+    (r"samepage: ok", ""),
+]
+
 
 def talk(name, options, guests, script, timeout):
     """Starts ./run with the guests and holds the conversation."""
@@ -280,6 +301,12 @@ def of_two(name, script):
     return talk(name, RUN, guests, script, 240)
 
 
+def monitor():
+    guests = [SPIN.format(name=name) for name in ("one", "two")]
+    return talk("terminal/monitor", ["--machine", "qemu-tcg", "--cpus", "1", "--console", "1"],
+                guests, MONITOR_TALK, 60)
+
+
 def memtest():
     return talk(
         "terminal/memtest",
@@ -292,6 +319,7 @@ def memtest():
 
 def tests():
     talks = {
+        "monitor": monitor,
         "login": lambda: of_two("terminal/login", TALK),
         "kill": lambda: of_two("terminal/kill", KILL_TALK),
         "stall": lambda: of_two("terminal/stall", STALL_TALK),
