@@ -133,6 +133,14 @@ def is_cpus(text, cpus):
     return True
 
 
+def is_mac(text, _):
+    """Six bytes of a station, not of a group."""
+    if not re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", text):
+        return False
+    number_of = int(text.replace(":", ""), 16)
+    return number_of != 0 and not number_of >> 40 & 1
+
+
 # The values in capitals: whether a text is one, on a machine with so many CPUs. A kind that is not
 # here takes any text.
 KINDS = {
@@ -143,6 +151,7 @@ KINDS = {
     "GFNS": is_gfns,
     "NAME": lambda text, _: bool(re.fullmatch(r"[A-Za-z0-9_-]{1,23}", text)),
     "CPUS": is_cpus,
+    "MAC": is_mac,
 }
 SPELLED = {"POLICY": policies, "ENGINE": engines, "CLASSES": classes}
 
@@ -261,9 +270,9 @@ def check_vm(line, cpus):
         complaints.append(f"arg: longer than {ARG_LONGEST} characters")
     low, high = BOARD_MEMORY
     board = found.get("type") == "linux" or found.get("board") == "pc"
-    devices = "disk" in found or "yes" in (found.get("rng"), found.get("hvc"))
+    devices = {"disk", "net"} & found.keys() or "yes" in (found.get("rng"), found.get("hvc"))
     if not complaints and devices and not board:
-        complaints.append("a disk, rng=yes and hvc=yes need a board: board=pc")
+        complaints.append("virtio devices need a board: board=pc")
     if found.get("keyboard") == "yes" and not board:
         complaints.append("keyboard=yes needs board=pc")
     if not complaints and board and not low <= memory_of(found) <= high:

@@ -83,6 +83,38 @@ static int set_hvc(struct value *value, struct vm_config *out)
 	return yes_or_no(value, &out->hvc);
 }
 
+static int set_net(struct value *value, struct vm_config *out)
+{
+	return store_name(value, out->net);
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Six bytes, as in 02:00:00:00:00:01; not a group's. */
+static int set_mac(struct value *value, struct vm_config *out)
+{
+	bool zero = true;
+
+	if (value->len != 3 * sizeof(out->mac) - 1)
+		return ERR_INVALID;
+	for (unsigned i = 0; i < sizeof(out->mac); i++) {
+		const char *at = value->text + 3 * i;
+		int high = hex_digit(at[0]), low = hex_digit(at[1]);
+
+		if (high < 0 || low < 0 || (i + 1 < sizeof(out->mac) && at[2] != ':'))
+			return ERR_INVALID;
+		out->mac[i] = (u8)(high << 4 | low);
+		zero &= !out->mac[i];
+	}
+	out->has_mac = !zero && !(out->mac[0] & 1);
+	return out->has_mac ? 0 : ERR_INVALID;
+}
+
 static int number_in(struct value *value, u64 low, u64 high, u64 *out)
 {
 	u64 number;
@@ -262,6 +294,8 @@ static const struct word {
 	{"disk", set_disk, "disk is NAME, of an image; four disks at most"},
 	{"rng", set_rng, "rng is yes|no"},
 	{"hvc", set_hvc, "hvc is yes|no"},
+	{"net", set_net, "net is NAME, of a switch between VMs"},
+	{"mac", set_mac, "mac is MAC, as in 02:00:00:00:00:01"},
 	{"memory", set_memory, "memory is 64K..1024G, in whole pages, as in 16M"},
 	{"vcpus", set_vcpus, "vcpus is 1..16"},
 	{"cpu", set_cpus, "cpu is CPUS, some of this machine's, as in 0 or 0,2 or 1-3"},
@@ -324,8 +358,8 @@ static int check_whole(const char *line, struct vm_config *out, struct config_er
 	*error = (struct config_error){line, strlen(line), "a VM needs name=NAME"};
 	if (!out->name[0] && !out->module_of[0] && !out->image[0])
 		return ERR_INVALID;
-	error->why = "a disk, rng=yes and hvc=yes need a board: board=pc";
-	if ((out->disks || out->rng || out->hvc) && !out->board)
+	error->why = "virtio devices need a board: board=pc";
+	if ((out->disks || out->rng || out->hvc || out->net[0]) && !out->board)
 		return ERR_INVALID;
 	error->why = "keyboard=yes needs board=pc";
 	if (out->keyboard && !out->board)

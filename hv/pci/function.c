@@ -150,6 +150,7 @@ void pci_unlock(struct pci_function *function)
 {
 	struct msix_entry message[PCI_VECTORS_MAX];
 	const struct pci *bus = function->bus;
+	u32 others = function->others;
 	unsigned count = 0;
 	bool moved;
 
@@ -158,13 +159,15 @@ void pci_unlock(struct pci_function *function)
 		if (function->fire & BIT(i))
 			message[count++] = function->table[i];
 	}
-	function->fire = 0;
+	function->fire = function->others = 0;
 	moved = drive_wire(function);
 	spin_unlock(&function->lock);
 	for (unsigned i = 0; i < count; i++)
 		bus->board->message(bus->context, message[i].address_low, message[i].data);
 	if (moved)
 		bus->board->follow(bus->context, function->slot % PCI_IRQS);
+	if (others)
+		function->ops->wake(function, others);
 }
 
 /* Where each BAR is decoded now. */

@@ -114,5 +114,7 @@ int virtio_add_devices(struct vm *vm)
 {
 	int err = vm->config.rng ? add_rng(vm) : 0;
 
-	return !err && vm->config.hvc ? virtio_add_console(vm) : err;
+	if (!err && vm->config.hvc)
+		err = virtio_add_console(vm);
+	return !err && vm->config.net[0] ? virtio_add_net(vm) : err;
 }

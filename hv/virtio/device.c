@@ -429,6 +429,13 @@ static int work(struct pci_function *function)
 	return err == ERR_NO_MEMORY ? err : 0;
 }
 
+static void wake(struct pci_function *function, u32 others)
+{
+	struct virtio_device *device = virtio_of(function);
+
+	device->ops->wake(device, others);
+}
+
 static void destroy(struct pci_function *function)
 {
 	struct virtio_device *device = virtio_of(function);
@@ -442,6 +449,7 @@ static const struct pci_ops virtio_pci = {
 	.config_reads = config_reads,
 	.config_written = config_written,
 	.work = work,
+	.wake = wake,
 	.destroy = destroy,
 };
 

@@ -72,6 +72,7 @@ struct virtio_device;
  * the budget is used up; ERR_NO_MEMORY, ERR_BUSY: goes on later; another error: the ring is
  * malformed.
  * config_written: the driver has written the device's configuration; may be NULL.
+ * wake: no lock held; as pci_ops.wake, needed by a device that sets pci.others.
  * reset: the device drops what it has begun. destroy: frees it; the VM is gone.
  */
 struct virtio_ops {
@@ -79,6 +80,7 @@ struct virtio_ops {
 	u32 class;
 	int (*run)(struct virtio_device *device, unsigned queue, unsigned *budget);
 	void (*config_written)(struct virtio_device *device, u32 offset);
+	void (*wake)(struct virtio_device *device, u32 others);
 	void (*reset)(struct virtio_device *device);
 	void (*destroy)(struct virtio_device *device);
 };

@@ -178,19 +178,31 @@ int virtq_pop(struct virtq *queue, const struct virtio_memory *memory, struct vi
 	return err;
 }
 
-int virtq_push(struct virtq *queue, const struct virtio_memory *memory, u16 head, u32 len)
+int virtq_fill(const struct virtq *queue, const struct virtio_memory *memory, u16 ahead, u16 head,
+	       u32 len)
 {
 	const struct used_element element = {head, len};
-	int err = virtio_write(memory, used_entry(queue, queue->next_used), &element,
-			       sizeof(element));
 
-	if (err)
-		return err;
+	return virtio_write(memory, used_entry(queue, (u16)(queue->next_used + ahead)), &element,
+			    sizeof(element));
+}
+
+int virtq_publish(struct virtq *queue, const struct virtio_memory *memory, u16 count)
+{
+	int err;
+
 	ck_pr_fence_store();
-	err = virtio_store16(memory, queue->device + AREA_INDEX, (u16)(queue->next_used + 1));
+	err = virtio_store16(memory, queue->device + AREA_INDEX, (u16)(queue->next_used + count));
 	if (!err)
-		queue->next_used++;
+		queue->next_used = (u16)(queue->next_used + count);
 	return err;
+}
+
+int virtq_push(struct virtq *queue, const struct virtio_memory *memory, u16 head, u32 len)
+{
+	int err = virtq_fill(queue, memory, 0, head, len);
+
+	return err ? err : virtq_publish(queue, memory, 1);
 }
 
 int virtq_needs_interrupt(struct virtq *queue, const struct virtio_memory *memory, bool *needed)

@@ -69,6 +69,14 @@ int virtq_pop(struct virtq *queue, const struct virtio_memory *memory,
 int virtq_push(struct virtq *queue, const struct virtio_memory *memory, u16 head,
 	       u32 len) __must_check;
 
+/*
+ * The same in two steps, for chains that must appear together: entry `ahead` behind the last one,
+ * then `count` of them.
+ */
+int virtq_fill(const struct virtq *queue, const struct virtio_memory *memory, u16 ahead, u16 head,
+	       u32 len) __must_check;
+int virtq_publish(struct virtq *queue, const struct virtio_memory *memory, u16 count) __must_check;
+
 /* *needed: the driver expects an interrupt for what was pushed since the last call. */
 int virtq_needs_interrupt(struct virtq *queue, const struct virtio_memory *memory,
 			  bool *needed) __must_check;

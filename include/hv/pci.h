@@ -70,7 +70,10 @@ enum pci_register {
  * be NULL.
  * work: one bounded piece of what the bits of function->work stand for. It clears the bits that are
  * done. ERR_NO_MEMORY: the rest needs a frame and there is none.
- * All with function->lock held. destroy: the VM is gone; frees the device.
+ * All with function->lock held.
+ * wake: no lock held; devices of other VMs that function->others names have work now. The device
+ * numbers them; NULL: it sets no others.
+ * destroy: the VM is gone; frees the device.
  */
 struct pci_ops {
 	u32 (*bar_read)(struct pci_function *function, u32 offset, unsigned size);
@@ -78,6 +81,7 @@ struct pci_ops {
 	void (*config_reads)(struct pci_function *function, unsigned reg, unsigned size);
 	void (*config_written)(struct pci_function *function, unsigned reg, unsigned size);
 	int (*work)(struct pci_function *function);
+	void (*wake)(struct pci_function *function, u32 others);
 	void (*destroy)(struct pci_function *function);
 };
 
@@ -99,6 +103,7 @@ struct pci_function {
 	struct msix_entry table[PCI_VECTORS_MAX];
 	u32 pending;	       /* vectors raised while masked */
 	u32 fire;	       /* vectors to send when the lock is released */
+	u32 others;	       /* devices of other VMs to wake when the lock is released */
 	bool intx;	       /* the device requests an interrupt by wire */
 	u32 wire;	       /* [a] level at INTA */
 	u32 bar[PCI_BARS];     /* [a] guest-physical place, 0: not decoded */
@@ -159,7 +164,10 @@ void pci_destroy(struct pci *pci);
 bool pci_uses_msix(const struct pci_function *function);
 void pci_raise(struct pci_function *function, unsigned vector);
 
-/* Releases the lock, then sends the messages and follows the wire. Takes LOCK_DEVICE, LOCK_VM. */
+/*
+ * Releases the lock, then sends the messages, follows the wire, wakes the others. Takes
+ * LOCK_DEVICE, LOCK_VM.
+ */
 void pci_unlock(struct pci_function *function) LOCK_RELEASE(&function->lock);
 
 /* Lock held. Config space and BARs of a function; bus.c calls them. */

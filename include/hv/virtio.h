@@ -19,4 +19,8 @@ int virtio_add_disk(struct vm *vm, const char *name, const void *image, u64 byte
 /* The devices that the VM's line names, but its disks. As above. */
 int virtio_add_devices(struct vm *vm) __must_check;
 
+/* A job (jobs.h): packets that wait for a full port longer than they may. */
+bool virtio_poll(bool idle);
+u64 virtio_alarm(void);
+
 #endif

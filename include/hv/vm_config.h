@@ -39,6 +39,7 @@ enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
  * console	bytes its console may print before the rest is dropped
  * kill_after	milliseconds after its start at which it is ended from outside; 0: never
  * rng, hvc	a virtio device for random bytes, for a console
+ * net, mac	a network device at the switch of that name; mac valid with has_mac
  * disk		the images of its disks, in order; disks: how many
  * image	a disk image of this name, not a VM; then nothing else is valid beside it
  * module_of	a file for the VM of this name, not a VM; then only `arg` is valid beside it
@@ -64,6 +65,9 @@ struct vm_config {
 	u64 console;
 	u64 kill_after;
 	u32 merge_domain;
+	char net[VM_NAME_MAX];
+	u8 mac[6];
+	bool has_mac;
 	bool rng;
 	bool hvc;
 	bool merge_marked;

@@ -20,6 +20,7 @@
 #include <string.h>
 #include "hv/virtio/blk.h"
 #include "hv/virtio/console.h"
+#include "hv/virtio/net.h"
 #include "hv/virtio/rng.h"
 #include "fuzz.h"
 
@@ -163,6 +164,65 @@ static void end_console(void)
 	fuzz_check(console.count <= CONSOLE_TYPED, "typed bytes");
 }
 
+/* The device at port 0; port 1 takes nothing, so that its inbox fills; time passes at each look. */
+static struct virtio_net net;
+static struct switch_port peer;
+static struct net_switch lan;
+static u64 now;
+
+u64 arch_ticks(void)
+{
+	return now += 10;
+}
+
+u64 arch_ticks_per_second(void)
+{
+	return 1000;
+}
+
+static void net_wake(struct virtio_device *device, u32 others)
+{
+	fuzz_check(!(others & ~3u), "a port that there is not");
+}
+
+static const struct virtio_ops net_ops = {
+	.type = VIRTIO_NET, .run = net_run, .wake = net_wake, .reset = net_reset};
+
+static void begin_net(void)
+{
+	static const u8 mac[2][MAC_BYTES] = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
+	struct net_packet packet = {.len = 200, .csum_start = 34, .needs_csum = true};
+	u32 wake = 0;
+
+	memset(&net, 0, sizeof(net));
+	memset(&peer, 0, sizeof(peer));
+	switch_init(&lan);
+	fuzz_check(!switch_attach(&lan, &net.port, mac[0]), "a port");
+	fuzz_check(!switch_attach(&lan, &peer, mac[1]), "a port");
+	net_init(&net, &net_ops);
+	switch_open(&net.port, true, &wake);
+	switch_open(&peer, true, &wake);
+	memcpy(packet.bytes + PACKET_HEADER, mac[0], MAC_BYTES);
+	memcpy(packet.bytes + PACKET_HEADER + MAC_BYTES, mac[1], MAC_BYTES);
+	for (unsigned i = 0; i < 5; i++)
+		fuzz_check(!switch_send(&peer, &packet, 0, 1, &wake), "room");
+}
+
+/* NET-1: what came out of the device is a frame. */
+static void end_net(void)
+{
+	fuzz_check(net.port.count <= SWITCH_INBOX && peer.count <= SWITCH_INBOX, "SWITCH-1");
+	for (unsigned i = 0; i < peer.count; i++) {
+		const struct net_packet *packet = &peer.inbox[i];
+
+		fuzz_check(packet->len >= FRAME_MIN && packet->len <= FRAME_MAX, "NET-1");
+		fuzz_check(!packet->needs_csum ||
+				   packet->csum_start + packet->csum_offset + 2 <= packet->len,
+			   "NET-1");
+	}
+	switch_detach(&net.port);
+}
+
 static void end_nothing(void)
 {
 }
@@ -175,6 +235,7 @@ static const struct kind {
 	{&blk.device, begin_blk, end_blk},
 	{&rng.device, begin_rng, end_nothing},
 	{&console.device, begin_console, end_console},
+	{&net.device, begin_net, end_net},
 };
 
 struct input {

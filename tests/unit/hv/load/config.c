@@ -58,6 +58,20 @@ static void every_word_is_taken(void **state)
 	assert_string_equal(config.arg, "x=1 name=b");
 }
 
+static void a_network_has_a_name_and_perhaps_an_address(void **state)
+{
+	assert_int_equal(parse("name=a board=pc memory=2M net=lan mac=02:00:0a:00:00:ff"), 0);
+	assert_string_equal(config.net, "lan");
+	assert_true(config.has_mac);
+	assert_int_equal(config.mac[2], 0x0a);
+	assert_int_equal(config.mac[5], 0xff);
+	assert_refused("name=a board=pc memory=2M mac=01:00:00:00:00:01", "mac=01:00:00:00:00:01");
+	assert_refused("name=a board=pc memory=2M mac=00:00:00:00:00:00", "mac=00:00:00:00:00:00");
+	assert_refused("name=a board=pc memory=2M mac=02:00:00:00:00:1", "mac=02:00:00:00:00:1");
+	assert_refused("name=a board=pc memory=2M mac=02:00:00-00:00:01", "mac=02:00:00-00:00:01");
+	assert_int_not_equal(parse("name=a net=lan"), 0);
+}
+
 static void blanks_do_not_matter(void **state)
 {
 	assert_int_equal(parse("   name=a    vcpus=3  "), 0);
@@ -158,6 +172,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_name_alone_gets_the_defaults),
 		cmocka_unit_test(every_word_is_taken),
+		cmocka_unit_test(a_network_has_a_name_and_perhaps_an_address),
 		cmocka_unit_test(blanks_do_not_matter),
 		cmocka_unit_test(a_module_names_its_vm_and_keeps_the_rest),
 		cmocka_unit_test(a_wrong_word_is_named),
