@@ -19,14 +19,18 @@ SORTS = {
     "n": ("name", "name"),
 }
 WIDE = 110
+JOINT = "\u00a0"	# a blank at which no line ends
 REASONS = 8
 
 
 @dataclasses.dataclass
 class Reading:
-    """The statistics at a moment."""
-    seconds: float
+    """The statistics at a moment, by the machine's clock: an answer may be late."""
     stats: dict
+
+    @property
+    def seconds(self):
+        return self.stats.get("machine.uptime", 0) / NS
 
     def family(self, prefix):
         return {name.removeprefix(prefix): value for name, value in self.stats.items()
@@ -117,7 +121,7 @@ def head(machine):
         f"saved {mib(machine['saved'])} MiB, profit {mib(machine['profit'])} MiB",
         f"scanner {machine['scan_cpu']:.0f} %CPU, pass {machine['passes']}"
         f"{', settled' if machine['settled'] else ''}; a second: "
-        + ", ".join(f"{rate:,.0f} {name}" for name, rate in rates.items() if rate),
+        + ", ".join(f"{rate:,.0f}{JOINT}{name}" for name, rate in rates.items() if rate),
     ]
 
 
@@ -169,23 +173,36 @@ def panes(row, width, height):
             for n in range(tallest)]
 
 
+def table(difference, width, sort, chosen):
+    """The lines of a table of VMs, and the row of the chosen one."""
+    yield table_line([title for title, _, _ in COLUMNS], width), "title"
+    for row in difference.vms(sort):
+        style = "chosen" if row["name"] == chosen else "normal"
+        yield table_line([cell(row) for _, _, cell in COLUMNS], width), style
+
+
+def body(difference, width, height, sort, chosen):
+    """The lines above that of the keys."""
+    lines = [(line.replace(JOINT, " "), "normal") for text in head(difference.machine())
+             for line in textwrap.wrap(text, max(width, 20), subsequent_indent="    ")]
+    lines += table(difference, width, sort, chosen)
+    if chosen in difference.now.vms():
+        lines.append(("", "normal"))
+        row = difference.vm(chosen)
+        lines += [(text, "normal") for text in panes(row, width, height - len(lines) - 1)]
+    return lines
+
+
 def screen(difference, width, height, sort, chosen):
     """
     The lines of a screen: (text, style), style one of normal, title, chosen. `chosen` is the name
     of the VM that the rates below are of.
     """
-    rows = difference.vms(sort)
-    lines = [(line, "normal") for text in head(difference.machine())
-             for line in textwrap.wrap(text, max(width, 20), subsequent_indent="    ")]
-    lines.append((table_line([title for title, _, _ in COLUMNS], width), "title"))
-    for row in rows:
-        style = "chosen" if row["name"] == chosen else "normal"
-        lines.append((table_line([cell(row) for _, _, cell in COLUMNS], width), style))
-    for row in rows:
-        if row["name"] == chosen:
-            lines.append(("", "normal"))
-            lines += [(text, "normal") for text in panes(row, width, height - len(lines) - 1)]
-    keys = " ".join(f"{key}:{title}" for key, (title, _) in SORTS.items())
+    lines = [("waiting for the machine's answer ...", "normal")]
+    if difference.now.stats:
+        lines = body(difference, width, height, sort, chosen)
+    keys = " ".join(f"[{key}:{title}]" if key == sort else f"{key}:{title}"
+                    for key, (title, _) in SORTS.items())
     lines = lines[:height - 1] + [("", "normal")] * (height - 1 - len(lines))
     return [(text[:width], style) for text, style in lines] + [
         (f"sort {keys}  up/down: VM  q: quit"[:width], "title")

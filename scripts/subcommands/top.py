@@ -24,7 +24,7 @@ def arguments(parser):
 
 
 def read(connection):
-    return live.Reading(time.monotonic(), connection.request("stats"))
+    return live.Reading(connection.request("stats"))
 
 
 def once(connection, options):
@@ -51,7 +51,7 @@ class View:
         self.sort, self.chosen = options.sort, None
         self.styles = {"normal": 0, "title": curses.A_REVERSE, "chosen": curses.A_BOLD}
         curses.curs_set(0)
-        self.now = live.Reading(time.monotonic(), {})
+        self.now = live.Reading({})
         self.difference = live.Difference(self.now, self.now)
 
     def advance(self):
@@ -92,6 +92,7 @@ class View:
     def run(self):
         import curses
 
+        self.draw()
         while True:
             self.advance()
             self.draw()

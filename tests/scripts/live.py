@@ -15,7 +15,7 @@ MIB = 1 << 20
 
 def reading(seconds, scale):
     """Two VMs: `one` uses twice the CPU, `two` exits twice as often."""
-    stats = {"machine.cpus": 2, "machine.uptime": 10**9, "machine.frames.free": 512,
+    stats = {"machine.cpus": 2, "machine.uptime": seconds * live.NS, "machine.frames.free": 512,
              "merge.saved": 5 * MIB, "merge.passes": 3, "merge.settled": 1,
              "merge.scanned": 100 * scale, "cpu.0.scan.time": 10**8 * scale}
     for name, cpu, exits in (("one", 2, 1), ("two", 1, 2)):
@@ -30,7 +30,7 @@ def reading(seconds, scale):
             f"vm.{name}.memory.saved": exits * MIB,
             f"vm.{name}.memory.resident": 64 * MIB,
         }
-    return live.Reading(seconds, stats)
+    return live.Reading(stats)
 
 
 def difference():
@@ -82,8 +82,14 @@ class Live(unittest.TestCase):
         self.assertAlmostEqual(live.Difference(now, reading(13.0, 3)).vm("one")["exits"], 120)
 
     def test_a_machine_without_vms_and_two_readings_at_once(self):
-        empty = live.Reading(1.0, {})
-        self.assertEqual(len(text_of(80, of=live.Difference(empty, empty), chosen=None)), 24)
+        empty = live.Reading({})
+        lines = text_of(80, of=live.Difference(empty, empty), chosen=None)
+        self.assertEqual((len(lines), lines[0]), (24, "waiting for the machine's answer ..."))
+        bare = live.Reading({"machine.cpus": 1})
+        self.assertEqual(len(text_of(80, of=live.Difference(bare, bare), chosen=None)), 24)
+
+    def test_the_keys_name_the_order_that_is_chosen(self):
+        self.assertIn("c:CPU [e:exits] f:faults", text_of(80, sort="e")[-1])
 
     def test_json_has_the_same(self):
         value = difference().as_json("e")

@@ -34,7 +34,7 @@ DRIVE = (
 
 def stats(turn):
     """The figures of two VMs at the turn-th request."""
-    found = {"machine.cpus": 2, "merge.saved": 1 << 20}
+    found = {"machine.uptime": turn * 10**9, "machine.cpus": 2, "merge.saved": 1 << 20}
     for name, exits in (("one", 100), ("two", 300)):
         found |= {f"vm.{name}.used": turn * 10**8, f"vm.{name}.exits.cpuid": turn * exits,
                   f"vm.{name}.pages.private": 77, f"vm.{name}.memory.resident": 3 << 20}
@@ -107,7 +107,7 @@ class Top(unittest.TestCase):
     def test_keys_sort_and_choose(self):
         view = top.View.__new__(top.View)
         view.sort, view.chosen = "c", "one"
-        readings = [live.Reading(float(turn), stats(turn)) for turn in (1, 2)]
+        readings = [live.Reading(stats(turn)) for turn in (1, 2)]
         view.difference = live.Difference(*readings)
         self.assertTrue(view.key("e"))
         self.assertEqual(view.sort, "e")
