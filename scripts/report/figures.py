@@ -15,7 +15,8 @@ import re
 
 MIB = 1 << 20
 NS = 10**9
-SIZE = (5.0, 3.0)
+# Inches: narrow, so that the text is legible on a phone, where the figure is scaled down.
+SIZE = (4.2, 2.7)
 # A placeholder in matplotlib's output -> what stands in the page. The series are darkest first.
 INK, GRID = "#010203", "#010204"
 SERIES = [f"#0102{number:02x}" for number in range(16, 22)]
@@ -25,7 +26,7 @@ HATCHES = ["", "///", "...", "xxx", "\\\\\\", "ooo"]
 DASHES = ["-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3))]
 STATES = ["private", "shared", "zero", "reclaimed"]
 # Bars of a chart, and lines of one; what is smaller is left to the CSV.
-BARS, LINES = 10, 5
+BARS, LINES = 10, 4
 
 
 @dataclasses.dataclass
@@ -92,13 +93,14 @@ def grid(axes, axis):
 
 def legend(axes, count):
     if count > 1:
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=min(count, 3), fontsize=9)
+        columns = 2 if count == 4 else min(count, 3)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=columns, fontsize=9)
 
 
 def draw_steps(axes, lines, unit):
     """Lines by name: [(seconds, value)], each value held until the next."""
     for number, (name, points) in enumerate(lines.items()):
-        axes.step(*zip(*points), where="post", label=name, color=SERIES[number % 4],
+        axes.step(*zip(*points), where="post", label=name, color=SERIES[number],
                   linestyle=DASHES[number], linewidth=1.8)
     axes.set_xlabel("time since boot (s)")
     axes.set_ylabel(unit)
@@ -176,10 +178,18 @@ def bar_figure(name, title, unit, series, reading, alt):
                      lambda axes: draw_bars(axes, series, unit), (SIZE[0], 1.4 + 0.17 * bars))
 
 
+def alive(facts, name, figure):
+    """A figure of a VM over time, up to its end: from then on it stands still."""
+    end = facts.vms[name].get("t_ns", float("inf")) / NS
+    return [(moment, value) for moment, value in facts.column(f"vm.{name}.{figure}")
+            if moment <= end]
+
+
 def saved(facts):
     lines = {"all VMs": facts.column("merge.saved")}
     if len(facts.vms) > 1:
-        lines |= {name: facts.column(f"vm.{name}.memory.saved") for name in list(facts.vms)[:LINES]}
+        lines |= {name: alive(facts, name, "memory.saved")
+                  for name in list(facts.vms)[:LINES - 1]}
     lines = {label: [(moment, value / MIB) for moment, value in points]
              for label, points in lines.items()}
     top = max((value for _, value in lines["all VMs"]), default=0)
@@ -187,13 +197,13 @@ def saved(facts):
         "saved", "Memory saved by merging", "MiB", lines,
         "Higher is better: each step is a sample of the memory that the VMs would need without "
         "merging, less what they need; a [[match]] shared by n VMs counts as 1/n for each, and a "
-        "fall is a write that made pages private again.",
+        "fall is a write that made pages private again, or the end of a VM.",
         f"Line plot of memory saved over time; at best {top:.1f} MiB in all.",
     )
 
 
 def pages(facts, name):
-    columns = {state: facts.column(f"vm.{name}.pages.{state}") for state in STATES}
+    columns = {state: alive(facts, name, f"pages.{state}") for state in STATES}
     seconds = [moment for moment, _ in columns["private"]]
     layers = {state: [value for _, value in points] for state, points in columns.items()}
     if len(seconds) < 2 or any(len(values) != len(seconds) for values in layers.values()):

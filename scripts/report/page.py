@@ -90,7 +90,7 @@ def clean_rows(facts, reasons):
     yield "guests", "; ".join(reasons) if reasons else "all shut down, without a complaint"
 
 
-def render(facts, manifest, reasons, drawn):
+def render(facts, manifest, reasons, drawn, traced):
     import jinja2
 
     environment = jinja2.Environment(
@@ -101,6 +101,7 @@ def render(facts, manifest, reasons, drawn):
     environment.filters["linked"] = linked
     return environment.get_template("page.html").render(
         manifest=manifest,
+        traced=traced,
         reasons=reasons,
         in_force=lines.in_force(facts),
         saved=list(saved_rows(facts)),
@@ -119,4 +120,5 @@ def write(folder, facts, manifest, reasons):
     os.makedirs(folder.file("data"), exist_ok=True)
     for figure in drawn:
         folder.write(f"data/{figure.name}.csv", figure.csv())
-    folder.write("report.html", render(facts, manifest, reasons, drawn))
+    traced = os.path.exists(folder.file("trace.json"))
+    folder.write("report.html", render(facts, manifest, reasons, drawn, traced))

@@ -17,7 +17,7 @@ sys.path[:0] = [
     os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", *where)
     for where in (("..", "scripts"), ())
 ]
-from runner import traces
+from runner import chrome
 from tracing import area, ctf, perfetto, records, serial, table, text
 
 try:
@@ -153,7 +153,7 @@ def main():
         if not check_serial(rings, folder):
             complaints.append("the records by the serial port differ")
         perfetto.write(os.path.join(folder, "trace.json"), rings)
-        complaints.append(traces.perfetto(os.path.join(folder, "trace.json")))
+        complaints.append(chrome.complaint(os.path.join(folder, "trace.json")))
     lives = list(text.life(rings, "one:0-0xfffffffff"))
     if not all(" one:" in line for line in lives) or not lives:
         complaints.append("the life of all pages of VM one has lines of others, or none")

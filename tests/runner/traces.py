@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-traces.py: the trace of a machine row (key `trace`): babeltrace2 reads it, Perfetto's rules hold,
-and its events are as many as the hypervisor counted.
+traces.py: the trace of a machine row (key `trace`): babeltrace2 reads it, trace.json keeps the
+rules of its format (chrome.py), and its events are as many as the hypervisor counted.
 
 The counts are taken from babeltrace2's text, so that nothing of scripts/tracing reads what
 scripts/tracing wrote. They are compared with the summary in the log. A VM's counters are read at
 its end, so its events count up to its `vm_end`.
 """
 import collections
-import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
 
-from runner import core
+from runner import chrome, core
 
 sys.path.insert(0, os.path.join(core.ROOT, "scripts"))
 import control
@@ -144,34 +143,6 @@ def expected(text):
     return +found
 
 
-def perfetto(path):
-    """What is wrong with the JSON, or None: tracks, times, slices that nest, flows in pairs."""
-    with open(path, encoding="utf-8") as file:
-        events = json.load(file)["traceEvents"]
-    named = {(e["pid"], e["tid"]) for e in events if e["name"] == "thread_name"}
-    processes = {e["pid"] for e in events if e["name"] == "process_name"}
-    rest = [event for event in events if event["ph"] != "M"]
-    if any(a["ts"] > b["ts"] for a, b in zip(rest, rest[1:])):
-        return "trace.json: events are not in the order of time"
-    open_until, flows = collections.defaultdict(list), collections.defaultdict(list)
-    for event in rest:
-        track = event["pid"], event["tid"]
-        if track not in named or event["pid"] not in processes:
-            return f"trace.json: a track without a name: {track}"
-        if event["ph"] in "sf":
-            flows[event["id"]].append(event["ph"])
-            continue
-        ends = open_until[track]
-        while ends and ends[-1] <= event["ts"] + 1e-6:
-            ends.pop()
-        end = event["ts"] + event["dur"]
-        if event["dur"] <= 0 or (ends and end > ends[-1] + 1e-6):
-            return f"trace.json: a slice that does not nest: {event}"
-        ends.append(end)
-    wrong = [number for number, phases in flows.items() if phases != ["s", "f"]]
-    return f"trace.json: flows without both ends: {wrong[:5]}" if wrong else None
-
-
 def complaint_about(folder, text, lost):
     """What is wrong with the trace in a folder, for a run with this log."""
     if lost:
@@ -184,4 +155,11 @@ def complaint_about(folder, text, lost):
                  for name in sorted(found | counted) if found[name] != counted[name]]
     if different:
         return "trace: " + "; ".join(different)
-    return perfetto(os.path.join(folder, "trace.json"))
+    merged = {(vm, fields["gfn"]) for event, vm, fields in events if event == "merge"}
+    broken = {(vm, fields["gfn"]) for event, vm, fields in events
+              if event == "cow_break" and fields["used"] == "1"}
+    vms = {vm for event, vm, _ in events if event == "exit"}
+    return chrome.complaint(
+        os.path.join(folder, "trace.json"),
+        {"physical CPUs", "subscribers", *(f"VM {vm}" for vm in vms)}, merged & broken,
+    )

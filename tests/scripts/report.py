@@ -66,9 +66,11 @@ class Folder:
             file.write(text)
 
 
-def written(found, reasons=(), manifest=MANIFEST):
+def written(found, reasons=(), manifest=MANIFEST, traced=False):
     """The page's text, and the names of its data."""
     with tempfile.TemporaryDirectory() as path:
+        if traced:
+            Folder(path).write("trace.json", "{}")
         page.write(Folder(path), found, manifest, list(reasons))
         with open(os.path.join(path, "report.html"), encoding="utf-8") as file:
             return file.read(), sorted(os.listdir(os.path.join(path, "data")))
@@ -105,6 +107,18 @@ class Page(unittest.TestCase):
         text = self.text
         self.assertNotRegex(text, r"<(?:script|img|link)\b|@import|url\(http")
         html.parser.HTMLParser().feed(text)
+
+    def test_a_trace_is_linked(self):
+        with mock.patch.object(figures.Figure, "svg", lambda _: "<svg/>"):
+            text, _ = written(run(), traced=True)
+        self.assertIn('href="trace/"', text)
+        self.assertNotIn('href="trace/"', self.text)
+
+    def test_the_figures_of_a_vm_stop_at_its_end(self):
+        found = run()
+        found.vms["one"]["t_ns"] = 1.5 * 10**9
+        [figure] = figures.saved(found)
+        self.assertEqual([row[2] for row in figure.rows], ["one", 2.0, 4.0, ""])
 
     def test_text_from_outside_is_escaped(self):
         with mock.patch.object(figures.Figure, "svg", lambda _: "<svg/>"):
