@@ -5,11 +5,15 @@
  * comparison.
  *
  *     mm         the memory core instead: faults, copy-on-write breaks, taking a right away
+ *     apic       registers of the local APIC by memory instead, with board=pc
  *     count=N    round trips a measurement, at most 1000      tries=N    measurements; the best counts
  */
 #include <guest.h>
 
 #define COUNT_MAX   1000u
+#define APIC_PAGE   0xfee00000ul
+#define APIC_ID	    0x20
+#define APIC_TPR    0x80
 #define PAGE	    4096ul
 #define FAULT_PAGE  (16ul << 20)
 #define SECOND_PAGE (24ul << 20)
@@ -72,6 +76,17 @@ static void do_fault(unsigned i)
 static void do_write(unsigned i)
 {
 	*(volatile u64 *)(FAULT_PAGE + i * PAGE) = i;
+}
+
+/* Registers of the local APIC by its page. */
+static void do_apic_read(unsigned i)
+{
+	*(volatile u32 *)(APIC_PAGE + APIC_ID);
+}
+
+static void do_apic_write(unsigned i)
+{
+	*(volatile u32 *)(APIC_PAGE + APIC_TPR) = 0;
 }
 
 static void do_protect(unsigned i)
@@ -154,6 +169,11 @@ static const struct row exit_rows[] = {
 	{"fault", do_fault, drop_mappings},
 };
 
+static const struct row apic_rows[] = {
+	{"apic_read", do_apic_read, NULL},
+	{"apic_write", do_apic_write, NULL},
+};
+
 static const struct row memory_rows[] = {
 	{"fault_first_touch", do_write, discard_pages},
 	{"fault_fill", do_fault, drop_mappings},
@@ -180,6 +200,8 @@ void guest_main(void)
 	touch_all();
 	if (option("mm"))
 		measure_all(memory_rows, ARRAY_SIZE(memory_rows));
+	else if (option("apic"))
+		measure_all(apic_rows, ARRAY_SIZE(apic_rows));
 	else
 		measure_all(exit_rows, ARRAY_SIZE(exit_rows));
 }

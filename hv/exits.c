@@ -16,6 +16,7 @@
 #include <hv/dirty.h>
 #include <hv/display.h>
 #include <hv/hypercall.h>
+#include <hv/insn_memo.h>
 #include <hv/irqchip.h>
 #include <hv/lapic.h>
 #include <hv/mmio.h>
@@ -175,6 +176,9 @@ __cold enum exit_verdict exit_out_of_memory(struct vcpu *vcpu)
 
 static enum exit_verdict exit_stage2(struct vcpu *vcpu, const struct hv_exit *exit)
 {
+	/* The common case is carried out without a look at stage 2, which maps nothing there. */
+	if (exit->stage2.gpa.raw - LAPIC_BASE < PAGE_SIZE && insn_memo_move(vcpu, exit))
+		return EXIT_RESUME;
 	switch (fault_handle(vcpu->vm->stage2, exit->stage2.gpa, exit->stage2.access)) {
 	case FAULT_MMIO:
 	case FAULT_READ_ONLY:

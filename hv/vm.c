@@ -12,6 +12,7 @@
 #include <hv/dirty.h>
 #include <hv/display.h>
 #include <hv/gva.h>
+#include <hv/insn_memo.h>
 #include <hv/irqchip.h>
 #include <hv/lifetime.h>
 #include <hv/memory.h>
@@ -27,7 +28,8 @@
 #include <mm/stage2.h>
 #include <trace/trace.h>
 
-#define LOG_THIS LOG_VM
+#define LOG_THIS   LOG_VM
+#define MEMOS_SIZE (INSN_MEMOS * sizeof(struct insn_memo))
 
 /* One allocation: a VM, and those of its parts that rooms above core define. */
 struct vm_parts {
@@ -114,6 +116,11 @@ static int make_board(struct vm *vm)
 	virt->vcpu_load(arch);
 	virt->get_state(arch, &vm->reset);
 	virt->vcpu_put(arch);
+	for (unsigned i = 0; i < vm->config.vcpus; i++) {
+		vm->vcpu[i]->memos = hv_alloc(MEMOS_SIZE);
+		if (!vm->vcpu[i]->memos)
+			return ERR_NO_MEMORY;
+	}
 	return pc_create(vm);
 }
 
@@ -145,6 +152,8 @@ static void take_apart(struct vm *vm)
 		if (!vcpu)
 			continue;
 		virt->vcpu_fini(&vcpu->arch);
+		if (vcpu->memos)
+			hv_free(vcpu->memos, MEMOS_SIZE);
 		hv_free(vcpu, sizeof(*vcpu));
 		vm->vcpu[i] = NULL;
 	}

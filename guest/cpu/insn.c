@@ -12,6 +12,8 @@
 #define TPR	 (APIC + 0x80)
 #define ICR_HIGH (APIC + 0x310)
 
+extern char guest_pd[]; /* start.S: 4 GiB by 2 MiB pages */
+
 static u64 got, slot;
 
 static void set_icr(u32 value)
@@ -73,6 +75,63 @@ static void check_address_size(void)
 	*(volatile u32 *)TPR = 0;
 }
 
+/* MOV of the version register into EAX, ECX or EDX; RET. */
+enum { MOV = 0x8b, TO_EAX = 0x07, TO_ECX = 0x0f, TO_EDX = 0x17, RET = 0xc3 };
+#define CODE  0x800000ul
+#define OTHER 0xa00000ul /* another 2 MiB page */
+#define LARGE 0xe7	 /* a page directory entry: present, writable, user, A, D, 2 MiB */
+
+static void write_code(u64 address, u8 modrm)
+{
+	volatile u8 *code = (volatile u8 *)address;
+
+	code[0] = MOV;
+	code[1] = modrm;
+	code[2] = RET;
+}
+
+static void map_code(u64 address)
+{
+	((volatile u64 *)guest_pd)[CODE >> 21] = address | LARGE;
+	flush_page((void *)CODE);
+}
+
+/* The register that the code at CODE changes: 'a', 'c' or 'd'; it runs four times. */
+static char destination(u32 version)
+{
+	u32 eax, ecx, edx;
+
+	for (unsigned i = 0; i < 4; i++) {
+		eax = ecx = edx = 0;
+		asm volatile("call *%%rsi"
+			     : "+a"(eax), "+c"(ecx), "+d"(edx)
+			     : "D"(VERSION), "S"(CODE)
+			     : "memory", "cc");
+		if (eax + ecx + edx != version)
+			return '?';
+	}
+	return eax ? 'a' : ecx ? 'c' : 'd';
+}
+
+/* hv remembers moves by their RIP (MEMO-1): what is rewritten, mapped or moved there is seen. */
+static void check_remembered(u32 version)
+{
+	write_code(CODE, TO_EAX);
+	check(destination(version) == 'a', "code reads a register of the APIC");
+	write_code(CODE, TO_ECX);
+	check(destination(version) == 'c', "the same place, rewritten");
+	write_code(OTHER, TO_EDX);
+	map_code(OTHER);
+	check(destination(version) == 'd', "another page at this address");
+	map_code(CODE);
+	check(destination(version) == 'c', "the first one again");
+	check(hypercall(HYPERCALL_OPERATE, CODE >> 12, 1, HYPERCALL_MIGRATE, 0) ==
+		      HYPERCALL_PROGRESS(1, 1),
+	      "the page gets another frame");
+	write_code(CODE, TO_EDX);
+	check(destination(version) == 'd', "and is rewritten there");
+}
+
 void guest_main(void)
 {
 	u32 version = *(volatile u32 *)VERSION;
@@ -91,4 +150,5 @@ void guest_main(void)
 		      "%s writes one", writes[i].name);
 	}
 	check_address_size();
+	check_remembered(version);
 }

@@ -11,6 +11,8 @@
 #include <hv/mmio.h>
 #include <arch/regs.h>
 #include <hv/gva.h>
+#include <hv/insn_memo.h>
+#include <hv/pc.h>
 #include <hv/vcpu.h>
 #include "hv/emulate/private.h"
 #include <lib/error.h>
@@ -191,6 +193,11 @@ static enum exit_verdict refuse(const struct access *access, const struct hv_exi
 	return EXIT_RESUME;
 }
 
+static bool in_apic_page(struct gpa gpa)
+{
+	return gpa.raw - LAPIC_BASE < PAGE_SIZE;
+}
+
 enum exit_verdict mmio_access(struct vcpu *vcpu, const struct hv_exit *exit)
 {
 	struct access access = {.vcpu = vcpu, .gpa = exit->stage2.gpa};
@@ -204,6 +211,8 @@ enum exit_verdict mmio_access(struct vcpu *vcpu, const struct hv_exit *exit)
 		err = ERR_UNSUPPORTED; /* those exit by their port */
 	if (err)
 		return refuse(&access, exit, err);
+	if (in_apic_page(access.gpa) && access.insn.op == INSN_MOV)
+		insn_memo_keep(vcpu, access.gpa, &access.state);
 	if (insn_is_string(&access.insn))
 		carry_out_string(&access);
 	else if (access.insn.op == INSN_PUSH || access.insn.op == INSN_POP)

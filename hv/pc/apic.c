@@ -128,18 +128,16 @@ static bool in_page(struct gpa gpa, u64 base)
 
 static bool in_lapic(const struct vcpu *vcpu, struct gpa gpa)
 {
-	return in_page(gpa, LAPIC_BASE) && lapic_is_enabled(vcpu->lapic) &&
-	       !lapic_is_x2apic(vcpu->lapic);
+	return in_page(gpa, LAPIC_BASE) && lapic_is_xapic(vcpu->lapic);
 }
 
 u32 pc_mmio_read(struct vcpu *vcpu, struct gpa gpa)
 {
 	struct pc *pc = vcpu->vm->pc;
-	u64 value = ~0ull;
+	u32 value = ~0u;
 
 	if (in_lapic(vcpu, gpa)) {
-		if (!lapic_read(vcpu->lapic, page_offset(gpa.raw) >> 4, guest_now(vcpu), &value))
-			value = 0;
+		value = lapic_read_xapic(vcpu->lapic, page_offset(gpa.raw) >> 4, guest_now(vcpu));
 	} else if (in_page(gpa, IOAPIC_BASE)) {
 		spin_lock(&pc->lock);
 		value = ioapic_read(&pc->ioapic, (u32)page_offset(gpa.raw));
@@ -147,7 +145,7 @@ u32 pc_mmio_read(struct vcpu *vcpu, struct gpa gpa)
 	} else {
 		vcpu->lost_accesses++;
 	}
-	return (u32)value;
+	return value;
 }
 
 void pc_mmio_write(struct vcpu *vcpu, struct gpa gpa, u32 value)

@@ -385,69 +385,68 @@ void lapic_write(struct lapic *apic, unsigned reg, u64 value, u64 now, struct la
 		write_register(apic, reg, value, now, action);
 }
 
-static bool read_register(const struct lapic *apic, unsigned reg, u64 now, u64 *value)
+struct reading {
+	u64 value;
+	bool valid; /* such a register is there */
+};
+
+static __always_inline struct reading read_register(const struct lapic *apic, unsigned reg, u64 now)
 {
 	switch (reg) {
 	case LAPIC_ID:
-		*value = lapic_is_x2apic(apic) ? apic->id : apic->id << 24;
-		return true;
+		return (struct reading){lapic_is_x2apic(apic) ? apic->id : apic->id << 24, true};
 	case LAPIC_VERSION:
-		*value = VERSION;
-		return true;
+		return (struct reading){VERSION, true};
 	case LAPIC_TPR:
-		*value = apic->tpr;
-		return true;
+		return (struct reading){apic->tpr, true};
 	case LAPIC_PPR:
-		*value = processor_priority(apic);
-		return true;
+		return (struct reading){processor_priority(apic), true};
 	case LAPIC_LDR:
-		*value = apic->ldr;
-		return true;
+		return (struct reading){apic->ldr, true};
 	case LAPIC_DFR:
-		*value = apic->dfr;
-		return true;
+		return (struct reading){apic->dfr, true};
 	case LAPIC_SVR:
-		*value = apic->svr;
-		return true;
+		return (struct reading){apic->svr, true};
 	case LAPIC_ESR:
-		*value = apic->esr;
-		return true;
+		return (struct reading){apic->esr, true};
 	case LAPIC_ICR:
-		*value = lapic_is_x2apic(apic) ? apic->icr : (u32)apic->icr;
-		return true;
+		return (struct reading){lapic_is_x2apic(apic) ? apic->icr : (u32)apic->icr, true};
 	case LAPIC_ICR2:
-		*value = apic->icr_high;
-		return true;
+		return (struct reading){apic->icr_high, true};
 	case LAPIC_TIMER_INITIAL:
-		*value = apic->initial;
-		return true;
+		return (struct reading){apic->initial, true};
 	case LAPIC_TIMER_CURRENT:
-		*value = timer_count(apic, now);
-		return true;
+		return (struct reading){timer_count(apic, now), true};
 	case LAPIC_TIMER_DIVIDE:
-		*value = apic->divide;
-		return true;
+		return (struct reading){apic->divide, true};
+	case LAPIC_ISR ... LAPIC_ISR + 7:
+		return (struct reading){apic->isr[reg - LAPIC_ISR], true};
+	case LAPIC_TMR ... LAPIC_TMR + 7:
+		return (struct reading){ck_pr_load_32(&apic->tmr[reg - LAPIC_TMR]), true};
+	case LAPIC_IRR ... LAPIC_IRR + 7:
+		return (struct reading){ck_pr_load_32(&apic->irr[reg - LAPIC_IRR]), true};
+	case LAPIC_LVT_TIMER ... LAPIC_LVT_ERROR:
+		return (struct reading){apic->lvt[reg - LAPIC_LVT_TIMER], true};
 	default:
-		return false;
+		return (struct reading){0, false};
 	}
 }
 
 bool lapic_read(struct lapic *apic, unsigned reg, u64 now, u64 *value)
 {
-	*value = 0;
-	if (!register_exists(apic, reg, false))
-		return !lapic_is_x2apic(apic);
-	if (reg >= LAPIC_ISR && reg < LAPIC_ISR + 8)
-		*value = apic->isr[reg - LAPIC_ISR];
-	else if (reg >= LAPIC_TMR && reg < LAPIC_TMR + 8)
-		*value = ck_pr_load_32(&apic->tmr[reg - LAPIC_TMR]);
-	else if (reg >= LAPIC_IRR && reg < LAPIC_IRR + 8)
-		*value = ck_pr_load_32(&apic->irr[reg - LAPIC_IRR]);
-	else if (reg >= LAPIC_LVT_TIMER && reg <= LAPIC_LVT_ERROR)
-		*value = apic->lvt[reg - LAPIC_LVT_TIMER];
-	else if (!read_register(apic, reg, now, value))
-		return !lapic_is_x2apic(apic);
-	return true;
+	struct reading reading = {0, false};
+
+	if (register_exists(apic, reg, false))
+		reading = read_register(apic, reg, now);
+	*value = reading.value;
+	return reading.valid || !lapic_is_x2apic(apic);
+}
+
+u32 lapic_read_xapic(const struct lapic *apic, unsigned reg, u64 now)
+{
+	if (likely(reg == LAPIC_ID)) /* how a kernel finds out on which CPU it is */
+		return apic->id << 24;
+	return (u32)read_register(apic, reg, now).value;
 }
 
 u64 lapic_read_cr8(const struct lapic *apic)

@@ -56,7 +56,6 @@ struct hv_exit_stage2 {
 	struct gpa gpa;
 	struct gva gva;
 	u8 access;	 /* HV_READ | HV_WRITE | HV_EXEC of the failed access */
-	u8 allowed;	 /* what the entry allowed; 0: not present */
 	bool gva_valid;	 /* VMX reports the gva of most violations, SVM of none */
 	bool table_walk; /* the access was the CPU's own, to the guest's page tables */
 	bool delivery;	 /* it was part of an event's delivery; the event is queued again */

@@ -72,6 +72,14 @@ struct guest_state {
 	u32 interruptibility; /* GUEST_BLOCKED_BY_..., the VMX layout (SDM 25.4.2) */
 };
 
+/*
+ * Where a guest's code is fetched from. mode: the back end's own, equal only while what chooses
+ * paging and code size is equal: CR0.PE and PG, CR4.PSE and PAE, EFER.LMA, and L and D of CS.
+ */
+struct guest_code {
+	u64 rip, cr3, base, mode;
+};
+
 enum guest_event_type { GUEST_EVENT_IRQ, GUEST_EVENT_NMI, GUEST_EVENT_EXCEPTION };
 
 struct guest_event {
@@ -165,6 +173,10 @@ struct virt_ops {
 
 	/* CR4 as the guest sees it, of the loaded vCPU: what CPUID's answer depends on. */
 	u64 (*cr4)(struct arch_vcpu *vcpu);
+
+	/* The code that the loaded vCPU was at; and is it this code? */
+	void (*get_code)(struct arch_vcpu *vcpu, struct guest_code *code);
+	bool (*at_code)(struct arch_vcpu *vcpu, const struct guest_code *code);
 
 	/* The slow view. set_state: ERR_INVALID for a state no guest may have, and then nothing
 	 * changed. */

@@ -111,11 +111,19 @@ static inline bool lapic_is_x2apic(const struct lapic *apic)
 	return apic->base & BIT(10);
 }
 
+/* Enabled, with its registers in memory. */
+static inline bool lapic_is_xapic(const struct lapic *apic)
+{
+	return (apic->base & BITS(11, 10)) == BIT(11);
+}
+
 /* IA32_APIC_BASE: false means #GP (reserved bits, a transition SDM 11.12.5 forbids). */
 bool lapic_write_base(struct lapic *apic, u64 value) __must_check;
 
 /* Register access by number, in either mode; false: #GP in x2APIC mode, nothing in xAPIC mode. */
 bool lapic_read(struct lapic *apic, unsigned reg, u64 now, u64 *value) __must_check;
+/* The same in xAPIC mode; 0 where no register is. `now` is for the timer's current count alone. */
+u32 lapic_read_xapic(const struct lapic *apic, unsigned reg, u64 now);
 void lapic_write(struct lapic *apic, unsigned reg, u64 value, u64 now, struct lapic_action *action);
 
 /* CR8, the upper half of TPR (SDM vol. 3A, 11.8.6). false: #GP. */

@@ -34,6 +34,7 @@
 #include <mm/stage2.h>
 
 struct cpuid_table;
+struct insn_memo;
 struct irqchip_ops;
 struct lapic;
 struct pc;
@@ -88,6 +89,7 @@ struct vcpu {
 	u64 pending_irqs[VCPU_VECTORS / 64]; /* [a] without a board */
 	u64 priority;			     /* [o] CR8, without a board */
 	struct lapic *lapic;		     /* [I] with a board, else NULL; content: lapic.h */
+	struct insn_memo *memos;	     /* [I] with a board, else NULL; content: [o] */
 	unsigned traps;			     /* [o] enum virt_trap */
 	unsigned trapped;		     /* [o] RDTSCs since the PAUSE that TRAP_TSC is for */
 	u32 nmis;			     /* [a] pending, two at most */

@@ -19,13 +19,17 @@ KVM = {
     "msr_write": 3418,
     "fault": 6853,
 }
-TARGETS = {"cpuid": 200, "hypercall": 200, "pio": 300, "fault": 900}
+TARGETS = {"cpuid": 200, "hypercall": 200, "pio": 300, "fault": 900, "apic_read": 300}
 
 
 def exits(folder):
     builder.need("qemu", "bochs")
     where = builder.build("default")
-    guest = [(os.path.join(where, "guest", "bench.elf"), "name=bench test_calls=yes memory=32M")]
+    bench = os.path.join(where, "guest", "bench.elf")
+    guest = [
+        (bench, "name=bench test_calls=yes memory=32M"),
+        (bench, "name=apic board=pc memory=32M arg=apic"),
+    ]
     rows = []
     for setting, name in (("qemu-tcg-npt", "qemu-tcg"), ("bochs-ept", "bochs")):
         say(f"measuring on {name} ...")

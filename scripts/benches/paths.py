@@ -25,6 +25,7 @@ KINDS = {
     "port read": "uart_read",
     "MSR read": "msr_read",
     "MSR write": "msr_write",
+    "APIC read": "lapic_read_xapic",
     "second-level fault": "fault_try",
 }
 # Long loops of the start and of the end, left out of the log.
@@ -115,13 +116,14 @@ def measure():
     where = builder.build("default")
     image = os.path.join(where, "samepage.elf")
     table = functions(image)
+    guest = os.path.join(where, "guest", "bench.elf")
     log = os.path.join(where, "exec.log")
     setup = machine.Setup(
         build=where,
-        modules=[(
-            os.path.join(where, "guest", "bench.elf"),
-            f"name=bench test_calls=yes memory=32M arg=count={COUNT} tries=1",
-        )],
+        modules=[
+            (guest, f"name=bench test_calls=yes memory=32M arg=count={COUNT} tries=1"),
+            (guest, f"name=apic board=pc memory=32M arg=apic count={COUNT} tries=1"),
+        ],
         icount=True,
         extra=["-singlestep", "-d", "exec,nochain", "-dfilter", logged_ranges(table), "-D", log],
     )

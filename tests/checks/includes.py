@@ -77,7 +77,7 @@ HEADERS = {
     "mm/table": "walk",
     "mm/notify": "invalidate notifier policy",
     "mm/space": "addrspace cow dirty_log inspect rmap",
-    "mm/stage2": "fault stage2 tlb",
+    "mm/stage2": "fault peek stage2 tlb",
     "mm/merge": "merge",
     "mm/reclaim": "reclaim",
     "mm/subscribers": "guest_cache",
@@ -92,7 +92,7 @@ HEADERS = {
     "hv/virtio": "virtio",
     "hv/call": "hypercall",
     "hv/cpu": "cpuid msr",
-    "hv/emulate": "gva insn mmio pio task vm_memory",
+    "hv/emulate": "gva insn insn_memo mmio pio task vm_memory",
     "hv": "exits jobs main run summary vm_create",
 }
 FOLDERS = {

@@ -141,6 +141,32 @@ static u64 svm_cr4(struct arch_vcpu *vcpu)
 	return svm_of(vcpu)->vmcb.save.cr4;
 }
 
+/*
+ * Each change of CR0 (but for TS and MP), CR4 and EFER exits, or comes by set_state(), and
+ * invalidates all translations: a new serial.
+ */
+static u64 svm_code_mode(const struct svm_vcpu *svm)
+{
+	return svm->serial << 16 | svm->vmcb.save.cs.attrib;
+}
+
+static void svm_get_code(struct arch_vcpu *vcpu, struct guest_code *code)
+{
+	const struct svm_vcpu *svm = svm_of(vcpu);
+	const struct vmcb_save *save = &svm->vmcb.save;
+
+	*code = (struct guest_code){save->rip, save->cr3, save->cs.base, svm_code_mode(svm)};
+}
+
+static bool svm_at_code(struct arch_vcpu *vcpu, const struct guest_code *code)
+{
+	const struct svm_vcpu *svm = svm_of(vcpu);
+	const struct vmcb_save *save = &svm->vmcb.save;
+
+	return save->rip == code->rip && save->cr3 == code->cr3 && save->cs.base == code->base &&
+	       svm_code_mode(svm) == code->mode;
+}
+
 const struct virt_ops svm_ops = {
 	.name = "svm",
 	.feature = "AMD SVM with nested paging (CPUID 8000_0001 ECX bit 2, 8000_000A EDX bit 0)",
@@ -155,6 +181,8 @@ const struct virt_ops svm_ops = {
 	.run = svm_run,
 	.cpl = svm_cpl,
 	.cr4 = svm_cr4,
+	.get_code = svm_get_code,
+	.at_code = svm_at_code,
 	.get_state = svm_get_state,
 	.set_state = svm_set_state,
 	.can_inject = svm_can_inject,

@@ -225,7 +225,6 @@ enum svm_tlb_control { TLB_FLUSH_NONE = 0, TLB_FLUSH_ALL = 1 };
 #define IOIO_PORT(info) ((u16)((info) >> 16))
 
 /* exit_info1 of #NPF, APM 15.25.6. */
-#define NPF_PRESENT    BIT(0)
 #define NPF_WRITE      BIT(1)
 #define NPF_RESERVED   BIT(3)
 #define NPF_EXEC       BIT(4)

@@ -26,7 +26,6 @@ static inline void vmx_decode_io(u64 qualification, struct hv_exit_pio *pio)
 static inline void vmx_decode_ept_violation(u64 qualification, struct hv_exit_stage2 *fault)
 {
 	fault->access = qualification & BITS(2, 0);
-	fault->allowed = qualification >> 3 & BITS(2, 0);
 	fault->gva_valid = qualification & BIT(7);
 	fault->table_walk = fault->gva_valid && !(qualification & BIT(8));
 	if (fault->table_walk)

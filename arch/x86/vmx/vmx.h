@@ -164,6 +164,8 @@ void vmx_dump(struct arch_vcpu *vcpu);
 const char *vmx_exit_name(u64 reason);
 unsigned vmx_cpl(struct arch_vcpu *vcpu);
 u64 vmx_cr4(struct arch_vcpu *vcpu);
+void vmx_get_code(struct arch_vcpu *vcpu, struct guest_code *code);
+bool vmx_at_code(struct arch_vcpu *vcpu, const struct guest_code *code);
 
 /* cr.c */
 int vmx_write_cr(struct arch_vcpu *vcpu, unsigned cr, u64 value);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * replaced.c: a frame or a right that is taken away stays usable for no CPU and no device model:
- * UPDATE-1, VIEW-1, and the recheck of a break.
+ * UPDATE-1, VIEW-1, PEEK-1, and the recheck of a break.
  */
 #include "sim/mm_world.h"
 
 #include <mm/guest_cache.h>
+#include <mm/peek.h>
 
 #include <mm/policy.h>
 #include "mm/space/space.h"
@@ -346,9 +347,50 @@ static void a_limit_cuts_a_leaf_of_a_gigabyte_down_to_pages(void **state)
 	end();
 }
 
+/* PEEK-1: the pointer is one more translation of the CPU's. */
+static void a_pointer_from_before_a_flush_is_not_used(void **state)
+{
+	struct stage2_gate gate;
+	const u64 *word;
+	u64 value, generation;
+
+	begin(64, "masked");
+	put_value(1, 7);
+	assert_int_equal(guest_read(s2, PAGE_SIZE, &value), FAULT_MAPPED);
+	guest_out();
+	gate = stage2_gate(s2);
+	generation = stage2_peek_generation(s2);
+	word = stage2_peek(s2, gpa_of(1));
+	assert_null(stage2_peek(s2, gpa_of(2)));
+	assert_true(stage2_peek_begin(&gate, generation));
+	assert_int_equal(*word, 7);
+	stage2_peek_end(&gate);
+	assert_int_equal(addrspace_migrate(as, (struct gfn){1}), 0);
+	assert_false(stage2_peek_begin(&gate, generation));
+	end();
+}
+
+/* PEEK-1: the frame is not freed before the end. */
+static void a_flush_waits_for_a_reader(void **state)
+{
+	struct stage2_gate gate;
+	u64 generation;
+
+	begin(64, "masked");
+	gate = stage2_gate(s2);
+	assert_true(stage2_peek_begin(&gate, stage2_peek_generation(s2)));
+	generation = stage2_flush_begin(s2);
+	assert_false(stage2_flush_ended(s2, generation));
+	stage2_peek_end(&gate);
+	assert_true(stage2_flush_ended(s2, generation));
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_pointer_from_before_a_flush_is_not_used),
+		cmocka_unit_test(a_flush_waits_for_a_reader),
 		cmocka_unit_test(a_clean_page_is_protected_without_a_kick),
 		cmocka_unit_test(a_written_page_is_protected_with_a_flush),
 		cmocka_unit_test(deferred_frames_are_freed_when_each_cpu_has_passed),
