@@ -32,6 +32,8 @@ struct access {
 	struct guest_state state;
 	u8 bytes[INSN_MAX];
 	unsigned available;
+	u64 flags; /* after the arithmetic */
+	enum mmio_result result;
 };
 
 int insn_fetch(struct vcpu *vcpu, struct guest_state *state, u8 bytes[INSN_MAX], unsigned *got,
@@ -73,25 +75,34 @@ static void skip(struct access *access)
 	virt->skip_insn(&access->vcpu->arch, &exit);
 }
 
+/* device_update: the arithmetic of an instruction. */
+static bool compute(void *context, u64 *memory)
+{
+	struct access *access = context;
+	const struct insn *insn = &access->insn;
+
+	*memory &= size_mask(insn->size);
+	access->result = mmio_compute(insn, access->vcpu->arch.gpr, memory, &access->flags);
+	return access->result == MMIO_WRITES;
+}
+
 /* One operand in memory. */
 static void carry_out(struct access *access)
 {
 	const struct insn *insn = &access->insn;
 	struct vcpu *vcpu = access->vcpu;
-	u64 *gpr = vcpu->arch.gpr, rsp = gpr[GPR_RSP];
-	u64 flags = access->state.rflags, memory = 0;
-	enum mmio_result result;
+	u64 rsp = vcpu->arch.gpr[GPR_RSP], memory = 0;
 
+	access->flags = access->state.rflags;
 	if (reads_memory(insn))
-		memory = device_read(vcpu, access->gpa, insn->size) & size_mask(insn->size);
-	result = mmio_compute(insn, gpr, &memory, &flags);
-	if (result == MMIO_DIVIDE_ERROR) {
+		device_change(vcpu, access->gpa, insn->size, compute, access);
+	else if (compute(access, &memory))
+		device_write(vcpu, access->gpa, insn->size, memory);
+	if (access->result == MMIO_DIVIDE_ERROR) {
 		vcpu_raise(vcpu, VECTOR_DE, false, 0, 0);
 		return;
 	}
-	if (result == MMIO_WRITES)
-		device_write(vcpu, access->gpa, insn->size, memory);
-	store_state(access, flags, rsp);
+	store_state(access, access->flags, rsp);
 	skip(access);
 }
 

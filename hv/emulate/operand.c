@@ -86,6 +86,21 @@ void device_write(struct vcpu *vcpu, struct gpa gpa, unsigned size, u64 value)
 		pc_mmio_write(vcpu, gpa, (u32)value);
 }
 
+void device_change(struct vcpu *vcpu, struct gpa gpa, unsigned size, device_update update,
+		   void *context)
+{
+	u64 value;
+
+	if (gpa.raw < IOAPIC_BASE &&
+	    pci_mmio_update(&vcpu->vm->pc->pci, vcpu, gpa, size, update, context))
+		return;
+	if (size <= 4 && pc_mmio_update(vcpu, gpa, update, context))
+		return;
+	value = device_read(vcpu, gpa, size);
+	if (update(context, &value))
+		device_write(vcpu, gpa, size, value);
+}
+
 /* Neither RAM nor, without a board, anything else: #GP. No frame: the VM has been stopped. */
 static bool is_device(struct vcpu *vcpu, int err)
 {

@@ -8,6 +8,7 @@
 
 #include <arch/virt.h>
 #include <hv/insn.h>
+#include <hv/pci.h>
 
 /* The bits of an operand or an address of `size` bytes. */
 static inline u64 size_mask(unsigned size)
@@ -71,6 +72,13 @@ int insn_fetch(struct vcpu *vcpu, struct guest_state *state, u8 bytes[INSN_MAX],
 /* A device's memory. Owner, loaded. Takes LOCK_PCI, or LOCK_DEVICE. */
 u64 device_read(struct vcpu *vcpu, struct gpa gpa, unsigned size);
 void device_write(struct vcpu *vcpu, struct gpa gpa, unsigned size, u64 value);
+
+/*
+ * A read, and a write of what `update` makes of it, as one access: no vCPU comes between. A local
+ * APIC belongs to its vCPU.
+ */
+void device_change(struct vcpu *vcpu, struct gpa gpa, unsigned size, device_update update,
+		   void *context);
 
 /*
  * Where the `size` bytes at a linear address are, at most two places; and a read or write of them,

@@ -148,6 +148,29 @@ u32 pc_mmio_read(struct vcpu *vcpu, struct gpa gpa)
 	return value;
 }
 
+static void write_ioapic(struct pc *pc, struct gpa gpa, u32 value)
+{
+	spin_assert_held(&pc->lock);
+	pc_run_pit(pc);
+	ioapic_write(&pc->ioapic, (u32)page_offset(gpa.raw), value);
+	pc_run_pit(pc);
+}
+
+bool pc_mmio_update(struct vcpu *vcpu, struct gpa gpa, device_update update, void *context)
+{
+	struct pc *pc = vcpu->vm->pc;
+	u64 value;
+
+	if (!in_page(gpa, IOAPIC_BASE) || gpa.raw % 4)
+		return false;
+	spin_lock(&pc->lock);
+	value = ioapic_read(&pc->ioapic, (u32)page_offset(gpa.raw));
+	if (update(context, &value))
+		write_ioapic(pc, gpa, (u32)value);
+	pc_unlock(pc);
+	return true;
+}
+
 void pc_mmio_write(struct vcpu *vcpu, struct gpa gpa, u32 value)
 {
 	struct pc *pc = vcpu->vm->pc;
@@ -156,9 +179,7 @@ void pc_mmio_write(struct vcpu *vcpu, struct gpa gpa, u32 value)
 		(void)apic_write_register(vcpu, page_offset(gpa.raw) >> 4, value);
 	} else if (in_page(gpa, IOAPIC_BASE)) {
 		spin_lock(&pc->lock);
-		pc_run_pit(pc);
-		ioapic_write(&pc->ioapic, (u32)page_offset(gpa.raw), value);
-		pc_run_pit(pc);
+		write_ioapic(pc, gpa, value);
 		pc_unlock(pc);
 	} else {
 		vcpu->lost_accesses++;

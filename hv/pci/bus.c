@@ -156,6 +156,23 @@ static bool is_register_size(unsigned size)
 	return size == 1 || size == 2 || size == 4 || size == 8;
 }
 
+static u64 read_bar(struct pci_function *function, unsigned bar, u32 offset, unsigned size)
+{
+	u64 value = pci_function_bar_read(function, bar, offset, MIN(size, 4u));
+
+	if (size == 8)
+		value |= (u64)pci_function_bar_read(function, bar, offset + 4, 4) << 32;
+	return value;
+}
+
+static void write_bar(struct pci_function *function, unsigned bar, u32 offset, unsigned size,
+		      u64 value)
+{
+	pci_function_bar_write(function, bar, offset, MIN(size, 4u), (u32)value);
+	if (size == 8)
+		pci_function_bar_write(function, bar, offset + 4, 4, (u32)(value >> 32));
+}
+
 bool pci_mmio_read(struct pci *pci, struct gpa gpa, unsigned size, u64 *value)
 {
 	struct pci_function *function;
@@ -169,10 +186,29 @@ bool pci_mmio_read(struct pci *pci, struct gpa gpa, unsigned size, u64 *value)
 	if (!is_register_size(size))
 		return true;
 	spin_lock(&function->lock);
-	*value = pci_function_bar_read(function, bar, offset, MIN(size, 4u));
-	if (size == 8)
-		*value |= (u64)pci_function_bar_read(function, bar, offset + 4, 4) << 32;
+	*value = read_bar(function, bar, offset, size);
 	pci_unlock(function);
+	return true;
+}
+
+bool pci_mmio_update(struct pci *pci, struct vcpu *vcpu, struct gpa gpa, unsigned size,
+		     device_update update, void *context)
+{
+	struct pci_function *function;
+	unsigned bar;
+	u32 offset;
+	u64 value;
+
+	function = decode(pci, gpa, size, &bar, &offset);
+	if (!function || !is_register_size(size))
+		return false;
+	spin_lock(&function->lock);
+	value = read_bar(function, bar, offset, size);
+	if (update(context, &value))
+		write_bar(function, bar, offset, size, value);
+	pci_unlock(function);
+	if (ck_pr_load_32(&function->work))
+		ck_pr_or_32(&vcpu->requests, REQUEST_DEVICES);
 	return true;
 }
 
@@ -186,9 +222,7 @@ bool pci_mmio_write(struct pci *pci, struct vcpu *vcpu, struct gpa gpa, unsigned
 	if (!function || !is_register_size(size))
 		return function != NULL;
 	spin_lock(&function->lock);
-	pci_function_bar_write(function, bar, offset, MIN(size, 4u), (u32)value);
-	if (size == 8)
-		pci_function_bar_write(function, bar, offset + 4, 4, (u32)(value >> 32));
+	write_bar(function, bar, offset, size, value);
 	pci_unlock(function);
 	if (ck_pr_load_32(&function->work))
 		ck_pr_or_32(&vcpu->requests, REQUEST_DEVICES);

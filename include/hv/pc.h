@@ -117,4 +117,8 @@ bool pc_msr_write(struct vcpu *vcpu, u32 index, u64 value);
 u32 pc_mmio_read(struct vcpu *vcpu, struct gpa gpa);
 void pc_mmio_write(struct vcpu *vcpu, struct gpa gpa, u32 value);
 
+/* As pci_mmio_update(), for a register of the I/O APIC; false: there is none. */
+bool pc_mmio_update(struct vcpu *vcpu, struct gpa gpa, device_update update,
+		    void *context) __must_check;
+
 #endif

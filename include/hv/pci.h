@@ -195,6 +195,14 @@ bool pci_mmio_write(struct pci *pci, struct vcpu *vcpu, struct gpa gpa, unsigned
 		    u64 value) __must_check;
 
 /*
+ * A read, and the write that `update` makes of it, in one hold of the function's lock, as an
+ * instruction with LOCK does them. update: true: *value is written back; it takes no lock.
+ */
+typedef bool (*device_update)(void *context, u64 *value);
+bool pci_mmio_update(struct pci *pci, struct vcpu *vcpu, struct gpa gpa, unsigned size,
+		     device_update update, void *context) __must_check;
+
+/*
  * Any CPU, no locks held, the VM is held. Bits of a function's work that come from elsewhere; a
  * vCPU does them, and wakes for them when it sleeps.
  */

@@ -10,6 +10,10 @@
 #include <hv/vcpu.h>
 #include "sim/sim.h"
 
+void vcpu_notify(struct vcpu *vcpu)
+{
+}
+
 static struct pm pm;
 static struct pci pci;
 static struct fw_cfg fw;
