@@ -62,10 +62,16 @@ enum notify_event {
 	(BIT(EVENT_PROTECT_PAGE) | BIT(EVENT_MIGRATE) | BIT(EVENT_MERGE) | BIT(EVENT_COW_BREAK))
 /* All events that change() can be given: those and the ones that take rights from a range. */
 #define EVENTS_IN_PLACE (EVENTS_CHANGE_PTE | BIT(EVENT_PROTECT_RANGE) | BIT(EVENT_SOFT_DIRTY))
+/* The events that carry NOTIFY_LAZY under flush=lazy; MERGE, because its old frame is kept. */
+#define EVENTS_LAZY                                                                   \
+	(BIT(EVENT_PROTECT_PAGE) | BIT(EVENT_PROTECT_RANGE) | BIT(EVENT_SOFT_DIRTY) | \
+	 BIT(EVENT_MERGE))
 
 enum notify_flags {
 	NOTIFY_NOBLOCK = 1,	   /* start must not wait; it may fail with ERR_WOULD_BLOCK */
 	NOTIFY_CHANGE_FOLLOWS = 2, /* subscribers with change get the new PTEs (start=tagged) */
+	NOTIFY_LAZY = 4,	   /* the frame and its content stay: start leaves none of the
+				      translations writable, and may leave others until sync() */
 };
 
 /* owner: the cause of the event, or NULL; a subscriber may ignore its own events. */
@@ -87,7 +93,6 @@ enum change_flags {
 	CHANGE_ESTABLISH = 1, /* may map what is not mapped (establish=yes) */
 	CHANGE_LAZY = 2,      /* the flush may wait for sync(): old and new frame read the same and
 				 the old one is kept, or more changes of the operation follow */
-	CHANGE_FLUSH = 4,     /* flush even if rights only grew (policy `late_wp`) */
 };
 
 #define NOTIFY_BATCH 32 /* changes in one call, at most */

@@ -3,7 +3,8 @@
  * policy.c: the named points; docs/mm/notifier.md has a drawing of each.
  *
  * `bracket` is Linux from 2012 to 2024, `invalidate` Linux since; the thread of 2014 proposed the
- * others but `masked`, which is Samepage's.
+ * others but `masked`, which is Samepage's. The axis `flush` is in no mail, so all points have the
+ * same value.
  */
 #include <mm/policy.h>
 #include <lib/log.h>
@@ -15,7 +16,6 @@ static const struct notifier_policy policies[] = {
 		.idea = "start (all invalidate), change (moot), end",
 		.events = POLICY_EVENTS_PAGE,
 		.start = POLICY_START_ALL,
-		.flush = POLICY_EAGER,
 		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_BRACKET),
 	},
 	{
@@ -41,7 +41,6 @@ static const struct notifier_policy policies[] = {
 		.events = POLICY_EVENTS_PAGE,
 		.start = POLICY_START_ALL,
 		.establish = POLICY_ESTABLISH,
-		.flush = POLICY_EAGER,
 		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_ESTABLISH),
 	},
 	{
@@ -73,7 +72,6 @@ static const struct notifier_policy policies[] = {
 		.idea = "no change: invalidate and fault again",
 		.events = POLICY_EVENTS_NONE,
 		.start = POLICY_START_ALL,
-		.flush = POLICY_EAGER,
 		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_INVALIDATE),
 	},
 	{

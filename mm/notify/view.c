@@ -207,7 +207,9 @@ static void view_plan(struct notifier_view *view, const struct notifier_policy *
 	struct notify_plan *plan = &view->plan[event];
 	bool masked = policy->start == POLICY_START_MASK;
 
-	*plan = (struct notify_plan){.rule = policy->flush == POLICY_LAZY ? RULE_LAZY : 0};
+	*plan = (struct notify_plan){.rule = 0};
+	if (policy->flush == POLICY_LAZY && (EVENTS_LAZY & BIT(event)))
+		*plan = (struct notify_plan){.rule = RULE_LAZY, .flags = NOTIFY_LAZY};
 	if (is_in_place(policy, event))
 		plan_in_place(view, policy, event, bits);
 	else

@@ -261,7 +261,7 @@ static void finish_pending(struct update *update)
 		update->change[kept++].rights = ppte_rights(now);
 	}
 	if (kept)
-		notification_change(&update->note, update->change, kept, CHANGE_FLUSH);
+		notification_change(&update->note, update->change, kept, 0);
 	spin_unlock(&as->lock);
 }
 

@@ -109,6 +109,56 @@ static bool ignores(const struct subscription *sub, const struct notify_range *r
 	       (range->owner && range->owner == sub->owner);
 }
 
+/*
+ * May a TLB hold the leaf writable? A CPU writes through a translation only if the walk that made
+ * it found D set or set it. So while D is clear none does, but for translations from before D was
+ * cleared, and clearing it makes the stage 2 stale (clear_dirty, split_leaf, take_large). A CPU
+ * without D bits has the mode DIRTY_WRITE_PROTECT.
+ */
+static bool cached_writable(const struct stage2 *s2, pte_t leaf)
+{
+	return s2->as->dirty_mode == DIRTY_WRITE_PROTECT ||
+	       (leaf & s2->table.format->level[0].dirty);
+}
+
+/*
+ * NOTIFY_LAZY of one gfn: its leaf goes, and a CPU may read by it until the next flush. False: it
+ * may be cached as writable, or is large. (The right to write goes with a flush: retarget().)
+ */
+static bool drop_lazily(struct stage2 *s2, const struct notify_range *range)
+{
+	bool stale = s2->stale;
+	u64 *doomed = s2->doomed;
+	struct pgtable_visit visit;
+
+	if (!(range->flags & NOTIFY_LAZY) || gfn_range_frames(range->range) != 1)
+		return false;
+	stage2_lookup(s2, range->range.start, &visit);
+	if (visit.kind != VISIT_LEAF)
+		return true;
+	if (visit.level ||
+	    ((s2->table.format->attr(visit.pte, 0) & PT_WRITE) && cached_writable(s2, visit.pte)))
+		return false;
+	stage2_drop(s2, range->range);
+	s2->stale =
+		stale || s2->doomed != doomed; /* a walk by a table that went would fault again */
+	s2->dropped = true;
+	s2->counters.put_off++;
+	return true;
+}
+
+/*
+ * Before the frame or the content of a page may differ from what a CPU reads by a leaf that was
+ * dropped lazily.
+ */
+static void flush_dropped(struct stage2 *s2)
+{
+	if (likely(!s2->dropped && !s2->dropping))
+		return;
+	s2->stale |= s2->dropped || !stage2_flush_ended(s2, s2->begun);
+	s2->dropped = s2->dropping = false;
+}
+
 static int stage2_start(struct subscription *sub, const struct notify_range *range)
 {
 	struct stage2 *s2 = stage2_of(sub);
@@ -119,8 +169,10 @@ static int stage2_start(struct subscription *sub, const struct notify_range *ran
 	invalidate_begin(&s2->log, range->range);
 	if (range->event == EVENT_SPLIT)
 		split_range(s2, range->range);
-	else
+	else if (!drop_lazily(s2, range))
 		stage2_drop(s2, range->range);
+	if (!(range->flags & NOTIFY_LAZY))
+		flush_dropped(s2);
 	stage2_flush_stale(s2);
 	spin_unlock(&s2->as->lock);
 	return 0;
@@ -162,18 +214,6 @@ struct upgrades {
 	unsigned count;
 	pte_t *slot[NOTIFY_BATCH];
 };
-
-/*
- * May a TLB hold the leaf writable? A CPU writes through a translation only if the walk that made
- * it found D set or set it. So while D is clear none does, but for translations from before D was
- * cleared, and clearing it makes the stage 2 stale (clear_dirty, split_leaf, take_large). A CPU
- * without D bits has the mode DIRTY_WRITE_PROTECT.
- */
-static bool cached_writable(const struct stage2 *s2, pte_t leaf)
-{
-	return s2->as->dirty_mode == DIRTY_WRITE_PROTECT ||
-	       (leaf & s2->table.format->level[0].dirty);
-}
 
 /*
  * Gives a leaf its new frame and rights; A stays what it is, and D unless `clean`. Another frame is
@@ -301,10 +341,12 @@ static void stage2_change(struct subscription *sub, const struct notify_change *
 	upgrades.clean = change->range->event == EVENT_SOFT_DIRTY;
 	upgrades.count = 0;
 	note_runs(s2, change);
+	if (!(change->range->flags & NOTIFY_LAZY)) {
+		flush_dropped(s2);
+		stage2_flush_stale(s2);
+	}
 	for (unsigned i = 0; i < change->count; i++)
 		change_one(s2, change, &change->changes[i], &upgrades);
-	if (change->flags & CHANGE_FLUSH)
-		s2->stale = true;
 	end_change(s2, change, &upgrades, moved_before);
 	upgrade(s2, &upgrades);
 }
@@ -323,6 +365,7 @@ static void stage2_sync(struct subscription *sub)
 {
 	struct stage2 *s2 = stage2_of(sub);
 
+	flush_dropped(s2);
 	s2->stale |= s2->moved || !stage2_flush_ended(s2, s2->begun);
 	s2->counters.synced += s2->stale;
 	stage2_flush_stale(s2);
@@ -332,11 +375,12 @@ static void stage2_sync_begin(struct subscription *sub)
 {
 	struct stage2 *s2 = stage2_of(sub);
 
-	if (s2->moved || s2->stale) { /* what is stale is waited for, too, by the next change */
+	if (s2->moved || s2->dropped || s2->stale) { /* stale: the next change waits for it, too */
 		s2->begun = stage2_flush_begin(s2);
 		TRACE(flush, s2->as->id, .generation = s2->begun, .waited = 0, .kicks = 0);
 	}
-	s2->moved = false;
+	s2->dropping |= s2->dropped;
+	s2->moved = s2->dropped = false;
 }
 
 static bool stage2_sync_ended(struct subscription *sub)

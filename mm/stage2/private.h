@@ -50,7 +50,8 @@ struct stage2_counters {
  * 		table is freed. Saves most faults and changes the walk, because they cluster
  * stale	[m] PTEs were taken away since the last flush
  * moved	[m] leaves have another frame, and the flush was put off: the old ones may be read
- * begun	[m] generation of the flush for such leaves that was begun last
+ * dropped	[m] leaves went, none cached as writable, and the flush was put off; dropping: is begun
+ * begun	[m] generation of the flush for either that was begun last
  * limit	[m] what this view allows at most, by range (view.c)
  */
 struct stage2 {
@@ -63,7 +64,7 @@ struct stage2 {
 	u64 *doomed;
 	u64 near_block;
 	pte_t *near;
-	bool stale, moved;
+	bool stale, moved, dropped, dropping;
 	u64 begun;
 	unsigned limit_count;
 	struct stage2_limit limit[STAGE2_LIMITS];

@@ -78,7 +78,7 @@ void stage2_flush_stale(struct stage2 *s2)
 {
 	if (!s2->stale)
 		return;
-	s2->stale = s2->moved = false;
+	s2->stale = s2->moved = s2->dropped = s2->dropping = false;
 	stage2_flush(s2);
 	free_doomed(s2);
 }

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-policies.py: the workload guest under each notifier policy, retry mode and engine, with NPT (QEMU
-under -icount) and with EPT (Bochs).
+policies.py: the workload guest at points of the notifier's axes, with NPT (QEMU under -icount) and
+with EPT (Bochs).
+
+    named       each named policy, both retry modes, both back ends
+    level       each named policy with the events of `masked` in place (NPT)
+    ablation    `masked` with one axis changed (NPT)
 
 Counts are exact: two runs give the same. Each cell is kept in build/bench-policies/, so that a
 table that was interrupted goes on where it ended.
@@ -20,11 +24,29 @@ from benches.merge import workload
 from output import plain, progress
 
 RETRIES = ["reenter", "inplace"]
-ENGINES = ["hash", "tree"]
 BACK_ENDS = {"NPT": "qemu-tcg", "EPT": "bochs"}
 CELLS = os.path.join(machine.ROOT, "build", "bench-policies")
 POLICY_PAGES = 1024
 POLICY_WORK = "share=50 contents=64 writes=20 rounds=2"
+BASE = "notifier=masked"
+INPLACE = "fault_retry=inplace"
+# One axis of BASE changed. steps=one is refused with start=mask, so it stands beside start=all.
+ABLATION = [
+    "",
+    "notifier_events=page",
+    "notifier_events=none",
+    "notifier_start=without",
+    "notifier_start=companion",
+    "notifier_start=tagged",
+    "notifier_start=unanimous",
+    "notifier_start=all",
+    "notifier_start=all notifier_steps=one",
+    "notifier_when=after",
+    "notifier_flush=eager",
+    "notifier_establish=yes",
+    "fault_retry=reenter",
+    "merge=tree",
+]
 COLUMNS = [
     ("look_faults", "look"),
     ("merge_faults", "merge"),
@@ -39,6 +61,7 @@ COLUMNS = [
     ("merge_instructions", "i.merge"),
     ("rescan_instructions", "i.rescan"),
     ("break_instructions", "i.break"),
+    ("exits_all", "exits"),
 ]
 
 
@@ -58,12 +81,12 @@ def exits_of(text):
 
 
 def run_policy(where, case):
-    """One cell of the table: its counts."""
-    back_end, engine, policy, retry = case
+    """The counts of a case: a back end and the words of the command line."""
+    back_end, line = case
     setup = workload(
         where,
         BACK_ENDS[back_end],
-        f"notifier={policy} fault_retry={retry} merge={engine}",
+        line if "merge=" in line else f"{line} merge=hash",
         POLICY_PAGES,
         POLICY_WORK,
     )
@@ -73,13 +96,15 @@ def run_policy(where, case):
             raise machine.MachineError(
                 f"{' '.join(case)}: ended with {ending}\n{text[-3000:]}\n{session.output()}"
             )
+    if "refused" in text:
+        raise machine.MachineError(f"{line}: {re.search(r'.*refused.*', text)[0]}")
     found = {name: int(value) for name, value in re.findall(r"\bbench: (\w+) (\d+) \w+", text)}
     exits = exits_of(text)
     return {**found, **exits, "exits_all": sum(exits.values())}
 
 
 def cell_file(case):
-    return os.path.join(CELLS, "-".join(case) + ".json")
+    return os.path.join(CELLS, re.sub(r"\W+", "-", "-".join(case)) + ".json")
 
 
 def kept(case, stamp):
@@ -118,60 +143,67 @@ def run_all(where, cases):
     return cells
 
 
-def show_rows(cells, back_end, engine, columns):
-    """A line for each policy and retry mode."""
-    plain(f"{'':22}" + "".join(f"{title:>11}" for _, title in columns))
-    for policy in words.policies():
-        for retry in RETRIES:
-            counts = cells[back_end, engine, policy, retry]
-            plain(
-                f"{policy + ' ' + retry:22}"
-                + "".join(f"{counts.get(name, 0):>11}" for name, _ in columns)
-            )
+def title(line):
+    """A point as a report names it, with what the lines of its table have in common left out."""
+    return line.replace("notifier_", "").replace("notifier=", "").replace("fault_retry=", "")
 
 
-def reasons(cells, back_end):
-    """Why guests of a back end left, the most frequent first."""
-    sums = {}
-    for (end, *_), counts in cells.items():
-        for name in counts if end == back_end else ():
-            if name.startswith("exits_"):
-                sums[name] = sums.get(name, 0) + counts[name]
-    return sorted(sums, key=sums.get, reverse=True)
+def show_rows(cells, cases, columns):
+    """A line for each case; `exits` are of the whole run."""
+    plain(f"{'':34}" + "".join(f"{name:>9}" for _, name in columns))
+    for case in cases:
+        counts = cells[case]
+        plain(
+            f"{title(case[1]) or 'base':34}"
+            + "".join(f"{counts.get(name, 0):>9}" for name, _ in columns)
+        )
 
 
-def show_policies(cells):
-    for back_end in BACK_ENDS:
-        for engine in ENGINES:
-            counts = cells[back_end, engine, "masked", "inplace"]
-            plain(
-                f"\n{back_end}, {engine}: {counts['merge_merges']} merges, "
-                f"{counts['break_breaks']} breaks; faults after a look, a merge, a rescan; "
-                "of a break, and again;\n"
-                "flushes and callbacks of the merge and of the break; instructions a page"
-            )
-            show_rows(cells, back_end, engine, COLUMNS)
-            plain(f"\n{back_end}, {engine}: exits of the run, by reason")
-            show_rows(
-                cells,
-                back_end,
-                engine,
-                [(name, name.removeprefix("exits_")) for name in reasons(cells, back_end)],
-            )
+def named(back_end):
+    return [
+        (back_end, f"notifier={policy} fault_retry={retry}")
+        for policy in words.policies()
+        for retry in RETRIES
+    ]
+
+
+def level():
+    """`invalidate` has no event in place, so it stays as it is."""
+    return [
+        ("NPT", f"notifier={policy} {INPLACE}" + events)
+        for policy in words.policies()
+        for events in ["" if policy == "invalidate" else " notifier_events=range"]
+    ]
+
+
+def ablation():
+    return [
+        ("NPT", f"{BASE} {axis}" if "retry" in axis else f"{BASE} {INPLACE} {axis}".rstrip())
+        for axis in ABLATION
+    ]
 
 
 def policies(folder):
     builder.need("qemu", "bochs")
     where = builder.build("default")
-    cases = [
-        (back_end, engine, policy, retry)
-        for back_end in BACK_ENDS
-        for engine in ENGINES
-        for policy in words.policies()
-        for retry in RETRIES
-    ]
+    tables = {
+        "named points, NPT": named("NPT"),
+        "named points, EPT": named("EPT"),
+        "named points with events=range, NPT": level(),
+        "masked, and one axis of it changed, NPT": ablation(),
+    }
+    cases = list(dict.fromkeys(case for table in tables.values() for case in table))
     cells = run_all(where, cases)
-    show_policies(cells)
+    counts = cells[cases[0]]
+    plain(
+        f"{counts['merge_merges']} merges, {counts['break_breaks']} breaks; faults of reading all "
+        "after a look, a merge, a rescan; faults of a break, and of reading again;\n"
+        "flushes and callbacks of the merge and of the breaks; instructions a page; exits of the "
+        "run"
+    )
+    for name, table in tables.items():
+        plain(f"\n{name}")
+        show_rows(cells, table, COLUMNS)
     rows = [
         {
             "name": name,

@@ -97,6 +97,36 @@ void world_each_policy(void (*body)(const struct notifier_policy *policy, enum r
 	}
 }
 
+/* The next point: the axes are the digits of a number; false: that was the last. */
+static bool next_point(struct notifier_policy *point)
+{
+	for (unsigned axis = 0; axis < POLICY_AXES; axis++) {
+		unsigned value = policy_axis_value(point, axis) + 1;
+
+		if (policy_axis_word(axis, value)) {
+			policy_axis_set(point, axis, value);
+			return true;
+		}
+		policy_axis_set(point, axis, 0);
+	}
+	return false;
+}
+
+unsigned world_each_point(enum policy_events events,
+			  void (*body)(const struct notifier_policy *point, unsigned number))
+{
+	struct notifier_policy point = *notifier_policy_find("masked", 6);
+	unsigned count = 0;
+
+	for (unsigned axis = 0; axis < POLICY_AXES; axis++)
+		policy_axis_set(&point, axis, 0);
+	do
+		if (point.events == events)
+			body(&point, count++);
+	while (next_point(&point));
+	return count;
+}
+
 struct gfn_range world_range(u64 gfn, u64 frames)
 {
 	return gfn_range((struct gfn){gfn}, frames);

@@ -31,6 +31,13 @@ struct stage2 *world_stage2(struct addrspace *as);
 void world_each_policy(void (*body)(const struct notifier_policy *policy, enum retry_mode retry));
 
 /*
+ * Runs it for each point of the axes, accepted or refused, that has these events in place; each is
+ * made from `masked`. How many points there were.
+ */
+unsigned world_each_point(enum policy_events events,
+			  void (*body)(const struct notifier_policy *point, unsigned number));
+
+/*
  * A guest's 8-byte access at gpa on this CPU. It enters, and stays inside until a kick or a
  * violation; guest_out() leaves. The last fault that was not resolved, or MAPPED.
  */

@@ -118,27 +118,39 @@ static void one_subscriber_without_change_spoils_unanimous_only(void **state)
 	world_each_policy(with_cache);
 }
 
-static u64 flushes(const char *name, bool cached)
+static u64 flushes(const struct notifier_policy *policy, bool cached)
 {
-	return measure(notifier_policy_find(name, strlen(name)), RETRY_INPLACE, cached)
-		.stats.flushes;
+	return measure(policy, RETRY_INPLACE, cached).stats.flushes;
 }
 
 /*
- * Two guards and the break flush. MERGE's flush, of equal content, waits until the old frame is to
- * be freed and comes for free with the break's. late_wp pays one more for its second step, when
- * there is somebody to wait for; establish for what change mapped and the next start dropped again.
+ * Two write-protections and the break flush. MERGE's flush, of equal content, waits until the old
+ * frame is to be freed and comes for free with the break's. The same under every policy: the axis
+ * `flush` decides, and it is lazy in all.
  */
-static void only_late_wp_and_establish_flush_more_often(void **state)
+static void each_named_point_flushes_as_often(void **state)
 {
-	struct cost masked = measure(notifier_policy_find("masked", 6), RETRY_INPLACE, false);
+	for (unsigned i = 0; i < notifier_policy_count(); i++) {
+		assert_int_equal(flushes(notifier_policy(i), true), 3);
+		assert_int_equal(flushes(notifier_policy(i), false), 3);
+	}
+}
 
-	assert_int_equal(masked.stats.flushes_put_off, 1);
-	assert_int_equal(masked.stats.flushes, 3);
-	assert_int_equal(flushes("late", true), 3);
-	assert_int_equal(flushes("late_wp", true), 4);
-	assert_int_equal(flushes("late_wp", false), 3);
-	assert_int_equal(flushes("establish", false), 4);
+/* Eager, the flush of the MERGE is its own, and so is that of what change has mapped. */
+static void eager_flushes_at_each_call(void **state)
+{
+	static const struct {
+		const char *name;
+		u64 flushes;
+	} row[] = {{"bracket", 3}, {"establish", 4}, {"invalidate", 3}, {"masked", 4}, {"late", 4}};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(row); i++) {
+		struct notifier_policy eager =
+			*notifier_policy_find(row[i].name, strlen(row[i].name));
+
+		assert_int_equal(notifier_policy_set(&eager, "flush", 5, "eager"), 0);
+		assert_int_equal(flushes(&eager, false), row[i].flushes);
+	}
 }
 
 /*
@@ -226,15 +238,61 @@ static void names_are_found_and_others_are_not(void **state)
 	world_end();
 }
 
+static void check_text(const struct notifier_policy *policy, const char *expected)
+{
+	char text[POLICY_TEXT_MAX];
+
+	notifier_policy_text(policy, text, sizeof(text));
+	assert_string_equal(text, expected);
+}
+
+static void a_point_is_set_and_named_by_words(void **state)
+{
+	struct notifier_policy point = *notifier_policy_find("masked", 6);
+
+	check_text(&point, "masked");
+	assert_int_equal(notifier_policy_set(&point, "flush", 5, "eager"), 0);
+	assert_int_equal(notifier_policy_set(&point, "events", 6, "page"), 0);
+	check_text(&point, "masked, events=page, flush=eager");
+	assert_int_equal(notifier_policy_set(&point, "events", 6, "range"), 0);
+	check_text(&point, "masked, flush=eager");
+	assert_int_equal(notifier_policy_set(&point, "flush", 5, "never"), ERR_NOT_FOUND);
+	assert_int_equal(notifier_policy_set(&point, "flus", 4, "lazy"), ERR_NOT_FOUND);
+	check_text(&point, "masked, flush=eager");
+}
+
+static void a_point_that_loses_is_refused_but_late(void **state)
+{
+	struct notifier_policy point;
+
+	for (unsigned i = 0; i < notifier_policy_count(); i++)
+		assert_null(notifier_policy_refusal(notifier_policy(i)));
+	point = *notifier_policy_find("masked", 6);
+	point.steps = POLICY_ONE_STEP;
+	assert_non_null(notifier_policy_refusal(&point));
+	point = *notifier_policy_find("late_wp", 7);
+	point.steps = POLICY_ONE_STEP; /* is late by another name */
+	assert_non_null(notifier_policy_refusal(&point));
+	point = *notifier_policy_find("invalidate", 10);
+	point.when = POLICY_AFTER;
+	assert_non_null(notifier_policy_refusal(&point));
+	point = *notifier_policy_find("invalidate", 10);
+	point.establish = POLICY_ESTABLISH;
+	assert_non_null(notifier_policy_refusal(&point));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(faults_after_merge_and_break_are_as_the_thread_expected),
 		cmocka_unit_test(one_subscriber_without_change_spoils_unanimous_only),
-		cmocka_unit_test(only_late_wp_and_establish_flush_more_often),
+		cmocka_unit_test(each_named_point_flushes_as_often),
+		cmocka_unit_test(eager_flushes_at_each_call),
 		cmocka_unit_test(a_long_range_is_flushed_once),
 		cmocka_unit_test(our_own_write_spoils_a_look),
 		cmocka_unit_test(names_are_found_and_others_are_not),
+		cmocka_unit_test(a_point_is_set_and_named_by_words),
+		cmocka_unit_test(a_point_that_loses_is_refused_but_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
  * it; and the auditor finds nothing. An operation that ran out of memory has changed no content
  * (FAULT-2, COW-3) and left nothing for the auditor.
  */
+#include "sim/mm_world.h"
 #include "sim/space_model.h"
 
 static void run(const struct notifier_policy *policy, enum retry_mode retry, unsigned operations,
@@ -66,6 +67,19 @@ static void a_page_reads_as_last_written_under_every_policy(void **state)
 	}
 }
 
+static void run_point(const struct notifier_policy *point, unsigned number)
+{
+	if (!notifier_policy_refusal(point))
+		run(point, number % 2 ? RETRY_INPLACE : RETRY_REENTER, 200, number + 1);
+}
+
+static void a_page_reads_as_last_written_at_each_point(void **state)
+{
+	(void)world_each_point(POLICY_EVENTS_NONE, run_point);
+	(void)world_each_point(POLICY_EVENTS_PAGE, run_point);
+	(void)world_each_point(POLICY_EVENTS_RANGE, run_point);
+}
+
 static void running_out_of_memory_anywhere_changes_no_page(void **state)
 {
 	struct sim_random seeds = sim_random_start(62);
@@ -116,6 +130,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_page_reads_as_last_written_under_every_policy),
+		cmocka_unit_test(a_page_reads_as_last_written_at_each_point),
 		cmocka_unit_test(running_out_of_memory_anywhere_changes_no_page),
 		cmocka_unit_test(the_policy_may_change_at_any_time),
 		cmocka_unit_test(every_kind_of_operation_has_succeeded_often),
