@@ -50,7 +50,7 @@ struct stage2_counters {
  * 		table is freed. Saves most faults and changes the walk, because they cluster
  * stale	[m] PTEs were taken away since the last flush
  * moved	[m] leaves have another frame, and the flush was put off: the old ones may be read
- * dropped	[m] leaves went, none cached as writable, and the flush was put off; dropping: is begun
+ * dropped	[m] leaves went that no TLB has writable, flush put off; dropping: it is begun
  * begun	[m] generation of the flush for either that was begun last
  * limit	[m] what this view allows at most, by range (view.c)
  */
