@@ -9,6 +9,8 @@
 #define MSR_EFER	0xc0000080
 #define MSR_LSTAR	0xc0000082
 #define MSR_NONE	0x0000beef
+#define MSR_K7_FIRST	0xc0010000
+#define MSR_K7_LAST	0xc0010007
 #define MSR_FEATURES	0x3a /* VMX lock */
 #define MSR_VM_CR	0xc0010114
 
@@ -181,6 +183,9 @@ static void check_msrs(void)
 	check_gp(write_efer, efer | BIT(12), "EFER.SVME");
 	check_gp(write_efer, efer & ~BIT(8), "clearing EFER.LME under paging");
 	check(rdmsr(MSR_EFER) == efer, "EFER is as it was");
+	for (u32 index = MSR_K7_FIRST; index <= MSR_K7_LAST; index++)
+		wrmsr(index, ~0ul);
+	check(rdmsr(MSR_K7_LAST) == 0, "counters of the K7 take writes and read zero");
 }
 
 static void other_hypercall(void *argument)

@@ -11,6 +11,7 @@
 enum cmos { CMOS_SECONDS = 0, CMOS_ALARM = 1, CMOS_A = 10, CMOS_B = 11, CMOS_C = 12 };
 enum events { UPDATE = 0x10, ALARM = 0x20, PERIODIC = 0x40, HOURS_24 = 0x02 };
 
+#define MSR_APIC_BASE  0x1b
 #define MASTER	       32
 #define SLAVE	       40
 #define IRQ_KEYBOARD   (MASTER + 1)
@@ -209,12 +210,37 @@ static void check_tables(void)
 
 static void enter_x2apic(void *unused)
 {
-	wrmsr(0x1b, rdmsr(0x1b) | BIT(10));
+	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | BIT(10));
+}
+
+static void write_base(void *value)
+{
+	wrmsr(MSR_APIC_BASE, (u64)value);
+}
+
+static bool cpuid_shows_apic(void)
+{
+	return cpuid(1, 0).edx & BIT(9);
+}
+
+/* CPUID.1 EDX.APIC follows the global enable (SDM vol. 3A, 11.4.3); the page does not move. */
+static void check_base(void)
+{
+	u64 base = rdmsr(MSR_APIC_BASE);
+
+	check(cpuid_shows_apic(), "CPUID shows the APIC");
+	wrmsr(MSR_APIC_BASE, base & ~BIT(11));
+	check(!cpuid_shows_apic(), "and not while it is off");
+	wrmsr(MSR_APIC_BASE, base);
+	check(cpuid_shows_apic(), "and again");
+	check(catch_fault(write_base, (void *)(base + 0x1000)).vector == VECTOR_GP,
+	      "its page does not move");
 }
 
 /* With x2apic=no. */
 static void check_apic(void)
 {
+	check_base();
 	check(!(cpuid(1, 0).ecx & BIT(21)) && catch_fault(enter_x2apic, NULL).vector == VECTOR_GP,
 	      "x2APIC is hidden, and its bit refused");
 }

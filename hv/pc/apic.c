@@ -57,7 +57,10 @@ static void send_ipi(struct vcpu *sender, const struct lapic_ipi *ipi)
 	struct vm *vm = sender->vm;
 
 	for (unsigned i = 0; i < vm->config.vcpus; i++) {
-		if (!lapic_matches(vm->vcpu[i]->lapic, &ipi->to, sender->lapic))
+		const struct lapic *lapic = vm->vcpu[i]->lapic;
+
+		if (!lapic_matches(lapic, &ipi->to, sender->lapic) ||
+		    (ipi->delivery == LAPIC_LOWEST && !lapic_accepts(lapic)))
 			continue;
 		send_ipi_to(vm->vcpu[i], ipi);
 		if (ipi->delivery == LAPIC_LOWEST)

@@ -140,6 +140,11 @@ bool lapic_holds(const struct lapic *apic, u8 vector)
 	       ck_pr_load_32(&apic->isr[vector / 32]) & bit;
 }
 
+bool lapic_accepts(const struct lapic *apic)
+{
+	return lapic_is_enabled(apic) && (ck_pr_load_32(&apic->svr) & SVR_ENABLED);
+}
+
 void lapic_accept(struct lapic *apic, u8 vector, bool level)
 {
 	u32 bit = 1u << vector % 32;

@@ -135,7 +135,10 @@ static bool deliver_to(struct vcpu *vcpu, const struct lapic_ipi *message, bool 
 	}
 }
 
-/* From the I/O APIC to the local APICs it names; lowest priority goes to the first of them. */
+/*
+ * From the I/O APIC to the local APICs it names; lowest priority goes to the first of them that
+ * accepts interrupts.
+ */
 static bool deliver_message(void *context, const struct lapic_ipi *message, bool level)
 {
 	struct pc *pc = context;
@@ -149,6 +152,7 @@ static bool deliver_message(void *context, const struct lapic_ipi *message, bool
 		struct vcpu *vcpu = pc->vm->vcpu[i];
 
 		if (!lapic_matches(vcpu->lapic, &message->to, NULL) ||
+		    (message->delivery == LAPIC_LOWEST && !lapic_accepts(vcpu->lapic)) ||
 		    !deliver_to(vcpu, message, level))
 			continue;
 		pc->notify |= BIT(i);

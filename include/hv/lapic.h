@@ -117,6 +117,9 @@ static inline bool lapic_is_xapic(const struct lapic *apic)
 	return (apic->base & BITS(11, 10)) == BIT(11);
 }
 
+/* Does it accept fixed interrupts? Any CPU. */
+bool lapic_accepts(const struct lapic *apic);
+
 /* IA32_APIC_BASE: false means #GP (reserved bits, a transition SDM 11.12.5 forbids). */
 bool lapic_write_base(struct lapic *apic, u64 value) __must_check;
 

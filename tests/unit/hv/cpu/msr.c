@@ -38,6 +38,16 @@ static void what_is_the_hypervisors_own_has_no_rule(void **state)
 		assert_null(msr_find(index));
 }
 
+/* K7's counters: kernels clear them without a look at CPUID. */
+static void counters_that_are_not_there_read_zero_and_take_writes(void **state)
+{
+	for (u32 index = 0xc0010000; index <= 0xc0010007; index++) {
+		assert_non_null(msr_find(index));
+		assert_int_equal(msr_find(index)->kind, MSR_CONSTANT);
+		assert_int_equal(msr_find(index)->value, 0);
+	}
+}
+
 static void state_rules_name_a_field_of_the_state(void **state)
 {
 	const struct msr_rule *rule;
@@ -95,6 +105,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_rules_are_sorted_and_each_is_found),
 		cmocka_unit_test(what_is_the_hypervisors_own_has_no_rule),
+		cmocka_unit_test(counters_that_are_not_there_read_zero_and_take_writes),
 		cmocka_unit_test(state_rules_name_a_field_of_the_state),
 		cmocka_unit_test(efer_takes_what_the_guest_may_have),
 		cmocka_unit_test(long_mode_is_not_switched_under_paging),

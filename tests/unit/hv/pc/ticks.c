@@ -95,28 +95,6 @@ static void ioapic_out(unsigned reg, u32 value)
 	pc_mmio_write(&vcpus[0], (struct gpa){IOAPIC_BASE + 0x10}, value);
 }
 
-/* device_update: only the board's lock keeps another vCPU from coming between. */
-static bool increment(void *unused, u64 *value)
-{
-	assert_true(spin_is_locked(&vm.pc->lock));
-	++*value;
-	return true;
-}
-
-static void a_register_of_the_ioapic_changes_in_one_hold_of_the_lock(void **state)
-{
-	const struct gpa select = {IOAPIC_BASE}, window = {IOAPIC_BASE + 0x10};
-
-	pc_mmio_write(&vcpus[0], select, REDIRECTION);
-	assert_true(pc_mmio_update(&vcpus[0], select, increment, NULL));
-	assert_int_equal(pc_mmio_read(&vcpus[0], select), REDIRECTION + 1);
-	pc_mmio_write(&vcpus[0], select, REDIRECTION);
-	pc_mmio_write(&vcpus[0], window, MASK | VECTOR);
-	assert_true(pc_mmio_update(&vcpus[0], window, increment, NULL));
-	assert_int_equal(pc_mmio_read(&vcpus[0], window), MASK | (VECTOR + 1));
-	assert_false(pc_mmio_update(&vcpus[0], (struct gpa){LAPIC_BASE}, increment, NULL));
-}
-
 static void route_timer(u32 to, u32 entry)
 {
 	ioapic_out(REDIRECTION + 2 * PC_PIN_TIMER + 1, to << 24);
@@ -578,7 +556,6 @@ int main(void)
 		IOAPIC(a_local_apic_that_is_off_is_owed_nothing),
 		BOTH(a_one_shot_comes_once),
 		IOAPIC(an_access_to_a_counter_is_one_number_for_every_vcpu),
-		IOAPIC(a_register_of_the_ioapic_changes_in_one_hold_of_the_lock),
 		IOAPIC(an_access_may_reach_over_the_end_of_a_chip),
 		IOAPIC(a_timer_is_due_at_its_distance_whatever_the_offset),
 		IOAPIC(each_way_to_reset_a_pc_ends_the_vm),
