@@ -33,7 +33,7 @@ def all_tests(long):
         *host.programs(),
         *mutants.sample(),
         *host.models(),
-        *terminal.tests(),
+        *terminal.tests(long),
         *channel.tests(),
         *labs.tests(long),
         *machines.tests(long),
@@ -79,7 +79,8 @@ def main():
     parser.add_argument(
         "--long",
         action="store_true",
-        help="also the runs that take minutes (long = true in runs*.toml)",
+        help="also the tests that take minutes (long = true in runs*.toml), and whole searches in "
+             "unit tests (SAMEPAGE_LONG=1)",
     )
     parser.add_argument("--mutants", action="store_true",
                         help="take out one safety mechanism at a time and show which tests fail")
@@ -87,6 +88,8 @@ def main():
         "names", nargs="*", metavar="NAME", help="a part of a name, or a glob; default: all"
     )
     options = parser.parse_args()
+    if options.long:
+        os.environ["SAMEPAGE_LONG"] = "1"
     tests = (
         mutants.tests()
         if options.mutants

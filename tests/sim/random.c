@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * random.c: chance that can be repeated.
+ * random.c: chance that can be repeated, and how much of a search a run does.
  */
 #include "sim/sim.h"
+
+bool sim_long(void)
+{
+	return getenv("SAMEPAGE_LONG");
+}
 
 struct sim_random sim_random_start(u64 seed)
 {

@@ -80,6 +80,9 @@ extern char sim_panic_message[256];
 			fail_msg("panic without \"%s\": %s", text, sim_panic_message); \
 	} while (0)
 
+/* ./test --long: a search that takes minutes is made whole, and not a part of it. */
+bool sim_long(void);
+
 /* Chance: splitmix64. sim_random_start prints the seed, which SAMEPAGE_SEED replaces. */
 struct sim_random {
 	u64 state;
