@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 statistics.py: docs/statistics.md is what scripts/statistics.py makes of the table of figures, and
-every row of the table is on it.
+every row of the table is on it. docs/control.md has every command of the control channel.
 """
 import os
 import re
@@ -17,7 +17,19 @@ def text(*parts):
         return file.read()
 
 
+def commands():
+    """The commands that docs/control.md lacks."""
+    names = re.findall(r'^\t\{"(\w+)", ', text("hv", "control", "table.c"), re.M)
+    section = text("docs", "control.md").split("## Commands")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \| ", section, re.M)
+    assert len(names) > 5
+    return [name for name in names if not any(re.search(rf"`{name}\b", row) for row in rows)]
+
+
 def main():
+    if missing := commands():
+        print(f"docs/control.md has no row of {', '.join(missing)}")
+        return 1
     rows = len(re.findall(r"STAT_[A-Z]+,\s*AT\(", text("hv", "stat", "rows.c")))
     shown = len(re.findall(r"^\| `", text("docs", "statistics.md"), re.M))
     if rows != shown:
