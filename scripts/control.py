@@ -151,23 +151,27 @@ class Control:
         self._terminal = terminal
         return f"com2: enabled=1, mode=term, dev={os.ttyname(terminal)}\n"
 
-    def start(self, timeout=10):
-        """Takes the emulator's connection, which runs by now, and begins to serve clients."""
+    def start(self, timeout=10, running=lambda: True):
+        """
+        Takes the emulator's connection, which runs by now, and begins to serve clients. An emulator
+        that is not running() any more is not waited for.
+        """
         if isinstance(self._line, socket.socket):
-            self._line = self._accept(self._line, timeout)
+            self._line = self._accept(self._line, timeout, running)
         os.set_blocking(self._line, False)
         self._listen()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self._thread.start()
 
     @staticmethod
-    def _accept(listener, timeout):
-        listener.settimeout(timeout)
+    def _accept(listener, timeout, running):
+        until = time.monotonic() + timeout
+        listener.settimeout(0.2)
         with listener:
-            try:
-                return listener.accept()[0].detach()
-            except TimeoutError:
-                raise ControlError("the emulator does not open the control channel") from None
+            while time.monotonic() < until and running():
+                with contextlib.suppress(TimeoutError):
+                    return listener.accept()[0].detach()
+        raise ControlError("the emulator does not open the control channel")
 
     def _listen(self):
         """The latest run has the socket of the tree; an older one goes on without."""

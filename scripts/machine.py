@@ -273,6 +273,10 @@ mouse: enabled=0
 """
 
 
+# Called with each session at its end, while its text is still there.
+on_end = []
+
+
 class Session:
     """A running machine, and a context manager: leaving it ends the machine, removes its folder."""
 
@@ -318,6 +322,8 @@ class Session:
 
     def __exit__(self, *_):
         self.stop()
+        for function in on_end:
+            function(self)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def serial(self):

@@ -33,18 +33,6 @@ def copy(text, last):
     return whole
 
 
-def seeds(setup):
-    """The seeds that are on a command line, by their words, and QEMU's own under -icount."""
-    lines = [("hypervisor", setup.cmdline), *setup.modules]
-    found = {
-        f"{file}: {word.partition('=')[0]}": word.partition("=")[2]
-        for file, cmdline in lines
-        for word in cmdline.split()
-        if word.startswith(("seed=", "fail_seed="))
-    }
-    return {**found, **({"qemu": "1"} if setup.icount else {})}
-
-
 class Run:
     """
     One run of a machine. `folder`: its results; `lines`: the words of each VM.
@@ -56,13 +44,7 @@ class Run:
         self.announced = False
         emulator = "bochs" if setup.machine in machine.BOCHS_MODELS else "qemu"
         self.manifest = provenance.manifest("run", setup.build, [emulator])
-        self.manifest["seeds"] = seeds(setup)
-        self.manifest["hypervisor"] = {"cmdline": setup.cmdline}
-        self.manifest["guests"] = [list(module) for module in setup.modules]
-        self.manifest["machine"] = {
-            "name": setup.machine, "cpus": setup.cpus, "memory_mib": setup.memory,
-            "boot": setup.boot, "icount": setup.icount,
-        }
+        self.manifest.update(provenance.of_setup(setup))
 
     def keep_manifest(self, **more):
         self.manifest.update(more)
@@ -76,12 +58,14 @@ class Run:
             self.manifest["machine"]["command"] = session.command
             self.keep_manifest()
             try:
-                self.setup.control.start()
+                self.setup.control.start(running=session.running)
                 self.follow_console(session)
             except control.ControlError:
                 session.wait(1)
             finally:
                 self.text = session.serial()
+                if self.text:
+                    self.folder.publish()
                 self.folder.write("log.txt", self.text)
             self.ending, self.output = session.ending(), session.output()
         self.manifest["seconds"] = round(time.monotonic() - began, 1)

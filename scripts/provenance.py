@@ -68,6 +68,31 @@ def configuration(where):
     return {"values": settings(os.path.join(work, ".config")), "differs": settings(saved)}
 
 
+def seeds(setup):
+    """The seeds that are on a command line, by their words, and QEMU's own under -icount."""
+    lines = [("hypervisor", setup.cmdline), *setup.modules]
+    found = {
+        f"{file}: {word.partition('=')[0]}": word.partition("=")[2]
+        for file, cmdline in lines
+        for word in cmdline.split()
+        if word.startswith(("seed=", "fail_seed="))
+    }
+    return {**found, **({"qemu": "1"} if setup.icount else {})}
+
+
+def of_setup(setup):
+    """What a machine was given: its size, the command lines, the guests, the seeds."""
+    return {
+        "machine": {
+            "name": setup.machine, "cpus": setup.cpus, "memory_mib": setup.memory,
+            "boot": setup.boot, "icount": setup.icount,
+        },
+        "hypervisor": {"cmdline": setup.cmdline},
+        "guests": [list(module) for module in setup.modules],
+        "seeds": seeds(setup),
+    }
+
+
 def manifest(name, where, emulators):
     """What made a result, of a run or a bench, with the build in the folder `where`."""
     return {

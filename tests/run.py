@@ -16,7 +16,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from runner import builds, channel, core, host, labs, machines, mutants, terminal
+from runner import builds, channel, command, core, host, labs, machines, mutants, terminal
 import output
 import processes
 
@@ -35,6 +35,7 @@ def all_tests(long):
         *host.models(),
         *terminal.tests(long),
         *channel.tests(),
+        *command.tests(),
         *labs.tests(long),
         *machines.tests(long),
     ]

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-bench.py: ./run bench NAME measures, prints a table, and leaves NAME.json in a results folder.
+bench.py: ./run bench NAME measures, prints a table, and leaves a results folder: NAME.json, the
+manifest, and the log of each machine that ran.
 """
 import builder
+import machine
 import provenance
 import results
 from benches import BENCHES
@@ -15,11 +17,33 @@ def arguments(parser):
     parser.add_argument("what", choices=BENCHES, metavar="NAME", help=", ".join(BENCHES))
 
 
+class Machines:
+    """The machines of a bench: what each was given, and its log in the results folder."""
+
+    def __init__(self, folder):
+        self.folder, self.given = folder, []
+
+    def __enter__(self):
+        machine.on_end.append(self.keep)
+        return self.given
+
+    def __exit__(self, *_):
+        machine.on_end.remove(self.keep)
+
+    def keep(self, session):
+        name = f"log-{len(self.given) + 1}.txt"
+        self.folder.write(name, session.serial())
+        self.given.append({**provenance.of_setup(session.setup), "command": session.command,
+                           "ending": session.ending(), "log": name})
+
+
 def main(options):
-    with results.Folder(f"bench-{options.what}") as folder:
-        BENCHES[options.what](folder)
-        manifest = provenance.manifest(f"bench-{options.what}", builder.FOLDER, ["qemu", "bochs"])
-        folder.write_json("manifest.json", manifest)
+    name = f"bench-{options.what}"
+    with results.Folder(name) as folder:
+        with Machines(folder) as given:
+            BENCHES[options.what](folder)
+        manifest = provenance.manifest(name, builder.FOLDER, ["qemu", "bochs"])
+        folder.write_json("manifest.json", {**manifest, "machines": given})
         say(f"results: {folder}/{options.what}.json", QUIET)
         result({"folder": folder.path, "rows": folder.rows})
     return 0

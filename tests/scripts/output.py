@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import errno
 import io
+import json
 import os
 import subprocess
 import sys
@@ -20,7 +21,8 @@ import locks
 import machine
 import output
 import results
-from subcommands import boot
+from benches import common
+from subcommands import bench, boot
 
 
 class Terminal(io.StringIO):
@@ -123,6 +125,26 @@ class Results(unittest.TestCase):
         self.assertEqual(sorted(os.listdir(self.top)), [os.path.basename(first.path), "latest"])
         with open(f"{self.top}/latest/log.txt", encoding="utf-8") as file:
             self.assertEqual(file.read(), "one")
+
+    def test_a_bench_says_what_its_machines_were_given_and_keeps_their_logs(self):
+        session = mock.Mock(command=["qemu"], setup=machine.Setup(cpus=2, icount=True))
+        session.serial.return_value, session.ending.return_value = "bench: a 1 b", "ok"
+
+        def measure(folder):
+            for function in machine.on_end:
+                function(session)
+            common.keep(folder, "exits", [{"name": "a"}])
+
+        options = argparse.Namespace(what="exits")
+        with mock.patch.dict(bench.BENCHES, exits=measure), stdout(io.StringIO()), \
+                mock.patch.object(bench.provenance, "manifest", lambda *_: {"revision": "abc"}):
+            self.assertEqual(bench.main(options), 0)
+        self.assertEqual(machine.on_end, [])
+        with open(f"{self.top}/latest/manifest.json", encoding="utf-8") as file:
+            [given] = json.load(file)["machines"]
+        self.assertEqual((given["machine"]["cpus"], given["seeds"]), (2, {"qemu": "1"}))
+        with open(f"{self.top}/latest/{given['log']}", encoding="utf-8") as file:
+            self.assertEqual(file.read(), "bench: a 1 b")
 
     def test_two_runs_in_a_second_have_two_folders(self):
         folders = {results.new_folder("run") for _ in range(3)}
