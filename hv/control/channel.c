@@ -26,6 +26,7 @@
 #define PIECE	      16  /* bytes of a request that a port is certain to hold */
 #define POLLS	      100 /* a second, while nothing comes */
 #define POLLS_BUSY    1000
+#define STEPS	      4 /* of events, and of a command, in one poll */
 
 /* Of CPU 0. taken: bytes of the line so far, those beyond its buffer included. */
 static struct {
@@ -123,7 +124,7 @@ static int next_byte(bool waits, u64 until)
 	int c = arch_channel_getc();
 
 	while (c < 0 && waits && arch_ticks() < until) {
-		(void)line_transmit(arch_ticks());
+		(void)line_transmit(arch_ticks(), PIECE);
 		arch_cpu_relax();
 		c = arch_channel_getc();
 	}
@@ -153,18 +154,21 @@ static void abandon_request(void)
 	channel.running = false;
 }
 
-/* What CPU 0 does next is due sooner while there is something to do. */
-static void poll(u64 now)
+/*
+ * What CPU 0 does next is due sooner while there is something to do. An idle CPU sends more at
+ * once: its next poll may have to wait for a visit of the scanner.
+ */
+static void poll(u64 now, bool idle)
 {
 	bool busy = receive(now);
 
 	if (line_is_stalled())
 		abandon_request();
-	if (line_has_room())
-		events_step(now);
-	for (unsigned i = 0; channel.running && i < 4 && line_has_room(); i++)
+	for (unsigned i = 0; i < (idle ? STEPS : 1) && line_has_room() && events_step(now); i++)
+		;
+	for (unsigned i = 0; channel.running && i < STEPS && line_has_room(); i++)
 		run_step();
-	busy |= line_transmit(now);
+	busy |= line_transmit(now, idle ? LINE_IDLE_BYTES : LINE_POLL_BYTES);
 	busy |= channel.running || channel.used || line_is_pending();
 	channel.busy = busy;
 	channel.due = now + arch_ticks_per_second() / (busy ? POLLS_BUSY : POLLS);
@@ -175,7 +179,7 @@ bool control_poll(bool idle)
 	if (arch_cpu_id() != 0)
 		return false;
 	if (channel.on && arch_ticks() >= channel.due)
-		poll(arch_ticks());
+		poll(arch_ticks(), idle);
 	return monitor_poll();
 }
 

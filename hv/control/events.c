@@ -266,7 +266,7 @@ static void send_figures(const char *name, bool last)
 	line_send(&json);
 }
 
-void events_step(u64 now)
+bool events_step(u64 now)
 {
 	const struct vm *vm;
 
@@ -279,7 +279,10 @@ void events_step(u64 now)
 	} else if (events.interval && now >= events.due) {
 		events.due = MAX(events.due + events.interval, now);
 		begin_walk();
+	} else {
+		return false;
 	}
+	return true;
 }
 
 bool events_end_figures(void)

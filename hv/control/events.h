@@ -10,8 +10,8 @@
 /* Before the VMs run. The first line is sent by events_step(). */
 void events_start(void);
 
-/* Sends one line that is due, if there is one. The channel has room. */
-void events_step(u64 now);
+/* Sends one line that is due; false: there is none. The channel has room. */
+bool events_step(u64 now);
 
 /* A line of the machine's end; false: that was the last. The VMs are still listed. */
 bool events_end_figures(void);

@@ -88,11 +88,11 @@ static void report_loss(void)
  * As many bytes as the port takes, with a short wait for it: an emulator's drains its FIFO in a few
  * thousand instructions.
  */
-static unsigned send_bytes(u64 until)
+static unsigned send_bytes(u64 until, unsigned most)
 {
 	unsigned count = 0;
 
-	while (count < LINE_POLL_BYTES && ring_used(&line.ring)) {
+	while (count < most && ring_used(&line.ring)) {
 		if (arch_channel_putc(ring_next(&line.ring))) {
 			line.ring.first++;
 			count++;
@@ -105,9 +105,9 @@ static unsigned send_bytes(u64 until)
 	return count;
 }
 
-bool line_transmit(u64 now)
+bool line_transmit(u64 now, unsigned most)
 {
-	unsigned count = send_bytes(now + arch_ticks_per_second() / LINE_WAITS);
+	unsigned count = send_bytes(now + arch_ticks_per_second() / LINE_WAITS, most);
 
 	stat_channel.bytes_out += count;
 	if (count || !ring_used(&line.ring))
@@ -124,7 +124,7 @@ static bool wait_for(u32 room)
 	u64 end = arch_ticks() + arch_ticks_per_second();
 
 	while (!line.stalled && ring_room(&line.ring) < room && arch_ticks() < end)
-		if (line_transmit(arch_ticks()))
+		if (line_transmit(arch_ticks(), LINE_IDLE_BYTES))
 			end = arch_ticks() + arch_ticks_per_second();
 	return !line.stalled && ring_room(&line.ring) >= room;
 }

@@ -11,6 +11,7 @@
 #define LINE_BYTES	2048 /* of a line, at most */
 #define LINE_TAIL	sizeof("},\"more\":true}")
 #define LINE_POLL_BYTES 512   /* in and out, at most, in one poll */
+#define LINE_IDLE_BYTES 4096  /* out, in a poll of an idle CPU */
 #define LINE_WAITS	10000 /* the port is waited for by the 10,000th part of a second */
 
 void line_start(void);
@@ -29,8 +30,8 @@ void line_send(struct json *json);
 /* An empty line: the sender of a request may go on. */
 void line_acknowledge(void);
 
-/* To the port, as much as it takes at once; true: something. */
-bool line_transmit(u64 now);
+/* To the port, as much as it takes at once and `most` bytes; true: something. */
+bool line_transmit(u64 now, unsigned most);
 
 /* Waits for room; false: the reader takes no bytes, or there is no port. Until all have left. */
 bool line_wait(void);

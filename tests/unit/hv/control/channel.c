@@ -78,8 +78,9 @@ void events_start(void)
 	end_lines = 0;
 }
 
-void events_step(u64 now)
+bool events_step(u64 now)
 {
+	return false;
 }
 
 static void send_event(const char *name)
