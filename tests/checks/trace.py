@@ -145,6 +145,38 @@ def check_ctf(rings, folder):
         yield f"babeltrace2 says that {discarded} events were discarded, {rings.lost()} were"
 
 
+# One change each that a viewer would stumble over.
+SPOILT = {
+    "a track without a name": lambda events: events.remove(
+        next(event for event in events if event["name"] == "thread_name")),
+    "a time that is a text": lambda events: events[-1].update(ts="7"),
+    "a slice without a length": lambda events: next(
+        event for event in events if event["ph"] == "X").update(dur=0),
+    "a slice beyond the one around it": lambda events: events.extend(
+        {"ph": "X", "name": "x", "pid": events[-1]["pid"], "tid": events[-1]["tid"],
+         "ts": 1e9 + n, "dur": 10} for n in (0, 5)),
+    "an arrow without an end": lambda events: events.append(
+        {"ph": "s", "id": 9999, "name": "x", **{
+            name: next(event for event in events if event["ph"] == "X")[name]
+            for name in ("pid", "tid", "ts")}}),
+    "an unknown phase": lambda events: events[-1].update(ph="Q"),
+}
+
+
+def check_rules(path):
+    """trace.json keeps the rules of its format, and no spoilt one does."""
+    yield chrome.complaint(path, {"physical CPUs", "subscribers", "VM one"})
+    with open(path, encoding="utf-8") as file:
+        text_of = file.read()
+    for name, spoil in SPOILT.items():
+        trace = json.loads(text_of)
+        spoil(trace["traceEvents"])
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(trace, file)
+        if not chrome.complaint(path):
+            yield f"trace.json: {name} passes"
+
+
 def main():
     draw = random.Random(1)
     rings = rings_of(draw)
@@ -153,7 +185,7 @@ def main():
         if not check_serial(rings, folder):
             complaints.append("the records by the serial port differ")
         perfetto.write(os.path.join(folder, "trace.json"), rings)
-        complaints.append(chrome.complaint(os.path.join(folder, "trace.json")))
+        complaints += check_rules(os.path.join(folder, "trace.json"))
     lives = list(text.life(rings, "one:0-0xfffffffff"))
     if not all(" one:" in line for line in lives) or not lives:
         complaints.append("the life of all pages of VM one has lines of others, or none")
