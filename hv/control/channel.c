@@ -132,9 +132,9 @@ static int next_byte(bool waits, u64 until)
 }
 
 /* A sender that pauses is waited for once: a poll without a byte waits for none. */
-static bool receive(u64 now)
+static bool receive(u64 now, bool idle)
 {
-	u64 until = now + arch_ticks_per_second() / LINE_WAITS;
+	u64 until = now + arch_ticks_per_second() / (idle ? LINE_IDLE_WAITS : LINE_WAITS);
 	unsigned count = 0;
 	int c;
 
@@ -156,11 +156,11 @@ static void abandon_request(void)
 
 /*
  * What CPU 0 does next is due sooner while there is something to do. An idle CPU sends more at
- * once: its next poll may have to wait for a visit of the scanner.
+ * once, and waits longer: its next poll may come after a visit of the scanner.
  */
 static void poll(u64 now, bool idle)
 {
-	bool busy = receive(now);
+	bool busy = receive(now, idle);
 
 	if (line_is_stalled())
 		abandon_request();

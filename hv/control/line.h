@@ -12,6 +12,7 @@
 #define LINE_TAIL	sizeof("},\"more\":true}")
 #define LINE_POLL_BYTES 512   /* in and out, at most, in one poll */
 #define LINE_IDLE_BYTES 4096  /* out, in a poll of an idle CPU */
+#define LINE_IDLE_WAITS 100   /* in, there: the 100th part of a second */
 #define LINE_WAITS	10000 /* the port is waited for by the 10,000th part of a second */
 
 void line_start(void);
