@@ -270,9 +270,12 @@ def check_vm(line, cpus):
         complaints.append(f"arg: longer than {ARG_LONGEST} characters")
     low, high = BOARD_MEMORY
     board = found.get("type") == "linux" or found.get("board") == "pc"
-    devices = {"disk", "net"} & found.keys() or "yes" in (found.get("rng"), found.get("hvc"))
+    devices = {"disk", "net", "balloon"} & found.keys()
+    devices = devices or "yes" in (found.get("rng"), found.get("hvc"))
     if not complaints and devices and not board:
         complaints.append("virtio devices need a board: board=pc")
+    if not complaints and number(found.get("balloon", "0")) >= memory_of(found):
+        complaints.append("balloon is less than the VM's memory")
     if found.get("keyboard") == "yes" and not board:
         complaints.append("keyboard=yes needs board=pc")
     if not complaints and board and not low <= memory_of(found) <= high:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# devices.sh: the virtio devices without a disk: random bytes, a console, and with address= a
-# network: the guest with serve=yes has a file for the one with peer=, the server's address.
+# devices.sh: the virtio devices without a disk: random bytes, a console, with balloon=KIB a
+# balloon of so many KiB, and with address= a network: the guest with serve=yes has a file for the
+# one with peer=, the server's address.
 # with linux/cloud: lib/modules/*/kernel/drivers/virtio/virtio*.ko
 # with linux/cloud: lib/modules/*/kernel/drivers/char/hw_random/virtio-rng.ko
 # with linux/cloud: lib/modules/*/kernel/drivers/char/virtio_console.ko
@@ -17,6 +18,17 @@ small() {
 	load virtio-rng virtio_console
 	say "$(dd if=/dev/hwrng bs=64 count=4 2>/dev/null | wc -c) random bytes"
 	for i in 1 2 3 4 5 6 7 8 9; do echo "hvc: line $i of the console"; done >/dev/hvc0
+}
+# The balloon is full when its pages are missing from the guest's.
+balloon() {
+	before=$(awk '$1 == "MemFree:" { print $2 }' /proc/meminfo)
+	load virtio_balloon
+	for i in $(seq 60); do
+		now=$(awk '$1 == "MemFree:" { print $2 }' /proc/meminfo)
+		test $((before - now)) -ge $balloon && break
+		sleep 0.2
+	done
+	test $((before - now)) -ge $balloon && say "the balloon is full"
 }
 network() {
 	load failover net_failover virtio_net
@@ -40,6 +52,7 @@ client() {
 }
 load virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci
 test -e /sys/bus/virtio/devices/virtio1 && small
+test -n "$balloon" && balloon
 test -n "$address" && network
 test -n "$serve" && server
 test -n "$peer" && client

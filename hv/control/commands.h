@@ -10,6 +10,7 @@
 /* vms.c */
 enum command_step step_vms(struct command_call *call);
 enum command_step step_vm(struct command_call *call);
+enum command_step step_balloon(struct command_call *call);
 enum command_step step_page(struct command_call *call);
 
 /* memory.c */

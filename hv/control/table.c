@@ -70,6 +70,8 @@ const struct command command_table[] = {
 	{"vms", "", "the VMs and their states", 0, 0, step_vms},
 	{"vm", "NAME pause|resume|kill|dump", "a VM: its vCPUs stop, go on, end; their registers",
 	 2, 2, step_vm},
+	{"balloon", "VM [PAGES]", "a VM's balloon: pages to give up, pages given up, statistics", 1,
+	 2, step_balloon},
 	{"page", "VM GFN", "a page: state, frame, sharers, merging, what subscribers hold", 2, 2,
 	 step_page},
 	{"policy", "[NAME [AXIS=VALUE ...] [reenter|inplace]]",

@@ -5,7 +5,9 @@
 #include "hv/control/commands.h"
 #include <ck_pr.h>
 #include <hv/park.h>
+#include <hv/virtio.h>
 #include <hv/vm.h>
+#include <lib/error.h>
 #include <lib/format.h>
 #include <lib/string.h>
 #include <mm/inspect.h>
@@ -168,6 +170,46 @@ enum command_step step_vm(struct command_call *call)
 	else
 		return command_fail(call, "%.16s: it is pause, resume, kill or dump", verb);
 	add_vm(call->json, call->vm);
+	return COMMAND_DONE;
+}
+
+/* --- balloon VM [PAGES] ----------------------------------------------------------------------- */
+
+static void add_balloon(struct json *json, const struct virtio_balloon_look *look)
+{
+	static const char *const names[VIRTIO_BALLOON_STATS] = {
+		"swap_in", "swap_out",	"major_faults", "minor_faults",	  "free",
+		"total",   "available", "caches",	"huge_allocated", "huge_failed"};
+
+	json_add_u64(json, "target", look->target);
+	json_add_u64(json, "actual", look->actual);
+	json_add_u64(json, "inflated", look->inflated);
+	json_add_u64(json, "reported", look->reported);
+	for (unsigned i = 0; i < VIRTIO_BALLOON_STATS; i++) {
+		if (look->seen & BIT(i))
+			json_add_u64(json, names[i], look->stat[i]);
+	}
+}
+
+enum command_step step_balloon(struct command_call *call)
+{
+	struct virtio_balloon_look look;
+	u64 pages = 0;
+	int err = 0;
+
+	if (!command_vm(call, call->word[0]))
+		return COMMAND_FAILED;
+	if (call->words == 2 && !command_number(call, 1, &pages))
+		return COMMAND_FAILED;
+	if (call->words == 2)
+		err = virtio_balloon_set(call->vm, pages);
+	if (!err)
+		err = virtio_balloon_look(call->vm, &look);
+	if (err)
+		return command_fail(call, "balloon: %.24s: %s", call->word[0],
+				    err == ERR_RANGE ? "more pages than its memory"
+						     : "it has no balloon");
+	add_balloon(call->json, &look);
 	return COMMAND_DONE;
 }
 

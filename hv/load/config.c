@@ -152,6 +152,12 @@ static int set_devices(struct value *value, struct vm_config *out)
 	return err;
 }
 
+static int set_balloon(struct value *value, struct vm_config *out)
+{
+	out->has_balloon = true;
+	return number_in(value, 0, VM_MEMORY_MAX, &out->balloon);
+}
+
 static int set_console(struct value *value, struct vm_config *out)
 {
 	return number_in(value, VM_CONSOLE_MIN, 1ull << 30, &out->console);
@@ -296,6 +302,7 @@ static const struct word {
 	{"hvc", set_hvc, "hvc is yes|no"},
 	{"net", set_net, "net is NAME, of a switch between VMs"},
 	{"mac", set_mac, "mac is MAC, as in 02:00:00:00:00:01"},
+	{"balloon", set_balloon, "balloon is 0..1024G, bytes to take at first"},
 	{"memory", set_memory, "memory is 64K..1024G, in whole pages, as in 16M"},
 	{"vcpus", set_vcpus, "vcpus is 1..16"},
 	{"cpu", set_cpus, "cpu is CPUS, some of this machine's, as in 0 or 0,2 or 1-3"},
@@ -359,8 +366,11 @@ static int check_whole(const char *line, struct vm_config *out, struct config_er
 	if (!out->name[0] && !out->module_of[0] && !out->image[0])
 		return ERR_INVALID;
 	error->why = "virtio devices need a board: board=pc";
-	if ((out->disks || out->rng || out->hvc || out->net[0]) && !out->board)
+	if ((out->disks || out->rng || out->hvc || out->net[0] || out->has_balloon) && !out->board)
 		return ERR_INVALID;
+	error->why = "balloon is less than the VM's memory";
+	if (out->has_balloon && out->balloon >= out->memory)
+		return ERR_RANGE;
 	error->why = "keyboard=yes needs board=pc";
 	if (out->keyboard && !out->board)
 		return ERR_INVALID;

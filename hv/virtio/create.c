@@ -116,5 +116,7 @@ int virtio_add_devices(struct vm *vm)
 
 	if (!err && vm->config.hvc)
 		err = virtio_add_console(vm);
-	return !err && vm->config.net[0] ? virtio_add_net(vm) : err;
+	if (!err && vm->config.net[0])
+		err = virtio_add_net(vm);
+	return !err && vm->config.has_balloon ? virtio_add_balloon(vm) : err;
 }

@@ -15,5 +15,6 @@ int virtio_attach(struct vm *vm, struct virtio_device *device) __must_check;
 /* One device each, by the VM's configuration; ERR_NO_MEMORY, ERR_RANGE. The VM's end frees it. */
 int virtio_add_console(struct vm *vm) __must_check;
 int virtio_add_net(struct vm *vm) __must_check;
+int virtio_add_balloon(struct vm *vm) __must_check;
 
 #endif

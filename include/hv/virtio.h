@@ -23,4 +23,18 @@ int virtio_add_devices(struct vm *vm) __must_check;
 bool virtio_poll(bool idle);
 u64 virtio_alarm(void);
 
+/*
+ * A VM with a balloon, which is held: how many pages its guest is to give up, how many it has given
+ * up, and its statistics (virtio 1.2, 5.5.6.3), of which `seen` has a bit for each that there is.
+ * ERR_NOT_FOUND: no balloon; ERR_RANGE: more than its memory. Takes LOCK_PCI.
+ */
+#define VIRTIO_BALLOON_STATS 10
+struct virtio_balloon_look {
+	u64 target, actual, inflated, reported;
+	u32 seen;
+	u64 stat[VIRTIO_BALLOON_STATS];
+};
+int virtio_balloon_set(struct vm *vm, u64 pages) __must_check;
+int virtio_balloon_look(struct vm *vm, struct virtio_balloon_look *out) __must_check;
+
 #endif

@@ -40,6 +40,7 @@ enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
  * kill_after	milliseconds after its start at which it is ended from outside; 0: never
  * rng, hvc	a virtio device for random bytes, for a console
  * net, mac	a network device at the switch of that name; mac valid with has_mac
+ * balloon	with has_balloon: a memory balloon, and the bytes that it is to take at first
  * disk		the images of its disks, in order; disks: how many
  * image	a disk image of this name, not a VM; then nothing else is valid beside it
  * module_of	a file for the VM of this name, not a VM; then only `arg` is valid beside it
@@ -68,6 +69,8 @@ struct vm_config {
 	char net[VM_NAME_MAX];
 	u8 mac[6];
 	bool has_mac;
+	bool has_balloon;
+	u64 balloon;
 	bool rng;
 	bool hvc;
 	bool merge_marked;

@@ -56,7 +56,7 @@ ROOMS = {
     "hv/load": TRACED | LOW_HV | {"hv/pc", "hv/pci"},
     "hv/jobs": TRACED | LOW_HV | {"hv/pc", "hv/pci"},
     "hv/stat": TRACED | LOW_HV | {"hv/jobs"},
-    "hv/control": TRACED | LOW_HV | {"hv/stat", "hv/jobs"},
+    "hv/control": TRACED | LOW_HV | {"hv/stat", "hv/jobs", "hv/virtio"},
     "hv/virtio": TRACED | LOW_HV | {"hv/pc", "hv/pci"},
     "hv/call": TRACED | HIGH_HV,
     "hv/cpu": TRACED | HIGH_HV,

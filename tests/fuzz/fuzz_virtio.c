@@ -18,6 +18,7 @@
 #include <mm/frame.h>
 #include <stdlib.h>
 #include <string.h>
+#include "hv/virtio/balloon.h"
 #include "hv/virtio/blk.h"
 #include "hv/virtio/console.h"
 #include "hv/virtio/net.h"
@@ -223,6 +224,26 @@ static void end_net(void)
 	switch_detach(&net.port);
 }
 
+static struct virtio_balloon balloon;
+static const struct virtio_ops balloon_ops = {
+	.type = VIRTIO_BALLOON, .run = balloon_run, .reset = balloon_reset};
+
+static int take_range(void *context, struct gfn_range range)
+{
+	fuzz_check(!mapped, "a call into mm while a page is mapped");
+	fuzz_check(range.start.raw < range.end.raw, "BALLOON-1");
+	fuzz_check(gfn_range_frames(range) <= BALLOON_PIECE, "a bounded piece");
+	return range.end.raw <= RAM / PAGE_SIZE ? 0 : ERR_RANGE;
+}
+
+static void begin_balloon(void)
+{
+	memset(&balloon, 0, sizeof(balloon));
+	balloon.take = take_range;
+	balloon_init(&balloon, 5, &balloon_ops);
+	balloon_request_stats(&balloon);
+}
+
 static void end_nothing(void)
 {
 }
@@ -236,6 +257,7 @@ static const struct kind {
 	{&rng.device, begin_rng, end_nothing},
 	{&console.device, begin_console, end_console},
 	{&net.device, begin_net, end_net},
+	{&balloon.device, begin_balloon, end_nothing},
 };
 
 struct input {

@@ -72,6 +72,17 @@ static void a_network_has_a_name_and_perhaps_an_address(void **state)
 	assert_int_not_equal(parse("name=a net=lan"), 0);
 }
 
+static void a_balloon_is_smaller_than_the_memory(void **state)
+{
+	assert_int_equal(parse("name=a board=pc memory=64M balloon=32M"), 0);
+	assert_true(config.has_balloon);
+	assert_int_equal(config.balloon, 32 * MIB);
+	assert_int_equal(parse("name=a board=pc memory=64M balloon=0"), 0);
+	assert_true(config.has_balloon);
+	assert_int_not_equal(parse("name=a board=pc memory=64M balloon=64M"), 0);
+	assert_int_not_equal(parse("name=a memory=64M balloon=0"), 0);
+}
+
 static void blanks_do_not_matter(void **state)
 {
 	assert_int_equal(parse("   name=a    vcpus=3  "), 0);
@@ -173,6 +184,7 @@ int main(void)
 		cmocka_unit_test(a_name_alone_gets_the_defaults),
 		cmocka_unit_test(every_word_is_taken),
 		cmocka_unit_test(a_network_has_a_name_and_perhaps_an_address),
+		cmocka_unit_test(a_balloon_is_smaller_than_the_memory),
 		cmocka_unit_test(blanks_do_not_matter),
 		cmocka_unit_test(a_module_names_its_vm_and_keeps_the_rest),
 		cmocka_unit_test(a_wrong_word_is_named),
