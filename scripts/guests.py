@@ -21,6 +21,16 @@ GUESTS = {
     "hostile": "hostile.elf name=hostile test_calls=yes memory=16M arg=triple",
 }
 
+# Guests by name of several modules.
+SEVERAL = {
+    "debian": [
+        "linux/cloud:name=debian memory=256M type=linux console=16M disk=debian rng=yes "
+        "arg=console=ttyS0 quiet tsc=reliable",
+        "linux/root.initrd:for=debian",
+        "linux/debian.img:image=debian",
+    ],
+}
+
 # The main job: two Debian Linux guests that work on the same files while their pages are merged.
 LINUX = "linux/cloud:name={0} memory=192M merge=1 type=linux console=16M " \
         "arg=console=ttyS0 quiet tsc=reliable"
@@ -42,7 +52,8 @@ ENDS = {"hostile": "triple_fault"}
 
 def expand(names):
     """The (file, command line) of guests by name, or of FILE:COMMAND LINE."""
-    for name in [guest for name in names for guest in (GUESTS if name == "all" else [name])]:
+    names = [guest for name in names for guest in (GUESTS if name == "all" else [name])]
+    for name in [guest for name in names for guest in SEVERAL.get(name, [name])]:
         file, _, cmdline = name.partition(":")
         if name in GUESTS:
             file, _, cmdline = GUESTS[name].partition(" ")
@@ -62,7 +73,7 @@ def check_file(file):
     if os.path.isdir(file):
         return [f"{file}: a folder, not a file"]
     if "/" not in file and "." not in file:
-        return [f"{file}: {words.nearest(file, [*GUESTS, 'all'])}"]
+        return [f"{file}: {words.nearest(file, [*GUESTS, *SEVERAL, 'all'])}"]
     if file.startswith("linux/"):
         return [f"{file}: {words.nearest(file, linux.names())}"]
     near = difflib.get_close_matches(os.path.basename(file), beside(file), 1)

@@ -12,6 +12,7 @@ provide(NAME) gives the file of a name, and makes it when it is not there yet:
                         powers off
     linux/A+B.initrd    one that runs two jobs or more, one after the other
     linux/files.img     a disk image: ext4 with files and their sums
+    linux/debian.img    a disk image: a Debian system (debian.py)
 
 The same inputs make the same RAM disk, to the byte.
 """
@@ -28,6 +29,7 @@ import subprocess
 import sys
 import tempfile
 
+import debian
 import locks
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -264,6 +266,7 @@ def make_initrd(name):
 
 IMAGE = "linux/files.img"
 IMAGE_SIZE = "24M"
+DEBIAN = "linux/debian.img"
 IMAGE_ID = "5a3e9a6e-0000-4000-8000-00000000d15c"
 
 
@@ -297,6 +300,24 @@ def make_image(name):
     return path
 
 
+def make_debian(name):
+    """A Debian system with the modules of linux/cloud; made once, as it takes minutes."""
+    path = os.path.join(FOLDER, os.path.basename(name))
+    if os.path.exists(path):
+        return path
+    need = [os.path.join(ROOT, "scripts", "packages.sh"), "debian"]
+    if subprocess.run(need, check=False).returncode:
+        raise LinuxError(f"{name}: its packages are missing")
+    fetch("linux/cloud")
+    [modules] = glob.glob(os.path.join(unpacked("linux/cloud"), "lib/modules/*"))
+    try:
+        debian.make(path, modules)
+    except (OSError, subprocess.CalledProcessError) as error:
+        text = (getattr(error, "stderr", "") or "").strip()
+        raise LinuxError(f"{name}: {error}\n{text}") from error
+    return path
+
+
 def jobs_of(name):
     """The jobs of linux/JOB+JOB.initrd."""
     return os.path.basename(name).removesuffix(".initrd").split("+")
@@ -305,13 +326,13 @@ def jobs_of(name):
 def names():
     """The names of provide(), one job a RAM disk."""
     jobs = [name[:-3] for name in sorted(os.listdir(JOBS)) if name.endswith(".sh")]
-    return [*FILES, IMAGE, *(f"linux/{job}.initrd" for job in jobs)]
+    return [*FILES, IMAGE, DEBIAN, *(f"linux/{job}.initrd" for job in jobs)]
 
 
 def provides(name):
     """Whether provide() has a file of that name."""
     jobs = jobs_of(name)
-    return name in (*FILES, IMAGE) or (
+    return name in (*FILES, IMAGE, DEBIAN) or (
         name == f"linux/{'+'.join(jobs)}.initrd"
         and all(os.path.exists(script(job)) for job in jobs)
     )
@@ -320,6 +341,8 @@ def provides(name):
 def provide(name):
     """The path of a file."""
     with alone():
-        if name.endswith(".img"):
+        if name == DEBIAN:
+            return make_debian(name)
+        if name == IMAGE:
             return make_image(name)
         return fetch(name) if name in FILES else make_initrd(name)

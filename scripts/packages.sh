@@ -21,6 +21,7 @@ packages_for()
 	bochs) echo bochs bochsbios vgabios grub-common grub-pc-bin xorriso mtools ;;
 	iso) echo grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools ovmf ;;
 	gdb) echo gdb ;;
+	debian) echo mmdebstrap e2fsprogs uidmap ;;
 	report) echo python3-jinja2 python3-matplotlib ;;
 	completion) echo python3-argcomplete ;;
 	man) echo help2man man-db ;;

@@ -57,10 +57,10 @@ def arguments(parser):
         "--guest",
         action="append",
         metavar="NAME|FILE:CMDLINE",
-        help=f"boot this guest ({', '.join(guests.GUESTS)}, all of these, or a file) instead of "
-        "two Linux guests; may be given again",
+        help=f"boot this guest ({', '.join(guests.GUESTS)}, all of these, debian, or a file) "
+        "instead of two Linux guests; may be given again",
     )
-    option.completer = lambda **_: [*guests.GUESTS, "all"]
+    option.completer = lambda **_: [*guests.GUESTS, *guests.SEVERAL, "all"]
     parser.add_argument("--console", type=int, metavar="N",
                         help="give this terminal to guest N, counted from 1, to log in")
     parser.add_argument("--iso", nargs="?", const="bios", choices=["bios", "uefi"],
