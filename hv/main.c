@@ -162,7 +162,23 @@ static unsigned make_vms(const struct boot_info *info)
 	return made;
 }
 
-/* A module for a VM that does not exist is a mistake in the boot configuration. */
+static bool image_is_used(const char *name)
+{
+	struct vm *vm;
+
+	for (unsigned i = 0; (vm = vm_get(i)); i++) {
+		for (unsigned disk = 0; disk < vm->config.disks; disk++) {
+			if (!strcmp(vm->config.disk[disk], name))
+				return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * A module for a VM that does not exist, or an image of no disk, is a mistake in the boot
+ * configuration.
+ */
 static void report_orphans(const struct boot_info *info)
 {
 	struct config_error error;
@@ -171,8 +187,11 @@ static void report_orphans(const struct boot_info *info)
 		struct vm_config config;
 
 		if (vm_config_parse(info->modules[i].command_line, arch_cpu_count(), &config,
-				    &error) == 0 &&
-		    config.module_of[0] && !vm_find(config.module_of))
+				    &error) != 0)
+			continue;
+		if (config.image[0] && !image_is_used(config.image))
+			log_warn("module: \"image=%s\": no VM has a disk of it", config.image);
+		if (config.module_of[0] && !vm_find(config.module_of))
 			log_warn("module: \"for=%s\": there is no VM of this name; left out",
 				 config.module_of);
 	}
