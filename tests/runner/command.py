@@ -113,7 +113,8 @@ BAD_GUESTS = [
 def failures(where):
     """The status is 1, and the last line has every reason."""
     words = [word for guest, _ in BAD_GUESTS for word in ("--guest", guest)]
-    status, out, error = run("--machine", "qemu-tcg", "--cpus", "1", "-q", *words, where=where)
+    status, out, error = run("--machine", "qemu-tcg", "--cpus", "1", "-q", "--cmdline",
+                             "sample=60000", *words, where=where)
     line = last_line(out)
     expect(status == 1 and line.startswith("samepage: failed: "), f"status {status}: {out}{error}")
     for _, reason in BAD_GUESTS:
