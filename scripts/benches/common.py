@@ -10,6 +10,16 @@ import machine
 from output import plain
 
 
+def mean(values):
+    """Of a list. (scripts/statistics.py hides Python's module of that name.)"""
+    return sum(values) / len(values)
+
+
+def median(values):
+    ordered = sorted(values)
+    return mean(ordered[(len(ordered) - 1) // 2 : len(ordered) // 2 + 1])
+
+
 def keep(folder, name, rows):
     """NAME.json in the results folder."""
     folder.write_json(f"{name}.json", rows)

@@ -8,7 +8,6 @@ Nanoseconds differ from run to run on a computer that does other things too; rat
 import os
 import re
 import signal
-import statistics
 import subprocess
 
 import builder
@@ -137,7 +136,7 @@ def run_case(program, case, with_ksm):
         for last in [False] * (REPEATS - 1) + [True]
     ]
     all_figures = [figures for figures, _ in runs]
-    figures = [(name, statistics.median(run[name][0] for run in all_figures if name in run), unit)
+    figures = [(name, common.median(run[name][0] for run in all_figures if name in run), unit)
                for name, (_, unit) in all_figures[-1].items()]
     return figures, runs[-1][1]
 

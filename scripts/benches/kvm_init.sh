@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# kvm_init.sh: the first program of the peer of `./run bench guest`: Linux with KVM runs the main
+# job's two guests, each in QEMU, with KSM as the kernel's command line says (ksm=PAGES, ksm=off).
+export PATH=/bin:/usr/bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mkdir -p /out
+mount -t tmpfs out /out
+for module in ccp irqbypass kvm kvm-amd; do
+	[ -f /mods/$module.ko ] && insmod /mods/$module.ko
+done
+ksm=$(sed 's/.*ksm=\([a-z0-9]*\).*/\1/' /proc/cmdline)
+control=/sys/kernel/mm/ksm
+if [ "$ksm" != off ]; then
+	echo "$ksm" >$control/pages_to_scan
+	echo 20 >$control/sleep_millisecs
+	echo 1 >$control/run
+fi
+now() { cut -d' ' -f1 /proc/uptime; }
+echo "peer: start $(now)"
+for guest in one two; do
+	(
+		/usr/bin/qemu-system-x86_64 -L /usr/share/qemu -nodefaults -accel kvm -cpu host \
+			-machine pc -m 192 -display none -serial file:/out/$guest -no-reboot \
+			-kernel /l2/vmlinuz -initrd /l2/work.initrd \
+			-append "console=ttyS0 quiet tsc=reliable panic=-1" </dev/null
+		echo "peer: end $(now)"
+		: >/out/ended.$guest
+	) &
+done
+until [ -f /out/ended.one ] && [ -f /out/ended.two ]; do
+	echo "peer: sharing $(cat $control/pages_sharing)"
+	sleep 1
+done
+for guest in one two; do
+	grep -q "work: done" /out/$guest && echo "peer: worked $guest"
+done
+poweroff -f
