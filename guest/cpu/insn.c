@@ -132,6 +132,64 @@ static void check_remembered(u32 version)
 	check(destination(version) == 'd', "and is rewritten there");
 }
 
+#define DATA	  0xc00000ul
+#define PLAIN	  0x87 /* present, writable, user, 2 MiB: neither A nor D */
+#define READ_ONLY 0x85
+#define ACCESSED  BIT(5)
+#define DIRTY	  BIT(6)
+#define CR0_WP	  BIT(16)
+
+static volatile u64 *map_data(u64 rights)
+{
+	volatile u64 *entry = &((volatile u64 *)guest_pd)[DATA >> 21];
+
+	*entry = DATA | rights;
+	flush_page((void *)DATA);
+	return entry;
+}
+
+/* The CPU exits at the source, so the destination's tables are walked by hv. */
+static void copy_to_data(void *unused)
+{
+	u64 from = VERSION, to = DATA;
+
+	asm volatile("movsl" : "+S"(from), "+D"(to) : : "memory");
+}
+
+static void compare_with_data(void *unused)
+{
+	u64 from = VERSION, to = DATA;
+
+	asm volatile("cmpsl" : "+S"(from), "+D"(to) : : "memory", "cc");
+}
+
+static void set_wp(bool on)
+{
+	u64 cr0;
+
+	asm volatile("movq %%cr0, %0" : "=r"(cr0));
+	asm volatile("movq %0, %%cr0" : : "r"(on ? cr0 | CR0_WP : cr0 & ~CR0_WP));
+}
+
+static void check_walk(u32 version)
+{
+	volatile u64 *entry = map_data(PLAIN);
+
+	compare_with_data(NULL);
+	check((*entry & (ACCESSED | DIRTY)) == ACCESSED, "a read by hv sets A");
+	copy_to_data(NULL);
+	check((*entry & (ACCESSED | DIRTY)) == (ACCESSED | DIRTY), "a write sets A and D");
+	entry = map_data(READ_ONLY);
+	check(catch_fault(copy_to_data, NULL).vector == VECTOR_PF && !(*entry & DIRTY),
+	      "with CR0.WP a page without W is not written");
+	set_wp(false);
+	check(catch_fault(copy_to_data, NULL).vector == VECTOR_NONE && *entry & DIRTY,
+	      "without it, it is");
+	set_wp(true);
+	map_data(PLAIN);
+	check(*(volatile u32 *)DATA == version, "by the version of the APIC");
+}
+
 void guest_main(void)
 {
 	u32 version = *(volatile u32 *)VERSION;
@@ -151,4 +209,5 @@ void guest_main(void)
 	}
 	check_address_size();
 	check_remembered(version);
+	check_walk(version);
 }

@@ -13,10 +13,13 @@
 #include <hv/vm_memory.h>
 #include <lib/error.h>
 
-#define ENTRY_PRESENT BIT(0)
-#define ENTRY_WRITE   BIT(1)
-#define ENTRY_USER    BIT(2)
-#define ENTRY_LARGE   BIT(7)
+#define ENTRY_PRESENT  BIT(0)
+#define ENTRY_WRITE    BIT(1)
+#define ENTRY_USER     BIT(2)
+#define ENTRY_ACCESSED BIT(5)
+#define ENTRY_DIRTY    BIT(6)
+#define ENTRY_LARGE    BIT(7)
+#define TRIES	       64 /* while another vCPU changes an entry */
 
 /*
  * large: bit n: an entry of level n may map memory itself. address: the address bits of an entry.
@@ -54,14 +57,24 @@ static u64 leaf_base(const struct paging_mode *mode, u64 entry, unsigned shift)
 	return entry & mode->address & ~(BIT(shift) - 1);
 }
 
+static void note_entry(struct gva_path *path, struct gpa at, u64 entry)
+{
+	if (!path)
+		return;
+	path->entry[path->count] = at;
+	path->value[path->count++] = entry;
+}
+
 int gva_walk(const struct guest_state *state, gva_read read, void *context, struct gva gva,
-	     struct gpa *out, unsigned *allowed)
+	     struct gpa *out, unsigned *allowed, struct gva_path *path)
 {
 	const struct paging_mode *mode = mode_of(state);
 	u64 table = state->cr3 & (mode == &mode_pae ? BITS(31, 5) : mode->address);
 
 	*allowed = HV_READ | HV_WRITE | GVA_USER;
 	*out = (struct gpa){(u32)gva.raw};
+	if (path)
+		*path = (struct gva_path){.entry_size = mode->entry_size};
 	if (!(state->cr0 & CR0_PG))
 		return 0;
 	for (unsigned level = mode->levels; level-- > 0;) {
@@ -74,8 +87,10 @@ int gva_walk(const struct guest_state *state, gva_read read, void *context, stru
 			return err;
 		if (!(entry & ENTRY_PRESENT))
 			return ERR_NOT_FOUND;
-		if (!(mode->top_has_no_rights && level == mode->levels - 1u))
+		if (!(mode->top_has_no_rights && level == mode->levels - 1u)) {
 			*allowed &= rights_of(entry);
+			note_entry(path, (struct gpa){table + index * mode->entry_size}, entry);
+		}
 		if (level == 0 || ((mode->large >> level & 1) && (entry & ENTRY_LARGE))) {
 			out->raw = leaf_base(mode, entry, shift) | (gva.raw & (BIT(shift) - 1));
 			return 0;
@@ -88,6 +103,42 @@ int gva_walk(const struct guest_state *state, gva_read read, void *context, stru
 static int read_guest(void *vm, struct gpa from, void *to, size_t len)
 {
 	return vm_read_memory(vm, from, to, len);
+}
+
+/* ERR_BUSY: an entry has changed since the walk. An entry in ROM stays as it is. */
+static int mark_path(struct vm *vm, const struct gva_path *path, bool write)
+{
+	for (unsigned i = 0; i < path->count; i++) {
+		bool last = i == path->count - 1, swapped = true;
+		u64 old = path->value[i];
+		u64 new = old | ENTRY_ACCESSED | (write && last ? ENTRY_DIRTY : 0);
+		int err = 0;
+
+		if (new != old)
+			err = vm_swap_memory(vm, path->entry[i], path->entry_size, old, new,
+					     &swapped);
+		if (err && err != ERR_PERMISSION)
+			return err;
+		if (!err && !swapped)
+			return ERR_BUSY;
+	}
+	return 0;
+}
+
+int gva_access(struct vm *vm, const struct guest_state *state, struct gva gva, unsigned needed,
+	       bool write, struct gpa *out, unsigned *allowed)
+{
+	struct gva_path path;
+	unsigned tries = 0;
+	int err;
+
+	do {
+		err = gva_walk(state, read_guest, vm, gva, out, allowed, &path);
+		if (err || (*allowed & needed) != needed)
+			return err;
+		err = mark_path(vm, &path, write);
+	} while (err == ERR_BUSY && ++tries < TRIES);
+	return err == ERR_BUSY ? 0 : err;
 }
 
 unsigned vcpu_fetch(struct arch_vcpu *arch, struct gva linear, void *bytes, unsigned len)
@@ -103,7 +154,7 @@ unsigned vcpu_fetch(struct arch_vcpu *arch, struct gva linear, void *bytes, unsi
 		unsigned allowed;
 		struct gpa gpa;
 
-		if (gva_walk(&state, read_guest, vcpu->vm, at, &gpa, &allowed) != 0 ||
+		if (gva_walk(&state, read_guest, vcpu->vm, at, &gpa, &allowed, NULL) != 0 ||
 		    vm_read_memory(vcpu->vm, gpa, (u8 *)bytes + done, chunk) != 0)
 			break;
 		done += chunk;

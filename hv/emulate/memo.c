@@ -123,7 +123,8 @@ static int record_code(struct recording *recording, const struct guest_state *st
 	u64 linear = flat ? state->rip : (u32)(state->seg[SEG_CS].base + state->rip);
 	unsigned allowed;
 	struct gpa gpa;
-	int err = gva_walk(state, record_entry, recording, (struct gva){linear}, &gpa, &allowed);
+	int err = gva_walk(state, record_entry, recording, (struct gva){linear}, &gpa, &allowed,
+			   NULL);
 
 	if (!err && page_offset(linear) > PAGE_SIZE - CODE_BYTES)
 		err = ERR_RANGE;

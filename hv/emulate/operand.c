@@ -17,11 +17,6 @@
 #include <hv/vm_memory.h>
 #include <lib/error.h>
 
-static int read_guest(void *vm, struct gpa from, void *to, size_t len)
-{
-	return vm_read_memory(vm, from, to, len);
-}
-
 /* What an access needs of the tables; a supervisor's write needs no W while CR0.WP is clear. */
 static unsigned rights_needed(const struct guest_state *state, bool write, bool user)
 {
@@ -42,7 +37,7 @@ bool gva_locate(struct vcpu *vcpu, const struct guest_state *state, struct gva a
 {
 	bool user = virt->cpl(&vcpu->arch) == 3;
 	unsigned allowed, needed = rights_needed(state, write, user);
-	int err = gva_walk(state, read_guest, vcpu->vm, at, out, &allowed);
+	int err = gva_access(vcpu->vm, state, at, needed, write, out, &allowed);
 
 	if (!err && (allowed & needed) == needed && !smap_refuses(state, user, allowed))
 		return true;

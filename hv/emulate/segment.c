@@ -24,17 +24,12 @@
 #define TYPE_LDT	   2
 #define ATTR_BITS	   0xf0ffu
 
-static int read_guest(void *vm, struct gpa from, void *to, size_t len)
-{
-	return vm_read_memory(vm, from, to, len);
-}
-
 /* Where a supervisor's access goes; writes need W under CR0.WP (SDM vol. 3A, 4.6.1). */
 static bool supervisor_locate(struct vcpu *vcpu, const struct guest_state *state, struct gva at,
 			      bool write, struct gpa *out, struct fault *fault)
 {
 	unsigned allowed, needed = write && state->cr0 & CR0_WP ? HV_READ | HV_WRITE : HV_READ;
-	int err = gva_walk(state, read_guest, vcpu->vm, at, out, &allowed);
+	int err = gva_access(vcpu->vm, state, at, needed, write, out, &allowed);
 
 	if (!err && (allowed & needed) == needed)
 		return true;

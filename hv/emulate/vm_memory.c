@@ -57,3 +57,16 @@ int vm_write_memory(struct vm *vm, struct gpa to, const void *from, size_t len)
 	while (try_again(vm, err, ++tries));
 	return err;
 }
+
+int vm_swap_memory(struct vm *vm, struct gpa at, size_t len, u64 old, u64 new, bool *swapped)
+{
+	unsigned tries = 0;
+	int err;
+
+	if (in_rom(vm, at))
+		return ERR_PERMISSION;
+	do
+		err = addrspace_swap(vm->memory, at, len, old, new, swapped);
+	while (try_again(vm, err, ++tries));
+	return err;
+}

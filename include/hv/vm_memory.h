@@ -21,5 +21,8 @@ struct vm;
  */
 int vm_read_memory(struct vm *vm, struct gpa from, void *to, size_t len) __must_check;
 int vm_write_memory(struct vm *vm, struct gpa to, const void *from, size_t len) __must_check;
+/* Likewise addrspace_swap(). ERR_PERMISSION: ROM, which stays as it is. */
+int vm_swap_memory(struct vm *vm, struct gpa at, size_t len, u64 old, u64 new,
+		   bool *swapped) __must_check;
 
 #endif

@@ -164,5 +164,11 @@ void addrspace_count(struct addrspace *as, struct addrspace_pages *out);
  */
 int addrspace_write(struct addrspace *as, struct gpa to, const void *from, size_t len) __must_check;
 int addrspace_read(struct addrspace *as, struct gpa from, void *to, size_t len) __must_check;
+/*
+ * Compares and swaps 4 or 8 aligned bytes of guest memory, atomically against the guest's CPUs; as
+ * a write otherwise. *swapped: the old value was there.
+ */
+int addrspace_swap(struct addrspace *as, struct gpa at, size_t len, u64 old, u64 new,
+		   bool *swapped) __must_check;
 
 #endif

@@ -8,6 +8,7 @@
  */
 #include <arch/cpu.h>
 #include <arch/exit.h>
+#include <ck_pr.h>
 #include <lib/error.h>
 #include <lib/string.h>
 #include "mm/space/space.h"
@@ -16,12 +17,20 @@ struct copy {
 	struct gpa gpa;
 	void *to;	  /* reading: the caller's buffer */
 	const void *from; /* writing */
+	const u64 *old;	  /* swapping: what must be there, and `from` is the new value */
+	bool swapped;
 	size_t len;
 };
 
 static size_t step(const struct copy *copy)
 {
 	return MIN(copy->len, PAGE_SIZE - page_offset(copy->gpa.raw));
+}
+
+static bool swap_word(void *at, size_t len, u64 old, u64 new)
+{
+	return len == sizeof(u32) ? ck_pr_cas_32(at, (u32)old, (u32) new)
+				  : ck_pr_cas_64(at, old, new);
 }
 
 /* Copies the piece in the page that `pte` backs. */
@@ -31,7 +40,9 @@ static void copy_piece(struct copy *copy, ppte_t pte)
 	size_t bytes = step(copy);
 
 	page += page_offset(copy->gpa.raw);
-	if (copy->to) {
+	if (copy->old) {
+		copy->swapped = swap_word(page, bytes, *copy->old, *(const u64 *)copy->from);
+	} else if (copy->to) {
 		memcpy(copy->to, page, bytes);
 		copy->to = (char *)copy->to + bytes;
 	} else {
@@ -98,4 +109,15 @@ int addrspace_read(struct addrspace *as, struct gpa from, void *to, size_t len)
 	struct copy copy = {.gpa = from, .to = to, .len = len};
 
 	return copy_all(as, &copy);
+}
+
+int addrspace_swap(struct addrspace *as, struct gpa at, size_t len, u64 old, u64 new, bool *swapped)
+{
+	struct copy copy = {.gpa = at, .from = &new, .len = len, .old = &old};
+	int err = ERR_INVALID;
+
+	if (at.raw % len == 0 && (len == sizeof(u32) || len == sizeof(u64)))
+		err = copy_all(as, &copy);
+	*swapped = copy.swapped;
+	return err;
 }

@@ -18,12 +18,33 @@
 
 const struct virt_ops *virt;
 
+static u64 memory[WORDS];
+static bool rom;
+static u64 *flips; /* another vCPU's write to an entry, before the next swap */
+
 int vm_read_memory(struct vm *vm, struct gpa from, void *to, size_t len)
 {
-	return len ? ERR_RANGE : 0;
+	if (from.raw + len < from.raw || from.raw + len > sizeof(memory))
+		return ERR_RANGE;
+	memcpy(to, (u8 *)memory + from.raw, len);
+	return 0;
 }
 
-static u64 memory[WORDS];
+int vm_swap_memory(struct vm *vm, struct gpa at, size_t len, u64 old, u64 new, bool *swapped)
+{
+	u8 *word = (u8 *)memory + at.raw;
+
+	if (rom)
+		return ERR_PERMISSION;
+	if (flips)
+		*flips ^= W;
+	flips = NULL;
+	*swapped = memcmp(word, &old, len) == 0;
+	if (*swapped)
+		memcpy(word, &new, len);
+	return 0;
+}
+
 static struct guest_state state;
 static struct gpa found;
 static unsigned allowed;
@@ -38,7 +59,7 @@ static int read_memory(void *context, struct gpa from, void *to, size_t len)
 
 static int walk(u64 gva)
 {
-	return gva_walk(&state, read_memory, NULL, (struct gva){gva}, &found, &allowed);
+	return gva_walk(&state, read_memory, NULL, (struct gva){gva}, &found, &allowed, NULL);
 }
 
 static void assert_walks(u64 gva, u64 gpa, unsigned rights)
@@ -138,9 +159,91 @@ static void tables_outside_memory_are_an_error_not_a_crash(void **unused)
 
 #define TEST(name) cmocka_unit_test_setup(name, start)
 
+static int access_at(u64 gva, unsigned needed, bool write)
+{
+	return gva_access(NULL, &state, (struct gva){gva}, needed, write, &found, &allowed);
+}
+
+static void map_two_levels(void)
+{
+	state.efer = EFER_LMA;
+	set64(0x1000, 0, 0x2000 | P | W | U);
+	set64(0x2000, 0, 0x3000 | P | W | U);
+	set64(0x3000, 1, 0x4000 | P | W | U);
+	set64(0x4000, 2, 0x5000 | P | W | U);
+}
+
+#define AT_TWO_LEVELS 0x202000ull
+#define A	      0x20ull
+#define D	      0x40ull
+
+static void an_access_sets_a_on_each_level_and_d_for_a_write(void **unused)
+{
+	map_two_levels();
+	assert_int_equal(access_at(AT_TWO_LEVELS, HV_READ, false), 0);
+	assert_int_equal(memory[0x1000 / 8] & (A | D), A);
+	assert_int_equal(memory[0x2000 / 8] & (A | D), A);
+	assert_int_equal(memory[0x3000 / 8 + 1] & (A | D), A);
+	assert_int_equal(memory[0x4000 / 8 + 2], 0x5000 | P | W | U | A);
+	assert_int_equal(access_at(AT_TWO_LEVELS, HV_READ | HV_WRITE, true), 0);
+	assert_int_equal(memory[0x3000 / 8 + 1] & (A | D), A);
+	assert_int_equal(memory[0x4000 / 8 + 2], 0x5000 | P | W | U | A | D);
+}
+
+static void an_access_that_is_not_allowed_sets_nothing(void **unused)
+{
+	map_two_levels();
+	set64(0x4000, 2, 0x5000 | P);
+	assert_int_equal(access_at(AT_TWO_LEVELS, HV_READ | HV_WRITE, true), 0);
+	assert_int_equal(allowed & HV_WRITE, 0);
+	assert_int_equal(memory[0x4000 / 8 + 2], 0x5000 | P);
+}
+
+static void entries_of_four_bytes_and_pdptes_keep_their_neighbours(void **unused)
+{
+	set32(0x1000, 0, 0x2000 | P | W | U);
+	set32(0x2000, 1, 0x3000 | P | W | U);
+	set32(0x2000, 2, 0x12345000);
+	assert_int_equal(access_at(0x1000, HV_READ | HV_WRITE, true), 0);
+	assert_int_equal(((u32 *)memory)[0x2000 / 4 + 1], 0x3000 | P | W | U | A | D);
+	assert_int_equal(((u32 *)memory)[0x2000 / 4 + 2], 0x12345000);
+	state.cr4 = CR4_PAE;
+	set64(0x1000, 0, 0x2000 | P);
+	set64(0x2000, 0, 0x3000 | P | W | U);
+	set64(0x3000, 1, 0x4000 | P | W | U);
+	assert_int_equal(access_at(0x1000, HV_READ, false), 0);
+	assert_int_equal(memory[0x1000 / 8], 0x2000 | P);
+	assert_int_equal(memory[0x2000 / 8] & A, A);
+}
+
+static void an_entry_that_changes_meanwhile_is_walked_again(void **unused)
+{
+	map_two_levels();
+	flips = &memory[0x4000 / 8 + 2];
+	assert_int_equal(access_at(AT_TWO_LEVELS, HV_READ | HV_WRITE, true), 0);
+	assert_int_equal(allowed & HV_WRITE, 0);
+	assert_int_equal(memory[0x4000 / 8 + 2] & (W | D), 0);
+}
+
+static void tables_in_rom_stay_as_they_are(void **unused)
+{
+	map_two_levels();
+	rom = true;
+	assert_int_equal(access_at(AT_TWO_LEVELS, HV_READ, false), 0);
+	assert_int_equal(found.raw, 0x5000);
+	assert_int_equal(memory[0x4000 / 8 + 2], 0x5000 | P | W | U);
+	rom = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(an_access_sets_a_on_each_level_and_d_for_a_write, start),
+		cmocka_unit_test_setup(an_access_that_is_not_allowed_sets_nothing, start),
+		cmocka_unit_test_setup(entries_of_four_bytes_and_pdptes_keep_their_neighbours,
+				       start),
+		cmocka_unit_test_setup(an_entry_that_changes_meanwhile_is_walked_again, start),
+		cmocka_unit_test_setup(tables_in_rom_stay_as_they_are, start),
 		TEST(without_paging_addresses_are_physical_and_32_bit),
 		TEST(long_mode_has_four_levels),
 		TEST(large_pages_of_long_mode_end_the_walk),
