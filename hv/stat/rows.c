@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * rows.c: the table of figures, by scope. A figure is a row here and nothing else: the channel's
- * answers, the results of a run and docs/statistics.md (scripts/statistics.py) come from it.
+ * answers, the results of a run and docs/statistics.md (scripts/figures_page.py) come from it.
  *
  * A new figure: a member of its scope's figures (private.h), its value (take.c, take_vm.c), a row.
  */

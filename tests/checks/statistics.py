@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-statistics.py: docs/statistics.md is what scripts/statistics.py makes of the table of figures, and
+statistics.py: docs/statistics.md is what scripts/figures_page.py makes of the table of figures, and
 every row of the table is on it. docs/control.md has every command of the control channel.
 """
 import os
@@ -35,7 +35,7 @@ def main():
     if rows != shown:
         print(f"hv/stat/rows.c has {rows} rows, docs/statistics.md shows {shown}")
         return 1
-    script = os.path.join(ROOT, "scripts", "statistics.py")
+    script = os.path.join(ROOT, "scripts", "figures_page.py")
     return subprocess.run([sys.executable, script, "--check"], check=False).returncode
 
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-statistics.py: docs/statistics.md, made of the table of figures hv/stat/rows.c.
+figures_page.py: docs/statistics.md, made of the table of figures hv/stat/rows.c.
 
-Usage: scripts/statistics.py [--check]      --check: status 1 if the page is not what it would be
+Usage: scripts/figures_page.py [--check]      --check: status 1 if the page is not what it would be
 """
 import os
 import re
@@ -42,7 +42,7 @@ KIND = {"COUNTER": "counter", "GAUGE": "gauge", "SIGNED": "gauge, signed", "PEAK
 HEAD = """\
 # Statistics
 
-Made by `scripts/statistics.py` of the table in `hv/stat/rows.c`; not to be edited by hand.
+Made by `scripts/figures_page.py` of the table in `hv/stat/rows.c`; not to be edited by hand.
 
 The figures that `stats` of the control channel ([control.md](control.md)) answers with, that the
 events `sample` and `end` carry, and that `report.html` shows. A counter only grows; a gauge is the
@@ -94,7 +94,7 @@ def main():
     with open(PAGE, encoding="utf-8") as file:
         if file.read() == text:
             return 0
-    print(f"{os.path.relpath(PAGE, ROOT)} is not what scripts/statistics.py makes of "
+    print(f"{os.path.relpath(PAGE, ROOT)} is not what scripts/figures_page.py makes of "
           f"{os.path.relpath(TABLE, ROOT)}")
     return 1
 
