@@ -174,6 +174,8 @@ void sched_wait(void)
 void __wrap_spin_lock(struct spinlock *lock);
 void __wrap_spin_lock(struct spinlock *lock)
 {
+	if (sched.running && sched.scenario->at_locks)
+		sched_point(lock->name);
 	while (!spin_trylock(lock)) {
 		assert_true(sched.running);
 		sched_wait();

@@ -32,6 +32,7 @@ struct sim_random;
  * tasks	body of the task on CPU i
  * check	called after each schedule, on CPU 0
  * random	NULL: all interleavings, depth first
+ * at_locks	a spin_lock() of a lock that is free is a switch point, too
  */
 struct sched_scenario {
 	void (*setup)(void *world);
@@ -41,6 +42,7 @@ struct sched_scenario {
 	unsigned preemptions;
 	u64 limit; /* of schedules; 0: none */
 	struct sim_random *random;
+	bool at_locks;
 };
 
 /* How many schedules it ran. */

@@ -264,29 +264,58 @@ static void new_frame_is_read_only(void)
 	unsigned attr = attr_of(5, &mfn);
 
 	watched++;
-	if (mfn != old_frame)
-		assert_false(attr & PT_WRITE);
+	assert_true(mfn != old_frame);
+	assert_false(attr & PT_WRITE);
 }
 
-/* Under `late` the new frame comes writable at once: the two steps are the stage 2's own. */
+/*
+ * Under `late` the new frame comes writable at once: the two steps are the stage 2's own. CPU 1 is
+ * inside and has the old frame cached, so it is kicked while the leaf has the new one.
+ */
 static void a_new_frame_is_read_only_until_the_old_one_is_unused(void **state)
 {
+	const u64 gfns[] = {5, 6};
 	u64 mfn;
 
 	begin(2);
 	assert_int_equal(addrspace_set_policy(as, notifier_policy_find("late", 4)), 0);
 	assert_int_equal(guest_write(s2, GPA, 1), FAULT_MAPPED);
 	guest_out();
+	world_share(as, gfns, 2, 1);
+	addrspace_settle(as);
 	enter(1, s2);
 	old_frame = world_mfn(as, 5);
 	watched = 0;
 	watch_kicks(new_frame_is_read_only);
-	assert_int_equal(addrspace_migrate(as, (struct gfn){5}), 0);
+	assert_int_equal(cow_break(as, (struct gfn){5}), 0);
 	assert_true(watched > 0);
 	assert_int_equal(attr_of(5, &mfn) & PT_RWX, PT_RWX);
 	assert_int_equal(mfn, world_mfn(as, 5));
 	assert_true(mfn != old_frame);
 	end();
+}
+
+/* CPU 1 goes on in its guest: whatever it has cached, it reads what CPU 0 wrote. */
+static void a_cpu_inside_reads_the_new_frame_after_the_change(void **state)
+{
+	const u64 gfns[] = {5, 6};
+	const u64 written = 2;
+	u64 value;
+
+	for (unsigned i = 0; i < notifier_policy_count(); i++) {
+		begin(2);
+		assert_int_equal(addrspace_set_policy(as, notifier_policy(i)), 0);
+		world_share(as, gfns, 2, 1);
+		enter(1, s2);
+		assert_int_equal(addrspace_write(as, (struct gpa){GPA}, &written, 8), 0);
+		sim_set_cpu(1);
+		assert_int_equal(guest_read(s2, GPA, &value), FAULT_MAPPED);
+		assert_int_equal(value, written);
+		assert_int_equal(guest_read(s2, GPA + PAGE_SIZE, &value), FAULT_MAPPED);
+		assert_int_equal(value, 1);
+		sim_set_cpu(0);
+		end();
+	}
 }
 
 static void a_change_keeps_a_and_d_and_the_frame_of_the_primary(void **state)
@@ -364,6 +393,7 @@ int main(void)
 		cmocka_unit_test(an_unlinked_table_is_freed_after_the_flush_and_not_before),
 		cmocka_unit_test(without_a_change_there_is_no_flush),
 		cmocka_unit_test(a_new_frame_is_read_only_until_the_old_one_is_unused),
+		cmocka_unit_test(a_cpu_inside_reads_the_new_frame_after_the_change),
 		cmocka_unit_test(a_change_keeps_a_and_d_and_the_frame_of_the_primary),
 		cmocka_unit_test(an_operation_flushes_once_and_only_for_rights_that_went),
 		cmocka_unit_test(a_merge_puts_its_flush_off),
