@@ -11,7 +11,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "scripts")]
-from course import cut, export, grade, output, table, working
+from course import build, cut, export, grade, output, table, working
 
 
 def install(*purposes):
@@ -33,7 +33,8 @@ def start(options):
     lab = table.load(options.number)
     folder = working.start(lab, options.folder)
     print(f"lab {lab.number}: {lab.name}\nthe working copy is {folder}")
-    print(f"the handout is labs/{lab.number}/README.md; ./lab check {lab.number} grades the copy")
+    graded = f"./lab check {lab.number} grades the copy" if lab.task else "it has no grader"
+    print(f"the handout is labs/{lab.number}/README.md; {graded}")
     for path, text in cut.skeleton(lab).items():
         names = cut.missing(lab, text)
         print(f"  {path}: " + (", ".join(names) if names else "to be edited"))
@@ -91,9 +92,11 @@ def check(options):
     folder = options.copy or working.place(lab.number)
     seed = options.seed or working.mark(table.ROOT).get("seed")
     install(*packages(lab, options.only, options.machine))
+    if not build.is_built():
+        print("the first check compiles the core: a minute or two", flush=True)
     result = grade.check(lab, working.student_files(lab, folder), options.only, options.machine,
                          output.Printer(), seed=seed, asan=options.asan,
-                         first=options.first)
+                         first=options.first, stubs=options.stubs)
     output.print_sums(result)
     if options.json:
         output.write_json(result, options.json)
@@ -134,6 +137,8 @@ def parser():
     one.add_argument("--seed", type=int, help="of the random cases: a student's own")
     one.add_argument("--asan", action="store_true", help="the programs under ASan: slower")
     one.add_argument("--first", action="store_true", help="stop at the first failure")
+    one.add_argument("--stubs", action="store_true",
+                     help="run also the tasks of which nothing is written")
     one.add_argument("--no-machine", dest="machine", action="store_false",
                      help="leave out what runs on an emulated machine")
     one = add("hint", show_hint, "print hints of a lab's task")

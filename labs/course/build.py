@@ -118,6 +118,11 @@ def configure(kind, options=(), again=False):
         file.write(now)
 
 
+def is_built():
+    """Has a check compiled the core before?"""
+    return os.path.exists(os.path.join(PLACE, "host", "labs", "liblab_verdict.so"))
+
+
 def ninja(kind, *targets):
     return command(["ninja", "-C", os.path.join(PLACE, kind), *targets])
 

@@ -15,11 +15,12 @@ from course import build, cut, programs, runs, table
 
 @dataclasses.dataclass
 class Outcome:
-    """A case of a task. points: what it is worth; got: what it brings."""
+    """A case of a task. points: what it is worth; got: what it brings; ran: it was run."""
     task: str
     name: str
     points: float
     got: float
+    ran: bool = True
     expected: str = ""
     seen: str = ""
     look: str = ""
@@ -89,7 +90,7 @@ def configure(files, options):
                        for path in others}
 
 
-def prepare(lab, files, rows, machines, options):
+def prepare(lab, files, rows, machines, stubs, options):
     """Builds; returns the reasons for which tasks fail without being run: file -> sentence."""
     reasons = {path: f"{path} is not in the copy" for path in lab.files if path not in files}
     skeleton = cut.skeleton(lab)
@@ -102,6 +103,9 @@ def prepare(lab, files, rows, machines, options):
     for path, text in broken.items():
         reasons[path] = f"{path} does not compile:\n{text}"
     good = {path: skeleton[path] if path in broken else text for path, text in files.items()}
+    rows = [row for row in rows if options.get("stubs") or not unwritten(lab, row[0], stubs)]
+    if not rows:
+        return reasons
     if broken:
         build.synchronise(good)
     targets = sorted({programs.target_of(row[1].name) for row in rows if row[1]})
@@ -132,6 +136,13 @@ def reason_for(lab, task, program, reasons):
     return None
 
 
+def unwritten(lab, task, stubs):
+    """Are all functions of the task still stubs? Then its cases are not run."""
+    names = {one.function for one in lab.cut
+             if one.function in task.functions and not one.remove and not one.keep}
+    return bool(names) and names <= set(stubs)
+
+
 def expected_of(program, item):
     if program:
         return sentence(item)
@@ -143,19 +154,20 @@ def one(lab, row, reasons, stubs, options):
     task, program, item, weight = row
     name = item if program else item.name
     points = task.points * weight / task.cases()
-    seen = reason_for(lab, task, program, reasons)
-    good = False
-    if seen is None:
+    good, seen = False, reason_for(lab, task, program, reasons)
+    ran = seen is None and (options.get("stubs") or not unwritten(lab, task, stubs))
+    if ran:
         if program:
             good, seen = programs.run(program.name, item, lab.seconds, options.get("seed"))
         else:
             good, seen = runs.run(item)
     open_stubs = [name for name in task.functions if name in stubs]
     if not good and open_stubs:
-        seen = f"{', '.join(open_stubs)}: still to be written. {seen}"
+        seen = f"{', '.join(open_stubs)}: still to be written. {seen or ''}".strip()
     source = programs.source_of(program.name) if program else f"labs/{lab.number}/lab.toml"
-    return Outcome(task.name, name, points, points if good else 0, expected_of(program, item),
-                   "" if good else seen, f"{task.look}; the case: {source}",
+    return Outcome(task.name, name, points, points if good else 0, bool(ran),
+                   expected_of(program, item), "" if good else seen,
+                   f"{task.look}; the case: {source}",
                    f"./lab check {lab.number} --only {task.name}/{name}")
 
 
@@ -164,7 +176,7 @@ def check(lab, files, only=None, machines=True, report=None, **options):
     rows = items(lab, only)
     stubs = sorted({name for text in files.values() for name in cut.missing(lab, text)})
     with build.locked():
-        reasons = prepare(lab, files, rows, machines, options)
+        reasons = prepare(lab, files, rows, machines, stubs, options)
         outcomes = []
         for row in rows:
             if not row[1] and not machines:

@@ -21,12 +21,21 @@ def indented(label, text):
 
 
 class Printer:
-    """Prints each outcome: a line for a case, and what a failure needs. A reason stands once."""
+    """
+    Prints each outcome: a line for a case, and what a failure needs. A reason stands once, and so
+    does a task that was not run, because nothing of it is written.
+    """
 
     def __init__(self):
-        self.seen = ""
+        self.seen = self.idle = ""
 
     def __call__(self, outcome):
+        if not outcome.ran and "still to be written" in outcome.seen:
+            if outcome.task != self.idle:
+                print(f"  --   {outcome.task}: not run", flush=True)
+                print(indented("seen", outcome.seen))
+            self.idle = outcome.task
+            return
         mark = "ok  " if outcome.got else "FAIL"
         print(f"  {mark} {outcome.task}: {outcome.name}", flush=True)
         if outcome.got:
@@ -73,17 +82,31 @@ def write_json(result, path):
         file.write("\n")
 
 
+# Grading twice gives the same file.
+JUNIT = {"hostname": "localhost", "timestamp": "1970-01-01T00:00:00", "time": "0"}
+
+
+def junit_suite(result, number, task):
+    """One testsuite, with what the stricter readers of the format demand."""
+    rows = result.of_task(task)
+    failures = sum(not one.got for one in rows)
+    suite = xml.Element("testsuite", name=task, package=f"lab{result.number}", id=str(number),
+                        tests=str(len(rows)), failures=str(failures), errors="0", **JUNIT)
+    xml.SubElement(suite, "properties")
+    for one in rows:
+        case = xml.SubElement(suite, "testcase", name=one.name, time="0",
+                              classname=f"lab{result.number}.{task}")
+        if not one.got:
+            failure = xml.SubElement(case, "failure", type="case", message=one.expected)
+            failure.text = f"{one.seen}\nlook at: {one.look}\nalone: {one.alone}"
+    xml.SubElement(suite, "system-out")
+    xml.SubElement(suite, "system-err")
+    return suite
+
+
 def write_junit(result, path):
     """One testsuite for each task."""
-    suites = xml.Element("testsuites", name=f"lab {result.number}")
-    for task in result.tasks:
-        rows = result.of_task(task)
-        suite = xml.SubElement(suites, "testsuite", name=task, tests=str(len(rows)),
-                               failures=str(sum(not one.got for one in rows)))
-        for one in rows:
-            case = xml.SubElement(suite, "testcase", name=one.name,
-                                  classname=f"lab{result.number}.{task}")
-            if not one.got:
-                failure = xml.SubElement(case, "failure", message=one.expected)
-                failure.text = f"{one.seen}\nlook at: {one.look}\nalone: {one.alone}"
+    suites = xml.Element("testsuites")
+    for count, task in enumerate(result.tasks):
+        suites.append(junit_suite(result, count, task))
     xml.ElementTree(suites).write(path, encoding="unicode", xml_declaration=True)
