@@ -28,6 +28,7 @@ packages_for()
 	bench) echo valgrind ;;
 	trace) echo babeltrace2 python3-bt2 ;;
 	unit) echo libcmocka-dev ;;
+	xml) echo libxml2-utils ;;
 	zydis) echo libzydis-dev ;;
 	acpi) echo acpica-tools ;;
 	format) echo clang-format ;;

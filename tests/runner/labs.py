@@ -5,16 +5,21 @@ labs.py: the labs' grader as a product (labs/, docs/teaching.md).
     labs/names            every function that a lab.toml names is in its file; points sum up to 100
     labs/N/solution       100 points
     labs/N/skeleton       0 points, no warning of the compiler, and twice the same JSON
+    labs/N/boot           the skeleton's image boots as far as it can and says what is missing
     labs/N/mutant/NAME    a solution with a mistake loses points in the task of its row
     labs/N/alternative    a correct solution of another kind has 100 points
     labs/export           an exported repository has no solution and grades itself
+    labs/faults           a loop, a panic and a broken file cost their tasks; JUnit by its schema
 
 A row of labs/N/mutants.toml: `task`, and file, replace, by as in tests/mutants, or `mutant`, the
-name of a row there. Plain ./test takes a sample, another one at each commit; ./test labs takes all.
+name of a row there. Plain ./test takes one lab, another one at each commit: its skeleton and some
+of its mutants, on the host. ./test labs and ./test --long take all.
 """
+import hashlib
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,12 +28,14 @@ import tomllib
 from runner import core, mutants
 
 sys.path.insert(0, os.path.join(core.ROOT, "labs"))
-from course import cut, programs, table
-
 TREE = os.path.join(core.ROOT, "build", "labs", "test-tree")
+os.environ["SAMEPAGE_LAB_TREE"] = TREE  # before course.build reads it
+from course import build, cut, programs, runs, table
+import machine
+
 NEED = ("base", "clang", "unit", "labs")
 KEYS = {"task", "file", "replace", "by", "mutant"}
-SAMPLE = 3
+SAMPLE = 2
 
 
 def lab_files(lab):
@@ -65,7 +72,7 @@ def fill(folder, files):
             file.write(text)
 
 
-def check(lab, files, *options):
+def check(lab, files, *options, **environment):
     """./lab check: (the JSON as text, all that it printed)."""
     with tempfile.TemporaryDirectory(prefix="samepage-lab-") as folder:
         fill(folder, files)
@@ -73,7 +80,7 @@ def check(lab, files, *options):
         _, output = core.command(
             [os.path.join(core.ROOT, "lab"), "check", str(lab.number), "--copy", folder,
              "--json", out, *options],
-            timeout=1800, env=dict(os.environ, SAMEPAGE_LAB_TREE=TREE),
+            timeout=1800, env=dict(os.environ, **environment),
         )
         if not os.path.exists(out):
             return "", output
@@ -102,17 +109,43 @@ def alternative(lab):
     return full(f"labs/{lab.number}/alternative", lab, patched(solution_of(lab), patch))
 
 
-def skeleton(lab):
-    """Nothing for nothing; the machine's part builds and boots as far as it can, for no points."""
+def skeleton(lab, *options):
+    """Nothing for nothing, twice the same, and no warning of the compiler."""
     title = f"labs/{lab.number}/skeleton"
     files = cut.skeleton(lab)
-    text, output = check(lab, files, "--no-machine")
-    again, _ = check(lab, files, "--no-machine")
+    text, output = check(lab, files, "--no-machine", *options)
+    again, _ = check(lab, files, "--no-machine", *options)
     if points(text) != 0:
         return core.failed(title, f"{points(text)} points for the skeleton\n{output}")
     if text != again:
         return core.failed(title, "grading twice gives two results")
     return warnings(title, lab)
+
+
+BOOT = [("guest/hello.elf", "name=hello memory=16M"),
+        ("guest/dirty.elf", "name=d test_calls=yes memory=16M merge=own")]
+
+
+def boot(lab):
+    """The image of the skeleton: no warning, an end of its own, and the name of what is missing."""
+    title = f"labs/{lab.number}/boot"
+    with build.locked():
+        build.synchronise(cut.skeleton(lab))
+        build.configure("machine")
+        status, output = build.ninja("machine", "samepage.elf32", *(name for name, _ in BOOT))
+        if status or "warning:" in output:
+            return core.failed(title, output)
+        setup = machine.Setup(
+            machine="qemu-tcg", build=runs.MACHINE, cpus=2, memory=160, cmdline="merge_ms=1",
+            modules=[(os.path.join(runs.MACHINE, name), words) for name, words in BOOT])
+        with machine.start(setup) as session:
+            ending = session.wait(60)
+            text = session.serial()
+    said = set(re.findall(rf"lab {lab.number}: (\w+) is yours", text))
+    names = {one.function for one in lab.cut}
+    ended = re.search(r"^panic on cpu|hv: info: end", text, re.M)
+    good = ending != "timeout" and ended and said <= names and (said or not names)
+    return core.passed(title) if good else core.failed(title, f"{ending}\n{text}")
 
 
 def warnings(title, lab):
@@ -218,23 +251,80 @@ def names():
     return results
 
 
-def export():
-    """The repository has one commit, no text of a solution, and grades itself to 0 points."""
+def spoiled(files):
+    """Lab 1: split does not compile, unmap panics, protect loops."""
+    rows = (("mm/table/shape.c", "int pgtable_split(", "int pgtable_split(!"),
+            ("mm/table/change.c", "static int unmap_commit(struct pgtable *table, const struct "
+             "pgtable_visit *visit, void *argument)\n{\n", 'panic("a student\'s");\n'),
+            ("mm/table/change.c", "static void protect_leaf(struct pgtable *table, const struct "
+             "pgtable_visit *visit, unsigned rights)\n{\n", "for (;;)\n;\n"))
+    for path, at, text in rows:
+        if files[path].count(at) != 1:
+            raise ValueError(f"{path}: {at}")
+        files[path] = files[path].replace(at, text if "(!" in text else at + text)
+    return files
+
+
+def faults():
+    """Each fault costs its task and no other; the run goes on, and JUnit fits its schema."""
+    title, lab = "labs/faults", table.load(1)
+    with tempfile.TemporaryDirectory(prefix="samepage-lab-") as folder:
+        junit = os.path.join(folder, "results.xml")
+        text, output = check(lab, spoiled(solution_of(lab)), "--no-machine", "--junit", junit,
+                             SAMEPAGE_SLOW="0.1")
+        tasks = json.loads(text)["extra_data"]["tasks"] if text else {}
+        expected = {task.name: 0 if task.name in ("split", "unmap", "protect") else task.points
+                    for task in lab.task if task.name != "machine"}
+        if {name: tasks.get(name) for name in expected} != expected:
+            return core.failed(title, f"{tasks}, not {expected}\n{output}")
+        schema = os.path.join(core.ROOT, "tests", "labs", "junit.xsd")
+        status, words = core.command(["xmllint", "--noout", "--schema", schema, junit])
+    return core.failed(title, words) if status else core.passed(title)
+
+
+def bodies(lab):
+    """The text between the braces of each function that is cut, three lines of it or more."""
+    for one in lab.cut:
+        text = cut.whole(one.file)
+        first, last = cut.find(text, one.function, one.file)
+        lines = text.split("\n")[first - 1 : last]
+        body = "\n".join(lines[lines.index("{") + 1 : -1])
+        if not one.keep and body.count("\n") > 1:
+            yield one, body
+
+
+def complaints_about_export(where):
+    """What an exported repository has that it must not have."""
+    count = core.command(["git", "rev-list", "--count", "--all"], cwd=where)[1].strip()
+    found = [] if count == "1" else [f"{count} commits"]
+    names = core.command(["git", "ls-files"], cwd=where)[1].split("\n")[:-1]
+    secret = re.compile(r"\.patch$|^tests/mutants/|^labs/.*mutants")
+    found += [name for name in names if secret.search(name)]
+    everything = ""
+    for name in names:
+        with open(os.path.join(where, name), encoding="utf-8", errors="replace") as file:
+            everything += file.read() + "\n"
+    for number in table.numbers():
+        found += [f"{one.function} of {one.file}" for one, body in bodies(table.load(number))
+                  if body in everything]
+    return found
+
+
+def exported(check_it):
+    """A repository with all labs: its complaints; with check_it, graded by its own ./lab."""
     title = "labs/export"
     with tempfile.TemporaryDirectory(prefix="samepage-lab-") as folder:
         where = os.path.join(folder, "course")
         status, output = core.command([os.path.join(core.ROOT, "lab"), "export", where])
-        if status:
-            return core.failed(title, output)
-        log = core.command(["git", "rev-list", "--count", "HEAD"], cwd=where)[1].strip()
-        secret = [name for name in core.command(["git", "ls-files"], cwd=where)[1].split()
-                  if name.endswith(".patch") or "mutants/" in name]
-        if log != "1" or secret:
-            return core.failed(title, f"{log} commits, {secret}")
+        found = [output] if status else complaints_about_export(where)
+        if found:
+            return core.failed(title, "\n".join(found))
+        if not check_it:
+            return core.passed(title)
         out = os.path.join(folder, "results.json")
         _, output = core.command(
-            [os.path.join(where, "lab"), "check", "1", "--only", "lookup", "--json", out],
-            timeout=900, cwd=where, env={**os.environ, "SAMEPAGE_LAB_TREE": ""})
+            [os.path.join(where, "lab"), "check", "1", "--only", "lookup", "--stubs", "--json",
+             out], timeout=900, cwd=where, env={**os.environ, "SAMEPAGE_LAB_TREE": ""})
         if not os.path.exists(out):
             return core.failed(title, output)
         with open(out, encoding="utf-8") as file:
@@ -244,13 +334,14 @@ def export():
 
 def all_tests():
     """Every test of the suite but names."""
-    found = [("labs/export", export)]
+    found = [("labs/export", lambda: exported(True)), ("labs/faults", faults)]
     for number in table.numbers():
         lab = table.load(number)
         if not lab.task:
             continue
         found.append((f"labs/{number}/solution", lambda lab=lab: solution(lab)))
-        found.append((f"labs/{number}/skeleton", lambda lab=lab: skeleton(lab)))
+        found.append((f"labs/{number}/skeleton", lambda lab=lab: skeleton(lab, "--stubs")))
+        found.append((f"labs/{number}/boot", lambda lab=lab: boot(lab)))
         if os.path.exists(os.path.join(lab.folder, "alternative.patch")):
             found.append((f"labs/{number}/alternative", lambda lab=lab: alternative(lab)))
         found += [(f"labs/{number}/mutant/{name}", lambda l=lab, n=name, r=row: mutant(l, n, r))
@@ -259,29 +350,30 @@ def all_tests():
 
 
 def packages(name):
-    return (*NEED, "gcc", "qemu", "bochs") if name.endswith(("/solution", "/alternative")) else NEED
+    if name.endswith(("/solution", "/alternative")):
+        return (*NEED, "gcc", "qemu", "bochs")
+    return {"boot": (*NEED, "gcc", "qemu"), "faults": (*NEED, "xml")}.get(name.split("/")[-1], NEED)
 
 
-def sample(found):
-    """One lab's skeleton and some mutants of any lab, by the commit."""
+def sample():
+    """One lab by the commit: the tests of its skeleton and of some mutants, without a machine."""
     git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=core.ROOT, capture_output=True,
                          text=True, check=False)
-    chance = random.Random(git.stdout.strip())
-    skeletons = [row for row in found if row[0].endswith("/skeleton")]
-    rest = [row for row in found if "/mutant/" in row[0]]
-    return chance.sample(skeletons, min(1, len(skeletons))) + \
-        chance.sample(rest, min(SAMPLE, len(rest)))
+    chance = random.Random(hashlib.sha256(git.stdout.strip().encode()).digest())
+    lab = chance.choice([lab for lab in map(table.load, table.numbers()) if lab.task])
+    rows = mutant_rows(lab)
+    chosen = chance.sample(sorted(rows), min(SAMPLE, len(rows)))
+    return [lambda: exported(False), lambda: skeleton(lab),
+            *(lambda name=name: mutant(lab, name, rows[name]) for name in chosen)]
 
 
 def tests(long=False):
     """The names for every ./test, a sample as one Test, and each test by its name."""
-    found = all_tests()
-    chosen = sample(found)
     return [
         core.Test("labs/names", names, packages=("labs",)),
-        core.Test("labs/of this commit",
-                  lambda: [result for _, run in chosen for result in run()], packages=NEED),
+        core.Test("labs/of this commit", lambda: [result for run in sample() for result in run()],
+                  packages=NEED),
         # One graded tree: none runs beside another.
         *(core.Test(name, run, packages=packages(name), alone=True, extra=not long)
-          for name, run in found),
+          for name, run in all_tests()),
     ]
