@@ -21,14 +21,14 @@ GUESTS = {
     "hostile": "hostile.elf name=hostile test_calls=yes memory=16M arg=triple",
 }
 
+# Debian with systemd on a disk. With job=poweroff on its line it says what it is and powers off.
+DEBIAN = ("linux/cloud:name=debian memory=256M type=linux console=16M disk=debian rng=yes "
+          "arg=console=ttyS0 quiet tsc=reliable")
+DEBIAN_FILES = ["linux/root.initrd:for=debian", "linux/debian.img:image=debian"]
 # Guests by name of several modules.
 SEVERAL = {
-    "debian": [
-        "linux/cloud:name=debian memory=256M type=linux console=16M disk=debian rng=yes "
-        "arg=console=ttyS0 quiet tsc=reliable",
-        "linux/root.initrd:for=debian",
-        "linux/debian.img:image=debian",
-    ],
+    "debian": [DEBIAN + " job=poweroff", *DEBIAN_FILES],
+    "debian-login": [DEBIAN, *DEBIAN_FILES],
 }
 
 # The main job: two Debian Linux guests that work on the same files while their pages are merged.

@@ -57,8 +57,8 @@ def arguments(parser):
         "--guest",
         action="append",
         metavar="NAME|FILE:CMDLINE",
-        help=f"boot this guest ({', '.join(guests.GUESTS)}, all of these, debian, or a file) "
-        "instead of two Linux guests; may be given again",
+        help=f"boot this guest ({', '.join([*guests.GUESTS, 'all of these', *guests.SEVERAL])}, "
+        "or a file) instead of two Linux guests; may be given again",
     )
     option.completer = lambda **_: [*guests.GUESTS, *guests.SEVERAL, "all"]
     parser.add_argument("--console", type=int, metavar="N",
