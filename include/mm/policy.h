@@ -72,8 +72,6 @@ const struct notifier_policy *notifier_policy_default(void);
 const char *policy_axis_name(unsigned axis);
 const char *policy_axis_word(unsigned axis, unsigned value);
 unsigned policy_axis_value(const struct notifier_policy *policy, unsigned axis);
-/* `value` is one that the axis has. */
-void policy_axis_set(struct notifier_policy *policy, unsigned axis, unsigned value);
 
 /* Sets the axis `name` to `value`, by their words. ERR_NOT_FOUND: no such axis or value. */
 int notifier_policy_set(struct notifier_policy *policy, const char *name, size_t len,

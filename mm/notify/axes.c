@@ -40,11 +40,6 @@ unsigned policy_axis_value(const struct notifier_policy *policy, unsigned axis)
 	return ((const u8 *)policy)[axes[axis].offset];
 }
 
-void policy_axis_set(struct notifier_policy *policy, unsigned axis, unsigned value)
-{
-	((u8 *)policy)[axes[axis].offset] = (u8)value;
-}
-
 int notifier_policy_set(struct notifier_policy *policy, const char *name, size_t len,
 			const char *value)
 {
@@ -58,7 +53,7 @@ int notifier_policy_set(struct notifier_policy *policy, const char *name, size_t
 		word++;
 	if (!axes[axis].word[word])
 		return ERR_NOT_FOUND;
-	policy_axis_set(policy, axis, word);
+	((u8 *)policy)[axes[axis].offset] = (u8)word;
 	return 0;
 }
 

@@ -116,7 +116,7 @@ int addrspace_swap(struct addrspace *as, struct gpa at, size_t len, u64 old, u64
 	struct copy copy = {.gpa = at, .from = &new, .len = len, .old = &old};
 	int err = ERR_INVALID;
 
-	if (at.raw % len == 0 && (len == sizeof(u32) || len == sizeof(u64)))
+	if ((len == sizeof(u32) || len == sizeof(u64)) && IS_ALIGNED(at.raw, len))
 		err = copy_all(as, &copy);
 	*swapped = copy.swapped;
 	return err;

@@ -47,6 +47,7 @@ DIVISORS = {
     "stat_vm_take": "timed exits: tested in the same expression",
     "time_microseconds": "the rate of the TSC",
     "virtq_pop": "size of a queue: a power of 2 (VIRTIO-3)",
+    "virtq_fill": "as virtq_pop",
     "virtq_push": "as virtq_pop",
     "work": "queues of a device, a constant of its kind",
 }
