@@ -123,11 +123,12 @@ static bool cached_writable(const struct stage2 *s2, pte_t leaf)
 
 /*
  * NOTIFY_LAZY of one gfn: its leaf goes, and a CPU may read by it until the next flush. False: it
- * may be cached as writable, or is large. (The right to write goes with a flush: retarget().)
+ * may be cached as writable, or is large. (The right to write goes with a flush: retarget().) A CPU
+ * that sets D after the look has it cached as writable, too: then the drop leaves s2 stale.
  */
 static bool drop_lazily(struct stage2 *s2, const struct notify_range *range)
 {
-	bool stale = s2->stale;
+	bool stale = s2->stale, writable;
 	u64 *doomed = s2->doomed;
 	struct pgtable_visit visit;
 
@@ -136,10 +137,12 @@ static bool drop_lazily(struct stage2 *s2, const struct notify_range *range)
 	stage2_lookup(s2, range->range.start, &visit);
 	if (visit.kind != VISIT_LEAF)
 		return true;
-	if (visit.level ||
-	    ((s2->table.format->attr(visit.pte, 0) & PT_WRITE) && cached_writable(s2, visit.pte)))
+	writable = s2->table.format->attr(visit.pte, visit.level) & PT_WRITE;
+	if (visit.level || (writable && cached_writable(s2, visit.pte)))
 		return false;
 	stage2_drop(s2, range->range);
+	if (writable && cached_writable(s2, s2->gone))
+		return true;
 	s2->stale =
 		stale || s2->doomed != doomed; /* a walk by a table that went would fault again */
 	s2->dropped = true;

@@ -48,6 +48,7 @@ struct stage2_counters {
  * 		word; freed after the next flush
  * near_block, near	[m] the level-0 table used last, and its gfn >> 9; NULL: none. Cleared when any
  * 		table is freed. Saves most faults and changes the walk, because they cluster
+ * gone		[m] the leaf that went last, as the CPU left it
  * stale	[m] PTEs were taken away since the last flush
  * moved	[m] leaves have another frame, and the flush was put off: the old ones may be read
  * dropped	[m] leaves went that no TLB has writable, flush put off; dropping: it is begun
@@ -64,6 +65,7 @@ struct stage2 {
 	u64 *doomed;
 	u64 near_block;
 	pte_t *near;
+	pte_t gone;
 	bool stale, moved, dropped, dropping;
 	u64 begun;
 	unsigned limit_count;

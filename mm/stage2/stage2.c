@@ -60,6 +60,7 @@ static void leaf_dropped(void *context, const struct pgtable_visit *leaf)
 	if (flags)
 		space_mark(s2->as, gpa_to_gfn((struct gpa){leaf->address}),
 			   LEVEL_FRAMES(leaf->level), flags);
+	s2->gone = leaf->pte;
 	s2->stale = true;
 	s2->counters.drops++;
 }

@@ -149,6 +149,28 @@ static void a_written_page_is_protected_with_a_flush(void **state)
 	write_and_end();
 }
 
+/* CPU 1 writes between the look at the clean leaf and the swap that takes it away. */
+static bool write_before_swap(void *context, pte_t *slot, pte_t old, pte_t value)
+{
+	s2->memory.swap = NULL;
+	sim_set_cpu(1);
+	assert_int_equal(guest_write(s2, PAGE_SIZE, 8), FAULT_MAPPED);
+	sim_set_cpu(0);
+	return ck_pr_cas_64(slot, old, value);
+}
+
+static void a_page_that_is_written_while_its_leaf_goes_is_flushed(void **state)
+{
+	begin(256, "bracket");
+	put_value(1, 7);
+	assert_int_equal(dirty_log_start(as, world_range(0, 256), DIRTY_BITS), 0);
+	read_all_inside(1, 1);
+	s2->memory.swap = write_before_swap;
+	assert_int_equal(cow_protect(as, world_range(1, 1)), 0);
+	assert_null(s2->memory.swap);
+	write_and_end();
+}
+
 static u64 free_frames(void)
 {
 	struct frame_stats stats;
@@ -393,6 +415,7 @@ int main(void)
 		cmocka_unit_test(a_flush_waits_for_a_reader),
 		cmocka_unit_test(a_clean_page_is_protected_without_a_kick),
 		cmocka_unit_test(a_written_page_is_protected_with_a_flush),
+		cmocka_unit_test(a_page_that_is_written_while_its_leaf_goes_is_flushed),
 		cmocka_unit_test(deferred_frames_are_freed_when_each_cpu_has_passed),
 		cmocka_unit_test(deferred_frames_are_freed_after_a_flush),
 		cmocka_unit_test(more_deferred_frames_than_there_is_room_for_wait_too),
