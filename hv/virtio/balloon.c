@@ -102,17 +102,18 @@ static int inflate_piece(struct virtio_balloon *balloon, struct balloon_queue *q
 	return 1;
 }
 
-/* A part of a free range; partial pages stay. */
+/* A part of a free range; partial pages stay. Rounded up as a number: the address could wrap. */
 static int report_piece(struct virtio_balloon *balloon, struct balloon_queue *queue,
 			unsigned *budget)
 {
 	const struct virtq_segment *segment = &queue->chain.segment[queue->at.segment];
-	u64 start, end, pages;
+	u64 at, start, end, pages;
 	int err;
 
 	if (queue->at.segment >= queue->at.end)
 		return 0;
-	start = ALIGN_UP(segment->gpa + queue->at.offset, PAGE_SIZE) >> PAGE_SHIFT;
+	at = segment->gpa + queue->at.offset;
+	start = (at >> PAGE_SHIFT) + (page_offset(at) != 0);
 	end = (segment->gpa + segment->len) >> PAGE_SHIFT;
 	pages = start < end ? MIN(end - start, (u64)BALLOON_PIECE) : 0;
 	err = pages ? balloon->take(balloon->context, gfn_range((struct gfn){start}, pages)) : 0;

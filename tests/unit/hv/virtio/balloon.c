@@ -148,6 +148,9 @@ static void reported_ranges_are_taken(void **state)
 	assert_int_equal(balloon.counters.reported, 700);
 	report(REPORTING, (1ull << 40), 0x2000);
 	assert_int_equal(balloon.counters.refused, 2);
+	report(REPORTING, ~0ull - 0x7ff, 0x7ff); /* no whole page up to the end of the addresses */
+	expect_taken(0, 1, 0);
+	assert_int_equal(balloon.counters.reported, 702);
 }
 
 /* BALLOON-2: the chain is the device's until the last piece. */
