@@ -16,7 +16,7 @@ static unsigned note_flags(unsigned flags)
 	return flags & ADDRSPACE_NOBLOCK ? NOTIFY_NOBLOCK : 0;
 }
 
-/* An absent page is in no secondary, so its PTE changes without a hand-over. */
+/* An absent page is in no secondary, so its PTE changes without an event. */
 static void edit_pte(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t value)
 {
 	if (value == *slot)

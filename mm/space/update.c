@@ -71,7 +71,7 @@ static bool counted(ppte_t pte)
 	return ppte_state(pte) == PPTE_PRIVATE || ppte_state(pte) == PPTE_SHARED;
 }
 
-/* The second of two steps. Marks that the first one's hand-over left in the PTEs stay. */
+/* The second of two steps. Marks that subscribers left in the PTEs during the first stay. */
 static void clear_busy(struct update *update)
 {
 	for (unsigned i = 0; i < update->count; i++)
@@ -281,7 +281,7 @@ static void defer_frees(struct update *update)
 	update->gone_count = 0;
 }
 
-/* Frames that subscribers of the `after` list used until now, and what found no room. */
+/* Frames that subscribers of the `after` set used until now, and what found no room. */
 static void put_rest(struct update *update)
 {
 	struct addrspace *as = update->as;

@@ -3,7 +3,7 @@
  * update.h: the only way to change a backed primary PTE.
  *
  *     err = update_begin(&update, as, EVENT_X, range, flags);
- *                                          subscribers of the start list drop; LOCK_MMU is held
+ *                                          subscribers of the start set drop; LOCK_MMU is held
  *     update_set(&update, gfn, slot, new); as often as needed, ascending gfns
  *     update_end(&update);                 change to the others; unlock; end; old frames are freed
  *
