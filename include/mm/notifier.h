@@ -25,6 +25,13 @@
  *             the right to write) are allowed where no lock is held.
  * NOTIFIER-5  Under every policy but `late`: no mapping of the new frame is writable while a
  *             subscriber may still use the old one.
+ *
+ * Locking: subscribing, unsubscribing and a change of policy take LOCK_NOTIFIER, then LOCK_MMU. A
+ * notification takes no lock for the subscriptions: it is a reader of the view in force. A callback
+ * takes locks of a higher rank than LOCK_NOTIFIER alone, because unsubscribing waits for it under
+ * that lock. mm/notify/notifier.c has the memory order.
+ *
+ * Field keys: [I] constant after the set-up, [n] LOCK_NOTIFIER, [m] LOCK_MMU, [a] atomic.
  */
 #ifndef SAMEPAGE_MM_NOTIFIER_H
 #define SAMEPAGE_MM_NOTIFIER_H
@@ -185,6 +192,8 @@ struct notifier_counters {
  * policy	[n] in force
  * events	[a] bitmap: the events in which a subscription has a role, under the policy in force
  * view		[a] the subscriptions as dispatch reads them; constant once published
+ *		(NULL: there was no subscription yet)
+ * lock		LOCK_NOTIFIER
  * spare	[n] where the next view is built, so that unsubscribing allocates nothing
  * order	[n] both views are 2^order pages
  * readers	[a] the CPUs that run a notification

@@ -42,7 +42,7 @@ static __always_inline void trace_callback(const struct subscription *sub, enum 
 }
 
 /*
- * Of a start set.
+ * struct bracket: a visit of a start set, which calls start or end of each member.
  *
  * count	how many have been started, or are still to be ended
  * calls	which of subscription.around: 0, or 1 under start=companion
@@ -109,6 +109,10 @@ static void end_set(struct notification *note, const struct notify_set *set)
 	view_visit(note->view, set, note->range.range, visit_end, &bracket);
 }
 
+/*
+ * The caller has loaded `events`. The barrier of quiesce_enter() comes before the load of the view;
+ * both pair with publish() of notifier.c. From here to notification_done() this CPU is a reader.
+ */
 int notification_begin_calls(struct notification *note)
 {
 	struct notifier *notifier = note->notifier;

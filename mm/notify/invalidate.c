@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * invalidate.c: the invalidate sequence; invalidate.h has the protocol.
+ *
+ * Memory order: the number of a begin is stored before the primary changes, that of an end or a
+ * note after it. x86 keeps the order of stores, so there is no fence on this side;
+ * invalidate_read() has the fence of the loads.
  */
 #include <mm/invalidate.h>
 #include <lib/log.h>

@@ -52,7 +52,19 @@ void notifier_fini(struct notifier *notifier)
 	notifier->view = notifier->spare = NULL;
 }
 
-/* Puts the spare in force. When it returns, the old view, now the spare, has no reader. */
+/*
+ * Puts the spare in force. When it returns, the old view, now the spare, has no reader.
+ *
+ *     publish                               notification
+ *     -------                               ------------
+ *     fill the spare                        load events: the bit is set
+ *     fence                                 quiesce_enter(), a full barrier
+ *     view = spare                          load view: has the role, and is full
+ *     events = its events
+ *
+ * The fence pairs with the loads through `view`. `view` is stored before `events`: a CPU that sees
+ * the bit of a first subscription does not see a view of NULL. LOCK_MMU is taken after both.
+ */
 static void publish(struct notifier *notifier)
 {
 	struct notifier_view *old = notifier->view;

@@ -66,7 +66,7 @@ struct notify_plan {
  * count, whole	subscriptions; those at the front that cover all gfns, at most VIEW_WORD
  * events	bitmap: the events in which a subscription has a role
  * all		the set of all subscriptions
- * set		those of the plans
+ * set		those of the plans; two an event at most: start or after, and change
  * reach	behind sub[], and before the bitmaps: the largest end of the intervals in a word
  */
 struct notifier_view {

@@ -39,6 +39,10 @@ void pgtable_fini(struct pgtable *table)
 	table->root.raw = 0;
 }
 
+/*
+ * A full barrier: a reader that loads `value` (pte_load()) sees all that was stored before, such as
+ * the entries of a table that is linked here (WALK-4).
+ */
 bool pgtable_swap(struct pgtable *table, pte_t *slot, pte_t old, pte_t value)
 {
 	const struct pgtable_memory *memory = table->memory;
@@ -48,6 +52,7 @@ bool pgtable_swap(struct pgtable *table, pte_t *slot, pte_t old, pte_t value)
 	return ck_pr_cas_64(slot, old, value);
 }
 
+/* Tries again when the CPU has set A or D between the load and the swap. */
 pte_t pgtable_exchange(struct pgtable *table, pte_t *slot, pte_t value)
 {
 	pte_t old;
@@ -113,6 +118,7 @@ static int visit_show(const struct walk *walk, struct pgtable_visit *visit, enum
 	return walk->flags & kind ? walk->visitor(walk->table, visit, walk->argument) : 0;
 }
 
+/* The slot is loaded again after the visit: the visitor may have linked or freed a table there. */
 static int walk_slot(const struct walk *walk, struct pgtable_visit *visit)
 {
 	int err;
@@ -231,6 +237,7 @@ static pte_t table_bits(const struct pgtable *table, const struct pgtable_visit 
 	return all;
 }
 
+/* `at` is compared by its distance from start, because the top slot ends at 2^64, which is 0. */
 bool pgtable_any(struct pgtable *table, u64 start, u64 end, unsigned attr)
 {
 	const struct pgtable_format *format = table->format;
