@@ -8,7 +8,7 @@
  * Invariants, as the auditor holds them against what it sees:
  *   AUDIT-1  every private or shared PTE, and nothing else, is in the rmap of its frame (RMAP-1)
  *   AUDIT-2  references of a frame = its rmap entries + zero frame + deferred frames + engines' (COW-4)
- *   AUDIT-3  no secondary allows a write to a shared, guarded or zero page (COW-1)
+ *   AUDIT-3  no secondary allows a write to a shared, write-protected or zero page (COW-1)
  *   AUDIT-4  no secondary maps a frame that is not the primary's, and none but guest frames (STAGE2-1)
  *   AUDIT-5  each frame is free, or in use
  *   AUDIT-6  the store keeps one page for each reclaimed PTE that is not of zeroes (RECLAIM-3)
