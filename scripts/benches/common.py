@@ -11,7 +11,7 @@ from output import plain
 
 
 def mean(values):
-    """Of a list. (scripts/statistics.py hides Python's module of that name.)"""
+    """Of a list."""
     return sum(values) / len(values)
 
 

@@ -11,8 +11,8 @@
  *     }
  *     bench_end("fault_fill", rounds);
  *
- * Only what stands between on and off is counted. scripts/bench.py reads the counts, takes off what
- * on and off cost themselves (bench "empty"), and divides by the rounds. Without valgrind the
+ * Only what stands between on and off is counted. scripts/benches/mm.py reads the counts, takes off
+ * what on and off cost themselves (bench "empty"), and divides by the rounds. Without valgrind the
  * program runs and says nothing.
  */
 #ifndef SAMEPAGE_TESTS_BENCH_H

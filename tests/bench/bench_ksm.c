@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bench_ksm.c: the same by the running kernel's KSM, for comparison. It needs root, and changes
- * KSM's settings; the caller restores them (scripts/bench_merge.py), because only it
- * outlives it can.
+ * KSM's settings; the caller restores them (scripts/benches/merge.py), because it outlives this
+ * program.
  *
  * What is taken is the time that ksmd ran (/proc/PID/schedstat), so that what else the computer
  * does costs it nothing. A break is timed as the write that causes it, with the page fault around

@@ -3,10 +3,10 @@
  * stacks.h: the stacks every CPU has, each with an unmapped page below it.
  *
  *     STACK_BASE + cpu * STACKS_STRIDE
- *     | guard | main, 16 KiB | guard | NMI, 4 KiB | guard | #DF | guard | #MC |
+ *     | guard | main, 16 KiB | guard | NMI, 8 KiB | guard | #DF, 8 KiB | guard | #MC, 8 KiB |
  *
- * CPU 0's main stack is the one boot.S entered C on, inside the image, with a guard page of its
- * own.
+ * CPU 0's main stack is the one that boot/entry.S entered C on, inside the image, with a guard page
+ * of its own.
  */
 #ifndef SAMEPAGE_ASM_STACKS_H
 #define SAMEPAGE_ASM_STACKS_H

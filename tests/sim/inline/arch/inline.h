@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * inline.h: what <arch/cpu.h> needs inline, of the simulated machine (sim_cpu.c).
+ * inline.h: what <arch/cpu.h> needs inline, of the simulated machine (tests/sim/cpu.c).
  */
 #ifndef SAMEPAGE_TESTS_SIM_INLINE_ARCH_INLINE_H
 #define SAMEPAGE_TESTS_SIM_INLINE_ARCH_INLINE_H

@@ -3,8 +3,8 @@
  * reclaim.c: pages whose frames are taken read the same when they come back, and what may not go
  * stays.
  *
- * RECLAIM-1 to RECLAIM-3; races with writers are in test_mm_race.c, mixtures with all other
- *           operations in test_mm_model.c and test_stage2_model.c.
+ * RECLAIM-1 to RECLAIM-3; races with writers are in unit/mm/space/race.c, mixtures with all other
+ *           operations in unit/mm/space/model.c and unit/mm/stage2/model.c.
  */
 #include "sim/mm_world.h"
 
