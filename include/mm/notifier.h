@@ -23,8 +23,8 @@
  * NOTIFIER-4  Callbacks do not re-enter: an operation that notifies or changes the same chain fails
  *             with ERR_REENTRANT inside a callback. Operations without an event (populate, granting
  *             the right to write) are allowed where no lock is held.
- * NOTIFIER-5  Under every policy but `late`: no mapping of the new frame is writable while a
- *             subscriber may still use the old one.
+ * NOTIFIER-5  At every point that notifier_policy_refusal() accepts, but `late`: no mapping of the
+ *             new frame is writable while a subscriber may still use the old one.
  *
  * Locking: subscribing, unsubscribing and a change of policy take LOCK_NOTIFIER, then LOCK_MMU. A
  * notification takes no lock for the subscriptions: it is a reader of the view in force. A callback
@@ -236,7 +236,8 @@ int notifier_unsubscribe(struct notifier *notifier, struct subscription *sub) __
 
 /*
  * Changes the policy of operations that begin after the return; waits for those that run. The point
- * is copied. ERR_REENTRANT. Takes LOCK_NOTIFIER, LOCK_MMU.
+ * is copied, and not checked: notifier_policy_refusal() is the caller's part. ERR_REENTRANT. Takes
+ * LOCK_NOTIFIER, then LOCK_MMU.
  */
 int notifier_set_policy(struct notifier *notifier,
 			const struct notifier_policy *policy) __must_check;
