@@ -105,10 +105,11 @@ static int read_guest(void *vm, struct gpa from, void *to, size_t len)
 	return vm_read_memory(vm, from, to, len);
 }
 
-/* ERR_BUSY: an entry has changed since the walk. An entry in ROM stays as it is. */
-static int mark_path(struct vm *vm, const struct gva_path *path, bool write)
+/* changed: an entry is another one since the walk. An entry in ROM stays as it is. */
+static int mark_path(struct vm *vm, const struct gva_path *path, bool write, bool *changed)
 {
-	for (unsigned i = 0; i < path->count; i++) {
+	*changed = false;
+	for (unsigned i = 0; i < path->count && !*changed; i++) {
 		bool last = i == path->count - 1, swapped = true;
 		u64 old = path->value[i];
 		u64 new = old | ENTRY_ACCESSED | (write && last ? ENTRY_DIRTY : 0);
@@ -119,8 +120,7 @@ static int mark_path(struct vm *vm, const struct gva_path *path, bool write)
 					     &swapped);
 		if (err && err != ERR_PERMISSION)
 			return err;
-		if (!err && !swapped)
-			return ERR_BUSY;
+		*changed = !err && !swapped;
 	}
 	return 0;
 }
@@ -130,15 +130,16 @@ int gva_access(struct vm *vm, const struct guest_state *state, struct gva gva, u
 {
 	struct gva_path path;
 	unsigned tries = 0;
+	bool changed;
 	int err;
 
 	do {
 		err = gva_walk(state, read_guest, vm, gva, out, allowed, &path);
 		if (err || (*allowed & needed) != needed)
 			return err;
-		err = mark_path(vm, &path, write);
-	} while (err == ERR_BUSY && ++tries < TRIES);
-	return err == ERR_BUSY ? 0 : err;
+		err = mark_path(vm, &path, write, &changed);
+	} while (!err && changed && ++tries < TRIES);
+	return err;
 }
 
 unsigned vcpu_fetch(struct arch_vcpu *arch, struct gva linear, void *bytes, unsigned len)
