@@ -235,6 +235,12 @@ def complaints_about(lab):
             found.append(f"mutant {name}: its text does not stand once in {row['file']}")
     if lab.task and len(mutant_rows(lab)) < 10:
         found.append("fewer than ten mutants")
+    patch = os.path.join(lab.folder, "alternative.patch")
+    if os.path.exists(patch):
+        try:
+            patched(base, patch)
+        except ValueError as error:
+            found.append(f"the other solution does not apply: {error}")
     return found
 
 
