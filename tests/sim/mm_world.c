@@ -272,6 +272,21 @@ enum fault_outcome guest_write(struct stage2 *s2, u64 gpa, u64 value)
 	return outcome;
 }
 
+u64 world_read(struct stage2 *view, struct guest_cache *cache, u64 gpa)
+{
+	u64 value = 0;
+	void *place;
+
+	if (!cache) {
+		assert_int_equal(guest_read(view, gpa, &value), FAULT_MAPPED);
+		return value;
+	}
+	assert_int_equal(guest_cache_get(cache, (struct gpa){gpa}, 8, false, &place), 0);
+	value = *(u64 *)place;
+	guest_cache_put(cache, (struct gpa){gpa});
+	return value;
+}
+
 void world_share(struct addrspace *as, const u64 *gfns, unsigned count, u64 value)
 {
 	struct mfn shared = {0};

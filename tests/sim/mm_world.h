@@ -16,6 +16,7 @@
 #include <mm/addrspace.h>
 #include <mm/cow.h>
 #include <mm/fault.h>
+#include <mm/guest_cache.h>
 #include <mm/notifier.h>
 #include <mm/stage2.h>
 #include <mm/tlb.h>
@@ -56,6 +57,9 @@ extern struct guest_counters guest_counters;
 /* A gfn's frame as the primary has it; 0 where there is none. */
 u64 world_mfn(struct addrspace *as, u64 gfn);
 struct gfn_range world_range(u64 gfn, u64 frames);
+
+/* The word at gpa, as a device model reads it by its cache or, without one, a guest by a view. */
+u64 world_read(struct stage2 *view, struct guest_cache *cache, u64 gpa);
 
 /* Makes `gfns` share one frame with `value` as its first word. */
 void world_share(struct addrspace *as, const u64 *gfns, unsigned count, u64 value);

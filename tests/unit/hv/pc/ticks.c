@@ -33,45 +33,6 @@ static enum path path;
 static bool interrupts_off, automatic_eoi;
 static u64 jiffies, started;
 
-void *hv_alloc(size_t size)
-{
-	return calloc(1, size);
-}
-
-void hv_free(void *memory, size_t size)
-{
-	free(memory);
-}
-
-u64 arch_wall_seconds(void)
-{
-	return 0;
-}
-
-void vcpu_notify(struct vcpu *vcpu)
-{
-}
-
-void vcpu_request(struct vcpu *vcpu, enum vcpu_request request)
-{
-}
-
-void vcpu_recheck(struct vcpu *vcpu)
-{
-}
-
-void vcpu_signal_init(struct vcpu *vcpu)
-{
-}
-
-void vcpu_signal_sipi(struct vcpu *vcpu, u8 vector)
-{
-}
-
-void vcpu_pend_nmi(struct vcpu *vcpu)
-{
-}
-
 static unsigned stops;
 
 void vm_stop(struct vm *of, enum vm_end end, u64 status)

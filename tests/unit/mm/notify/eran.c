@@ -39,17 +39,7 @@ static struct race {
 
 static u64 read_page(struct race *r)
 {
-	u64 value = 0;
-	void *place;
-
-	if (!r->cached) {
-		assert_int_equal(guest_read(r->view, GPA, &value), FAULT_MAPPED);
-		return value;
-	}
-	assert_int_equal(guest_cache_get(r->cache, (struct gpa){GPA}, 8, false, &place), 0);
-	value = *(u64 *)place;
-	guest_cache_put(r->cache, (struct gpa){GPA});
-	return value;
+	return world_read(r->view, r->cached ? r->cache : NULL, GPA);
 }
 
 static void setup(void *world)

@@ -50,17 +50,7 @@ static bool is_long(void)
 
 static u64 read_page(void)
 {
-	u64 value = 0;
-	void *place;
-
-	if (!race.cached) {
-		assert_int_equal(guest_read(race.view, GPA, &value), FAULT_MAPPED);
-		return value;
-	}
-	assert_int_equal(guest_cache_get(race.cache, (struct gpa){GPA}, 8, false, &place), 0);
-	value = *(u64 *)place;
-	guest_cache_put(race.cache, (struct gpa){GPA});
-	return value;
+	return world_read(race.view, race.cached ? race.cache : NULL, GPA);
 }
 
 /* CPU 0 stays outside, so that no flush waits for it. */
