@@ -16,7 +16,8 @@ import tree
 
 # Subjects before it may be wider.
 FIRST = "366a54f"
-# And these.
+# And these. The length of an abbreviation that git chooses depends on the number of objects in the
+# clone: full names are read and cut to the length of the names here.
 WIDER = {"ed3410b", "ff0b13b", "d198eef", "1bd191e", "9a9ff30", "fe592ff", "768f939", "5577298"}
 WIDEST = 72
 FORM = re.compile(r"^(Merge |Revert |[A-Za-z0-9_.+/-]+(?:[ ,]+[A-Za-z0-9_.+/-]+)*: \S.*[^.]$)")
@@ -24,7 +25,7 @@ FORM = re.compile(r"^(Merge |Revert |[A-Za-z0-9_.+/-]+(?:[ ,]+[A-Za-z0-9_.+/-]+)
 
 def main():
     log = subprocess.run(
-        ["git", "log", "--no-merges", "--format=%h %s", f"{FIRST}..HEAD"],
+        ["git", "log", "--no-merges", "--format=%H %s", f"{FIRST}..HEAD"],
         cwd=tree.ROOT, capture_output=True, text=True, check=False,
     )
     if log.returncode:
@@ -33,6 +34,7 @@ def main():
     complaints = []
     for line in log.stdout.splitlines():
         commit, _, subject = line.partition(" ")
+        commit = commit[: len(FIRST)]
         if len(subject) > WIDEST and commit not in WIDER:
             complaints.append(f"{commit}: {len(subject)} columns, more than {WIDEST}: {subject}")
         if not FORM.match(subject):
