@@ -175,7 +175,7 @@ static void be_victim(u64 millions)
 
 void guest_main(void)
 {
-	u64 millions = option_number("rest", 150);
+	u64 millions = option_number("rest", 60);
 	unsigned worst = 0, least = GUESSES;
 
 	if (!option("spy")) {
