@@ -18,6 +18,7 @@
 #include <hv/memory.h>
 #include <hv/merging.h>
 #include <hv/pc.h>
+#include <hv/ram.h>
 #include <hv/sched.h>
 #include <hv/stat.h>
 #include <hv/uart.h>
@@ -95,13 +96,26 @@ static int add_slot(struct vm *vm, u64 start, u64 end, enum slot_kind kind)
 	return err;
 }
 
+/* By the width of a guest-physical address, as the VM's CPUID says it. */
+static bool is_addressable(const struct vm *vm)
+{
+	const struct cpuid_entry *entry = cpuid_find(vm->cpuid, 0x80000008, 0);
+	unsigned bits = entry->value.eax & 0xff ? entry->value.eax & 0xff : 36;
+
+	if (ram_end(vm->config.memory) <= BIT(bits))
+		return true;
+	log_error("%s: %lu MiB of memory need more than the %u address bits of this CPU",
+		  vm->config.name, vm->config.memory >> 20, bits);
+	return false;
+}
+
 static int add_slots(struct vm *vm)
 {
-	u64 size = vm->config.memory;
-	int err = add_slot(vm, 0, MIN(size, (u64)MACHINE_HOLE_START), SLOT_RAM);
+	struct ram_range ram;
+	int err = is_addressable(vm) ? 0 : ERR_UNSUPPORTED;
 
-	if (!err && size > MACHINE_HOLE_END)
-		err = add_slot(vm, MACHINE_HOLE_END, size, SLOT_RAM);
+	for (unsigned n = 0; !err && ram_range(vm->config.memory, n, &ram); n++)
+		err = add_slot(vm, ram.start, ram.end, SLOT_RAM);
 	if (!err && vm->config.board)
 		err = add_slot(vm, VGA_TEXT_START, VGA_TEXT_END, SLOT_RAM);
 	if (!err && vm->config.board)

@@ -16,11 +16,11 @@
  * pause all pages would be that are not written all the time.
  */
 #include <hv/merging.h>
-#include <abi/machine.h>
 #include <arch/boot_info.h>
 #include <arch/cpu.h>
 #include <ck_pr.h>
 #include <hv/dirty.h>
+#include <hv/ram.h>
 #include <hv/vm.h>
 #include <lib/error.h>
 #include <lib/log.h>
@@ -168,9 +168,9 @@ u32 merging_domain(const struct vm *vm)
 						       : vm->config.merge_domain;
 }
 
-static int add_range(struct vm *vm, u64 start, u64 end)
+static int add_range(struct vm *vm, const struct ram_range *ram)
 {
-	const struct gfn_range range = {{start >> PAGE_SHIFT}, {end >> PAGE_SHIFT}};
+	const struct gfn_range range = {{ram->start >> PAGE_SHIFT}, {ram->end >> PAGE_SHIFT}};
 
 	if (vm->config.merge_marked)
 		return merge_add_marked(vm->memory, range, merging_domain(vm));
@@ -180,14 +180,14 @@ static int add_range(struct vm *vm, u64 start, u64 end)
 void merging_add(struct vm *vm)
 {
 	u32 domain = merging_domain(vm);
-	int err;
+	struct ram_range ram;
+	int err = 0;
 
 	if (!domain)
 		return;
 	merging_hurry();
-	err = add_range(vm, 0, MIN(vm->config.memory, (u64)MACHINE_HOLE_START));
-	if (err == 0 && vm->config.memory > MACHINE_HOLE_END)
-		err = add_range(vm, MACHINE_HOLE_END, vm->config.memory);
+	for (unsigned n = 0; !err && ram_range(vm->config.memory, n, &ram); n++)
+		err = add_range(vm, &ram);
 	if (err)
 		log_error("%s: its memory is not merged: %s", vm->config.name, error_name(err));
 	else

@@ -16,6 +16,7 @@
 #include <abi/machine.h>
 #include <arch/addr.h>
 #include <hv/acpi.h>
+#include <hv/ram.h>
 #include "hv/load/private.h"
 #include <lib/error.h>
 #include <lib/string.h>
@@ -117,7 +118,7 @@ int load_plan_linux(const void *file, size_t size, u64 memory, struct load_plan 
 		return load_refuse(why, "the kernel's init_size is smaller than its code");
 	if (kernel.gpa < MACHINE_HOLE_END || !IS_ALIGNED(kernel.gpa, PAGE_SIZE))
 		return load_refuse(why, "the kernel's load address is below 1 MiB or off a page");
-	if (!load_in_ram(kernel.gpa, kernel.size, memory))
+	if (!ram_contains(memory, kernel.gpa, kernel.size))
 		return load_refuse(why, "the kernel and its init_size do not fit the VM's memory");
 	if (kernel.gpa + kernel.size > LINUX_REACH)
 		return load_refuse(why, "the kernel's load address is above 4 GiB");
@@ -131,7 +132,7 @@ int load_plan_linux(const void *file, size_t size, u64 memory, struct load_plan 
 int linux_place_initrd(const void *file, const struct load_plan *plan, u64 memory, u64 size,
 		       u64 *gpa)
 {
-	u64 top = MIN(memory, header_get(file, SETUP_INITRD_MAX, 4) + 1);
+	u64 top = MIN(ram_low_end(memory), header_get(file, SETUP_INITRD_MAX, 4) + 1);
 
 	if (size > top || ALIGN_DOWN(top - size, PAGE_SIZE) < plan->end)
 		return ERR_RANGE;
@@ -154,6 +155,7 @@ static void add_range(void *params, u64 start, u64 end, enum e820_type type)
 void linux_fill_params(const void *file, const struct linux_boot *boot, void *params)
 {
 	u64 header = SETUP_MAGIC - SETUP_SECTS + header_get(file, SETUP_JUMP_LENGTH, 1);
+	struct ram_range range;
 
 	memset(params, 0, LINUX_PARAMS_SIZE);
 	memcpy((u8 *)params + SETUP_SECTS, (const u8 *)file + SETUP_SECTS,
@@ -166,7 +168,8 @@ void linux_fill_params(const void *file, const struct linux_boot *boot, void *pa
 	params_put(params, PARAMS_RSDP, boot->rsdp_gpa, 8);
 	add_range(params, 0, ACPI_TABLES_GPA, E820_RAM);
 	add_range(params, ACPI_TABLES_GPA, ACPI_TABLES_GPA + ACPI_TABLES_SIZE, E820_ACPI);
-	add_range(params, MACHINE_HOLE_END, boot->memory, E820_RAM);
+	for (unsigned n = 1; ram_range(boot->memory, n, &range); n++)
+		add_range(params, range.start, range.end, E820_RAM);
 }
 
 #define TABLE_ENTRY (BIT(0) | BIT(1)) /* present, writable */

@@ -374,8 +374,8 @@ static int check_whole(const char *line, struct vm_config *out, struct config_er
 	error->why = "keyboard=yes needs board=pc";
 	if (out->keyboard && !out->board)
 		return ERR_INVALID;
-	error->why = "a VM with a board has 1M to 3G of memory";
-	if (out->board && (out->memory <= MACHINE_HOLE_END || out->memory > PC_MEMORY_MAX))
+	error->why = "a VM with a board has more than 1M of memory";
+	if (out->board && out->memory <= MACHINE_HOLE_END)
 		return ERR_RANGE;
 	return 0;
 }

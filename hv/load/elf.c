@@ -15,6 +15,7 @@
 #include <abi/machine.h>
 #include <abi/multiboot.h>
 #include <hv/loader.h>
+#include <hv/ram.h>
 #include "hv/load/private.h"
 #include <lib/error.h>
 #include <lib/string.h>
@@ -67,15 +68,6 @@ struct elf {
 	u64 entry, table;
 	unsigned count, stride;
 };
-
-bool load_in_ram(u64 gpa, u64 size, u64 memory)
-{
-	u64 end = gpa + size;
-
-	if (end < gpa || end > memory)
-		return false;
-	return end <= MACHINE_HOLE_START || gpa >= MACHINE_HOLE_END;
-}
 
 static bool in_file(const struct elf *elf, u64 offset, u64 len)
 {
@@ -170,7 +162,7 @@ static int add_segment(const struct elf *elf, const struct load_segment *segment
 		return load_refuse(why, "an ELF segment is longer in the file than in memory");
 	if (!in_file(elf, segment->offset, segment->file_size))
 		return load_refuse(why, "an ELF segment lies outside the file");
-	if (!load_in_ram(segment->gpa, segment->size, elf->memory))
+	if (!ram_contains(elf->memory, segment->gpa, segment->size))
 		return load_refuse(why, "an ELF segment lies outside the VM's memory");
 	if (segment_overlaps(plan, segment))
 		return load_refuse(why, "two ELF segments overlap");
@@ -251,7 +243,7 @@ int load_plan_real(const void *file, size_t size, u64 memory, struct load_plan *
 {
 	if (size == 0 || size > MACHINE_HOLE_START - MACHINE_REAL_ENTRY)
 		return load_refuse(why, "a real-mode image has 1 to 623 KiB");
-	if (!load_in_ram(MACHINE_REAL_ENTRY, size, memory))
+	if (!ram_contains(memory, MACHINE_REAL_ENTRY, size))
 		return load_refuse(why, "the real-mode image does not fit the VM's memory");
 	*out = (struct load_plan){
 		.segment = {{0, size, MACHINE_REAL_ENTRY, size}},

@@ -15,6 +15,7 @@
 #include <hv/linux.h>
 #include <hv/mptable.h>
 #include <hv/pc.h>
+#include <hv/ram.h>
 #include <hv/vm.h>
 #include <lib/error.h>
 #include <lib/log.h>
@@ -23,7 +24,7 @@
 #define LOG_THIS LOG_HV
 
 #define MAP_ENTRY_SIZE (sizeof(struct multiboot_map_entry) - 4)
-#define MAP_ENTRIES    3
+#define MAP_ENTRIES    RAM_RANGES_MAX
 #define LOADER_NAME    "Samepage"
 
 /* The boot information, as it lies in memory at `gpa`; `used` bytes of the text. */
@@ -72,25 +73,28 @@ static void add_range(struct info_area *area, u64 start, u64 end)
 static void fill_info(struct info_area *area, u64 gpa, const struct vm_config *config)
 {
 	struct multiboot_info *info = &area->info;
-	u64 upper = config->memory > MACHINE_HOLE_END ? config->memory - MACHINE_HOLE_END : 0;
-	u64 lower = MIN(config->memory, config->board ? ACPI_TABLES_GPA : (u64)MACHINE_HOLE_START);
+	u64 end = ram_low_end(config->memory);
+	u64 upper = end > MACHINE_HOLE_END ? end - MACHINE_HOLE_END : 0;
+	u64 lower = MIN(end, config->board ? ACPI_TABLES_GPA : (u64)MACHINE_HOLE_START);
+	struct ram_range range;
 
 	info->flags = MULTIBOOT_INFO_MEMORY | MULTIBOOT_INFO_COMMAND_LINE | MULTIBOOT_INFO_MODULES |
 		      MULTIBOOT_INFO_MAP | MULTIBOOT_INFO_LOADER;
 	info->mem_lower = (u32)(lower >> 10);
-	info->mem_upper = (u32)MIN(upper >> 10, 0xffffffffull);
+	info->mem_upper = (u32)(upper >> 10);
 	info->map = FIELD(gpa, map);
 	info->modules = FIELD(gpa, module);
 	info->loader_name = add_text(area, gpa, LOADER_NAME);
 	info->command_line = add_text(area, gpa, config->arg);
 	add_range(area, 0, lower);
-	add_range(area, MACHINE_HOLE_END, config->memory);
+	for (unsigned n = 1; ram_range(config->memory, n, &range); n++)
+		add_range(area, range.start, range.end);
 }
 
 static int write_module(struct vm *vm, struct info_area *area, u64 at,
 			const struct load_module *module)
 {
-	if (!load_in_ram(at, module->size, vm->config.memory) || at + module->size > 1ull << 32) {
+	if (at + module->size > ram_low_end(vm->config.memory)) {
 		log_error("%s: a module of %zu bytes does not fit its memory", vm->config.name,
 			  module->size);
 		return ERR_RANGE;
@@ -122,7 +126,7 @@ static int write_info(struct vm *vm, const struct load_plan *plan,
 	u64 at = ALIGN_UP(end, PAGE_SIZE), next;
 
 	if (!describe(&area, at, &vm->config, modules, count) ||
-	    !load_in_ram(at, info_size(&area), vm->config.memory)) {
+	    at + info_size(&area) > ram_low_end(vm->config.memory)) {
 		log_error("%s: no room for the boot information behind the kernel",
 			  vm->config.name);
 		return ERR_RANGE;

@@ -26,8 +26,13 @@
 /* Where a type=real image is loaded and entered, CS:IP 0000:7c00, as a boot sector is. */
 #define MACHINE_REAL_ENTRY 0x7c00u
 
-/* RAM is [0, HOLE_START), then from HOLE_END to the VM's size; between them there is nothing. */
-#define MACHINE_HOLE_START 0xa0000u
-#define MACHINE_HOLE_END   0x100000u
+/*
+ * RAM is [0, HOLE_START), then from HOLE_END on; what does not lie below DEVICES_START begins at
+ * DEVICES_END. Between them there is nothing, or the board's devices.
+ */
+#define MACHINE_HOLE_START    0xa0000u
+#define MACHINE_HOLE_END      0x100000u
+#define MACHINE_DEVICES_START 0xc0000000u
+#define MACHINE_DEVICES_END   0x100000000ull
 
 #endif

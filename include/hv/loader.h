@@ -29,7 +29,7 @@ struct load_plan {
 
 /*
  * The parsers: pure, any input. ERR_FORMAT with *why, a static sentence. `memory` is the VM's size;
- * a segment lies in RAM as MACHINE_HOLE_START and _END divide it.
+ * a segment lies in one range of RAM (ram.h).
  *
  * elf: 32-bit, or 64-bit with all addresses below 4 GiB, x86, executable.
  * multiboot: an ELF file with a multiboot 1 header with no required flag that is unknown here.
@@ -41,9 +41,6 @@ int load_plan_multiboot(const void *file, size_t size, u64 memory, struct load_p
 			const char **why) __must_check;
 int load_plan_real(const void *file, size_t size, u64 memory, struct load_plan *out,
 		   const char **why) __must_check;
-
-/* Is [gpa, gpa + size) all RAM in a VM of `memory` bytes? */
-bool load_in_ram(u64 gpa, u64 size, u64 memory);
 
 /* A file for the guest beside its kernel. */
 struct load_module {

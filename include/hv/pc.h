@@ -37,8 +37,7 @@
 struct vm;
 struct vcpu;
 
-#define PC_ROM_START  0xc0000ull   /* the place of firmware: reads zero, so that searches end */
-#define PC_MEMORY_MAX (3ull << 30) /* above it the local and I/O APICs and the BARs (pci.h) */
+#define PC_ROM_START 0xc0000ull /* the place of firmware: reads zero, so that searches end */
 
 enum pc_irq { PC_IRQ_TIMER = 0, PC_IRQ_KEYBOARD = 1, PC_IRQ_UART = 4, PC_IRQ_CLOCK = 8 };
 #define PC_PIN_TIMER 2 /* IRQ 0 at the I/O APIC; the others have their own number there */

@@ -42,7 +42,7 @@ enum pci_port { PCI_ADDRESS = 0xcf8, PCI_DATA = 0xcfc }; /* four bytes each */
 #define PCI_VECTORS_MAX	 8
 #define PCI_IRQS	 2
 #define PCI_IRQ_FIRST	 10
-#define PCI_WINDOW_START 0xe0000000ull /* where BARs lie; no RAM: a board has 3 GiB at most */
+#define PCI_WINDOW_START 0xe0000000ull /* where BARs lie; in the hole below 4 GiB (ram.h) */
 #define PCI_WINDOW_SIZE	 0x10000000ull
 #define PCI_SLOT_WINDOW	 0x10000u
 

@@ -82,7 +82,7 @@ HEADERS = {
     "mm/reclaim": "reclaim",
     "mm/subscribers": "guest_cache",
     "mm": "audit",
-    "hv/core": "console exit irqchip memory park sched vcpu verdict vm vm_config",
+    "hv/core": "console exit irqchip memory park ram sched vcpu verdict vm vm_config",
     "hv/pci": "pci",
     "hv/pc": "acpi fw_cfg i8042 ioapic lapic mptable pc pic pit pm rtc uart vga",
     "hv/load": "bzimage config linux loader",

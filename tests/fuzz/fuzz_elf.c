@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <hv/loader.h>
+#include <hv/ram.h>
 #include <lib/error.h>
 #include "fuzz.h"
 
@@ -27,7 +28,7 @@ static void check_plan(const struct load_plan *plan, size_t size, u64 memory)
 		fuzz_check(a->file_size <= size && a->offset <= size - a->file_size,
 			   "LOAD-2: a segment lies outside the file");
 		fuzz_check(a->file_size <= a->size, "LOAD-2: more file than segment");
-		fuzz_check(load_in_ram(a->gpa, a->size, memory), "LOAD-2: a segment outside RAM");
+		fuzz_check(ram_contains(memory, a->gpa, a->size), "LOAD-2: a segment outside RAM");
 		fuzz_check(a->gpa + a->size <= plan->end, "LOAD-2: end is before a segment's");
 		entry |= plan->entry >= a->gpa && plan->entry < a->gpa + a->size;
 		for (unsigned j = 0; j < i; j++) {

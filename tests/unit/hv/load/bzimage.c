@@ -209,6 +209,17 @@ static void the_initrd_lies_at_the_top_of_memory(void **state)
 	assert_int_equal(gpa, MEMORY - 2 * PAGE_SIZE);
 }
 
+/* The first 4 GiB end at 3 GiB, where the devices begin. */
+static void the_initrd_of_a_large_vm_lies_below_the_devices(void **state)
+{
+	u64 gpa;
+
+	put(INITRD_MAX, 0xffffffff, 4);
+	assert_int_equal(make_plan(FILE_SIZE, 5 * GIB), 0);
+	assert_int_equal(linux_place_initrd(file, &plan, 5 * GIB, 5000, &gpa), 0);
+	assert_int_equal(gpa, 3 * GIB - 2 * PAGE_SIZE);
+}
+
 static void the_initrd_stays_below_the_kernels_limit(void **state)
 {
 	u64 gpa;
@@ -255,6 +266,21 @@ static void the_parameters_name_memory_and_modules(void **state)
 	free(params);
 }
 
+static void a_large_vm_has_a_range_above_4_gib(void **state)
+{
+	const struct linux_boot boot = {.memory = 5 * GIB, .rsdp_gpa = ACPI_TABLES_GPA};
+	u8 *params = malloc(LINUX_PARAMS_SIZE);
+
+	linux_fill_params(file, &boot, params);
+	assert_int_equal(get(params, 0x1e8, 1), 4);
+	assert_int_equal(get(params, 0x2d0 + 40, 8), MIB);
+	assert_int_equal(get(params, 0x2d0 + 48, 8), 3 * GIB - MIB);
+	assert_int_equal(get(params, 0x2d0 + 60, 8), 4 * GIB);
+	assert_int_equal(get(params, 0x2d0 + 68, 8), 2 * GIB);
+	assert_int_equal(get(params, 0x2d0 + 76, 4), 1);
+	free(params);
+}
+
 static void the_tables_map_4_gib_one_to_one(void **state)
 {
 	u64 *tables = malloc(LINUX_TABLES_PAGES * PAGE_SIZE);
@@ -285,9 +311,11 @@ int main(void)
 		CASE(a_place_outside_memory_is_refused),
 		CASE(a_place_above_4_gib_is_refused),
 		CASE(the_initrd_lies_at_the_top_of_memory),
+		CASE(the_initrd_of_a_large_vm_lies_below_the_devices),
 		CASE(the_initrd_stays_below_the_kernels_limit),
 		CASE(an_initrd_never_touches_the_kernel),
 		CASE(the_parameters_name_memory_and_modules),
+		CASE(a_large_vm_has_a_range_above_4_gib),
 		CASE(the_tables_map_4_gib_one_to_one),
 	};
 

@@ -247,16 +247,6 @@ static void a_real_mode_image_fits_below_the_hole(void **state)
 	assert_int_equal(load_plan_real(file, 0x9000, 0x10000, &plan, &why), ERR_FORMAT);
 }
 
-static void ram_ends_at_the_hole_and_begins_behind_it(void **state)
-{
-	assert_true(load_in_ram(0, MACHINE_HOLE_START, MEMORY));
-	assert_false(load_in_ram(0, MACHINE_HOLE_START + 1, MEMORY));
-	assert_false(load_in_ram(MACHINE_HOLE_END - 1, 1, MEMORY));
-	assert_true(load_in_ram(MACHINE_HOLE_END, MEMORY - MACHINE_HOLE_END, MEMORY));
-	assert_false(load_in_ram(MACHINE_HOLE_END, MEMORY, MEMORY));
-	assert_false(load_in_ram(~0ull, 2, ~0ull));
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -273,7 +263,6 @@ int main(void)
 		TEST(the_multiboot_header_must_be_there_and_known),
 		TEST(a_truncated_file_is_never_read_past_its_end),
 		TEST(a_real_mode_image_fits_below_the_hole),
-		TEST(ram_ends_at_the_hole_and_begins_behind_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
