@@ -37,6 +37,7 @@ static struct option {
 	/* The defaults of these three are Kconfig's; notifier_AXIS: the named policy's. */
 	{.name = "notifier", .kind = OPTION_TEXT, .values = "POLICY"},
 	{.name = "fault_retry", .kind = OPTION_TEXT, .values = "reenter|inplace"},
+	{.name = "fault_read", .kind = OPTION_TEXT, .values = "as_read|as_write"},
 	{.name = "notifier_events", .kind = OPTION_TEXT, .values = "none|page|range"},
 	{.name = "notifier_start",
 	 .kind = OPTION_TEXT,

@@ -251,6 +251,11 @@ static enum retry_mode retry_option(void)
 	return IS_ENABLED(CONFIG_FAULT_RETRY_REENTER) ? RETRY_REENTER : RETRY_INPLACE;
 }
 
+static enum read_mode read_option(void)
+{
+	return strcmp(boot_option_text("fault_read"), "as_write") ? READ_AS_READ : READ_AS_WRITE;
+}
+
 /* Each notifier_AXIS=VALUE changes the point on one axis. */
 static void apply_axes(struct notifier_policy *policy)
 {
@@ -266,7 +271,7 @@ static void apply_axes(struct notifier_policy *policy)
 	}
 }
 
-/* notifier=POLICY, notifier_AXIS=VALUE, fault_retry=MODE: for the address spaces of all VMs. */
+/* notifier=, notifier_AXIS=, fault_retry=, fault_read=: for the address spaces of all VMs. */
 static void configure_notifier(void)
 {
 	const char *name = boot_option_text("notifier");
@@ -283,7 +288,7 @@ static void configure_notifier(void)
 		notifier_policy_text(&policy, text, sizeof(text));
 		log_error("notifier: %s: refused: %s; the default stays", text, why);
 	}
-	addrspace_configure(why ? NULL : &policy, retry_option());
+	addrspace_configure(why ? NULL : &policy, retry_option(), read_option());
 }
 
 static const struct terminal_monitor monitor = {monitor_open, monitor_type};

@@ -16,7 +16,8 @@
  *
  *     step      what happens                          what is reported
  *     look      pages were written; a pass            faults of reading all pages after it
- *     merge     a pass that merges                    faults of reading all, which a merge took away
+ *     merge     a pass that merges                    faults of reading all, which a merge took away,
+ *                                                     and pages un-merged by them
  *     rescan    a pass without a write between        likewise
  *     break     every second merged page is written   faults of writing, and of reading them again
  */
@@ -147,15 +148,20 @@ static void touch_own(void)
 }
 
 /* Of all pages but the first, which shows that it is there. */
-static u64 faults_of_reading(void)
+static struct counts counts_of_reading(void)
 {
-	u64 before;
+	struct counts before;
 
 	touch_own();
-	before = statistic(HYPERCALL_STATISTIC_FAULTS);
+	before = now();
 	for (u64 i = 1; i < pages; i++)
 		verify(i);
-	return statistic(HYPERCALL_STATISTIC_FAULTS) - before;
+	return since(before);
+}
+
+static u64 faults_of_reading(void)
+{
+	return counts_of_reading().faults;
 }
 
 static void look(void)
@@ -175,7 +181,9 @@ static void merge(void)
 	report("merge", "instructions", ticks / pages, "instructions");
 	report("merge", "merges", did.merges, "pages");
 	report_counts("merge", did);
-	report("merge", "faults", faults_of_reading(), "faults");
+	did = counts_of_reading();
+	report("merge", "faults", did.faults, "faults");
+	report("merge", "unmerged", did.breaks, "pages");
 }
 
 static void rescan(void)

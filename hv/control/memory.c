@@ -15,10 +15,34 @@
 #include <mm/merge.h>
 #include <mm/reclaim.h>
 
-/* --- policy [NAME [AXIS=VALUE ...] [reenter|inplace]] ---------------------------------------- */
+/* --- policy [NAME [AXIS=VALUE ...] [reenter|inplace] [as_read|as_write]] --------------------- */
 
-/* For all VMs that run; waits for notifications under way. retry: NULL: it stays. */
-static int set_policies(const struct notifier_policy *policy, const char *retry)
+static const char *const retry_words[] = {
+	[RETRY_REENTER] = "reenter",
+	[RETRY_INPLACE] = "inplace",
+};
+static const char *const read_words[] = {
+	[READ_AS_READ] = "as_read",
+	[READ_AS_WRITE] = "as_write",
+};
+
+/* The modes of faults; NULL: it stays. */
+struct fault_modes {
+	const char *retry, *read;
+};
+
+static void set_modes(struct addrspace *as, const struct fault_modes *modes)
+{
+	if (modes->retry)
+		addrspace_set_retry(as, strcmp(modes->retry, "inplace") ? RETRY_REENTER
+									: RETRY_INPLACE);
+	if (modes->read)
+		addrspace_set_read(as,
+				   strcmp(modes->read, "as_write") ? READ_AS_READ : READ_AS_WRITE);
+}
+
+/* For all VMs that run; waits for notifications under way. */
+static int set_policies(const struct notifier_policy *policy, const struct fault_modes *modes)
 {
 	struct vm *vm;
 	int err = 0;
@@ -27,9 +51,7 @@ static int set_policies(const struct notifier_policy *policy, const char *retry)
 		if (!vm_hold(vm))
 			continue;
 		err = addrspace_set_policy(vm->memory, policy);
-		if (retry)
-			addrspace_set_retry(vm->memory, strcmp(retry, "inplace") ? RETRY_REENTER
-										 : RETRY_INPLACE);
+		set_modes(vm->memory, modes);
 		vm_release(vm);
 	}
 	return err;
@@ -81,9 +103,8 @@ static void show_policy(struct json *json)
 		if (!vm_hold(vm))
 			continue;
 		add_policy(json, vm->memory);
-		json_add_string(json, "retry",
-				addrspace_retry(vm->memory) == RETRY_INPLACE ? "inplace"
-									     : "reenter");
+		json_add_string(json, "retry", retry_words[addrspace_retry(vm->memory)]);
+		json_add_string(json, "read", read_words[addrspace_read_mode(vm->memory)]);
 		vm_release(vm);
 		break;
 	}
@@ -91,20 +112,30 @@ static void show_policy(struct json *json)
 	list_axes(json);
 }
 
-/* The words behind the name: axes, and the retry mode. */
+static bool read_mode_word(const char *word, struct fault_modes *modes)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(retry_words); i++) {
+		if (!strcmp(word, retry_words[i]))
+			modes->retry = word;
+		else if (!strcmp(word, read_words[i]))
+			modes->read = word;
+	}
+	return modes->retry == word || modes->read == word;
+}
+
+/* The words behind the name: axes, and the modes of faults. */
 static enum command_step read_axes(struct command_call *call, struct notifier_policy *policy,
-				   const char **retry)
+				   struct fault_modes *modes)
 {
 	const char *why;
 
 	for (unsigned i = 1; i < call->words; i++) {
 		const char *word = call->word[i], *equal = memchr(word, '=', strlen(word));
 
-		if (!strcmp(word, "inplace") || !strcmp(word, "reenter"))
-			*retry = word;
-		else if (!equal ||
-			 notifier_policy_set(policy, word, (size_t)(equal - word), equal + 1))
-			return command_fail(call, "%.32s: no AXIS=VALUE, reenter or inplace", word);
+		if (read_mode_word(word, modes))
+			continue;
+		if (!equal || notifier_policy_set(policy, word, (size_t)(equal - word), equal + 1))
+			return command_fail(call, "%.32s: no AXIS=VALUE and no mode", word);
 	}
 	why = notifier_policy_refusal(policy);
 	return why ? command_fail(call, "refused: %.110s", why) : COMMAND_DONE;
@@ -112,8 +143,9 @@ static enum command_step read_axes(struct command_call *call, struct notifier_po
 
 enum command_step step_policy(struct command_call *call)
 {
-	const char *name = call->words ? call->word[0] : "", *retry = NULL;
+	const char *name = call->words ? call->word[0] : "";
 	const struct notifier_policy *named = notifier_policy_find(name, strlen(name));
+	struct fault_modes modes = {.retry = NULL};
 	struct notifier_policy policy;
 	int err;
 
@@ -121,9 +153,9 @@ enum command_step step_policy(struct command_call *call)
 		return command_fail(call, "%.24s: no such policy", name);
 	if (named) {
 		policy = *named;
-		if (read_axes(call, &policy, &retry) == COMMAND_FAILED)
+		if (read_axes(call, &policy, &modes) == COMMAND_FAILED)
 			return COMMAND_FAILED;
-		err = set_policies(&policy, retry);
+		err = set_policies(&policy, &modes);
 		if (err)
 			return command_fail(call, "policy: %s", error_name(err));
 	}

@@ -27,6 +27,12 @@ enum retry_mode {
 };
 
 /*
+ * How a fault resolves that only reads. AS_WRITE: as a write would, where the page may be written,
+ * as KVM did when change_pte was new: the first read that faults breaks a shared page.
+ */
+enum read_mode { READ_AS_READ, READ_AS_WRITE };
+
+/*
  * What all operations on a range have in common. ERR_INVALID: empty, wraps, or wider than a guest
  * can be; ERR_RANGE: not wholly in slots; ERR_REENTRANT: called from a subscriber's callback;
  * ERR_WOULD_BLOCK: ADDRSPACE_NOBLOCK was given and a subscriber would have had to wait. On any of
@@ -56,7 +62,7 @@ u16 addrspace_id(const struct addrspace *as);
 struct addrspace *addrspace_by_id(u16 id);
 
 /*
- * Its chain of subscribers, its notification policy and its retry mode, changeable at any time.
+ * Its chain of subscribers, its notification policy and its modes, changeable at any time.
  * set_policy: ERR_REENTRANT; the point is copied. policy: takes LOCK_NOTIFIER.
  */
 struct notifier *addrspace_notifier(struct addrspace *as);
@@ -65,8 +71,12 @@ struct notifier_policy addrspace_policy(struct addrspace *as);
 void addrspace_set_retry(struct addrspace *as, enum retry_mode retry);
 enum retry_mode addrspace_retry(const struct addrspace *as);
 
-/* Policy (NULL: Kconfig's; copied) and retry mode of address spaces created later. At boot. */
-void addrspace_configure(const struct notifier_policy *policy, enum retry_mode retry);
+void addrspace_set_read(struct addrspace *as, enum read_mode read);
+enum read_mode addrspace_read_mode(const struct addrspace *as);
+
+/* Policy (NULL: Kconfig's; copied) and modes of address spaces created later. At boot. */
+void addrspace_configure(const struct notifier_policy *policy, enum retry_mode retry,
+			 enum read_mode read);
 
 /* 0 if the range lies wholly in slots; errors of a range as above. Takes LOCK_MMU. */
 int addrspace_check(struct addrspace *as, struct gfn_range range) __must_check;

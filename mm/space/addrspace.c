@@ -19,12 +19,22 @@ static struct notifier_policy default_policy;
 static enum retry_mode default_retry =
 	IS_ENABLED(CONFIG_FAULT_RETRY_REENTER) ? RETRY_REENTER : RETRY_INPLACE;
 
+static u32 default_fault_access;
+
 static struct addrspace *spaces[SPACES]; /* [a] by number; 0 stays empty */
 
-void addrspace_configure(const struct notifier_policy *policy, enum retry_mode retry)
+/* What a fault requests beside its own access. */
+static u32 fault_access(enum read_mode read)
+{
+	return read == READ_AS_WRITE ? HV_WRITE : 0;
+}
+
+void addrspace_configure(const struct notifier_policy *policy, enum retry_mode retry,
+			 enum read_mode read)
 {
 	default_policy = policy ? *policy : (struct notifier_policy){.name = NULL};
 	default_retry = retry;
+	default_fault_access = fault_access(read);
 }
 
 /* Puts `as` under a free number. */
@@ -51,6 +61,7 @@ int addrspace_create(const char *name, struct addrspace **out)
 	if (!err) {
 		string_copy(as->name, sizeof(as->name), name);
 		as->retry = default_retry;
+		as->fault_access = default_fault_access;
 		spin_init(&as->lock, LOCK_MMU, "mmu");
 		notifier_init(&as->notifier,
 			      default_policy.name ? &default_policy : notifier_policy_default(),
@@ -138,6 +149,16 @@ void addrspace_set_retry(struct addrspace *as, enum retry_mode retry)
 enum retry_mode addrspace_retry(const struct addrspace *as)
 {
 	return ck_pr_load_32(&as->retry);
+}
+
+void addrspace_set_read(struct addrspace *as, enum read_mode read)
+{
+	ck_pr_store_32(&as->fault_access, fault_access(read));
+}
+
+enum read_mode addrspace_read_mode(const struct addrspace *as)
+{
+	return ck_pr_load_32(&as->fault_access) ? READ_AS_WRITE : READ_AS_READ;
 }
 
 void addrspace_settle(struct addrspace *as)

@@ -28,6 +28,7 @@ struct slot {
  *
  * id		[I] its number, for the rmap; unique among those alive, never 0
  * retry	[a] what a fault does that raced
+ * fault_access	[a] what a fault requests beside its own access: HV_WRITE with READ_AS_WRITE, else 0
  * lock		LOCK_MMU: primary PTEs and every stage 2 derived from them
  * primary	[m] the PTEs; lookups take no lock
  * slots	[m] sorted by start, never overlapping
@@ -44,7 +45,7 @@ struct slot {
 struct addrspace {
 	u16 id;
 	char name[SPACE_NAME];
-	u32 retry;
+	u32 retry, fault_access;
 	struct spinlock lock;
 	struct primary primary;
 	struct slot slots[SPACE_SLOTS];

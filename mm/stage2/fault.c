@@ -152,6 +152,20 @@ static enum fault_outcome install(struct stage2 *s2, const struct space_page *pa
 	return outcome;
 }
 
+/* READ_AS_WRITE: a page that may not be written is resolved for the access alone. */
+static int resolve(struct stage2 *s2, struct space_page *page, unsigned access,
+		   const struct invalidate_log *log, u64 *word)
+{
+	unsigned more = access | ck_pr_load_32(&s2->as->fault_access);
+	int err = space_resolve(s2->as, page, more, log, word);
+
+	if (unlikely(err == ERR_PERMISSION) && more != access)
+		err = space_resolve(s2->as, page, access, log, word);
+	TRACE(fault_resolve, s2->as->id, .gfn = page->gfn.raw, .pte = page->pte,
+	      .access = (u8)access, .error = (s8)err);
+	return err;
+}
+
 /*
  * One pass of the picture above. A step of resolving, such as a break of sharing, moves the
  * sequence too. In mode `reenter` that counts as a race, as in KVM; in mode `inplace`
@@ -165,9 +179,7 @@ static enum fault_outcome fault_try(struct stage2 *s2, struct space_page *page, 
 	int err;
 
 	RACE_POINT("fault: sequence read");
-	err = space_resolve(s2->as, page, access, inplace ? &s2->log : NULL, &word);
-	TRACE(fault_resolve, s2->as->id, .gfn = page->gfn.raw, .pte = page->pte,
-	      .access = (u8)access, .error = (s8)err);
+	err = resolve(s2, page, access, inplace ? &s2->log : NULL, &word);
 	if (unlikely(err))
 		return outcome_of(err);
 	RACE_POINT("fault: resolved");

@@ -5,6 +5,7 @@ with EPT (Bochs).
 
     named       each named policy, both retry modes, both back ends
     level       each named policy with the events of `masked` in place (NPT)
+    old fault   each named policy, a fault that reads resolved as a write (NPT)
     ablation    `masked` with one axis changed (NPT)
 
 Counts are exact: two runs give the same. Each cell is kept in build/bench-policies/, so that a
@@ -50,6 +51,7 @@ ABLATION = [
 COLUMNS = [
     ("look_faults", "look"),
     ("merge_faults", "merge"),
+    ("merge_unmerged", "unmerged"),
     ("rescan_faults", "rescan"),
     ("break_faults", "break"),
     ("break_refaults", "again"),
@@ -176,6 +178,12 @@ def level():
     ]
 
 
+def old_fault_path():
+    return [
+        ("NPT", f"notifier={policy} {INPLACE} fault_read=as_write") for policy in words.policies()
+    ]
+
+
 def ablation():
     return [
         ("NPT", f"{BASE} {axis}" if "retry" in axis else f"{BASE} {INPLACE} {axis}".rstrip())
@@ -191,13 +199,15 @@ def policies(folder):
         "named points, EPT": named("EPT"),
         "named points with events=range, NPT": level(),
         "masked, and one axis of it changed, NPT": ablation(),
+        "named points with fault_read=as_write, NPT": old_fault_path(),
     }
     cases = list(dict.fromkeys(case for table in tables.values() for case in table))
     cells = run_all(where, cases)
     counts = cells[cases[0]]
     plain(
         f"{counts['merge_merges']} merges, {counts['break_breaks']} breaks; faults of reading all "
-        "after a look, a merge, a rescan; faults of a break, and of reading again;\n"
+        "after a look, a merge, and pages un-merged by that; after a rescan; faults of a break, "
+        "and of reading again;\n"
         "flushes and callbacks of the merge and of the breaks; instructions a page; exits of the "
         "run"
     )
