@@ -12,7 +12,8 @@ import machine
 from output import Stop, detail, progress, say
 
 FOLDER = os.path.join(machine.ROOT, "build")
-FOLDERS = {"default": "build", "debug": "build-debug", "asan": "build-host", "bench": "build-bench"}
+FOLDERS = {"default": "build", "debug": "build-debug", "asan": "build-host", "bench": "build-bench",
+           "ways": "build-ways"}
 
 
 def need(*purposes):

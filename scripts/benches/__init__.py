@@ -9,6 +9,7 @@ from benches.mm import mm
 from benches.paths import paths
 from benches.policies import policies
 from benches.trace import trace
+from benches.ways import ways
 
 BENCHES = {"exits": exits, "guest": guest, "mm": mm, "merge": merge, "paths": paths,
-           "policies": policies, "trace": trace}
+           "policies": policies, "trace": trace, "ways": ways}
