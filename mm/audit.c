@@ -15,6 +15,7 @@
  */
 #include <mm/audit.h>
 #include <arch/cpu.h>
+#include <ck_pr.h>
 #include <lib/log.h>
 #include <mm/frame.h>
 #include <mm/rmap.h>
@@ -273,14 +274,17 @@ static void check_guest_frame(struct audit *audit, struct mfn mfn)
 		audit->report->held += refs - users;
 }
 
-/* Calls `visit` for each frame that has a record. */
+/* Calls `visit` for each frame that has a record; frames of closed sections are free. */
 static void each_frame(struct audit *audit,
 		       void (*visit)(struct audit *audit, struct mfn mfn, struct frame *frame))
 {
-	for (u64 section = 0; section < frame_map.sections; section++)
-		for (u64 i = 0; frame_map.section[section] && i < FRAME_SECTION; i++)
+	for (u64 section = 0; section < frame_map.sections; section++) {
+		struct frame *records = ck_pr_load_ptr(&frame_map.section[section]);
+
+		for (u64 i = 0; records && i < FRAME_SECTION; i++)
 			visit(audit, (struct mfn){(section << FRAME_SECTION_SHIFT) + i},
-			      &frame_map.section[section][i]);
+			      &records[i]);
+	}
 }
 
 static void clear_mark(struct audit *audit, struct mfn mfn, struct frame *frame)
@@ -311,6 +315,8 @@ static void check_counts(struct audit *audit)
 	for (unsigned kind = 0; kind < FRAME_KINDS; kind++)
 		kinds[kind] = 0;
 	each_frame(audit, count_kind);
+	kinds[FRAME_FREE] += frame_closed();
+	audit->report->frames += frame_closed();
 	frame_stats(&stats);
 	if (stats.free != kinds[FRAME_FREE] || stats.guest != kinds[FRAME_GUEST] ||
 	    stats.table != kinds[FRAME_TABLE] || stats.hypervisor != kinds[FRAME_HYPERVISOR])

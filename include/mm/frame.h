@@ -54,11 +54,12 @@ struct frame {
 _Static_assert(sizeof(struct frame) == 24, "a frame's record is 24 bytes");
 
 /*
- * Records come in sections, so that a hole in the memory map costs one pointer: section i holds the
- * records of the frames [i, i + 1) * FRAME_SECTION, or is NULL where there is no RAM. [I] after
- * frame_init.
+ * Records come in sections, so that a hole in the memory map costs one pointer, and memory that is
+ * not in use costs no access to its records (mm/frame/section.c). section i: the records of the
+ * frames [i, i + 1) * FRAME_SECTION; NULL where there is no RAM, and as long as none of these
+ * frames was allocated. [a] sections: [I] after frame_init.
  */
-#define FRAME_SECTION_SHIFT 15 /* 128 MiB of frames, 768 KiB of records */
+#define FRAME_SECTION_SHIFT 13 /* 32 MiB of frames, 192 KiB of records */
 #define FRAME_SECTION	    (1ull << FRAME_SECTION_SHIFT)
 
 struct frame_map {
@@ -67,7 +68,10 @@ struct frame_map {
 };
 extern struct frame_map frame_map;
 
-/* The record of a frame, or NULL for a number outside the machine's RAM. Any context; O(1). */
+/*
+ * The record of a frame; NULL for a number outside the machine's RAM, and for a free frame in a
+ * closed section. Any context; O(1).
+ */
 static inline struct frame *frame_record(struct mfn mfn)
 {
 	u64 section = mfn.raw >> FRAME_SECTION_SHIFT;
@@ -129,8 +133,14 @@ void frame_get(struct mfn mfn);
 bool frame_put(struct mfn mfn);
 u32 frame_refs(struct mfn mfn);
 
-/* FRAME_RESERVED for a number outside the machine's RAM. Any context; O(1). */
+/* FRAME_RESERVED for a number outside the machine's RAM. Any context; O(1) for a frame in use. */
 enum frame_kind frame_kind(struct mfn mfn);
+
+/* Is the frame in a section that has records, open or closed? Any context; O(1). */
+bool frame_near_memory(struct mfn mfn);
+
+/* Free frames in closed sections. Any context; exact while no other CPU allocates. */
+u64 frame_closed(void);
 
 /*
  * All frames of the allocator (the frame records not counted) by kind. `free` includes `cached`,

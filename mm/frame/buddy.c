@@ -60,24 +60,27 @@ static void block_list_remove(u64 mfn)
 	frame->state &= (u8)~FRAME_IS_HEAD;
 }
 
-unsigned buddy_smallest(void)
+/* The order of the smallest block in the lists of at least 2^order frames. */
+static unsigned smallest_from(unsigned order)
 {
-	unsigned order = 0;
-
 	while (order <= FRAME_MAX_ORDER && frame_buddy.heads[order] == FRAME_NONE)
 		order++;
 	return order;
 }
 
+unsigned buddy_smallest(void)
+{
+	return smallest_from(0);
+}
+
 u64 buddy_take(unsigned order)
 {
-	unsigned from = order;
+	unsigned from;
 	u64 mfn;
 
-	while (from <= FRAME_MAX_ORDER && frame_buddy.heads[from] == FRAME_NONE)
-		from++;
-	if (from > FRAME_MAX_ORDER)
-		return FRAME_NONE;
+	while ((from = smallest_from(order)) > FRAME_MAX_ORDER)
+		if (!section_open())
+			return FRAME_NONE;
 	mfn = frame_buddy.heads[from];
 	block_list_remove(mfn);
 	/*

@@ -70,7 +70,7 @@ void frame_caches_init(u64 total)
 static __attribute__((__noinline__)) void cache_refill(struct frame_cache *cache)
 {
 	spin_lock(&frame_buddy.lock);
-	while (cache->count < FRAME_BATCH && frame_buddy.free > 0) {
+	while (cache->count < FRAME_BATCH && (frame_buddy.free > 0 || section_open())) {
 		unsigned room = FRAME_BATCH - cache->count;
 		unsigned order = MIN(buddy_smallest(), 31u - (unsigned)__builtin_clz(room));
 		u64 mfn = buddy_take(order);
@@ -99,9 +99,14 @@ static __cold void reserve_take(struct frame_cache *cache)
 static void reserve_add(struct frame_cache *cache)
 {
 	spin_lock(&frame_buddy.lock);
-	while (reserve.count < FRAME_RESERVE && (cache->count || frame_buddy.free))
+	while (reserve.count < FRAME_RESERVE) {
+		u64 mfn = buddy_take(0);
+
+		if (mfn == FRAME_NONE && !cache->count)
+			break;
 		reserve.mfns[reserve.count++] =
-			frame_buddy.free ? buddy_take(0) : cache->mfns[--cache->count];
+			mfn != FRAME_NONE ? mfn : cache->mfns[--cache->count];
+	}
 	spin_unlock(&frame_buddy.lock);
 }
 
@@ -279,7 +284,9 @@ enum frame_kind frame_kind(struct mfn mfn)
 {
 	const struct frame *frame = frame_record(mfn);
 
-	return frame ? ck_pr_load_8(&frame->kind) : FRAME_RESERVED;
+	if (frame)
+		return ck_pr_load_8(&frame->kind);
+	return section_has_free(mfn.raw) ? FRAME_FREE : FRAME_RESERVED;
 }
 
 static u64 used_of_kind(enum frame_kind kind)
@@ -297,7 +304,7 @@ static int largest_order(void)
 
 	while (order >= 0 && ck_pr_load_64(&frame_buddy.heads[order]) == FRAME_NONE)
 		order--;
-	return order;
+	return MAX(order, section_largest_order());
 }
 
 void frame_stats(struct frame_stats *out)

@@ -7,13 +7,14 @@
  *     carved   [ free    )     [ free              | records )            [ free            )
  *
  * The records of all sections, and the array that points to them, are cut off the end of the
- * largest range: low memory stays free for what must be there. The rest becomes free blocks, as
- * large as alignment allows.
+ * largest range: low memory stays free for what must be there. The rest is free, in closed
+ * sections (section.c): no frame and no record is written here, so that the time does not depend on
+ * the size of memory, but for two pointers a section.
  *
  * Invariants:
  *   INIT-1  a frame is FRAME_FREE afterwards if and only if it lies wholly inside a given range,
  *           holds no record, and is not frame 0
- *   INIT-2  every usable frame has a record; a section without usable frames has none
+ *   INIT-2  every usable frame has memory for its record; a section without usable frames has none
  */
 #include "mm/frame/internal.h"
 #include <arch/cpu.h>
@@ -22,16 +23,6 @@
 
 #define LOG_THIS LOG_MM
 
-struct frame_map frame_map;
-
-/* Half-open ranges of frame numbers, sorted, disjoint. */
-struct span {
-	u64 start, end;
-};
-struct spans {
-	struct span of[FRAME_RANGES_MAX];
-	unsigned count;
-};
 static struct spans spans;
 
 static void spans_insert(struct span span)
@@ -78,12 +69,11 @@ static int spans_take(const struct frame_range *usable, unsigned count)
 	return 0;
 }
 
-/* Cuts `bytes` of zeroed memory off the end of the largest range; NULL when it is too small. */
+/* Cuts `bytes` of memory off the end of the largest range; NULL when it is too small. */
 static void *spans_carve(u64 bytes)
 {
 	u64 frames = ALIGN_UP(bytes, PAGE_SIZE) >> PAGE_SHIFT;
 	struct span *largest = &spans.of[0];
-	char *memory;
 
 	for (unsigned i = 1; i < spans.count; i++)
 		if (spans.of[i].end - spans.of[i].start > largest->end - largest->start)
@@ -91,86 +81,67 @@ static void *spans_carve(u64 bytes)
 	if (spans.count == 0 || largest->end - largest->start < frames)
 		return NULL;
 	largest->end -= frames;
-	memory = arch_hpa_to_virt(mfn_to_hpa((struct mfn){largest->end}));
-	for (u64 i = 0; i < frames; i++)
-		arch_page_zero(memory + i * PAGE_SIZE);
+	return arch_hpa_to_virt(mfn_to_hpa((struct mfn){largest->end}));
+}
+
+static void *spans_carve_zeroed(u64 bytes)
+{
+	char *memory = spans_carve(bytes);
+
+	for (u64 at = 0; memory && at < bytes; at += PAGE_SIZE)
+		arch_page_zero(memory + at);
 	return memory;
 }
 
-/* The sections of records that `span` needs. Records start as 0, which is FRAME_RESERVED. */
-static int map_add_sections(struct span span)
+/* Memory for the records of the sections that `span` needs. */
+static int add_records(struct frame **records, struct span span)
 {
-	for (u64 i = span.start >> FRAME_SECTION_SHIFT; i <= (span.end - 1) >> FRAME_SECTION_SHIFT;
-	     i++) {
-		if (frame_map.section[i])
-			continue;
-		frame_map.section[i] = spans_carve(FRAME_SECTION * sizeof(struct frame));
-		if (!frame_map.section[i])
+	u64 last = (span.end - 1) >> FRAME_SECTION_SHIFT;
+
+	for (u64 i = span.start >> FRAME_SECTION_SHIFT; i <= last; i++) {
+		if (!records[i])
+			records[i] = spans_carve(FRAME_SECTION * sizeof(struct frame));
+		if (!records[i])
 			return ERR_NO_MEMORY;
 	}
 	return 0;
 }
 
-static int map_create(void)
+static int create_sections(void)
 {
 	static struct spans all;
+	struct frame **pointers;
 	u64 sections;
 	int err = 0;
 
 	all = spans; /* carving shortens the originals during the loop */
 	sections = ((all.of[all.count - 1].end - 1) >> FRAME_SECTION_SHIFT) + 1;
-	frame_map.section = spans_carve(sections * sizeof(*frame_map.section));
-	if (!frame_map.section)
+	pointers = spans_carve_zeroed(2 * sections * sizeof(*pointers));
+	if (!pointers)
 		return ERR_NO_MEMORY;
-	frame_map.sections = sections;
 	for (unsigned i = 0; i < all.count && !err; i++)
-		err = map_add_sections(all.of[i]);
+		err = add_records(pointers + sections, all.of[i]);
+	if (!err)
+		sections_init(pointers, pointers + sections, sections, &spans);
 	return err;
-}
-
-/* Before any other CPU runs, so without the lock. */
-LOCK_UNCHECKED static void init_free_block(u64 mfn, unsigned order)
-{
-	for (u64 i = 0; i < 1ull << order; i++)
-		frame_record((struct mfn){mfn + i})->kind = FRAME_FREE;
-	buddy_put(mfn, order);
-}
-
-static u64 init_free_span(struct span span)
-{
-	u64 frames = span.end - span.start;
-
-	spin_lock(&frame_buddy.lock);
-	while (span.start < span.end) {
-		unsigned order = 0;
-
-		while (order < FRAME_MAX_ORDER && IS_ALIGNED(span.start, 2ull << order) &&
-		       span.start + (2ull << order) <= span.end)
-			order++;
-		init_free_block(span.start, order);
-		span.start += 1ull << order;
-	}
-	spin_unlock(&frame_buddy.lock);
-	return frames;
 }
 
 int frame_init(const struct frame_range *usable, unsigned count)
 {
-	u64 total = 0;
+	static const struct spans none;
+	u64 total;
 	int err = spans_take(usable, count);
 
-	frame_map = (struct frame_map){NULL, 0};
+	sections_init(NULL, NULL, 0, &none);
 	if (!err)
-		err = spans.count > 0 ? map_create() : ERR_NO_MEMORY;
+		err = spans.count > 0 ? create_sections() : ERR_NO_MEMORY;
 	if (err) {
-		frame_map = (struct frame_map){NULL, 0};
 		log_error("%u memory ranges cannot hold the frame records: %s", count,
 			  error_name(err));
 		return err;
 	}
 	buddy_init();
-	for (unsigned i = 0; i < spans.count; i++)
-		total += init_free_span(spans.of[i]);
+	total = frame_closed();
 	frame_caches_init(total);
 	log_info("%lu MiB in %lu frames, %u ranges", total >> (20 - PAGE_SHIFT), total,
 		 spans.count);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * internal.h: shared by the buddy allocator (buddy.c), the per-CPU caches (frame.c), their start
- * (init.c), poisoning (poison.c) and failure injection (fail.c).
+ * (init.c), the sections of records (section.c), poisoning (poison.c) and failure injection
+ * (fail.c).
  */
 #ifndef SAMEPAGE_MM_FRAME_INTERNAL_H
 #define SAMEPAGE_MM_FRAME_INTERNAL_H
@@ -33,15 +34,44 @@ extern struct frame_buddy frame_buddy;
 void buddy_init(void);
 
 /*
- * Takes a block off the free lists; FRAME_NONE: none is large enough. Its records are as they were.
+ * Takes a block off the free lists, and opens sections while none is large enough; FRAME_NONE: there
+ * is none. Its records are as they were.
  */
 u64 buddy_take(unsigned order) LOCK_REQUIRES(&frame_buddy.lock);
 
-/* The order of the smallest block in the lists, FRAME_MAX_ORDER + 1 when there is none. */
+/* The order of the smallest block in the lists, FRAME_MAX_ORDER + 1 when they are empty. */
 unsigned buddy_smallest(void) LOCK_REQUIRES(&frame_buddy.lock);
 
 /* Puts a block of FRAME_FREE records back and joins it with its buddies. */
 void buddy_put(u64 mfn, unsigned order) LOCK_REQUIRES(&frame_buddy.lock);
+
+/* Half-open ranges of frame numbers, sorted, disjoint. */
+struct span {
+	u64 start, end;
+};
+struct spans {
+	struct span of[FRAME_RANGES_MAX];
+	unsigned count;
+};
+
+/*
+ * section.c: `records[i]` is memory for the records of section i, NULL where there is no RAM; the
+ * frames of `spans` are free, and their sections closed. Replaces what was there before.
+ */
+void sections_init(struct frame **open, struct frame **records, u64 sections,
+		   const struct spans *spans);
+
+/*
+ * Opens the lowest closed section that has free frames: writes its records and puts the frames into
+ * the free lists. False: there is none.
+ */
+bool section_open(void) LOCK_REQUIRES(&frame_buddy.lock);
+
+/* The order of the largest block that lies wholly in closed sections, or -1. */
+int section_largest_order(void);
+
+/* Is this frame, which has no record, a free one in a closed section? */
+bool section_has_free(u64 mfn);
 
 /* Fills a freed frame with the pattern. check: panics unless a poisoned frame still shows it. */
 void frame_poison(u64 mfn);

@@ -298,7 +298,7 @@ static bool near_memory(struct mfn first, u64 frames)
 	u64 section = ALIGN_DOWN(first.raw, FRAME_SECTION);
 
 	for (; section < first.raw + frames; section += FRAME_SECTION)
-		if (frame_record((struct mfn){section}))
+		if (frame_near_memory((struct mfn){section}))
 			return true;
 	return false;
 }

@@ -54,10 +54,12 @@ void frame_check(void)
 	for (u64 mfn = 0; mfn < frame_map.sections << FRAME_SECTION_SHIFT; mfn++)
 		if (record(mfn))
 			kinds[record(mfn)->kind]++;
+	kinds[FRAME_FREE] += frame_closed();
 	assert_int_equal(stats.free, kinds[FRAME_FREE]);
 	assert_int_equal(stats.hypervisor, kinds[FRAME_HYPERVISOR]);
 	assert_int_equal(stats.table, kinds[FRAME_TABLE]);
 	assert_int_equal(stats.guest, kinds[FRAME_GUEST]);
 	assert_int_equal(stats.total, stats.free + stats.hypervisor + stats.table + stats.guest);
-	assert_int_equal(stats.free, frame_buddy.free + stats.cached); /* FRAME-1 */
+	assert_int_equal(stats.free,
+			 frame_buddy.free + stats.cached + frame_closed()); /* FRAME-1 */
 }

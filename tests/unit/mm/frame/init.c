@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * init.c: memory maps as firmware gives them, good and bad (INIT-1, INIT-2).
+ * init.c: memory maps as firmware gives them, good and bad (INIT-1, INIT-2), and the sections that
+ * open later (SECTION-1, SECTION-2).
  */
 #include "sim/frame_check.h"
 
@@ -20,7 +21,8 @@ static u64 total(void)
 }
 
 /* What the records of one section take. */
-#define RECORDS (FRAME_SECTION * sizeof(struct frame))
+#define RECORDS	      (FRAME_SECTION * sizeof(struct frame))
+#define SECTION_BYTES (FRAME_SECTION * PAGE_SIZE)
 
 static enum frame_kind kind_at(u64 address)
 {
@@ -76,7 +78,10 @@ static void a_hole_of_gigabytes_costs_no_records(void **state)
 	sim_add_memory(MIB, 7 * MIB);
 	sim_add_memory(40 * GIB, 4 * MIB);
 	assert_int_equal(frame_init(ranges, 2), 0);
-	assert_int_equal(total(), (11 * MIB - 2 * RECORDS) / PAGE_SIZE - 1);
+	/* Two pointers for each section below the end, in whole pages. */
+	assert_int_equal(total(), (11 * MIB - 2 * RECORDS) / PAGE_SIZE -
+					  ALIGN_UP((40 * GIB / SECTION_BYTES + 1) * 16, PAGE_SIZE) /
+						  PAGE_SIZE);
 	assert_null(frame_record((struct mfn){GIB >> PAGE_SHIFT})); /* INIT-2 */
 	assert_int_equal(kind_at(40 * GIB), FRAME_FREE);
 	assert_int_equal(kind_at(GIB), FRAME_RESERVED);
@@ -165,6 +170,66 @@ static void a_frame_is_free_just_when_it_lies_in_a_range(void **state)
 	}
 }
 
+static unsigned open_sections(void)
+{
+	unsigned open = 0;
+
+	for (u64 i = 0; i < frame_map.sections; i++)
+		open += frame_map.section[i] != NULL;
+	return open;
+}
+
+/* Memory is left alone at the start: no record is written before its section opens. */
+static void sections_open_when_their_frames_are_needed(void **state)
+{
+	struct frame_range range = {{0}, {5 * SECTION_BYTES}};
+	unsigned char *records;
+	struct mfn mfn;
+	u64 frames;
+
+	sim_add_memory(0, 5 * SECTION_BYTES);
+	records = arch_hpa_to_virt((struct hpa){5 * SECTION_BYTES - PAGE_SIZE - 5 * RECORDS});
+	memset(records, 0xa5, 5 * RECORDS);
+	assert_int_equal(frame_init(&range, 1), 0);
+	frames = total();
+	assert_int_equal(open_sections(), 0);
+	for (u64 i = 0; i < 5 * RECORDS; i++)
+		assert_int_equal(records[i], 0xa5);
+	for (u64 i = 0; i < frames; i++) {
+		assert_int_equal(frame_alloc(0, FRAME_GUEST, 0, &mfn), 0);
+		assert_non_null(frame_record(mfn)); /* SECTION-2 */
+		assert_true(open_sections() <= i / (FRAME_SECTION - 64) + 1);
+	}
+	assert_int_equal(frame_alloc(0, FRAME_GUEST, 0, &mfn), ERR_NO_MEMORY);
+	assert_int_equal(frame_closed(), 0);
+	frame_check();
+}
+
+/* A block of a gibibyte opens the sections that it needs and joins them. */
+static void a_large_block_opens_as_many_sections_as_it_takes(void **state)
+{
+	struct frame_range range = {{MIB}, {8 * SECTION_BYTES}};
+	struct frame_stats stats;
+	struct mfn mfn;
+	unsigned order = FRAME_SECTION_SHIFT + 1;
+
+	sim_add_memory(MIB, 8 * SECTION_BYTES - MIB);
+	assert_int_equal(frame_init(&range, 1), 0);
+	frame_stats(&stats);
+	assert_int_equal(stats.largest, order);
+	assert_int_equal(kind_at(4 * SECTION_BYTES), FRAME_FREE); /* SECTION-1 */
+	assert_true(frame_near_memory((struct mfn){4 * FRAME_SECTION}));
+	assert_false(frame_near_memory((struct mfn){8 * FRAME_SECTION}));
+	assert_int_equal(frame_alloc(order, FRAME_GUEST, 0, &mfn), 0);
+	assert_int_equal(mfn.raw, 2 * FRAME_SECTION);
+	assert_int_equal(open_sections(), 4);
+	frame_check();
+	frame_free(mfn, order);
+	frame_check();
+	assert_int_equal(frame_alloc(FRAME_MAX_ORDER, FRAME_GUEST, 0, &mfn), ERR_NO_MEMORY);
+	frame_check();
+}
+
 #define test(name) cmocka_unit_test_setup(name, start)
 
 int main(void)
@@ -179,6 +244,8 @@ int main(void)
 		test(no_memory_at_all_is_an_error),
 		test(too_many_ranges_are_refused),
 		test(a_frame_is_free_just_when_it_lies_in_a_range),
+		test(sections_open_when_their_frames_are_needed),
+		test(a_large_block_opens_as_many_sections_as_it_takes),
 	};
 
 	return cmocka_run_group_tests_name("frame_init", tests, NULL, NULL);
