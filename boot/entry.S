@@ -25,6 +25,9 @@ boot_entry:
 	cld
 	movl	%eax, %ebp
 	movl	%ebx, %esi
+	rdtsc
+	movl	%eax, PHYS(boot_entry_ticks)
+	movl	%edx, PHYS(boot_entry_ticks) + 4
 	movl	$PHYS(image_bss_start), %edi
 	movl	$PHYS(image_bss_end), %ecx
 	subl	%edi, %ecx
@@ -110,6 +113,13 @@ no_long_mode:
 	jmp	4b
 no_long_mode_text:
 	.asciz	"samepage: this CPU has no 64-bit mode (CPUID.80000001H:EDX[29]); an x86-64 CPU is needed\r\n"
+
+	/* The TSC at the entry; not in .bss, which is cleared after that. */
+	.data
+	.balign	8
+	.globl	boot_entry_ticks
+boot_entry_ticks:
+	.quad	0
 
 	.text
 	.code64

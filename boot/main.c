@@ -12,6 +12,7 @@
 #include <asm/image.h>
 #include <asm/layout.h>
 #include <hv/main.h>
+#include <lib/boot_phase.h>
 #include <lib/log.h>
 #include "multiboot.h"
 #include "parse.h"
@@ -21,6 +22,9 @@
 
 /* The boot tables map no more (asm/image.h). */
 #define BOOT_TABLES_END BIT(32)
+
+/* entry.S: the TSC at the entry. */
+extern const u64 boot_entry_ticks;
 
 /* entry.S: magic is the loader's EAX, information its EBX. */
 void boot_main(u32 magic, u32 information) __noreturn;
@@ -180,6 +184,8 @@ void __no_stack_protector boot_main(u32 magic, u32 information)
 	struct boot_reader reader = {read_machine, &info->image};
 
 	arch_early_init();
+	boot_phases_begin(boot_entry_ticks);
+	boot_phase_end(BOOT_PHASE_ENTRY, arch_ticks());
 	info->image = (struct hpa_range){image_to_hpa(image_start), image_to_hpa(image_end)};
 	log_info("Samepage: image at 0x%lx-0x%lx", info->image.start.raw, info->image.end.raw);
 	parse_loader(&reader, magic, information, info);
@@ -188,8 +194,10 @@ void __no_stack_protector boot_main(u32 magic, u32 information)
 	parse_memory(info);
 	acpi_parse(&reader, info);
 	choose_cpus(info);
+	boot_phase_end(BOOT_PHASE_LOADER, arch_ticks());
 	arch_init(info);
 	arch_smp_start(ap_main);
+	boot_phase_end(BOOT_PHASE_CPUS, arch_ticks());
 	run_selftest();
 	hv_main(info);
 }

@@ -20,6 +20,7 @@
 #include <hv/tracing.h>
 #include <hv/virtio.h>
 #include <hv/vm_create.h>
+#include <lib/boot_phase.h>
 #include <lib/error.h>
 #include <lib/format.h>
 #include <lib/log.h>
@@ -307,12 +308,14 @@ void hv_main(const struct boot_info *info)
 	tracing_init();
 	__atomic_store_n(&phase, PHASE_ENABLE, __ATOMIC_RELEASE);
 	wait_for(&cpus_in, arch_cpu_count() - 1);
+	boot_phase_end(BOOT_PHASE_VIRT, arch_ticks());
 	frame_stats(&before);
 	reclaiming_init();
 	inject_failures("load");
 	if (make_vms(info) == 0)
 		log_error("no VM to run: a boot module makes one, with a line such as "
 			  "\"name=hello memory=16M\"");
+	boot_phase_end(BOOT_PHASE_VMS, arch_ticks());
 	report_orphans(info);
 	warn_of_overcommit(before.free);
 	good = vm_get(0) != NULL;
@@ -321,6 +324,7 @@ void hv_main(const struct boot_info *info)
 	control_start();
 	inject_failures("run");
 	start_vms();
+	boot_phase_end(BOOT_PHASE_START, arch_ticks());
 	__atomic_store_n(&phase, PHASE_RUN, __ATOMIC_RELEASE);
 	run_cpu();
 	wait_for(&cpus_out, arch_cpu_count() - 1);

@@ -35,6 +35,7 @@
 #include <hv/sched.h>
 #include <hv/vcpu.h>
 #include <hv/vm_create.h>
+#include <lib/boot_phase.h>
 #include <lib/log.h>
 #include <mm/tlb.h>
 #include <trace/trace.h>
@@ -50,8 +51,10 @@ static void load(struct vcpu *vcpu)
 		return;
 	if (*loaded)
 		virt->vcpu_put(&(*loaded)->arch);
-	if (vcpu)
+	if (vcpu) {
 		virt->vcpu_load(&vcpu->arch);
+		boot_phase_end(BOOT_PHASE_GUEST, arch_ticks());
+	}
 	*loaded = vcpu;
 }
 

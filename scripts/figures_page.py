@@ -35,6 +35,7 @@ FAMILY = {
     "&by_outcome": "OUTCOME",
     "&by_event": "EVENT",
     "&by_merge_reason": "REASON",
+    "&by_phase": "PHASE",
 }
 KIND = {"COUNTER": "counter", "GAUGE": "gauge", "SIGNED": "gauge, signed", "PEAK": "peak",
         "HISTOGRAM": "histogram"}

@@ -24,6 +24,7 @@
 #include <asm/smp.h>
 #include <asm/time.h>
 #include <arch/cpu.h>
+#include <lib/boot_phase.h>
 #include <lib/env.h>
 
 static const struct lib_env env = {
@@ -52,8 +53,11 @@ void arch_init(const struct boot_info *info)
 	time_init();
 	random_init();
 	features_log();
+	boot_phase_end(BOOT_PHASE_CPU, arch_ticks());
 	paging_init(info);
+	boot_phase_end(BOOT_PHASE_PAGING, arch_ticks());
 	apic_enable();
 	apic_timer_init();
 	smp_init(info);
+	boot_phase_end(BOOT_PHASE_APIC, arch_ticks());
 }

@@ -8,6 +8,7 @@
 #include <hv/exit.h>
 #include <hv/stat.h>
 #include <hv/vm.h>
+#include <lib/boot_phase.h>
 #include <mm/fault.h>
 #include <mm/frame.h>
 #include <mm/inspect.h>
@@ -52,6 +53,7 @@ extern const unsigned stat_scope_count;
 
 struct stat_machine {
 	u64 uptime, ticks_per_second, cpus, vms, log_lines;
+	u64 boot[BOOT_PHASES];
 	struct frame_stats frames;
 	struct reclaim_stats reclaim;
 	struct merge_stats merge;

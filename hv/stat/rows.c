@@ -10,6 +10,7 @@
 static const struct stat_family by_reason = {HV_EXIT_REASONS, stat_exit_name};
 static const struct stat_family by_outcome = {FAULT_OUTCOMES, stat_fault_name};
 static const struct stat_family by_event = {EVENTS, stat_event_name};
+static const struct stat_family by_phase = {BOOT_PHASES, boot_phase_name};
 static const struct stat_family by_merge_reason = {MERGE_REASONS, stat_reason_name};
 
 /* scope machine */
@@ -18,6 +19,8 @@ static const struct stat_row machine_rows[] = {
 	{"machine.uptime", "ns", STAT_COUNTER, AT(uptime), NULL, "Time since boot."},
 	{"machine.ticks_per_second", "ticks/s", STAT_GAUGE, AT(ticks_per_second), NULL,
 	 "The rate of the clock that ticks are counted by: the TSC."},
+	{"machine.boot.*", "ticks", STAT_GAUGE, AT(boot), &by_phase,
+	 "Ticks from the kernel's entry to the first guest's, by phase (./run bench boot)."},
 	{"machine.cpus", "CPUs", STAT_GAUGE, AT(cpus), NULL, "CPUs that are up."},
 	{"machine.vms", "VMs", STAT_GAUGE, AT(vms), NULL, "VMs that have not ended."},
 	{"machine.log.lines", "lines", STAT_COUNTER, AT(log_lines), NULL,

@@ -34,6 +34,8 @@ enum stat_taken stat_machine_take(unsigned instance, void *figures, u64 *walk)
 
 	out->uptime = stat_ns(arch_ticks());
 	out->ticks_per_second = arch_ticks_per_second();
+	for (unsigned phase = 0; phase < BOOT_PHASES; phase++)
+		out->boot[phase] = boot_phase_ticks((enum boot_phase)phase);
 	out->cpus = arch_cpu_count();
 	out->vms = vm_count_alive();
 	out->log_lines = log_writes();

@@ -34,8 +34,8 @@ extern struct frame_buddy frame_buddy;
 void buddy_init(void);
 
 /*
- * Takes a block off the free lists, and opens sections while none is large enough; FRAME_NONE: there
- * is none. Its records are as they were.
+ * Takes a block off the free lists, and opens sections while none is large enough; FRAME_NONE:
+ * there is none. Its records are as they were.
  */
 u64 buddy_take(unsigned order) LOCK_REQUIRES(&frame_buddy.lock);
 

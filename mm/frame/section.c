@@ -8,8 +8,8 @@
  *                                                 ^ closed.spans begins here
  *
  * Why: the records of 64 GiB take 384 MiB. To write them all before the first guest runs takes
- * longer than everything else at boot. So a section opens, lowest first, when the free lists hold no
- * block that is large enough. A closed section is free as a whole and in no list.
+ * longer than everything else at boot. So a section opens, lowest first, when the free lists hold
+ * no block that is large enough. A closed section is free as a whole and in no list.
  *
  * Invariants:
  *   SECTION-1  a frame in a closed section is free, in no list, and in closed.spans

@@ -2,6 +2,7 @@
 """
 benches: what ./run bench measures, a module each: a function of the results folder, by name.
 """
+from benches.boot import boot
 from benches.exits import exits
 from benches.guest import guest
 from benches.merge import merge
@@ -11,5 +12,5 @@ from benches.policies import policies
 from benches.trace import trace
 from benches.ways import ways
 
-BENCHES = {"exits": exits, "guest": guest, "mm": mm, "merge": merge, "paths": paths,
+BENCHES = {"boot": boot, "exits": exits, "guest": guest, "mm": mm, "merge": merge, "paths": paths,
            "policies": policies, "trace": trace, "ways": ways}
