@@ -3,7 +3,7 @@
 outcome.py: a run from the emulator's start to its report: follows the console, keeps the results,
 and returns the status.
 
-docs/results.md lists the files. manifest.json is written at the start and again at the end, so that
+docs/output.md lists the files. manifest.json is written at the start and again at the end, so that
 a run that is interrupted has one, too.
 """
 import json

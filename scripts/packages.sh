@@ -23,6 +23,8 @@ packages_for()
 	gdb) echo gdb ;;
 	debian) echo mmdebstrap e2fsprogs uidmap ;;
 	report) echo python3-jinja2 python3-matplotlib ;;
+	experiment) echo snakemake python3-matplotlib python3-jinja2 python3-markdown ;;
+	slurm) echo slurm-wlm munge ;;
 	completion) echo python3-argcomplete ;;
 	man) echo help2man man-db ;;
 	bench) echo valgrind ;;

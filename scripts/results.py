@@ -3,7 +3,7 @@
 results.py: the folder that a run or a bench leaves: build/results/YYYYMMDD-HHMMSS-NAME/.
 
 The folder is made before the start and removed again when nothing started: results that are there
-stay as they are. `latest` is a link to the folder of the last run that did start. docs/results.md
+stay as they are. `latest` is a link to the folder of the last run that did start. docs/output.md
 describes the files.
 """
 import json

@@ -16,7 +16,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from runner import builds, channel, command, core, host, labs, machines, mutants, terminal
+from runner import (builds, channel, command, core, experiments, host, labs, machines, mutants,
+                    terminal)
 import output
 import processes
 
@@ -36,6 +37,7 @@ def all_tests(long):
         *terminal.tests(long),
         *channel.tests(),
         *command.tests(),
+        *experiments.tests(long),
         *labs.tests(long),
         *machines.tests(long),
     ]

@@ -39,7 +39,7 @@ def counts_of(where):
     return found
 
 
-def callgrind(program):
+def callgrind(program, *arguments):
     """
     Runs a program of tests/bench under callgrind; instructions a round, less what the counting
     takes itself.
@@ -52,6 +52,7 @@ def callgrind(program):
                 "--collect-atstart=no",
                 f"--callgrind-out-file={where}/callgrind",
                 program,
+                *arguments,
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

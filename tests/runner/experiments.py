@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+experiments.py: the small set of experiments with their recorded counts.
+"""
+import os
+
+from runner import core
+
+PACKAGES = ("report", "experiment", "qemu", "bochs", "bench", "unit")
+
+
+def quick():
+    """Every exact count of --quick is as recorded."""
+    run = os.path.join(core.ROOT, "run")
+    return core.of_command("experiment/quick", [run, "experiment", "--all", "--quick", "--check"])
+
+
+def tests(_):
+    return [core.Test("experiment/quick", quick, {"default": core.ALL}, PACKAGES)]

@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+experiments.py: files of experiments, their points and measures, recorded counts, parts of a result.
+"""
+import json
+import os
+import sys
+import tempfile
+import unittest
+import unittest.mock
+
+SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts")
+# This file has the name of the package: scripts/ comes first.
+sys.path[0] = SCRIPTS
+from experiments import measures, outcome, points, recorded, slurm_status, spec
+from experiments import rows as of_rows
+import output
+
+GOOD = """\
+title = "a test"
+seeds = [1, 2]
+
+[boot]
+memory = 64
+cmdline = "merge_ms=60000 {policy}"
+guests = ["README.md:name=w memory=8M arg=pages=16"]
+
+[[points]]
+policy = ["first", "second"]
+merge = ["hash", "tree"]
+"arg.share" = [10]
+
+[values.policy]
+first = "notifier=masked"
+second = "notifier=late"
+
+[quick]
+merge = ["hash"]
+seed = [1]
+
+[measures]
+faults = "vm.w.exits.stage2"
+all_exits = "vm.*.exits.*"
+ticks = "bench.ticks"
+share = "= faults / all_exits"
+
+[tolerance]
+ticks = 0.1
+
+[[figures]]
+name = "faults"
+kind = "bar"
+x = "policy"
+y = "faults"
+"""
+RAW = {"bench": {"w.ticks": 100.0}, "samples": [], "guest_seconds": 1,
+       "stats": {"vm.w.exits.stage2": 3, "vm.w.exits.cpuid": 1}}
+
+
+def read(text):
+    """The experiment of a text."""
+    with tempfile.TemporaryDirectory(prefix="samepage-experiment-") as where:
+        folder = os.path.join(where, "test")
+        os.mkdir(folder)
+        with open(os.path.join(folder, "experiment.toml"), "w", encoding="utf-8") as file:
+            file.write(text)
+        return spec.read(os.path.join(folder, "experiment.toml"))
+
+
+def complaints(old, new):
+    """The lines and texts of what is said about GOOD with one change."""
+    try:
+        points.of(read(GOOD.replace(old, new, 1)))
+    except output.Stop as stop:
+        return [text.partition("experiment.toml:")[2] for text in stop.args]
+    return []
+
+
+class File(unittest.TestCase):
+    def test_a_complaint_names_the_line(self):
+        self.assertEqual(complaints("memory = 64", "memry = 64"),
+                         ["5: memry: did you mean memory?"])
+        self.assertEqual(complaints("memory = 64", "memory = \"64\""),
+                         ["5: memory: not of type int"])
+        self.assertIn("12: arg_share: no word of a command line",
+                      complaints("\"arg.share\" = [10]", "arg_share = [10]")[0])
+        self.assertEqual(["26: share: fauls: no measure before this one; did you mean faults?"],
+                         complaints("= faults /", "= fauls /"))
+        self.assertIn("kind: did you mean bar?", complaints("\"bar\"", "\"bra\"")[0])
+        self.assertTrue(complaints("[measures]", "[measures")[0].startswith("22: "))
+
+    def test_each_point_is_checked_as_the_command_line_is(self):
+        self.assertIn("merge=hsh: not", complaints("\"hash\", \"tree\"", "\"hsh\"")[0])
+        self.assertIn("no text for third", complaints("\"second\"]", "\"third\"]")[0])
+        self.assertIn("icount", complaints("memory = 64", "cpus = 2")[0])
+
+    def test_a_statistic_is_one_of_the_table(self):
+        self.assertIsNone(measures.complaint("a", "vm.*.flush.sent", {}))
+        self.assertIsNone(measures.complaint("a", "best:merge.saved", {}))
+        self.assertIsNotNone(measures.complaint("a", "vm.w.flush.snt", {}))
+        self.assertIsNotNone(measures.complaint("a", "bst:merge.saved", {}))
+
+
+class Points(unittest.TestCase):
+    def test_the_matrix_and_the_quick_part_of_it(self):
+        good = read(GOOD)
+        self.assertEqual(len(points.of(good)), 8)
+        quick = points.of(good, quick=True)
+        self.assertEqual([point.axes["policy"] for point in quick], ["first", "second"])
+        self.assertEqual(quick[0].boot["cmdline"], "merge_ms=60000 notifier=masked merge=hash")
+        self.assertEqual(quick[0].boot["guests"],
+                         ["README.md:name=w memory=8M arg=pages=16 share=10 seed=1"])
+
+    def test_words_are_put_where_they_belong(self):
+        self.assertEqual(points.with_vm_word("f:name=a memory=8M arg=x", "memory", "9M"),
+                         "f:name=a memory=9M arg=x")
+        self.assertEqual(points.with_vm_word("f:for=a x", "memory", "9M"), "f:for=a x")
+        self.assertEqual(points.repeated({"vms": 2, "guests": ["f:name=v{vm}", "g:name=b"]}),
+                         ["f:name=v1", "g:name=b", "f:name=v2"])
+
+
+class Measures(unittest.TestCase):
+    def test_names_and_expressions(self):
+        self.assertEqual(measures.of(read(GOOD), RAW),
+                         {"faults": 3, "all_exits": 4, "ticks": 100, "share": 0.75})
+
+    def test_a_division_by_nothing_has_no_value(self):
+        raw = {**RAW, "stats": {}}
+        self.assertIsNone(measures.of(read(GOOD), raw)["share"])
+
+    def test_rows_survive_csv(self):
+        good = read(GOOD)
+        found = points.of(good)
+        rows = of_rows.of(good, found, {"": RAW})
+        self.assertEqual(of_rows.from_csv(good, of_rows.as_csv(good, rows)), rows)
+
+
+class Recorded(unittest.TestCase):
+    def test_a_count_that_differs_is_a_complaint_and_ticks_may_differ_a_little(self):
+        good = read(GOOD)
+        found = points.of(good)
+        rows = of_rows.of(good, found, {"": RAW})
+        recorded_rows = [{**row, "ticks": 105} for row in rows]
+        with unittest.mock.patch.object(recorded, "read", lambda _: recorded_rows):
+            self.assertEqual(list(recorded.check(good, found, rows)), [])
+            recorded_rows[0]["faults"] = 4
+            self.assertIn("faults is 3, recorded 4", next(recorded.check(good, found, rows)))
+
+
+class Parts(unittest.TestCase):
+    def folder(self, where, name, lines):
+        path = os.path.join(where, name)
+        os.mkdir(path)
+        with open(os.path.join(path, "manifest.json"), "w", encoding="utf-8") as file:
+            json.dump({"experiment": "test"}, file)
+        with open(os.path.join(path, "raw.jsonl"), "w", encoding="utf-8") as file:
+            file.write("\n".join(json.dumps(line) for line in lines))
+        return path
+
+    def test_parts_of_several_machines_are_one_result(self):
+        good = read(GOOD)
+        found = points.of(good)
+        lines = [{"key": str(number), "axes": point.axes, "exact": True, "raw": RAW}
+                 for number, point in enumerate(found)]
+        with tempfile.TemporaryDirectory(prefix="samepage-parts-") as where:
+            first = self.folder(where, "a", lines[:5])
+            second = self.folder(where, "b", lines[4:])
+            results, parts = outcome.merged(good, found, [first, second])
+            self.assertEqual((len(results), len(parts)), (8, 2))
+            other = {**lines[0], "raw": {**RAW, "stats": {}}}
+            with self.assertRaises(output.Stop):
+                outcome.merged(good, found, [first, self.folder(where, "c", [other])])
+            with self.assertRaises(output.Stop):
+                outcome.merged(good, found, [first, self.folder(where, "d",
+                                                                [{**lines[0], "key": "x"}])])
+
+
+class Slurm(unittest.TestCase):
+    def test_states(self):
+        text = "JobId=3 JobName=samepage JobState=%s Reason=None ExitCode=0:0"
+        for state, status in (("PENDING", "running"), ("COMPLETED", "success"),
+                              ("NODE_FAIL", "failed"), ("OUT_OF_MEMORY", "failed")):
+            self.assertEqual(slurm_status.status(slurm_status.state_of(text % state)), status)
+        self.assertEqual(slurm_status.status(slurm_status.state_of("")), "failed")
+
+
+if __name__ == "__main__":
+    unittest.main()
