@@ -66,10 +66,10 @@ static void net_destroy(struct virtio_device *device)
 
 	switch_detach(&net->port);
 	log_info("%s: net %s: %lu packets sent, %lu received, %lu dropped, %lu malformed, %lu "
-		 "spoofed, %lu resets needed",
+		 "spoofed, %lu resets needed, %lu large whole, %lu cut",
 		 device->pci.vm->config.name, device->pci.vm->config.net, net->counters.sent,
 		 port->received, port->dropped + net->counters.too_small, net->counters.malformed,
-		 port->spoofed, device->malformed);
+		 port->spoofed, device->malformed, net->counters.whole, net->counters.cut);
 	virtio_dma_destroy(&device->memory);
 	hv_free(net, sizeof(*net));
 }

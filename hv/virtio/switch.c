@@ -62,6 +62,7 @@ int switch_attach(struct net_switch *on, struct switch_port *port, const u8 *mac
 		if (on->port[i])
 			continue;
 		port->on = on;
+		port->wrap = INBOX_BYTES;
 		port->number = i;
 		memcpy(port->mac, mac, MAC_BYTES);
 		on->port[i] = port;
@@ -94,7 +95,8 @@ void switch_open(struct switch_port *port, bool open, u32 *wake)
 {
 	spin_lock(&port->on->lock);
 	if (!open) {
-		port->first = port->count = 0;
+		port->count = 0;
+		port->wrap = INBOX_BYTES;
 		port->stalled = false;
 		release_waiting(port, wake);
 	}
@@ -121,22 +123,62 @@ static bool check_source(struct switch_port *port, const u8 *mac)
 	return true;
 }
 
+/* Bytes of a packet in an inbox. */
+static u32 room_of(const struct net_packet *packet)
+{
+	return ALIGN_UP((u32)offsetof(struct net_packet, bytes) + PACKET_HEADER + packet->len, 8u);
+}
+
+/* A place for so many bytes, from which the inbox goes on; false: no room. */
+static bool inbox_extend(struct switch_port *port, u32 bytes, u32 *at)
+{
+	bool wrapped = port->count && port->tail <= port->first;
+	u32 end = wrapped ? port->first : INBOX_BYTES;
+
+	if (port->count == SWITCH_INBOX)
+		return false;
+	if (!port->count)
+		port->first = port->tail = 0;
+	*at = port->tail;
+	if (end - *at < bytes) {
+		if (wrapped || port->first < bytes)
+			return false;
+		port->wrap = port->tail;
+		*at = 0;
+	}
+	port->tail = *at + bytes;
+	return true;
+}
+
+static struct net_packet *inbox_packet(struct switch_port *port, u32 at)
+{
+	return (struct net_packet *)&port->inbox[at];
+}
+
+static void inbox_remove_first(struct switch_port *port)
+{
+	port->first += room_of(inbox_packet(port, port->first));
+	port->count--;
+	if (port->first != port->wrap)
+		return;
+	port->first = 0;
+	port->wrap = INBOX_BYTES;
+}
+
 /* False: no room. A port that is not open loses its packets. */
 static bool deliver(struct switch_port *to, const struct net_packet *packet, u32 *wake)
 {
-	struct net_packet *slot = &to->inbox[(to->first + to->count) % SWITCH_INBOX];
+	u32 bytes = room_of(packet), at;
 
 	if (!to->open) {
 		to->counters.dropped++;
 		return true;
 	}
-	if (to->count == SWITCH_INBOX)
+	if (!inbox_extend(to, bytes, &at))
 		return false;
-	slot->len = packet->len;
-	slot->csum_start = packet->csum_start;
-	slot->csum_offset = packet->csum_offset;
-	slot->needs_csum = packet->needs_csum;
-	memcpy(slot->bytes + PACKET_HEADER, packet->bytes + PACKET_HEADER, packet->len);
+	memcpy(inbox_packet(to, at), packet, offsetof(struct net_packet, bytes));
+	memcpy(inbox_packet(to, at)->bytes + PACKET_HEADER, packet->bytes + PACKET_HEADER,
+	       packet->len);
 	to->count++;
 	to->counters.received++;
 	*wake |= (u32)BIT(to->number);
@@ -200,7 +242,7 @@ struct net_packet *switch_first(struct switch_port *port)
 	struct net_packet *first;
 
 	spin_lock(&port->on->lock);
-	first = port->count ? &port->inbox[port->first] : NULL;
+	first = port->count ? inbox_packet(port, port->first) : NULL;
 	spin_unlock(&port->on->lock);
 	return first;
 }
@@ -208,8 +250,7 @@ struct net_packet *switch_first(struct switch_port *port)
 void switch_take(struct switch_port *port, u32 *wake)
 {
 	spin_lock(&port->on->lock);
-	port->first = (port->first + 1) % SWITCH_INBOX;
-	port->count--;
+	inbox_remove_first(port);
 	port->stalled = false;
 	release_waiting(port, wake);
 	spin_unlock(&port->on->lock);
@@ -249,7 +290,7 @@ void packet_finish_csum(struct net_packet *packet)
 	u8 *frame = packet->bytes + PACKET_HEADER, *field;
 	u32 sum = 0;
 
-	for (unsigned i = packet->csum_start; i < packet->len; i++)
+	for (u32 i = packet->csum_start; i < packet->len; i++)
 		sum += (i - packet->csum_start) % 2 ? frame[i] : (u32)frame[i] << 8;
 	while (sum >> 16)
 		sum = (sum & 0xffff) + (sum >> 16);

@@ -8,10 +8,16 @@
  *       1: waits for room                                          the waiting ports go on
  *
  * A packet is copied into the inbox, so no lock is held while guest memory is reached, and the
- * memory of two VMs is never needed at once.
+ * memory of two VMs is never needed at once. The inbox is a ring of bytes, in which a packet takes
+ * what its frame needs and does not wrap:
+ *
+ *     0         first              tail          wrap
+ *     | packet  | packet | packet  |             |        tail > first, or:
+ *     | packet  | tail      first  | packet      | wrap   the newest ones begin at 0 again
  *
  * Invariants:
- * SWITCH-1  a port holds at most SWITCH_INBOX packets and SWITCH_LEARNED learned addresses.
+ * SWITCH-1  a port holds at most SWITCH_INBOX packets, in INBOX_BYTES, and SWITCH_LEARNED learned
+ *           addresses.
  * SWITCH-2  a sender waits for a full port at most until the deadline of its packet. Then the port
  *           is stalled, and no sender waits for it before it has taken a packet. Groups and unknown
  *           addresses never wait.
@@ -29,21 +35,26 @@
 
 #define SWITCH_PORTS   16
 #define SWITCH_INBOX   32u
+#define INBOX_BYTES    (320u << 10) /* four large frames and more */
 #define SWITCH_LEARNED 4u
 #define MAC_BYTES      6u
-#define FRAME_MIN      14u   /* the Ethernet header */
-#define FRAME_MAX      1518u /* with a VLAN tag */
-#define PACKET_HEADER  12u   /* room for the header of the receiver's driver (net.c) */
+#define FRAME_MIN      14u    /* the Ethernet header */
+#define FRAME_MAX      1518u  /* with a VLAN tag */
+#define FRAME_LARGE    65553u /* with segmentation left to the receiver */
+#define PACKET_HEADER  12u    /* room for the header of the receiver's driver (net.c) */
 
 /*
  * needs_csum: the 16 bits at csum_start + csum_offset have the sum of a pseudo header alone; both
- * are inside the frame. bytes: room for a header, then the frame.
+ * are inside the frame. gso_type: its segmentation is left to the receiver (segment.h), which gets
+ * the whole frame or segments of gso_size bytes. bytes: room for a header, then the frame; in an
+ * inbox no more than that.
  */
 struct net_packet {
-	u16 len; /* of the frame */
-	u16 csum_start, csum_offset;
+	u32 len; /* of the frame */
+	u16 csum_start, csum_offset, gso_size;
+	u8 gso_type;
 	bool needs_csum;
-	u8 bytes[PACKET_HEADER + FRAME_MAX];
+	u8 bytes[PACKET_HEADER + FRAME_LARGE];
 };
 
 struct switch_counters {
@@ -62,9 +73,10 @@ struct switch_port {
 	u64 wait_until;	       /* its own packet's deadline, a tick; 0: it does not wait */
 	u8 learned[SWITCH_LEARNED][MAC_BYTES];
 	unsigned next_learned;
-	unsigned first, count; /* of the inbox */
+	u32 first, tail, wrap; /* of the inbox, places in bytes */
+	unsigned count;	       /* of packets */
 	struct switch_counters counters;
-	struct net_packet inbox[SWITCH_INBOX];
+	u8 inbox[INBOX_BYTES] __aligned(8);
 };
 
 struct net_switch {
