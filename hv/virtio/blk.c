@@ -5,6 +5,7 @@
  * Pure over struct virtio_memory and struct disk: the fuzzer and the unit tests run it as it is.
  */
 #include "hv/virtio/blk.h"
+#include <lib/race.h>
 #include <lib/string.h>
 
 #define BLK_F_SEG_MAX	   BIT(2)
@@ -145,6 +146,7 @@ static int read_piece(struct virtio_blk *blk, struct blk_queue *queue)
 
 	if (err)
 		return err;
+	RACE_POINT("blk: writes a page");
 	if (from)
 		memcpy(to, from + request->at % DISK_BLOCK, bytes);
 	else
@@ -177,6 +179,7 @@ static int write_piece(struct virtio_blk *blk, struct blk_queue *queue)
 		disk_drop(&blk->disk, &page);
 		return err;
 	}
+	RACE_POINT("blk: reads a page");
 	memcpy(page.bytes + request->at % DISK_BLOCK, from, bytes);
 	memory->unmap(memory->context, gpa);
 	disk_keep(&blk->disk, block, &page);

@@ -4,6 +4,7 @@
  */
 #include "hv/virtio/memory.h"
 #include <ck_pr.h>
+#include <lib/race.h>
 #include <lib/string.h>
 
 int virtio_read(const struct virtio_memory *memory, u64 gpa, void *to, size_t len)
@@ -18,6 +19,7 @@ int virtio_read(const struct virtio_memory *memory, u64 gpa, void *to, size_t le
 		err = memory->map(memory->context, (struct gpa){gpa}, bytes, false, &page);
 		if (err)
 			return err;
+		RACE_POINT("virtio: reads a page");
 		memcpy(at, page, bytes);
 		memory->unmap(memory->context, (struct gpa){gpa});
 	}
@@ -36,6 +38,7 @@ int virtio_write(const struct virtio_memory *memory, u64 gpa, const void *from, 
 		err = memory->map(memory->context, (struct gpa){gpa}, bytes, true, &page);
 		if (err)
 			return err;
+		RACE_POINT("virtio: writes a page");
 		memcpy(page, at, bytes);
 		memory->unmap(memory->context, (struct gpa){gpa});
 	}
@@ -49,6 +52,7 @@ int virtio_load16(const struct virtio_memory *memory, u64 gpa, u16 *out)
 
 	if (err)
 		return err;
+	RACE_POINT("virtio: loads a field");
 	*out = ck_pr_load_16((const u16 *)field);
 	memory->unmap(memory->context, (struct gpa){gpa});
 	return 0;
@@ -61,6 +65,7 @@ int virtio_store16(const struct virtio_memory *memory, u64 gpa, u16 value)
 
 	if (err)
 		return err;
+	RACE_POINT("virtio: stores a field");
 	ck_pr_store_16((u16 *)field, value);
 	memory->unmap(memory->context, (struct gpa){gpa});
 	return 0;
