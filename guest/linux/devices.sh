@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# devices.sh: the virtio devices without a disk: random bytes, a console, with balloon=KIB a
+# devices.sh: the virtio devices but disks: random bytes, a console, with balloon=KIB a
 # balloon of so many KiB, and with address= a network: the guest with serve=yes has a file for the
 # one with peer=, the server's address.
 # with linux/cloud: lib/modules/*/kernel/drivers/virtio/virtio*.ko
@@ -11,6 +11,7 @@
 say() { echo "devices: $*"; }
 load() {
 	for name in "$@"; do
+		grep -q "^$(echo $name | tr - _) " /proc/modules && continue
 		insmod "$(find /lib/modules -name $name.ko)" || say "NO MODULE $name"
 	done
 }

@@ -24,6 +24,8 @@
 #define BALLOON_PIECE  512u /* frames taken at once */
 #define BALLOON_STATS  10u  /* kinds of statistics (5.5.6.3) */
 
+enum balloon_stat_kind { BALLOON_S_FREE = 4, BALLOON_S_TOTAL = 5 };
+
 #define BALLOON_F_STATS		 BIT(1)
 #define BALLOON_F_DEFLATE_ON_OOM BIT(2)
 #define BALLOON_F_REPORTING	 BIT(5)

@@ -30,6 +30,10 @@ static void balloon_destroy(struct virtio_device *device)
 		 "%lu resets needed",
 		 device->pci.vm->config.name, counters->inflated, counters->deflated,
 		 counters->reported, counters->refused, device->malformed);
+	if (balloon->stats_seen & BIT(BALLOON_S_TOTAL))
+		log_info("%s: balloon: its driver's statistics: %lu KiB free of %lu KiB",
+			 device->pci.vm->config.name, balloon->stat[BALLOON_S_FREE] >> 10,
+			 balloon->stat[BALLOON_S_TOTAL] >> 10);
 	virtio_dma_destroy(&device->memory);
 	hv_free(balloon, sizeof(*balloon));
 }
