@@ -12,9 +12,9 @@
  * rubbish in the MSI-X table.
  *
  * The arena, which ends with RAM, has pages for tables and pages for buffers. A device writes to
- * buffers and used rings alone, so what a stray table or list of page numbers makes of them is below
- * 1 MiB or no RAM. At the end each device must do a good request, and the memory outside of the
- * arena must be as it was (VIRTIO-2, VIRTQ-1 to VIRTQ-3).
+ * buffers and used rings alone, so what a stray table or list of page numbers makes of them is
+ * below 1 MiB or no RAM. At the end each device must do a good request, and the memory outside of
+ * the arena must be as it was (VIRTIO-2, VIRTQ-1 to VIRTQ-3).
  */
 #include <virtio.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * virtio.h: the driver's side of virtio over PCI (OASIS virtio 1.2, 4.1) for the test guests: config
- * space, registers, split queues. It polls; no interrupt is needed.
+ * virtio.h: the driver's side of virtio over PCI (OASIS virtio 1.2, 4.1) for the test guests:
+ * config space, registers, split queues. It polls; no interrupt is needed.
  */
 #ifndef SAMEPAGE_GUEST_VIRTIO_H
 #define SAMEPAGE_GUEST_VIRTIO_H

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-# reporting.sh: free page reporting by Debian's balloon driver: memory that was used and is free again
-# goes back to the hypervisor.
+# reporting.sh: free page reporting by Debian's balloon driver: memory that was used and is free
+# again goes back to the hypervisor.
 # with linux/cloud: lib/modules/*/kernel/drivers/virtio/virtio*.ko
 say() { echo "reporting: $*"; }
-for name in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_balloon; do
+for name in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci \
+	virtio_balloon; do
 	insmod "$(find /lib/modules -name $name.ko)" || say "NO MODULE $name"
 done
 for round in 1 2; do

@@ -6,9 +6,9 @@
  *     queue 1  the driver's packets: header, frame
  *
  * Checksums: a driver may leave a frame's checksum to the device (CSUM). It passes as it is to a
- * driver that takes such frames (GUEST_CSUM), and is computed for the others. Segmentation likewise:
- * a frame of up to 64 KiB (HOST_TSO4, HOST_TSO6) passes whole to a driver that takes it (GUEST_TSO4,
- * GUEST_TSO6), and is cut for the others (segment.h), a segment at a time.
+ * driver that takes such frames (GUEST_CSUM), and is computed for the others. Segmentation
+ * likewise: a frame of up to 64 KiB (HOST_TSO4, HOST_TSO6) passes whole to a driver that takes it
+ * (GUEST_TSO4, GUEST_TSO6), and is cut for the others (segment.h), a segment at a time.
  *
  * Invariants:
  * NET-1  a packet's header and length are checked before it reaches the switch; what is wrong with

@@ -10,7 +10,8 @@ from benches.mm import mm
 from benches.paths import paths
 from benches.policies import policies
 from benches.trace import trace
+from benches.virtio import virtio
 from benches.ways import ways
 
 BENCHES = {"boot": boot, "exits": exits, "guest": guest, "mm": mm, "merge": merge, "paths": paths,
-           "policies": policies, "trace": trace, "ways": ways}
+           "policies": policies, "trace": trace, "virtio": virtio, "ways": ways}

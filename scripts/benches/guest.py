@@ -91,22 +91,22 @@ def firmware(name):
     raise GuestError(f"{name}: not in {', '.join(FIRMWARE_FOLDERS)}; is this Debian's QEMU?")
 
 
-def peer_files():
-    """The peer's RAM disk: (name, file)."""
+def peer_files(init, job, job_name):
+    """The peer's RAM disk with its first program and its guests' job: (name, file)."""
     kernel = linux.unpacked("linux/cloud")
     for module in MODULES:
         for path in glob.glob(f"{kernel}/lib/modules/*/kernel/**/{module}.ko", recursive=True):
             yield f"mods/{module}.ko", path
     yield "l2/vmlinuz", linux.fetch("linux/cloud")
-    yield "l2/work.initrd", linux.make_initrd("linux/work.initrd")
-    yield "init", os.path.join(os.path.dirname(__file__), "kvm_init.sh")
+    yield f"l2/{job_name}", linux.make_initrd(job)
+    yield "init", os.path.join(os.path.dirname(__file__), init)
     for path in [QEMU, *libraries()]:
         yield path.lstrip("/"), path
     for name in FIRMWARE:
         yield f"usr/share/qemu/{name}", firmware(name)
 
 
-def peer_initrd(path):
+def peer_initrd(path, init="kvm_init.sh", job="linux/work.initrd", job_name="work.initrd"):
     """Writes the peer's RAM disk."""
     archive, made = linux.Cpio(), set()
 
@@ -129,7 +129,7 @@ def peer_initrd(path):
     for name in sorted(linux.command([busybox, "--list"]).split()):
         if name != "busybox":
             add(f"bin/{name}", 0o120777, b"busybox")
-    for name, file in peer_files():
+    for name, file in peer_files(init, job, job_name):
         add(name, 0o100755, linux.read(file))
     with open(path, "wb") as out:
         out.write(archive.close())

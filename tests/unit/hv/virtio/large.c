@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * large.c: TCP frames of up to 64 KiB between two network devices: whole, or cut for a receiver that
- * does not take them (SEGMENT-1, NET-1, NET-2, SWITCH-1).
+ * large.c: TCP frames of up to 64 KiB between two network devices: whole, or cut for a receiver
+ * that does not take them (SEGMENT-1, NET-1, NET-2, SWITCH-1).
  */
 #include "hv/virtio/net.h"
 #include "hv/virtio/segment.h"

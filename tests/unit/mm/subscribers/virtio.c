@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * virtio.c: a disk's rings and requests (hv/virtio) over a guest cache, against changes of the pages
- * that it uses, in many interleavings.
+ * virtio.c: a disk's rings and requests (hv/virtio) over a guest cache, against changes of the
+ * pages that it uses, in many interleavings.
  *
  *     CPU 0: changes a page        CPU 1: the device works        CPU 2: the driver
  *
- * GUEST-CACHE-1, GUEST-CACHE-2, NOTIFIER-5: a request is done once, whatever happens to the pages of
- * its rings and data meanwhile; a page that is shared with one of them keeps its content; and under
- * no accepted policy but `late` the device misses what the driver wrote before it notified.
+ * GUEST-CACHE-1, GUEST-CACHE-2, NOTIFIER-5: a request is done once, whatever happens to the pages
+ * of its rings and data meanwhile; a page that is shared with one of them keeps its content; and
+ * under no accepted policy but `late` the device misses what the driver wrote before it notified.
  */
 #include "sim/explore.h"
 #include "sim/mm_world.h"
@@ -46,7 +46,7 @@ static struct race {
 static u8 image[IMAGE] __aligned(PAGE_SIZE);
 static unsigned accepted;
 
-/* --- The device ------------------------------------------------------------------------------ */
+/* --- The device ------------------------------------------------------------------------------- */
 
 static void message(void *context, u32 address, u32 data)
 {
@@ -107,7 +107,7 @@ static void device(void *world)
 		work();
 }
 
-/* --- The driver ------------------------------------------------------------------------------ */
+/* --- The driver ------------------------------------------------------------------------------- */
 
 static void put(u64 gfn, u64 offset, const void *value, size_t len)
 {
@@ -163,7 +163,7 @@ static void notify(void)
 	set_register(VIRTIO_NOTIFY, 2, 0);
 }
 
-/* --- World ----------------------------------------------------------------------------------- */
+/* --- World ------------------------------------------------------------------------------------ */
 
 static void setup(void *world)
 {
@@ -337,7 +337,7 @@ static void a_request_is_done_once_whatever_happens_to_its_pages(void **state)
 		}
 }
 
-/* --- Eran's race on a ring --------------------------------------------------------------------- */
+/* --- Eran's race on a ring -------------------------------------------------------------------- */
 /*
  *     CPU 0: breaks the sharing        CPU 1: the driver               CPU 2: the device
  *     primary = new                    index in the new page
@@ -434,7 +434,7 @@ static void no_accepted_point_loses_a_request(void **state)
 	assert_true(accepted > 50);
 }
 
-/* --- The driver adds while the device arms ----------------------------------------------------- */
+/* --- The driver adds while the device arms ---------------------------------------------------- */
 
 #define AVAIL_EVENT 36u /* in the used ring of four entries: the upper half of a word */
 
