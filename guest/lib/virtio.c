@@ -9,7 +9,7 @@
 #define SLOTS	     32u
 #define PATIENCE     4000000u /* looks at the used ring */
 
-enum { CONFIG_ADDRESS = 0xcf8, CONFIG_DATA = 0xcfc };
+enum { PCI_ADDRESS = 0xcf8, PCI_DATA = 0xcfc };
 
 static void out16(u16 port, u16 value)
 {
@@ -18,18 +18,18 @@ static void out16(u16 port, u16 value)
 
 static void pci_address(unsigned slot, unsigned reg)
 {
-	out32(CONFIG_ADDRESS, 1u << 31 | slot << 11 | (reg & 0xfc));
+	out32(PCI_ADDRESS, 1u << 31 | slot << 11 | (reg & 0xfc));
 }
 
 u32 pci_read(unsigned slot, unsigned reg, unsigned size)
 {
 	pci_address(slot, reg);
-	return (u32)((u64)in32(CONFIG_DATA) >> (8 * (reg & 3)) & (BIT(8 * size) - 1));
+	return (u32)((u64)in32(PCI_DATA) >> (8 * (reg & 3)) & (BIT(8 * size) - 1));
 }
 
 void pci_write(unsigned slot, unsigned reg, unsigned size, u32 value)
 {
-	u16 port = (u16)(CONFIG_DATA + (reg & 3));
+	u16 port = (u16)(PCI_DATA + (reg & 3));
 
 	pci_address(slot, reg);
 	if (size == 1)
