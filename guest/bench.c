@@ -14,6 +14,7 @@
 #define APIC_PAGE   0xfee00000ul
 #define APIC_ID	    0x20
 #define APIC_TPR    0x80
+#define APIC_ISR    0x100
 #define PAGE	    4096ul
 #define FAULT_PAGE  (16ul << 20)
 #define SECOND_PAGE (24ul << 20)
@@ -82,6 +83,11 @@ static void do_write(unsigned i)
 static void do_apic_read(unsigned i)
 {
 	*(volatile u32 *)(APIC_PAGE + APIC_ID);
+}
+
+static void do_apic_read_isr(unsigned i)
+{
+	*(volatile u32 *)(APIC_PAGE + APIC_ISR);
 }
 
 static void do_apic_write(unsigned i)
@@ -171,6 +177,7 @@ static const struct row exit_rows[] = {
 
 static const struct row apic_rows[] = {
 	{"apic_read", do_apic_read, NULL},
+	{"apic_read_isr", do_apic_read_isr, NULL},
 	{"apic_write", do_apic_write, NULL},
 };
 

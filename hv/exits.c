@@ -174,11 +174,9 @@ __cold enum exit_verdict exit_out_of_memory(struct vcpu *vcpu)
 	return EXIT_RESCHEDULE;
 }
 
-static enum exit_verdict exit_stage2(struct vcpu *vcpu, const struct hv_exit *exit)
+static __noinline enum exit_verdict handle_fault(struct vcpu *vcpu, const struct hv_exit *exit)
 {
-	/* The common case is carried out without a look at stage 2, which maps nothing there. */
-	if (exit->stage2.gpa.raw - LAPIC_BASE < PAGE_SIZE && insn_memo_move(vcpu, exit))
-		return EXIT_RESUME;
+	vcpu->arch.armed = 0;
 	switch (fault_handle(vcpu->vm->stage2, exit->stage2.gpa, exit->stage2.access)) {
 	case FAULT_MMIO:
 	case FAULT_READ_ONLY:
@@ -192,6 +190,21 @@ static enum exit_verdict exit_stage2(struct vcpu *vcpu, const struct hv_exit *ex
 			display_note_access(vcpu->vm);
 		return EXIT_RESUME;
 	}
+}
+
+/* A remembered access is carried out without a look at stage 2, which maps nothing there. */
+static __noinline enum exit_verdict access_apic(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	if (likely(insn_memo_move(vcpu, exit)))
+		return EXIT_RESUME;
+	return handle_fault(vcpu, exit);
+}
+
+static enum exit_verdict exit_stage2(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	if (exit->stage2.gpa.raw - LAPIC_BASE < PAGE_SIZE)
+		return access_apic(vcpu, exit);
+	return handle_fault(vcpu, exit);
 }
 
 static enum exit_verdict exit_stage2_broken(struct vcpu *vcpu, const struct hv_exit *exit)

@@ -10,72 +10,18 @@
 #include <hv/gva.h>
 #include <hv/insn.h>
 #include <hv/pc.h>
-#include <hv/vcpu.h>
 #include "hv/emulate/private.h"
 #include <lib/error.h>
 #include <lib/string.h>
-#include <mm/peek.h>
 
 #define CODE_BYTES 16
 _Static_assert(CODE_BYTES > INSN_MAX, "two words hold an instruction");
 _Static_assert(sizeof(struct insn_memo) == 256, "its place is a shift away");
 
-static __always_inline struct insn_memo *memo_of(struct vcpu *vcpu, struct gpa gpa)
-{
-	return &vcpu->memos[gpa.raw / 16 % INSN_MEMOS];
-}
-
-/* Free words of an entry point to themselves. */
-static __always_inline bool words_hold(const struct insn_memo *memo)
-{
-	const struct insn_word *word = memo->word;
-
-#define HOLDS(n) (ck_pr_load_64(word[n].at) == word[n].value)
-	return HOLDS(0) && HOLDS(1) && HOLDS(2) && HOLDS(3) &&
-	       (memo->words <= 4 || (HOLDS(4) && HOLDS(5)));
-#undef HOLDS
-}
-
-/* Does all that the instruction was decoded from read the same? */
-static __always_inline bool memo_holds(struct vcpu *vcpu, const struct insn_memo *memo)
-{
-	bool holds;
-
-	if (unlikely(!virt->at_code(&vcpu->arch, &memo->code) ||
-		     !stage2_peek_begin(&memo->gate, memo->generation)))
-		return false;
-	holds = words_hold(memo);
-	stage2_peek_end(&memo->gate);
-	return holds;
-}
-
-static __always_inline u32 memo_read(struct vcpu *vcpu, const struct insn_memo *memo)
-{
-	if (unlikely(!lapic_is_xapic(vcpu->lapic)))
-		return pc_mmio_read(vcpu, memo->gpa);
-	return lapic_read_xapic(vcpu->lapic, memo->reg, 0);
-}
-
-static __noinline void memo_write(struct vcpu *vcpu, const struct insn_memo *memo)
+void insn_memo_write(struct vcpu *vcpu, const struct insn_memo *memo)
 {
 	pc_mmio_write(vcpu, memo->gpa,
 		      memo->immediate ? memo->value : (u32)vcpu->arch.gpr[memo->gpr]);
-}
-
-bool insn_memo_move(struct vcpu *vcpu, const struct hv_exit *exit)
-{
-	const struct insn_memo *memo = memo_of(vcpu, exit->stage2.gpa);
-
-	if (unlikely(!vcpu->memos || exit->stage2.gpa.raw != memo->gpa.raw ||
-		     exit->stage2.access != memo->access || exit->stage2.delivery ||
-		     exit->stage2.table_walk || !memo_holds(vcpu, memo)))
-		return false;
-	if (likely(memo->access == HV_READ))
-		vcpu->arch.gpr[memo->gpr] = memo_read(vcpu, memo);
-	else
-		memo_write(vcpu, memo);
-	virt->skip_insn(&vcpu->arch, &memo->end);
-	return true;
 }
 
 struct recording {
@@ -174,12 +120,13 @@ static bool may_keep(struct gpa gpa)
 void insn_memo_keep(struct vcpu *vcpu, struct gpa gpa, const struct guest_state *state)
 {
 	struct recording recording = {.vcpu = vcpu};
-	struct insn_memo *memo = memo_of(vcpu, gpa);
+	struct insn_memo *memo = insn_memo_of(vcpu, gpa);
 
 	if (!may_keep(gpa))
 		return;
 	recording.memo = memo;
 	*memo = (struct insn_memo){.reg = page_offset(gpa.raw) / 16};
+	memo->place = lapic_place(memo->reg);
 	virt->get_code(&vcpu->arch, &memo->code);
 	memo->gate = stage2_gate(vcpu->vm->stage2);
 	memo->generation = stage2_peek_generation(vcpu->vm->stage2);

@@ -42,8 +42,12 @@ void lapic_reset(struct lapic *apic)
 	u64 base = apic->base;
 	bool no_x2apic = apic->no_x2apic;
 
-	*apic = (struct lapic){
-		.id = id, .base = base, .no_x2apic = no_x2apic, .dfr = ~0u, .svr = 0xff};
+	*apic = (struct lapic){.id = id,
+			       .xapic_id = id << 24,
+			       .base = base,
+			       .no_x2apic = no_x2apic,
+			       .dfr = ~0u,
+			       .svr = 0xff};
 	apic->timer_deadline = TICK_NEVER;
 	for (unsigned i = 0; i < LAPIC_LVTS; i++)
 		apic->lvt[i] = LVT_MASKED;
@@ -395,43 +399,61 @@ struct reading {
 	bool valid; /* such a register is there */
 };
 
-static __always_inline struct reading read_register(const struct lapic *apic, unsigned reg, u64 now)
+unsigned lapic_place(unsigned reg)
 {
+#define ARRAY(field, first) (offsetof(struct lapic, field) + sizeof(u32) * (reg - (first)))
 	switch (reg) {
 	case LAPIC_ID:
-		return (struct reading){lapic_is_x2apic(apic) ? apic->id : apic->id << 24, true};
+		return offsetof(struct lapic, xapic_id);
+	case LAPIC_TPR:
+		return offsetof(struct lapic, tpr);
+	case LAPIC_LDR:
+		return offsetof(struct lapic, ldr);
+	case LAPIC_DFR:
+		return offsetof(struct lapic, dfr);
+	case LAPIC_SVR:
+		return offsetof(struct lapic, svr);
+	case LAPIC_ESR:
+		return offsetof(struct lapic, esr);
+	case LAPIC_ICR:
+		return offsetof(struct lapic, icr);
+	case LAPIC_ICR2:
+		return offsetof(struct lapic, icr_high);
+	case LAPIC_TIMER_INITIAL:
+		return offsetof(struct lapic, initial);
+	case LAPIC_TIMER_DIVIDE:
+		return offsetof(struct lapic, divide);
+	case LAPIC_ISR ... LAPIC_ISR + 7:
+		return ARRAY(isr, LAPIC_ISR);
+	case LAPIC_TMR ... LAPIC_TMR + 7:
+		return ARRAY(tmr, LAPIC_TMR);
+	case LAPIC_IRR ... LAPIC_IRR + 7:
+		return ARRAY(irr, LAPIC_IRR);
+	case LAPIC_LVT_TIMER ... LAPIC_LVT_ERROR:
+		return ARRAY(lvt, LAPIC_LVT_TIMER);
+	default:
+		return 0;
+	}
+#undef ARRAY
+}
+
+static struct reading read_register(const struct lapic *apic, unsigned reg, u64 now)
+{
+	unsigned place = lapic_place(reg);
+
+	if (lapic_is_x2apic(apic) && reg == LAPIC_ID)
+		return (struct reading){apic->id, true};
+	if (lapic_is_x2apic(apic) && reg == LAPIC_ICR)
+		return (struct reading){apic->icr, true};
+	if (place)
+		return (struct reading){lapic_load(apic, place), true};
+	switch (reg) {
 	case LAPIC_VERSION:
 		return (struct reading){VERSION, true};
-	case LAPIC_TPR:
-		return (struct reading){apic->tpr, true};
 	case LAPIC_PPR:
 		return (struct reading){processor_priority(apic), true};
-	case LAPIC_LDR:
-		return (struct reading){apic->ldr, true};
-	case LAPIC_DFR:
-		return (struct reading){apic->dfr, true};
-	case LAPIC_SVR:
-		return (struct reading){apic->svr, true};
-	case LAPIC_ESR:
-		return (struct reading){apic->esr, true};
-	case LAPIC_ICR:
-		return (struct reading){lapic_is_x2apic(apic) ? apic->icr : (u32)apic->icr, true};
-	case LAPIC_ICR2:
-		return (struct reading){apic->icr_high, true};
-	case LAPIC_TIMER_INITIAL:
-		return (struct reading){apic->initial, true};
 	case LAPIC_TIMER_CURRENT:
 		return (struct reading){timer_count(apic, now), true};
-	case LAPIC_TIMER_DIVIDE:
-		return (struct reading){apic->divide, true};
-	case LAPIC_ISR ... LAPIC_ISR + 7:
-		return (struct reading){apic->isr[reg - LAPIC_ISR], true};
-	case LAPIC_TMR ... LAPIC_TMR + 7:
-		return (struct reading){ck_pr_load_32(&apic->tmr[reg - LAPIC_TMR]), true};
-	case LAPIC_IRR ... LAPIC_IRR + 7:
-		return (struct reading){ck_pr_load_32(&apic->irr[reg - LAPIC_IRR]), true};
-	case LAPIC_LVT_TIMER ... LAPIC_LVT_ERROR:
-		return (struct reading){apic->lvt[reg - LAPIC_LVT_TIMER], true};
 	default:
 		return (struct reading){0, false};
 	}
@@ -449,8 +471,6 @@ bool lapic_read(struct lapic *apic, unsigned reg, u64 now, u64 *value)
 
 u32 lapic_read_xapic(const struct lapic *apic, unsigned reg, u64 now)
 {
-	if (likely(reg == LAPIC_ID)) /* how a kernel finds out on which CPU it is */
-		return apic->id << 24;
 	return (u32)read_register(apic, reg, now).value;
 }
 

@@ -54,9 +54,7 @@ struct hv_exit_pio {
 
 struct hv_exit_stage2 {
 	struct gpa gpa;
-	struct gva gva;
 	u8 access;	 /* HV_READ | HV_WRITE | HV_EXEC of the failed access */
-	bool gva_valid;	 /* VMX reports the gva of most violations, SVM of none */
 	bool table_walk; /* the access was the CPU's own, to the guest's page tables */
 	bool delivery;	 /* it was part of an event's delivery; the event is queued again */
 };

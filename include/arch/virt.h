@@ -98,12 +98,15 @@ struct guest_event {
  * rip, rflags	[o] brought here by get_state; only set_state changes them, and takes RSP from gpr.
  *		Else they stay where the hardware keeps them: no exit pays for moving them
  * backend	[I] the back end's own state (VMCS, VMCB), NULL before vcpu_init
+ * armed	[o] the deadline that a timer in guest time (VT-x) counts down to; 0: run() sets it
+ *		anew. Cleared after an exit that took long, which such a timer did not count
  * (o: of the vCPU's owner)
  */
 struct arch_vcpu {
 	u64 gpr[GPRS];
 	u64 rip, rflags;
 	void *backend;
+	u64 armed;
 	void *xsave;	/* [I] guest FPU and XSAVE area, 64-byte aligned */
 	u64 xcr0;	/* while not loaded; see arch_xcr0() */
 	u64 tsc_offset; /* taken over at vcpu_load */
@@ -174,9 +177,11 @@ struct virt_ops {
 	/* CR4 as the guest sees it, of the loaded vCPU: what CPUID's answer depends on. */
 	u64 (*cr4)(struct arch_vcpu *vcpu);
 
-	/* The code that the loaded vCPU was at; and is it this code? */
+	/* The code that the loaded vCPU was at. skip_code: skips its instruction, as skip_insn, if
+	 * the vCPU is at this code; else nothing is done. */
 	void (*get_code)(struct arch_vcpu *vcpu, struct guest_code *code);
-	bool (*at_code)(struct arch_vcpu *vcpu, const struct guest_code *code);
+	bool (*skip_code)(struct arch_vcpu *vcpu, const struct guest_code *code,
+			  const struct hv_exit *exit);
 
 	/* The slow view. set_state: ERR_INVALID for a state no guest may have, and then nothing
 	 * changed. */

@@ -12,6 +12,7 @@
 #define SAMEPAGE_HV_LAPIC_H
 
 #include <arch/ticks.h>
+#include <ck_pr.h>
 #include <lib/types.h>
 
 #define LAPIC_BASE	 0xfee00000ull
@@ -78,9 +79,9 @@ struct lapic_ipi {
 
 /* irr is written by any CPU, atomically, and isr read; the rest belongs to the vCPU's owner. */
 struct lapic {
-	u32 id;
-	u64 base;	/* IA32_APIC_BASE */
-	bool no_x2apic; /* [I] entering x2APIC mode is #GP */
+	u32 id, xapic_id; /* the register's number, and what it reads in xAPIC mode */
+	u64 base;	  /* IA32_APIC_BASE */
+	bool no_x2apic;	  /* [I] entering x2APIC mode is #GP */
 	u32 tpr, ldr, dfr, svr, esr, esr_pending, icr_high, divide, initial;
 	u64 icr;
 	u32 lvt[LAPIC_LVTS]; /* timer, thermal, performance, LINT0, LINT1, error */
@@ -127,6 +128,18 @@ bool lapic_write_base(struct lapic *apic, u64 value) __must_check;
 bool lapic_read(struct lapic *apic, unsigned reg, u64 now, u64 *value) __must_check;
 /* The same in xAPIC mode; 0 where no register is. `now` is for the timer's current count alone. */
 u32 lapic_read_xapic(const struct lapic *apic, unsigned reg, u64 now);
+
+/*
+ * Where in a struct lapic the register is that reads as its 32 bits in xAPIC mode; 0: it is
+ * computed, or there is none. Pure.
+ */
+unsigned lapic_place(unsigned reg);
+
+static inline u32 lapic_load(const struct lapic *apic, unsigned place)
+{
+	return ck_pr_load_32((const u32 *)((const u8 *)apic + place));
+}
+
 void lapic_write(struct lapic *apic, unsigned reg, u64 value, u64 now, struct lapic_action *action);
 
 /* CR8, the upper half of TPR (SDM vol. 3A, 11.8.6). false: #GP. */

@@ -43,6 +43,7 @@ typedef int64_t s64;
 #define __no_stack_protector __attribute__((__no_stack_protector__))
 #define __cold		     __attribute__((__cold__, __noinline__))
 #define __noinline	     __attribute__((__noinline__))
+#define __no_caller_saved    __attribute__((__no_caller_saved_registers__))
 #undef __always_inline /* the same name in libc, host builds */
 #define __always_inline inline __attribute__((__always_inline__))
 #define __printf(f, a)	__attribute__((__format__(__printf__, f, a)))

@@ -25,7 +25,7 @@ KINDS = {
     "port read": "uart_read",
     "MSR read": "msr_read",
     "MSR write": "msr_write",
-    "APIC read": "lapic_read_xapic",
+    "APIC read": "svm_skip_code",
     "second-level fault": "fault_try",
 }
 # Long loops of the start and of the end, left out of the log.

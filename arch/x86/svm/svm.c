@@ -158,13 +158,17 @@ static void svm_get_code(struct arch_vcpu *vcpu, struct guest_code *code)
 	*code = (struct guest_code){save->rip, save->cr3, save->cs.base, svm_code_mode(svm)};
 }
 
-static bool svm_at_code(struct arch_vcpu *vcpu, const struct guest_code *code)
+static bool svm_skip_code(struct arch_vcpu *vcpu, const struct guest_code *code,
+			  const struct hv_exit *exit)
 {
 	const struct svm_vcpu *svm = svm_of(vcpu);
 	const struct vmcb_save *save = &svm->vmcb.save;
 
-	return save->rip == code->rip && save->cr3 == code->cr3 && save->cs.base == code->base &&
-	       svm_code_mode(svm) == code->mode;
+	if (save->rip != code->rip || save->cr3 != code->cr3 || save->cs.base != code->base ||
+	    svm_code_mode(svm) != code->mode)
+		return false;
+	svm_skip_insn(vcpu, exit);
+	return true;
 }
 
 const struct virt_ops svm_ops = {
@@ -182,7 +186,7 @@ const struct virt_ops svm_ops = {
 	.cpl = svm_cpl,
 	.cr4 = svm_cr4,
 	.get_code = svm_get_code,
-	.at_code = svm_at_code,
+	.skip_code = svm_skip_code,
 	.get_state = svm_get_state,
 	.set_state = svm_set_state,
 	.can_inject = svm_can_inject,

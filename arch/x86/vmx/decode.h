@@ -18,18 +18,19 @@ static inline void vmx_decode_io(u64 qualification, struct hv_exit_pio *pio)
 }
 
 /*
- * Table 28-7. Leaves gpa and gva alone. Bits 0-2 are the access, 3-5 what the entries on the way
- * allowed, 7 says that there is a gva, and 8 that the gpa is the gva's own translation and not a
- * guest page table's. With A/D bits on, the CPU's walk of the guest's tables counts as a write too:
+ * Table 28-7. Leaves gpa alone. Bits 0-2 are the access, 3-5 what the entries on the way allowed, 7
+ * says that there is a linear address, and 8 that the gpa is its own translation and not a guest
+ * page table's. With A/D bits on, the CPU's walk of the guest's tables counts as a write too:
  * the manual sets bits 0 and 1 then, Bochs 2.7 only bit 1.
  */
 static inline void vmx_decode_ept_violation(u64 qualification, struct hv_exit_stage2 *fault)
 {
 	fault->access = qualification & BITS(2, 0);
-	fault->gva_valid = qualification & BIT(7);
-	fault->table_walk = fault->gva_valid && !(qualification & BIT(8));
-	if (fault->table_walk)
+	fault->table_walk = false;
+	if (unlikely((qualification & BITS(8, 7)) == BIT(7))) {
 		fault->access |= HV_READ;
+		fault->table_walk = true;
+	}
 }
 
 /* Table 28-2. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * event.c: events for the guest: injection, requeueing, windows, and skipping an instruction.
+ * event.c: events for the guest: injection, requeueing, windows.
  *
  * One event is queued in v->event, in the VMCS's own form; run.c writes it to the VMCS before the
  * entry. An exit in the middle of a delivery queues it again (SDM 28.2.4).
@@ -12,8 +12,6 @@
 #include <asm/guest.h>
 #include <asm/regs.h>
 
-#define EXT_SHADOWS (GUEST_BLOCKED_BY_STI | GUEST_BLOCKED_BY_MOV_SS)
-
 void vmx_queue_event(struct vmx_vcpu *v, u32 info, u32 error_code, u32 insn_len)
 {
 	v->event = (info & (EVENT_VECTOR | EVENT_TYPE | EVENT_HAS_ERROR)) | EVENT_VALID;
@@ -21,22 +19,18 @@ void vmx_queue_event(struct vmx_vcpu *v, u32 info, u32 error_code, u32 insn_len)
 	v->event_insn_len = insn_len;
 }
 
-bool vmx_requeue_event(struct vmx_vcpu *v)
+void vmx_requeue(struct vmx_vcpu *v, u32 info)
 {
-	u32 info = vmcs_read(VMCS_IDT_VECTORING_INFO);
 	u32 shadow;
 
-	if (likely(!(info & EVENT_VALID)))
-		return false;
 	vmx_queue_event(v, info,
 			info & EVENT_HAS_ERROR ? vmcs_read(VMCS_IDT_VECTORING_ERROR_CODE) : 0,
 			vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH));
 	if ((info & EVENT_TYPE) != EVENT_TYPE_NMI)
-		return true;
+		return;
 	/* The NMI was not taken after all, so it blocks no other one: 27.3.1.5 refuses it else. */
 	shadow = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
 	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~GUEST_BLOCKED_BY_NMI);
-	return true;
 }
 
 static bool can_take(enum guest_event_type type)
@@ -132,47 +126,4 @@ void vmx_drop_events(struct arch_vcpu *vcpu)
 	vmx_of(vcpu)->event = 0;
 	vmx_set_irq_window(vcpu, false);
 	vmx_set_nmi_window(vcpu, false);
-}
-
-bool vmx_in_64_bit_code(void)
-{
-	return (vmcs_read(VMCS_ENTRY_CONTROLS) & ON_ENTRY_GUEST_64) &&
-	       (vmcs_read(VMCS_GUEST_CS_ATTR) & SEG_ATTR_L);
-}
-
-/*
- * The trap of an instruction that was skipped with TF set. Queued as an event and not as a pending
- * debug exception: an entry that injects an interrupt would drop the latter (27.7.3), and the trap
- * of a HLT comes before the interrupt that ends it (SDM vol. 3A table 6-2).
- */
-static void queue_single_step(struct vmx_vcpu *v)
-{
-	if (v->event)
-		return;
-	write_dr6(read_dr6() | DR6_BS);
-	vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~DR7_GD);
-	vmx_queue_event(v, EVENT_TYPE_HARD | VECTOR_DB, 0, 0);
-}
-
-/*
- * The shadow of STI and MOV SS ends with the instruction, RF too, and with TF a #DB follows.
- * insn_len 0 is a CR write that the guest executes again (cr.c): no step is due.
- */
-void vmx_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit)
-{
-	struct vmx_vcpu *v = vmx_of(vcpu);
-	u64 rip = vmcs_read(VMCS_GUEST_RIP), next = rip + exit->insn_len;
-	u64 rflags = vmcs_read(VMCS_GUEST_RFLAGS);
-	u32 shadow = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
-
-	if (unlikely((next ^ rip) >> 32) && !vmx_in_64_bit_code())
-		next = (u32)next;
-	vmcs_write(VMCS_GUEST_RIP, next);
-	if (unlikely(shadow & EXT_SHADOWS))
-		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~EXT_SHADOWS);
-	if (likely(!(rflags & (RFLAGS_TF | RFLAGS_RF))) || !exit->insn_len)
-		return;
-	vmcs_write(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
-	if (rflags & RFLAGS_TF)
-		queue_single_step(v);
 }

@@ -43,8 +43,7 @@ static void prepare_debug_exception(void)
 			   shadow & ~(GUEST_BLOCKED_BY_STI | GUEST_BLOCKED_BY_MOV_SS));
 }
 
-/* The IRET that unblocked NMIs faulted before it was done: they are blocked again (28.2.3). */
-static void block_nmi_again(void)
+void vmx_block_nmi_again(void)
 {
 	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
 		   vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) | GUEST_BLOCKED_BY_NMI);
@@ -73,7 +72,7 @@ static void on_exception(struct vmx_vcpu *v, struct hv_exit *exit)
 	if ((info & EVENT_VECTOR) == VECTOR_DB)
 		prepare_debug_exception();
 	if ((info & EVENT_NMI_UNBLOCKED) && !v->event)
-		block_nmi_again();
+		vmx_block_nmi_again();
 	vmx_queue_event(v, info, info & EVENT_HAS_ERROR ? vmcs_read(VMCS_EXIT_ERROR_CODE) : 0,
 			vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH));
 }
@@ -85,22 +84,6 @@ static void on_io(struct vmx_vcpu *v, struct hv_exit *exit)
 	exit->raw.info1 = qualification;
 	exit->insn_len = vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH);
 	vmx_decode_io(qualification, &exit->pio);
-}
-
-static void on_ept_violation(struct vmx_vcpu *v, struct hv_exit *exit)
-{
-	u64 qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
-	bool delivery = vmx_requeue_event(v);
-
-	/* A fault takes long, and the timer counts guest time only: arm it again. */
-	v->deadline = 0;
-	exit->raw.info1 = qualification;
-	exit->stage2.gpa.raw = vmcs_read(VMCS_GUEST_PHYSICAL_ADDRESS);
-	vmx_decode_ept_violation(qualification, &exit->stage2);
-	exit->stage2.delivery = delivery;
-	exit->stage2.gva.raw = exit->stage2.gva_valid ? vmcs_read(VMCS_GUEST_LINEAR_ADDRESS) : 0;
-	if (unlikely(qualification & EVENT_NMI_UNBLOCKED) && !v->event)
-		block_nmi_again();
 }
 
 static void on_ept_misconfiguration(struct vmx_vcpu *v, struct hv_exit *exit)
@@ -170,6 +153,11 @@ static void on_task_switch(struct vmx_vcpu *v, struct hv_exit *exit)
 	vmx_requeue_event(v);
 }
 
+static void on_end(struct vmx_vcpu *v, struct hv_exit *exit)
+{
+	exit->raw.info1 = 0;
+}
+
 /* Whatever else interrupted a delivery, or needs its qualification in a message. */
 static void on_other(struct vmx_vcpu *v, struct hv_exit *exit)
 {
@@ -182,7 +170,7 @@ static void on_pml_full(struct vmx_vcpu *v, struct hv_exit *exit)
 	exit->raw.info1 = vmcs_read(VMCS_EXIT_QUALIFICATION);
 	vmx_requeue_event(v);
 	if ((exit->raw.info1 & EVENT_NMI_UNBLOCKED) && !v->event)
-		block_nmi_again();
+		vmx_block_nmi_again();
 }
 
 /*
@@ -191,9 +179,9 @@ static void on_pml_full(struct vmx_vcpu *v, struct hv_exit *exit)
  */
 static void on_timer(struct vmx_vcpu *v, struct hv_exit *exit)
 {
-	if (!v->deadline || tsc_read() < v->deadline)
+	if (!v->vcpu->armed || tsc_read() < v->vcpu->armed)
 		exit->reason = HV_EXIT_INTERRUPT;
-	v->deadline = 0;
+	v->vcpu->armed = 0;
 }
 
 /* VMLAUNCH has not launched: the next try is one again. */
@@ -224,8 +212,8 @@ static void on_entry_failure(struct vmx_vcpu *v, struct hv_exit *exit)
 const struct vmx_exit_info vmx_exits[VMX_EXITS] = {
 	[0] = PLAIN("exception or NMI", HV_EXIT_INTERRUPT, on_exception),
 	[1] = PLAIN("external interrupt", HV_EXIT_INTERRUPT, on_external_interrupt),
-	[2] = PLAIN("triple fault", HV_EXIT_SHUTDOWN, NULL),
-	[3] = PLAIN("INIT signal", HV_EXIT_INIT_SIPI, NULL),
+	[2] = PLAIN("triple fault", HV_EXIT_SHUTDOWN, on_end),
+	[3] = PLAIN("INIT signal", HV_EXIT_INIT_SIPI, on_end),
 	[4] = PLAIN("start-up IPI", HV_EXIT_INIT_SIPI, on_other),
 	[5] = OFF("I/O SMI"),
 	[6] = OFF("other SMI"),
@@ -270,7 +258,7 @@ const struct vmx_exit_info vmx_exits[VMX_EXITS] = {
 	[45] = OFF("virtualized EOI"),
 	[46] = OFF("GDTR or IDTR access"),
 	[47] = OFF("LDTR or TR access"),
-	[48] = PLAIN("EPT violation", HV_EXIT_STAGE2, on_ept_violation),
+	[48] = PLAIN("EPT violation", HV_EXIT_STAGE2, NULL),
 	[49] = PLAIN("EPT misconfiguration", HV_EXIT_STAGE2_BROKEN, on_ept_misconfiguration),
 	[50] = INSN("INVEPT", HV_EXIT_VIRT_INSN),
 	[51] = OFF("RDTSCP"),

@@ -19,7 +19,7 @@
  * VMX-3  A kick after the entry check ends the guest before its first instruction.
  *
  * An NMI before the test is seen by it; one after it has the last word on the timer, and leaves a
- * flag that costs one more early exit. Either way v->deadline is reset, so that the timer is
+ * flag that costs one more early exit. Either way arch_vcpu.armed is reset, so that the timer is
  * armed again.
  *
  * Slices: the timer is armed when the deadline changes, or after a second-level fault, and then
@@ -29,6 +29,7 @@
  */
 #define LOG_THIS LOG_VMX
 
+#include "decode.h"
 #include "vmx.h"
 #include <asm/insn.h>
 #include <asm/percpu.h>
@@ -73,28 +74,21 @@ void vmx_nmi(void)
 void vmx_kick_taken(struct vmx_vcpu *v)
 {
 	set_kicked(false);
-	v->deadline = 0;
-}
-
-/* A kick that came in the host after the entry check. */
-static __cold void exit_at_once(struct vmx_vcpu *v)
-{
-	vmx_kick_taken(v);
-	vmcs_write(VMCS_PREEMPTION_TIMER, 0);
+	v->vcpu->armed = 0;
 }
 
 /* Rounded up, so that a timer exit is never early. */
-static __cold void arm_timer(struct vmx_vcpu *v, u64 deadline)
+static void arm_timer(struct arch_vcpu *vcpu, u64 deadline)
 {
 	u64 now = tsc_read(), ticks = deadline > now ? deadline - now : 0;
 
 	ticks = (ticks >> vmx_caps.timer_shift) + 1;
 	vmcs_write(VMCS_PREEMPTION_TIMER, MIN(ticks, 0xffffffff));
-	v->deadline = deadline;
+	vcpu->armed = deadline;
 }
 
 /* The queued event; false: the vCPU shuts down. */
-static __cold bool write_event(struct vmx_vcpu *v)
+static bool write_event(struct vmx_vcpu *v)
 {
 	if (v->event == EVENT_SHUTDOWN)
 		return false;
@@ -140,6 +134,33 @@ failed:
 	return true;
 }
 
+/* The event in `info` was being delivered, or an IRET was at work. */
+static __cold void decode_nested(struct vmx_vcpu *v, u32 info, struct hv_exit *exit)
+{
+	exit->stage2.delivery = info & EVENT_VALID;
+	if (exit->stage2.delivery)
+		vmx_requeue(v, info);
+	if (exit->raw.info1 & EVENT_NMI_UNBLOCKED && !v->event)
+		vmx_block_nmi_again();
+}
+
+/*
+ * Inline: with the access to the local APIC's page that include/hv/insn_memo.h remembers, it is one
+ * of the frequent exits.
+ */
+static __always_inline void decode_ept_violation(struct vmx_vcpu *v, struct hv_exit *exit)
+{
+	u64 qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
+	u32 info = vmcs_read(VMCS_IDT_VECTORING_INFO);
+
+	exit->raw.info1 = qualification;
+	exit->stage2.gpa.raw = vmcs_read(VMCS_GUEST_PHYSICAL_ADDRESS);
+	exit->stage2.delivery = false;
+	vmx_decode_ept_violation(qualification, &exit->stage2);
+	if (unlikely(info & EVENT_VALID || qualification & EVENT_NMI_UNBLOCKED))
+		decode_nested(v, info, exit);
+}
+
 /* Most exits are an instruction that hv carries out: for these, as little as can be. */
 static __always_inline void decode(struct vmx_vcpu *v, struct hv_exit *exit)
 {
@@ -155,20 +176,37 @@ static __always_inline void decode(struct vmx_vcpu *v, struct hv_exit *exit)
 	exit->insn_len = 0;
 	if (info->decode)
 		info->decode(v, exit);
+	else
+		decode_ept_violation(v, exit);
+}
+
+/*
+ * What an entry needs now and then; false: the vCPU shuts down. A kick has the last word on the
+ * timer. It saves all registers, so that vmx_run(), which has no other call before the guest, saves
+ * none.
+ */
+static __cold bool __no_caller_saved prepare(struct arch_vcpu *vcpu, u64 deadline)
+{
+	struct vmx_vcpu *v = vmx_of(vcpu);
+
+	if (v->event && !write_event(v))
+		return false;
+	if (vcpu->armed != deadline)
+		arm_timer(vcpu, deadline);
+	if (kicked()) {
+		vmx_kick_taken(v);
+		vmcs_write(VMCS_PREEMPTION_TIMER, 0);
+	}
+	return true;
 }
 
 void vmx_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
 {
-	struct vmx_vcpu *v = vmx_of(vcpu);
-
-	if (unlikely(v->event) && !write_event(v))
-		return shut_down(exit);
-	if (unlikely(v->deadline != deadline))
-		arm_timer(v, deadline);
-	if (unlikely(kicked()))
-		exit_at_once(v);
-	if (unlikely(enter_failed(&vcpu, &exit, &v->host)))
-		return refused(exit);
-	v = vmx_of(vcpu);
-	decode(v, exit);
+	if (unlikely(vmx_of(vcpu)->event || vcpu->armed != deadline || kicked()) &&
+	    !prepare(vcpu, deadline))
+		shut_down(exit);
+	else if (unlikely(enter_failed(&vcpu, &exit, &vmx_of(vcpu)->host)))
+		refused(exit);
+	else
+		decode(vmx_of(vcpu), exit);
 }

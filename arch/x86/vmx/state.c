@@ -123,29 +123,6 @@ u64 vmx_cr4(struct arch_vcpu *vcpu)
 	       (vmcs_read(VMCS_CR4_READ_SHADOW) & CR4_OWNED);
 }
 
-/* CR0 and CR4 as the CPU has them: of these bits, the guest's. */
-static u64 code_mode(void)
-{
-	return (vmcs_read(VMCS_GUEST_CR0) & (CR0_PE | CR0_PG)) |
-	       (vmcs_read(VMCS_GUEST_CR4) & (CR4_PSE | CR4_PAE)) |
-	       (vmcs_read(VMCS_GUEST_EFER) & EFER_LMA) |
-	       (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_VM) | vmcs_read(VMCS_GUEST_CS_ATTR) << 32;
-}
-
-void vmx_get_code(struct arch_vcpu *vcpu, struct guest_code *code)
-{
-	code->rip = vmcs_read(VMCS_GUEST_RIP);
-	code->cr3 = vmcs_read(VMCS_GUEST_CR3);
-	code->base = vmcs_read(VMCS_GUEST_CS_BASE);
-	code->mode = code_mode();
-}
-
-bool vmx_at_code(struct arch_vcpu *vcpu, const struct guest_code *code)
-{
-	return vmcs_read(VMCS_GUEST_RIP) == code->rip && vmcs_read(VMCS_GUEST_CR3) == code->cr3 &&
-	       vmcs_read(VMCS_GUEST_CS_BASE) == code->base && code_mode() == code->mode;
-}
-
 void vmx_get_state(struct arch_vcpu *vcpu, struct guest_state *s)
 {
 	struct vmx_vcpu *v = vmx_of(vcpu), *before = vmx_borrow(v);

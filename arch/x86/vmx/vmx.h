@@ -52,6 +52,9 @@ enum vmx_switched_msr {
 /* A reserved bit, never in a VMCS: a fault during #DF. The vCPU is not entered again. */
 #define EVENT_SHUTDOWN BIT(30)
 
+/* Of GUEST_INTERRUPTIBILITY: ends with the next instruction. */
+#define EXT_SHADOWS (GUEST_BLOCKED_BY_STI | GUEST_BLOCKED_BY_MOV_SS)
+
 /*
  * State of the VMCS for entry.S. rsp: HOST_RSP as last written, 0 after VMCLEAR. launched: VMRESUME
  * enters, not VMLAUNCH.
@@ -74,7 +77,6 @@ struct vmx_vcpu {
 	bool loaded;		/* [o] current on this CPU, MSRs and FPU in the CPU */
 	unsigned cpu;		/* [o] of the host state in the VMCS; NO_CPU: none */
 	struct vmx_host host;	/* [o] */
-	u64 deadline;		/* [o] what PREEMPTION_TIMER counts down to; 0: arm it again */
 	u64 eptp;		/* [o] EPT_POINTER as last written */
 	u32 primary, secondary; /* [o] controls as last written */
 	u32 event;		/* [o] ENTRY_INTERRUPTION_INFO of the coming entry, or 0 */
@@ -131,7 +133,8 @@ extern const char vmx_exit_point[];
  *
  * reason	in hv's words
  * kind		an instruction that hv emulates (only its length is read), or another exit
- * decode	of another exit: fills in the rest, or handles it altogether; may be NULL
+ * decode	of another exit: fills in the rest, or handles it altogether; NULL for an EPT
+ *		violation, which run.c decodes
  */
 struct vmx_exit_info {
 	const char *name;
@@ -153,6 +156,9 @@ static inline const struct vmx_exit_info *vmx_exit_info(u64 reason)
 	return (u16)reason < VMX_EXITS ? &vmx_exits[(u16)reason] : &vmx_exit_unknown;
 }
 
+/* The IRET that unblocked NMIs faulted before it was done: they are blocked again (28.2.3). */
+void vmx_block_nmi_again(void) __cold;
+
 /* state.c */
 void vmx_get_state(struct arch_vcpu *vcpu, struct guest_state *state);
 int vmx_set_state(struct arch_vcpu *vcpu, const struct guest_state *state);
@@ -164,8 +170,6 @@ void vmx_dump(struct arch_vcpu *vcpu);
 const char *vmx_exit_name(u64 reason);
 unsigned vmx_cpl(struct arch_vcpu *vcpu);
 u64 vmx_cr4(struct arch_vcpu *vcpu);
-void vmx_get_code(struct arch_vcpu *vcpu, struct guest_code *code);
-bool vmx_at_code(struct arch_vcpu *vcpu, const struct guest_code *code);
 
 /* cr.c */
 int vmx_write_cr(struct arch_vcpu *vcpu, unsigned cr, u64 value);
@@ -176,13 +180,29 @@ void vmx_inject(struct arch_vcpu *vcpu, const struct guest_event *event);
 void vmx_set_irq_window(struct arch_vcpu *vcpu, bool on);
 void vmx_set_nmi_window(struct arch_vcpu *vcpu, bool on);
 void vmx_drop_events(struct arch_vcpu *vcpu);
+/* Queues the event of these IDT-vectoring information bits. */
+void vmx_requeue(struct vmx_vcpu *v, u32 info) __cold;
+/* Queues an event in the form the three fields share; `insn_len` counts for software events. */
+void vmx_queue_event(struct vmx_vcpu *v, u32 info, u32 error_code, u32 insn_len);
+
+/* Queues the event that the exit interrupted; false: there was none. */
+static __always_inline bool vmx_requeue_event(struct vmx_vcpu *v)
+{
+	u32 info = vmcs_read(VMCS_IDT_VECTORING_INFO);
+
+	if (likely(!(info & EVENT_VALID)))
+		return false;
+	vmx_requeue(v, info);
+	return true;
+}
+
+/* insn.c */
+void vmx_get_code(struct arch_vcpu *vcpu, struct guest_code *code);
+bool vmx_skip_code(struct arch_vcpu *vcpu, const struct guest_code *code,
+		   const struct hv_exit *exit);
 void vmx_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit);
 /* Is the guest's code 64-bit? The VMCS is current. */
 bool vmx_in_64_bit_code(void);
-/* Queues the event that the exit interrupted; false: there was none. */
-bool vmx_requeue_event(struct vmx_vcpu *v);
-/* Queues an event in the form the three fields share; `insn_len` counts for software events. */
-void vmx_queue_event(struct vmx_vcpu *v, u32 info, u32 error_code, u32 insn_len);
 
 /* stage2.c */
 u64 vmx_eptp(struct hpa root);

@@ -122,7 +122,6 @@ static void nested_faults_report_access_and_cause(void **state)
 		assert_int_equal(exit.stage2.gpa.raw, 0x12345678);
 		assert_int_equal(exit.stage2.access, rows[i].access);
 		assert_int_equal(exit.stage2.table_walk, rows[i].walk);
-		assert_false(exit.stage2.gva_valid);
 		assert_false(exit.stage2.delivery);
 	}
 	world.svm.vmcb.control.exit_int_info = EVENT_VALID | EVENT_EXCEPTION | VECTOR_PF;
