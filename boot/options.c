@@ -46,6 +46,7 @@ static struct option {
 	{.name = "notifier_flush", .kind = OPTION_TEXT, .values = "lazy|eager"},
 	{.name = "notifier_steps", .kind = OPTION_TEXT, .values = "one|two"},
 	{.name = "notifier_establish", .kind = OPTION_TEXT, .values = "no|yes"},
+	{.name = "notifier_passes", .kind = OPTION_TEXT, .values = "one|two"},
 	{.name = "merge", .kind = OPTION_TEXT, .values = "ENGINE|off"},
 	{.name = "merge_secure",
 	 .kind = OPTION_TEXT,

@@ -177,7 +177,7 @@ __cold enum exit_verdict exit_out_of_memory(struct vcpu *vcpu)
 static __noinline enum exit_verdict handle_fault(struct vcpu *vcpu, const struct hv_exit *exit)
 {
 	vcpu->arch.armed = 0;
-	switch (fault_handle(vcpu->vm->stage2, exit->stage2.gpa, exit->stage2.access)) {
+	switch (fault_handle(vcpu->stage2, exit->stage2.gpa, exit->stage2.access)) {
 	case FAULT_MMIO:
 	case FAULT_READ_ONLY:
 		return access_to_nowhere(vcpu, exit);

@@ -8,6 +8,7 @@
 #include <hv/display.h>
 #include <hv/lifetime.h>
 #include <hv/merging.h>
+#include <hv/mirrors.h>
 #include <hv/progress.h>
 #include <hv/terminal.h>
 #include <hv/virtio.h>
@@ -16,7 +17,7 @@ static const struct job jobs[] = {
 	{"merging", merging_step, merging_alarm}, {"terminal", terminal_poll, terminal_alarm},
 	{"control", control_poll, control_alarm}, {"lifetime", lifetime_poll, lifetime_alarm},
 	{"display", display_poll, display_alarm}, {"progress", progress_poll, progress_alarm},
-	{"virtio", virtio_poll, virtio_alarm},
+	{"virtio", virtio_poll, virtio_alarm},	  {"mirrors", mirrors_poll, mirrors_alarm},
 };
 
 bool jobs_run(bool idle)

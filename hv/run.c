@@ -165,7 +165,7 @@ static __always_inline bool enter_guest(struct vcpu *vcpu, const struct virt_ops
 /* Has a gate of its own, so that the caller's stays in registers. */
 static __cold bool enter_guest_traced(struct vcpu *vcpu, u64 deadline)
 {
-	const struct stage2_gate gate = stage2_gate(vcpu->vm->stage2);
+	const struct stage2_gate gate = stage2_gate(vcpu->stage2);
 
 	return enter_guest(vcpu, virt, &gate, deadline, true);
 }
@@ -181,7 +181,7 @@ static __always_inline bool run_guest(struct vcpu *vcpu, const struct virt_ops *
 /* RUN-4: no way around the loop avoids the clock. */
 static void run_turn(struct vcpu *vcpu)
 {
-	const struct stage2_gate gate = stage2_gate(vcpu->vm->stage2);
+	const struct stage2_gate gate = stage2_gate(vcpu->stage2);
 	const struct virt_ops *ops = virt;
 	u64 deadline = run_until(vcpu);
 

@@ -17,6 +17,7 @@
 #include <hv/lifetime.h>
 #include <hv/memory.h>
 #include <hv/merging.h>
+#include <hv/mirrors.h>
 #include <hv/pc.h>
 #include <hv/ram.h>
 #include <hv/sched.h>
@@ -26,11 +27,13 @@
 #include <lib/log.h>
 #include <lib/string.h>
 #include <mm/guest_cache.h>
+#include <mm/mirror.h>
 #include <mm/stage2.h>
 #include <trace/trace.h>
 
-#define LOG_THIS   LOG_VM
-#define MEMOS_SIZE (INSN_MEMOS * sizeof(struct insn_memo))
+#define LOG_THIS     LOG_VM
+#define MIRRORS_SIZE (VM_SUBSCRIBERS * sizeof(struct mirror *))
+#define MEMOS_SIZE   (INSN_MEMOS * sizeof(struct insn_memo))
 
 /* One allocation: a VM, and those of its parts that rooms above core define. */
 struct vm_parts {
@@ -59,10 +62,17 @@ static unsigned choose_cpu(const struct vm_config *config, unsigned i)
 	return config->cpus ? nth_cpu(config->cpus, i) : nth_cpu(arch_guest_cpus(), next_cpu++);
 }
 
+/* The last vCPU uses the view, if there is one. */
+static struct stage2 *choose_stage2(const struct vm *vm, unsigned index)
+{
+	return vm->view && index + 1 == vm->config.vcpus ? vm->view : vm->stage2;
+}
+
 static int make_vcpu(struct vm *vm, unsigned index)
 {
+	struct stage2 *stage2 = choose_stage2(vm, index);
 	struct vcpu_setup setup = {
-		.stage2_root = stage2_root(vm->stage2),
+		.stage2_root = stage2_root(stage2),
 		.address_space_id = vm->id,
 		.fetch = vcpu_fetch,
 	};
@@ -73,6 +83,7 @@ static int make_vcpu(struct vm *vm, unsigned index)
 		return ERR_NO_MEMORY;
 	vcpu->vm = vm;
 	vcpu->index = index;
+	vcpu->stage2 = stage2;
 	vcpu->cpu = choose_cpu(&vm->config, index);
 	vcpu->state = VCPU_OFF;
 	vcpu->waits_for_sipi = index > 0;
@@ -138,6 +149,60 @@ static int make_board(struct vm *vm)
 	return pc_create(vm);
 }
 
+/* Part `n` of `count` of its address space. */
+static struct gfn_range mirror_range(const struct vm *vm, unsigned n, unsigned count)
+{
+	u64 pages = ram_end(vm->config.memory) >> PAGE_SHIFT;
+
+	return (struct gfn_range){{pages * n / count}, {pages * (n + 1) / count}};
+}
+
+static int make_mirror(struct vm *vm, const struct vm_config_subscriber *row, unsigned n)
+{
+	bool part = row->kind == VM_SUBSCRIBER_INTERVAL;
+	struct gfn_range range = mirror_range(vm, part ? n : 0, part ? row->count : 1);
+	u64 wait = arch_ticks_per_second() / 1000000 * row->wait;
+	int err = mirror_create(vm->memory, (enum mirror_kind)row->kind, range, wait,
+				&vm->mirror[vm->mirrors]);
+
+	vm->mirrors += !err;
+	return err;
+}
+
+static int make_subscribers(struct vm *vm)
+{
+	const struct vm_config *config = &vm->config;
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < config->subscribers; i++) {
+		const struct vm_config_subscriber *row = &config->subscriber[i];
+
+		if (row->kind == VM_SUBSCRIBER_VIEW) {
+			err = stage2_create(vm->memory, virt->stage2, &vm->view);
+			continue;
+		}
+		if (!vm->mirror)
+			vm->mirror = hv_alloc(MIRRORS_SIZE);
+		if (!vm->mirror)
+			return ERR_NO_MEMORY;
+		for (unsigned n = 0; !err && n < row->count; n++)
+			err = make_mirror(vm, row, n);
+	}
+	return err;
+}
+
+static void destroy_subscribers(struct vm *vm)
+{
+	while (vm->mirrors > 0)
+		mirror_destroy(vm->mirror[--vm->mirrors]);
+	if (vm->mirror)
+		hv_free(vm->mirror, MIRRORS_SIZE);
+	vm->mirror = NULL;
+	if (vm->view)
+		stage2_destroy(vm->view);
+	vm->view = NULL;
+}
+
 static int make_parts(struct vm *vm)
 {
 	int err = addrspace_create(vm->config.name, &vm->memory);
@@ -148,6 +213,8 @@ static int make_parts(struct vm *vm)
 		err = stage2_create(vm->memory, virt->stage2, &vm->stage2);
 	for (unsigned i = 0; !err && i < vm->config.devices; i++)
 		err = guest_cache_create(vm->memory, &vm->cache[i]);
+	if (!err)
+		err = make_subscribers(vm);
 	for (unsigned i = 0; !err && i < vm->config.vcpus; i++)
 		err = make_vcpu(vm, i);
 	if (!err)
@@ -180,6 +247,7 @@ static void take_apart(struct vm *vm)
 			guest_cache_destroy(vm->cache[i]);
 		vm->cache[i] = NULL;
 	}
+	destroy_subscribers(vm);
 	if (vm->stage2)
 		stage2_destroy(vm->stage2);
 	if (vm->memory)
@@ -269,6 +337,7 @@ void vm_start(struct vm *vm)
 		 vm->config.vcpus);
 	merging_add(vm);
 	lifetime_start(vm);
+	mirrors_start(vm);
 	sched_add(vm->vcpu[0]);
 }
 

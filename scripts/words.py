@@ -141,6 +141,17 @@ def is_mac(text, _):
     return number_of != 0 and not number_of >> 40 & 1
 
 
+def is_subscriber(text, _):
+    """KIND[:US][*COUNT], as set_subscriber() of hv/load/config.c takes it."""
+    found = re.fullmatch(r"(?:view|(?:busy|slow|shadow|interval)(?::([^*]*))?(?:\*(.*))?)", text)
+    if not found:
+        return bool(re.fullmatch(r"view\*(?:0[xX])?0*1", text))
+    for part, most in ((found[1], 1000), (found[2], 1024)):
+        if part is not None and not 1 <= (number(part) or 0) <= most:
+            return False
+    return True
+
+
 # The values in capitals: whether a text is one, on a machine with so many CPUs. A kind that is not
 # here takes any text.
 KINDS = {
@@ -152,6 +163,7 @@ KINDS = {
     "NAME": lambda text, _: bool(re.fullmatch(r"[A-Za-z0-9_-]{1,23}", text)),
     "CPUS": is_cpus,
     "MAC": is_mac,
+    "SUBSCRIBER": is_subscriber,
 }
 SPELLED = {"POLICY": policies, "ENGINE": engines, "CLASSES": classes}
 

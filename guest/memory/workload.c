@@ -9,6 +9,8 @@
  *     writes=W (10)      percent of the pages written in each round, 0 to 100
  *     rounds=R (2)       times: write at random places, a pass, check every page
  *     seed=S (1)
+ *     devices=N (0)      devices 1 to N of the VM read all pages before each step (test_calls=yes)
+ *     spin=M (0)         vCPU 1 stays inside the guest; 1: touches nothing; 2: reads the pages
  *
  * The scanner runs by HYPERCALL_MERGE_SCAN, so that with merge_ms=60000 two runs are the same.
  * After each step every word of every page is checked: what is read is what was written last,
@@ -30,7 +32,7 @@
 #define SCAN_MAX   512ul
 #define BREAK_STEP 2
 
-static u64 pages, share, contents, writes, rounds, seed;
+static u64 pages, share, contents, writes, rounds, seed, devices, spin;
 static u32 content[PAGES_MAX] __attribute__((aligned(4096))); /* of each page by now */
 static u32 next_content;
 static u64 mergeable; /* pages of the VM: what a pass is long */
@@ -86,15 +88,21 @@ static u64 statistic(u64 which)
 /* --- Counting --- */
 
 struct counts {
-	u64 faults, flushes, callbacks, merges, breaks, ticks;
+	u64 faults, flushes, kicks, callbacks, merges, breaks, waits, waited, ticks;
 };
 
 static struct counts now(void)
 {
 	return (struct counts){
-		statistic(HYPERCALL_STATISTIC_FAULTS),	  statistic(HYPERCALL_STATISTIC_FLUSHES),
-		statistic(HYPERCALL_STATISTIC_CALLBACKS), statistic(HYPERCALL_STATISTIC_MERGES),
-		statistic(HYPERCALL_STATISTIC_BREAKS),	  rdtsc(),
+		.faults = statistic(HYPERCALL_STATISTIC_FAULTS),
+		.flushes = statistic(HYPERCALL_STATISTIC_FLUSHES),
+		.kicks = statistic(HYPERCALL_STATISTIC_KICKS),
+		.callbacks = statistic(HYPERCALL_STATISTIC_CALLBACKS),
+		.merges = statistic(HYPERCALL_STATISTIC_MERGES),
+		.breaks = statistic(HYPERCALL_STATISTIC_BREAKS),
+		.waits = statistic(HYPERCALL_STATISTIC_WAITS),
+		.waited = statistic(HYPERCALL_STATISTIC_WAITED),
+		.ticks = rdtsc(),
 	};
 }
 
@@ -102,9 +110,17 @@ static struct counts since(struct counts before)
 {
 	struct counts c = now();
 
-	return (struct counts){c.faults - before.faults,       c.flushes - before.flushes,
-			       c.callbacks - before.callbacks, c.merges - before.merges,
-			       c.breaks - before.breaks,       c.ticks - before.ticks};
+	return (struct counts){
+		.faults = c.faults - before.faults,
+		.flushes = c.flushes - before.flushes,
+		.kicks = c.kicks - before.kicks,
+		.callbacks = c.callbacks - before.callbacks,
+		.merges = c.merges - before.merges,
+		.breaks = c.breaks - before.breaks,
+		.waits = c.waits - before.waits,
+		.waited = c.waited - before.waited,
+		.ticks = c.ticks - before.ticks,
+	};
 }
 
 static void report(const char *step, const char *what, u64 value, const char *unit)
@@ -116,6 +132,12 @@ static void report_counts(const char *step, struct counts c)
 {
 	report(step, "flushes", c.flushes, "flushes");
 	report(step, "callbacks", c.callbacks, "calls");
+	if (spin)
+		report(step, "kicks", c.kicks, "CPUs");
+	if (devices) {
+		report(step, "waits", c.waits, "waits");
+		report(step, "waited", c.waited, "ticks");
+	}
 }
 
 /* --- Steps --- */
@@ -164,9 +186,38 @@ static u64 faults_of_reading(void)
 	return counts_of_reading().faults;
 }
 
+/* A device that is busy answers later. */
+static void device_reads(u64 device, u64 i)
+{
+	u64 at = (u64)page(i);
+	s64 result;
+
+	do
+		result = hypercall(HYPERCALL_DEVICE_READ, at, at, device, 0);
+	while (result == HYPERCALL_ERROR_BUSY);
+	wrong += (u32)result != (u32)first_word(content[i]);
+}
+
+static void devices_read(void)
+{
+	for (u64 device = 1; device <= devices; device++)
+		for (u64 i = 0; i < pages; i++)
+			device_reads(device, i);
+}
+
+static void spin_in_guest(u64 reads)
+{
+	for (u64 i = 0;; i = (i + 1) % pages)
+		if (reads)
+			(void)*(volatile u64 *)page(i);
+}
+
 static void look(void)
 {
-	u64 ticks = pass();
+	u64 ticks;
+
+	devices_read();
+	ticks = pass();
 
 	report("look", "instructions", ticks / pages, "instructions");
 	report("look", "faults", faults_of_reading(), "faults");
@@ -174,9 +225,12 @@ static void look(void)
 
 static void merge(void)
 {
-	struct counts before = now(), did;
-	u64 ticks = pass();
+	struct counts before, did;
+	u64 ticks;
 
+	devices_read();
+	before = now();
+	ticks = pass();
 	did = since(before);
 	report("merge", "instructions", ticks / pages, "instructions");
 	report("merge", "merges", did.merges, "pages");
@@ -234,6 +288,7 @@ static void break_up(void)
 	struct counts before, did;
 	u64 written;
 
+	devices_read();
 	touch_own();
 	before = now();
 	written = write_shared();
@@ -272,6 +327,8 @@ static bool read_options(void)
 	writes = option_number("writes", 10);
 	rounds = option_number("rounds", 2);
 	seed = option_number("seed", 1);
+	devices = option_number("devices", 0);
+	spin = option_number("spin", 0);
 	return check(pages >= 1 && pages <= most, "pages=%lu is 1 to %lu", pages, most) &&
 	       check(share <= 100, "share=%lu is 0 to 100", share) &&
 	       check(contents >= 1, "contents=%lu is at least 1", contents) &&
@@ -303,6 +360,8 @@ void guest_main(void)
 		return;
 	check_scan();
 	start();
+	if (spin)
+		check(vcpu_run(1, spin_in_guest, spin > 1) == 0, "vCPU 1 stays in the guest");
 	look();
 	merge();
 	rescan();

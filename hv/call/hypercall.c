@@ -146,12 +146,32 @@ static s64 total_exits(const struct vcpu *vcpu)
 	return (s64)sum;
 }
 
-static s64 total_flushes(const struct vm *vm)
+static s64 total_flushes(const struct vm *vm, bool kicks)
 {
 	struct stage2_stats stats;
 
-	stage2_stats(vm->stage2, &stats);
-	return (s64)stats.flushes;
+	vm_stage2_stats(vm, &stats);
+	return (s64)(kicks ? stats.kicks : stats.flushes);
+}
+
+static int add_waits(struct subscription *sub, void *argument)
+{
+	struct subscriber_work *sum = argument, work;
+
+	if (!sub->ops->work)
+		return 0;
+	sub->ops->work(sub, &work);
+	sum->waits += work.waits;
+	sum->waited += work.waited;
+	return 0;
+}
+
+static struct subscriber_work total_waits(struct notifier *notifier)
+{
+	struct subscriber_work sum = {0};
+
+	notifier_each(notifier, add_waits, &sum);
+	return sum;
 }
 
 static s64 call_statistic(struct vcpu *vcpu)
@@ -175,13 +195,19 @@ static s64 call_statistic(struct vcpu *vcpu)
 	case HYPERCALL_STATISTIC_TURNS:
 		return (s64)sched_turns(target->cpu);
 	case HYPERCALL_STATISTIC_FLUSHES:
-		return total_flushes(vcpu->vm);
+		return total_flushes(vcpu->vm, false);
 	case HYPERCALL_STATISTIC_CALLBACKS:
 		return (s64)notifier_callbacks(notifier);
 	case HYPERCALL_STATISTIC_MERGES:
 		return (s64)notifier_events(notifier, EVENT_MERGE);
 	case HYPERCALL_STATISTIC_BREAKS:
 		return (s64)notifier_events(notifier, EVENT_COW_BREAK);
+	case HYPERCALL_STATISTIC_KICKS:
+		return total_flushes(vcpu->vm, true);
+	case HYPERCALL_STATISTIC_WAITS:
+		return (s64)total_waits(notifier).waits;
+	case HYPERCALL_STATISTIC_WAITED:
+		return (s64)total_waits(notifier).waited;
 	case HYPERCALL_STATISTICS:
 		break;
 	}

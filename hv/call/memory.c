@@ -17,6 +17,7 @@
 #include <mm/dirty_log.h>
 #include <mm/frame.h>
 #include <mm/guest_cache.h>
+#include <mm/mirror.h>
 #include <mm/reclaim.h>
 #include "hv/call/private.h"
 
@@ -122,19 +123,38 @@ int hypercall_device_copy(struct vcpu *vcpu, unsigned device, struct gpa from, v
 	return 0;
 }
 
+/* Devices beyond the caches are the mirrors. They load whole words. */
+static int mirror_copy(struct vcpu *vcpu, u64 device, struct gpa from, u32 *to)
+{
+	struct gpa at = {ALIGN_DOWN(from.raw, sizeof(u64))};
+	u64 word = 0;
+	int err = mirror_read(vcpu->vm->mirror[device], at, &word);
+
+	*to = (u32)(word >> (from.raw & 4 ? 32 : 0));
+	return err;
+}
+
+static int device_word(struct vcpu *vcpu, u64 device, struct gpa from, u32 *to)
+{
+	unsigned caches = vcpu->vm->config.devices;
+
+	if (device < caches)
+		return hypercall_device_copy(vcpu, (unsigned)device, from, to, sizeof(*to));
+	return mirror_copy(vcpu, device - caches, from, to);
+}
+
 s64 call_device_read(struct vcpu *vcpu)
 {
 	u64 from[] = {hypercall_argument(vcpu, 0), hypercall_argument(vcpu, 1)};
 	u64 device = hypercall_argument(vcpu, 2);
 	u32 word[2];
 
-	if (device >= vcpu->vm->config.devices)
+	if (device >= vcpu->vm->config.devices + vcpu->vm->mirrors)
 		return HYPERCALL_ERROR_RANGE;
 	if (!IS_ALIGNED(from[0] | from[1], sizeof(u32)))
 		return HYPERCALL_ERROR_INVALID;
 	for (unsigned i = 0; i < ARRAY_SIZE(from); i++) {
-		int err = hypercall_device_copy(vcpu, (unsigned)device, (struct gpa){from[i]},
-						&word[i], sizeof(u32));
+		int err = device_word(vcpu, device, (struct gpa){from[i]}, &word[i]);
 
 		if (err)
 			return hypercall_error(err);

@@ -33,7 +33,7 @@ struct recording {
 /* The word at `gpa`, recorded. */
 static int record_word(struct recording *recording, struct gpa gpa, u64 *value)
 {
-	struct stage2 *s2 = recording->vcpu->vm->stage2;
+	struct stage2 *s2 = recording->vcpu->stage2;
 	struct insn_memo *memo = recording->memo;
 	struct insn_word *word = &memo->word[recording->words];
 
@@ -128,8 +128,8 @@ void insn_memo_keep(struct vcpu *vcpu, struct gpa gpa, const struct guest_state 
 	*memo = (struct insn_memo){.reg = page_offset(gpa.raw) / 16};
 	memo->place = lapic_place(memo->reg);
 	virt->get_code(&vcpu->arch, &memo->code);
-	memo->gate = stage2_gate(vcpu->vm->stage2);
-	memo->generation = stage2_peek_generation(vcpu->vm->stage2);
+	memo->gate = stage2_gate(vcpu->stage2);
+	memo->generation = stage2_peek_generation(vcpu->stage2);
 	if (record(&recording, state))
 		memo->gpa = gpa;
 }

@@ -96,5 +96,5 @@ void dirty_drain(struct vcpu *vcpu)
 	if (likely(!vcpu->vm->config.dirty_log || vcpu->vm->config.dirty != DIRTY_PML))
 		return;
 	while ((count = virt->pml_drain(&vcpu->arch, written, DRAIN)) > 0)
-		dirty_log_pml(vcpu->vm->stage2, written, count);
+		dirty_log_pml(vcpu->stage2, written, count);
 }

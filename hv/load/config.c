@@ -152,6 +152,70 @@ static int set_devices(struct value *value, struct vm_config *out)
 	return err;
 }
 
+/* Up to the next of `ends`, or the end of the value. */
+static size_t part_length(const struct value *value, size_t at, const char *ends)
+{
+	size_t len = 0;
+
+	while (at + len < value->len && value->text[at + len] != ends[0] &&
+	       value->text[at + len] != ends[1])
+		len++;
+	return len;
+}
+
+/* A number behind `mark` at *at, which is moved behind it; without the mark *out stays. */
+static int take_marked(const struct value *value, size_t *at, char mark, u64 most, unsigned *out)
+{
+	struct value part = *value;
+	u64 number = 0;
+	int err;
+
+	if (*at == value->len || value->text[*at] != mark)
+		return 0;
+	part.text += *at + 1;
+	part.len = part_length(value, *at + 1, "**");
+	err = number_in(&part, 1, most, &number);
+	*out = (unsigned)number;
+	*at += 1 + part.len;
+	return err;
+}
+
+static unsigned subscribers_of(const struct vm_config *config)
+{
+	unsigned sum = 0;
+
+	for (unsigned i = 0; i < config->subscribers; i++)
+		sum += config->subscriber[i].count;
+	return sum;
+}
+
+/* KIND[:US][*COUNT] */
+static int set_subscriber(struct value *value, struct vm_config *out)
+{
+	static const char *const kinds[VM_SUBSCRIBER_KINDS] = {
+		[VM_SUBSCRIBER_BUSY] = "busy",	   [VM_SUBSCRIBER_SLOW] = "slow",
+		[VM_SUBSCRIBER_SHADOW] = "shadow", [VM_SUBSCRIBER_INTERVAL] = "interval",
+		[VM_SUBSCRIBER_VIEW] = "view",
+	};
+	size_t at = part_length(value, 0, ":*");
+	struct vm_config_subscriber row = {.kind = 0, .count = 1};
+	int err;
+
+	while (row.kind < VM_SUBSCRIBER_KINDS && !string_is(value->text, at, kinds[row.kind]))
+		row.kind++;
+	if (row.kind == VM_SUBSCRIBER_KINDS || out->subscribers == VM_SUBSCRIBER_ROWS)
+		return ERR_INVALID;
+	err = take_marked(value, &at, ':', VM_SUBSCRIBER_WAIT, &row.wait);
+	if (!err)
+		err = take_marked(value, &at, '*', VM_SUBSCRIBERS, &row.count);
+	if (err || at != value->len)
+		return ERR_INVALID;
+	if (row.kind == VM_SUBSCRIBER_VIEW && (row.wait || row.count > 1))
+		return ERR_INVALID;
+	out->subscriber[out->subscribers++] = row;
+	return subscribers_of(out) > VM_SUBSCRIBERS + 1 ? ERR_RANGE : 0;
+}
+
 static int set_balloon(struct value *value, struct vm_config *out)
 {
 	out->has_balloon = true;
@@ -315,6 +379,8 @@ static const struct word {
 	{"populate", set_populate, "populate is yes|no"},
 	{"dirty", set_dirty, "dirty is wp|bits|pml"},
 	{"devices", set_devices, "devices is 1..64"},
+	{"subscriber", set_subscriber,
+	 "subscriber is SUBSCRIBER, view or busy, slow, shadow, interval with :US and *COUNT"},
 	{"mergeable", set_mergeable, "mergeable is all|marked"},
 	{"merge_control", set_merge_control, "merge_control is yes|no"},
 	{"kill_after", set_kill_after, "kill_after is 1..86400000, milliseconds"},
@@ -359,6 +425,15 @@ static int store_arg(const char *text, struct vm_config *out, struct config_erro
 	return ERR_RANGE;
 }
 
+static unsigned count_views(const struct vm_config *config)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < config->subscribers; i++)
+		count += config->subscriber[i].kind == VM_SUBSCRIBER_VIEW;
+	return count;
+}
+
 static int check_whole(const char *line, struct vm_config *out, struct config_error *error)
 {
 	out->board |= out->type == VM_LINUX;
@@ -371,6 +446,9 @@ static int check_whole(const char *line, struct vm_config *out, struct config_er
 	error->why = "balloon is less than the VM's memory";
 	if (out->has_balloon && out->balloon >= out->memory)
 		return ERR_RANGE;
+	error->why = "subscriber=view is one, and needs vcpus=2 or more";
+	if (count_views(out) > (out->vcpus > 1))
+		return ERR_INVALID;
 	error->why = "keyboard=yes needs board=pc";
 	if (out->keyboard && !out->board)
 		return ERR_INVALID;

@@ -85,6 +85,7 @@ struct stat_vcpu {
 
 struct stat_subscriber {
 	u64 count, invalidated[EVENTS], in_place[EVENTS];
+	struct subscriber_work work;
 };
 
 struct stat_slot {

@@ -243,6 +243,15 @@ static const struct stat_row vcpu_rows[] = {
 #define AT(field) offsetof(struct stat_subscriber, field)
 static const struct stat_row subscriber_rows[] = {
 	{"count", "subscribers", STAT_GAUGE, AT(count), NULL, "Subscribers of the kind."},
+	{"accesses", "accesses", STAT_COUNTER, AT(work.accesses), NULL,
+	 "Accesses of devices by a translation that they had cached."},
+	{"misses", "look-ups", STAT_COUNTER, AT(work.misses), NULL,
+	 "Look-ups in the primary page tables."},
+	{"retries", "look-ups", STAT_COUNTER, AT(work.retries), NULL,
+	 "Those of them that were void, since an invalidation came between."},
+	{"waits", "invalidations", STAT_COUNTER, AT(work.waits), NULL,
+	 "Invalidations that waited for a device."},
+	{"wait_time", "ns", STAT_COUNTER, AT(work.waited), NULL, "The time that they waited."},
 	{"*.invalidated", "calls", STAT_COUNTER, AT(invalidated), &by_event,
 	 "Calls of start, which invalidate a range."},
 	{"*.in_place", "pages", STAT_COUNTER, AT(in_place), &by_event,

@@ -68,9 +68,19 @@ static struct vm_subscriber_stats *subscriber_row(struct vm_subscriber_stats *ro
 	return row;
 }
 
+static void add_work(struct subscriber_work *to, const struct subscriber_work *from)
+{
+	to->accesses += from->accesses;
+	to->misses += from->misses;
+	to->retries += from->retries;
+	to->waits += from->waits;
+	to->waited += from->waited;
+}
+
 static void add_subscribers(struct vm_subscriber_stats *to, const struct vm_subscriber_stats *from)
 {
 	to->count += from->count;
+	add_work(&to->work, &from->work);
 	for (unsigned event = 0; event < EVENTS; event++) {
 		to->drops[event] += from->drops[event];
 		to->changes[event] += from->changes[event];
@@ -81,7 +91,11 @@ static int add_subscriber(struct subscription *sub, void *argument)
 {
 	struct vm_memory_stats *stats = argument;
 	struct vm_subscriber_stats *row = subscriber_row(stats->subscribers, sub->ops->name);
+	struct subscriber_work work = {0};
 
+	if (sub->ops->work)
+		sub->ops->work(sub, &work);
+	add_work(&row->work, &work);
 	row->count++;
 	for (unsigned event = 0; event < EVENTS; event++) {
 		row->drops[event] += ck_pr_load_64(&sub->counters[event].starts);
@@ -118,7 +132,7 @@ static void take_memory_stats(struct vm *vm, struct vm_memory_stats *stats)
 {
 	*stats = (struct vm_memory_stats){0};
 	count_pages(vm, stats);
-	stage2_stats(vm->stage2, &stats->stage2);
+	vm_stage2_stats(vm, &stats->stage2);
 	count_events(vm, stats);
 	count_merging(vm, stats);
 }
@@ -149,7 +163,7 @@ void stat_vm_end(struct vm *vm)
 
 void stat_vm_end_counters(struct vm *vm)
 {
-	stage2_stats(vm->stage2, &vm->memory_stats.stage2);
+	vm_stage2_stats(vm, &vm->memory_stats.stage2);
 	count_events(vm, &vm->memory_stats);
 }
 
@@ -373,6 +387,8 @@ bool stat_subscriber_prefix(unsigned instance, char *prefix)
 static void fill_subscriber(struct stat_subscriber *out, const struct vm_subscriber_stats *stats)
 {
 	out->count = stats->count;
+	out->work = stats->work;
+	out->work.waited = stat_ns(out->work.waited);
 	memcpy(out->invalidated, stats->drops, sizeof(out->invalidated));
 	memcpy(out->in_place, stats->changes, sizeof(out->in_place));
 }

@@ -182,6 +182,9 @@ enum hypercall_statistic {
 	HYPERCALL_STATISTIC_CALLBACKS, /* calls of subscribers to its memory: start, end, change */
 	HYPERCALL_STATISTIC_MERGES, /* its pages that were given another frame of the same content */
 	HYPERCALL_STATISTIC_BREAKS, /* its pages that were given a copy of a shared frame */
+	HYPERCALL_STATISTIC_KICKS,  /* CPUs inside this VM that a flush kicked and waited for */
+	HYPERCALL_STATISTIC_WAITS,  /* invalidations that waited for a device (subscriber=) */
+	HYPERCALL_STATISTIC_WAITED, /* ticks of that */
 	HYPERCALL_STATISTICS
 };
 

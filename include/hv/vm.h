@@ -37,6 +37,7 @@ struct cpuid_table;
 struct insn_memo;
 struct irqchip_ops;
 struct lapic;
+struct mirror;
 struct pc;
 struct uart;
 struct vm;
@@ -84,6 +85,7 @@ struct vcpu {
 	struct vcpu *next;		     /* [q] in its CPU's queue */
 	unsigned index;			     /* [I] */
 	unsigned cpu;			     /* [I] the CPU that owns it */
+	struct stage2 *stage2;		     /* [I] its VM's, or the view */
 	u32 requests;			     /* [a] enum vcpu_request */
 	u32 state;			     /* [a] enum vcpu_state; READY <-> HALTED under [v] */
 	u64 pending_irqs[VCPU_VECTORS / 64]; /* [a] without a board */
@@ -139,8 +141,9 @@ struct vm_subscriber_stats {
 	const char *name;
 	unsigned count;
 	u64 drops[EVENTS], changes[EVENTS];
+	struct subscriber_work work;
 };
-#define VM_SUBSCRIBERS_MAX 2 /* kinds: stage 2, guest cache */
+#define VM_SUBSCRIBERS_MAX 6 /* kinds: stage 2, guest cache, those of mm/mirror.h */
 
 /* The state of its memory, notifier and stage 2 when it ended; for the summary. */
 struct vm_memory_stats {
@@ -170,11 +173,14 @@ struct vm_share {
 #define VM_REFUSED_MSRS 16 /* lines of the log for refused MSRs */
 
 struct vm {
-	struct vm_config config;		   /* [I] */
-	unsigned id;				   /* [I] from 1; the back end's address-space id */
-	struct addrspace *memory;		   /* [I] */
-	struct stage2 *stage2;			   /* [I] */
+	struct vm_config config;  /* [I] */
+	unsigned id;		  /* [I] from 1; the back end's address-space id */
+	struct addrspace *memory; /* [I] */
+	struct stage2 *stage2;	  /* [I] */
+	struct stage2 *view;	  /* [I] of the last vCPU (subscriber=view), or NULL */
 	struct guest_cache *cache[VM_DEVICES_MAX]; /* [I] config.devices of them */
+	struct mirror **mirror;			   /* [I] */
+	unsigned mirrors;			   /* [I] */
 	struct vcpu *vcpu[VM_VCPUS_MAX];	   /* [I] config.vcpus of them */
 	struct spinlock lock;
 	unsigned state;			     /* [a] enum vm_state, changed under [v] */
@@ -239,5 +245,8 @@ struct vm *vm_take_dead(void);
 void vm_mark_ended(struct vm *vm);
 
 const char *vm_end_name(enum vm_end end);
+
+/* The counters of its stage 2, and of its view. A VM that is held. Takes LOCK_MMU. */
+void vm_stage2_stats(const struct vm *vm, struct stage2_stats *out);
 
 #endif

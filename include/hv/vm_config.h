@@ -21,6 +21,28 @@
 
 #define VM_MERGE_OWN 0x10000u
 
+#define VM_SUBSCRIBER_ROWS 8
+#define VM_SUBSCRIBERS	   1024 /* of all rows, views aside */
+#define VM_SUBSCRIBER_WAIT 1000 /* us */
+
+/*
+ * VIEW: a second stage 2, which the last vCPU uses. The others are of include/mm/mirror.h, and in
+ * its order; `wait` in microseconds.
+ */
+enum vm_subscriber_kind {
+	VM_SUBSCRIBER_BUSY,
+	VM_SUBSCRIBER_SLOW,
+	VM_SUBSCRIBER_SHADOW,
+	VM_SUBSCRIBER_INTERVAL,
+	VM_SUBSCRIBER_VIEW,
+	VM_SUBSCRIBER_KINDS
+};
+
+struct vm_config_subscriber {
+	enum vm_subscriber_kind kind;
+	unsigned wait, count;
+};
+
 enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
 
 /*
@@ -35,6 +57,7 @@ enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
  * merge_control	it may say how its domain is merged
  * test_calls	it may make the hypercalls for tests and measurements
  * devices	device models that look into its memory, each with a guest cache of its own; number 0 is the console
+ * subscriber	further subscribers to its memory; subscribers: rows of them
  * dirty_log	log which pages are written, from the start, by way of `dirty`
  * console	bytes its console may print before the rest is dropped
  * kill_after	milliseconds after its start at which it is ended from outside; 0: never
@@ -62,6 +85,8 @@ struct vm_config {
 	u64 memory;
 	unsigned vcpus;
 	unsigned devices;
+	struct vm_config_subscriber subscriber[VM_SUBSCRIBER_ROWS];
+	unsigned subscribers;
 	u64 cpus;
 	u64 console;
 	u64 kill_after;

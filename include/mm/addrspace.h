@@ -63,7 +63,8 @@ struct addrspace *addrspace_by_id(u16 id);
 
 /*
  * Its chain of subscribers, its notification policy and its modes, changeable at any time.
- * set_policy: ERR_REENTRANT; the point is copied. policy: takes LOCK_NOTIFIER.
+ * set_policy: ERR_INVALID (a point that is refused), ERR_REENTRANT; the point is copied. policy:
+ * takes LOCK_NOTIFIER.
  */
 struct notifier *addrspace_notifier(struct addrspace *as);
 int addrspace_set_policy(struct addrspace *as, const struct notifier_policy *policy) __must_check;

@@ -38,6 +38,7 @@
 
 #include <arch/addr.h>
 #include <arch/cpu.h>
+#include <ck_pr.h>
 #include <lib/lock.h>
 #include <lib/quiesce.h>
 #include <lib/types.h>
@@ -121,10 +122,20 @@ struct held_page {
 };
 
 /*
+ * What a subscriber did: accesses through what it cached, look-ups in the primary, those that were
+ * void since an invalidation came between; invalidations that waited, and the ticks of that.
+ */
+struct subscriber_work {
+	u64 accesses, misses, retries, waits, waited;
+};
+
+/*
  * struct subscriber_ops: the callbacks of a kind of subscriber; each may be NULL.
  *
  * start	invalidates. May wait unless NOTIFY_NOBLOCK; returns 0, or ERR_WOULD_BLOCK without effect. No lock held.
  * end		the range may be cached again. No lock held.
+ * start_begin	passes=two: as start, but leaves the wait to finish. NULL: start. No lock held.
+ * finish	passes=two: waits for what start_begin began. NULL: nothing. No lock held.
  * change	takes over new PTEs; must not wait, may invalidate instead. LOCK_MMU held. When it returns, none of the old
  * 		translations is in use, unless CHANGE_LAZY; until then no CPU may write through a new one.
  * change_start, change_end	start=companion: called in place of start and end where change follows
@@ -135,11 +146,15 @@ struct held_page {
  * 		right to write that a clean page has. LOCK_MMU held.
  * holds	what it has cached of a gfn, for people; false: nothing. LOCK_NOTIFIER held.
  * audit	reports every cached translation to the auditor (mm/audit.h). LOCK_NOTIFIER, LOCK_MMU held.
+ * work		its own counters. LOCK_NOTIFIER held.
+ * sequenced	its subscriptions keep `sequence`: notifier_read_begin(), notifier_read_retry()
  */
 struct subscriber_ops {
 	const char *name;
 	int (*start)(struct subscription *sub, const struct notify_range *range);
 	void (*end)(struct subscription *sub, const struct notify_range *range);
+	int (*start_begin)(struct subscription *sub, const struct notify_range *range);
+	void (*finish)(struct subscription *sub, const struct notify_range *range);
 	void (*change)(struct subscription *sub, const struct notify_change *change);
 	int (*change_start)(struct subscription *sub, const struct notify_range *range);
 	void (*change_end)(struct subscription *sub, const struct notify_range *range);
@@ -150,6 +165,8 @@ struct subscriber_ops {
 	void (*dirty)(struct subscription *sub, struct gfn_range range, bool revoke);
 	bool (*holds)(struct subscription *sub, struct gfn gfn, struct held_page *out);
 	void (*audit)(struct subscription *sub, struct audit *audit);
+	void (*work)(struct subscription *sub, struct subscriber_work *out);
+	bool sequenced;
 };
 
 /* Calls of a subscription for one event. changes, changed_gfns: [m]; the others [a]. */
@@ -158,15 +175,19 @@ struct subscription_counters {
 };
 
 /*
- * struct subscription: embedded in the subscriber, which fills in all but `number`, `space`,
- * `around` and `counters`; constant while subscribed.
+ * struct subscription: embedded in the subscriber, which fills in ops, range, the masks and owner;
+ * those are constant while subscribed.
  *
  * number, space	[I] in the trace, and of the address space; set by notifier_subscribe()
- * around	[I] start and end; change_start and change_end. A NULL one of the first pair does nothing,
- *		one of the second is the first's; set by notifier_subscribe()
+ * around	[I] by SUB_COMPANION | SUB_TWO_PASSES: the two calls around a change; what stands for a
+ *		method that is NULL is chosen by notifier_subscribe()
+ * finish	[I] likewise
+ * sequenced	[I] of ops
+ * sequence	[a] invalidations and changes so far << 8 | how many invalidations run
  * invalidate_events, change_events	the masks of start=mask: events with start and end, events
  *		with change; an event in neither has no call. Other start sets do not use them.
  */
+enum { SUB_COMPANION = 1, SUB_TWO_PASSES = 2, SUB_CALLS = 4 };
 struct notifier_calls {
 	int (*start)(struct subscription *sub, const struct notify_range *range);
 	void (*end)(struct subscription *sub, const struct notify_range *range);
@@ -177,9 +198,51 @@ struct subscription {
 	u32 invalidate_events, change_events;
 	const void *owner;
 	u16 number, space;
-	struct notifier_calls around[2];
+	bool sequenced;
+	u64 sequence;
+	struct notifier_calls around[SUB_CALLS];
+	void (*finish)(struct subscription *sub, const struct notify_range *range);
 	struct subscription_counters counters[EVENTS];
 };
+
+/*
+ * A look-up in the primary that may race with an invalidation, without a log of the subscriber's
+ * own (Linux: mmu_interval_read_begin, mmu_interval_read_retry).
+ *
+ *     begun = notifier_read_begin(sub)
+ *     resolve a gfn in the primary            start: lock; drop; unlock     the lock is the
+ *     lock                                    primary changes               subscriber's own
+ *     notifier_read_retry(sub, begun)         end
+ *     false: install    true: once more
+ *     unlock
+ *
+ * One word for the subscription, as Linux has one for an interval: an invalidation of another gfn
+ * of its range is a retry, too. Where that is dear, or where a look-up must not wait for the end of
+ * an invalidation of another gfn, a subscriber keeps a struct invalidate_log (mm/invalidate.h): a
+ * stage 2, because its faults are frequent, and the guest cache, because its start waits for users
+ * that may be in a look-up of another page.
+ *
+ * NOTIFIER-6  What was resolved after read_begin and is installed under the lock, where read_retry
+ *             was false, is not older than the last start or change that has taken the lock.
+ */
+#define SEQUENCE_RUNNING BITS(7, 0)
+#define SEQUENCE_ONE	 BIT(8)
+
+/* No lock. */
+static inline u64 notifier_read_begin(const struct subscription *sub)
+{
+	u64 begun = ck_pr_load_64(&sub->sequence);
+
+	/* Pairs with a change: the sequence moves before start, and after the primary. */
+	ck_pr_fence_load();
+	return begun;
+}
+
+/* Called under the lock that the subscriber's start and change take. */
+static inline bool notifier_read_retry(const struct subscription *sub, u64 begun)
+{
+	return (begun & SEQUENCE_RUNNING) || ck_pr_load_64(&sub->sequence) != begun;
+}
 
 struct notifier_counters {
 	u64 notifications;
@@ -236,7 +299,7 @@ int notifier_unsubscribe(struct notifier *notifier, struct subscription *sub) __
 
 /*
  * Changes the policy of operations that begin after the return; waits for those that run. The point
- * is copied, and not checked: notifier_policy_refusal() is the caller's part. ERR_REENTRANT. Takes
+ * is copied. ERR_INVALID: notifier_policy_refusal() has the reason; ERR_REENTRANT. Takes
  * LOCK_NOTIFIER, then LOCK_MMU.
  */
 int notifier_set_policy(struct notifier *notifier,

@@ -46,6 +46,12 @@ enum policy_steps { POLICY_ONE_STEP, POLICY_TWO_STEPS };
 enum policy_establish { POLICY_NO_ESTABLISH, POLICY_ESTABLISH };
 
 /*
+ * two: all of a start set are begun, then all are finished, so that waits run side by side
+ * (subscriber_ops, start_begin). Holds for every event.
+ */
+enum policy_passes { POLICY_ONE_PASS, POLICY_TWO_PASSES };
+
+/*
  * struct notifier_policy: a point.
  *
  * name		of the named point from which it was made
@@ -54,7 +60,7 @@ enum policy_establish { POLICY_NO_ESTABLISH, POLICY_ESTABLISH };
  */
 struct notifier_policy {
 	const char *name, *idea;
-	u8 events, start, when, flush, steps, establish;
+	u8 events, start, when, flush, steps, establish, passes;
 	bool is_default;
 };
 
@@ -68,7 +74,7 @@ const char *notifier_policy_name(const struct notifier_policy *policy);
 const struct notifier_policy *notifier_policy_default(void);
 
 /* An axis: its name and the words of its values; NULL beyond the last of either. */
-#define POLICY_AXES 6
+#define POLICY_AXES 7
 const char *policy_axis_name(unsigned axis);
 const char *policy_axis_word(unsigned axis, unsigned value);
 unsigned policy_axis_value(const struct notifier_policy *policy, unsigned axis);
@@ -81,7 +87,7 @@ int notifier_policy_set(struct notifier_policy *policy, const char *name, size_t
 const char *notifier_policy_refusal(const struct notifier_policy *policy);
 
 /* "masked" or "masked, flush=eager": the name, and each axis that is not the named point's. */
-#define POLICY_TEXT_MAX 112
+#define POLICY_TEXT_MAX 128
 void notifier_policy_text(const struct notifier_policy *policy, char *out, size_t size);
 
 #endif

@@ -42,6 +42,7 @@ enum trace_call {
 	TRACE_CALL_SYNC,
 	TRACE_CALL_YOUNG,
 	TRACE_CALL_DIRTY,
+	TRACE_CALL_FINISH,
 };
 
 #define TRACE_FIELD(type, name, kind) type name;

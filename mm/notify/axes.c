@@ -23,6 +23,7 @@ static const struct policy_axis {
 	{"flush", offsetof(struct notifier_policy, flush), {"lazy", "eager"}},
 	{"steps", offsetof(struct notifier_policy, steps), {"one", "two"}},
 	{"establish", offsetof(struct notifier_policy, establish), {"no", "yes"}},
+	{"passes", offsetof(struct notifier_policy, passes), {"one", "two"}},
 };
 
 const char *policy_axis_name(unsigned axis)

@@ -42,10 +42,31 @@ static __always_inline void trace_callback(const struct subscription *sub, enum 
 }
 
 /*
- * struct bracket: a visit of a start set, which calls start or end of each member.
+ * The sequence of a subscription (notifier_read_begin()). An invalidation counts from before its
+ * start until after its end. Atomic: several CPUs may notify at once. A full barrier, so that the
+ * store comes before those of the callback, and after the change of the primary.
+ */
+static __always_inline void sequence_add(struct subscription *sub, u64 n)
+{
+	if (unlikely(sub->sequenced))
+		(void)ck_pr_faa_64(&sub->sequence, n);
+}
+
+static __always_inline void sequence_begin(struct subscription *sub)
+{
+	sequence_add(sub, SEQUENCE_ONE + 1);
+}
+
+static __always_inline void sequence_end(struct subscription *sub)
+{
+	sequence_add(sub, SEQUENCE_ONE - 1);
+}
+
+/*
+ * struct bracket: a visit of a start set, which calls start, finish or end of each member.
  *
- * count	how many have been started, or are still to be ended
- * calls	which of subscription.around: 0, or 1 under start=companion
+ * count	how many have been started, or are still to be finished or ended
+ * calls	which of subscription.around
  */
 struct bracket {
 	const struct notification *note;
@@ -57,17 +78,36 @@ static int visit_start(struct subscription *sub, void *argument)
 	struct bracket *bracket = argument;
 	const struct notify_range *range = &bracket->note->range;
 	u64 begun = trace_begin();
-	int err = sub->around[bracket->calls].start(sub, range);
+	int err;
 
-	trace_callback(sub, bracket->calls ? TRACE_CALL_CHANGE_START : TRACE_CALL_START, range,
-		       begun, err, 0);
+	sequence_begin(sub);
+	err = sub->around[bracket->calls].start(sub, range);
+	trace_callback(sub,
+		       bracket->calls & SUB_COMPANION ? TRACE_CALL_CHANGE_START : TRACE_CALL_START,
+		       range, begun, err, 0);
 	RACE_POINT("notifier: one started");
 	if (err) {
+		sequence_end(sub);
 		ck_pr_inc_64(&sub->counters[range->event].refused);
 		return err;
 	}
 	ck_pr_inc_64(&sub->counters[range->event].starts);
 	bracket->count++;
+	return 0;
+}
+
+static int visit_finish(struct subscription *sub, void *argument)
+{
+	struct bracket *bracket = argument;
+	const struct notify_range *range = &bracket->note->range;
+	u64 begun;
+
+	if (!bracket->count--)
+		return 1;
+	begun = trace_begin();
+	sub->finish(sub, range);
+	trace_callback(sub, TRACE_CALL_FINISH, range, begun, 0, 0);
+	RACE_POINT("notifier: one finished");
 	return 0;
 }
 
@@ -81,14 +121,25 @@ static int visit_end(struct subscription *sub, void *argument)
 		return 1;
 	begun = trace_begin();
 	sub->around[bracket->calls].end(sub, range);
-	trace_callback(sub, bracket->calls ? TRACE_CALL_CHANGE_END : TRACE_CALL_END, range, begun,
-		       0, 0);
+	sequence_end(sub);
+	trace_callback(sub, bracket->calls & SUB_COMPANION ? TRACE_CALL_CHANGE_END : TRACE_CALL_END,
+		       range, begun, 0, 0);
 	return 0;
 }
 
 static unsigned bracket_calls(const struct notification *note)
 {
-	return (note->rule & RULE_COMPANION) != 0;
+	return (note->rule & RULE_COMPANION ? SUB_COMPANION : 0) |
+	       (note->rule & RULE_TWO_PASSES ? SUB_TWO_PASSES : 0);
+}
+
+/* The second pass: those that were begun. */
+static __noinline void finish_set(struct notification *note, const struct notify_set *set,
+				  unsigned count)
+{
+	struct bracket bracket = {.note = note, .count = count};
+
+	view_visit(note->view, set, note->range.range, visit_finish, &bracket);
 }
 
 /* All or none: those that were started before one refused are ended again (NOTIFIER-2). */
@@ -97,6 +148,8 @@ static int start_set(struct notification *note, const struct notify_set *set)
 	struct bracket bracket = {.note = note, .calls = bracket_calls(note)};
 	int err = view_visit(note->view, set, note->range.range, visit_start, &bracket);
 
+	if (unlikely(note->rule & RULE_TWO_PASSES))
+		finish_set(note, set, bracket.count);
 	if (err)
 		view_visit(note->view, set, note->range.range, visit_end, &bracket);
 	return err;
@@ -145,6 +198,7 @@ static int visit_change(struct subscription *sub, void *argument)
 	struct subscription_counters *counters = &sub->counters[change->range->event];
 	u64 begun = trace_begin();
 
+	sequence_add(sub, SEQUENCE_ONE);
 	sub->ops->change(sub, change);
 	trace_callback(sub, TRACE_CALL_CHANGE, change->range, begun, 0, change->count);
 	count_locked(&counters->changes, 1);

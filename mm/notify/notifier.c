@@ -135,12 +135,21 @@ static void end_nothing(struct subscription *sub, const struct notify_range *ran
 static void fill_calls(struct subscription *sub)
 {
 	const struct subscriber_ops *ops = sub->ops;
-	struct notifier_calls *plain = &sub->around[0], *companion = &sub->around[1];
+	struct notifier_calls *calls = sub->around;
 
-	plain->start = ops->start ? ops->start : start_nothing;
-	plain->end = ops->end ? ops->end : end_nothing;
-	companion->start = ops->change_start ? ops->change_start : plain->start;
-	companion->end = ops->change_end ? ops->change_end : plain->end;
+	calls[0].start = ops->start ? ops->start : start_nothing;
+	calls[0].end = ops->end ? ops->end : end_nothing;
+	calls[SUB_TWO_PASSES].start = ops->start_begin ? ops->start_begin : calls[0].start;
+	calls[SUB_TWO_PASSES].end = calls[0].end;
+	for (unsigned i = 0; i < SUB_CALLS; i += SUB_TWO_PASSES) {
+		struct notifier_calls *companion = &calls[i | SUB_COMPANION];
+
+		companion->start = ops->change_start ? ops->change_start : calls[i].start;
+		companion->end = ops->change_end ? ops->change_end : calls[i].end;
+	}
+	sub->finish = ops->finish ? ops->finish : end_nothing;
+	sub->sequenced = ops->sequenced;
+	sub->sequence = 0;
 }
 
 int notifier_subscribe(struct notifier *notifier, struct subscription *sub)
@@ -186,6 +195,8 @@ int notifier_unsubscribe(struct notifier *notifier, struct subscription *sub)
 
 int notifier_set_policy(struct notifier *notifier, const struct notifier_policy *policy)
 {
+	if (notifier_policy_refusal(policy))
+		return ERR_INVALID;
 	if (notification_inside(notifier))
 		return ERR_REENTRANT;
 	spin_lock(&notifier->lock);

@@ -2,9 +2,9 @@
 /*
  * policy.c: the named points; docs/mm/notifier.md has a drawing of each.
  *
- * `bracket` is Linux from 2012 to 2024, `invalidate` Linux since; the thread of 2014 proposed the
- * others but `masked`, which is Samepage's. The axis `flush` is in no mail, so all points have the
- * same value.
+ * `bracket` is Linux from 2012 to 2024, `invalidate` Linux since, `two_pass` Linux since 2026 for
+ * subscribers that implement it; the thread of 2014 proposed the others but `masked`, which is
+ * Samepage's. The axis `flush` is in no mail, so all points have the same value.
  */
 #include <mm/policy.h>
 #include <lib/log.h>
@@ -73,6 +73,14 @@ static const struct notifier_policy policies[] = {
 		.events = POLICY_EVENTS_NONE,
 		.start = POLICY_START_ALL,
 		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_INVALIDATE),
+	},
+	{
+		.name = "two_pass",
+		.idea = "invalidate; all are begun, then all are finished",
+		.events = POLICY_EVENTS_NONE,
+		.start = POLICY_START_ALL,
+		.passes = POLICY_TWO_PASSES,
+		.is_default = IS_ENABLED(CONFIG_NOTIFIER_POLICY_TWO_PASS),
 	},
 	{
 		.name = "masked",

@@ -215,6 +215,8 @@ static void view_plan(struct notifier_view *view, const struct notifier_policy *
 	else
 		plan->start =
 			view_set(view, bits, masked ? MEMBERS_EITHER : MEMBERS_ALL, BIT(event));
+	if (policy->passes == POLICY_TWO_PASSES)
+		plan->rule |= RULE_TWO_PASSES;
 	if (plan->start || plan->change || plan->after)
 		view->events |= BIT(event);
 }

@@ -14,7 +14,7 @@
  *     change: W or D taken away; flush            from here on a write sets soft-dirty again
  *     unlock
  *
- * Why it looks first: eight of the nine policies answer SOFT_DIRTY by dropping the range, so an
+ * Why it looks first: nine of the ten policies answer SOFT_DIRTY by dropping the range, so an
  * event for pages that were not written would cost the guest a fault for each of them.
  *
  * A write through a translation that is older than the flush is in this answer or the next: its D

@@ -10,6 +10,10 @@
  *                                                 primary changes
  *     get: waits, because gfn is being            end
  *     invalidated; then reads the primary
+ *
+ * It keeps a log of its own, and not the subscription's sequence: a device model may hold one page
+ * while it gets another. With one word for all gfns the get would wait for the end of an
+ * invalidation of the held page, and that invalidation for the put.
  */
 #include <mm/guest_cache.h>
 #include <arch/cpu.h>
@@ -160,6 +164,20 @@ static void cache_audit(struct subscription *sub, struct audit *audit)
 	spin_unlock(&cache->lock);
 }
 
+static void cache_work(struct subscription *sub, struct subscriber_work *out)
+{
+	struct guest_cache *cache = cache_of(sub);
+
+	spin_lock(&cache->lock);
+	*out = (struct subscriber_work){
+		.accesses = cache->counters.hits,
+		.misses = cache->counters.misses,
+		.retries = cache->counters.retries,
+		.waits = cache->counters.waits,
+	};
+	spin_unlock(&cache->lock);
+}
+
 static const struct subscriber_ops cache_ops = {
 	.name = "guest_cache",
 	.start = cache_start,
@@ -167,6 +185,7 @@ static const struct subscriber_ops cache_ops = {
 	.young = cache_young,
 	.holds = cache_holds,
 	.audit = cache_audit,
+	.work = cache_work,
 };
 
 int guest_cache_create(struct addrspace *as, struct guest_cache **out)

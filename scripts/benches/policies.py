@@ -31,6 +31,7 @@ POLICY_PAGES = 1024
 POLICY_WORK = "share=50 contents=64 writes=20 rounds=2"
 BASE = "notifier=masked"
 INPLACE = "fault_retry=inplace"
+NO_EVENTS = ("invalidate", "two_pass")
 # One axis of BASE changed. steps=one is refused with start=mask, so it stands beside start=all.
 ABLATION = [
     "",
@@ -170,11 +171,11 @@ def named(back_end):
 
 
 def level():
-    """`invalidate` has no event in place, so it stays as it is."""
+    """A policy without an event in place stays as it is."""
     return [
         ("NPT", f"notifier={policy} {INPLACE}" + events)
         for policy in words.policies()
-        for events in ["" if policy == "invalidate" else " notifier_events=range"]
+        for events in ["" if policy in NO_EVENTS else " notifier_events=range"]
     ]
 
 

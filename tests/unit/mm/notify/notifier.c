@@ -96,6 +96,26 @@ static void spy_change_end(struct subscription *sub, const struct notify_range *
 	(void)spy_change_start(sub, range);
 }
 
+/* f: the first pass, l: the last. */
+static int spy_start_begin(struct subscription *sub, const struct notify_range *range)
+{
+	write_down(spy_of(sub), 'f');
+	return range->flags & NOTIFY_NOBLOCK ? spy_of(sub)->refuse : 0;
+}
+
+static void spy_finish(struct subscription *sub, const struct notify_range *range)
+{
+	write_down(spy_of(sub), 'l');
+}
+
+static const struct subscriber_ops two_pass_ops = {
+	.name = "two_pass",
+	.start = spy_start,
+	.end = spy_end,
+	.start_begin = spy_start_begin,
+	.finish = spy_finish,
+};
+
 static const struct subscriber_ops plain_ops = {
 	.name = "plain",
 	.start = spy_start,
@@ -253,7 +273,40 @@ static void each_policy_calls_in_its_own_order(void **state)
 	assert_string_equal(calls_of("event"), "s0s1c0e0e1");
 	assert_string_equal(calls_of("companion"), "b0s1c0b0e1");
 	assert_string_equal(calls_of("invalidate"), "s0s1e0e1");
+	assert_string_equal(calls_of("two_pass"), "s0s1e0e1");
 	assert_string_equal(calls_of("masked"), "s1c0e1");
+}
+
+/* The calls of clearing a page beside 0, in one pass, and 1 and 2, in two; 2 may refuse. */
+static const char *passes_of(const char *policy, unsigned flags)
+{
+	struct addrspace *as;
+
+	world_begin(1, 4);
+	as = world_space(16);
+	set_policy(as, policy);
+	for (unsigned i = 0; i < 3; i++) {
+		struct spy *spy = spy_new(i, 0, ~0ull, false);
+
+		spy->sub.ops = i ? &two_pass_ops : &plain_ops;
+		spy->refuse = i == 2 ? ERR_WOULD_BLOCK : 0;
+		assert_int_equal(notifier_subscribe(addrspace_notifier(as), &spy->sub), 0);
+	}
+	order[0] = '\0';
+	(void)addrspace_clear(as, world_range(0, 4), flags);
+	for (unsigned i = 0; i < 3; i++)
+		spy_off(as, &spies[i]);
+	addrspace_destroy(as);
+	world_end();
+	return order;
+}
+
+/* NOTIFIER-2: those that were begun are finished and ended. */
+static void all_are_begun_before_the_first_is_finished(void **state)
+{
+	assert_string_equal(passes_of("invalidate", 0), "s0s1s2e0e1e2");
+	assert_string_equal(passes_of("two_pass", 0), "s0f1f2l1l2e0e1e2");
+	assert_string_equal(passes_of("two_pass", ADDRSPACE_NOBLOCK), "s0f1f2l1e0e1");
 }
 
 static void masked_skips_events_in_no_mask(void **state)
@@ -331,10 +384,7 @@ static void callbacks_may_not_re_enter(void **state)
 	world_end();
 }
 
-/*
- * The guest is over: those who hold something let go of it, whatever the policy, and nothing comes
- * back.
- */
+/* The guest is over: each subscriber drops what it holds, under each policy. */
 static void release_is_told(const struct notifier_policy *policy, enum retry_mode retry)
 {
 	struct guest_cache_counters counters;
@@ -534,6 +584,7 @@ int main(void)
 		cmocka_unit_test(a_malformed_subscription_is_refused),
 		cmocka_unit_test(exactly_the_overlapping_intervals_are_called),
 		cmocka_unit_test(each_policy_calls_in_its_own_order),
+		cmocka_unit_test(all_are_begun_before_the_first_is_finished),
 		cmocka_unit_test(masked_skips_events_in_no_mask),
 		cmocka_unit_test(a_refused_start_ends_those_already_started),
 		cmocka_unit_test(callbacks_may_not_re_enter),

@@ -74,7 +74,7 @@ static bool is(const struct notifier_policy *policy, const char *name)
 /* Does stage 2 have to fault again for what the policy could have handed to it? */
 static bool refaults(const struct notifier_policy *policy, bool with_cache)
 {
-	return is(policy, "bracket") || is(policy, "invalidate") ||
+	return is(policy, "bracket") || is(policy, "invalidate") || is(policy, "two_pass") ||
 	       (is(policy, "unanimous") && with_cache);
 }
 
@@ -281,6 +281,21 @@ static void a_point_that_loses_is_refused_but_late(void **state)
 	assert_non_null(notifier_policy_refusal(&point));
 }
 
+static void a_refused_point_is_not_put_in_force(void **state)
+{
+	struct notifier_policy point = *notifier_policy_find("masked", 6);
+	struct addrspace *as;
+
+	world_begin(1, 4);
+	as = world_space(16);
+	assert_int_equal(addrspace_set_policy(as, notifier_policy_find("bracket", 7)), 0);
+	point.steps = POLICY_ONE_STEP;
+	assert_int_equal(addrspace_set_policy(as, &point), ERR_INVALID);
+	assert_string_equal(addrspace_policy(as).name, "bracket");
+	addrspace_destroy(as);
+	world_end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,6 +308,7 @@ int main(void)
 		cmocka_unit_test(names_are_found_and_others_are_not),
 		cmocka_unit_test(a_point_is_set_and_named_by_words),
 		cmocka_unit_test(a_point_that_loses_is_refused_but_late),
+		cmocka_unit_test(a_refused_point_is_not_put_in_force),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
