@@ -8,9 +8,14 @@
 # Usage: packages.sh PURPOSE...     one of the words below, e.g. packages.sh base gcc
 set -eu
 
+# Every purpose, for an image that runs everything.
+all='python base gcc clang qemu labs bochs iso gdb debian report experiment slurm
+     completion man bench trace unit xml zydis acpi format cppcheck pyflakes spin terminal'
+
 packages_for()
 {
 	case $1 in
+	all) for each in $all; do packages_for "$each"; done ;;
 	python) echo python3 ;;
 	base) echo python3 git cmake ninja-build binutils kconfig-frontends-nox \
 		     libck-dev libbsd-dev libxxhash-dev ;;

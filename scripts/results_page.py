@@ -98,7 +98,8 @@ def section(spec, rows):
         if figure["kind"] == "table":
             yield from markdown(list(figures.table(figure, rows, spec.axes())))
         else:
-            yield f"![{title}](figures/{os.path.basename(figure_file(spec, figure))})"
+            file = os.path.basename(figure_file(spec, figure))
+            yield f"![{spec.name}: {figure['name']}](figures/{file})"
         yield ""
         reading = figure.get("reading", "")
         yield paragraph(f"{reading} `./run experiment {spec.name}`".strip())

@@ -161,6 +161,9 @@ static unsigned spy_once(u64 content, u64 millions)
 	      median(false, true), of_write, GUESSES);
 	print("read: median %lu ticks if merged, %lu if not, lead %u of %u\n", median(true, false),
 	      median(false, false), of_read, GUESSES);
+	print("bench: write_lead %u pages\nbench: read_lead %u pages\n", of_write, of_read);
+	print("bench: write_merged %lu ticks\nbench: write_own %lu ticks\n", median(true, true),
+	      median(false, true));
 	considered &= median(true, true) > COPY && (option("leaks") || median(false, true) > COPY);
 	return of_write > of_read ? of_write : of_read;
 }

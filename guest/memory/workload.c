@@ -8,6 +8,11 @@
  *     contents=K (64)    ... one of so many contents in turn, at least 1; all others are alone
  *     writes=W (10)      percent of the pages written in each round, 0 to 100
  *     rounds=R (2)       times: write at random places, a pass, check every page
+ *     reads=P (100)      percent of the pages that are read after each pass
+ *     rewrites=P (50)    percent of the pages with a duplicate that are written at the break
+ *     watches=N (0)      times that all pages are watched for writes, read, and some written; needs
+ *                        test_calls=yes
+ *     busy=N (0)         vCPUs 1 to N, of those that there are, read all pages in turn
  *     seed=S (1)
  *     devices=N (0)      devices 1 to N of the VM read all pages before each step (test_calls=yes)
  *     spin=M (0)         vCPU 1 stays inside the guest; 1: touches nothing; 2: reads the pages
@@ -21,7 +26,9 @@
  *     merge     a pass that merges                    faults of reading all, which a merge took away,
  *                                                     and pages un-merged by them
  *     rescan    a pass without a write between        likewise
- *     break     every second merged page is written   faults of writing, and of reading them again
+ *     break     merged pages are written              faults of writing, and of reading them again
+ *     watch     all pages are watched                 faults of reading all and writing a tenth
+ *     round     pages were written; a pass            instructions of the pass, flushes
  */
 #include <guest.h>
 
@@ -30,9 +37,10 @@
 #define FIRST	   (4ul << 20)
 #define PAGES_MAX  65536u
 #define SCAN_MAX   512ul
-#define BREAK_STEP 2
+#define WATCH_STEP 10 /* every so many pages one is written */
 
-static u64 pages, share, contents, writes, rounds, seed, devices, spin;
+static u64 pages, share, contents, writes, rounds, reread, rewrites, watches, busy, seed;
+static u64 devices, spin;
 static u32 content[PAGES_MAX] __attribute__((aligned(4096))); /* of each page by now */
 static u32 next_content;
 static u64 mergeable; /* pages of the VM: what a pass is long */
@@ -169,7 +177,13 @@ static void touch_own(void)
 	(void)statistic(HYPERCALL_STATISTIC_FAULTS);
 }
 
-/* Of all pages but the first, which shows that it is there. */
+/* Whether number n is one of so many percent, evenly spread, 0 first. */
+static bool is_one_of(u64 n, u64 percent)
+{
+	return n * percent % 100 < percent;
+}
+
+/* Of the pages that are read, but for the first, which shows that it is there. */
 static struct counts counts_of_reading(void)
 {
 	struct counts before;
@@ -177,7 +191,8 @@ static struct counts counts_of_reading(void)
 	touch_own();
 	before = now();
 	for (u64 i = 1; i < pages; i++)
-		verify(i);
+		if (is_one_of(i, reread))
+			verify(i);
 	return since(before);
 }
 
@@ -251,13 +266,13 @@ static void rescan(void)
 	report("rescan", "faults", faults_of_reading(), "faults");
 }
 
-/* Every BREAK_STEP-th page with a duplicate: one word changes. */
+/* Pages with a duplicate: one word changes. */
 static u64 write_shared(void)
 {
 	u64 done = 0;
 
 	for (u64 i = 1, duplicates = 0; i < pages; i++) {
-		if (!is_shared(i) || duplicates++ % BREAK_STEP)
+		if (!is_shared(i) || !is_one_of(duplicates++, rewrites))
 			continue;
 		*(volatile u64 *)page(i) = first_word(next_content);
 		done++;
@@ -268,7 +283,7 @@ static u64 write_shared(void)
 static void read_shared(void)
 {
 	for (u64 i = 1, duplicates = 0; i < pages; i++) {
-		if (is_shared(i) && duplicates++ % BREAK_STEP == 0)
+		if (is_shared(i) && is_one_of(duplicates++, rewrites))
 			(void)*(volatile u64 *)page(i);
 	}
 }
@@ -277,7 +292,7 @@ static void read_shared(void)
 static void finish_shared(void)
 {
 	for (u64 i = 1, duplicates = 0; i < pages; i++) {
-		if (is_shared(i) && duplicates++ % BREAK_STEP == 0)
+		if (is_shared(i) && is_one_of(duplicates++, rewrites))
 			fill(i, next_content);
 	}
 	next_content++;
@@ -304,6 +319,28 @@ static void break_up(void)
 	finish_shared();
 }
 
+static bool watch_all(void)
+{
+	return check(hypercall(HYPERCALL_WATCH, FIRST >> 12, pages, 0, 0) == 0, "watch");
+}
+
+static void watch(void)
+{
+	struct counts did, before = now();
+
+	for (u64 n = 0; n < watches; n++) {
+		if (!watch_all())
+			return;
+		(void)faults_of_reading();
+		for (u64 i = 1; i < pages; i += WATCH_STEP)
+			fill(i, content[i]);
+	}
+	did = since(before);
+	report("watch", "faults", did.faults, "faults");
+	report_counts("watch", did);
+	report("watch", "instructions", did.ticks / (watches * pages), "instructions");
+}
+
 static void random_writes(u64 round)
 {
 	for (u64 n = 0; n < pages * writes / 100; n++) {
@@ -311,6 +348,45 @@ static void random_writes(u64 round)
 
 		fill(i, chance >> 40 & 1 ? chance >> 41 & 1 : next_content++);
 	}
+}
+
+static void write_and_pass(void)
+{
+	struct counts before = now(), did;
+	u64 ticks = 0;
+
+	for (u64 round = 0; round < rounds; round++) {
+		random_writes(round);
+		ticks += pass();
+		(void)faults_of_reading();
+	}
+	did = since(before);
+	report("round", "instructions", rounds ? ticks / (rounds * pages) : 0, "instructions");
+	report("round", "faults", did.faults, "faults");
+	report_counts("round", did);
+}
+
+/* --- Busy vCPUs --- */
+
+static volatile u64 begun;
+
+static void read_for_ever(u64 vcpu)
+{
+	__atomic_fetch_add(&begun, 1, __ATOMIC_SEQ_CST);
+	for (u64 i = vcpu;; i++)
+		(void)*(volatile u64 *)page(i % pages);
+}
+
+static void start_busy(void)
+{
+	u64 last = (u64)hypercall(HYPERCALL_VCPU_COUNT, 0, 0, 0, 0) - 1;
+
+	if (busy > last)
+		busy = last;
+	for (u64 vcpu = 1; vcpu <= busy; vcpu++)
+		check(vcpu_run((unsigned)vcpu, read_for_ever, vcpu) == 0, "vCPU %lu starts", vcpu);
+	while (begun < busy)
+		hypercall(HYPERCALL_YIELD, 0, 0, 0, 0);
 }
 
 /* --- The command line --- */
@@ -326,13 +402,18 @@ static bool read_options(void)
 	contents = option_number("contents", 64);
 	writes = option_number("writes", 10);
 	rounds = option_number("rounds", 2);
+	reread = option_number("reads", 100);
+	rewrites = option_number("rewrites", 50);
+	watches = option_number("watches", 0);
+	busy = option_number("busy", 0);
 	seed = option_number("seed", 1);
 	devices = option_number("devices", 0);
 	spin = option_number("spin", 0);
 	return check(pages >= 1 && pages <= most, "pages=%lu is 1 to %lu", pages, most) &&
 	       check(share <= 100, "share=%lu is 0 to 100", share) &&
 	       check(contents >= 1, "contents=%lu is at least 1", contents) &&
-	       check(writes <= 100, "writes=%lu is 0 to 100", writes);
+	       check(writes <= 100, "writes=%lu is 0 to 100", writes) &&
+	       check(reread <= 100 && rewrites <= 100, "reads= and rewrites= are 0 to 100");
 }
 
 static void check_scan(void)
@@ -362,14 +443,13 @@ void guest_main(void)
 	start();
 	if (spin)
 		check(vcpu_run(1, spin_in_guest, spin > 1) == 0, "vCPU 1 stays in the guest");
+	start_busy();
 	look();
 	merge();
 	rescan();
 	break_up();
-	for (u64 round = 0; round < rounds; round++) {
-		random_writes(round);
-		pass();
-		(void)faults_of_reading();
-	}
+	if (watches)
+		watch();
+	write_and_pass();
 	check(wrong == 0, "every page read as it was written, each time: %lu did not", wrong);
 }

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -19,7 +20,7 @@ import facts
 import guests
 import machine
 import verdict
-from benches import mm
+from benches.mm import callgrind
 from experiments import measures, store
 
 LOG_TAIL = 4000
@@ -86,9 +87,9 @@ def boot(job):
     }
 
 
-def callgrind(job):
+def count(job):
     """The raw result of a program of tests/bench under callgrind: instructions a round, by name."""
-    counts = mm.callgrind(job["program"], *job["args"].split())
+    counts = callgrind(job["program"], *job["args"].split())
     return {"bench": counts, "stats": {}, "samples": [], "start": {}, "guest_seconds": 0}
 
 
@@ -99,11 +100,13 @@ def main():
     job = store.read_json(f"jobs/{key}.json")
     began = time.monotonic()
     try:
-        raw = callgrind(job) if "program" in job else boot(job)
-    except (Failed, machine.MachineError, subprocess.TimeoutExpired) as error:
+        raw = count(job) if "program" in job else boot(job)
+    except BaseException as error:	# whatever it is, the report has it
+        expected = isinstance(error, (Failed, machine.MachineError, subprocess.TimeoutExpired))
+        text = str(error) if expected else traceback.format_exc().strip()
         with open(failed, "w", encoding="utf-8") as file:
-            file.write(str(error))
-        print(f"{key}: {error}", file=sys.stderr)
+            file.write(text)
+        print(f"{key}: {text}", file=sys.stderr)
         return 1
     raw["host_seconds"] = round(time.monotonic() - began, 2)
     if os.path.exists(failed):

@@ -44,17 +44,18 @@ def write_figures(folder, drawn):
                 file.write(data)
 
 
-def write(folder, spec, points, results, manifest, failed):
-    """The whole folder. Returns the rows."""
+def write(folder, spec, points, results, manifest, failed, with_figures=True):
+    """The whole folder; a comparison leaves figures and page out. Returns the rows."""
     rows = of_rows.of(spec, points, results)
     folder.write("raw.jsonl", "".join(json.dumps(line) + "\n"
                                       for line in raw_lines(points, results)))
     folder.write("points.csv", of_rows.as_csv(spec, rows))
     folder.write_json("manifest.json", manifest)
-    drawn = draw(spec, rows, points, results)
-    write_figures(folder, drawn)
-    folder.write("report.html", page.render(
-        spec, rows, manifest, [(figure, formats.get("svg")) for figure, formats in drawn], failed))
+    if with_figures:
+        drawn = draw(spec, rows, points, results)
+        write_figures(folder, drawn)
+        shown = [(figure, formats.get("svg")) for figure, formats in drawn]
+        folder.write("report.html", page.render(spec, rows, manifest, shown, failed))
     folder.publish()
     return rows
 

@@ -85,6 +85,8 @@ def set_axis(boot, axis, value, label):
         for key in ("cmdline", "args", "program"):
             boot[key] = boot[key].replace(mark, value)
         boot["guests"] = [guest.replace(mark, value) for guest in boot["guests"]]
+        if axis in ("cpus", "memory"):
+            boot[axis] = int(value)
     elif axis == "vms":
         boot["vms"] = int(value)
     elif axis in ("cpus", "memory"):
@@ -158,7 +160,8 @@ def check_point(spec, point):
 
 
 def in_quick(spec, axes):
-    return all(axes.get(axis, values[0]) in values for axis, values in spec.quick.items())
+    return not spec.long and all(axes.get(axis, values[0]) in values
+                                 for axis, values in spec.quick.items())
 
 
 def of(spec, quick=False):

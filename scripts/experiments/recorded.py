@@ -25,6 +25,8 @@ def write(spec, rows):
     """Records rows; those of other points stay, in the order of the matrix."""
     from experiments import points
 
+    if not rows:
+        return
     kept = {of_rows.axes_of(spec, row): row for row in [*read(spec), *rows]}
     order = [of_rows.axes_of(spec, point.axes) for point in points.of(spec)]
     text = of_rows.as_csv(spec, [kept[axes] for axes in order if axes in kept])

@@ -16,7 +16,7 @@ FOLDER = os.path.join(machine.ROOT, "experiments")
 FILE = "experiment.toml"
 NAME = re.compile(r"[a-z][a-z0-9-]*")
 TABLES = ("boot", "points", "values", "quick", "measures", "tolerance", "figures")
-TOP = ("title", "question", "seeds", "repeats", *TABLES)
+TOP = ("title", "question", "seeds", "repeats", "long", *TABLES)
 BOOT = {"machine": str, "cpus": int, "memory": int, "icount": bool, "cmdline": str, "guests": list,
         "timeout": int, "program": str, "args": str, "samples": bool}
 FIGURE = {"name": str, "title": str, "kind": str, "x": str, "y": (str, list), "series": str,
@@ -48,6 +48,7 @@ class Spec:
     figures: list = dataclasses.field(default_factory=list)
     seeds: list = dataclasses.field(default_factory=list)
     repeats: int = 1
+    long: bool = False		# minutes: --quick has no point of it
 
     def at(self, *keys):
         """FILE:LINE of a key, the last one below the others; of the file where it is not found."""
@@ -126,6 +127,7 @@ def fill(spec, found):
         yield from (f"{spec.at(key)}: {key}: a table, [{key}] or [[{key}]]" for key in wrong)
         return
     spec.title, spec.question = str(found.get("title", spec.name)), str(found.get("question", ""))
+    spec.long = found.get("long") is True
     yield from fill_boot(spec, found.get("boot", {}))
     yield from fill_points(spec, found)
     yield from fill_measures(spec, found)
@@ -218,15 +220,20 @@ def check_figure(spec, figure):
         yield f"{where}: kind: {nearest(kind, KINDS)}"
         return
     axes, known = spec.axes(), list(spec.measures)
-    for key in ("x", "series", "base"):
-        if key in figure and key != "base" and figure[key] not in axes:
+    for key in ("x", "series"):
+        if key in figure and figure[key] not in axes:
             yield f"{where}: {key}: {figure[key]}: {nearest(figure[key], axes)}"
     for axis in figure.get("where", {}):
         if axis not in axes:
             yield f"{where}: where: {axis}: {nearest(axis, axes)}"
-    columns = [*ys(figure), *figure.get("columns", []), *figure.get("cost", {})]
+    weights = [name for each in figure.get("cost", {}).values() for name in each]
+    columns = [*ys(figure), *figure.get("columns", []), *weights]
     for name in columns:
         if name not in known and kind != "timeline":
             yield f"{where}: {name}: {nearest(name, known)}"
     if kind in ("line", "bar") and not ("x" in figure and ys(figure)):
         yield f"{where}: {kind}: x and y are missing"
+    if kind == "break-even" and not {"x", "series", "base", "cost"} <= figure.keys():
+        yield f"{where}: break-even: x, series, base and cost are needed"
+    if kind == "table" and "columns" not in figure:
+        yield f"{where}: table: columns is missing"

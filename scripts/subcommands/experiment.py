@@ -4,6 +4,7 @@ experiment.py: ./run experiment NAME: a question of experiments/, answered by po
 runs; leaves a results folder (docs/experiments.md).
 """
 import hashlib
+import os
 
 import builder
 import machine
@@ -25,7 +26,8 @@ def arguments(parser):
     parser.add_argument("--quick", action="store_true",
                         help="the points of [quick] alone, which take seconds")
     parser.add_argument("--check", action="store_true",
-                        help="compare exact counts with expected.csv; status 1 if one differs")
+                        help="compare exact counts with expected.csv and draw nothing; status 1 "
+                        "if one differs")
     parser.add_argument("--record", action="store_true", help="write expected.csv")
     parser.add_argument("--jobs", type=int, metavar="N", help="points at a time; default: the CPUs")
     parser.add_argument("--slurm", action="store_true", help="run the points as jobs of Slurm")
@@ -100,14 +102,14 @@ def load(options, names):
     return found
 
 
-def keep(found, points, failed, manifest):
+def keep(found, points, failed, manifest, with_figures=True):
     """The results folder; its rows and its path."""
     from experiments import outcome, store
 
     have = {point.key: store.result(point.key) for point in points if point not in failed}
     with results.Folder(f"experiment-{found.name}") as folder:
         lines = [f"failed: {point}" for point in failed]
-        rows = outcome.write(folder, found, points, have, manifest, lines)
+        rows = outcome.write(folder, found, points, have, manifest, lines, with_figures)
     return rows, folder
 
 
@@ -140,7 +142,8 @@ def end(complaints, folders, rows):
     for text in complaints:
         fail(text)
     for folder in folders:
-        say(f"results: {folder}/report.html", QUIET)
+        page = folder.file("report.html")
+        say(f"results: {os.path.relpath(page if os.path.exists(page) else folder.path)}", QUIET)
     result({"folders": [folder.path for folder in folders], "complaints": complaints,
             "rows": rows})
     return 1 if complaints else 0
@@ -162,9 +165,11 @@ def main(options):
     failed = workflow.run(every, options.jobs, options.slurm)
     complaints, folders, all_rows = [f"failed: {point}" for point in failed], [], {}
     for one, points in found:
+        if not points:
+            continue
         missing = [point for point in points if point in failed]
-        rows, folder = keep(one, points, missing, manifest_of(one, points,
-                                                              again(one.name, options)))
+        manifest = manifest_of(one, points, again(one.name, options))
+        rows, folder = keep(one, points, missing, manifest, with_figures=not options.check)
         complaints += compare(options, one, points, rows)
         folders.append(folder)
         all_rows[one.name] = rows
