@@ -41,12 +41,19 @@ void *memmove(void *to, const void *from, size_t len)
 	const u8 *f = from;
 
 	if (t <= f || t >= f + len) {
+		for (; len >= sizeof(word_t); len -= sizeof(word_t)) {
+			*(word_t *)t = *(const word_t *)f;
+			t += sizeof(word_t);
+			f += sizeof(word_t);
+		}
 		while (len--)
 			*t++ = *f++;
-	} else {
-		while (len--)
-			t[len] = f[len];
+		return to;
 	}
+	for (; len >= sizeof(word_t); len -= sizeof(word_t))
+		*(word_t *)(t + len - sizeof(word_t)) = *(const word_t *)(f + len - sizeof(word_t));
+	while (len--)
+		t[len] = f[len];
 	return to;
 }
 

@@ -4,13 +4,14 @@
  *
  * Why: merging, migration and the auditor start from a frame. Nearly every frame has one user, and
  * of those that are shared most have two, so two are kept inside the frame's record; more make a
- * red-black tree, so that a page shared 10^5 times can lose a user quickly.
+ * set of sorted arrays (mm/space/key_set.h), which takes little more than the keys and loses one of
+ * 10^5 quickly.
  *
  *     frame record: owner     link
  *       0                     0                        no user
  *       key << 1 | 1          0                        one        (key: space << 36 | gfn)
  *       key << 1 | 1          key << 1 | 1             two
- *       0                     chain --> tree of keys   more
+ *       set of the others     least key << 1 | 1       more, a chain; bit 63 of owner is set
  *       2                     count                    any number, only counted (RMAP-3)
  *
  * Invariants:

@@ -2,12 +2,13 @@
 /*
  * pool.c: small objects of one size, carved out of frames.
  *
- * A page starts with its header; the objects follow. Free objects are chained through their first
- * word:
+ * A page starts with its header; the objects follow. Freed objects are chained through their first
+ * word; what lies behind `carved` was never allocated, so that a page costs its header at first:
  *
- *     | next, previous, used, free | object | free object | object | free object | rest |
- *                              |              ^        |             ^        |
- *                              +--------------+        +-------------+        +--> NULL
+ *     | next, previous, free, used, carved | object | freed | object | freed | never allocated |
+ *                         |            |             ^     |           ^    |  ^
+ *                         |            +-------------|-----|-----------|----|--+
+ *                         +--------------------------+     +-----------+    +--> NULL
  *
  * A page is on its pool's list while it has a free object. The address of an object gives its page,
  * so nothing is stored for each object.
@@ -22,7 +23,8 @@
 struct pool_page {
 	struct pool_page *next, *previous;
 	void *free;
-	u64 used;
+	u32 used;
+	u32 carved; /* offset in the page */
 };
 
 int page_alloc(unsigned order, void **out)
@@ -62,19 +64,20 @@ static void pool_list_remove(struct pool *pool, struct pool_page *page)
 static int pool_add_page(struct pool *pool)
 {
 	struct pool_page *page;
-	void *memory;
-	int err = page_alloc(0, &memory);
+	struct mfn mfn;
+	int err = frame_alloc(0, FRAME_HYPERVISOR, 0, &mfn);
 
 	if (err)
 		return err;
-	page = memory;
-	for (char *object = (char *)(page + 1); object + pool->size <= (char *)page + PAGE_SIZE;
-	     object += pool->size) {
-		*(void **)object = page->free;
-		page->free = object;
-	}
+	page = arch_hpa_to_virt(mfn_to_hpa(mfn));
+	*page = (struct pool_page){.carved = sizeof(*page)};
 	pool_list_add(pool, page);
 	return 0;
+}
+
+static bool pool_page_is_full(const struct pool *pool, const struct pool_page *page)
+{
+	return !page->free && page->carved + pool->size > PAGE_SIZE;
 }
 
 static void *pool_take(struct pool *pool)
@@ -82,9 +85,14 @@ static void *pool_take(struct pool *pool)
 	struct pool_page *page = pool->partial;
 	void *object = page->free;
 
-	page->free = *(void **)object;
+	if (object) {
+		page->free = *(void **)object;
+	} else {
+		object = (char *)page + page->carved;
+		page->carved += (u32)pool->size;
+	}
 	page->used++;
-	if (!page->free)
+	if (pool_page_is_full(pool, page))
 		pool_list_remove(pool, page);
 	pool->live++;
 	return object;
@@ -112,7 +120,7 @@ void pool_free(struct pool *pool, void *object)
 	if (!object)
 		return;
 	spin_lock(&pool->lock);
-	if (!page->free)
+	if (pool_page_is_full(pool, page))
 		pool_list_add(pool, page);
 	*(void **)object = page->free;
 	page->free = object;

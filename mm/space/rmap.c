@@ -3,42 +3,18 @@
  * rmap.c: users of a frame. rmap.h has the picture and the invariants.
  */
 #include <mm/rmap.h>
-#include <ck_pr.h>
 #include <lib/error.h>
 #include <lib/lock.h>
 #include <lib/log.h>
-#include <lib/tree.h>
 #include <mm/frame.h>
-#include "mm/frame/pool.h"
+#include "mm/space/key_set.h"
 
 #define INLINE	   1ull
 #define COUNTED	   2ull /* owner: the users are counted in `link`, not listed */
 #define LOCKS	   16
+#define BATCH	   16
 #define KEY(s, g)  ((u64)(s) << GFN_BITS | (g).raw)
 #define KEY_GFN(k) ((struct gfn){(k)&BITS(GFN_BITS - 1, 0)})
-
-struct rmap_node {
-	RB_ENTRY(rmap_node) entry;
-	u64 key; /* space << GFN_BITS | gfn */
-};
-
-/* How many users a chained frame has, and their tree. */
-struct rmap_chain {
-	RB_HEAD(rmap_tree, rmap_node)
-	tree;
-	u64 count;
-};
-
-static int compare(const struct rmap_node *a, const struct rmap_node *b)
-{
-	return a->key < b->key ? -1 : a->key > b->key;
-}
-
-RB_PROTOTYPE_STATIC(rmap_tree, rmap_node, entry, compare)
-RB_GENERATE_STATIC(rmap_tree, rmap_node, entry, compare)
-
-static struct pool nodes = POOL_INITIALIZER(sizeof(struct rmap_node), "rmap nodes");
-static struct pool chains = POOL_INITIALIZER(sizeof(struct rmap_chain), "rmap chains");
 
 /* Statically initialized, because there is no moment before the first frame to do it at. */
 #define LOCK_ONE  SPINLOCK_INIT(LOCK_RMAP, "rmap")
@@ -50,74 +26,59 @@ static struct spinlock *lock_of(struct mfn mfn)
 	return &locks[mfn.raw % LOCKS];
 }
 
-/* Three users or more. */
+/*
+ * Three users or more: `link` has the least key, `owner` the set of the others, with a bit that
+ * COUNTED and inline keys lack.
+ */
+#define CHAINED (1ull << 63)
+
 static bool is_chained(const struct frame *frame)
 {
-	return !frame->owner && frame->link;
+	return frame->owner & CHAINED;
 }
 
-static struct rmap_chain *chain_of(const struct frame *frame)
+static struct key_set set_of(const struct frame *frame)
 {
-	return (struct rmap_chain *)(uintptr_t)frame->link;
+	return (struct key_set){frame->owner & ~CHAINED};
 }
 
-static int chain_insert(struct rmap_chain *chain, u64 key)
+/* Adds a key; the least stays outside the set. ERR_NO_MEMORY: nothing changed. */
+static int chain_insert(struct frame *frame, u64 key)
 {
-	struct rmap_node *node;
-	void *memory;
-	int err = pool_alloc(&nodes, &memory);
+	struct key_set set = set_of(frame);
+	u64 least = frame->link >> 1;
+	int err = key_set_add(&set, MAX(key, least));
 
 	if (err)
 		return err;
-	node = memory;
-	node->key = key;
-	CHECK(!RB_INSERT(rmap_tree, &chain->tree, node));
-	chain->count++;
+	frame->owner = set.word | CHAINED;
+	frame->link = MIN(key, least) << 1 | INLINE;
 	return 0;
 }
 
-static void chain_delete(struct rmap_chain *chain, struct rmap_node *node)
-{
-	RB_REMOVE(rmap_tree, &chain->tree, node);
-	chain->count--;
-	pool_free(&nodes, node);
-}
-
-static void chain_free(struct rmap_chain *chain)
-{
-	while (chain->count)
-		chain_delete(chain, RB_ROOT(&chain->tree));
-	pool_free(&chains, chain);
-}
-
-/* The third user comes: the two inline ones move into a chain. */
+/* The third user comes: the two inline ones and it become a chain. */
 static int make_chain(struct frame *frame, u64 key)
 {
-	struct rmap_chain *chain;
-	void *memory;
-	int err = pool_alloc(&chains, &memory);
+	const u64 owner = frame->owner, link = frame->link;
+	int err;
 
-	if (err)
-		return err;
-	chain = memory;
-	RB_INIT(&chain->tree);
-	err = chain_insert(chain, frame->owner >> 1);
+	frame->owner = CHAINED;
+	err = chain_insert(frame, owner >> 1);
 	if (!err)
-		err = chain_insert(chain, frame->link >> 1);
-	if (!err)
-		err = chain_insert(chain, key);
+		err = chain_insert(frame, key);
 	if (err) {
-		chain_free(chain);
-		return err;
+		struct key_set set = set_of(frame);
+
+		key_set_clear(&set);
+		frame->owner = owner;
+		frame->link = link;
 	}
-	frame->link = (uintptr_t)chain;
-	frame->owner = 0;
-	return 0;
+	return err;
 }
 
 u64 rmap_bytes(void)
 {
-	return ck_pr_load_64(&nodes.live) * nodes.size + ck_pr_load_64(&chains.live) * chains.size;
+	return key_sets_bytes();
 }
 
 void rmap_count_only(struct mfn mfn)
@@ -140,7 +101,7 @@ int rmap_add(struct mfn mfn, u16 space, struct gfn gfn)
 	if (frame->owner == COUNTED)
 		frame->link++;
 	else if (is_chained(frame))
-		err = chain_insert(chain_of(frame), key);
+		err = chain_insert(frame, key);
 	else if (!frame->owner)
 		frame->owner = key << 1 | INLINE;
 	else if (!frame->link)
@@ -154,22 +115,24 @@ int rmap_add(struct mfn mfn, u16 space, struct gfn gfn)
 /* Two users are left: back into the record. */
 static void unmake_chain(struct frame *frame)
 {
-	struct rmap_chain *chain = chain_of(frame);
+	struct key_set set = set_of(frame);
+	u64 key = key_set_least(&set);
 
-	frame->owner = RB_MIN(rmap_tree, &chain->tree)->key << 1 | INLINE;
-	frame->link = RB_MAX(rmap_tree, &chain->tree)->key << 1 | INLINE;
-	chain_free(chain);
+	key_set_clear(&set);
+	frame->owner = key << 1 | INLINE;
 }
 
 static void remove_chained(struct frame *frame, u64 key)
 {
-	struct rmap_chain *chain = chain_of(frame);
-	struct rmap_node key_node = {.key = key},
-			 *node = RB_FIND(rmap_tree, &chain->tree, &key_node);
+	struct key_set set = set_of(frame);
 
-	CHECK(node);
-	chain_delete(chain, node);
-	if (chain->count == 2)
+	if (frame->link == (key << 1 | INLINE)) {
+		key = key_set_least(&set);
+		frame->link = key << 1 | INLINE;
+	}
+	key_set_remove(&set, key);
+	frame->owner = set.word | CHAINED;
+	if (key_set_count(&set) == 1)
 		unmake_chain(frame);
 }
 
@@ -197,17 +160,23 @@ void rmap_remove(struct mfn mfn, u16 space, struct gfn gfn)
 	spin_unlock(lock_of(mfn));
 }
 
+static u64 count_users(const struct frame *frame)
+{
+	struct key_set set = set_of(frame);
+
+	if (frame->owner == COUNTED)
+		return frame->link;
+	if (is_chained(frame))
+		return 1 + key_set_count(&set);
+	return 0ull + !!frame->owner + !!frame->link;
+}
+
 u64 rmap_count(struct mfn mfn)
 {
-	struct frame *frame = frame_record(mfn);
 	u64 count;
 
 	spin_lock(lock_of(mfn));
-	if (frame->owner == COUNTED)
-		count = frame->link;
-	else
-		count = is_chained(frame) ? chain_of(frame)->count
-					  : 0ull + !!frame->owner + !!frame->link;
+	count = count_users(frame_record(mfn));
 	spin_unlock(lock_of(mfn));
 	return count;
 }
@@ -217,15 +186,21 @@ static struct rmap_entry entry_of(u64 key)
 	return (struct rmap_entry){.space = key >> GFN_BITS, .gfn = KEY_GFN(key)};
 }
 
-static unsigned list_chain(struct rmap_chain *chain, u64 least, struct rmap_entry *out,
+static unsigned list_chain(const struct frame *frame, u64 least, struct rmap_entry *out,
 			   unsigned max)
 {
-	struct rmap_node key_node = {.key = least}, *node;
-	unsigned count = 0;
+	struct key_set set = set_of(frame);
+	unsigned count = 0, got = BATCH;
+	u64 keys[BATCH];
 
-	for (node = RB_NFIND(rmap_tree, &chain->tree, &key_node); node && count < max;
-	     node = RB_NEXT(rmap_tree, &chain->tree, node))
-		out[count++] = entry_of(node->key);
+	if (frame->link >> 1 >= least && max)
+		out[count++] = entry_of(frame->link >> 1);
+	while (count < max && got == BATCH) {
+		got = key_set_list(&set, least, keys, MIN(max - count, BATCH));
+		for (unsigned i = 0; i < got; i++)
+			out[count++] = entry_of(keys[i]);
+		least = got ? keys[got - 1] + 1 : least;
+	}
 	return count;
 }
 
@@ -258,7 +233,7 @@ unsigned rmap_list(struct mfn mfn, const struct rmap_entry *from, struct rmap_en
 	if (frame->owner == COUNTED)
 		count = 0;
 	else if (is_chained(frame))
-		count = list_chain(chain_of(frame), least, out, max);
+		count = list_chain(frame, least, out, max);
 	else
 		count = list_inline(frame, least, out, max);
 	spin_unlock(lock_of(mfn));

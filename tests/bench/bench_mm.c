@@ -241,6 +241,7 @@ int main(void)
 	bench_neighbours();
 	bench_populates();
 	bench_breaks();
+	bench_rmap();
 	bench_notifier();
 	bench_walk();
 	return 0;

@@ -23,6 +23,7 @@ static inline struct gfn_range bench_range(u64 gfn, u64 frames)
 void must(int err);
 
 void bench_notifier(void);
+void bench_rmap(void);
 void bench_walk(void);
 
 #endif
