@@ -458,11 +458,18 @@ static void check_two(void *world)
 
 static void a_request_that_is_added_while_the_device_arms_is_seen(void **state)
 {
-	const struct sched_scenario scenario = {
-		.setup = setup_offered, .task = {adder, device}, .check = check_two};
+	/* To the driver and back, at every point of the device. */
+	const struct sched_scenario scenario = {.setup = setup_offered,
+						.task = {device, adder},
+						.check = check_two,
+						.world = &race,
+						.preemptions = 2,
+						.at_locks = true};
 
 	race = (struct race){.policy = notifier_policy(0), .features = VIRTIO_F_EVENT_IDX};
-	explore(&scenario, POINTS * TRIES);
+	world_begin(4, 8);
+	(void)sched_explore(&scenario);
+	world_end();
 }
 
 int main(void)
