@@ -16,7 +16,8 @@ import tempfile
 import builder
 import linux
 import machine
-from benches import common, guest
+from benches import common
+from benches.guest import QEMU, peer_initrd
 from output import plain, say
 
 BLOCKS = 4 * 6000
@@ -74,10 +75,10 @@ def kvm():
     with tempfile.TemporaryDirectory(prefix="samepage-peer-") as folder:
         initrd = os.path.join(folder, "initrd")
         with linux.alone():
-            guest.peer_initrd(initrd, "virtio_init.sh", "linux/diskbench.initrd", "job.initrd")
+            peer_initrd(initrd, "virtio_init.sh", "linux/diskbench.initrd", "job.initrd")
             kernel = linux.fetch("linux/cloud")
         command = [
-            *machine.DIE_WITH_PARENT, guest.QEMU, "-nodefaults", "-accel", "tcg",
+            *machine.DIE_WITH_PARENT, QEMU, "-nodefaults", "-accel", "tcg",
             "-icount", "shift=0,sleep=off", "-cpu", "max,+svm,-rdrand,-rdseed,-erms",
             "-rtc", "base=2024-01-01T00:00:00,clock=vm", "-machine", "pc,mem-merge=off",
             "-m", "1024", "-smp", "1", "-display", "none", "-serial", "stdio", "-no-reboot",
