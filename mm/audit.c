@@ -89,6 +89,11 @@ static bool in_rmap(const struct addrspace *as, struct gfn gfn, struct mfn mfn)
 	       found.gfn.raw == gfn.raw;
 }
 
+static bool may_back(struct mfn mfn)
+{
+	return frame_kind(mfn) == FRAME_GUEST || frame_kind(mfn) == FRAME_IMAGE;
+}
+
 static bool pte_counted(ppte_t pte)
 {
 	return ppte_state(pte) == PPTE_PRIVATE || ppte_state(pte) == PPTE_SHARED;
@@ -99,7 +104,7 @@ static void check_counted(struct audit *audit, struct gfn gfn, ppte_t pte)
 {
 	struct mfn mfn = ppte_mfn(pte);
 
-	if (frame_kind(mfn) != FRAME_GUEST) {
+	if (!may_back(mfn) || (ppte_state(pte) == PPTE_PRIVATE && frame_kind(mfn) == FRAME_IMAGE)) {
 		audit_found(audit, AUDIT_PTE_FRAME, gfn, mfn);
 		return;
 	}
@@ -190,7 +195,7 @@ static void check_translation(struct audit *audit, struct gfn gfn, struct mfn mf
 	ppte_t pte = primary_load(&audit->as->primary, gfn);
 	bool mmio = ppte_state(pte) == PPTE_MMIO;
 
-	if (!mmio && frame_kind(mfn) != FRAME_GUEST)
+	if (!mmio && !may_back(mfn))
 		audit_found(audit, AUDIT_LEAF_FRAME, gfn, mfn);
 	if (!ppte_backed(pte) || ppte_mfn(pte).raw != mfn.raw)
 		audit_found(audit, AUDIT_LEAF_STALE, gfn, mfn);
@@ -297,6 +302,8 @@ static void check_frame(struct audit *audit, struct mfn mfn, struct frame *frame
 	audit->report->frames += frame->kind != FRAME_RESERVED;
 	if (frame->kind == FRAME_GUEST)
 		check_guest_frame(audit, mfn);
+	else if (frame->kind == FRAME_IMAGE && frame_refs(mfn) != rmap_count(mfn) + 1)
+		audit_found(audit, AUDIT_REFS, (struct gfn){0}, mfn);
 	else if (frame->kind == FRAME_FREE && frame->refs)
 		audit_found(audit, AUDIT_FREE, (struct gfn){0}, mfn);
 }

@@ -26,6 +26,7 @@ enum frame_kind {
 	FRAME_HYPERVISOR, /* the hypervisor's data: never mapped in a guest */
 	FRAME_TABLE,	  /* a page table */
 	FRAME_GUEST,	  /* backs at least one gfn */
+	FRAME_IMAGE,	  /* a boot module's, which gfns may share: never allocated, never freed */
 	FRAME_KINDS
 };
 
@@ -33,7 +34,7 @@ enum frame_kind {
  * The record of one frame. The meaning of `owner` and `link` depends on the kind:
  *
  *  FREE        owner: next block in the free list, link: previous; heads of free blocks only
- *  GUEST       the rmap's (mm/space/rmap.c): up to two (address space, gfn) inline, or a chain
+ *  GUEST, IMAGE the rmap's (mm/space/rmap.c): up to two (address space, gfn) inline, or a chain
  *  others      the caller's; 0 after frame_alloc
  *
  * refs	 [a] references of primary PTEs
@@ -126,8 +127,15 @@ u64 frame_fail_count(void);
 void frame_free(struct mfn mfn, unsigned order);
 
 /*
- * References to a FRAME_GUEST frame: one for each primary PTE that names it. Atomic. put: true at
- * 0.
+ * Makes FRAME_IMAGE of reserved frames, with one reference each, and records where there are none.
+ * At boot, on one CPU. ERR_RANGE: no frames, or beyond the allocator's last; ERR_EXISTS: not all
+ * are reserved; ERR_NO_MEMORY: no kind has changed.
+ */
+int frame_adopt(struct mfn first, u64 frames) __must_check;
+
+/*
+ * References to a FRAME_GUEST or FRAME_IMAGE frame: one for each primary PTE that names it. Atomic.
+ * put: true at 0.
  */
 void frame_get(struct mfn mfn);
 bool frame_put(struct mfn mfn);

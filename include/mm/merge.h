@@ -141,6 +141,14 @@ enum merge_advice {
 int merge_advise(struct addrspace *as, struct gfn_range range, enum merge_advice advice,
 		 u64 *done) __must_check;
 
+/*
+ * Visits one page at once, as one that was seen to stand still: it is merged if another page reads
+ * the same, and unstable from now on if none does. For a page that a device has just filled, and is
+ * not written to as a rule. Nothing happens outside regions; where the scanner is in the page's
+ * chunk, the page is hinted at as by LIKELY. About the time of a page's visit by merge_scan().
+ */
+void merge_look(struct addrspace *as, struct gfn gfn);
+
 /* The region of `as` around gfn, or the next one; false: there is none. */
 bool merge_region_at(const struct addrspace *as, struct gfn gfn, struct gfn_range *out);
 

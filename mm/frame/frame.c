@@ -200,7 +200,7 @@ int frame_alloc(unsigned order, enum frame_kind kind, unsigned flags, struct mfn
 {
 	struct frame_cache *cache = &caches[arch_cpu_id()];
 
-	CHECK(kind > FRAME_FREE && kind < FRAME_KINDS);
+	CHECK(kind > FRAME_FREE && kind < FRAME_IMAGE);
 	if (unlikely(order > 0))
 		return block_alloc(cache, order, kind, flags, out);
 	if (unlikely(cache->count <= cache->floor) && !cache_has_frame(cache))

@@ -136,5 +136,6 @@ bool frame_near_memory(struct mfn mfn)
 {
 	u64 section = mfn.raw >> FRAME_SECTION_SHIFT;
 
-	return section < frame_map.sections && closed.records[section];
+	return section < frame_map.sections &&
+	       (closed.records[section] || frame_map.section[section]);
 }

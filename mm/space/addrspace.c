@@ -248,8 +248,9 @@ int addrspace_check(struct addrspace *as, struct gfn_range range)
 	return space_check(as, range);
 }
 
-static int insert_slot(struct addrspace *as, struct gfn_range range, enum slot_kind kind)
+int space_add_slot(struct addrspace *as, const struct slot *slot)
 {
+	const struct gfn_range range = slot->range;
 	unsigned place = slot_place(as, range.start);
 
 	if ((place && gfn_ranges_overlap(range, as->slots[place - 1].range)) ||
@@ -259,8 +260,9 @@ static int insert_slot(struct addrspace *as, struct gfn_range range, enum slot_k
 		return ERR_NO_MEMORY;
 	memmove(&as->slots[place + 1], &as->slots[place],
 		(as->slot_count - place) * sizeof(struct slot));
-	as->slots[place] = (struct slot){range, kind};
+	as->slots[place] = *slot;
 	as->slot_count++;
+	ck_pr_store_uint(&as->images, as->images + (slot->image.raw != 0));
 	return 0;
 }
 
@@ -271,7 +273,7 @@ int addrspace_add_slot(struct addrspace *as, struct gfn_range range, enum slot_k
 	if (err || kind > SLOT_ROM)
 		return ERR_INVALID;
 	spin_lock(&as->lock);
-	err = insert_slot(as, range, kind);
+	err = space_add_slot(as, &(struct slot){range, kind, {0}});
 	spin_unlock(&as->lock);
 	return err;
 }
@@ -332,7 +334,7 @@ int addrspace_add_device(struct addrspace *as, struct gfn_range range, struct mf
 	if (near_memory(first, gfn_range_frames(range)))
 		return ERR_PERMISSION;
 	spin_lock(&as->lock);
-	err = insert_slot(as, range, SLOT_MMIO);
+	err = space_add_slot(as, &(struct slot){range, SLOT_MMIO, {0}});
 	if (!err) {
 		err = map_device(as, range, first);
 		if (err)

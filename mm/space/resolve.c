@@ -3,7 +3,7 @@
  * resolve.c: brings a primary PTE to where it allows an access. One switch over its state.
  *
  *     state        a read              a write
- *     absent       zeroed frame        zeroed frame
+ *     absent       zeroed frame        zeroed frame              or the image's, shared (image.h)
  *     reclaimed    content restored    content restored
  *     shared       allowed             copy-on-write break      if PPTE_WRITE, else ERR_PERMISSION
  *     zero         allowed             copy-on-write break      the same
@@ -51,6 +51,8 @@ int space_back(struct addrspace *as, struct space_page *page, struct mfn mfn, bo
 
 	if (!slot)
 		return ERR_RANGE;
+	if (slot->image.raw)
+		return ERR_INVALID;
 	if (!page->slot)
 		err = primary_make(&as->primary, page->gfn, &page->slot);
 	if (err || ppte_state(*page->slot) != PPTE_ABSENT)
@@ -63,10 +65,15 @@ int space_back(struct addrspace *as, struct space_page *page, struct mfn mfn, bo
 
 static int resolve_absent(struct addrspace *as, struct space_page *page)
 {
-	bool used = false;
+	bool used = false, image = false;
 	struct mfn mfn;
-	int err = frame_alloc(0, FRAME_GUEST, FRAME_ZERO, &mfn);
+	int err = 0;
 
+	if (unlikely(ck_pr_load_uint(&as->images)))
+		err = space_back_image(as, page, &image);
+	if (err || image)
+		return err;
+	err = frame_alloc(0, FRAME_GUEST, FRAME_ZERO, &mfn);
 	if (err)
 		return err;
 	RACE_POINT("back: allocated");

@@ -18,9 +18,11 @@
 #define SPACE_DEFERRED 128 /* frames that may await a put-off flush */
 #define SPACES	       1024
 
+/* image: the frame behind its first gfn while that is absent; 0: zeroed frames. */
 struct slot {
 	struct gfn_range range;
 	enum slot_kind kind;
+	struct mfn image;
 };
 
 /*
@@ -32,6 +34,7 @@ struct slot {
  * lock		LOCK_MMU: primary PTEs and every stage 2 derived from them
  * primary	[m] the PTEs; lookups take no lock
  * slots	[m] sorted by start, never overlapping
+ * images	[m] slots that have had an image; read without the lock
  * hand		[m] where reclaim_cold() looks next
  * zero_mfn	[a] its frame of zeroes, 0 until first used
  * dirty_mode	[m] how a first write to a page is noticed
@@ -49,7 +52,7 @@ struct addrspace {
 	struct spinlock lock;
 	struct primary primary;
 	struct slot slots[SPACE_SLOTS];
-	unsigned slot_count;
+	unsigned slot_count, images;
 	unsigned deferred_count, begun;
 	struct mfn deferred[SPACE_DEFERRED];
 	struct gfn_range protecting[ARCH_CPUS_MAX];
@@ -68,6 +71,10 @@ struct addrspace {
 
 /* The slot around gfn, or NULL. */
 const struct slot *space_slot(const struct addrspace *as, struct gfn gfn) LOCK_REQUIRES(&as->lock);
+
+/* A slot of a valid range. ERR_EXISTS (overlaps), ERR_NO_MEMORY: no change. */
+int space_add_slot(struct addrspace *as, const struct slot *slot)
+	LOCK_REQUIRES(&as->lock) __must_check;
 
 /* Are all gfns of the range in slots? ERR_INVALID: empty, wraps or is wider than any guest;
  * ERR_RANGE: no. */
@@ -131,10 +138,15 @@ int space_resolve(struct addrspace *as, struct space_page *page, unsigned access
 
 /*
  * Backs the page with the zeroed frame `mfn` if it is absent, and sets *used then. ERR_NO_MEMORY;
- * ERR_RANGE: no slot.
+ * ERR_RANGE: no slot; ERR_INVALID: the slot has an image.
  */
 int space_back(struct addrspace *as, struct space_page *page, struct mfn mfn, bool *used)
 	LOCK_REQUIRES(&as->lock) __must_check;
+
+/*
+ * Backs an absent page by its slot's image; *here: the slot has one. ERR_NO_MEMORY. Takes LOCK_MMU.
+ */
+int space_back_image(struct addrspace *as, struct space_page *page, bool *here) __must_check;
 
 /* A private page that no device holds and that is not being changed may be shared. */
 static inline bool cow_protectable(ppte_t pte)

@@ -76,7 +76,7 @@ HEADERS = {
     "mm/frame": "frame",
     "mm/table": "walk",
     "mm/notify": "invalidate notifier policy",
-    "mm/space": "addrspace cow dirty_log inspect rmap",
+    "mm/space": "addrspace cow dirty_log image inspect rmap",
     "mm/stage2": "fault peek stage2 tlb",
     "mm/merge": "merge",
     "mm/reclaim": "reclaim",
