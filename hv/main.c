@@ -92,29 +92,59 @@ static const struct boot_module *find_image(const struct boot_info *info, const 
 	return NULL;
 }
 
-static int add_disks(const struct boot_info *info, struct vm *vm)
+/* A disk, or persistent memory, with the image `name`. */
+static int add_image(const struct boot_info *info, struct vm *vm, const char *word,
+		     const char *name)
 {
-	for (unsigned i = 0; i < vm->config.disks; i++) {
-		const char *name = vm->config.disk[i];
-		const struct boot_module *module = find_image(info, name);
-		struct load_module image;
-		int err = ERR_NOT_FOUND;
+	const struct boot_module *module = find_image(info, name);
+	struct load_module image;
+	int err = ERR_NOT_FOUND;
 
-		if (module) {
-			image = as_load_module(module, NULL);
-			err = virtio_add_disk(vm, name, image.file, image.size);
-		}
-		if (err) {
-			log_error("%s: disk=%s: %s", vm->config.name, name, error_name(err));
-			return err;
-		}
+	if (module) {
+		image = as_load_module(module, NULL);
+		err = strcmp(word, "pmem") ? virtio_add_disk(vm, name, image.file, image.size)
+					   : virtio_add_pmem(vm, image.file, image.size);
 	}
-	return 0;
+	if (err)
+		log_error("%s: %s=%s: %s", vm->config.name, word, name, error_name(err));
+	return err;
+}
+
+static int add_images(const struct boot_info *info, struct vm *vm)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < vm->config.disks && !err; i++)
+		err = add_image(info, vm, "disk", vm->config.disk[i]);
+	if (!err && vm->config.pmem[0])
+		err = add_image(info, vm, "pmem", vm->config.pmem);
+	return err;
+}
+
+/* An image that cannot be adopted is a disk without hints. */
+static void adopt_images(const struct boot_info *info)
+{
+	struct config_error error;
+	struct vm_config config;
+
+	for (unsigned i = 0; i < info->module_count; i++) {
+		struct load_module image = as_load_module(&info->modules[i], NULL);
+		int err;
+
+		if (vm_config_parse(info->modules[i].command_line, arch_cpu_count(), &config,
+				    &error) ||
+		    !config.image[0])
+			continue;
+		err = virtio_adopt_image(image.file, image.size);
+		if (err)
+			log_warn("image=%s: its frames cannot be shared: %s", config.image,
+				 error_name(err));
+	}
 }
 
 static int add_devices(const struct boot_info *info, struct vm *vm)
 {
-	int err = add_disks(info, vm);
+	int err = add_images(info, vm);
 
 	if (err)
 		return err;
@@ -172,6 +202,8 @@ static bool image_is_used(const char *name)
 			if (!strcmp(vm->config.disk[disk], name))
 				return true;
 		}
+		if (!strcmp(vm->config.pmem, name))
+			return true;
 	}
 	return false;
 }
@@ -309,6 +341,7 @@ void hv_main(const struct boot_info *info)
 	__atomic_store_n(&phase, PHASE_ENABLE, __ATOMIC_RELEASE);
 	wait_for(&cpus_in, arch_cpu_count() - 1);
 	boot_phase_end(BOOT_PHASE_VIRT, arch_ticks());
+	adopt_images(info);
 	frame_stats(&before);
 	reclaiming_init();
 	inject_failures("load");

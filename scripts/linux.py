@@ -12,7 +12,9 @@ provide(NAME) gives the file of a name, and makes it when it is not there yet:
                         powers off
     linux/A+B.initrd    one that runs two jobs or more, one after the other
     linux/files.img     a disk image: ext4 with files and their sums
+    linux/share.img     one in blocks of 4 KiB: pages of its files are blocks of the disk
     linux/debian.img    a disk image: a Debian system (debian.py)
+    linux/parts.img     the same in the one partition of a disk
 
 The same inputs make the same RAM disk, to the byte.
 """
@@ -266,7 +268,12 @@ def make_initrd(name):
 
 IMAGE = "linux/files.img"
 IMAGE_SIZE = "24M"
+SHARE = "linux/share.img"
+SHARE_SIZE = "32M"
+SHARE_FILES = 12
 DEBIAN = "linux/debian.img"
+PARTS = "linux/parts.img"
+MIB = 1 << 20
 IMAGE_ID = "5a3e9a6e-0000-4000-8000-00000000d15c"
 
 
@@ -277,14 +284,24 @@ def image_files():
         yield f"text{number}", f"line of file {number}\n".encode() * (7 * number + 1)
 
 
+def share_files():
+    """The files of linux/share.img: two MiB each, which do not compress and have no equal pages."""
+    for number in range(SHARE_FILES):
+        seed = hashlib.shake_128(f"share {number}".encode())
+        yield f"data{number}", seed.digest(2 << 20)
+
+
 def make_image(name):
     """An ext4 file system; made once, as nothing in it changes."""
+    files, size, blocks = image_files, IMAGE_SIZE, []
+    if name == SHARE:
+        files, size, blocks = share_files, SHARE_SIZE, ["-b", "4096"]
     path = os.path.join(FOLDER, os.path.basename(name))
     if os.path.exists(path):
         return path
     with tempfile.TemporaryDirectory(prefix="samepage-image-") as top:
         sums = []
-        for file, data in image_files():
+        for file, data in files():
             with open(os.path.join(top, file), "wb") as out:
                 out.write(data)
             sums.append(f"{hashlib.md5(data).hexdigest()}  {file}\n")
@@ -293,7 +310,7 @@ def make_image(name):
         options = f"hash_seed={IMAGE_ID},root_owner=0:0"
         command(
             ["/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-d", top, "-U", IMAGE_ID, "-E", options]
-            + [path + ".part", IMAGE_SIZE],
+            + [*blocks, path + ".part", size],
             env={**os.environ, "E2FSPROGS_FAKE_TIME": "1"},
         )
     os.rename(path + ".part", path)
@@ -318,6 +335,30 @@ def make_debian(name):
     return path
 
 
+def make_parts(name):
+    """
+    The Debian system in a disk with a partition table, by way of a qcow2 file: what docs/guests.md
+    says about images of one's own.
+    """
+    path = os.path.join(FOLDER, os.path.basename(name))
+    if os.path.exists(path):
+        return path
+    need = [os.path.join(ROOT, "scripts", "packages.sh"), "partitions"]
+    if subprocess.run(need, check=False).returncode:
+        raise LinuxError(f"{name}: its packages are missing")
+    system = make_debian(DEBIAN)
+    with tempfile.TemporaryDirectory(prefix="samepage-parts-", dir=FOLDER) as top:
+        raw, qcow2 = os.path.join(top, "disk.img"), os.path.join(top, "disk.qcow2")
+        # The table and its copy take a MiB each.
+        command(["truncate", "-s", str(os.path.getsize(system) + 2 * MIB), raw])
+        command(["/sbin/sfdisk", "-q", raw], input="label: gpt\nstart=1MiB, type=linux\n")
+        command(["dd", f"if={system}", f"of={raw}", "bs=1M", "seek=1", "conv=notrunc,sparse"])
+        command(["qemu-img", "convert", "-O", "qcow2", raw, qcow2])
+        command(["qemu-img", "convert", "-O", "raw", qcow2, path + ".part"])
+    os.rename(path + ".part", path)
+    return path
+
+
 def jobs_of(name):
     """The jobs of linux/JOB+JOB.initrd."""
     return os.path.basename(name).removesuffix(".initrd").split("+")
@@ -326,13 +367,13 @@ def jobs_of(name):
 def names():
     """The names of provide(), one job a RAM disk."""
     jobs = [name[:-3] for name in sorted(os.listdir(JOBS)) if name.endswith(".sh")]
-    return [*FILES, IMAGE, DEBIAN, *(f"linux/{job}.initrd" for job in jobs)]
+    return [*FILES, IMAGE, SHARE, DEBIAN, PARTS, *(f"linux/{job}.initrd" for job in jobs)]
 
 
 def provides(name):
     """Whether provide() has a file of that name."""
     jobs = jobs_of(name)
-    return name in (*FILES, IMAGE, DEBIAN) or (
+    return name in (*FILES, IMAGE, SHARE, DEBIAN, PARTS) or (
         name == f"linux/{'+'.join(jobs)}.initrd"
         and all(os.path.exists(script(job)) for job in jobs)
     )
@@ -343,6 +384,8 @@ def provide(name):
     with alone():
         if name == DEBIAN:
             return make_debian(name)
-        if name == IMAGE:
+        if name == PARTS:
+            return make_parts(name)
+        if name in (IMAGE, SHARE):
             return make_image(name)
         return fetch(name) if name in FILES else make_initrd(name)

@@ -281,10 +281,13 @@ def check_vm(line, cpus):
     if len(found.get("arg", "")) > ARG_LONGEST:
         complaints.append(f"arg: longer than {ARG_LONGEST} characters")
     board = found.get("type") == "linux" or found.get("board") == "pc"
-    devices = {"disk", "net", "balloon"} & found.keys()
+    devices = {"disk", "pmem", "net", "balloon"} & found.keys()
     devices = devices or "yes" in (found.get("rng"), found.get("hvc"))
     if not complaints and devices and not board:
         complaints.append("virtio devices need a board: board=pc")
+    if (not complaints and found.get("disk_hints", "off") != "off"
+            and found.get("merge", "off") == "off"):
+        complaints.append("disk_hints need merge=")
     if not complaints and number(found.get("balloon", "0")) >= memory_of(found):
         complaints.append("balloon is less than the VM's memory")
     if found.get("keyboard") == "yes" and not board:

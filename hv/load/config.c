@@ -67,6 +67,24 @@ static int set_disk(struct value *value, struct vm_config *out)
 	return store_name(value, out->disk[out->disks++]);
 }
 
+static int set_pmem(struct value *value, struct vm_config *out)
+{
+	return store_name(value, out->pmem);
+}
+
+static int set_disk_hints(struct value *value, struct vm_config *out)
+{
+	if (string_is(value->text, value->len, "off"))
+		out->disk_hints = VM_HINTS_OFF;
+	else if (string_is(value->text, value->len, "scan"))
+		out->disk_hints = VM_HINTS_SCAN;
+	else if (string_is(value->text, value->len, "known"))
+		out->disk_hints = VM_HINTS_KNOWN;
+	else
+		return ERR_INVALID;
+	return 0;
+}
+
 static int yes_or_no(const struct value *value, bool *out)
 {
 	*out = string_is(value->text, value->len, "yes");
@@ -362,6 +380,8 @@ static const struct word {
 	{"for", set_module_of, "for is NAME, 1 to 23 letters, digits, - or _"},
 	{"image", set_image, "image is NAME, 1 to 23 letters, digits, - or _"},
 	{"disk", set_disk, "disk is NAME, of an image; four disks at most"},
+	{"disk_hints", set_disk_hints, "disk_hints is off|scan|known"},
+	{"pmem", set_pmem, "pmem is NAME, of an image"},
 	{"rng", set_rng, "rng is yes|no"},
 	{"hvc", set_hvc, "hvc is yes|no"},
 	{"net", set_net, "net is NAME, of a switch between VMs"},
@@ -434,6 +454,12 @@ static unsigned count_views(const struct vm_config *config)
 	return count;
 }
 
+static bool has_devices(const struct vm_config *config)
+{
+	return config->disks || config->pmem[0] || config->rng || config->hvc || config->net[0] ||
+	       config->has_balloon;
+}
+
 static int check_whole(const char *line, struct vm_config *out, struct config_error *error)
 {
 	out->board |= out->type == VM_LINUX;
@@ -441,7 +467,10 @@ static int check_whole(const char *line, struct vm_config *out, struct config_er
 	if (!out->name[0] && !out->module_of[0] && !out->image[0])
 		return ERR_INVALID;
 	error->why = "virtio devices need a board: board=pc";
-	if ((out->disks || out->rng || out->hvc || out->net[0] || out->has_balloon) && !out->board)
+	if (has_devices(out) && !out->board)
+		return ERR_INVALID;
+	error->why = "disk_hints need merge=";
+	if (out->disk_hints != VM_HINTS_OFF && !out->merge_domain)
 		return ERR_INVALID;
 	error->why = "balloon is less than the VM's memory";
 	if (out->has_balloon && out->balloon >= out->memory)

@@ -134,13 +134,20 @@ static void request_advance(struct blk_request *request, size_t bytes)
 	request->left -= bytes;
 }
 
-static int read_piece(struct virtio_blk *blk, struct blk_queue *queue)
+/* Backs a page that gets a whole block by the block's frame. False: it has to be copied. */
+static bool map_page(struct virtio_blk *blk, struct gpa gpa, u64 block)
+{
+	if (!blk->hints.map || !disk_is_image(&blk->disk, block) ||
+	    blk->hints.map(blk, gpa, block) != 0)
+		return false;
+	blk->counters.mapped++;
+	return true;
+}
+
+static int copy_out(struct virtio_blk *blk, u64 at, struct gpa gpa, size_t bytes)
 {
 	const struct virtio_memory *memory = &blk->device.memory;
-	struct blk_request *request = &queue->request;
-	const u8 *from = disk_block(&blk->disk, request->at / DISK_BLOCK);
-	struct gpa gpa;
-	size_t bytes = virtq_piece(&queue->chain, &request->out, in_block(request), &gpa.raw);
+	const u8 *from = disk_block(&blk->disk, at / DISK_BLOCK);
 	void *to;
 	int err = memory->map(memory->context, gpa, bytes, true, &to);
 
@@ -148,10 +155,39 @@ static int read_piece(struct virtio_blk *blk, struct blk_queue *queue)
 		return err;
 	RACE_POINT("blk: writes a page");
 	if (from)
-		memcpy(to, from + request->at % DISK_BLOCK, bytes);
+		memcpy(to, from + at % DISK_BLOCK, bytes);
 	else
 		memset(to, 0, bytes);
 	memory->unmap(memory->context, gpa);
+	return 0;
+}
+
+/* The page is unmapped: mm may take it. */
+static void page_filled(struct virtio_blk *blk, struct blk_queue *queue, struct gpa gpa)
+{
+	if (!blk->hints.filled)
+		return;
+	blk->hints.filled(blk, gpa);
+	blk->counters.looked++;
+	queue->spent = BLK_FILLED_UNITS;
+}
+
+/* A piece of a block's size is a whole page, because no piece crosses one. */
+static int read_piece(struct virtio_blk *blk, struct blk_queue *queue)
+{
+	struct blk_request *request = &queue->request;
+	struct gpa gpa;
+	size_t bytes = virtq_piece(&queue->chain, &request->out, in_block(request), &gpa.raw);
+	bool whole = bytes == DISK_BLOCK;
+	int err = 0;
+
+	if (!whole || !map_page(blk, gpa, request->at / DISK_BLOCK)) {
+		err = copy_out(blk, request->at, gpa, bytes);
+		if (!err && whole)
+			page_filled(blk, queue, gpa);
+	}
+	if (err)
+		return err;
 	virtq_advance(&queue->chain, &request->out, bytes);
 	request_advance(request, bytes);
 	request->written += (u32)bytes;
@@ -315,8 +351,10 @@ int blk_run(struct virtio_device *device, unsigned number, unsigned *budget)
 			err = 0;
 			*budget -= MIN(*budget - 1, blk->queue[number].chain.count / CHAIN_UNIT);
 		}
+		blk->queue[number].spent = 0;
 		if (request->left || request->segments)
 			err = run_piece(blk, &blk->queue[number]);
+		*budget -= MIN(*budget - 1, blk->queue[number].spent);
 		if (!err && !request->left && !request->segments)
 			err = end_request(blk, number);
 		if (err)

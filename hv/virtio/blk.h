@@ -45,19 +45,36 @@ struct blk_request {
 	struct virtq_stream in, out;
 };
 
+/* spent: units of the last piece that come on top of its copy. */
 struct blk_queue {
 	struct virtq_chain chain;
 	struct blk_request request;
+	unsigned spent;
 };
 
+/* read, written, zeroed in bytes; mapped: pages in place of a copy; looked: pages hinted at. */
 struct blk_counters {
-	u64 requests, errors, read, written, zeroed; /* the last three in bytes */
+	u64 requests, errors, read, written, zeroed, mapped, looked;
 };
+
+/*
+ * struct blk_hints: what a read passes on (docs/virtio.md); either may be NULL.
+ *
+ * map	  backs the page at gpa by a block of the image; an error: it is copied as without a hint
+ * filled the page at gpa was filled with a block as a whole; costs BLK_FILLED_UNITS
+ */
+struct virtio_blk;
+struct blk_hints {
+	int (*map)(struct virtio_blk *blk, struct gpa gpa, u64 block);
+	void (*filled)(struct virtio_blk *blk, struct gpa gpa);
+};
+#define BLK_FILLED_UNITS 8
 
 struct virtio_blk {
 	struct virtio_device device;
 	struct disk disk;
 	char id[BLK_ID_SIZE];
+	struct blk_hints hints; /* [I] */
 	struct blk_queue queue[BLK_QUEUES_MAX];
 	struct blk_counters counters;
 };

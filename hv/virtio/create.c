@@ -20,11 +20,12 @@ static void report_blk(const struct virtio_blk *blk)
 {
 	const struct blk_counters *counters = &blk->counters;
 
-	log_info("%s: disk %s: %lu requests, %lu errors, %lu KiB read, %lu KiB written, %lu KiB "
-		 "zeroed, %lu frames of its own, %lu resets needed",
-		 blk->device.pci.vm->config.name, blk->id, counters->requests, counters->errors,
-		 counters->read >> 10, counters->written >> 10, counters->zeroed >> 10,
-		 blk->disk.frames + blk->disk.tables, blk->device.malformed);
+	log_info(
+		"%s: disk %s: %lu requests, %lu errors, %lu KiB read, %lu pages mapped, %lu looked "
+		"at, %lu KiB written, %lu KiB zeroed, %lu frames of its own, %lu resets needed",
+		blk->device.pci.vm->config.name, blk->id, counters->requests, counters->errors,
+		counters->read >> 10, counters->mapped, counters->looked, counters->written >> 10,
+		counters->zeroed >> 10, blk->disk.frames + blk->disk.tables, blk->device.malformed);
 }
 
 int virtio_attach(struct vm *vm, struct virtio_device *device)
@@ -71,6 +72,7 @@ int virtio_add_disk(struct vm *vm, const char *name, const void *image, u64 byte
 		return ERR_NO_MEMORY;
 	err = disk_init(&blk->disk, image, bytes);
 	if (!err) {
+		blk->hints = virtio_disk_hints(vm, image);
 		blk_init(blk, MIN(vm->config.vcpus, (unsigned)BLK_QUEUES_MAX), name, &blk_ops);
 		err = virtio_attach(vm, &blk->device);
 	}

@@ -34,6 +34,7 @@ enum virtio_type {
 	VIRTIO_CONSOLE = 3,
 	VIRTIO_RNG = 4,
 	VIRTIO_BALLOON = 5,
+	VIRTIO_PMEM = 27,
 };
 
 enum virtio_bar_offset {

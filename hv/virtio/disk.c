@@ -79,6 +79,11 @@ const u8 *disk_block(const struct disk *disk, u64 block)
 	return word & WORD_FRAME ? frame_bytes(word) : disk->image + block * DISK_BLOCK;
 }
 
+bool disk_is_image(const struct disk *disk, u64 block)
+{
+	return !word_of(disk, block);
+}
+
 /* The place of the block's word, with its table. */
 static int make_word(struct disk *disk, u64 block, u64 **out)
 {

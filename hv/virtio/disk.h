@@ -40,6 +40,9 @@ struct disk {
 int disk_init(struct disk *disk, const void *image, u64 bytes) __must_check;
 void disk_fini(struct disk *disk);
 
+/* Is the block still the image's? The last one may be a part of one. */
+bool disk_is_image(const struct disk *disk, u64 block);
+
 /* The content of the block; NULL: zeroes. Valid up to the disk's end, until the block changes. */
 const u8 *disk_block(const struct disk *disk, u64 block);
 

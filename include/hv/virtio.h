@@ -16,7 +16,19 @@ struct vm;
  */
 int virtio_add_disk(struct vm *vm, const char *name, const void *image, u64 bytes) __must_check;
 
-/* The devices that the VM's line names, but its disks. As above. */
+/*
+ * At boot: an image's whole pages get frame records, for persistent memory and for
+ * disk_hints=known. ERR_INVALID: it does not begin at a page; errors of image_adopt().
+ */
+int virtio_adopt_image(const void *image, u64 bytes) __must_check;
+
+/*
+ * Persistent memory with the content of an adopted image, rounded down to whole pages, behind the
+ * VM's memory. ERR_INVALID: not adopted; and as above.
+ */
+int virtio_add_pmem(struct vm *vm, const void *image, u64 bytes) __must_check;
+
+/* The devices that the VM's line names without an image. As above. */
 int virtio_add_devices(struct vm *vm) __must_check;
 
 /* A job (jobs.h): packets that wait for a full port longer than they may. */

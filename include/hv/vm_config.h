@@ -45,6 +45,9 @@ struct vm_config_subscriber {
 
 enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
 
+/* What happens to a page that a read of a disk has filled (docs/virtio.md). */
+enum vm_disk_hints { VM_HINTS_OFF, VM_HINTS_SCAN, VM_HINTS_KNOWN };
+
 /*
  * memory	bytes of RAM, whole pages
  * cpus		the machine's CPUs it may use, bit n for CPU n; 0: any. vCPU i gets the i-th, in turn
@@ -65,6 +68,8 @@ enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
  * net, mac	a network device at the switch of that name; mac valid with has_mac
  * balloon	with has_balloon: a memory balloon, and the bytes that it is to take at first
  * disk		the images of its disks, in order; disks: how many
+ * disk_hints	of all its disks
+ * pmem		the image that its persistent memory has, or none
  * image	a disk image of this name, not a VM; then nothing else is valid beside it
  * module_of	a file for the VM of this name, not a VM; then only `arg` is valid beside it
  */
@@ -74,6 +79,8 @@ struct vm_config {
 	char image[VM_NAME_MAX];
 	char disk[VM_DISKS_MAX][VM_NAME_MAX];
 	unsigned disks;
+	enum vm_disk_hints disk_hints;
+	char pmem[VM_NAME_MAX];
 	char arg[VM_ARG_MAX];
 	enum vm_type type;
 	bool board;

@@ -22,6 +22,7 @@
 #include "hv/virtio/blk.h"
 #include "hv/virtio/console.h"
 #include "hv/virtio/net.h"
+#include "hv/virtio/pmem.h"
 #include "hv/virtio/rng.h"
 #include "hv/virtio/segment.h"
 #include "fuzz.h"
@@ -268,6 +269,15 @@ static void begin_balloon(void)
 	balloon_request_stats(&balloon);
 }
 
+static struct virtio_pmem pmem;
+static const struct virtio_ops pmem_ops = {.type = VIRTIO_PMEM, .run = pmem_run};
+
+static void begin_pmem(void)
+{
+	memset(&pmem, 0, sizeof(pmem));
+	pmem_init(&pmem, 5ull << 30, 2ull << 20, &pmem_ops);
+}
+
 static void end_nothing(void)
 {
 }
@@ -282,6 +292,7 @@ static const struct kind {
 	{&console.device, begin_console, end_console},
 	{&net.device, begin_net, end_net},
 	{&balloon.device, begin_balloon, end_nothing},
+	{&pmem.device, begin_pmem, end_nothing},
 };
 
 struct input {

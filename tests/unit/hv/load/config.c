@@ -72,6 +72,29 @@ static void a_network_has_a_name_and_perhaps_an_address(void **state)
 	assert_int_not_equal(parse("name=a net=lan"), 0);
 }
 
+static void an_image_is_a_disk_or_persistent_memory(void **state)
+{
+	assert_int_equal(parse("name=a board=pc memory=2M merge=1 disk=base disk_hints=known"), 0);
+	assert_int_equal(config.disk_hints, VM_HINTS_KNOWN);
+	assert_int_equal(parse("name=a board=pc memory=2M merge=own disk=base disk_hints=scan"), 0);
+	assert_int_equal(config.disk_hints, VM_HINTS_SCAN);
+	assert_int_equal(parse("name=a board=pc memory=2M disk=base disk_hints=off"), 0);
+	assert_int_equal(config.disk_hints, VM_HINTS_OFF);
+	assert_int_not_equal(parse("name=a board=pc memory=2M disk=base disk_hints=scan"), 0);
+	assert_refused("name=a merge=1 disk_hints=all", "disk_hints=all");
+	assert_int_equal(parse("name=a board=pc memory=2M pmem=base"), 0);
+	assert_string_equal(config.pmem, "base");
+	assert_int_not_equal(parse("name=a pmem=base"), 0);
+}
+
+/* What does not lie below 3 GiB lies above 4 GiB, so a board sets no limit. */
+static void a_board_has_more_than_3_gib(void **state)
+{
+	assert_int_equal(parse("name=a board=pc memory=5G"), 0);
+	assert_int_equal(parse("name=a board=pc memory=1024G"), 0);
+	assert_int_not_equal(parse("name=a board=pc memory=1M"), 0);
+}
+
 static void a_balloon_is_smaller_than_the_memory(void **state)
 {
 	assert_int_equal(parse("name=a board=pc memory=64M balloon=32M"), 0);
@@ -184,6 +207,8 @@ int main(void)
 		cmocka_unit_test(a_name_alone_gets_the_defaults),
 		cmocka_unit_test(every_word_is_taken),
 		cmocka_unit_test(a_network_has_a_name_and_perhaps_an_address),
+		cmocka_unit_test(an_image_is_a_disk_or_persistent_memory),
+		cmocka_unit_test(a_board_has_more_than_3_gib),
 		cmocka_unit_test(a_balloon_is_smaller_than_the_memory),
 		cmocka_unit_test(blanks_do_not_matter),
 		cmocka_unit_test(a_module_names_its_vm_and_keeps_the_rest),

@@ -199,6 +199,103 @@ static void a_malformed_ring_needs_a_reset(void **state)
 }
 
 /* VIRTIO-1. */
+/* --- Hints --------------------------------------------------------------------------------- */
+
+static u64 mapped_block[64], filled_page[64];
+static unsigned maps, fills;
+static int map_error;
+
+/* As mm does it, with a copy in place of the frame. */
+static int map_block(struct virtio_blk *disk, struct gpa gpa, u64 block)
+{
+	assert_int_equal(driver_mapped, 0);
+	assert_true(disk == &blk && IS_ALIGNED(gpa.raw, PAGE_SIZE));
+	if (map_error)
+		return map_error;
+	mapped_block[maps++ % 64] = block;
+	memcpy(&driver_ram[gpa.raw], image + block * DISK_BLOCK, DISK_BLOCK);
+	return 0;
+}
+
+static void page_filled(struct virtio_blk *disk, struct gpa gpa)
+{
+	assert_int_equal(driver_mapped, 0);
+	filled_page[fills++ % 64] = gpa.raw;
+}
+
+/* Data at DATA, in segments that end at pages. */
+static unsigned read_pages(u64 block, unsigned pages)
+{
+	put_header(BLK_IN, block * DISK_BLOCK_SECTORS);
+	driver_desc(driver.desc, 0, HEADER, 16, F_NEXT, 1);
+	driver_desc(driver.desc, 1, DATA, pages * DISK_BLOCK, F_NEXT | F_WRITE, 2);
+	driver_desc(driver.desc, 2, STATUS_AT, 1, F_WRITE, 0);
+	driver_offer(&driver, 0);
+	(void)driver_kick(&driver);
+	assert_int_equal(driver_used(&driver), 1);
+	assert_memory_equal(&driver_ram[DATA], model + block * DISK_BLOCK, pages * DISK_BLOCK);
+	return (unsigned)driver_get(STATUS_AT, 1);
+}
+
+static void a_whole_block_of_the_image_is_mapped(void **state)
+{
+	maps = 0;
+	map_error = 0;
+	blk.hints.map = map_block;
+	assert_int_equal(read_pages(3, 5), BLK_OK);
+	assert_int_equal(maps, 5);
+	assert_int_equal(mapped_block[0], 3);
+	assert_int_equal(mapped_block[4], 7);
+	assert_int_equal(blk.counters.mapped, 5);
+	/* Off a block's start, a part of a block, an own block, a zeroed one: copied. */
+	disk_equals_model();
+	maps = 0;
+	memset(&driver_ram[DATA], 0x55, DISK_BLOCK);
+	memset(model + 8 * DISK_BLOCK, 0x55, DISK_BLOCK);
+	assert_int_equal(request(BLK_OUT, 8 * DISK_BLOCK_SECTORS, DISK_BLOCK, false), BLK_OK);
+	assert_int_equal(zero(BLK_WRITE_ZEROES, 9 * DISK_BLOCK_SECTORS, DISK_BLOCK_SECTORS, 0),
+			 BLK_OK);
+	memset(model + 9 * DISK_BLOCK, 0, DISK_BLOCK);
+	assert_int_equal(read_pages(8, 2), BLK_OK);
+	assert_int_equal(maps, 0);
+	assert_int_equal(request(BLK_IN, IMAGE_BYTES / 512 - 1, 512, true), BLK_OK);
+	assert_int_equal(maps, 0);
+}
+
+static void a_page_that_cannot_be_mapped_is_copied(void **state)
+{
+	maps = fills = 0;
+	map_error = ERR_BUSY;
+	blk.hints = (struct blk_hints){map_block, page_filled};
+	assert_int_equal(read_pages(3, 5), BLK_OK);
+	assert_int_equal(maps, 0);
+	assert_int_equal(fills, 5);
+	assert_int_equal(blk.counters.mapped, 0);
+}
+
+/* A page that is looked at costs more of the budget than its copy. */
+static void a_filled_page_is_hinted_at_and_paid_for(void **state)
+{
+	unsigned pieces;
+
+	fills = 0;
+	blk.hints.filled = page_filled;
+	put_header(BLK_IN, 0);
+	driver_desc(driver.desc, 0, HEADER, 16, F_NEXT, 1);
+	driver_desc(driver.desc, 1, DATA, 64 * DISK_BLOCK, F_NEXT | F_WRITE, 2);
+	driver_desc(driver.desc, 2, STATUS_AT, 1, F_WRITE, 0);
+	driver_offer(&driver, 0);
+	pieces = driver_kick(&driver);
+	assert_int_equal(driver_used(&driver), 1);
+	assert_memory_equal(&driver_ram[DATA], model, 64 * DISK_BLOCK);
+	assert_int_equal(fills, 64);
+	assert_int_equal(filled_page[1], DATA + DISK_BLOCK);
+	assert_true(pieces >= 64 * (BLK_FILLED_UNITS + 1) / VIRTIO_BUDGET);
+	fills = 0;
+	assert_int_equal(request(BLK_IN, 1, 3 * 512, true), BLK_OK);
+	assert_int_equal(fills, 0);
+}
+
 static void features_that_were_not_offered_are_refused(void **state)
 {
 	driver_start(&driver, FEATURES | BIT(34), DRIVER_QUEUE, false);
@@ -354,6 +451,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_id_is_the_images_name, start, stop),
 		cmocka_unit_test_setup_teardown(a_bad_address_costs_the_request, start, stop),
 		cmocka_unit_test_setup_teardown(a_malformed_ring_needs_a_reset, start, stop),
+		cmocka_unit_test_setup_teardown(a_whole_block_of_the_image_is_mapped, start, stop),
+		cmocka_unit_test_setup_teardown(a_page_that_cannot_be_mapped_is_copied, start,
+						stop),
+		cmocka_unit_test_setup_teardown(a_filled_page_is_hinted_at_and_paid_for, start,
+						stop),
 		cmocka_unit_test_setup_teardown(features_that_were_not_offered_are_refused, start,
 						stop),
 		cmocka_unit_test_setup_teardown(an_enabled_queue_stays_where_it_is, start, stop),

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * small.c: the entropy device and the console by their registers and rings (RNG-1, CONSOLE-DEV-1).
+ * small.c: entropy, console and persistent memory by their registers and rings (RNG-1,
+ * CONSOLE-DEV-1).
  */
 #include "hv/virtio/console.h"
+#include "hv/virtio/pmem.h"
 #include "hv/virtio/rng.h"
 #include "sim/sim.h"
 #include "sim/virtio_world.h"
@@ -11,6 +13,7 @@
 #define FEATURES    (VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC)
 #define EMERG_WRITE BIT(2)
 
+static struct virtio_pmem pmem;
 static struct virtio_rng rng;
 static struct virtio_console console;
 static struct driver driver, output;
@@ -215,6 +218,60 @@ static void a_byte_without_queues_is_a_register(void **state)
 	assert_int_equal(sent_bytes, 1);
 }
 
+static const struct virtio_ops pmem_ops = {.type = VIRTIO_PMEM, .run = pmem_run};
+
+static int start_pmem(void **state)
+{
+	sim_boot(1, 16 * MIB);
+	memset(&pmem, 0, sizeof(pmem));
+	pmem.device.memory = driver_memory;
+	pmem_init(&pmem, 5 * GIB, 24 * MIB, &pmem_ops);
+	driver_attach(&driver, &pmem.device);
+	driver_start(&driver, FEATURES, DRIVER_QUEUE, true);
+	return 0;
+}
+
+static u32 pmem_result(u32 type, u32 request_len, u32 result_len)
+{
+	driver_put(DATA, 4, type);
+	driver_put(DATA + 8, 4, 0x77);
+	driver_desc(driver.desc, 0, DATA, request_len, F_NEXT, 1);
+	driver_desc(driver.desc, 1, DATA + 8, result_len, F_WRITE, 0);
+	driver_offer(&driver, 0);
+	(void)driver_kick(&driver);
+	assert_int_equal(driver_used(&driver), 1);
+	return (u32)driver_get(DATA + 8, 4);
+}
+
+static void persistent_memory_says_where_it_is(void **state)
+{
+	assert_int_equal(driver_read(&driver, VIRTIO_CONFIG, 4), (u32)(5 * GIB));
+	assert_int_equal(driver_read(&driver, VIRTIO_CONFIG + 4, 4), 5 * GIB >> 32);
+	assert_int_equal(driver_read(&driver, VIRTIO_CONFIG + 8, 4), 24 * MIB);
+	driver_write(&driver, VIRTIO_CONFIG, 4, 0);
+	assert_int_equal(driver_read(&driver, VIRTIO_CONFIG + 4, 4), 5 * GIB >> 32);
+}
+
+static void a_flush_succeeds_and_nothing_else_does(void **state)
+{
+	assert_int_equal(pmem_result(PMEM_FLUSH, 4, 4), 0);
+	assert_int_equal(used_len(&driver), 4);
+	assert_int_equal(pmem_result(1, 4, 4), ~0u);
+	assert_int_equal(pmem_result(PMEM_FLUSH, 3, 4), ~0u);
+	(void)pmem_result(PMEM_FLUSH, 4, 3); /* no room for the answer */
+	assert_int_equal(used_len(&driver), 0);
+	assert_int_equal(pmem.flushes + pmem.refused, 4);
+}
+
+static void no_memory_answers_each_flush_once(void **state)
+{
+	driver_fail_every = 3;
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(pmem_result(PMEM_FLUSH, 4, 4), 0);
+	driver_fail_every = 0;
+	assert_true(pmem.flushes >= 8);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,6 +285,9 @@ int main(void)
 		cmocka_unit_test_setup(typed_bytes_wait_for_a_buffer, start_console),
 		cmocka_unit_test_setup(what_finds_no_room_is_refused, start_console),
 		cmocka_unit_test_setup(a_byte_without_queues_is_a_register, start_console),
+		cmocka_unit_test_setup(persistent_memory_says_where_it_is, start_pmem),
+		cmocka_unit_test_setup(a_flush_succeeds_and_nothing_else_does, start_pmem),
+		cmocka_unit_test_setup(no_memory_answers_each_flush_once, start_pmem),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
