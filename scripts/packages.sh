@@ -27,6 +27,7 @@ packages_for()
 	iso) echo grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools ovmf ;;
 	gdb) echo gdb ;;
 	debian) echo mmdebstrap e2fsprogs uidmap ;;
+	partitions) echo fdisk qemu-utils ;;
 	report) echo python3-jinja2 python3-matplotlib ;;
 	experiment) echo snakemake python3-matplotlib python3-jinja2 python3-markdown ;;
 	slurm) echo slurm-wlm munge ;;
