@@ -78,6 +78,16 @@ def finish(axes, figure, count):
     legend(axes, count)
 
 
+def apart(places, log):
+    """The ticks that do not cover each other."""
+    nearest = 0 if log else (float(places[-1]) - float(places[0])) / 25
+    found = []
+    for place in places:
+        if not found or float(place) - float(found[-1]) >= nearest:
+            found.append(place)
+    return found
+
+
 def draw_line(axes, figure, rows):
     found = lines_of(figure, rows)
     numeric = all(is_number(x) for line in found.values() for x in line)
@@ -96,6 +106,7 @@ def draw_line(axes, figure, rows):
         axes.set_xticks(range(len(places)), places)
     finish(axes, figure, len(found))
     if numeric and len(places) <= 12:
+        places = apart(places, "x" in figure.get("log", ""))
         axes.set_xticks([float(x) for x in places], places)
         axes.minorticks_off()
 

@@ -6,17 +6,21 @@ A job's output is points/KEY.json, which is written under another name and renam
 is there is whole, whatever ended the run before; Snakemake's own lock and its marks of incomplete
 files are not used. A failed point leaves KEY.failed, and the others go on (--keep-going).
 """
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 
 import locks
 import machine
+import processes
 from experiments import store
 from output import State, VERBOSE, detail, progress, say, warn
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 POLL = 0.5
+CANCEL_SECONDS = 5
 # Jobs at a time that a cluster is given.
 CLUSTER_JOBS = 100
 PYTHON = "/usr/bin/python3"
@@ -51,6 +55,14 @@ def follow(process, keys, output):
             progress(f"    {have(keys)} of {len(keys)} points ")
             if State.level >= VERBOSE:
                 detail(tail(output, 1))
+
+
+def cancel(process):
+    """Ends Snakemake, which takes its jobs out of a queue, and all below it."""
+    process.send_signal(signal.SIGINT)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(CANCEL_SECONDS)
+    processes.end_all()
 
 
 def tail(path, count):
@@ -89,7 +101,11 @@ def start(missing, jobs, slurm):
         with open(output, "wb") as log:
             with subprocess.Popen(line, cwd=machine.ROOT, stdin=subprocess.DEVNULL, stdout=log,
                                   stderr=log, env=environment) as process:
-                follow(process, missing, output)
+                try:
+                    follow(process, missing, output)
+                except BaseException:	# Ctrl-C: what is there stays, the rest ends
+                    cancel(process)
+                    raise
     finally:
         os.unlink(plan)
     if process.returncode and not any(store.failure(key) for key in missing):

@@ -8,6 +8,7 @@ Three scripts in front of PATH play that computer: dpkg-query that finds no pack
 the user, and apt-get that notes its arguments.
 """
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,12 @@ REFUSED = [
     (["./run", "nonsense"], "nonsense"),
     (["./run", "--icount", "--cpus", "2"], "--icount counts one CPU"),
     (["./run", "--guest", "no-such-guest"], "no-such-guest"),
+    (["./run", "experiment", "chang-pte"], "did you mean change-pte?"),
+    (["./run", "experiment"], "NAME, --all or --list is missing"),
+    (["./run", "experiment", "engines", "--shard", "3/2"], "I/N, as in 1/4"),
+    (["./run", "sweep", "notifer=late"], "did you mean notifier?"),
+    (["./run", "sweep", "notifier=late", "--measure", "merge.mergd"], "did you mean merge.merged?"),
+    (["./run", "sweep", "notifier"], "WORD=V1,V2"),
     (["./test", "no-such-test"], "no test is named like no-such-test"),
 ]
 
@@ -117,6 +124,14 @@ def on_a_bare_machine(user):
     return status, output, calls
 
 
+def check_purposes():
+    """The purpose `all` has each of the others."""
+    text = tree.text("scripts/packages.sh")
+    every = set(re.search(r"^all='([^']*)'", text, re.M)[1].split())
+    names = set(re.findall(r"^\t(\w+)\) echo ", text, re.M))
+    return [f"packages.sh: all= and the purposes differ in {name}" for name in every ^ names]
+
+
 def check_packages():
     complaints = []
     status, output, calls = on_a_bare_machine(1000)
@@ -144,4 +159,5 @@ def check_packages():
 
 
 if __name__ == "__main__":
-    sys.exit(tree.verdict(check_refusals() + check_streams() + check_packages()))
+    sys.exit(tree.verdict(check_refusals() + check_streams() + check_packages() +
+                          check_purposes()))
