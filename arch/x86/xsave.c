@@ -39,6 +39,7 @@
 #define CPUID_1_ECX_XSAVE   BIT(26)
 #define FXSAVE_FCW	    0
 #define FXSAVE_MXCSR	    24
+#define FXSAVE_XMM	    160
 #define FCW_INIT	    0x37f
 #define MXCSR_INIT	    0x1f80
 #define XSAVE_HEADER_XSTATE 512
@@ -185,6 +186,30 @@ void xsave_put(struct arch_vcpu *vcpu)
 		     : "memory");
 	if (errata.free_xsetbv && hidden)
 		xsave_init_hidden();
+}
+
+/* In the legacy region of the area (SDM vol. 1, 13.4.1). */
+static u64 *xmm_of(struct arch_vcpu *vcpu, unsigned reg)
+{
+	return (u64 *)((u8 *)vcpu->xsave + FXSAVE_XMM + 16 * reg);
+}
+
+void arch_xmm_get(struct arch_vcpu *vcpu, unsigned reg, u64 value[2])
+{
+	xsave_put(vcpu);
+	value[0] = xmm_of(vcpu, reg)[0];
+	value[1] = xmm_of(vcpu, reg)[1];
+	xsave_load(vcpu);
+}
+
+/* Without its bit in XSTATE_BV the component would be loaded with its initial state. */
+void arch_xmm_set(struct arch_vcpu *vcpu, unsigned reg, const u64 value[2])
+{
+	xsave_put(vcpu);
+	xmm_of(vcpu, reg)[0] = value[0];
+	xmm_of(vcpu, reg)[1] = value[1];
+	*(u64 *)((u8 *)vcpu->xsave + XSAVE_HEADER_XSTATE) |= XCR0_SSE;
+	xsave_load(vcpu);
 }
 
 int arch_xsetbv(struct arch_vcpu *vcpu, u32 index, u64 value)

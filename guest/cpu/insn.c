@@ -49,6 +49,14 @@ READ(imul, "imull $1, (%%rsi), %%eax")
 READ(cmps, "movl (%%rsi), %%ecx; cmpsl; movl $0, %%eax; cmovzl %%ecx, %%eax")
 READ(movs, "movsl; movl -4(%%rdi), %%eax")
 READ(bsf, "bsfl (%%rsi), %%ecx; movl (%%rsi), %%eax")
+READ(movd, "movd (%%rsi), %%xmm3; movd %%xmm3, %%eax")
+READ(movdqu, "movdqu (%%rsi), %%xmm9; movd %%xmm9, %%eax")
+READ(movhps, "movhps (%%rsi), %%xmm3; movhlps %%xmm3, %%xmm3; movd %%xmm3, %%eax")
+READ(movlps, "movd %%esi, %%xmm3; movlhps %%xmm3, %%xmm3; movlps (%%rsi), %%xmm3;"
+	     "movd %%xmm3, %%ecx; movhlps %%xmm3, %%xmm3; movd %%xmm3, %%eax;"
+	     "cmpl %%esi, %%eax; movl $0, %%eax; cmovzl %%ecx, %%eax")
+WRITE(movss, "movl $0x5a000000, %%ecx; movd %%ecx, %%xmm3; movss %%xmm3, (%%rdi)")
+WRITE(movq, "movl $0x5a000000, %%ecx; movd %%ecx, %%xmm9; movq %%xmm9, (%%rdi)")
 WRITE(pop, "pushq $0x5a000000; popq (%%rdi)")
 WRITE(cmpxchg, "movl $0x11000000, %%eax; movl $0x5a000000, %%ecx; lock cmpxchgl %%ecx, (%%rdi)")
 WRITE(xadd, "movl $0x49000000, %%ecx; lock xaddl %%ecx, (%%rdi)")
@@ -60,10 +68,11 @@ WRITE(shl, "movl $0x2d000000, (%%rdi); shll $1, (%%rdi)")
 static const struct {
 	const char *name;
 	void (*run)(void *);
-} reads[] = {{"PUSH", push}, {"CMOVZ", cmov}, {"MUL", mul}, {"IMUL", imul},
-	     {"CMPS", cmps}, {"MOVS", movs},  {"BSF", bsf}},
-  writes[] = {{"POP", pop},	  {"CMPXCHG", cmpxchg}, {"XADD", xadd},
-	      {"MOVNTI", movnti}, {"BTS", bts},		{"SHL", shl}};
+} reads[] = {{"PUSH", push},	 {"CMOVZ", cmov},    {"MUL", mul},	{"IMUL", imul},
+	     {"CMPS", cmps},	 {"MOVS", movs},     {"BSF", bsf},	{"MOVD", movd},
+	     {"MOVDQU", movdqu}, {"MOVHPS", movhps}, {"MOVLPS", movlps}},
+  writes[] = {{"POP", pop}, {"CMPXCHG", cmpxchg}, {"XADD", xadd},   {"MOVNTI", movnti},
+	      {"BTS", bts}, {"SHL", shl},	  {"MOVSS", movss}, {"MOVQ", movq}};
 
 /* REP STOS with 32-bit addresses in 64-bit code: ECX counts, both registers are zero-extended. */
 static void check_address_size(void)
@@ -163,6 +172,65 @@ static void compare_with_data(void *unused)
 	asm volatile("cmpsl" : "+S"(from), "+D"(to) : : "memory", "cc");
 }
 
+#define BELOW_APIC (APIC - 0x200000)
+#define SPLIT	   (APIC - 12)
+
+/* Twelve bytes of memory, then four of a reserved register: these read 0 and take anything. */
+static void load_split(void *word)
+{
+	asm volatile("movdqu (%0), %%xmm3; movdqu %%xmm3, (%1)"
+		     :
+		     : "r"(SPLIT), "r"(word)
+		     : "memory");
+}
+
+static void store_split(void *word)
+{
+	asm volatile("movdqu (%1), %%xmm3; movups %%xmm3, (%0)"
+		     :
+		     : "r"(SPLIT), "r"(word)
+		     : "memory");
+}
+
+static void add_split(void *unused)
+{
+	asm volatile("addq %1, (%0)" : : "r"(APIC - 4), "r"(5ul << 32 | 3) : "memory", "cc");
+}
+
+static void check_two_pages(void)
+{
+	volatile u64 *entry = &((volatile u64 *)guest_pd)[BELOW_APIC >> 21], before = *entry;
+	volatile u32 *memory = (volatile u32 *)(DATA + 0x200000 - 12);
+	u32 word[4];
+
+	map_data(PLAIN);
+	*entry = DATA | PLAIN;
+	flush_page((void *)SPLIT);
+	for (unsigned i = 0; i < 3; i++)
+		memory[i] = 0x1111 * (i + 1);
+	check(catch_fault(load_split, word).vector == VECTOR_NONE && word[0] == 0x1111 &&
+		      word[1] == 0x2222 && word[2] == 0x3333 && word[3] == 0,
+	      "MOVDQU reads memory and a device");
+	word[0] = word[1] = word[2] = word[3] = 0x5a5a5a5a;
+	check(catch_fault(store_split, word).vector == VECTOR_NONE && memory[0] == 0x5a5a5a5a &&
+		      memory[1] == 0x5a5a5a5a && memory[2] == 0x5a5a5a5a,
+	      "MOVUPS writes both");
+	check(catch_fault(add_split, NULL).vector == VECTOR_NONE && memory[2] == 0x5a5a5a5d,
+	      "ADD changes both");
+	*entry = before;
+	flush_page((void *)SPLIT);
+}
+
+static void enable_sse(void)
+{
+	u64 cr0, cr4;
+
+	asm volatile("movq %%cr0, %0" : "=r"(cr0));
+	asm volatile("movq %0, %%cr0" : : "r"((cr0 & ~BIT(2)) | BIT(1)));
+	asm volatile("movq %%cr4, %0" : "=r"(cr4));
+	asm volatile("movq %0, %%cr4" : : "r"(cr4 | BIT(9) | BIT(10)));
+}
+
 static void set_wp(bool on)
 {
 	u64 cr0;
@@ -194,6 +262,7 @@ void guest_main(void)
 {
 	u32 version = *(volatile u32 *)VERSION;
 
+	enable_sse();
 	for (unsigned i = 0; i < ARRAY_SIZE(reads); i++) {
 		slot = version;
 		got = 0;
@@ -210,4 +279,5 @@ void guest_main(void)
 	check_address_size();
 	check_remembered(version);
 	check_walk(version);
+	check_two_pages();
 }

@@ -5,62 +5,16 @@
  *      prefixes   REX    opcode              ModRM  SIB  displacement  immediate
  *     |66 67 F0..|40-4F|XX, 0F XX, 0F 38 XX |  m  |  s  | 0 1 2 4     | 0 1 2 4 8 |
  *
- * Why a table: an opcode's row says which operand is where; the rest of the encoding is common. The
- * rows cover the integer instructions with a memory operand that compilers and assemblers write.
- * docs/devices.md lists them, out of this table (tests/checks/decoder.py).
+ * insn_table.c has the table: an opcode's row says which operand is where; the rest of the encoding
+ * is common.
  *
  * INSN-1 Never reads past bytes[available] or past INSN_MAX.
  * INSN-2 What it accepts, Zydis accepts with the same length, operand size and immediate.
  */
 #include <hv/insn.h>
+#include <arch/virt.h>
+#include "hv/emulate/opcodes.h"
 #include <lib/error.h>
-
-/* Where the operands of an opcode are, as the SDM's appendix A abbreviates it. */
-enum form {
-	EB = 0x1,	     /* memory of a byte, by ModRM */
-	EV = 0x2,	     /* of the operand size */
-	EW = 0x4,	     /* of 2 bytes */
-	ED = 0x8,	     /* of the operand size, but at most 4 */
-	EQ = 0x10,	     /* of 8 bytes, 2 in legacy code with 66 */
-	GB = 0x20,	     /* the byte register of ModRM */
-	GV = 0x40,	     /* the register of ModRM */
-	AL = 0x80,	     /* AL, by no ModRM */
-	AX = 0x100,	     /* rAX, likewise */
-	TO = 0x200,	     /* the memory is the destination */
-	IB = 0x400,	     /* immediate of a byte */
-	IZ = 0x800,	     /* of the operand size, but at most 4 */
-	ONE = 0x1000,	     /* the number 1 */
-	CL = 0x2000,	     /* a count in CL */
-	MOFFS = 0x4000,	     /* the address follows the opcode */
-	STRING = 0x8000,     /* memory by rSI or rDI */
-	CONDITION = 0x10000, /* the opcode's low four bits are a condition */
-	ONLY_F3 = 0x20000,   /* another instruction without F3 */
-	NO_F3 = 0x40000,     /* another instruction with F3 */
-	Y = 0x200000,	     /* the operand size is 4, or 8 with REX.W */
-	D4 = 0x100000,	     /* at most 4 bytes */
-	NO_66 = 0x80000,     /* another instruction, or #UD, with 66 */
-};
-#define MODRM (EB | EV | EW | ED | EQ)
-
-/* Which operation: fixed, or taken from ModRM.reg (a group), SDM vol. 2D table A-6. */
-enum group {
-	GROUP_NONE,
-	GROUP_1,
-	GROUP_2,
-	GROUP_3,
-	GROUP_4,
-	GROUP_5,
-	GROUP_8,
-	GROUP_9,
-	GROUP_MOV,
-	GROUP_POP
-};
-
-struct opcode {
-	u32 form;
-	u8 op;
-	u8 group;
-};
 
 struct decoder {
 	const u8 *bytes;
@@ -69,111 +23,15 @@ struct decoder {
 	bool operand_prefix, address_prefix;
 	u8 opcode;
 	u8 rex;
-	u8 modrm;
+	u8 modrm, sib;
+	bool segment_prefix;
 	struct insn insn;
 };
 
 #define REX_W 8
 #define REX_R 4
-
-/*
- * The eight ALU operations at 00, 08, ... 38: memory-register forms in both directions (SDM vol. 2D
- * table A-2).
- */
-#define ALU(base, operation)                                                            \
-	[(base)] = {EB | GB | TO, operation}, [(base) + 1] = {EV | GV | TO, operation}, \
-	[(base) + 2] = {EB | GB, operation}, [(base) + 3] = {EV | GV, operation}
-
-static const struct opcode one_byte[256] = {
-	ALU(0x00, INSN_ADD),
-	ALU(0x08, INSN_OR),
-	ALU(0x10, INSN_ADC),
-	ALU(0x18, INSN_SBB),
-	ALU(0x20, INSN_AND),
-	ALU(0x28, INSN_SUB),
-	ALU(0x30, INSN_XOR),
-	ALU(0x38, INSN_CMP),
-	[0x63] = {ED | GV | NO_66, INSN_MOVSX}, /* MOVSXD, in 64-bit mode */
-	[0x69] = {EV | GV | IZ, INSN_IMUL},
-	[0x6b] = {EV | GV | IB, INSN_IMUL},
-	[0x6c] = {STRING | AL | TO, INSN_INS}, /* 4 bytes at most */
-	[0x6d] = {STRING | D4 | AX | TO, INSN_INS},
-	[0x6e] = {STRING | AL, INSN_OUTS},
-	[0x6f] = {STRING | D4 | AX, INSN_OUTS},
-	[0x80] = {EB | IB | TO, 0, GROUP_1},
-	[0x81] = {EV | IZ | TO, 0, GROUP_1},
-	[0x82] = {EB | IB | TO, 0, GROUP_1}, /* 0x80 again, but in 64-bit mode */
-	[0x83] = {EV | IB | TO, 0, GROUP_1},
-	[0x84] = {EB | GB | TO, INSN_TEST},
-	[0x85] = {EV | GV | TO, INSN_TEST},
-	[0x86] = {EB | GB | TO, INSN_XCHG},
-	[0x87] = {EV | GV | TO, INSN_XCHG},
-	[0x88] = {EB | GB | TO, INSN_MOV},
-	[0x89] = {EV | GV | TO, INSN_MOV},
-	[0x8a] = {EB | GB, INSN_MOV},
-	[0x8b] = {EV | GV, INSN_MOV},
-	[0x8f] = {EQ | TO, 0, GROUP_POP},
-	[0xa0] = {MOFFS | AL, INSN_MOV},
-	[0xa1] = {MOFFS | AX, INSN_MOV},
-	[0xa2] = {MOFFS | AL | TO, INSN_MOV},
-	[0xa3] = {MOFFS | AX | TO, INSN_MOV},
-	[0xa4] = {STRING | AL | TO, INSN_MOVS},
-	[0xa5] = {STRING | AX | TO, INSN_MOVS},
-	[0xa6] = {STRING | AL, INSN_CMPS},
-	[0xa7] = {STRING | AX, INSN_CMPS},
-	[0xaa] = {STRING | AL | TO, INSN_STOS},
-	[0xab] = {STRING | AX | TO, INSN_STOS},
-	[0xac] = {STRING | AL, INSN_LODS},
-	[0xad] = {STRING | AX, INSN_LODS},
-	[0xae] = {STRING | AL, INSN_SCAS},
-	[0xaf] = {STRING | AX, INSN_SCAS},
-	[0xc0] = {EB | IB | TO, 0, GROUP_2},
-	[0xc1] = {EV | IB | TO, 0, GROUP_2},
-	[0xc6] = {EB | IB | TO, 0, GROUP_MOV},
-	[0xc7] = {EV | IZ | TO, 0, GROUP_MOV},
-	[0xd0] = {EB | ONE | TO, 0, GROUP_2},
-	[0xd1] = {EV | ONE | TO, 0, GROUP_2},
-	[0xd2] = {EB | CL | TO, 0, GROUP_2},
-	[0xd3] = {EV | CL | TO, 0, GROUP_2},
-	[0xd7] = {AL, INSN_MOV}, /* XLAT */
-	[0xf6] = {EB | TO, 0, GROUP_3},
-	[0xf7] = {EV | TO, 0, GROUP_3},
-	[0xfe] = {EB | TO, 0, GROUP_4},
-	[0xff] = {EV | TO, 0, GROUP_5},
-};
-
-static const struct opcode two_byte[256] = {
-	[0x40 ... 0x4f] = {EV | GV | CONDITION, INSN_CMOV},
-	[0x90 ... 0x9f] = {EB | TO | CONDITION, INSN_SET},
-	[0xa3] = {EV | GV | TO, INSN_BT},
-	[0xa4] = {EV | GV | IB | TO, INSN_SHLD},
-	[0xa5] = {EV | GV | CL | TO, INSN_SHLD},
-	[0xab] = {EV | GV | TO, INSN_BTS},
-	[0xac] = {EV | GV | IB | TO, INSN_SHRD},
-	[0xad] = {EV | GV | CL | TO, INSN_SHRD},
-	[0xaf] = {EV | GV, INSN_IMUL},
-	[0xb0] = {EB | GB | TO, INSN_CMPXCHG},
-	[0xb1] = {EV | GV | TO, INSN_CMPXCHG},
-	[0xb3] = {EV | GV | TO, INSN_BTR},
-	[0xb6] = {EB | GV, INSN_MOVZX},
-	[0xb7] = {EW | GV, INSN_MOVZX},
-	[0xb8] = {EV | GV | ONLY_F3, INSN_POPCNT},
-	[0xba] = {EV | IB | TO, 0, GROUP_8},
-	[0xbb] = {EV | GV | TO, INSN_BTC},
-	[0xbc] = {EV | GV, INSN_BSF}, /* TZCNT and LZCNT with F3 */
-	[0xbd] = {EV | GV, INSN_BSR},
-	[0xbe] = {EB | GV, INSN_MOVSX},
-	[0xbf] = {EW | GV, INSN_MOVSX},
-	[0xc0] = {EB | GB | TO, INSN_XADD},
-	[0xc1] = {EV | GV | TO, INSN_XADD},
-	[0xc3] = {EV | GV | Y | TO | NO_66 | NO_F3, INSN_MOV}, /* MOVNTI */
-	[0xc7] = {EV | TO, 0, GROUP_9},
-};
-
-static const struct opcode three_byte[256] = {
-	[0xf0] = {EV | GV | NO_F3, INSN_MOVBE},
-	[0xf1] = {EV | GV | TO | NO_F3, INSN_MOVBE},
-};
+#define REX_X 2
+#define REX_B 1
 
 static int next_byte(struct decoder *d, u8 *byte)
 {
@@ -202,10 +60,7 @@ static int next_signed(struct decoder *d, unsigned size, u64 *value)
 	return 0;
 }
 
-/*
- * Takes one legacy prefix (SDM vol. 2A, 2.1.1); false when `byte` is none. The segment counts for
- * MOVS and CMPS alone.
- */
+/* Takes one legacy prefix (SDM vol. 2A, 2.1.1); false when `byte` is none. */
 static bool take_prefix(struct decoder *d, u8 byte)
 {
 	switch (byte) {
@@ -226,12 +81,15 @@ static bool take_prefix(struct decoder *d, u8 byte)
 	case 0x2e:
 	case 0x36:
 	case 0x3e:
-		if (d->mode != INSN_64)
-			d->insn.segment = byte >> 3 & 3;
+		if (d->mode == INSN_64)
+			return true;
+		d->insn.segment = byte >> 3 & 3;
+		d->segment_prefix = true;
 		return true;
 	case 0x64:
 	case 0x65:
 		d->insn.segment = byte - 0x60;
+		d->segment_prefix = true;
 		return true;
 	default:
 		return false;
@@ -276,7 +134,6 @@ static unsigned address_size(const struct decoder *d)
 static int displacement_size(struct decoder *d, unsigned *size)
 {
 	unsigned mod = d->modrm >> 6, rm = d->modrm & 7;
-	u8 sib;
 
 	*size = mod == 1 ? 1 : 0;
 	if (address_size(d) == 2) {
@@ -287,21 +144,50 @@ static int displacement_size(struct decoder *d, unsigned *size)
 	if (mod == 2 || (mod == 0 && rm == 5))
 		*size = 4;
 	if (rm == 4) {
-		int err = next_byte(d, &sib);
+		int err = next_byte(d, &d->sib);
 
 		if (err)
 			return err;
-		if (mod == 0 && (sib & 7) == 5)
+		if (mod == 0 && (d->sib & 7) == 5)
 			*size = 4;
 	}
 	return 0;
+}
+
+/* Table 2-1. */
+static void set_address_16(struct decoder *d)
+{
+	static const u8 bases[] = {GPR_RBX, GPR_RBX, GPR_RBP, GPR_RBP,
+				   GPR_RSI, GPR_RDI, GPR_RBP, GPR_RBX};
+	unsigned mod = d->modrm >> 6, rm = d->modrm & 7;
+
+	if (mod != 0 || rm != 6)
+		d->insn.base = bases[rm];
+	if (rm < 4)
+		d->insn.index = rm & 1 ? GPR_RDI : GPR_RSI;
+}
+
+/* Tables 2-2 and 2-3; RIP in place of no base: 2.2.1.6. */
+static void set_address(struct decoder *d)
+{
+	unsigned mod = d->modrm >> 6, rm = d->modrm & 7;
+	unsigned low = rm == 4 ? d->sib & 7 : rm, index = d->sib >> 3 & 7;
+
+	index |= d->rex & REX_X ? 8 : 0;
+	if (mod != 0 || low != 5)
+		d->insn.base = low | (d->rex & REX_B ? 8 : 0);
+	else if (rm == 5 && d->mode == INSN_64)
+		d->insn.base = INSN_RIP;
+	if (rm == 4 && index != 4) {
+		d->insn.index = index;
+		d->insn.scale = d->sib >> 6;
+	}
 }
 
 /* ModRM with its SIB and displacement. A register operand is none of ours: ERR_UNSUPPORTED. */
 static int take_modrm(struct decoder *d)
 {
 	unsigned size;
-	u64 displacement;
 	int err = next_byte(d, &d->modrm);
 
 	if (err)
@@ -311,7 +197,13 @@ static int take_modrm(struct decoder *d)
 	err = displacement_size(d, &size);
 	if (err)
 		return err;
-	return next_signed(d, size, &displacement);
+	if (address_size(d) == 2)
+		set_address_16(d);
+	else
+		set_address(d);
+	if (!d->segment_prefix && (d->insn.base == GPR_RBP || d->insn.base == GPR_RSP))
+		d->insn.segment = SEG_SS;
+	return next_signed(d, size, &d->insn.displacement);
 }
 
 static int take_immediate(struct decoder *d, unsigned size)
@@ -399,7 +291,6 @@ static int take_operands(struct decoder *d, u32 form)
 {
 	struct insn *insn = &d->insn;
 	unsigned wide = form & Y ? MAX(operand_size(d), 4u) : operand_size(d);
-	u64 address;
 
 	insn->size = memory_size(d, form);
 	insn->to_memory = (form & TO) != 0;
@@ -410,7 +301,7 @@ static int take_operands(struct decoder *d, u32 form)
 	if (form & (AL | AX))
 		insn->reg_size = insn->size;
 	if (form & MOFFS)
-		return next_signed(d, address_size(d), &address);
+		return next_signed(d, address_size(d), &insn->displacement);
 	if (form & ONE) {
 		insn->immediate = true;
 		insn->value = 1;
@@ -448,40 +339,91 @@ static bool prefix_excludes(const struct decoder *d, u32 form)
 	return form & ONLY_F3 && !f3;
 }
 
-static int find_opcode(struct decoder *d, const struct opcode **found)
+static enum mandatory mandatory_prefix(const struct decoder *d)
 {
-	const struct opcode *table = one_byte;
+	if (d->insn.rep != INSN_NO_REP)
+		return d->insn.rep == INSN_REPE ? PF3 : PF2;
+	return d->operand_prefix ? P66 : NP;
+}
+
+/* A row of xmm_moves; ERR_UNSUPPORTED: there is none. map: the byte before the opcode. */
+static int take_xmm_move(struct decoder *d, u8 map)
+{
+	const struct xmm_move *move = opcode_xmm_move(map, d->opcode, mandatory_prefix(d));
+
+	if (!move)
+		return ERR_UNSUPPORTED;
+	d->insn.op = INSN_MOV_XMM;
+	d->insn.size = move->size ? move->size : d->rex & REX_W ? 8 : 4;
+	d->insn.part = move->part;
+	d->insn.to_memory = move->to_memory;
+	return 0;
+}
+
+static int decode_xmm_move(struct decoder *d, u8 map)
+{
+	int err = take_xmm_move(d, map);
+
+	if (!err)
+		err = take_modrm(d);
+	if (err)
+		return err;
+	d->insn.reg = ((d->modrm >> 3) & 7) | (d->rex & REX_R ? 8 : 0);
+	return 0;
+}
+
+/* *map: the byte before the opcode, 0 for none. */
+static int find_opcode(struct decoder *d, const struct opcode **found, u8 *map)
+{
+	const struct opcode *table = opcodes_one_byte;
 	int err = take_prefixes(d, &d->opcode);
 
+	*map = 0;
 	if (!err && d->opcode == 0x0f) {
-		table = two_byte;
+		table = opcodes_two_byte;
+		*map = 0x0f;
 		err = next_byte(d, &d->opcode);
 		if (!err && d->opcode == 0x38) {
-			table = three_byte;
+			table = opcodes_three_byte;
+			*map = 0x38;
 			err = next_byte(d, &d->opcode);
 		}
 	}
 	if (err)
 		return err;
-	if (table == one_byte && d->opcode == (d->mode == INSN_64 ? 0x82 : 0x63))
+	if (table == opcodes_one_byte && d->opcode == (d->mode == INSN_64 ? 0x82 : 0x63))
 		return ERR_UNSUPPORTED; /* #UD in 64-bit mode; ARPL outside it */
 	*found = &table[d->opcode];
-	return (*found)->form == 0 || prefix_excludes(d, (*found)->form) ? ERR_UNSUPPORTED : 0;
+	return 0;
+}
+
+static int decode_integer(struct decoder *d, const struct opcode *opcode)
+{
+	int err = 0;
+
+	if (opcode->form == 0 || prefix_excludes(d, opcode->form))
+		return ERR_UNSUPPORTED;
+	if (opcode->form & MODRM)
+		err = take_modrm(d);
+	if (!err)
+		err = take_operation(d, opcode);
+	return err ? err : take_operands(d, opcode->form);
 }
 
 int insn_decode(const u8 *bytes, unsigned available, enum insn_mode mode, struct insn *out)
 {
 	struct decoder d = {
-		.bytes = bytes, .available = available, .mode = mode, .insn.segment = 3};
+		.bytes = bytes,
+		.available = available,
+		.mode = mode,
+		.insn = {.segment = SEG_DS, .base = INSN_NONE_REG, .index = INSN_NONE_REG}};
 	const struct opcode *opcode;
-	int err = find_opcode(&d, &opcode);
+	u8 map;
+	int err = find_opcode(&d, &opcode, &map);
 
-	if (!err && opcode->form & MODRM)
-		err = take_modrm(&d);
-	if (!err)
-		err = take_operation(&d, opcode);
-	if (!err)
-		err = take_operands(&d, opcode->form);
+	if (err)
+		return err;
+	err = opcode->form || !map ? decode_integer(&d, opcode) : decode_xmm_move(&d, map);
 	if (err)
 		return err;
 	if (d.insn.lock && !lock_allowed(&d.insn))
@@ -492,32 +434,30 @@ int insn_decode(const u8 *bytes, unsigned available, enum insn_mode mode, struct
 	return 0;
 }
 
-/*
- * What an opcode outside of the table belongs to, by ranges; the first that fits counts. wide: the
- * byte after 0F.
- */
-static const struct {
-	bool wide;
-	u8 first, last;
-	const char *name;
-} unsupported[] = {
-	{false, 0x62, 0x62, "BOUND or EVEX"},
-	{false, 0x8c, 0x8e, "MOV of a segment register"},
-	{false, 0x9a, 0x9a, "a far CALL"},
-	{false, 0xc4, 0xc5, "VEX: AVX or BMI, or LDS, LES"},
-	{false, 0xd8, 0xdf, "x87"},
-	{false, 0xff, 0xff, "CALL or JMP by memory"},
-	{true, 0x00, 0x01, "a descriptor table"},
-	{true, 0x10, 0x17, "SSE"},
-	{true, 0x28, 0x2f, "SSE"},
-	{true, 0x38, 0x3a, "SSE, CRC32 or ADX"},
-	{true, 0x50, 0x7f, "SSE or MMX"},
-	{true, 0xae, 0xae, "FXSAVE, XSAVE or CLFLUSH"},
-	{true, 0xb2, 0xb5, "a far pointer"},
-	{true, 0xc2, 0xc6, "SSE"},
-	{true, 0xc7, 0xc7, "CMPXCHG16B or XSAVES"},
-	{true, 0xd0, 0xff, "SSE or MMX"},
-};
+/* A bit's index is signed, but in an immediate: then it stays in the operand. */
+static u64 bit_offset(const struct insn *insn, const u64 *gpr)
+{
+	unsigned shift = 64 - 8 * insn->size;
+	s64 index;
+
+	if (insn->op < INSN_BT || insn->op > INSN_BTC || insn->immediate)
+		return 0;
+	index = (s64)(gpr[insn->reg] << shift) >> shift;
+	return (u64)(index >> 3) & ~(u64)(insn->size - 1);
+}
+
+u64 insn_offset(const struct insn *insn, const u64 *gpr, u64 rip)
+{
+	u64 offset = insn->displacement + bit_offset(insn, gpr);
+
+	if (insn->base == INSN_RIP)
+		offset += rip + insn->length;
+	else if (insn->base != INSN_NONE_REG)
+		offset += gpr[insn->base];
+	if (insn->index != INSN_NONE_REG)
+		offset += gpr[insn->index] << insn->scale;
+	return offset & (insn->address_size == 8 ? ~0ull : BIT(8 * insn->address_size) - 1);
+}
 
 const char *insn_unsupported(const u8 *bytes, unsigned available, enum insn_mode mode)
 {
@@ -530,10 +470,5 @@ const char *insn_unsupported(const u8 *bytes, unsigned available, enum insn_mode
 	wide = opcode == 0x0f;
 	if (wide && next_byte(&d, &opcode))
 		return "an instruction that cannot be read";
-	for (size_t i = 0; i < ARRAY_SIZE(unsupported); i++) {
-		if (unsupported[i].wide == wide && opcode >= unsupported[i].first &&
-		    opcode <= unsupported[i].last)
-			return unsupported[i].name;
-	}
-	return "an instruction without a name here";
+	return opcode_family(wide, opcode);
 }

@@ -4,9 +4,10 @@
  *
  *     fault at gpa --> fetch the instruction --> decode --> read device --> compute --> write device, registers --> skip
  *
- * An instruction with one operand in memory takes its place from the exit. PUSH and POP have a
- * second one on the stack, and the string instructions have theirs by rSI and rDI: those are
- * located by their linear addresses, one element an exit.
+ * An instruction with one operand in memory takes its place from the exit. An operand that goes on
+ * in another page, the 16 bytes of an XMM register, the stack of PUSH and POP and what rSI and rDI
+ * of the string instructions address are located by their linear addresses; a string instruction
+ * does one element an exit.
  */
 #include <hv/mmio.h>
 #include <arch/regs.h>
@@ -86,23 +87,100 @@ static bool compute(void *context, u64 *memory)
 	return access->result == MMIO_WRITES;
 }
 
+static struct gva operand_address(const struct access *access)
+{
+	const struct insn *insn = &access->insn;
+	u64 offset = insn_offset(insn, access->vcpu->arch.gpr, access->state.rip);
+
+	return linear_of(&access->state, access->mode, insn->segment, offset);
+}
+
+static bool writes_memory(const struct insn *insn)
+{
+	bool only_reads = insn->op == INSN_CMP || insn->op == INSN_TEST || insn->op == INSN_BT ||
+			  (insn->op >= INSN_MUL && insn->op <= INSN_IDIV);
+
+	return insn->to_memory && !only_reads;
+}
+
+/* An operand in two pages: not atomic, as on a bus. False: an exception was raised. */
+static bool change_two_pages(struct access *access, struct gva at)
+{
+	const struct insn *insn = &access->insn;
+	struct operand_place place;
+	u64 memory = 0;
+
+	if (!operand_locate(access->vcpu, &access->state, at, insn->size, writes_memory(insn),
+			    &place))
+		return false;
+	if (reads_memory(insn) && !operand_read(access->vcpu, &place, &memory))
+		return false;
+	return !compute(access, &memory) || operand_write(access->vcpu, &place, memory);
+}
+
 /* One operand in memory. */
 static void carry_out(struct access *access)
 {
 	const struct insn *insn = &access->insn;
 	struct vcpu *vcpu = access->vcpu;
 	u64 rsp = vcpu->arch.gpr[GPR_RSP], memory = 0;
+	struct gva at = operand_address(access);
 
 	access->flags = access->state.rflags;
-	if (reads_memory(insn))
+	if (page_offset(at.raw) + insn->size > PAGE_SIZE) {
+		if (!change_two_pages(access, at))
+			return;
+	} else if (reads_memory(insn)) {
 		device_change(vcpu, access->gpa, insn->size, compute, access);
-	else if (compute(access, &memory))
+	} else if (compute(access, &memory)) {
 		device_write(vcpu, access->gpa, insn->size, memory);
+	}
 	if (access->result == MMIO_DIVIDE_ERROR) {
 		vcpu_raise(vcpu, VECTOR_DE, false, 0, 0);
 		return;
 	}
 	store_state(access, access->flags, rsp);
+	skip(access);
+}
+
+static void set_xmm(struct vcpu *vcpu, const struct insn *insn, const u64 memory[2])
+{
+	u64 xmm[2] = {0, 0};
+
+	if (insn->size < 16 && insn->part != INSN_LOW_ALONE)
+		arch_xmm_get(&vcpu->arch, insn->reg, xmm);
+	xmm[insn->part == INSN_HIGH] = memory[0];
+	if (insn->size == 16)
+		xmm[1] = memory[1];
+	arch_xmm_set(&vcpu->arch, insn->reg, xmm);
+}
+
+/* Eight bytes at a time, as a device has no wider registers; all are located before the first. */
+static void carry_out_xmm(struct access *access)
+{
+	const struct insn *insn = &access->insn;
+	struct vcpu *vcpu = access->vcpu;
+	unsigned parts = insn->size == 16 ? 2 : 1, size = MIN(insn->size, 8u);
+	struct gva at = operand_address(access);
+	struct operand_place place[2];
+	u64 xmm[2] = {0, 0};
+
+	for (unsigned i = 0; i < parts; i++) {
+		if (!operand_locate(vcpu, &access->state, (struct gva){at.raw + 8ull * i}, size,
+				    insn->to_memory, &place[i]))
+			return;
+	}
+	if (insn->to_memory)
+		arch_xmm_get(&vcpu->arch, insn->reg, xmm);
+	if (insn->to_memory && insn->part == INSN_HIGH)
+		xmm[0] = xmm[1];
+	for (unsigned i = 0; i < parts; i++) {
+		if (!(insn->to_memory ? operand_write(vcpu, &place[i], xmm[i])
+				      : operand_read(vcpu, &place[i], &xmm[i])))
+			return;
+	}
+	if (!insn->to_memory)
+		set_xmm(vcpu, insn, xmm);
 	skip(access);
 }
 
@@ -228,6 +306,8 @@ enum exit_verdict mmio_access(struct vcpu *vcpu, const struct hv_exit *exit)
 		carry_out_string(&access);
 	else if (access.insn.op == INSN_PUSH || access.insn.op == INSN_POP)
 		carry_out_stack(&access);
+	else if (access.insn.op == INSN_MOV_XMM)
+		carry_out_xmm(&access);
 	else
 		carry_out(&access);
 	return EXIT_RESUME;

@@ -259,6 +259,13 @@ u64 arch_guest_cpus(void);
 int arch_xsetbv(struct arch_vcpu *vcpu, u32 index, u64 value) __must_check;
 
 /*
+ * XMM register `reg` of the loaded vCPU, the low half first. Slow: all vector registers go through
+ * memory, as the hypervisor uses none.
+ */
+void arch_xmm_get(struct arch_vcpu *vcpu, unsigned reg, u64 value[2]);
+void arch_xmm_set(struct arch_vcpu *vcpu, unsigned reg, const u64 value[2]);
+
+/*
  * XCR0 of the vCPU that is loaded on this CPU; 0 where the CPU has no XSAVE. Read from the CPU:
  * under QEMU 7.2 a guest of SVM executes XSETBV without an exit.
  */

@@ -4,7 +4,8 @@
  *
  * Why: a device page has no stage-2 mapping, so an access to it exits with a gpa and nothing about
  * the instruction. The decoder returns the rest: the operation, operand sizes, direction, register
- * or immediate, and the instruction's length. It does not compute the address: the exit has it.
+ * or immediate, the terms of the address, and the instruction's length. The exit has the gpa of one
+ * page alone: an operand that goes on in the next page is found by its linear address.
  *
  * Pure: no guest memory, no state. Fuzzed against Zydis on the host (tests/fuzz/fuzz_insn.c).
  */
@@ -70,7 +71,8 @@ enum insn_op {
 	INSN_SET,  /* M = `condition` */
 	INSN_PUSH,
 	INSN_POP,
-	INSN_STOS, /* from here on the string instructions */
+	INSN_MOV_XMM, /* MOV between memory and an XMM register, `part` of it */
+	INSN_STOS,    /* from here on the string instructions */
 	INSN_LODS,
 	INSN_MOVS,
 	INSN_CMPS,
@@ -81,12 +83,19 @@ enum insn_op {
 };
 
 enum insn_mode { INSN_16, INSN_32, INSN_64 };
+
+/* Of an XMM register: the low bytes, the upper half, or the low bytes with the rest cleared. */
+enum insn_part { INSN_LOW, INSN_HIGH, INSN_LOW_ALONE };
+
+/* base and index of an address, beside the registers 0 to 15. */
+#define INSN_RIP      16
+#define INSN_NONE_REG 17
 enum insn_rep { INSN_NO_REP, INSN_REPE, INSN_REPNE };
 
 /*
  * op		what it does
  * length	of the whole instruction, prefixes included
- * size		bytes of the memory operand: 1, 2, 4, 8
+ * size		bytes of the memory operand: 1, 2, 4, 8, 16
  * reg_size	bytes of the other operand where that is a register (MOVZX, MOVSX: its destination)
  * reg		that register
  * address_size	bytes of an address: 2, 4, 8; of the pointers and the count of a string instruction
@@ -96,8 +105,11 @@ enum insn_rep { INSN_NO_REP, INSN_REPE, INSN_REPNE };
  * high_byte	reg 0-3 means AH, CH, DH, BH
  * condition	the condition code of CMOVcc and SETcc: the low four bits of the opcode
  * rep, lock	prefixes
- * segment	of the source of MOVS, CMPS, LODS, OUTS: 0 ES, 1 CS, 2 SS, 3 DS (without an override), 4 FS,
- *		5 GS; in 64-bit mode only the last two override
+ * part		of the XMM register, enum insn_part
+ * segment	of the memory operand, or of the source of MOVS, CMPS, LODS, OUTS: 0 ES, 1 CS, 2 SS,
+ *		3 DS, 4 FS, 5 GS; in 64-bit mode only the last two override
+ * base, index, scale, displacement
+ *		the address by ModRM: insn_offset()
  */
 struct insn {
 	enum insn_op op;
@@ -114,6 +126,9 @@ struct insn {
 	u8 condition;
 	u8 rep; /* enum insn_rep */
 	u8 segment;
+	u8 part;
+	u8 base, index, scale;
+	u64 displacement;
 	u64 value;
 };
 
@@ -126,6 +141,12 @@ struct insn {
  */
 int insn_decode(const u8 *bytes, unsigned available, enum insn_mode mode,
 		struct insn *out) __must_check;
+
+/*
+ * The offset in its segment of an operand by ModRM or moffs; for BT to BTC of the word with the bit.
+ * rip: of the instruction. Pure.
+ */
+u64 insn_offset(const struct insn *insn, const u64 *gpr, u64 rip);
 
 /* A name for an instruction that insn_decode() refuses, for the log: "x87", "SSE or MMX". Pure. */
 const char *insn_unsupported(const u8 *bytes, unsigned available, enum insn_mode mode);

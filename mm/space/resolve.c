@@ -20,6 +20,7 @@
  * Invariants:
  * RESOLVE-1  A page changes by at most one step at a time, under LOCK_MMU, from the state that the
  *            step is for; a step that finds another state changes nothing.
+ * RESOLVE-2  A gfn without memory, such as a device's, takes no frame, even for a moment.
  */
 #include <arch/cpu.h>
 #include <lib/error.h>
@@ -63,12 +64,25 @@ int space_back(struct addrspace *as, struct space_page *page, struct mfn mfn, bo
 	return 0;
 }
 
+/* RESOLVE-2 */
+static bool has_memory(struct addrspace *as, struct gfn gfn)
+{
+	bool found;
+
+	spin_lock(&as->lock);
+	found = space_slot(as, gfn) != NULL;
+	spin_unlock(&as->lock);
+	return found;
+}
+
 static int resolve_absent(struct addrspace *as, struct space_page *page)
 {
 	bool used = false, image = false;
 	struct mfn mfn;
 	int err = 0;
 
+	if (!has_memory(as, page->gfn))
+		return ERR_RANGE;
 	if (unlikely(ck_pr_load_uint(&as->images)))
 		err = space_back_image(as, page, &image);
 	if (err || image)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-decoder.py: the list of instructions in docs/devices.md is the decoder's table (hv/emulate/insn.c).
+decoder.py: the list of instructions in docs/devices.md is the decoder's table
+(hv/emulate/insn_table.c).
 
 `decoder.py --update` writes the list between the page's two markers.
 """
@@ -12,7 +13,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts"))
 import tree
 
-PAGE, SOURCE, HEADER = "docs/devices.md", "hv/emulate/insn.c", "include/hv/insn.h"
+PAGE, SOURCE, HEADER = "docs/devices.md", "hv/emulate/insn_table.c", "include/hv/insn.h"
 BEGIN, END = "<!-- decoder.py: from here -->", "<!-- to here -->"
 MAPS = {"one_byte": "", "two_byte": "0f ", "three_byte": "0f 38 "}
 # The members of a group, by ModRM.reg: the first operation of a run, or single ones.
@@ -29,6 +30,8 @@ GROUPS = {
 }
 NAMES = {"IMUL_A": "IMUL", "CMOV": "CMOVcc", "SET": "SETcc"}
 ROW = re.compile(r"\[(0x\w+)(?: \.\.\. (0x\w+))?\] = \{([^}]*)\}")
+XMM = re.compile(r"\{(0x\w+), (0x\w+), (\w+), .*?\},\s*/\* (\w+) \*/")
+PREFIXES = {"NP": "", "P66": "66 ", "PF3": "f3 ", "PF2": "f2 "}
 ALU = re.compile(r"ALU\((0x\w+), INSN_(\w+)\)")
 
 
@@ -69,7 +72,7 @@ def table():
     order = [NAMES.get(name, name) for name in re.findall(r"\bINSN_(\w+)", enum)]
     found = {}
     for name, prefix in MAPS.items():
-        start = source.index(f"struct opcode {name}[256]")
+        start = source.index(f"struct opcode opcodes_{name}[256]")
         text = source[start:source.index("};", start)]
         text = re.sub(r"#define ALU.*?\n\n", "", text, flags=re.S)
         by_operation = {}
@@ -78,9 +81,14 @@ def table():
         for operation, opcodes in by_operation.items():
             ranges = [prefix + run for run in runs(opcodes)]
             found.setdefault(NAMES.get(operation, operation), []).extend(ranges)
+    moves = {}
+    for map_, opcode, prefix, name in XMM.findall(source):
+        escape = "0f " if map_ == "0x0f" else "0f 38 "
+        moves.setdefault(f"{name} (XMM)", []).append(
+            f"{PREFIXES[prefix]}{escape}{int(opcode, 16):02x}")
     names = dict.fromkeys(name for name in order if name in found)
     return ["| instruction | opcodes |", "|---|---|"] + [
-        f"| {name} | {', '.join(found[name])} |" for name in names]
+        f"| {name} | {', '.join((found | moves)[name])} |" for name in [*names, *moves]]
 
 
 def main():

@@ -201,6 +201,79 @@ static void compare_register(const struct insn *insn, const ZydisDecodedOperand 
 	DEMAND(id == insn->reg);
 }
 
+static const struct {
+	ZydisMnemonic mnemonic;
+	enum insn_part part;
+} xmm_names[] = {
+	{ZYDIS_MNEMONIC_MOVUPS, INSN_LOW},	{ZYDIS_MNEMONIC_MOVUPD, INSN_LOW},
+	{ZYDIS_MNEMONIC_MOVAPS, INSN_LOW},	{ZYDIS_MNEMONIC_MOVAPD, INSN_LOW},
+	{ZYDIS_MNEMONIC_MOVDQU, INSN_LOW},	{ZYDIS_MNEMONIC_MOVDQA, INSN_LOW},
+	{ZYDIS_MNEMONIC_MOVNTPS, INSN_LOW},	{ZYDIS_MNEMONIC_MOVNTPD, INSN_LOW},
+	{ZYDIS_MNEMONIC_MOVNTDQ, INSN_LOW},	{ZYDIS_MNEMONIC_MOVNTDQA, INSN_LOW},
+	{ZYDIS_MNEMONIC_LDDQU, INSN_LOW},	{ZYDIS_MNEMONIC_MOVLPS, INSN_LOW},
+	{ZYDIS_MNEMONIC_MOVLPD, INSN_LOW},	{ZYDIS_MNEMONIC_MOVHPS, INSN_HIGH},
+	{ZYDIS_MNEMONIC_MOVHPD, INSN_HIGH},	{ZYDIS_MNEMONIC_MOVSS, INSN_LOW_ALONE},
+	{ZYDIS_MNEMONIC_MOVSD, INSN_LOW_ALONE}, {ZYDIS_MNEMONIC_MOVD, INSN_LOW_ALONE},
+	{ZYDIS_MNEMONIC_MOVQ, INSN_LOW_ALONE},
+};
+
+/* A move between memory and an XMM register, in the legacy encoding: which part; -1: it is none. */
+static int xmm_part(const struct oracle *o)
+{
+	const ZydisDecodedOperand *a = &o->operands[0], *b = &o->operands[1];
+	const ZydisDecodedOperand *reg = a->type == ZYDIS_OPERAND_TYPE_REGISTER ? a : b;
+
+	if (!o->valid || o->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY ||
+	    o->insn.operand_count_visible != 2 || a->type == b->type ||
+	    reg->type != ZYDIS_OPERAND_TYPE_REGISTER ||
+	    ZydisRegisterGetClass(reg->reg.value) != ZYDIS_REGCLASS_XMM)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(xmm_names); i++) {
+		if (xmm_names[i].mnemonic == o->insn.mnemonic)
+			return (int)xmm_names[i].part;
+	}
+	return -1;
+}
+
+static void compare_address(const struct insn *insn, const ZydisDecodedOperand *memory)
+{
+	static const u64 gpr[16] = {0x1000001, 0x200020,  0x3000300, 0x4004000, 0x50005,  0x6000060,
+				    0x7700000, 0x808080,  0x919191,  0xa0a0a0,	0xb0b0b0, 0xc1c1c1,
+				    0xd2d2d2,  0xe3e3e30, 0xf4f4f4,  0x1050505};
+	u64 mask = BITS(8 * insn->address_size - 1, 0), expected = 0, rip = 0x123456;
+	bool bit = insn->op >= INSN_BT && insn->op <= INSN_BTC && !insn->immediate;
+
+	if (memory->mem.disp.has_displacement)
+		expected = (u64)memory->mem.disp.value;
+	if (memory->mem.base == ZYDIS_REGISTER_RIP || memory->mem.base == ZYDIS_REGISTER_EIP)
+		expected += rip + insn->length;
+	else if (memory->mem.base != ZYDIS_REGISTER_NONE)
+		expected += gpr[ZydisRegisterGetId(memory->mem.base)];
+	if (memory->mem.index != ZYDIS_REGISTER_NONE)
+		expected += gpr[ZydisRegisterGetId(memory->mem.index)] * memory->mem.scale;
+	if (!bit)
+		DEMAND(insn_offset(insn, gpr, rip) == (expected & mask));
+	DEMAND(memory->mem.segment == ZYDIS_REGISTER_ES + insn->segment);
+}
+
+static void compare_xmm(const struct insn *insn, const struct oracle *o)
+{
+	bool to_memory = o->operands[0].type == ZYDIS_OPERAND_TYPE_MEMORY;
+	const ZydisDecodedOperand *memory = &o->operands[to_memory ? 0 : 1];
+	const ZydisDecodedOperand *reg = &o->operands[to_memory ? 1 : 0];
+	int part = xmm_part(o);
+
+	DEMAND(part >= 0 && insn->op == INSN_MOV_XMM);
+	DEMAND(o->insn.length == insn->length);
+	DEMAND(insn->to_memory == to_memory);
+	DEMAND(insn->size * 8 == memory->size);
+	DEMAND(insn->reg == ZydisRegisterGetId(reg->reg.value));
+	if (to_memory && part == INSN_LOW_ALONE)
+		part = INSN_LOW;
+	DEMAND((int)insn->part == part);
+	compare_address(insn, memory);
+}
+
 static bool is_shift(const struct insn *insn)
 {
 	return insn->op >= INSN_ROL && insn->op <= INSN_SHRD;
@@ -265,6 +338,8 @@ static void compare(const struct insn *insn, const struct oracle *o)
 		is_shift(insn)));
 	if (insn->reg_size && reg)
 		compare_register(insn, reg);
+	if (o->insn.mnemonic != ZYDIS_MNEMONIC_XLAT)
+		compare_address(insn, &o->operands[memory]);
 }
 
 /*
@@ -308,9 +383,12 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	run_oracle(bytes, available, data[0] % 3, &o);
 	if (!err) {
 		DEMAND(o.valid);
-		compare(&insn, &o);
+		if (insn.op == INSN_MOV_XMM)
+			compare_xmm(&insn, &o);
+		else
+			compare(&insn, &o);
 	} else {
-		DEMAND(!must_accept(&o));
+		DEMAND(!must_accept(&o) && xmm_part(&o) < 0);
 	}
 	free(bytes);
 	return 0;

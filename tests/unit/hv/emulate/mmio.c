@@ -219,8 +219,8 @@ static void compare_once(const struct insn *insn, const u8 *bytes)
 static bool has_other_operands(const struct insn *insn, const u8 *opcode)
 {
 	return insn_is_string(insn) || insn->op == INSN_PUSH || insn->op == INSN_POP ||
-	       (opcode[0] >= 0xa0 && opcode[0] <= 0xa3) || opcode[0] == 0xd7 ||
-	       (is_bit_test(insn) && !insn->immediate && insn->reg == GPR_RDI);
+	       insn->op == INSN_MOV_XMM || (opcode[0] >= 0xa0 && opcode[0] <= 0xa3) ||
+	       opcode[0] == 0xd7 || (is_bit_test(insn) && !insn->immediate && insn->reg == GPR_RDI);
 }
 
 /*
@@ -319,8 +319,10 @@ static void division_that_overflows_is_an_error_and_changes_nothing(void **state
 static void an_instruction_that_is_left_out_has_a_name(void **state)
 {
 	assert_string_equal(insn_unsupported((const u8[]){0xdd, 0x07}, 2, INSN_64), "x87");
-	assert_string_equal(insn_unsupported((const u8[]){0x66, 0x0f, 0x6f, 0x07}, 4, INSN_64),
-			    "SSE or MMX");
+	assert_string_equal(insn_unsupported((const u8[]){0x0f, 0x6f, 0x07}, 3, INSN_64),
+			    "a move of an MMX register");
+	assert_string_equal(insn_unsupported((const u8[]){0x66, 0x0f, 0xfe, 0x07}, 4, INSN_64),
+			    "SSE or MMX arithmetic");
 	assert_string_equal(insn_unsupported((const u8[]){0xff, 0x17}, 2, INSN_64),
 			    "CALL or JMP by memory");
 }
