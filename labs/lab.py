@@ -11,7 +11,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "scripts")]
-from course import build, cut, export, grade, output, table, working
+from course import build, cut, export, grade, output, table, variant, working
 
 
 def install(*purposes):
@@ -48,7 +48,9 @@ def show_hint(options):
             print(f"{task.name:<12} {task.about} ({len(task.hints)} hints)")
         print(f"./lab hint {lab.number} TASK [COUNT] prints the first hints of a task")
         return 0
-    hints = lab.find_task(options.task).hints
+    hints, number = lab.find_task(options.task).hints, working.mark(table.ROOT).get("variant")
+    if number is not None:
+        hints = [variant.rename_words(text, [lab], number) for text in hints]
     for count, text in enumerate(hints[: options.count], 1):
         print(f"{count} of {len(hints)}: {text}")
     return 0
@@ -90,13 +92,14 @@ def check(options):
     if not lab.task:
         raise table.LabError(f"lab {lab.number} has no grader: see labs/{lab.number}/README.md")
     folder = options.copy or working.place(lab.number)
-    seed = options.seed or working.mark(table.ROOT).get("seed")
+    number = options.variant
+    seed = options.seed or number or working.mark(table.ROOT).get("seed")
     install(*packages(lab, options.only, options.machine))
     if not build.is_built():
         print("the first check compiles the core: a minute or two", flush=True)
     result = grade.check(lab, working.student_files(lab, folder), options.only, options.machine,
                          output.Printer(), seed=seed, asan=options.asan,
-                         first=options.first, stubs=options.stubs)
+                         first=options.first, stubs=options.stubs, variant=number)
     output.print_sums(result)
     if options.json:
         output.write_json(result, options.json)
@@ -108,7 +111,8 @@ def check(options):
 
 def make_export(options):
     numbers = [int(word) for word in options.labs.split(",")] if options.labs else table.numbers()
-    export.make(options.folder, [table.load(number) for number in numbers], options.seed)
+    export.make(options.folder, [table.load(number) for number in numbers],
+                options.seed or options.variant, options.variant)
     print(f"{options.folder}: a repository for labs {', '.join(map(str, numbers))}")
     return 0
 
@@ -135,6 +139,8 @@ def parser():
     one.add_argument("--json", metavar="FILE", help="also as Gradescope's results.json")
     one.add_argument("--junit", metavar="FILE", help="also as JUnit XML")
     one.add_argument("--seed", type=int, help="of the random cases: a student's own")
+    one.add_argument("--variant", type=int, metavar="V",
+                     help="the files must be of this variant; it is the seed, too")
     one.add_argument("--asan", action="store_true", help="the programs under ASan: slower")
     one.add_argument("--first", action="store_true", help="stop at the first failure")
     one.add_argument("--stubs", action="store_true",
@@ -150,7 +156,9 @@ def parser():
               number=False)
     one.add_argument("folder")
     one.add_argument("--labs", metavar="N,N", help="the labs to cut; all otherwise")
-    one.add_argument("--seed", type=int, help="a variant: seed of the random cases")
+    one.add_argument("--seed", type=int, help="seed of the random cases")
+    one.add_argument("--variant", type=int, metavar="V",
+                     help="a student's own variant: names of the helpers, and the seed")
     return top
 
 

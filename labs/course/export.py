@@ -3,14 +3,15 @@
 export.py: a repository for students: this tree with the functions of some labs cut out, one
 commit, and without what shows a solution: the mutants' tables, the labs' own mutants and patches.
 
-Where a function is cut in several labs, the first one has it.
+Where a function is cut in several labs, the first one has it. A variant (variant.py) has names of
+its own.
 """
 import json
 import os
 import re
 import shutil
 
-from course import cut, table, working
+from course import cut, table, variant, working
 import tree
 
 SECRET = re.compile(
@@ -35,8 +36,23 @@ def cut_all(labs):
             for path, text in found.items()}
 
 
-def make(folder, labs, seed=None):
-    """Writes the repository into a folder that does not exist."""
+def varied(folder, labs, number):
+    """Gives the labs' files and handouts the names of a variant."""
+    texts = {path: names for lab in labs for path, names in variant.helpers(lab).items()}
+    for lab in labs:
+        for path, names in variant.helpers(lab).items():
+            texts[path] = sorted({*texts[path], *names})
+    for path, names in texts.items():
+        with open(os.path.join(folder, path), encoding="utf-8") as file:
+            working.write(folder, path, variant.rename(file.read(), names, number))
+    for lab in labs:
+        path = f"labs/{lab.number}/README.md"
+        with open(os.path.join(folder, path), encoding="utf-8") as file:
+            working.write(folder, path, variant.rename_words(file.read(), labs, number))
+
+
+def make(folder, labs, seed=None, number=None):
+    """Writes the repository into a folder that does not exist; `number`: of a variant."""
     folder = os.path.abspath(folder)
     if os.path.exists(folder):
         raise table.LabError(f"{folder} exists already")
@@ -50,6 +66,9 @@ def make(folder, labs, seed=None):
     working.write(folder, cut.HEADER, cut.header())
     working.write(folder, "tests/mutants.toml", "# SPDX-License-Identifier: Apache-2.0\n")
     numbers = [lab.number for lab in labs]
-    working.write(folder, working.MARK, json.dumps({"labs": numbers, "seed": seed}) + "\n")
+    if number is not None:
+        varied(folder, labs, number)
+    working.write(folder, working.MARK,
+                  json.dumps({"labs": numbers, "seed": seed, "variant": number}) + "\n")
     working.git(folder, "init", "-q", "-b", "main")
     working.save(folder, "Samepage: labs " + ", ".join(map(str, numbers)))

@@ -10,7 +10,7 @@ of a case that loops or dies, that case.
 """
 import dataclasses
 
-from course import build, cut, programs, runs, table
+from course import build, cut, programs, runs, table, variant
 
 
 @dataclasses.dataclass
@@ -93,6 +93,8 @@ def configure(files, options):
 def prepare(lab, files, rows, machines, stubs, options):
     """Builds; returns the reasons for which tasks fail without being run: file -> sentence."""
     reasons = {path: f"{path} is not in the copy" for path in lab.files if path not in files}
+    if options.get("variant") is not None:
+        reasons.update(variant.complaints(lab, files, options["variant"]))
     skeleton = cut.skeleton(lab)
     # CMake comes first: it makes the rules by which a file is compiled alone.
     build.synchronise(files)

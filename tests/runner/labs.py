@@ -7,8 +7,9 @@ labs.py: the labs' grader as a product (labs/, docs/teaching.md).
     labs/N/skeleton       0 points, no warning of the compiler, and twice the same JSON
     labs/N/boot           the skeleton's image boots as far as it can and says what is missing
     labs/N/mutant/NAME    a solution with a mistake loses points in the task of its row
-    labs/N/alternative    a correct solution of another kind has 100 points
+    labs/N/alternative    a correct solution of another kind, a patch of the skeleton: 100 points
     labs/export           an exported repository has no solution and grades itself
+    labs/variant          one of a variant has names of its own, which a copied file lacks
     labs/faults           a loop, a panic and a broken file cost their tasks; JUnit by its schema
 
 A row of labs/N/mutants.toml: `task`, and file, replace, by as in tests/mutants, or `mutant`, the
@@ -30,7 +31,7 @@ from runner import core, mutants
 sys.path.insert(0, os.path.join(core.ROOT, "labs"))
 TREE = os.path.join(core.ROOT, "build", "labs", "test-tree")
 os.environ["SAMEPAGE_LAB_TREE"] = TREE  # before course.build reads it
-from course import build, cut, programs, runs, table
+from course import build, cut, programs, runs, table, variant
 import machine
 
 NEED = ("base", "clang", "unit", "labs")
@@ -106,7 +107,7 @@ def solution(lab):
 
 def alternative(lab):
     patch = os.path.join(lab.folder, "alternative.patch")
-    return full(f"labs/{lab.number}/alternative", lab, patched(solution_of(lab), patch))
+    return full(f"labs/{lab.number}/alternative", lab, patched(cut.skeleton(lab), patch))
 
 
 def skeleton(lab, *options):
@@ -238,7 +239,7 @@ def complaints_about(lab):
     patch = os.path.join(lab.folder, "alternative.patch")
     if os.path.exists(patch):
         try:
-            patched(base, patch)
+            patched(cut.skeleton(lab), patch)
         except ValueError as error:
             found.append(f"the other solution does not apply: {error}")
     return found
@@ -338,9 +339,44 @@ def exported(check_it):
     return core.passed(title) if score == 0 else core.failed(title, f"{score} points\n{output}")
 
 
+def varied(lab, number):
+    """The solution with the names of a variant."""
+    names = variant.helpers(lab)
+    return {path: variant.rename(text, names.get(path, []), number)
+            for path, text in solution_of(lab).items()}
+
+
+def complaints_about_variants(lab, where):
+    """What is wrong with an exported repository of variant 1, and with grading variants."""
+    helper, found = "map_block" + variant.suffix(1), []
+    for path in ("mm/stage2/fault.c", f"labs/{lab.number}/README.md"):
+        with open(os.path.join(where, path), encoding="utf-8") as file:
+            if helper not in file.read():
+                found.append(f"{path} has no {helper}")
+    options = ("--only", "install/a_leaf_has_a_and_for_a_write_d", "--variant")
+    for number, given, good in ((1, varied(lab, 1), True), (2, varied(lab, 1), False),
+                                (1, solution_of(lab), False)):
+        text, output = check(lab, given, *options, str(number))
+        if (points(text) > 0) != good or not good and "is not of variant" not in text:
+            found.append(f"variant {number}: {output}")
+    return found
+
+
+def variants():
+    """A variant compiles and passes under its own number alone."""
+    title, lab = "labs/variant", table.load(2)
+    with tempfile.TemporaryDirectory(prefix="samepage-lab-") as folder:
+        where = os.path.join(folder, "course")
+        status, output = core.command([os.path.join(core.ROOT, "lab"), "export", where, "--labs",
+                                       "2", "--variant", "1"])
+        found = [output] if status else complaints_about_variants(lab, where)
+    return core.failed(title, "\n".join(found)) if found else core.passed(title)
+
+
 def all_tests():
     """Every test of the suite but names."""
-    found = [("labs/export", lambda: exported(True)), ("labs/faults", faults)]
+    found = [("labs/export", lambda: exported(True)), ("labs/faults", faults),
+             ("labs/variant", variants)]
     for number in table.numbers():
         lab = table.load(number)
         if not lab.task:

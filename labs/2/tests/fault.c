@@ -3,15 +3,17 @@
  * fault.c: lab 2. Resolving: each state of a primary PTE, read and written. Installing: the leaf
  * that a fault makes, and how many faults a guest has. Both without memory.
  */
+#include "harness/audit.h"
 #include "sim/mm_world.h"
 
-#include <mm/audit.h>
 #include <mm/reclaim.h>
 
 #include "mm/stage2/private.h"
 
-#define ROM  2048ull /* its first gfn */
-#define GFNS 1024ull
+#define GFNS	   1024ull
+#define ROM	   2048ull /* its first gfn */
+#define DEVICE	   4096ull /* and the device's */
+#define DEVICE_MFN 0xfed00ull
 
 static struct addrspace *as;
 static struct stage2 *s2;
@@ -21,16 +23,16 @@ static void begin(void)
 	world_begin(2, 16);
 	as = world_space(GFNS);
 	assert_int_equal(addrspace_add_slot(as, world_range(ROM, 8), SLOT_ROM), 0);
+	assert_int_equal(addrspace_add_device(as, world_range(DEVICE, 1), (struct mfn){DEVICE_MFN}),
+			 0);
 	s2 = world_stage2(as);
 }
 
 static void end(void)
 {
-	struct audit_report report;
-
 	guest_out();
 	addrspace_settle(as);
-	assert_int_equal(audit_run(0, &report), 0);
+	lab_audit();
 	stage2_destroy(s2);
 	addrspace_destroy(as);
 	world_end();
@@ -83,6 +85,7 @@ static void an_absent_page_gets_a_zeroed_frame(void **state)
 	assert_int_equal(resolve(ROM, HV_WRITE), ERR_PERMISSION);
 	assert_int_equal(resolve(ROM, HV_WRITE | SPACE_OWN), 0);
 	assert_int_equal(resolve(ROM + 8, HV_READ), ERR_RANGE);
+	assert_int_equal(resolve(0, HV_READ), 0);
 	assert_int_equal(resolve(GFN_END, HV_READ), ERR_RANGE);
 	end();
 }
@@ -158,6 +161,19 @@ static void a_shared_page_is_read_as_it_is_and_broken_by_a_write(void **state)
 	end();
 }
 
+static void a_device_is_for_the_guest_and_not_for_the_hypervisor(void **state)
+{
+	begin();
+	assert_int_equal(resolve(DEVICE, HV_READ), 0);
+	assert_int_equal(resolve(DEVICE, HV_WRITE), 0);
+	assert_int_equal(resolve(DEVICE, HV_READ | SPACE_OWN), ERR_RANGE);
+	assert_int_equal(resolve(DEVICE, HV_WRITE | SPACE_OWN), ERR_RANGE);
+	assert_int_equal(addrspace_protect(as, world_range(DEVICE, 1), false), 0);
+	assert_int_equal(resolve(DEVICE, HV_READ), 0);
+	assert_int_equal(resolve(DEVICE, HV_WRITE), ERR_PERMISSION);
+	end();
+}
+
 static void resolving_without_memory_changes_nothing(void **state)
 {
 	const u64 gfns[] = {3, 4};
@@ -204,6 +220,10 @@ static void a_leaf_has_a_and_for_a_write_d(void **state)
 	assert_int_equal(attr_of(ROM), PT_READ | PT_EXEC | PT_ACCESSED);
 	assert_int_equal(fault(ROM, HV_WRITE), FAULT_READ_ONLY);
 	assert_int_equal(fault(ROM + 100, HV_READ), FAULT_MMIO);
+	assert_int_equal(fault(DEVICE, HV_WRITE), FAULT_MAPPED);
+	assert_int_equal(attr_of(DEVICE),
+			 PT_READ | PT_WRITE | PT_UNCACHED | PT_ACCESSED | PT_DIRTY);
+	assert_int_equal(fault(DEVICE, HV_EXEC), FAULT_DENIED);
 	end();
 }
 
@@ -295,6 +315,7 @@ int main(void)
 		cmocka_unit_test(a_write_ends_the_protection_and_begins_a_generation),
 		cmocka_unit_test(a_page_that_is_being_changed_is_busy),
 		cmocka_unit_test(a_shared_page_is_read_as_it_is_and_broken_by_a_write),
+		cmocka_unit_test(a_device_is_for_the_guest_and_not_for_the_hypervisor),
 		cmocka_unit_test(resolving_without_memory_changes_nothing),
 		cmocka_unit_test(a_leaf_has_a_and_for_a_write_d),
 		cmocka_unit_test(a_clean_page_is_read_only_unless_the_cpu_records_writes),

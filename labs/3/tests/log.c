@@ -3,10 +3,10 @@
  * log.c: lab 3. The dirty log against an array, by mode; its cost in exits, events and flushes; and
  * a collection beside a write, in every interleaving with three preemptions.
  */
+#include "harness/audit.h"
 #include "sim/explore.h"
 #include "sim/mm_world.h"
 
-#include <mm/audit.h>
 #include <mm/dirty_log.h>
 
 #include "mm/stage2/private.h"
@@ -30,10 +30,8 @@ static void begin(const struct notifier_policy *policy)
 
 static void end(void)
 {
-	struct audit_report report;
-
 	guest_out();
-	assert_int_equal(audit_run(0, &report), 0);
+	lab_audit();
 	stage2_destroy(view[0]);
 	stage2_destroy(view[1]);
 	addrspace_destroy(as);
@@ -97,6 +95,25 @@ static void a_mark_goes_to_pages_with_a_content_only(void **state)
 		if (gfn == 7 || gfn == 8)
 			assert_int_equal(ppte_state(pte), PPTE_ABSENT);
 	}
+	end();
+}
+
+/* UNIFORM above a PTE goes when the PTE differs from its neighbours. */
+static void a_mark_ends_what_was_uniform(void **state)
+{
+	const struct gfn gfn = {600};
+	unsigned before, after;
+
+	begin(masked());
+	assert_int_equal(addrspace_clear_soft_dirty(as, world_range(0, GFNS)), 0);
+	spin_lock(&as->lock);
+	primary_mark_uniform(&as->primary, gfn);
+	before = primary_uniform(&as->primary, gfn, 1);
+	space_mark(as, gfn, 1, PPTE_SOFT_DIRTY);
+	after = primary_uniform(&as->primary, gfn, 1);
+	spin_unlock(&as->lock);
+	assert_int_equal(before, 1);
+	assert_int_equal(after, 0);
 	end();
 }
 
@@ -251,6 +268,143 @@ static void a_collection_of_many_pages_is_one_event_and_one_flush(void **state)
 	end();
 }
 
+/* Bit 0 is the first page of the range; pages outside stay for a later answer. */
+static void part_of_a_range(enum dirty_mode mode)
+{
+	const u64 gfns[] = {99, 100, 163, 164, 229, 230};
+
+	begin(masked());
+	start(mode);
+	for (unsigned i = 0; i < ARRAY_SIZE(gfns); i++)
+		write_page(gfns[i]);
+	assert_int_equal(dirty_log_collect(as, world_range(100, 130), bitmap), 0);
+	assert_true(bitmap[0] == (BIT(0) | BIT(63)));
+	assert_true(bitmap[1] == BIT(0));
+	assert_true(bitmap[2] == BIT(1));
+	collect();
+	assert_int_equal(collected(), 2);
+	assert_true(is_collected(99) && is_collected(230));
+	end();
+}
+
+static void by_write_protection_an_answer_is_of_its_range_alone(void **state)
+{
+	part_of_a_range(DIRTY_WRITE_PROTECT);
+}
+
+static void by_d_bits_an_answer_is_of_its_range_alone(void **state)
+{
+	part_of_a_range(DIRTY_BITS);
+}
+
+/* Blocks that are mapped by one leaf each, without A and with D. */
+static void begin_large(enum dirty_mode mode)
+{
+	begin(masked());
+	dirty_log_coarse(as, true);
+	start(mode);
+	for (u64 gfn = 5; gfn < GFNS; gfn += 512)
+		assert_int_equal(guest_write(view[0], gfn * PAGE_SIZE, 1), FAULT_MAPPED);
+	guest_out();
+	spin_lock(&as->lock);
+	(void)notifier_young(&as->notifier, world_range(0, GFNS), true);
+	spin_unlock(&as->lock);
+}
+
+static unsigned attr_of_large(u64 gfn)
+{
+	struct pgtable_visit visit;
+
+	pgtable_lookup(&view[0]->table, gfn * PAGE_SIZE, &visit);
+	assert_int_equal(visit.kind, VISIT_LEAF);
+	assert_int_equal(visit.level, 1);
+	return view[0]->table.format->attr(visit.pte, 1);
+}
+
+static bool cpu_walks;
+
+/* The CPU sets A between the load and the first swap. */
+static bool swap_beside_a_walk(void *context, pte_t *slot, pte_t old, pte_t value)
+{
+	if (cpu_walks)
+		*slot |= view[0]->table.format->level[1].accessed;
+	cpu_walks = false;
+	return ck_pr_cas_64(slot, old, value);
+}
+
+static void an_a_that_the_cpu_sets_meanwhile_stays_and_d_goes(void **state)
+{
+	begin_large(DIRTY_BITS);
+	assert_int_equal(attr_of_large(0) & (PT_ACCESSED | PT_DIRTY), PT_DIRTY);
+	view[0]->memory.swap = swap_beside_a_walk;
+	cpu_walks = true;
+	spin_lock(&as->lock);
+	notifier_dirty(&as->notifier, world_range(0, 8), false);
+	spin_unlock(&as->lock);
+	view[0]->memory.swap = NULL;
+	assert_int_equal(attr_of_large(0) & (PT_ACCESSED | PT_DIRTY), PT_ACCESSED);
+	assert_int_equal(attr_of_large(512) & PT_DIRTY, PT_DIRTY);
+	collect();
+	assert_int_equal(collected(), GFNS);
+	end();
+}
+
+/* The log names no write behind a D that is set; the range begins and ends inside blocks. */
+static void by_pml_each_block_of_a_range_is_looked_at(void **state)
+{
+	begin_large(DIRTY_PML);
+	assert_int_equal(dirty_log_collect(as, world_range(300, 300), bitmap), 0);
+	for (u64 i = 0; i < 300; i++)
+		assert_true(is_collected(i));
+	end();
+}
+
+static void an_entry_of_the_log_beyond_every_address_names_no_page(void **state)
+{
+	const struct gpa entries[] = {{5 * PAGE_SIZE + 0xabc}, {(GFN_END + 7) * PAGE_SIZE}};
+
+	begin(masked());
+	start(DIRTY_PML);
+	collect();
+	dirty_log_pml(view[0], entries, 2);
+	collect();
+	assert_int_equal(collected(), 1);
+	assert_true(is_collected(5));
+	end();
+}
+
+static u64 drops(void)
+{
+	struct stage2_stats stats;
+
+	stage2_stats(view[0], &stats);
+	return stats.drops;
+}
+
+/* No write can hide behind the leaves of DIRTY_WRITE_PROTECT: they stay. */
+static void leaves_go_where_they_would_hide_a_write_and_nowhere_else(void **state)
+{
+	u64 before;
+
+	begin(masked());
+	start(DIRTY_WRITE_PROTECT);
+	write_64(64);
+	before = drops();
+	start(DIRTY_WRITE_PROTECT);
+	start(DIRTY_BITS);
+	dirty_log_coarse(as, true);
+	assert_int_equal(drops(), before);
+	dirty_log_coarse(as, false);
+	assert_int_equal(drops(), before + 64);
+	write_64(64);
+	start(DIRTY_PML);
+	assert_int_equal(drops(), before + 128);
+	write_64(64);
+	dirty_log_stop(as);
+	assert_int_equal(drops(), before + 192);
+	end();
+}
+
 static struct {
 	const struct notifier_policy *policy;
 	enum retry_mode retry;
@@ -343,16 +497,23 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_mark_goes_to_pages_with_a_content_only),
+		cmocka_unit_test(a_mark_ends_what_was_uniform),
 		cmocka_unit_test(by_write_protection_an_answer_is_what_was_written),
 		cmocka_unit_test(by_write_protection_a_first_write_costs_an_exit_and_a_second_none),
 		cmocka_unit_test(by_write_protection_an_empty_answer_costs_nothing),
 		cmocka_unit_test(a_collection_of_many_pages_is_one_event_and_one_flush),
+		cmocka_unit_test(by_write_protection_an_answer_is_of_its_range_alone),
 		cmocka_unit_test(by_write_protection_a_write_beside_a_collection_is_in_one),
 		cmocka_unit_test(by_d_bits_an_answer_is_what_was_written),
+		cmocka_unit_test(by_d_bits_an_answer_is_of_its_range_alone),
 		cmocka_unit_test(by_d_bits_no_write_costs_an_exit),
 		cmocka_unit_test(by_d_bits_an_empty_answer_costs_nothing),
+		cmocka_unit_test(an_a_that_the_cpu_sets_meanwhile_stays_and_d_goes),
 		cmocka_unit_test(by_d_bits_a_write_beside_a_collection_is_in_one),
 		cmocka_unit_test(by_pml_an_answer_is_what_was_written),
+		cmocka_unit_test(by_pml_each_block_of_a_range_is_looked_at),
+		cmocka_unit_test(an_entry_of_the_log_beyond_every_address_names_no_page),
+		cmocka_unit_test(leaves_go_where_they_would_hide_a_write_and_nowhere_else),
 	};
 
 	return cmocka_run_group_tests_name("lab3_log", tests, NULL, NULL);

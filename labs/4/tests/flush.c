@@ -4,10 +4,9 @@
  * how many flushes an operation costs. A simulated guest CPU keeps what it has translated until a
  * flush, so one that is missing shows as a stale read.
  */
+#include "harness/audit.h"
 #include "sim/explore.h"
 #include "sim/mm_world.h"
-
-#include <mm/audit.h>
 
 #include "mm/stage2/private.h"
 
@@ -28,15 +27,13 @@ static void begin(unsigned cpus)
 
 static void end(void)
 {
-	struct audit_report report;
-
 	for (unsigned cpu = 0; cpu < arch_cpu_count(); cpu++) {
 		sim_set_cpu(cpu);
 		guest_out();
 	}
 	sim_set_cpu(0);
 	addrspace_settle(as);
-	assert_int_equal(audit_run(0, &report), 0);
+	lab_audit();
 	stage2_destroy(other);
 	stage2_destroy(s2);
 	addrspace_destroy(as);
@@ -63,12 +60,17 @@ static u64 flush(void)
 
 static void a_flush_kicks_the_cpus_inside_once_each_and_no_other(void **state)
 {
+	u64 flushes, waited, before;
+
 	begin(5);
 	enter(1, s2);
 	enter(2, s2);
 	enter(3, other);
+	stage2_cpu_flushes(0, &flushes, &before);
 	assert_int_equal(flush(), 2);
 	assert_int_equal(s2->counters.kicks, 2);
+	stage2_cpu_flushes(0, &flushes, &waited);
+	assert_int_equal(waited - before, 2);
 	assert_int_equal(flush(), 0); /* they are out */
 	enter(2, s2);
 	assert_int_equal(flush(), 1);
@@ -93,9 +95,12 @@ static void a_cpu_outside_is_not_kicked_and_flushes_when_it_enters(void **state)
 	end();
 }
 
+static void (*next_kick)(unsigned cpu);
+
 /*
  * CPU 1's guest has the page cached and reads it again when CPU 0 has published that it moved: the
- * new frame, which the hypervisor has written meanwhile. CPU 2 comes and goes.
+ * new frame, which the hypervisor has written meanwhile. Until then it touches another page, comes
+ * back after a kick, and stays: a flush that waits for it then never ends. CPU 2 comes and goes.
  */
 static struct {
 	bool moved;
@@ -136,6 +141,7 @@ static void reader(void *world)
 	u64 value;
 
 	while (!moved) {
+		assert_int_equal(guest_read(s2, 6 * PAGE_SIZE, &value), FAULT_MAPPED);
 		guest_idle();
 		moved = scene.moved;
 	}
@@ -164,6 +170,12 @@ static void finish(void *world)
 	addrspace_destroy(as);
 }
 
+static void kick_and_switch(unsigned cpu)
+{
+	next_kick(cpu);
+	sched_point("kicked");
+}
+
 static void no_old_translation_is_used_after_a_flush(void **state)
 {
 	const struct sched_scenario scenario = {.setup = setup,
@@ -172,11 +184,12 @@ static void no_old_translation_is_used_after_a_flush(void **state)
 						.preemptions = 2};
 
 	world_begin(3, 8);
+	next_kick = sim_on_kick;
+	sim_on_kick = kick_and_switch;
 	sched_explore_and_draw(scenario, 500);
 	world_end();
 }
 
-static void (*next_kick)(unsigned cpu);
 static void (*at_kick)(void);
 
 static void on_kick(unsigned cpu)
@@ -211,8 +224,10 @@ static void tables_are_kept(void)
 
 static void an_unlinked_table_is_freed_after_the_flush_and_not_before(void **state)
 {
+	u64 value;
+
 	begin(2);
-	for (u64 gfn = 0; gfn < 16; gfn++)
+	for (u64 gfn = 0; gfn < 1024; gfn += 32)
 		assert_int_equal(guest_write(s2, gfn * PAGE_SIZE, 1), FAULT_MAPPED);
 	guest_out();
 	enter(1, s2);
@@ -221,7 +236,31 @@ static void an_unlinked_table_is_freed_after_the_flush_and_not_before(void **sta
 	watch_kicks(tables_are_kept);
 	assert_int_equal(addrspace_clear(as, world_range(0, 1024), 0), 0);
 	assert_int_equal(watched, 1);
-	assert_int_equal(count_tables(), table_frames - 1);
+	assert_int_equal(count_tables(), table_frames - 2);
+	/* The table used last is not used again. */
+	assert_null(s2->near);
+	assert_int_equal(guest_read(s2, GPA, &value), FAULT_MAPPED);
+	guest_out();
+	end();
+}
+
+/* No leaf went with it, so nothing but the table itself makes the stage 2 stale. */
+static void an_empty_table_waits_for_a_flush_too(void **state)
+{
+	u64 flushes, tables;
+
+	begin(2);
+	assert_int_equal(guest_write(s2, GPA, 1), FAULT_MAPPED);
+	guest_out();
+	assert_int_equal(addrspace_clear(as, world_range(5, 1), 0), 0);
+	tables = count_tables();
+	flushes = s2->counters.flushes;
+	spin_lock(&as->lock);
+	stage2_drop(s2, world_range(0, 512));
+	stage2_flush_stale(s2);
+	spin_unlock(&as->lock);
+	assert_int_equal(s2->counters.flushes, flushes + 1);
+	assert_int_equal(count_tables(), tables - 1);
 	end();
 }
 
@@ -234,12 +273,12 @@ static void without_a_change_there_is_no_flush(void **state)
 	guest_out();
 	flushes = s2->counters.flushes;
 	spin_lock(&as->lock);
-	s2->stale = true;
+	s2->stale = s2->moved = s2->dropped = s2->dropping = true;
 	stage2_flush_stale(s2);
 	stage2_flush_stale(s2);
 	spin_unlock(&as->lock);
 	assert_int_equal(s2->counters.flushes, flushes + 1);
-	assert_false(s2->stale);
+	assert_false(s2->stale || s2->moved || s2->dropped || s2->dropping);
 	/* What is not mapped needs none. */
 	assert_int_equal(addrspace_clear(as, world_range(512, 16), 0), 0);
 	assert_int_equal(s2->counters.flushes, flushes + 1);
@@ -295,6 +334,42 @@ static void a_new_frame_is_read_only_until_the_old_one_is_unused(void **state)
 	end();
 }
 
+static void leaf_is_old(void)
+{
+	u64 mfn;
+
+	watched++;
+	(void)attr_of(5, &mfn);
+	assert_int_equal(mfn, old_frame);
+}
+
+/* A flush that an earlier change owes, by a leaf that was dropped lazily or as `stale`. */
+static void what_is_owed_is_flushed_before_a_leaf_changes(void **state)
+{
+	const u64 gfns[] = {5, 6};
+
+	for (unsigned dropped = 0; dropped < 2; dropped++) {
+		u64 mfn;
+
+		begin(2);
+		assert_int_equal(addrspace_set_policy(as, notifier_policy_find("late", 4)), 0);
+		assert_int_equal(guest_write(s2, GPA, 1), FAULT_MAPPED);
+		guest_out();
+		world_share(as, gfns, 2, 1);
+		addrspace_settle(as);
+		enter(1, s2);
+		old_frame = world_mfn(as, 5);
+		*(dropped ? &s2->dropped : &s2->stale) = true;
+		watched = 0;
+		watch_kicks(leaf_is_old);
+		assert_int_equal(cow_break(as, (struct gfn){5}), 0);
+		assert_int_equal(watched, 1);
+		assert_int_equal(attr_of(5, &mfn) & PT_RWX, PT_RWX);
+		assert_int_equal(mfn, world_mfn(as, 5));
+		end();
+	}
+}
+
 /* CPU 1 goes on in its guest: whatever it has cached, it reads what CPU 0 wrote. */
 static void a_cpu_inside_reads_the_new_frame_after_the_change(void **state)
 {
@@ -331,6 +406,65 @@ static void a_change_keeps_a_and_d_and_the_frame_of_the_primary(void **state)
 	assert_int_equal(attr & PT_RWX, PT_READ | PT_EXEC);
 	assert_int_equal(attr & (PT_ACCESSED | PT_DIRTY), PT_ACCESSED | PT_DIRTY);
 	assert_int_equal(mfn, world_mfn(as, 5));
+	/* SOFT_DIRTY takes D: the answer contains it. */
+	assert_int_equal(addrspace_clear_soft_dirty(as, world_range(5, 1)), 0);
+	attr = attr_of(5, &mfn);
+	assert_int_equal(attr & (PT_WRITE | PT_ACCESSED | PT_DIRTY), PT_ACCESSED);
+	end();
+}
+
+static unsigned swaps_left;
+
+/* The CPU sets A between the load and the swap, once. */
+static bool swap_beside_a_walk(void *context, pte_t *slot, pte_t old, pte_t value)
+{
+	if (swaps_left && !--swaps_left)
+		*slot |= s2->table.format->level[0].accessed;
+	return ck_pr_cas_64(slot, old, value);
+}
+
+/* Page 5 leaves a shared frame: its leaf is swapped once for the frame, once for the right. */
+static void an_a_that_the_cpu_sets_meanwhile_stays(void **state)
+{
+	const u64 gfns[] = {5, 6};
+
+	for (unsigned nth = 1; nth <= 2; nth++) {
+		u64 mfn;
+
+		begin(2);
+		assert_int_equal(addrspace_set_policy(as, notifier_policy_find("late", 4)), 0);
+		assert_int_equal(guest_write(s2, GPA, 1), FAULT_MAPPED);
+		guest_out();
+		world_share(as, gfns, 2, 1);
+		addrspace_settle(as);
+		spin_lock(&as->lock);
+		(void)notifier_young(&as->notifier, world_range(5, 1), true);
+		spin_unlock(&as->lock);
+		assert_int_equal(attr_of(5, &mfn) & PT_ACCESSED, 0);
+		s2->memory.swap = swap_beside_a_walk;
+		swaps_left = nth;
+		assert_int_equal(cow_break(as, (struct gfn){5}), 0);
+		s2->memory.swap = NULL;
+		assert_int_equal(attr_of(5, &mfn) & (PT_RWX | PT_ACCESSED), PT_RWX | PT_ACCESSED);
+		assert_int_equal(mfn, world_mfn(as, 5));
+		end();
+	}
+}
+
+/* A fault that resolved before the change finds it at its check. */
+static void a_change_is_noted_in_the_invalidate_sequence(void **state)
+{
+	u64 word, value;
+
+	begin(2);
+	assert_int_equal(guest_read(s2, GPA, &value), FAULT_MAPPED);
+	guest_out();
+	word = invalidate_read(&s2->log);
+	assert_int_equal(cow_protect(as, world_range(5, 1)), 0);
+	spin_lock(&as->lock);
+	assert_int_equal(invalidate_check(&s2->log, word, (struct gfn){5}), INVALIDATE_RACED);
+	assert_int_equal(invalidate_check(&s2->log, word, (struct gfn){6}), INVALIDATE_CLEAN);
+	spin_unlock(&as->lock);
 	end();
 }
 
@@ -391,10 +525,14 @@ int main(void)
 		cmocka_unit_test(a_cpu_outside_is_not_kicked_and_flushes_when_it_enters),
 		cmocka_unit_test(no_old_translation_is_used_after_a_flush),
 		cmocka_unit_test(an_unlinked_table_is_freed_after_the_flush_and_not_before),
+		cmocka_unit_test(an_empty_table_waits_for_a_flush_too),
 		cmocka_unit_test(without_a_change_there_is_no_flush),
 		cmocka_unit_test(a_new_frame_is_read_only_until_the_old_one_is_unused),
+		cmocka_unit_test(what_is_owed_is_flushed_before_a_leaf_changes),
 		cmocka_unit_test(a_cpu_inside_reads_the_new_frame_after_the_change),
 		cmocka_unit_test(a_change_keeps_a_and_d_and_the_frame_of_the_primary),
+		cmocka_unit_test(an_a_that_the_cpu_sets_meanwhile_stays),
+		cmocka_unit_test(a_change_is_noted_in_the_invalidate_sequence),
 		cmocka_unit_test(an_operation_flushes_once_and_only_for_rights_that_went),
 		cmocka_unit_test(a_merge_puts_its_flush_off),
 	};

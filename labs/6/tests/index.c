@@ -12,6 +12,11 @@
 #define SLOTS	   1024 /* hash.c's SLOTS_MIN */
 #define OPERATIONS 6000
 
+#define STRANGERS   8	 /* hash.c's */
+#define REACH	    1024 /* hash.c's */
+#define LARGE	    2048 /* pages, and the slots for them */
+#define LARGE_SLOTS 4096
+
 static struct addrspace *as;
 static struct merge_domain *domain;
 static const struct merge_engine *engine;
@@ -45,21 +50,28 @@ static struct merge_ref ref_of(unsigned i)
 	return merge_ref(region, (struct gfn){i});
 }
 
-static void begin(void)
+/* A region of `pages` pages, of which the first `filled` have a content. */
+static void begin_pages(unsigned pages, unsigned filled)
 {
 	world_begin(1, 16);
 	engine = &merge_engine_hash;
 	assert_int_equal(merge_configure(engine, &(struct merge_limits){.cap = 256}), 0);
-	as = world_space(PAGES);
-	for (unsigned i = 0; i < PAGES; i++)
+	as = world_space(pages);
+	for (unsigned i = 0; i < filled; i++)
 		fill_page(as, i, content_of(i));
-	assert_int_equal(merge_add(as, world_range(0, PAGES), 0), 0);
+	assert_int_equal(merge_add(as, world_range(0, pages), 0), 0);
 	spin_lock(&merge_regions_lock);
 	domain = merge_domain_find(0);
 	region = merge_first_region(as);
 	spin_unlock(&merge_regions_lock);
 	assert_non_null(domain);
-	assert_int_equal(merge_make_metadata(region, 0), 0);
+	for (u32 chunk = 0; chunk * MERGE_CHUNK < pages; chunk++)
+		assert_int_equal(merge_make_metadata(region, chunk), 0);
+}
+
+static void begin(void)
+{
+	begin_pages(PAGES, PAGES);
 	memset(in_index, 0, sizeof(in_index));
 	for (unsigned i = 0; i < PAGES; i++)
 		page_change(ref_of(i).page, PAGE_HASH,
@@ -165,11 +177,94 @@ static void a_search_finds_the_stable_frame_of_the_content(void **state)
 	end();
 }
 
+/* merge_stats() would take the domain's lock. */
+static u64 compares(void)
+{
+	return merge_world.counters[0].compares;
+}
+
+/* Pages 2, 4 ... differ in content and have the tag of page 0, which comes last. */
+static void a_search_gives_up_after_eight_contents_with_its_tag(void **state)
+{
+	static struct stable head[STRANGERS + 1];
+	struct merge_key key;
+	struct merge_ref ref;
+	u64 before;
+
+	begin();
+	spin_lock(&domain->lock);
+	key = key_of(0);
+	for (unsigned i = 2; i <= 2 * STRANGERS; i += 2) {
+		ref = ref_of(i);
+		page_change(ref.page, PAGE_HASH, key.tag << PAGE_HASH_SHIFT);
+		assert_int_equal(engine->unstable_add(domain, &key, merge_number(&ref)), 0);
+		head[i / 2] = (struct stable){.tag = key.tag, .mfn = {world_mfn(as, i)}};
+	}
+	ref = ref_of(0);
+	assert_int_equal(engine->unstable_add(domain, &key, merge_number(&ref)), 0);
+	before = compares();
+	assert_int_equal(engine->unstable_find(domain, &key), MERGE_PAGE_NONE);
+	assert_int_equal(compares() - before, STRANGERS);
+	ref = ref_of(2);
+	engine->unstable_remove(domain, merge_number(&ref));
+	ref = ref_of(0);
+	assert_int_equal(engine->unstable_find(domain, &key), merge_number(&ref));
+	/* Of the heads the last one added comes first. */
+	head[0] = (struct stable){.tag = key.tag, .mfn = {world_mfn(as, 0)}};
+	for (unsigned i = 0; i <= STRANGERS; i++)
+		engine->stable_add(domain, &head[i]);
+	before = compares();
+	assert_null(engine->stable_find(domain, &key));
+	assert_int_equal(compares() - before, STRANGERS);
+	engine->stable_remove(domain, &head[STRANGERS]);
+	assert_ptr_equal(engine->stable_find(domain, &key), &head[0]);
+	for (unsigned i = 0; i < STRANGERS; i++)
+		engine->stable_remove(domain, &head[i]);
+	spin_unlock(&domain->lock);
+	end();
+}
+
+/* A page of the large region into the index, with the home `at`. */
+static int add_at(unsigned i, u32 at)
+{
+	struct merge_ref ref = ref_of(i);
+	struct merge_key key = {0, NULL};
+
+	while (((key.tag * 2654435769u) >> 7 & (LARGE_SLOTS - 1)) != at)
+		key.tag++;
+	page_change(ref.page, PAGE_HASH, key.tag << PAGE_HASH_SHIFT);
+	return engine->unstable_add(domain, &key, merge_number(&ref));
+}
+
+/* Two runs of half the bound with a hole between, and the page that would join them. */
+static void no_run_is_longer_than_its_bound(void **state)
+{
+	const unsigned half = REACH / 2;
+	struct merge_ref ref;
+
+	begin_pages(LARGE, 0);
+	spin_lock(&domain->lock);
+	for (unsigned i = 0; i < half; i++)
+		assert_int_equal(add_at(i, 100), 0);
+	for (unsigned i = half; i < REACH; i++)
+		assert_int_equal(add_at(i, 100 + half + 1), 0);
+	assert_int_equal(add_at(REACH, 100), ERR_BUSY);
+	assert_int_equal(add_at(REACH, 3000), 0);
+	ref = ref_of(REACH - 1);
+	engine->unstable_remove(domain, merge_number(&ref));
+	assert_int_equal(add_at(REACH + 1, 100), 0); /* REACH in a row */
+	assert_int_equal(add_at(REACH + 2, 100), ERR_BUSY);
+	spin_unlock(&domain->lock);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_search_finds_a_page_of_the_content_whatever_came_and_went),
 		cmocka_unit_test(a_search_finds_the_stable_frame_of_the_content),
+		cmocka_unit_test(a_search_gives_up_after_eight_contents_with_its_tag),
+		cmocka_unit_test(no_run_is_longer_than_its_bound),
 	};
 
 	return cmocka_run_group_tests_name("lab6_index", tests, NULL, NULL);
