@@ -46,16 +46,22 @@ def record(number):
     return os.path.join(PLACES, f"{number}.folder")
 
 
-def place(number):
-    """The folder of a lab's working copy; LabError without one."""
-    if number in mark(table.ROOT).get("labs", []):
-        return table.ROOT
+def started(number):
+    """The folder of a lab's working copy, or an empty string."""
     try:
         with open(record(number), encoding="utf-8") as file:
             folder = file.read().strip()
     except FileNotFoundError:
-        folder = ""
-    if not folder or not os.path.isdir(folder):
+        return ""
+    return folder if os.path.isdir(folder) else ""
+
+
+def place(number):
+    """The folder of a lab's working copy; LabError without one."""
+    if number in mark(table.ROOT).get("labs", []):
+        return table.ROOT
+    folder = started(number)
+    if not folder:
         raise table.LabError(f"lab {number} is not started: ./lab start {number}")
     return folder
 
@@ -79,7 +85,11 @@ def start(lab, folder=None):
     """Makes the working copy; returns its folder."""
     if mark(table.ROOT).get("labs"):
         raise table.LabError("this repository is a working copy itself: edit its files")
-    folder = os.path.abspath(folder or os.path.join(PLACES, str(lab.number)))
+    there = started(lab.number)
+    folder = os.path.abspath(folder or there or os.path.join(PLACES, str(lab.number)))
+    if there and folder != there:
+        raise table.LabError(f"lab {lab.number} is started in {there}; `git worktree remove` of it "
+                             "makes room for another copy")
     if os.path.exists(folder):
         raise table.LabError(f"{folder} exists already; ./lab reset {lab.number} starts anew in it")
     branch = f"lab-{lab.number}"

@@ -8,6 +8,8 @@
 #include "sim/explore.h"
 #include "sim/mm_world.h"
 
+#include <mm/dirty_log.h>
+
 #include "mm/stage2/private.h"
 
 #define GPA (5 * PAGE_SIZE)
@@ -117,6 +119,7 @@ static void setup(void *world)
 	scene.moved = false;
 	assert_int_equal(addrspace_write(as, (struct gpa){GPA}, &value, 8), 0);
 	sim_set_cpu(1);
+	assert_int_equal(guest_read(s2, 6 * PAGE_SIZE, &value), FAULT_MAPPED);
 	assert_int_equal(guest_read(s2, GPA, &value), FAULT_MAPPED);
 	sim_set_cpu(0);
 	scene.old = world_mfn(as, 5);
@@ -496,6 +499,62 @@ static void an_operation_flushes_once_and_only_for_rights_that_went(void **state
 	end();
 }
 
+/* While D is clear no TLB has the page writable. */
+static void a_clean_page_is_protected_without_a_flush(void **state)
+{
+	u64 flushes, value;
+
+	begin(2);
+	assert_int_equal(dirty_log_start(as, world_range(0, 16), DIRTY_BITS), 0);
+	for (u64 gfn = 0; gfn < 8; gfn++)
+		assert_int_equal(guest_read(s2, gfn * PAGE_SIZE, &value), FAULT_MAPPED);
+	assert_int_equal(guest_write(s2, 8 * PAGE_SIZE, 1), FAULT_MAPPED);
+	guest_out();
+	flushes = s2->counters.flushes;
+	assert_int_equal(cow_protect(as, world_range(0, 8)), 0);
+	assert_int_equal(s2->counters.flushes, flushes);
+	assert_int_equal(cow_protect(as, world_range(8, 1)), 0);
+	assert_int_equal(s2->counters.flushes, flushes + 1);
+	dirty_log_stop(as);
+	end();
+}
+
+/* The subscriber's change of page 5, which keeps its frame. How many flushes it took. */
+static u64 change_rights(unsigned rights, unsigned flags)
+{
+	const struct notify_range range = {
+		.event = EVENT_PROTECT_PAGE, .range = world_range(5, 1), .flags = NOTIFY_LAZY};
+	const struct pte_change pte = {.gfn = {5}, .mfn = {world_mfn(as, 5)}, .rights = rights};
+	const struct notify_change change = {&range, &pte, 1, flags};
+	u64 flushes = s2->counters.flushes;
+
+	spin_lock(&as->lock);
+	s2->sub.ops->change(&s2->sub, &change);
+	spin_unlock(&as->lock);
+	return s2->counters.flushes - flushes;
+}
+
+/* What a merge owes is for sync(): no other change pays for it, and none takes it away. */
+static void a_flush_that_is_owed_for_a_merge_stays_owed(void **state)
+{
+	u64 value;
+
+	begin(2);
+	assert_int_equal(guest_read(s2, GPA, &value), FAULT_MAPPED);
+	guest_out();
+	s2->moved = true;
+	assert_int_equal(change_rights(PT_RWX, 0), 0);
+	assert_true(s2->moved);
+	assert_int_equal(change_rights(PT_RWX, CHANGE_LAZY), 0);
+	assert_true(s2->moved);
+	assert_int_equal(s2->counters.put_off, 0);
+	/* Any right that goes is flushed for. */
+	assert_int_equal(change_rights(PT_READ | PT_EXEC, 0), 1);
+	assert_int_equal(change_rights(PT_READ, 0), 1);
+	assert_false(s2->moved);
+	end();
+}
+
 /* A merge swaps read-only frames of one content: its flush waits for the next one, or the end. */
 static void a_merge_puts_its_flush_off(void **state)
 {
@@ -534,6 +593,8 @@ int main(void)
 		cmocka_unit_test(an_a_that_the_cpu_sets_meanwhile_stays),
 		cmocka_unit_test(a_change_is_noted_in_the_invalidate_sequence),
 		cmocka_unit_test(an_operation_flushes_once_and_only_for_rights_that_went),
+		cmocka_unit_test(a_clean_page_is_protected_without_a_flush),
+		cmocka_unit_test(a_flush_that_is_owed_for_a_merge_stays_owed),
 		cmocka_unit_test(a_merge_puts_its_flush_off),
 	};
 
