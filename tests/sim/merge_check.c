@@ -59,11 +59,15 @@ static void check_counts(struct addrspace *as)
 void check_audit(void)
 {
 	struct merge_region *region;
-
 	struct audit_report report;
+	unsigned fault = 0;
 
 	RB_FOREACH (region, merge_spaces, &merge_world.regions)
 		check_counts(region->as);
-	if (audit_run(held_by_merging(), &report))
-		fail_msg("audit after%s", sched_trace());
+	if (!audit_run(held_by_merging(), &report))
+		return;
+	while (!report.found[fault])
+		fault++;
+	fail_msg("the auditor finds: %s; after%s", audit_fault_name((enum audit_fault)fault),
+		 sched_trace());
 }
