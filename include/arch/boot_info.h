@@ -17,7 +17,7 @@
 #define BOOT_COMMAND_LINE_MAX  1024
 #define BOOT_MODULE_LINE_MAX   2304 /* a VM of VM_ARG_MAX and its other words */
 #define BOOT_MEMORY_MAX	       256
-#define BOOT_MODULES_MAX       32
+#define BOOT_MODULES_MAX       96
 #define BOOT_USABLE_MAX	       (BOOT_MEMORY_MAX + BOOT_MODULES_MAX + 1) /* a hole splits one range */
 #define BOOT_CPUS_MAX	       64
 #define BOOT_IOAPICS_MAX       8

@@ -88,7 +88,7 @@ static inline struct frame *frame_record(struct mfn mfn)
  * mean no frame. Called once on the boot CPU. ERR_NO_MEMORY when no range can hold the records;
  * ERR_INVALID for more ranges than FRAME_RANGES_MAX.
  */
-#define FRAME_RANGES_MAX 128
+#define FRAME_RANGES_MAX 384
 struct frame_range {
 	struct hpa start, end;
 };

@@ -5,6 +5,7 @@ benches: what ./run bench measures, a module each: a function of the results fol
 from benches.boot import boot
 from benches.disks import disks
 from benches.exits import exits
+from benches.growth import growth
 from benches.guest import guest
 from benches.merge import merge
 from benches.mm import mm
@@ -14,5 +15,6 @@ from benches.trace import trace
 from benches.virtio import virtio
 from benches.ways import ways
 
-BENCHES = {"boot": boot, "disks": disks, "exits": exits, "guest": guest, "mm": mm, "merge": merge,
-           "paths": paths, "policies": policies, "trace": trace, "virtio": virtio, "ways": ways}
+BENCHES = {"boot": boot, "disks": disks, "exits": exits, "growth": growth, "guest": guest, "mm": mm,
+           "merge": merge, "paths": paths, "policies": policies, "trace": trace, "virtio": virtio,
+           "ways": ways}

@@ -13,6 +13,7 @@ import subprocess
 import builder
 import machine
 from benches import common
+from benches.mm import callgrind
 from output import plain, say
 
 KSM = "/sys/kernel/mm/ksm"
@@ -20,13 +21,15 @@ KSM_SETTINGS = ["pages_to_scan", "sleep_millisecs", "run"]
 ORDERS = [14, 16, 18, 20]
 SHARES = [0, 50, 90]
 # Runs of our half, which is short; the median counts.
-REPEATS = 3
+REPEATS = 5
 BYTES_A_PAGE = 4096 + 64	# what each half of the bench needs, one after the other
 FIGURES = ["merge", "rescan", "rescan_1pct", "break", "metadata"]
-TARGETS = {"samepage_merge": 1000, "samepage_rescan": 10, "samepage_metadata": 16}
+TARGETS = {"samepage_merge": 1000, "samepage_over_floor": 1.25, "samepage_rescan": 10,
+           "samepage_metadata": 24}
 # KSM of Linux 6.1 on QEMU under -icount, instructions a page, half of them duplicates.
 LINUX = {"merge_machine": 18698, "rescan_machine": 7529}
 MACHINE_PAGES = 2048
+COUNTED_PAGES = 4096
 
 
 # --- KSM's settings
@@ -170,6 +173,20 @@ def on_this_computer(folder, program, ksm):
     return rows, remarks
 
 
+def in_instructions(program):
+    """Rows: merging and its floor under callgrind, at a size that takes seconds."""
+    rows = []
+    for share in SHARES:
+        counts = callgrind(program, str(COUNTED_PAGES), str(share), "hash")
+        floor = counts["floor_hash"] + counts["floor_compare"] * share // 100
+        rows += [
+            {"name": name, "value": value, "unit": "instructions", "setting": f"counted {share} %"}
+            for name, value in (("samepage_merge", counts["merge"]), ("floor", floor),
+                                ("above_floor", counts["merge"] - floor))
+        ]
+    return rows
+
+
 def ratios(rows):
     """KSM's figure over ours, where one run has both."""
     value = {(row["name"], row["setting"]): row["value"] for row in rows}
@@ -236,7 +253,8 @@ def on_the_machine(where):
 
 
 def show_host(rows):
-    names = [f"{side}_{figure}" for figure in FIGURES for side in ("samepage", "ksm", "ratio")] + [
+    names = ["samepage_over_floor"] + [
+        f"{side}_{figure}" for figure in FIGURES for side in ("samepage", "ksm", "ratio")] + [
         "floor_hash",
         "floor_compare",
     ]
@@ -263,6 +281,8 @@ def merge(folder):
         rows, remarks = on_this_computer(folder, program, ksm)
     rows += ratios(rows)
     show_host(rows)
+    counted = in_instructions(program)
+    common.show(counted)
     machine_rows = on_the_machine(builder.build("default"))
     common.show(
         machine_rows, {"Linux 6.1": {f"samepage_{name}": value for name, value in LINUX.items()}}
@@ -272,4 +292,4 @@ def merge(folder):
     remark_rows = [
         {"name": "remark", "value": remark, "unit": "", "setting": ""} for remark in remarks
     ]
-    common.keep(folder, "merge", rows + machine_rows + remark_rows)
+    common.keep(folder, "merge", rows + counted + machine_rows + remark_rows)

@@ -60,9 +60,9 @@ def callgrind(program, *arguments):
             check=False,
         )
         found = counts_of(where)
-    if done.returncode or "empty" not in found:
+    if done.returncode or not found:
         raise machine.MachineError(f"{program}: status {done.returncode}\n{done.stdout}")
-    instructions, _, times = found.pop("empty")
+    instructions, _, times = found.pop("empty", (0, 0, 1))
     switch = instructions // times
     return {
         name: round((count - switch * times) / rounds)

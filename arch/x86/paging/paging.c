@@ -175,6 +175,7 @@ static void hand_over(const struct boot_info *info)
 {
 	static struct frame_range ranges[BOOT_USABLE_MAX];
 
+	_Static_assert(BOOT_USABLE_MAX <= FRAME_RANGES_MAX, "frame_init() takes any map of boot");
 	for (unsigned i = 0; i < info->usable_count; i++) {
 		ranges[i].start = i == early.index ? early.next : info->usable[i].start;
 		ranges[i].end = info->usable[i].end;

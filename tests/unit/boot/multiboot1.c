@@ -241,19 +241,19 @@ static void multiboot1_modules_stop_at_our_capacity(void **state)
 
 	put_align(mb.world, 4);
 	modules = mb.world->base + mb.world->end;
-	for (u32 i = 0; i < 64; i++) {
+	for (u32 i = 0; i < 128; i++) {
 		put32(mb.world, 0x300000 + i * 0x1000);
 		put32(mb.world, 0x301000 + i * 0x1000);
 		put32(mb.world, i % 2 ? (u32)line : 0);
 		put32(mb.world, 0);
 	}
 	set_mb1(&mb, MODULES, (u32)modules);
-	set_mb1(&mb, MODULE_COUNT, 64);
+	set_mb1(&mb, MODULE_COUNT, 128);
 	assert_int_equal(parse_mb1(&mb), 0);
-	assert_said("modules: more than 32");
+	assert_said("modules: more than 96");
 	assert_int_equal(mb.world->info.module_count, BOOT_MODULES_MAX);
 	assert_string_equal(mb.world->info.modules[0].command_line, "");
-	assert_string_equal(mb.world->info.modules[31].command_line, "name=x");
+	assert_string_equal(mb.world->info.modules[95].command_line, "name=x");
 	world_free(mb.world);
 }
 
