@@ -42,6 +42,7 @@ DIVISORS = {
     "put_number": "the base of a conversion: 10 or 16",
     "rate_from_crystal": "CPUID 15h: tested in the same expression",
     "reclaiming_make_room": "the number of VMs: tested by the loop",
+    "segment_count": "segment size of a large frame: not 0 (segment.c, segment_check)",
     "shown_count": "pit reload, as channel_output",
     "stat_ns": "the rate of the TSC",
     "stat_vm_take": "timed exits: tested in the same expression",
