@@ -31,6 +31,7 @@ OUTSIDE = re.compile(
     r"|__asan\w*|__ubsan\w*|__tls_get_addr)$"
 )
 FORBIDDEN = re.compile(r"\b(__asm__|__asm|asm|constructor|console_write)\b")
+TIMED_OUT = -1
 LAUNCHER = os.environ.get("SAMEPAGE_LAB_LAUNCHER", "")
 
 
@@ -44,13 +45,14 @@ def locked():
 
 
 def command(words, timeout=900):
-    """Runs a program in the tree; (status, output)."""
+    """Runs a program in the tree; (status, output). status is TIMED_OUT after a long time."""
+    timeout *= max(SLOW, 1)
     try:
         done = subprocess.run(words, cwd=PLACE, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, errors="replace",
-                              timeout=timeout * SLOW, check=False)
+                              timeout=timeout, check=False)
     except subprocess.TimeoutExpired:
-        return -1, f"{words[0]} ran for more than {timeout * SLOW:g} s"
+        return TIMED_OUT, f"{words[0]} ran for more than {timeout:g} s"
     return done.returncode, done.stdout
 
 

@@ -112,6 +112,8 @@ def prepare(lab, files, rows, machines, stubs, options):
         build.synchronise(good)
     targets = sorted({programs.target_of(row[1].name) for row in rows if row[1]})
     status, output = build.ninja("host", "lab_verdict", "lib", "mm", "pgtable", *targets)
+    if status == build.TIMED_OUT:  # the student's files have been compiled: not their fault
+        raise table.LabError(output)
     if status:
         reasons[""] = "the test programs do not build:\n" + build.errors_in(output)
     else:
@@ -120,6 +122,8 @@ def prepare(lab, files, rows, machines, stubs, options):
         build.configure("machine")
         names = sorted({name for row in rows if not row[1] for name in runs.targets(row[2])})
         status, output = build.ninja("machine", *names)
+        if status == build.TIMED_OUT:
+            raise table.LabError(output)
         if status:
             reasons["machine"] = "the image does not build:\n" + build.errors_in(output)
     return reasons

@@ -105,9 +105,17 @@ def solution(lab):
     return full(f"labs/{lab.number}/solution", lab, solution_of(lab))
 
 
-def alternative(lab):
+def other_solution(lab):
+    """The solution, with the files that alternative.patch names from the skeleton and the patch."""
     patch = os.path.join(lab.folder, "alternative.patch")
-    return full(f"labs/{lab.number}/alternative", lab, patched(cut.skeleton(lab), patch))
+    with open(patch, encoding="utf-8") as file:
+        named = re.findall(r"^\+\+\+ b/(.*)", file.read(), re.M)
+    skeleton_files = cut.skeleton(lab)
+    return patched({**solution_of(lab), **{path: skeleton_files[path] for path in named}}, patch)
+
+
+def alternative(lab):
+    return full(f"labs/{lab.number}/alternative", lab, other_solution(lab))
 
 
 def skeleton(lab, *options):
@@ -236,10 +244,9 @@ def complaints_about(lab):
             found.append(f"mutant {name}: its text does not stand once in {row['file']}")
     if lab.task and len(mutant_rows(lab)) < 10:
         found.append("fewer than ten mutants")
-    patch = os.path.join(lab.folder, "alternative.patch")
-    if os.path.exists(patch):
+    if os.path.exists(os.path.join(lab.folder, "alternative.patch")):
         try:
-            patched(cut.skeleton(lab), patch)
+            other_solution(lab)
         except ValueError as error:
             found.append(f"the other solution does not apply: {error}")
     return found
