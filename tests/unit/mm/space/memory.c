@@ -192,6 +192,36 @@ static void a_drop_succeeds_without_any_memory(void **state)
 	world_end();
 }
 
+/* Each allocation of a chain fails in turn: the two inline users stay. */
+static void a_third_user_without_memory_changes_nothing(void **state)
+{
+	struct rmap_entry found[4];
+	struct mfn mfn;
+	int err = ERR_NO_MEMORY;
+
+	world_begin(1, 4);
+	assert_int_equal(frame_alloc(0, FRAME_GUEST, 0, &mfn), 0);
+	assert_int_equal(rmap_add(mfn, 1, (struct gfn){7}), 0);
+	assert_int_equal(rmap_add(mfn, 1, (struct gfn){5}), 0);
+	for (unsigned n = 1; err; n++) {
+		assert_int_equal(rmap_list(mfn, NULL, found, ARRAY_SIZE(found)), 2);
+		assert_int_equal(found[0].gfn.raw, 5);
+		assert_int_equal(found[1].gfn.raw, 7);
+		assert_int_equal(rmap_bytes(), 0);
+		assert_true(frame_record(mfn)->owner & frame_record(mfn)->link & 1);
+		sim_fail_frame_alloc(n, 1);
+		err = rmap_add(mfn, 1, (struct gfn){6});
+		sim_fail_frame_alloc(0, 0);
+		assert_true(!err || n < 8);
+	}
+	assert_int_equal(rmap_count(mfn), 3);
+	for (u64 gfn = 5; gfn <= 7; gfn++)
+		rmap_remove(mfn, 1, (struct gfn){gfn});
+	assert_int_equal(rmap_count(mfn), 0);
+	frame_free(mfn, 0);
+	world_end();
+}
+
 #define USERS 100000ull
 
 static void the_rmap_lists_every_user_of_a_popular_frame(void **state)
@@ -233,6 +263,7 @@ int main(void)
 		cmocka_unit_test(a_break_without_memory_changes_nothing_and_goes_on_later),
 		cmocka_unit_test(sharing_without_memory_for_the_rmap_changes_nothing),
 		cmocka_unit_test(a_drop_succeeds_without_any_memory),
+		cmocka_unit_test(a_third_user_without_memory_changes_nothing),
 		cmocka_unit_test(the_rmap_lists_every_user_of_a_popular_frame),
 	};
 
