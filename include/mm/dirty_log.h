@@ -16,6 +16,8 @@
  *          has been drained.
  * DIRTY-2  A page that was not written since the last collection is not in the answer, unless it
  *          shared a large leaf that lost its D, or a block that was collapsed, with one that was.
+ * DIRTY-3  dirty_log_collect_open(): a write is named by an answer given after it, at the latest
+ *          by the first collection of the range after each CPU that was inside the guest has left.
  */
 #ifndef SAMEPAGE_MM_DIRTY_LOG_H
 #define SAMEPAGE_MM_DIRTY_LOG_H
@@ -50,5 +52,26 @@ enum dirty_mode dirty_log_mode(const struct addrspace *as);
  * range, in whole words. Errors and locks as dirty_log_start.
  */
 int dirty_log_collect(struct addrspace *as, struct gfn_range range, u64 *bitmap) __must_check;
+
+/*
+ * What a collection says that waits for no CPU; bit i of a map is gfn range.start + i.
+ *
+ * written	as of dirty_log_collect(), but what this collection finds may be named by the
+ *		next alone, or again
+ * open		a CPU may still write to it unnoticed, so it is in the answer of a later collection
+ */
+#define DIRTY_OPEN_MAX 512
+struct dirty_answer {
+	u64 written[DIRTY_OPEN_MAX / 64], open[DIRTY_OPEN_MAX / 64];
+};
+
+/*
+ * Collects as dirty_log_collect(), from DIRTY_OPEN_MAX gfns at most, without waiting for a CPU that
+ * is inside the guest. *flush: 0 at first; what it needs from one collection of the range to the
+ * next (DIRTY-3). Without D bits, without dirty_log_coarse(), where the policy drops leaves, and
+ * with several views it is dirty_log_collect().
+ */
+int dirty_log_collect_open(struct addrspace *as, struct gfn_range range,
+			   struct dirty_answer *answer, u64 *flush) __must_check;
 
 #endif

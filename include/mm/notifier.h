@@ -144,6 +144,10 @@ struct subscriber_work {
  * young	whether a gfn of the range was accessed since the last `clear`. LOCK_MMU held.
  * dirty	reports to the primary (space_mark) the gfns of the range that were written; `revoke`: also removes the
  * 		right to write that a clean page has. LOCK_MMU held.
+ * take		for each bit i of `written` clears what records writes to gfn range.start + i;
+ *		where there was something sets bit i of `taken`, and begins a flush, unawaited.
+ *		Returns the number of the flush begun last; 0: none. take_ended: has it ended? Until
+ *		then a write may go unrecorded. LOCK_MMU held.
  * holds	what it has cached of a gfn, for people; false: nothing. LOCK_NOTIFIER held.
  * audit	reports every cached translation to the auditor (mm/audit.h). LOCK_NOTIFIER, LOCK_MMU held.
  * work		its own counters. LOCK_NOTIFIER held.
@@ -163,6 +167,9 @@ struct subscriber_ops {
 	bool (*sync_ended)(struct subscription *sub);
 	bool (*young)(struct subscription *sub, struct gfn_range range, bool clear);
 	void (*dirty)(struct subscription *sub, struct gfn_range range, bool revoke);
+	u64 (*take)(struct subscription *sub, struct gfn_range range, const u64 *written,
+		    u64 *taken);
+	bool (*take_ended)(struct subscription *sub, u64 flush);
 	bool (*holds)(struct subscription *sub, struct gfn gfn, struct held_page *out);
 	void (*audit)(struct subscription *sub, struct audit *audit);
 	void (*work)(struct subscription *sub, struct subscriber_work *out);

@@ -302,7 +302,7 @@ static bool read_page(struct merge_page *page, struct merge_key *key, bool *seen
 	return reason == MERGE_HINTED || (*seen && page_hash(page) == key->tag);
 }
 
-static void consider_page(const struct merge_ref *ref, struct mfn mfn, bool dirty)
+static void consider_page(const struct merge_ref *ref, struct mfn mfn, bool dirty, bool open)
 {
 	struct merge_key key = {page_hash(ref->page), merge_content(mfn)};
 	bool unread = !dirty && page_reason(ref->page) == MERGE_CANDIDATE;
@@ -311,6 +311,10 @@ static void consider_page(const struct merge_ref *ref, struct mfn mfn, bool dirt
 
 	if (merge_is_large(ref)) {
 		merge_large_consider(ref, &key, same, seen);
+		return;
+	}
+	if (open) {
+		merge_remember(ref, &key, seen && !same);
 		return;
 	}
 	if (!unread && try_zero(ref, &key))
@@ -356,7 +360,7 @@ static bool is_due(const struct merge_page *page)
 	return page_reason(page) != MERGE_VOLATILE || (merge_passes() & (every - 1)) == 0;
 }
 
-void merge_visit(const struct merge_ref *ref, bool dirty)
+void merge_visit(const struct merge_ref *ref, bool dirty, bool open)
 {
 	enum merge_reason reason = page_reason(ref->page);
 	struct mfn mfn;
@@ -368,7 +372,7 @@ void merge_visit(const struct merge_ref *ref, bool dirty)
 	if (merge_hold(ref, &mfn)) {
 		TRACE(merge_look, ref->region->as->id, .gfn = ref->gfn.raw, .mfn = mfn.raw,
 		      .reason = (u8)reason, .dirty = dirty);
-		consider_page(ref, mfn, dirty);
+		consider_page(ref, mfn, dirty, open);
 		merge_release(mfn);
 		return;
 	}

@@ -171,10 +171,12 @@ extern const struct merge_engine merge_engine_tree, merge_engine_hash;
  * partners	[a] pages that are LARGE: others have the same content
  * assessed	[a] `partners` when splitting was last found not to be worth it
  * opened	[a] it was split for its partners' sake, to be collapsed when it has none left
+ * flush	its visitor's: dirty_log_collect_open()
  */
 struct merge_chunk {
 	u32 unsettled, excluded, taken;
 	u32 large, partners, assessed, opened;
+	u64 flush;
 };
 
 /*
@@ -466,8 +468,8 @@ int unstable_compare(const struct merge_domain *domain, const struct merge_key *
 
 /* Is there work for this page? */
 bool merge_wants_visit(const struct merge_page *page, bool dirty);
-/* dirty: written since the last visit. */
-void merge_visit(const struct merge_ref *ref, bool dirty);
+/* dirty: written since the last visit; open: it may still be written unnoticed, so only read it. */
+void merge_visit(const struct merge_ref *ref, bool dirty, bool open);
 
 bool merge_is_zero(const void *content);
 /* Keeps the tag for the next visit. `changed`: it differs from the one before. */
@@ -517,7 +519,7 @@ struct merge_batch {
 	unsigned count;
 	struct merge_next {
 		struct merge_ref ref;
-		bool dirty, search;
+		bool dirty, open, search;
 		u32 tag;
 	} page[MERGE_BATCH];
 };

@@ -11,6 +11,8 @@
 #include <lib/log.h>
 #include <mm/dirty_log.h>
 
+_Static_assert(MERGE_CHUNK <= DIRTY_OPEN_MAX, "a collection is of a chunk");
+
 struct merge_world merge_world = {
 	.lock = SPINLOCK_INIT(LOCK_MERGE_WORLD, "merge world"),
 	.limits = {.cap = 256, .secure = false, .zero = true},
@@ -136,25 +138,31 @@ static void visit_batch(struct merge_batch *batch)
 	if (batch->count)
 		merge_prefetch(batch);
 	for (unsigned i = 0; i < batch->count; i++)
-		merge_visit(&batch->page[i].ref, batch->page[i].dirty);
+		merge_visit(&batch->page[i].ref, batch->page[i].dirty, batch->page[i].open);
 	batch->count = 0;
 }
 
-/* Visits the pages of the range that need it, a batch at a time. */
-static void visit_pages(struct merge_region *region, struct gfn_range range, const u64 *dirty)
+/*
+ * Visits the pages of the range that need it, a batch at a time. One that was written and is not in
+ * the answer yet is left for the visit at which it is.
+ */
+static void visit_pages(struct merge_region *region, struct gfn_range range,
+			const struct dirty_answer *answer)
 {
 	struct merge_ref ref = merge_ref(region, range.start);
 	struct merge_batch batch = {.count = 0};
 	u64 count = gfn_range_frames(range);
 
 	for (u64 i = 0; i < count; i++, ref.gfn.raw++, ref.page++) {
-		bool written = dirty[i / 64] & BIT(i % 64);
+		bool written = answer->written[i / 64] & BIT(i % 64);
+		bool open = answer->open[i / 64] & BIT(i % 64);
 
-		if (!merge_wants_visit(ref.page, written))
+		if ((open && !written) || !merge_wants_visit(ref.page, written))
 			continue;
 		batch.page[batch.count++] = (struct merge_next){
 			.ref = ref,
 			.dirty = written,
+			.open = open,
 			.search = !written && page_reason(ref.page) == MERGE_CANDIDATE,
 			.tag = page_hash(ref.page),
 		};
@@ -179,22 +187,22 @@ static void visit_chunk(const struct visit *visit)
 	struct merge_region *region = visit->region;
 	struct merge_chunk *chunk = &region->chunk[visit->chunk];
 	struct gfn_range range = merge_chunk_range(region, visit->chunk);
-	u64 dirty[MERGE_CHUNK / 64] = {0};
+	struct dirty_answer answer;
 
 	if (ck_pr_load_32(&chunk->excluded) == gfn_range_frames(range)) {
 		merge_count(pages_skipped, gfn_range_frames(range));
 		return;
 	}
 	if (merge_make_metadata(region, visit->chunk) ||
-	    dirty_log_collect(region->as, range, dirty))
+	    dirty_log_collect_open(region->as, range, &answer, &chunk->flush))
 		return;
 	merge_large_begin(region, visit->chunk);
-	if (!any_set(dirty) && ck_pr_load_32(&chunk->unsettled) == 0 &&
+	if (!any_set(answer.written) && ck_pr_load_32(&chunk->unsettled) == 0 &&
 	    !merge_large_wants_visit(region, visit->chunk)) {
 		merge_count(pages_skipped, gfn_range_frames(range));
 		return;
 	}
-	visit_pages(region, range, dirty);
+	visit_pages(region, range, &answer);
 	merge_large_end(region, visit->chunk);
 }
 

@@ -344,6 +344,32 @@ void notification_dirty(struct notification *note)
 		view_visit(note->view, &note->view->all, request.range, visit_dirty, &request);
 }
 
+bool notifier_can_take(struct notifier *notifier)
+{
+	const struct notifier_view *view;
+	bool can;
+
+	quiesce_enter(&notifier->readers, arch_cpu_id());
+	view = ck_pr_load_ptr(&notifier->view);
+	can = view && (view->plan[EVENT_SOFT_DIRTY].rule & RULE_TAKE);
+	quiesce_leave(&notifier->readers, arch_cpu_id());
+	return can;
+}
+
+u64 notification_take(struct notification *note, const u64 *written, u64 *taken)
+{
+	struct subscription *sub = note->change->only;
+
+	return sub->ops->take(sub, note->range.range, written, taken);
+}
+
+bool notification_take_ended(struct notification *note, u64 flush)
+{
+	struct subscription *sub = note->change->only;
+
+	return sub->ops->take_ended(sub, flush);
+}
+
 struct young_request {
 	struct gfn_range range;
 	bool clear, young;

@@ -111,6 +111,17 @@ bool notifier_sync_ended(struct notifier *notifier);
 void notifier_dirty(struct notifier *notifier, struct gfn_range range, bool revoke);
 /* The same inside a notification, for its range. LOCK_MMU. */
 void notification_dirty(struct notification *note);
+/*
+ * Whether what records writes may be cleared by `take`. notification_take: subscriber_ops, take, of
+ * the only one that is updated in place; inside such a notification, LOCK_MMU.
+ */
+bool notifier_can_take(struct notifier *notifier);
+static inline bool notification_can_take(const struct notification *note)
+{
+	return note->view && (note->rule & RULE_TAKE);
+}
+u64 notification_take(struct notification *note, const u64 *written, u64 *taken);
+bool notification_take_ended(struct notification *note, u64 flush);
 /* Whether a subscription has accessed a gfn of the range since the last `clear`. LOCK_MMU. */
 bool notifier_young(struct notifier *notifier, struct gfn_range range, bool clear);
 

@@ -177,6 +177,18 @@ static bool one_step_does(const struct notifier_policy *policy, const struct not
 	       (policy->start == POLICY_START_UNANIMOUS && plan->start);
 }
 
+/*
+ * No start drops what `take` reads; all others have dropped the page when `take` is called: none of
+ * them is updated in place.
+ */
+static bool can_take(const struct notifier_view *view, const struct notifier_policy *policy,
+		     const struct notify_plan *plan)
+{
+	return plan->change && plan->change->only && plan->change->only->ops->take &&
+	       (plan->rule & RULE_LAZY) && policy->when == POLICY_BEFORE &&
+	       policy->start != POLICY_START_ALL && policy->start != POLICY_START_UNANIMOUS;
+}
+
 static void plan_in_place(struct notifier_view *view, const struct notifier_policy *policy,
 			  enum notify_event event, u64 **bits)
 {
@@ -197,6 +209,8 @@ static void plan_in_place(struct notifier_view *view, const struct notifier_poli
 		plan->flags |= NOTIFY_CHANGE_FOLLOWS;
 	if (policy->establish == POLICY_ESTABLISH)
 		plan->rule |= RULE_ESTABLISH;
+	if (event == EVENT_SOFT_DIRTY && can_take(view, policy, plan))
+		plan->rule |= RULE_TAKE;
 	if (policy->steps == POLICY_TWO_STEPS && !one_step_does(policy, plan))
 		plan->rule |= RULE_TWO_STEPS | (plan->after ? RULE_WAIT_AFTER : 0);
 }

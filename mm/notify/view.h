@@ -49,6 +49,7 @@ enum rule_flags {
 	RULE_WAIT_AFTER = 8,  /* the second step comes after the `after` calls */
 	RULE_LAZY = 16,	      /* the flush may be deferred */
 	RULE_TWO_PASSES = 32, /* all of a start set are begun, then all are finished */
+	RULE_TAKE = 64,	      /* SOFT_DIRTY in place of one subscription, which has `take` */
 };
 
 /*

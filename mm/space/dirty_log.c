@@ -17,6 +17,21 @@
  * Why it looks first: nine of the ten policies answer SOFT_DIRTY by dropping the range, so an
  * event for pages that were not written would cost the guest a fault for each of them.
  *
+ * dirty_log_collect_open() waits for no CPU:
+ *
+ *     collect, n-th time                          a vCPU, inside all the time
+ *     ------------------                          ---------------------------
+ *                                                 writes: D
+ *     D -> soft-dirty; D cleared; flush begun     writes by the old translation: no D
+ *     answer: what was soft-dirty before
+ *                                                 exit, entry check: flush
+ *     n + 1-th: the flush has ended               from here on a write sets D
+ *     soft-dirty -> answer, cleared
+ *
+ * So the page is soft-dirty, and is written through a translation without D at worst, until an
+ * answer that comes after the flush. What is soft-dirty with D, a page that was just backed or is
+ * written all the time, is named at once, too, or it would never be.
+ *
  * A write through a translation that is older than the flush is in this answer or the next: its D
  * or its W is read after the flush of the operation that took it away.
  */
@@ -50,6 +65,11 @@ static void take_dirty(struct update *update, struct gfn first, u64 *bitmap)
 		}
 }
 
+static bool is_written(ppte_t pte)
+{
+	return ppte_has_content(pte) && (pte & PPTE_SOFT_DIRTY);
+}
+
 /* Mostly no PTE is soft-dirty, so all are or-ed, without a branch for each. */
 static bool any_dirty(const ppte_t *slot, u64 count)
 {
@@ -72,7 +92,7 @@ static struct gfn_range written_in(struct addrspace *as, struct gfn_range range)
 	notifier_dirty(&as->notifier, range, false);
 	for (; (slot = primary_run(&as->primary, &gfn, range.end, &count)); gfn.raw += count)
 		for (u64 i = any_dirty(slot, count) ? 0 : count; i < count; i++) {
-			if (!ppte_has_content(slot[i]) || !(slot[i] & PPTE_SOFT_DIRTY))
+			if (!is_written(slot[i]))
 				continue;
 			written.start.raw = MIN(written.start.raw, gfn.raw + i);
 			written.end.raw = gfn.raw + i + 1;
@@ -164,6 +184,117 @@ int dirty_log_collect(struct addrspace *as, struct gfn_range range, u64 *bitmap)
 	memset(bitmap, 0, ALIGN_UP(gfn_range_frames(range), WORD_BITS) / 8);
 	written = written_in(as, range);
 	return gfn_range_frames(written) ? start_anew(as, written, range.start, bitmap) : 0;
+}
+
+/* Sets the bits of the pages that are soft-dirty; whether there are any. */
+static bool find_dirty(struct addrspace *as, struct gfn_range range, u64 *bitmap)
+{
+	struct gfn gfn = range.start;
+	bool any = false;
+	ppte_t *slot;
+	u64 count;
+
+	for (; (slot = primary_run(&as->primary, &gfn, range.end, &count)); gfn.raw += count)
+		for (u64 i = any_dirty(slot, count) ? 0 : count; i < count; i++) {
+			u64 bit = gfn.raw + i - range.start.raw;
+
+			if (!is_written(slot[i]))
+				continue;
+			bitmap[bit / WORD_BITS] |= BIT(bit % WORD_BITS);
+			any = true;
+		}
+	return any;
+}
+
+/* The first step of collect_open(): whether a page was written at all. */
+static bool look_open(struct addrspace *as, struct gfn_range range, u64 *before)
+{
+	u64 now[DIRTY_OPEN_MAX / WORD_BITS] = {0};
+	bool any;
+
+	spin_lock(&as->lock);
+	(void)find_dirty(as, range, before);
+	notifier_dirty(&as->notifier, range, false);
+	any = find_dirty(as, range, now);
+	spin_unlock(&as->lock);
+	return any;
+}
+
+/* Of what is answered and not open any more. No subscriber has to do with it. */
+static void clear_soft_dirty(struct addrspace *as, struct gfn_range range,
+			     const struct dirty_answer *answer)
+{
+	u64 count = gfn_range_frames(range);
+
+	for (u64 i = 0; i < count; i++) {
+		u64 done = answer->written[i / WORD_BITS] & ~answer->open[i / WORD_BITS];
+		struct gfn gfn = gfn_add(range.start, i);
+		ppte_t *slot = done & BIT(i % WORD_BITS) ? primary_find(&as->primary, gfn) : NULL;
+
+		if (slot)
+			primary_store(&as->primary, gfn, slot, *slot & ~PPTE_SOFT_DIRTY);
+	}
+}
+
+/* `ended`: the flush of what was taken at the last collection has. */
+static void fill_answer(struct dirty_answer *answer, const u64 *before, const u64 *now,
+			bool ended_before, bool ended)
+{
+	for (unsigned i = 0; i < DIRTY_OPEN_MAX / WORD_BITS; i++) {
+		answer->written[i] = ended ? now[i] : before[i] & now[i];
+		answer->open[i] = ended ? 0 : answer->open[i] | (ended_before ? 0 : now[i]);
+	}
+}
+
+/* An exact log splits the large leaves of what it names, with a flush. */
+static bool can_collect_open(const struct addrspace *as)
+{
+	return as->dirty_coarse && dirty_log_mode(as) != DIRTY_WRITE_PROTECT;
+}
+
+static void collect_open(struct update *update, const u64 *before, struct dirty_answer *answer,
+			 u64 *flush)
+{
+	struct gfn_range range = update->note.range.range;
+	u64 now[DIRTY_OPEN_MAX / WORD_BITS] = {0}, last, any = 0;
+	bool ended = *flush && notification_take_ended(&update->note, *flush);
+
+	notification_dirty(&update->note);
+	(void)find_dirty(update->as, range, now);
+	last = notification_take(&update->note, now, answer->open);
+	for (unsigned i = 0; i < ARRAY_SIZE(now); i++)
+		any |= answer->open[i];
+	if (any || !*flush)
+		*flush = MAX(last, 1ull);
+	fill_answer(answer, before, now, ended, notification_take_ended(&update->note, *flush));
+	clear_soft_dirty(update->as, range, answer);
+}
+
+int dirty_log_collect_open(struct addrspace *as, struct gfn_range range,
+			   struct dirty_answer *answer, u64 *flush)
+{
+	u64 before[DIRTY_OPEN_MAX / WORD_BITS] = {0};
+	struct update update;
+	bool can;
+	int err;
+
+	memset(answer, 0, sizeof(*answer));
+	if (gfn_range_frames(range) > DIRTY_OPEN_MAX)
+		return ERR_INVALID;
+	if (notification_inside(&as->notifier) || !can_collect_open(as) ||
+	    !notifier_can_take(&as->notifier))
+		return dirty_log_collect(as, range, answer->written);
+	err = space_check(as, range);
+	if (err || !look_open(as, range, before))
+		return err;
+	err = update_begin(&update, as, EVENT_SOFT_DIRTY, range, 0);
+	if (err)
+		return err;
+	can = notification_can_take(&update.note) && can_collect_open(as);
+	if (can)
+		collect_open(&update, before, answer, flush);
+	update_end(&update);
+	return can ? 0 : dirty_log_collect(as, range, answer->written);
 }
 
 void space_mark(struct addrspace *as, struct gfn gfn, u64 frames, u64 flags)

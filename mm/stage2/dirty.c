@@ -10,6 +10,7 @@
  */
 #include <lib/log.h>
 #include <mm/tlb.h>
+#include <trace/trace.h>
 #include "mm/stage2/private.h"
 
 /*
@@ -115,6 +116,47 @@ void stage2_dirty(struct subscription *sub, struct gfn_range range, bool drop)
 		stage2_drop(s2, range);
 	if (drop || gathering.taken)
 		stage2_flush_stale(s2);
+}
+
+static bool take_one(struct stage2 *s2, struct gfn gfn)
+{
+	pte_t dirty = s2->table.format->level[0].dirty, old;
+	struct pgtable_visit visit;
+
+	stage2_lookup(s2, gfn, &visit);
+	if (visit.kind != VISIT_LEAF || visit.level || !(visit.pte & dirty))
+		return false;
+	for (old = visit.pte; !pgtable_swap(&s2->table, visit.slot, old, old & ~dirty);)
+		old = ck_pr_load_64(visit.slot);
+	return true;
+}
+
+/*
+ * A CPU that caches the leaf as dirty writes on without setting D. The page is soft-dirty, and
+ * stays so until the flush has ended: that marks it as writable in a TLB (notify.c).
+ */
+u64 stage2_take(struct subscription *sub, struct gfn_range range, const u64 *written, u64 *taken)
+{
+	struct stage2 *s2 = stage2_of(sub);
+	u64 count = gfn_range_frames(range);
+	bool any = false;
+
+	for (u64 i = 0; i < count; i++) {
+		if (!(written[i / 64] & BIT(i % 64)) || !take_one(s2, gfn_add(range.start, i)))
+			continue;
+		taken[i / 64] |= BIT(i % 64);
+		any = true;
+	}
+	if (any) {
+		s2->taken = stage2_flush_begin(s2);
+		TRACE(flush, s2->as->id, .generation = s2->taken, .waited = 0, .kicks = 0);
+	}
+	return s2->taken;
+}
+
+bool stage2_take_ended(struct subscription *sub, u64 flush)
+{
+	return stage2_flush_ended(stage2_of(sub), flush);
 }
 
 void dirty_log_pml(struct stage2 *s2, const struct gpa *written, unsigned count)

@@ -109,16 +109,24 @@ static bool ignores(const struct subscription *sub, const struct notify_range *r
 	       (range->owner && range->owner == sub->owner);
 }
 
+/* May a CPU cache a leaf as dirty though stage2_take() has cleared D? Of a soft-dirty page only. */
+static bool may_be_taken(struct stage2 *s2)
+{
+	return !stage2_flush_ended(s2, s2->taken);
+}
+
 /*
  * May a TLB hold the leaf writable? A CPU writes through a translation only if the walk that made
  * it found D set or set it. So while D is clear none does, but for translations from before D was
- * cleared, and clearing it makes the stage 2 stale (clear_dirty, split_leaf, take_large). A CPU
- * without D bits has the mode DIRTY_WRITE_PROTECT.
+ * cleared: clearing it makes the stage 2 stale (clear_dirty, split_leaf, take_large), or the page
+ * stays soft-dirty until the flush has ended (stage2_take). A CPU without D bits has the mode
+ * DIRTY_WRITE_PROTECT.
  */
-static bool cached_writable(const struct stage2 *s2, pte_t leaf)
+static bool cached_writable(struct stage2 *s2, struct gfn gfn, pte_t leaf)
 {
-	return s2->as->dirty_mode == DIRTY_WRITE_PROTECT ||
-	       (leaf & s2->table.format->level[0].dirty);
+	if (s2->as->dirty_mode == DIRTY_WRITE_PROTECT || (leaf & s2->table.format->level[0].dirty))
+		return true;
+	return (primary_load(&s2->as->primary, gfn) & PPTE_SOFT_DIRTY) && may_be_taken(s2);
 }
 
 /*
@@ -138,10 +146,10 @@ static bool drop_lazily(struct stage2 *s2, const struct notify_range *range)
 	if (visit.kind != VISIT_LEAF)
 		return true;
 	writable = s2->table.format->attr(visit.pte, visit.level) & PT_WRITE;
-	if (visit.level || (writable && cached_writable(s2, visit.pte)))
+	if (visit.level || (writable && cached_writable(s2, range->range.start, visit.pte)))
 		return false;
 	stage2_drop(s2, range->range);
-	if (writable && cached_writable(s2, s2->gone))
+	if (writable && cached_writable(s2, range->range.start, s2->gone))
 		return true;
 	s2->stale =
 		stale || s2->doomed != doomed; /* a walk by a table that went would fault again */
@@ -245,7 +253,7 @@ static void retarget(struct stage2 *s2, const struct pgtable_visit *visit,
 	}
 	lost = attr & ~rights & PT_RWX;
 	s2->moved |= moves;
-	s2->stale |= (lost & ~PT_WRITE) || (lost && cached_writable(s2, old));
+	s2->stale |= (lost & ~PT_WRITE) || (lost && cached_writable(s2, change->gfn, old));
 	s2->counters.changed++;
 }
 
@@ -269,7 +277,7 @@ static void clear_dirty(struct stage2 *s2, const struct pgtable_visit *visit)
 
 	while (!pgtable_swap(&s2->table, visit->slot, old, old & ~dirty))
 		old = ck_pr_load_64(visit->slot);
-	s2->stale |= (old & dirty) != 0;
+	s2->stale |= (old & dirty) || may_be_taken(s2);
 }
 
 static bool in_large_leaf(struct stage2 *s2, struct gfn gfn)
@@ -430,6 +438,8 @@ const struct subscriber_ops stage2_ops = {
 	.sync_ended = stage2_sync_ended,
 	.young = stage2_young,
 	.dirty = stage2_dirty,
+	.take = stage2_take,
+	.take_ended = stage2_take_ended,
 	.holds = stage2_holds,
 	.audit = stage2_audit,
 };

@@ -53,6 +53,7 @@ struct stage2_counters {
  * moved	[m] leaves have another frame, and the flush was put off: the old ones may be read
  * dropped	[m] leaves went that no TLB has writable, flush put off; dropping: it is begun
  * begun	[m] generation of the flush for either that was begun last
+ * taken	[m] generation of the flush that stage2_take() began last
  * limit	[m] what this view allows at most, by range (view.c)
  */
 struct stage2 {
@@ -67,7 +68,7 @@ struct stage2 {
 	pte_t *near;
 	pte_t gone;
 	bool stale, moved, dropped, dropping;
-	u64 begun;
+	u64 begun, taken;
 	unsigned limit_count;
 	struct stage2_limit limit[STAGE2_LIMITS];
 	struct stage2_counters counters;
@@ -128,5 +129,8 @@ bool stage2_establish(struct stage2 *s2, const struct pte_change *change);
 
 /* Gathers D bits into soft-dirty; `drop`: and drops the range (dirty.c). LOCK_MMU. */
 void stage2_dirty(struct subscription *sub, struct gfn_range range, bool drop);
+/* Clears D of the small leaves of written gfns, with a flush that is begun (dirty.c). LOCK_MMU. */
+u64 stage2_take(struct subscription *sub, struct gfn_range range, const u64 *written, u64 *taken);
+bool stage2_take_ended(struct subscription *sub, u64 flush);
 
 #endif

@@ -13,6 +13,7 @@
 #include "sim/explore.h"
 #include "sim/merge_check.h"
 
+#include <mm/dirty_log.h>
 #include <mm/guest_cache.h>
 
 #include "mm/merge/private.h"
@@ -63,6 +64,7 @@ static void make_vm(struct race *r, unsigned vm)
 	assert_int_equal(addrspace_set_policy(r->as[vm], r->policy), 0);
 	addrspace_set_retry(r->as[vm], r->retry);
 	r->s2[vm] = world_stage2(r->as[vm]);
+	dirty_log_coarse(r->as[vm], !vm); /* VM 0's collections wait for no CPU */
 	assert_int_equal(merge_add(r->as[vm], world_range(0, PAGES), 0), 0);
 	for (unsigned page = 0; page < PAGES; page++)
 		fill(r, vm, page, content(page));
