@@ -19,7 +19,7 @@
  * NOTIFIER-2  A subscription with a called start gets end exactly once, also when a later start
  *             fails.
  * NOTIFIER-3  When an operation returns, each subscription that overlaps the range and has a role
- *             in the event has been called: by start and end, or by change.
+ *             in the event has been called: by start and end, by change, or by take.
  * NOTIFIER-4  Callbacks do not re-enter: an operation that notifies or changes the same chain fails
  *             with ERR_REENTRANT inside a callback. Operations without an event (populate, granting
  *             the right to write) are allowed where no lock is held.

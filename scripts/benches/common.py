@@ -20,6 +20,13 @@ def median(values):
     return mean(ordered[(len(ordered) - 1) // 2 : len(ordered) // 2 + 1])
 
 
+def standalone(svg):
+    """A figure of the report as a file of its own: colours by value, on white."""
+    colours = "--grid:#ddd;--s0:#14375a;--s1:#b3541e;--s2:#3a7d44;--s3:#8a6fb0;--s4:#777;--s5:#c2a"
+    return svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg" '
+                       f'style="{colours};color:#111;background:#fff"', 1)
+
+
 def keep(folder, name, rows):
     """NAME.json in the results folder."""
     folder.write_json(f"{name}.json", rows)

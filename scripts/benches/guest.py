@@ -1,222 +1,172 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 guest.py: what the main job's two Linux guests feel of merging, side by side in one run: Samepage
-with merging and without, and Linux with KVM in the same emulator with KSM on and off.
+without merging and with each engine, and Linux with KVM in the same emulator with KSM off and on.
 
-The peer's machine is made from what Debian's packages have: the kernel and the modules of
-linux-image-cloud-amd64, busybox-static, and QEMU with its libraries as installed here.
-
-Seconds are the machine's own, from the start of the guests to the power-off of the second one. They
-differ from run to run on a computer that does other things too; ratios differ less.
+Seconds are the machine's own, from the start of the guests to the power-off of the second one;
+`cpu` are the seconds of this computer's CPUs that the emulator used for all of the run, its boot
+included. Both differ from run to run on a computer that does other things too, seconds most:
+--repeat runs the settings in turn, and the table has the medians, and the medians of each round's
+ratios.
 """
-import glob
-import os
-import re
-import subprocess
+import resource
 import tempfile
 
 import builder
 import control
 import facts
 import guests
-import linux
 import machine
-from benches import common
+from benches import common, jobs, peer
 from output import plain, say
+from report import figures
 
-CPUS = 3
 MIB = 1 << 20
-PEER_MEMORY = 1400
+CPUS = 3
+TIMEOUT = 420
 KSM_PAGES = 5000
-PEER_TIMEOUT = 300
-MODULES = ["ccp", "irqbypass", "kvm", "kvm-amd"]
-FIRMWARE = ["bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin"]
-FIRMWARE_FOLDERS = ["/usr/share/qemu", "/usr/share/seabios"]
-QEMU = "/usr/bin/qemu-system-x86_64"
+OFF, ON = "samepage merge=off", "samepage merge=hash"
+TREE = "samepage merge=tree"
+KVM_OFF, KVM_ON = "kvm ksm=off", f"kvm ksm={KSM_PAGES}"
+UNITS = {"seconds": "s", "cpu": "s", "saved_mean": "MiB", "saved_best": "MiB"}
+# Name of a ratio: what is divided by what.
+RATIOS = {
+    "merging over none": (ON, OFF),
+    "KSM over none": (KVM_ON, KVM_OFF),
+    "merging over KVM without KSM": (ON, KVM_OFF),
+}
 
 
-class GuestError(machine.MachineError):
-    """A run did not do the work."""
+def used():
+    """CPU seconds of the programs that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
-# --- Samepage
-# --------------------------------------------------------------------------------------------------
+def check_ended(name, ending, text, work):
+    if ending != "ok" or text.count("work: done") != work:
+        raise peer.PeerError(f"{name}: ended with {ending}\n{text[-2000:]}")
 
-def samepage(where, engine):
-    """One run: its figures by name."""
+
+def saved_over_time(found):
+    """MiB by seconds since the first sample."""
+    line = found.column("merge.saved")
+    return [(moment - line[0][0], value / MIB) for moment, value in line]
+
+
+def samepage(where, words, cpus=CPUS, name="qemu-tcg", job=guests.MAIN_JOB):
+    """One run of two guests: figures by name, and MiB saved over time."""
     with tempfile.TemporaryDirectory(prefix="samepage-guest-") as folder:
         setup = machine.Setup(
-            machine="qemu-tcg",
+            machine=name,
             build=where,
-            cpus=CPUS,
+            cpus=cpus,
             memory=guests.MAIN_MEMORY,
-            cmdline=f"merge={engine} sample=500",
-            modules=guests.modules_of(where, guests.MAIN_JOB),
+            cmdline=f"{words} sample=500",
+            modules=guests.modules_of(where, job),
         )
         with control.Control(folder) as setup.control, machine.start(setup) as session:
             setup.control.start()
-            ending = session.wait(PEER_TIMEOUT)
+            ending = session.wait(TIMEOUT)
             setup.control.ended.wait(10)
             found, text = facts.of(setup.control.events), session.serial()
-    if ending != "ok" or text.count("work: done") != 2:
-        raise GuestError(f"merge={engine}: ended with {ending}\n{text[-2000:]}")
-    saved = [value for _, value in found.column("merge.saved")] or [0]
+    check_ended(words, ending, text, 2)
+    line = saved_over_time(found)
+    saved = [value for _, value in line] or [0]
     sums = {
         name: sum(found.figure(f"vm.{vm}.{figure}") for vm in found.vms)
         for name, figure in (("flushes", "flush.sent"), ("kicks", "flush.waited"))
     }
+    merged = found.figure("merge.merged") + found.figure("merge.zeroed")
     return {
         "seconds": max(vm["t_ns"] for vm in found.vms.values()) / facts.NS,
-        "saved_mean": common.mean(saved) / MIB,
-        "saved_best": max(saved) / MIB,
-        "merged": found.figure("merge.merged") + found.figure("merge.zeroed"),
+        "saved_mean": common.mean(saved),
+        "saved_best": max(saved),
+        "merged": merged,
+        "read": found.figure("merge.read"),
+        "passes": found.figure("merge.passes"),
         **sums,
-    }
+        **({"merged_a_kick": merged / sums["kicks"]} if sums["kicks"] else {}),
+    }, line
 
 
-# --- The peer
-# --------------------------------------------------------------------------------------------------
-
-def libraries():
-    """The files with which QEMU is linked, as ldd names them."""
-    text = subprocess.run(["ldd", QEMU], capture_output=True, text=True, check=True).stdout
-    return sorted(set(re.findall(r"(/\S+) \(0x", text)))
-
-
-def firmware(name):
-    for folder in FIRMWARE_FOLDERS:
-        path = os.path.join(folder, name)
-        if os.path.exists(path):
-            return path
-    raise GuestError(f"{name}: not in {', '.join(FIRMWARE_FOLDERS)}; is this Debian's QEMU?")
-
-
-def peer_files(init, job, job_name):
-    """The peer's RAM disk with its first program and its guests' job: (name, file)."""
-    kernel = linux.unpacked("linux/cloud")
-    for module in MODULES:
-        for path in glob.glob(f"{kernel}/lib/modules/*/kernel/**/{module}.ko", recursive=True):
-            yield f"mods/{module}.ko", path
-    yield "l2/vmlinuz", linux.fetch("linux/cloud")
-    yield f"l2/{job_name}", linux.make_initrd(job)
-    yield "init", os.path.join(os.path.dirname(__file__), init)
-    for path in [QEMU, *libraries()]:
-        yield path.lstrip("/"), path
-    for name in FIRMWARE:
-        yield f"usr/share/qemu/{name}", firmware(name)
-
-
-def peer_initrd(path, init="kvm_init.sh", job="linux/work.initrd", job_name="work.initrd"):
-    """Writes the peer's RAM disk."""
-    archive, made = linux.Cpio(), set()
-
-    def add(name, mode, data=b"", device=(0, 0)):
-        parts = name.split("/")[:-1]
-        for depth in range(1, len(parts) + 1):
-            folder = "/".join(parts[:depth])
-            if folder not in made:
-                archive.add(folder, 0o040755)
-                made.add(folder)
-        if name not in made:
-            archive.add(name, mode, data, device)
-        made.add(name)
-
-    for folder in ("dev", "proc", "sys", "tmp", "out"):
-        add(f"{folder}/", 0o040755)
-    add("dev/console", 0o020600, device=(5, 1))
-    busybox = linux.fetch("linux/busybox")
-    add("bin/busybox", 0o100755, linux.read(busybox))
-    for name in sorted(linux.command([busybox, "--list"]).split()):
-        if name != "busybox":
-            add(f"bin/{name}", 0o120777, b"busybox")
-    for name, file in peer_files(init, job, job_name):
-        add(name, 0o100755, linux.read(file))
-    with open(path, "wb") as out:
-        out.write(archive.close())
-
-
-def peer(ksm):
-    """One run of the peer: its figures by name."""
-    with tempfile.TemporaryDirectory(prefix="samepage-peer-") as folder:
-        initrd = os.path.join(folder, "initrd")
-        with linux.alone():
-            peer_initrd(initrd)
-            kernel = linux.fetch("linux/cloud")
-        command = [
-            *machine.DIE_WITH_PARENT, QEMU, "-nodefaults", "-accel", "tcg,thread=multi",
-            "-cpu", "max", "-machine", "pc,mem-merge=off", "-m", str(PEER_MEMORY),
-            "-smp", str(CPUS), "-display", "none", "-serial", "stdio", "-no-reboot",
-            "-kernel", kernel, "-initrd", initrd,
-            "-append", f"console=ttyS0 panic=-1 quiet ksm={ksm}",
-        ]
-        try:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True,
-                                  timeout=PEER_TIMEOUT * machine.SLOW, check=False)
-        except subprocess.TimeoutExpired as late:
-            raise GuestError(f"ksm={ksm}: no end in {PEER_TIMEOUT} s\n"
-                             f"{(late.stdout or b'').decode(errors='replace')[-2000:]}") from late
-    text = done.stdout.decode(errors="replace")
-    ends = [float(end) for end in re.findall(r"peer: end ([\d.]+)", text)]
-    if len(ends) != 2 or text.count("peer: worked") != 2:
-        raise GuestError(f"ksm={ksm}: the guests did not work\n{text[-2000:]}\n"
-                         f"{done.stderr.decode(errors='replace')[-500:]}")
-    saved = [int(pages) * 4096 for pages in re.findall(r"peer: sharing (\d+)", text)] or [0]
+def settings(where, cpus):
+    """What is run, by name."""
     return {
-        "seconds": max(ends) - float(re.search(r"peer: start ([\d.]+)", text)[1]),
-        "saved_mean": common.mean(saved) / MIB,
-        "saved_best": max(saved) / MIB,
+        OFF: lambda: samepage(where, "merge=off", cpus),
+        ON: lambda: samepage(where, "merge=hash", cpus),
+        TREE: lambda: samepage(where, "merge=tree", cpus),
+        KVM_OFF: lambda: peer.kvm("off", cpus),
+        KVM_ON: lambda: peer.kvm(KSM_PAGES, cpus),
     }
 
 
-# --- Table
-# --------------------------------------------------------------------------------------------------
-
-UNITS = {"seconds": "s", "saved_mean": "MiB", "saved_best": "MiB"}
+def medians(rounds):
+    """Of some runs of a setting: each figure's median."""
+    return {name: common.median([figures.get(name, 0) for figures in rounds])
+            for name in rounds[-1]}
 
 
 def ratios(cells):
-    """Seconds over those of another setting."""
-    seconds = {name: figures["seconds"] for name, figures in cells.items()}
-    on, off = seconds["samepage merge=hash"], seconds["samepage merge=off"]
-    return {
-        "merging over none": on / off,
-        "KSM over none": seconds[f"kvm ksm={KSM_PAGES}"] / seconds["kvm ksm=off"],
-        "merging over KVM without KSM": on / seconds["kvm ksm=off"],
-    }
+    """Medians of the ratios of a round, of seconds and of CPU seconds."""
+    for title, (over, under) in RATIOS.items():
+        for figure in ("seconds", "cpu"):
+            pairs = zip(cells.get(over, []), cells.get(under, []))
+            found = [a[figure] / b[figure] for a, b in pairs]
+            if found:
+                yield f"{title}, {figure}", common.median(found)
 
 
 def rows_of(cells):
-    return [
+    rows = [
         {"name": name, "value": round(value, 2), "unit": UNITS.get(name, name), "setting": setting}
-        for setting, figures in cells.items()
-        for name, value in figures.items()
+        for setting, rounds in cells.items()
+        for name, value in medians(rounds).items()
     ]
-
-
-def guest(folder):
-    builder.need("qemu")
-    where = builder.build("default")
-    runs = {
-        "samepage merge=off": lambda: samepage(where, "off"),
-        "samepage merge=hash": lambda: samepage(where, "hash"),
-        "kvm ksm=off": lambda: peer("off"),
-        f"kvm ksm={KSM_PAGES}": lambda: peer(KSM_PAGES),
-    }
-    cells = {}
-    for number, (name, run) in enumerate(runs.items(), 1):
-        say(f"{number} of {len(runs)}: {name} ...")
-        cells[name] = run()
-        common.keep(folder, "guest", rows_of(cells))  # an interruption leaves the rows so far
-    rows = rows_of(cells)
-    common.show(rows)
-    found = ratios(cells)
-    for name, value in found.items():
-        plain(f"{name}: {value:.2f}")
-    merged = cells["samepage merge=hash"]
-    if merged["kicks"]:
-        plain(f"merged pages for each kick: {merged['merged'] / merged['kicks']:.0f}")
-    rows += [
+    return rows + [
         {"name": name, "value": round(value, 3), "unit": "times", "setting": "ratio"}
-        for name, value in found.items()
+        for name, value in ratios(cells)
     ]
-    common.keep(folder, "guest", rows)
+
+
+def draw(folder, lines):
+    """saved.svg and saved.csv: memory saved over the time of each setting's last run."""
+    for figure in figures.step_figure("saved", "Memory saved", "MiB", lines,
+                                      "Higher is better.", "memory saved over time"):
+        folder.write("saved.svg", common.standalone(figure.svg()))
+        folder.write("saved.csv", figure.csv())
+
+
+def measured(run):
+    """The run's figures with its CPU seconds, and its line."""
+    before = used()
+    found, line = run()
+    return {**found, "cpu": used() - before}, line
+
+
+def main_job(folder, repeat, cpus):
+    where = builder.build("default")
+    runs = settings(where, cpus)
+    cells, lines = {}, {}
+    for number in range(repeat):
+        for name, run in runs.items():
+            say(f"round {number + 1} of {repeat}: {name} ...")
+            found, line = measured(run)
+            cells.setdefault(name, []).append(found)
+            if any(value for _, value in line):
+                lines[name] = line
+            common.keep(folder, "guest", rows_of(cells))  # an interruption leaves the rows so far
+    rows = rows_of(cells)
+    common.show([row for row in rows if row["setting"] != "ratio"])
+    for row in rows:
+        if row["setting"] == "ratio":
+            plain(f"{row['name']}: {row['value']:.2f}")
+    draw(folder, lines)
+
+
+def guest(folder, repeat=1, cpus=CPUS, speed=False):
+    builder.need("qemu")
+    if speed:
+        jobs.jobs(folder, repeat)
+    else:
+        main_job(folder, repeat, cpus)

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # kvm_init.sh: the first program of the peer of `./run bench guest`: Linux with KVM runs the main
-# job's two guests, each in QEMU, with KSM as the kernel's command line says (ksm=PAGES, ksm=off).
+# job's two guests, each in QEMU, with KSM as the kernel's command line says (ksm=PAGES, ksm=off);
+# with job=NAME one guest with that RAM disk, and its console is printed.
 export PATH=/bin:/usr/bin
 mount -t proc proc /proc
 mount -t sysfs sys /sys
@@ -18,23 +19,26 @@ if [ "$ksm" != off ]; then
 	echo 20 >$control/sleep_millisecs
 	echo 1 >$control/run
 fi
+guests="one two"
+[ -n "$job" ] && guests=one
 now() { cut -d' ' -f1 /proc/uptime; }
 echo "peer: start $(now)"
-for guest in one two; do
+for guest in $guests; do
 	(
 		/usr/bin/qemu-system-x86_64 -L /usr/share/qemu -nodefaults -accel kvm -cpu host \
 			-machine pc -m 192 -display none -serial file:/out/$guest -no-reboot \
-			-kernel /l2/vmlinuz -initrd /l2/work.initrd \
+			-kernel /l2/vmlinuz -initrd "/l2/${job:-work}.initrd" \
 			-append "console=ttyS0 quiet tsc=reliable panic=-1" </dev/null
 		echo "peer: end $(now)"
 		: >/out/ended.$guest
 	) &
 done
-until [ -f /out/ended.one ] && [ -f /out/ended.two ]; do
-	echo "peer: sharing $(cat $control/pages_sharing)"
+until [ -f /out/ended.one ] && { [ -n "$job" ] || [ -f /out/ended.two ]; }; do
+	echo "peer: at $(now) sharing $(cat $control/pages_sharing)"
 	sleep 1
 done
-for guest in one two; do
+[ -n "$job" ] && cat /out/one
+for guest in $guests; do
 	grep -q "work: done" /out/$guest && echo "peer: worked $guest"
 done
 poweroff -f

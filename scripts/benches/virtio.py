@@ -17,7 +17,7 @@ import builder
 import linux
 import machine
 from benches import common
-from benches.guest import QEMU, peer_initrd
+from benches.peer import QEMU, write_initrd
 from output import plain, say
 
 BLOCKS = 4 * 6000
@@ -75,7 +75,7 @@ def kvm():
     with tempfile.TemporaryDirectory(prefix="samepage-peer-") as folder:
         initrd = os.path.join(folder, "initrd")
         with linux.alone():
-            peer_initrd(initrd, "virtio_init.sh", "linux/diskbench.initrd", "job.initrd")
+            write_initrd(initrd, "virtio_init.sh", "linux/diskbench.initrd", "job.initrd")
             kernel = linux.fetch("linux/cloud")
         command = [
             *machine.DIE_WITH_PARENT, QEMU, "-nodefaults", "-accel", "tcg",

@@ -10,11 +10,18 @@ import results
 from benches import BENCHES
 from output import QUIET, result, say
 
+# The options of the command line that a bench takes.
+OPTIONS = {"guest": ("repeat", "cpus", "speed")}
 SUMMARY = "measure, print a table and write NAME.json"
 
 
 def arguments(parser):
     parser.add_argument("what", choices=BENCHES, metavar="NAME", help=", ".join(BENCHES))
+    parser.add_argument("--repeat", type=int, default=1, metavar="N",
+                        help="guest: rounds; the table has medians")
+    parser.add_argument("--cpus", type=int, default=3, metavar="N", help="guest: of the machine")
+    parser.add_argument("--jobs", dest="speed", action="store_true",
+                        help="guest: jobs in a guest beside plain QEMU, not the main job")
 
 
 class Machines:
@@ -41,7 +48,8 @@ def main(options):
     name = f"bench-{options.what}"
     with results.Folder(name) as folder:
         with Machines(folder) as given:
-            BENCHES[options.what](folder)
+            BENCHES[options.what](folder, **{word: getattr(options, word)
+                                             for word in OPTIONS.get(options.what, ())})
         manifest = provenance.manifest(name, builder.FOLDER, ["qemu", "bochs"])
         folder.write_json("manifest.json", {**manifest, "machines": given})
         say(f"results: {folder}/{options.what}.json", QUIET)

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+peer.py: what `./run bench guest` compares with: Linux with KVM in the same emulator, running the
+main job's two guests with KSM on or off, and the same Linux guest in plain QEMU.
+
+The peer's machine is made from what Debian's packages have: the kernel and the modules of
+linux-image-cloud-amd64, busybox-static, and QEMU with its libraries as installed here.
+"""
+import glob
+import os
+import re
+import subprocess
+import tempfile
+
+import linux
+import machine
+from benches import common
+
+MIB = 1 << 20
+MEMORY = 1400
+TIMEOUT = 420
+MODULES = ["ccp", "irqbypass", "kvm", "kvm-amd"]
+FIRMWARE = ["bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin"]
+FIRMWARE_FOLDERS = ["/usr/share/qemu", "/usr/share/seabios"]
+QEMU = "/usr/bin/qemu-system-x86_64"
+
+
+class PeerError(machine.MachineError):
+    """A run did not do the work."""
+
+
+def libraries():
+    """The files with which QEMU is linked, as ldd names them."""
+    text = subprocess.run(["ldd", QEMU], capture_output=True, text=True, check=True).stdout
+    return sorted(set(re.findall(r"(/\S+) \(0x", text)))
+
+
+def firmware(name):
+    for folder in FIRMWARE_FOLDERS:
+        path = os.path.join(folder, name)
+        if os.path.exists(path):
+            return path
+    raise PeerError(f"{name}: not in {', '.join(FIRMWARE_FOLDERS)}; is this Debian's QEMU?")
+
+
+def files(init, job, job_name):
+    """The peer's RAM disk with its first program and its guests' job: (name, file)."""
+    kernel = linux.unpacked("linux/cloud")
+    for module in MODULES:
+        for path in glob.glob(f"{kernel}/lib/modules/*/kernel/**/{module}.ko", recursive=True):
+            yield f"mods/{module}.ko", path
+    yield "l2/vmlinuz", linux.fetch("linux/cloud")
+    yield f"l2/{job_name}", linux.make_initrd(job)
+    yield "init", os.path.join(os.path.dirname(__file__), init)
+    for path in [QEMU, *libraries()]:
+        yield path.lstrip("/"), path
+    for name in FIRMWARE:
+        yield f"usr/share/qemu/{name}", firmware(name)
+
+
+def write_initrd(path, init="kvm_init.sh", job="linux/work.initrd", job_name="work.initrd"):
+    """Writes the peer's RAM disk."""
+    archive, made = linux.Cpio(), set()
+
+    def add(name, mode, data=b"", device=(0, 0)):
+        parts = name.split("/")[:-1]
+        for depth in range(1, len(parts) + 1):
+            folder = "/".join(parts[:depth])
+            if folder not in made:
+                archive.add(folder, 0o040755)
+                made.add(folder)
+        if name not in made:
+            archive.add(name, mode, data, device)
+        made.add(name)
+
+    for folder in ("dev", "proc", "sys", "tmp", "out"):
+        add(f"{folder}/", 0o040755)
+    add("dev/console", 0o020600, device=(5, 1))
+    busybox = linux.fetch("linux/busybox")
+    add("bin/busybox", 0o100755, linux.read(busybox))
+    for name in sorted(linux.command([busybox, "--list"]).split()):
+        if name != "busybox":
+            add(f"bin/{name}", 0o120777, b"busybox")
+    for name, file in files(init, job, job_name):
+        add(name, 0o100755, linux.read(file))
+    with open(path, "wb") as out:
+        out.write(archive.close())
+
+
+def run_qemu(title, memory, cpus, kernel, initrd, cmdline, accel=("-accel", "tcg,thread=multi",
+                                                                  "-cpu", "max")):
+    """Boots a Linux in plain QEMU until it powers off; the text of its console."""
+    command = [
+        *machine.DIE_WITH_PARENT, QEMU, "-nodefaults", *accel, "-machine", "pc,mem-merge=off",
+        "-m", str(memory), "-smp", str(cpus), "-display", "none", "-serial", "stdio",
+        "-no-reboot", "-kernel", kernel, "-initrd", initrd, "-append", cmdline,
+    ]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=TIMEOUT * machine.SLOW, check=False)
+    except subprocess.TimeoutExpired as late:
+        raise PeerError(f"{title}: no end in {TIMEOUT} s\n"
+                        f"{(late.stdout or b'').decode(errors='replace')[-2000:]}") from late
+    text = done.stdout.decode(errors="replace").replace("\r", "")
+    if done.returncode:
+        raise PeerError(f"{title}: QEMU failed\n{done.stderr.decode(errors='replace')[-500:]}")
+    return text
+
+
+def figures(title, text):
+    """What kvm_init.sh has printed, by name; and MiB saved over time."""
+    ends = [float(end) for end in re.findall(r"peer: end ([\d.]+)", text)]
+    if len(ends) != 2 or text.count("peer: worked") != 2:
+        raise PeerError(f"{title}: the guests did not work\n{text[-2000:]}")
+    start = float(re.search(r"peer: start ([\d.]+)", text)[1])
+    line = [(float(now) - start, int(pages) * 4096 / MIB)
+            for now, pages in re.findall(r"peer: at ([\d.]+) sharing (\d+)", text)]
+    saved = [value for _, value in line] or [0]
+    return {
+        "seconds": max(ends) - start,
+        "saved_mean": common.mean(saved),
+        "saved_best": max(saved),
+    }, line
+
+
+def kvm(ksm, cpus):
+    """One run of the main job under KVM: figures by name, and MiB saved over time."""
+    title = f"kvm ksm={ksm}"
+    with tempfile.TemporaryDirectory(prefix="samepage-peer-") as folder:
+        initrd = os.path.join(folder, "initrd")
+        with linux.alone():
+            write_initrd(initrd)
+            kernel = linux.fetch("linux/cloud")
+        text = run_qemu(title, MEMORY, cpus, kernel, initrd,
+                        f"console=ttyS0 panic=-1 quiet ksm={ksm}")
+    return figures(title, text)
