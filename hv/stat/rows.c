@@ -180,6 +180,8 @@ static const struct stat_row vm_rows[] = {
 	 "Faults that raced and were resolved again in the handler."},
 	{"retry.avoided", "faults", STAT_COUNTER, AT(stats.stage2.checks_avoided), NULL,
 	 "Faults beside a change of another page, which one sequence number for all would retry."},
+	{"fault.cause.*", "faults", STAT_COUNTER, AT(stats.stage2.cause), &by_event,
+	 "Faults by the notification that had taken the leaf or its right to write."},
 	{"retry.guessed", "faults", STAT_COUNTER, AT(stats.stage2.checks_guessed), NULL,
 	 "Faults that were retried because the list of changes had overflowed."},
 	{"stage2.dropped", "leaves", STAT_COUNTER, AT(stats.stage2.drops), NULL,

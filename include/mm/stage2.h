@@ -9,6 +9,7 @@
 #include <arch/pgtable.h>
 #include <lib/types.h>
 #include <mm/fault.h>
+#include <mm/notifier.h>
 
 struct addrspace;
 struct stage2;
@@ -41,6 +42,7 @@ struct stage2_stats {
 	u64 drops, changed, moot, established;
 	u64 flushes, kicks, flushes_put_off, flushes_avoided;
 	u64 outcome[FAULT_OUTCOMES]; /* of faults */
+	u64 cause[EVENTS]; /* faults by the event that took the leaf or the right to write */
 	u64 checks_avoided,
 		checks_guessed; /* false retries that one number for all would have made; guesses */
 	u64 tables;

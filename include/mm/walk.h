@@ -45,7 +45,7 @@ struct pgtable_visit;
  * store	every store to a table that is not linked yet. NULL: a plain store
  * swap		every compare-and-swap; true: *slot was `old`. NULL: the atomic instruction
  * dropped	a leaf that was unmapped or replaced, its `pte` as it was when it left (so no D is
- *		lost); `slot` is not valid. NULL: not reported
+ *		lost); `slot` is where it was, NULL if the table went too. NULL: not reported
  */
 struct pgtable_memory {
 	int (*alloc)(void *context, struct hpa *table);

@@ -104,7 +104,8 @@ static void fill_slot(struct stage2 *s2, const struct pgtable_visit *visit, ppte
 {
 	pte_t leaf = s2->table.format->make_leaf(mfn_to_hpa(ppte_mfn(pte)), 0, attr);
 
-	pgtable_swap(&s2->table, visit->slot, visit->pte, leaf);
+	pgtable_swap(&s2->table, visit->slot, visit->pte,
+		     stage2_keep_cause(leaf, attr, visit->pte));
 }
 
 /*
@@ -138,6 +139,21 @@ static bool leaf_allows(const struct stage2 *s2, const struct pgtable_visit *vis
 	return !(access & HV_WRITE) || (visit->pte & format->level[visit->level].write);
 }
 
+/*
+ * Counts the fault by its cause: that of an entry which resolving has changed, or of the one that
+ * is there.
+ */
+static void count_cause(struct stage2 *s2, pte_t pte)
+{
+	u64 *taken = &stage2_inside[arch_cpu_id()].taken;
+	pte_t cause = *taken ? *taken : pte & STAGE2_CAUSE;
+
+	if (likely(!cause))
+		return;
+	s2->counters.cause[(cause >> STAGE2_CAUSE_SHIFT) - 1]++;
+	*taken = 0;
+}
+
 static enum fault_outcome install(struct stage2 *s2, const struct space_page *page, unsigned access)
 {
 	struct pgtable_visit visit;
@@ -147,6 +163,7 @@ static enum fault_outcome install(struct stage2 *s2, const struct space_page *pa
 	stage2_lookup(s2, page->gfn, &visit);
 	if (visit.kind != VISIT_LEAF || !leaf_allows(s2, &visit, access))
 		outcome = map(s2, page->gfn, page->pte, access, &visit);
+	count_cause(s2, outcome == FAULT_MAPPED ? visit.pte : 0);
 	TRACE(fault_install, s2->as->id, .gfn = page->gfn.raw, .pte = page->pte,
 	      .access = (u8)access, .outcome = (u8)outcome);
 	return outcome;
@@ -189,6 +206,8 @@ static enum fault_outcome fault_try(struct stage2 *s2, struct space_page *page, 
 		outcome = install(s2, page, access);
 	else
 		outcome = FAULT_RACED;
+	if (unlikely(outcome == FAULT_RACED))
+		count_cause(s2, 0);
 	spin_unlock(&s2->as->lock);
 	return outcome;
 }
@@ -197,7 +216,10 @@ enum fault_outcome fault_handle(struct stage2 *s2, struct gpa gpa, unsigned acce
 {
 	bool inplace = ck_pr_load_32(&s2->as->retry) == RETRY_INPLACE;
 	struct space_page page = {.gfn = gpa_to_gfn(gpa)};
-	enum fault_outcome outcome = fault_try(s2, &page, access, inplace);
+	enum fault_outcome outcome;
+
+	stage2_inside[arch_cpu_id()].taken = 0;
+	outcome = fault_try(s2, &page, access, inplace);
 
 	for (unsigned tries = 1; outcome == FAULT_RACED && inplace && tries < SPACE_TRIES;
 	     tries++) {

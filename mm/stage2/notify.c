@@ -178,10 +178,12 @@ static int stage2_start(struct subscription *sub, const struct notify_range *ran
 		return 0;
 	spin_lock(&s2->as->lock);
 	invalidate_begin(&s2->log, range->range);
+	stage2_set_cause(s2, range->event);
 	if (range->event == EVENT_SPLIT)
 		split_range(s2, range->range);
 	else if (!drop_lazily(s2, range))
 		stage2_drop(s2, range->range);
+	s2->cause = 0;
 	if (!(range->flags & NOTIFY_LAZY))
 		flush_dropped(s2);
 	stage2_flush_stale(s2);
@@ -237,16 +239,18 @@ static void retarget(struct stage2 *s2, const struct pgtable_visit *visit,
 	const struct pgtable_format *format = s2->table.format;
 	struct hpa to = mfn_to_hpa(change->mfn);
 	bool moves = pte_addr(format, visit->pte, 0).raw != to.raw;
-	pte_t old = visit->pte, value;
-	unsigned attr, lost;
+	pte_t old = visit->pte, value, cause;
+	unsigned attr, lost, granted = rights;
 
 	if (moves && (rights & PT_WRITE)) {
 		upgrades->slot[upgrades->count++] = visit->slot;
 		rights &= ~PT_WRITE;
 	}
+	cause = stage2_next_cause(s2, old, granted, moves || (old & format->level[0].write));
 	for (;;) {
 		attr = format->attr(old, 0) & ~(upgrades->clean ? PT_DIRTY : 0u);
 		value = format->make_leaf(to, 0, (attr & ~PT_RWX) | rights);
+		value |= cause;
 		if (pgtable_swap(&s2->table, visit->slot, old, value))
 			break;
 		old = ck_pr_load_64(visit->slot); /* the CPU set A or D */
@@ -356,8 +360,10 @@ static void stage2_change(struct subscription *sub, const struct notify_change *
 		flush_dropped(s2);
 		stage2_flush_stale(s2);
 	}
+	stage2_set_cause(s2, change->range->event);
 	for (unsigned i = 0; i < change->count; i++)
 		change_one(s2, change, &change->changes[i], &upgrades);
+	s2->cause = 0;
 	end_change(s2, change, &upgrades, moved_before);
 	upgrade(s2, &upgrades);
 }

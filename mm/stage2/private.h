@@ -17,6 +17,16 @@
 
 #define STAGE2_LIMITS 8
 
+/*
+ * The cause of the next fault: the event that took a leaf or its right to write, and 1; 0: none. It
+ * stands in the entry itself, absent or not, in bits that EPT (SDM 28.3.2) and NPT (APM 15.25.5)
+ * leave to software. Where a table went as a whole, the entry that named it has the cause of the
+ * first fault in its block.
+ */
+#define STAGE2_CAUSE_SHIFT 52
+#define STAGE2_CAUSE	   BITS(55, 52)
+_Static_assert(EVENTS < 16, "the events have four bits");
+
 struct stage2_limit {
 	struct gfn_range range;
 	unsigned rights; /* PT_RWX bits */
@@ -25,10 +35,11 @@ struct stage2_limit {
 /* Counters for the report. All [m]. */
 struct stage2_counters {
 	u64 faults[FAULT_OUTCOMES];
-	u64 retries; /* passes repeated in the handler, mode `inplace` */
-	u64 drops;   /* leaves invalidated */
-	u64 changed; /* leaves that change_pte gave a new frame or new rights */
-	u64 moot;    /* change_pte found no leaf */
+	u64 cause[EVENTS]; /* faults by the event that took the leaf or the right */
+	u64 retries;	   /* passes repeated in the handler, mode `inplace` */
+	u64 drops;	   /* leaves invalidated */
+	u64 changed;	   /* leaves that change_pte gave a new frame or new rights */
+	u64 moot;	   /* change_pte found no leaf */
 	u64 established;
 	u64 put_off; /* changes that left their flush for later */
 	u64 synced;  /* flushes that then had to be sent for them */
@@ -48,6 +59,8 @@ struct stage2_counters {
  * 		word; freed after the next flush
  * near_block, near	[m] the level-0 table used last, and its gfn >> 9; NULL: none. Cleared when any
  * 		table is freed. Saves most faults and changes the walk, because they cluster
+ * cause	[m] STAGE2_CAUSE bits of the notification that this stage 2 carries out; 0: none
+ * caused	[m] the block of the table that went last with that cause
  * gone		[m] the leaf that went last, as the CPU left it
  * stale	[m] PTEs were taken away since the last flush
  * moved	[m] leaves have another frame, and the flush was put off: the old ones may be read
@@ -66,13 +79,52 @@ struct stage2 {
 	u64 *doomed;
 	u64 near_block;
 	pte_t *near;
-	pte_t gone;
+	pte_t gone, cause;
+	u64 caused;
 	bool stale, moved, dropped, dropping;
 	u64 begun, taken;
 	unsigned limit_count;
 	struct stage2_limit limit[STAGE2_LIMITS];
 	struct stage2_counters counters;
 };
+
+/* From now on leaves go because of this event. LOCK_MMU. */
+static inline void stage2_set_cause(struct stage2 *s2, enum notify_event event)
+{
+	s2->cause = (pte_t)(event + 1) << STAGE2_CAUSE_SHIFT;
+	s2->caused = ~0ull;
+}
+
+/*
+ * This CPU changes an entry with a cause: the first one, if that is for a fault of its own, is the
+ * cause of the fault.
+ */
+static inline void stage2_take_cause(pte_t pte)
+{
+	u64 *taken = &stage2_inside[arch_cpu_id()].taken;
+
+	if (unlikely(pte & STAGE2_CAUSE) && !*taken)
+		*taken = pte & STAGE2_CAUSE;
+}
+
+/*
+ * The cause that a leaf has afterwards. A right to write that is granted ends it; one that is taken
+ * away, or another frame under a leaf without it, is the cause of a write fault to come.
+ */
+static inline pte_t stage2_next_cause(const struct stage2 *s2, pte_t old, unsigned granted,
+				      bool taken)
+{
+	if (!(granted & PT_WRITE) && !taken)
+		return old & STAGE2_CAUSE;
+	stage2_take_cause(old);
+	return granted & PT_WRITE ? 0 : s2->cause;
+}
+
+/* A leaf that is not writable keeps the cause of the entry before it: a write will fault, too. */
+static inline pte_t stage2_keep_cause(pte_t leaf, unsigned attr, pte_t before)
+{
+	return attr & PT_WRITE ? leaf : leaf | (before & STAGE2_CAUSE);
+}
 
 /* The events it subscribes to, as change or as drop (notify.c). */
 extern const struct subscriber_ops stage2_ops;

@@ -48,6 +48,21 @@ static void table_doom(void *context, struct hpa table)
 	s2->stale = true;
 }
 
+/* Leaves a cause where the leaf was, or where the table was that went with it. */
+static void leave_cause(struct stage2 *s2, const struct pgtable_visit *leaf)
+{
+	struct pgtable_visit visit = *leaf;
+
+	stage2_take_cause(leaf->pte);
+	if (!leaf->slot) {
+		if (leaf->address >> (PAGE_SHIFT + LEVEL_BITS) == s2->caused)
+			return;
+		s2->caused = leaf->address >> (PAGE_SHIFT + LEVEL_BITS);
+		pgtable_lookup(&s2->table, leaf->address, &visit);
+	}
+	(void)pgtable_swap(&s2->table, visit.slot, 0, s2->cause);
+}
+
 /* A leaf left the table, `leaf->pte` as the CPU left it: its A and D go into the primary. */
 static void leaf_dropped(void *context, const struct pgtable_visit *leaf)
 {
@@ -60,6 +75,8 @@ static void leaf_dropped(void *context, const struct pgtable_visit *leaf)
 	if (flags)
 		space_mark(s2->as, gpa_to_gfn((struct gpa){leaf->address}),
 			   LEVEL_FRAMES(leaf->level), flags);
+	if (s2->cause)
+		leave_cause(s2, leaf);
 	s2->gone = leaf->pte;
 	s2->stale = true;
 	s2->counters.drops++;
@@ -161,16 +178,17 @@ void stage2_walk(struct stage2 *s2, struct gfn gfn, struct pgtable_visit *visit)
 bool stage2_establish(struct stage2 *s2, const struct pte_change *change)
 {
 	const struct pgtable_format *format = s2->table.format;
+	unsigned rights = change->rights & stage2_limit(s2, change->gfn);
 	struct pgtable_visit visit;
+	pte_t leaf;
 
 	/* A change does not say that a page is a device's, thus uncached: left to a fault. */
 	if (ppte_state(primary_load(&s2->as->primary, change->gfn)) == PPTE_MMIO)
 		return false;
 	stage2_lookup(s2, change->gfn, &visit);
-	if (visit.level || visit.kind != VISIT_ABSENT ||
-	    !(change->rights & stage2_limit(s2, change->gfn)))
+	if (visit.level || visit.kind != VISIT_ABSENT || !rights)
 		return false;
+	leaf = format->make_leaf(mfn_to_hpa(change->mfn), 0, rights);
 	return pgtable_swap(&s2->table, visit.slot, visit.pte,
-			    format->make_leaf(mfn_to_hpa(change->mfn), 0,
-					      change->rights & stage2_limit(s2, change->gfn)));
+			    stage2_keep_cause(leaf, rights, visit.pte));
 }

@@ -70,13 +70,15 @@ static int change_run(struct pgtable *table, u64 start, u64 end, struct change *
 	return 0;
 }
 
-static void report_dropped(struct pgtable *table, u64 address, unsigned level, pte_t leaf)
+static void report_dropped(struct pgtable *table, u64 address, unsigned level, pte_t leaf,
+			   pte_t *slot)
 {
 	struct pgtable_visit visit = {
 		.address = address,
 		.start = address,
 		.end = address + LEVEL_SIZE(level),
 		.pte = leaf,
+		.slot = slot,
 		.level = (u8)level,
 		.kind = VISIT_LEAF,
 	};
@@ -98,7 +100,8 @@ static void report_table(struct pgtable *table, u64 address, struct hpa page, un
 
 		switch (pgtable_kind(table, pte, level)) {
 		case VISIT_LEAF:
-			report_dropped(table, at, level, pgtable_exchange(table, &slots[i], 0));
+			pte = pgtable_exchange(table, &slots[i], 0);
+			report_dropped(table, at, level, pte, NULL);
 			break;
 		case VISIT_TABLE:
 			report_table(table, at, pte_table(table->format, pte, level), level - 1);
@@ -117,7 +120,7 @@ static void replace_slot(struct pgtable *table, const struct pgtable_visit *visi
 	enum visit_flags kind = pgtable_kind(table, old, level);
 
 	if (kind == VISIT_LEAF && table->memory->dropped)
-		report_dropped(table, visit->address, level, old);
+		report_dropped(table, visit->address, level, old, visit->slot);
 	if (kind == VISIT_TABLE) {
 		struct hpa page = pte_table(table->format, old, level);
 

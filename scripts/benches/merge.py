@@ -207,20 +207,25 @@ def ratios(rows):
 # --- merge: the machine
 # --------------------------------------------------------------------------------------------------
 
-def workload(where, name, cmdline, pages, more=""):
-    """A Setup with the workload guest; the scanner runs by hypercalls of the guest alone."""
+def workload(where, name, cmdline, pages, more="", vm="", cpus=1):
+    """
+    A Setup with the workload guest; the scanner runs by hypercalls of the guest alone. `vm`: more
+    words of its line.
+    """
     memory = 8 + pages * 4096 // (1 << 20)
     guest = [
         (
             os.path.join(where, "guest", "workload.elf"),
-            f"name=w memory={memory}M merge=1 merge_control=yes arg=pages={pages} {more}".strip(),
+            f"name=w memory={memory}M merge=1 merge_control=yes {vm} "
+            f"arg=pages={pages} {more}".strip(),
         )
     ]
     return machine.Setup(
         machine=name,
         build=where,
         modules=guest,
-        icount=name == "qemu-tcg",
+        icount=name == "qemu-tcg" and cpus == 1,
+        cpus=cpus,
         memory=max(128, 64 + 2 * memory),
         cmdline=f"{cmdline} merge_ms=60000",
     )

@@ -5,6 +5,8 @@ with EPT (Bochs).
 
     named       each named policy, both retry modes, both back ends
     level       each named policy with the events of `masked` in place (NPT)
+    scenes      each named policy beside devices that wait (NPT), a vCPU that stays inside the
+                guest, a second view in use (EPT)
     old fault   each named policy, a fault that reads resolved as a write (NPT)
     ablation    `masked` with one axis changed (NPT)
 
@@ -49,6 +51,30 @@ ABLATION = [
     "fault_retry=reenter",
     "merge=tree",
 ]
+# What there is beside the guest: words of its line, of the workload, and CPUs.
+SCENES = {
+    "": ("", "", 1),
+    "four slow devices": ("test_calls=yes subscriber=slow:50*4", "devices=4", 1),
+    "a vCPU inside": ("vcpus=2", "spin=1", 2),
+    "a view in use": ("vcpus=2 subscriber=view", "spin=2", 2),
+}
+WAIT_COLUMNS = [
+    ("merge_waits", "w.merge"),
+    ("merge_waited", "t.merge"),
+    ("break_waits", "w.break"),
+    ("break_waited", "t.break"),
+    ("merge_callbacks", "cb.merge"),
+    ("break_callbacks", "cb.break"),
+]
+INSIDE_COLUMNS = [
+    ("merge_merges", "merges"),
+    ("merge_flushes", "fl.merge"),
+    ("merge_kicks", "k.merge"),
+    ("break_breaks", "breaks"),
+    ("break_flushes", "fl.break"),
+    ("break_kicks", "k.break"),
+    ("merge_faults", "merge"),
+]
 COLUMNS = [
     ("look_faults", "look"),
     ("merge_faults", "merge"),
@@ -84,14 +110,17 @@ def exits_of(text):
 
 
 def run_policy(where, case):
-    """The counts of a case: a back end and the words of the command line."""
-    back_end, line = case
+    """The counts of a case: a back end, the words of the command line, and perhaps a scene."""
+    back_end, line, *scene = case
+    vm, work, cpus = SCENES[scene[0] if scene else ""]
     setup = workload(
         where,
         BACK_ENDS[back_end],
         line if "merge=" in line else f"{line} merge=hash",
         POLICY_PAGES,
-        POLICY_WORK,
+        f"{POLICY_WORK} {work}".strip(),
+        vm,
+        cpus,
     )
     with machine.start(setup) as session:
         ending, text = session.wait(600), session.serial()
@@ -192,6 +221,11 @@ def ablation():
     ]
 
 
+def beside(back_end, scene):
+    """Each named policy beside what the scene adds."""
+    return [(back_end, f"notifier={policy} {INPLACE}", scene) for policy in words.policies()]
+
+
 def policies(folder):
     builder.need("qemu", "bochs")
     where = builder.build("default")
@@ -202,7 +236,22 @@ def policies(folder):
         "masked, and one axis of it changed, NPT": ablation(),
         "named points with fault_read=as_write, NPT": old_fault_path(),
     }
-    cases = list(dict.fromkeys(case for table in tables.values() for case in table))
+    scenes = {
+        "four slow devices, NPT; waits and ticks waited": (
+            beside("NPT", "four slow devices"),
+            WAIT_COLUMNS,
+        ),
+        "a vCPU that stays inside the guest, EPT; flushes, CPUs waited for": (
+            beside("EPT", "a vCPU inside"),
+            INSIDE_COLUMNS,
+        ),
+        "a second view; its vCPU reads the pages, EPT": (
+            beside("EPT", "a view in use"),
+            INSIDE_COLUMNS,
+        ),
+    }
+    every = [*tables.values(), *(table for table, _ in scenes.values())]
+    cases = list(dict.fromkeys(case for table in every for case in table))
     cells = run_all(where, cases)
     counts = cells[cases[0]]
     plain(
@@ -215,6 +264,9 @@ def policies(folder):
     for name, table in tables.items():
         plain(f"\n{name}")
         show_rows(cells, table, COLUMNS)
+    for name, (table, columns) in scenes.items():
+        plain(f"\n{name}")
+        show_rows(cells, table, columns)
     rows = [
         {
             "name": name,

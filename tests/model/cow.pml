@@ -147,7 +147,7 @@ active proctype breaker()
 	device_drop();
 	acquire();
 	primary = NEW_WR;
-	vm_change(NEW_WR);	/* the one more flush */
+	vm = NEW_WR;		/* a right is granted: no flush */
 	release();
 	end_();
 #endif

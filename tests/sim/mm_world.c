@@ -196,8 +196,8 @@ static struct translation *walk(struct guest_cpu *cpu, struct stage2 *s2, u64 gp
 	if (need & ~attr)
 		return NULL;
 	pgtable_exchange(&s2->table, visit.slot,
-			 format->make_leaf(pte_addr(format, visit.pte, visit.level), visit.level,
-					   attr | set));
+			 visit.pte | format->level[visit.level].accessed |
+				 (set & PT_DIRTY ? format->level[visit.level].dirty : 0));
 	entry->s2 = s2;
 	entry->gfn = gpa >> PAGE_SHIFT;
 	entry->mfn = (pte_addr(format, visit.pte, visit.level).raw + (gpa - visit.address)) >>

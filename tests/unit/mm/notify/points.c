@@ -11,8 +11,8 @@
  * NOTIFIER-5: an accepted point never shows the old page; a point that is refused for the race
  * does.
  *
- * A search draws its schedules by chance, as many as mostly show a loss; SAMEPAGE_PREEMPTIONS=2 is
- * the exhaustive search.
+ * A search draws its schedules by chance, as many as mostly show a loss; with --long, or with
+ * SAMEPAGE_PREEMPTIONS=2, it goes through all schedules of two preemptions.
  */
 #include "sim/explore.h"
 #include "sim/mm_world.h"
@@ -47,7 +47,7 @@ static unsigned accepted, refused;
 
 static bool is_long(void)
 {
-	return getenv("SAMEPAGE_PREEMPTIONS") != NULL;
+	return sim_long() || getenv("SAMEPAGE_PREEMPTIONS");
 }
 
 static u64 read_page(void)

@@ -78,6 +78,17 @@ static bool refaults(const struct notifier_policy *policy, bool with_cache)
 	       (is(policy, "unanimous") && with_cache);
 }
 
+/* Each fault after the merge has a cause, and a second one of a break is that of the break. */
+static void expect_causes(const struct cost *cost, bool breaks_twice)
+{
+	u64 sum = 0;
+
+	for (unsigned event = 0; event < EVENTS; event++)
+		sum += cost->stats.cause[event];
+	assert_int_equal(sum, cost->after_merge + cost->break_exits);
+	assert_int_equal(cost->stats.cause[EVENT_COW_BREAK], breaks_twice);
+}
+
 static void expect(const struct notifier_policy *policy, enum retry_mode retry, bool with_cache)
 {
 	struct cost cost = measure(policy, retry, with_cache);
@@ -90,6 +101,7 @@ static void expect(const struct notifier_policy *policy, enum retry_mode retry, 
 	assert_int_equal(cost.after_merge, again ? 2 : 0);
 	assert_int_equal(cost.break_exits, again && retry == RETRY_REENTER ? 2 : 1);
 	assert_int_equal(cost.after_break, 0);
+	expect_causes(&cost, again && retry == RETRY_REENTER);
 	if (is(policy, "bracket"))
 		assert_true(cost.stats.moot > 0 && cost.stats.changed == 0);
 	if (is(policy, "establish"))
