@@ -54,6 +54,14 @@ static void written(void)
 	assert_int_equal(guest_write(s2, GPA, 100), FAULT_MAPPED);
 }
 
+/* No leaf: the guest's first access faults. */
+static void backed(void)
+{
+	const u64 value = 100;
+
+	assert_int_equal(addrspace_write(as, (struct gpa){GPA}, &value, sizeof(value)), 0);
+}
+
 static void absent(void)
 {
 }
@@ -129,10 +137,12 @@ static void check_content(void *world)
 	finish();
 }
 
-static void explore(void (*task)(void *world), void (*check)(void *world))
+/* The first task runs first where no switch is chosen. */
+static void explore(void (*first)(void *world), void (*second)(void *world),
+		    void (*check)(void *world))
 {
 	const struct sched_scenario scenario = {.setup = setup,
-						.task = {changer, task},
+						.task = {first, second},
 						.check = check,
 						.preemptions = 2,
 						.limit = 3000,
@@ -157,7 +167,8 @@ static void a_step_is_for_the_state_that_the_page_has_under_the_lock(void **stat
 			scene = (struct scene){from[i].prepare, change[j],
 					       from[i].empty || change[j] == clear_it,
 					       notifier_policy_find("masked", 6), RETRY_INPLACE};
-			explore(resolver, check_content);
+			explore(changer, resolver, check_content);
+			explore(resolver, changer, check_content);
 		}
 }
 
@@ -197,7 +208,9 @@ static void what_has_changed_meanwhile_is_not_installed(void **state)
 			scene = (struct scene){written, change[i], change[i] == clear_it,
 					       notifier_policy_find(name, strlen(name)),
 					       j % 2 ? RETRY_INPLACE : RETRY_REENTER};
-			explore(guest, check_written);
+			explore(changer, guest, check_written);
+			scene.prepare = backed;
+			explore(guest, changer, check_written);
 		}
 }
 
