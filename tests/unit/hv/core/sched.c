@@ -66,6 +66,7 @@ static void an_empty_queue_has_nothing_to_run(void **state)
 	assert_null(sched_pick_ended());
 }
 
+/* SCHED-3: while one is ready, there is one to run. */
 static void equal_ones_take_turns(void **state)
 {
 	add(3);

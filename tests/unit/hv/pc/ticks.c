@@ -201,6 +201,7 @@ static u64 linux_timer_check(u64 away, u64 gone)
 	return jiffies - first;
 }
 
+/* TICK-5: the timers are looked at before each reading of the time. */
 static void linux_finds_its_timer_wherever_it_loses_the_cpu(void **state)
 {
 	for (u64 away = 0; away < 40 * MS; away += MS / 4) {

@@ -160,6 +160,41 @@ static void a_gigabyte_is_one_leaf(void **state)
 	world_end();
 }
 
+/* As a guest's A and D bits are set, in a page table that is merged with another one. */
+static void a_swap_in_a_shared_page_breaks_the_sharing(void **state)
+{
+	const u64 gfns[] = {5, 6};
+	struct gpa at = {5 * PAGE_SIZE};
+	struct addrspace *as;
+	struct stage2 *s2;
+	bool swapped;
+	u64 value;
+
+	world_begin(1, 64);
+	as = world_space(16);
+	s2 = world_stage2(as);
+	world_share(as, gfns, 2, 77);
+	assert_int_equal(world_mfn(as, 5), world_mfn(as, 6));
+	assert_int_equal(addrspace_swap(as, at, 8, 76, 1, &swapped), 0);
+	assert_false(swapped);
+	assert_int_equal(addrspace_swap(as, at, 8, 77, 78, &swapped), 0);
+	assert_true(swapped);
+	assert_int_not_equal(world_mfn(as, 5), world_mfn(as, 6));
+	assert_int_equal(guest_read(s2, 5 * PAGE_SIZE, &value), FAULT_MAPPED);
+	assert_int_equal(value, 78);
+	assert_int_equal(guest_read(s2, 6 * PAGE_SIZE, &value), FAULT_MAPPED);
+	assert_int_equal(value, 77);
+	assert_int_equal(addrspace_swap(as, at, 4, 77, 1, &swapped), 0);
+	assert_false(swapped);
+	assert_int_equal(addrspace_swap(as, at, 3, 77, 1, &swapped), ERR_INVALID);
+	assert_int_equal(addrspace_swap(as, (struct gpa){at.raw + 4}, 8, 0, 1, &swapped),
+			 ERR_INVALID);
+	guest_out();
+	stage2_destroy(s2);
+	addrspace_destroy(as);
+	world_end();
+}
+
 static void migration_and_collapse_keep_the_content(void **state)
 {
 	struct addrspace *as;
@@ -236,6 +271,7 @@ int main(void)
 		cmocka_unit_test(populated_blocks_are_mapped_by_large_leaves),
 		cmocka_unit_test(a_gigabyte_is_one_leaf),
 		cmocka_unit_test(pages_are_counted_by_what_stands_behind_them),
+		cmocka_unit_test(a_swap_in_a_shared_page_breaks_the_sharing),
 		cmocka_unit_test(migration_and_collapse_keep_the_content),
 	};
 
