@@ -101,6 +101,8 @@ static void image_install(struct update *update, struct gfn gfn, ppte_t *slot, s
 		primary_store(&as->primary, gfn, slot, pte);
 	if (ppte_state(was) == PPTE_RECLAIMED)
 		store_drop(ppte_token(was));
+	TRACE(cow_share, as->id, .gfn = gfn.raw, .old = ppte_backed(was) ? ppte_mfn(was).raw : 0,
+	      .mfn = mfn.raw);
 }
 
 /* Maps a page that has no frame; *done says whether it had none. */
