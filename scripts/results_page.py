@@ -144,11 +144,12 @@ def read(path):
 
 
 def strays():
-    """Figures of no experiment."""
+    """Figures that this program drew for an experiment that is gone; others stay."""
     folder = os.path.join(DOCS, "figures")
-    known = {os.path.basename(path) for path, *_ in drawn()}
-    names = os.listdir(folder) if os.path.isdir(folder) else []
-    return sorted(os.path.join(folder, name) for name in names if name not in known)
+    known = {path for path, *_ in drawn()}
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    return [path for path in (os.path.join(folder, name) for name in names)
+            if path not in known and re.search(r"<!-- data \w+ -->\s*\Z", read(path))]
 
 
 def complaints():
