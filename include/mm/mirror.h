@@ -34,8 +34,6 @@ struct mirror;
 
 enum mirror_kind { MIRROR_BUSY, MIRROR_SLOW, MIRROR_SHADOW, MIRROR_INTERVAL, MIRROR_KINDS };
 
-const char *mirror_kind_name(enum mirror_kind kind);
-
 /* Subscribes for `range`; the table has 8 bytes for each of its pages. ERR_NO_MEMORY. */
 int mirror_create(struct addrspace *as, enum mirror_kind kind, struct gfn_range range, u64 wait,
 		  struct mirror **out) __must_check;

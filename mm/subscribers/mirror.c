@@ -254,11 +254,6 @@ static const struct subscriber_ops mirror_ops[MIRROR_KINDS] = {
 	[MIRROR_INTERVAL] = MIRROR_OPS("interval"),
 };
 
-const char *mirror_kind_name(enum mirror_kind kind)
-{
-	return mirror_ops[kind].name;
-}
-
 static int mirror_subscribe(struct mirror *mirror)
 {
 	struct subscription *sub = &mirror->sub;

@@ -92,7 +92,7 @@ static void race_each(const struct notifier_policy *policy, bool clear)
 	for (unsigned kind = 0; kind < MIRROR_KINDS; kind++) {
 		race = (struct race){.policy = policy, .kind = kind, .clear = clear};
 		world_begin(2, 4);
-		print_message("# %s, %s: %llu schedules\n", policy->name, mirror_kind_name(kind),
+		print_message("# %s, kind %u: %llu schedules\n", policy->name, kind,
 			      (unsigned long long)sched_explore(&scenario));
 		world_end();
 		assert_true(!race.stale || !strcmp(policy->name, "late"));
