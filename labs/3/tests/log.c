@@ -9,6 +9,7 @@
 
 #include <mm/dirty_log.h>
 
+#include "mm/notify/dispatch.h"
 #include "mm/stage2/private.h"
 
 #define GFNS  1024ull

@@ -8,6 +8,7 @@
 
 #include <mm/dirty_log.h>
 
+#include "mm/notify/dispatch.h"
 #include "mm/stage2/private.h"
 
 #define GPA (5 * PAGE_SIZE)
