@@ -221,6 +221,89 @@ static void check_two_pages(void)
 	flush_page((void *)SPLIT);
 }
 
+#define RFLAGS_TF BIT(8)
+
+static u64 step_rip[8], step_rcx[8], steps;
+
+static bool on_step(struct guest_frame *frame)
+{
+	if (frame->vector != 1)
+		return false;
+	if (steps < ARRAY_SIZE(step_rip)) {
+		step_rip[steps] = frame->rip;
+		step_rcx[steps] = frame->rcx;
+	}
+	if (++steps >= 3)
+		frame->rflags &= ~RFLAGS_TF;
+	return true;
+}
+
+/* A repeated instruction traps behind each iteration, on itself but for the last one. */
+static void check_single_steps(void)
+{
+	u64 rdi = TPR, rcx = 3, at, behind;
+
+	guest_on_exception = on_step;
+	steps = 0;
+	asm volatile("leaq 1f(%%rip), %[at]; leaq 2f(%%rip), %[behind];"
+		     "pushfq; orl %[tf], (%%rsp); popfq;"
+		     "1: rep stosb; 2: nop; nop; nop"
+		     : "+D"(rdi), "+c"(rcx), [at] "=&r"(at), [behind] "=&r"(behind)
+		     : "a"(0), [tf] "i"(RFLAGS_TF)
+		     : "memory", "cc");
+	guest_on_exception = NULL;
+	check(steps == 3 && step_rip[0] == at && step_rip[1] == at && step_rip[2] == behind,
+	      "REP STOS to a device traps behind each iteration: %lu", steps);
+	check(step_rcx[0] == 2 && step_rcx[1] == 1 && step_rcx[2] == 0, "with its count");
+}
+
+#define CR4_MCE	  BIT(6)
+#define CODE_64	  0x08ul
+#define CODE_32	  0x38ul
+#define CODE_FLAT 0x00cf9b000000ffffull
+
+extern u64 guest_gdt[]; /* start.S: seven entries */
+
+static u64 cr4(void)
+{
+	u64 value;
+
+	asm volatile("movq %%cr4, %0" : "=r"(value));
+	return value;
+}
+
+static void write_cr4_in_32_bits(void *value)
+{
+	asm volatile("leaq 2f(%%rip), %%rdi; leaq 1f(%%rip), %%rax;"
+		     "pushq %[code]; pushq %%rax; lretq;"
+		     ".code32; 1: movl %%ebx, %%cr4; pushl %%esi; pushl %%edi; lretl; .code64; 2:"
+		     :
+		     : "b"(value), "S"(CODE_64), [code] "i"(CODE_32)
+		     : "rax", "rdi", "memory", "cc");
+}
+
+/* Compatibility mode keeps the upper half of a register, which is no part of the operand there. */
+static void check_cr4(void)
+{
+	u64 gdt[8], before = cr4(), changed = before ^ CR4_MCE;
+	struct __attribute__((packed)) {
+		u16 limit;
+		u64 base;
+	} old, own = {sizeof(gdt) - 1, (u64)gdt};
+
+	for (unsigned i = 0; i < 7; i++)
+		gdt[i] = guest_gdt[i];
+	gdt[CODE_32 / 8] = CODE_FLAT;
+	asm volatile("sgdt %0" : "=m"(old));
+	asm volatile("lgdt %0" : : "m"(own), "m"(gdt));
+	check(catch_fault(write_cr4_in_32_bits, (void *)(changed | 0xabcdull << 32)).vector ==
+			      VECTOR_NONE &&
+		      cr4() == changed,
+	      "MOV CR4 in compatibility mode takes 32 bits");
+	asm volatile("movq %0, %%cr4" : : "r"(before));
+	asm volatile("lgdt %0" : : "m"(old));
+}
+
 static void enable_sse(void)
 {
 	u64 cr0, cr4;
@@ -280,4 +363,6 @@ void guest_main(void)
 	check_remembered(version);
 	check_walk(version);
 	check_two_pages();
+	check_single_steps();
+	check_cr4();
 }
