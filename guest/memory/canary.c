@@ -4,7 +4,7 @@
  *
  *     vCPU 1: the writer                          vCPU 0: the reader
  *     ------------------                          ------------------
- *     any page: reads it whole, then              each page in turn: reads it whole, unless the
+ *     some page: reads it whole, then             each page in turn: reads it whole, unless the
  *     version odd, words 0-510, version even      version moved; word 511 is its own, and it
  *                                                 writes that, too
  *
@@ -13,7 +13,7 @@
  * so that both break the same sharing at once. The first wrong word ends the guest.
  *
  *     faults=N   until the writer has had so many second-level faults
- *     pages=N    how many pages, at most 1024      seed=N
+ *     pages=N    how many pages, 4 to 1024         seed=N
  */
 #include <guest.h>
 
@@ -24,6 +24,7 @@
 #define PAGES_MAX 1024u
 #define CONTENTS  5u
 #define HAMMER	  16u /* every so many turns, the same page again and again */
+#define QUARTERS  4u
 
 /* version: odd while the writer is at it. wrote: words 0 to 510; own: word 511. */
 static volatile u32 version[PAGES_MAX];
@@ -89,19 +90,49 @@ static u64 faults(void)
 	return (u64)hypercall(HYPERCALL_STATISTIC, HYPERCALL_STATISTIC_FAULTS, 1, 0, 0);
 }
 
-/* Most pages rest for a while between two writes, long enough to be merged. */
+/*
+ * A quarter of the pages is written, the others rest: only a page that rests from one pass of the
+ * scanner to the next is merged. Where a round over the quarters has brought no fault, the rest was
+ * too short.
+ *
+ * stretch	turns for each quarter
+ * seen		faults at the end of the last round
+ */
+struct quarters {
+	unsigned now, turns, stretch;
+	u64 seen;
+};
+
+static void next_turn(struct quarters *quarters)
+{
+	u64 seen;
+
+	if (++quarters->turns < quarters->stretch)
+		return;
+	quarters->turns = 0;
+	if (++quarters->now % QUARTERS)
+		return;
+	seen = faults();
+	if (seen == quarters->seen)
+		quarters->stretch *= 2;
+	quarters->seen = seen;
+}
+
 static void write_for_ever(u64 seed)
 {
 	u64 state = seed, end = faults() + option_number("faults", 1000);
+	struct quarters quarters = {.stretch = 256};
 
 	for (unsigned turn = 0; turn % 64 || faults() < end; turn++) {
-		unsigned i = (unsigned)(next(&state) % pages);
+		unsigned first = quarters.now % QUARTERS * (pages / QUARTERS);
+		unsigned i = first + (unsigned)(next(&state) % (pages / QUARTERS));
 		unsigned times = turn % HAMMER ? 1 : 20;
 
 		while (times-- > 0) {
 			look_as_writer(i);
 			write_page(i, (u32)(next(&state) % CONTENTS));
 		}
+		next_turn(&quarters);
 	}
 	writer_is_done = true;
 	for (;;)
