@@ -138,7 +138,8 @@ def object_of(path):
 def errors_in(output):
     """The compiler's complaints, without the commands."""
     lines = output.splitlines()
-    kept = [line for line in lines if re.search(r"(error|warning|note):|^\s*\d* \|", line)]
+    kept = [line for line in lines
+            if re.search(r"(error|warning|note):|undefined reference|^\s*\d* \|", line)]
     return "\n".join((kept or lines)[:12])
 
 

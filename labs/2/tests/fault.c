@@ -84,7 +84,9 @@ static void an_absent_page_gets_a_zeroed_frame(void **state)
 	assert_false(pte_of(ROM) & PPTE_WRITE);
 	assert_int_equal(resolve(ROM, HV_WRITE), ERR_PERMISSION);
 	assert_int_equal(resolve(ROM, HV_WRITE | SPACE_OWN), 0);
+	sim_fail_frame_alloc(1, 1000); /* no frame, even for a moment */
 	assert_int_equal(resolve(ROM + 8, HV_READ), ERR_RANGE);
+	sim_fail_frame_alloc(0, 0);
 	assert_int_equal(resolve(0, HV_READ), 0);
 	assert_int_equal(resolve(GFN_END, HV_READ), ERR_RANGE);
 	end();
