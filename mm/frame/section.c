@@ -56,6 +56,7 @@ static void clear_records(struct frame *records)
 		arch_page_zero((char *)records + at);
 }
 
+LOCK_REQUIRES(&frame_buddy.lock)
 static void put_free_span(struct span span)
 {
 	for (u64 mfn = span.start; mfn < span.end; mfn++)
