@@ -10,7 +10,8 @@ set -eu
 
 # Every purpose, for an image that runs everything.
 all='python base gcc clang qemu labs bochs iso gdb debian report experiment slurm
-     completion man bench trace unit xml zydis acpi format cppcheck pyflakes spin terminal'
+     completion man bench trace unit xml zydis acpi format cppcheck pyflakes spin terminal
+     partitions'
 
 packages_for()
 {

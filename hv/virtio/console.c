@@ -84,7 +84,7 @@ static int console_transmit_piece(struct virtio_console *console)
 
 	if (virtio_may_pass(err))
 		return err;
-	if (!err) {
+	if (!err && bytes) { /* a chain may have no bytes */
 		console->send(console->context, text, bytes);
 		console->sent += bytes;
 	}

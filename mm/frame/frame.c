@@ -100,7 +100,7 @@ static void reserve_add(struct frame_cache *cache)
 {
 	spin_lock(&frame_buddy.lock);
 	while (reserve.count < FRAME_RESERVE) {
-		u64 mfn = buddy_take(0);
+		u64 mfn = frame_buddy.free || section_open() ? buddy_take(0) : FRAME_NONE;
 
 		if (mfn == FRAME_NONE && !cache->count)
 			break;

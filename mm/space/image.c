@@ -70,8 +70,8 @@ int space_back_image(struct addrspace *as, struct space_page *page, bool *here)
 	return err;
 }
 
-/* May a write of the guest replace the page? LOCK_MMU. */
-static int image_check(struct addrspace *as, struct gfn gfn, ppte_t was)
+/* May a write of the guest replace the page? */
+static int image_check(struct addrspace *as, struct gfn gfn, ppte_t was) LOCK_REQUIRES(&as->lock)
 {
 	const struct slot *slot = space_slot(as, gfn);
 
@@ -125,7 +125,7 @@ static int image_map_unbacked(struct addrspace *as, struct gfn gfn, struct mfn m
 	return err;
 }
 
-int addrspace_map_image(struct addrspace *as, struct gfn gfn, struct mfn mfn)
+LOCK_UNCHECKED int addrspace_map_image(struct addrspace *as, struct gfn gfn, struct mfn mfn)
 {
 	struct update update;
 	bool done = false;

@@ -28,6 +28,8 @@ KINDS = {
     "APIC read": "svm_skip_code",
     "second-level fault": "fault_try",
 }
+# A function that a round trip of the kind does not enter: a first touch also clears its frame.
+WITHOUT = {"second-level fault": "arch_page_zero"}
 # Long loops of the start and of the end, left out of the log.
 NOT_LOGGED = {
     *("audit_run", "rate_from_pit", "frame_init", "count_down", "apic_read", "walk_slots"),
@@ -96,11 +98,16 @@ def round_trips(log, table, vmrun):
             trip = []
 
 
+def kind_of(trip):
+    return next((kind for kind, marker in KINDS.items()
+                 if marker in trip and WITHOUT.get(kind) not in trip), None)
+
+
 def most_frequent(trips):
     """kind: [(function, instructions)] in the order of the first entry."""
     found = {kind: collections.Counter() for kind in KINDS}
     for trip in trips:
-        kind = next((kind for kind, marker in KINDS.items() if marker in trip), None)
+        kind = kind_of(trip)
         if kind:
             found[kind][trip] += 1
     return {

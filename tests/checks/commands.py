@@ -37,7 +37,7 @@ REFUSED = [
     (["./run", "--guest", "README.md:for=a"], "for=a: no guest has this name"),
     (["./run", "--guest", "hello", "--guest", "hello"], "two guests have this name"),
     (["./run", "--guest", "hello", "--console", "2"], "the guests are numbered 1 to 1"),
-    (["./run", "bench", "nothing"], "choose from 'exits'"),
+    (["./run", "bench", "nothing"], "choose from 'boot'"),
     (["./run", "nonsense"], "nonsense"),
     (["./run", "--icount", "--cpus", "2"], "--icount counts one CPU"),
     (["./run", "--guest", "no-such-guest"], "no-such-guest"),

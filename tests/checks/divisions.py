@@ -30,6 +30,7 @@ DIVISORS = {
     "merge_space_stats": "pages of a domain that has the region at hand",
     "merging_pace": "the rate of the TSC in milliseconds",
     "merging_step": "merge_share=, 1 to 100 (boot/options.c)",
+    "mirrors_poll": "devices of a VM: tested by the loop around it",
     "mmio_compute": "an emulated DIV: the upper half is below the divisor (alu.c)",
     "next_period": "period of the RTC: tested in the same expression",
     "pc_clock": "the rate of the TSC",
@@ -50,6 +51,7 @@ DIVISORS = {
     "virtq_pop": "size of a queue: a power of 2 (VIRTIO-3)",
     "virtq_fill": "as virtq_pop",
     "virtq_push": "as virtq_pop",
+    "vm_create": "devices of a word subscriber=: 1 or more (config.c)",
     "work": "queues of a device, a constant of its kind",
 }
 FUNCTION = re.compile(r"^[0-9a-f]+ <([\w.]+)>:$")

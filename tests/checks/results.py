@@ -35,7 +35,7 @@ def main():
     script = os.path.join(tree.ROOT, "scripts", "results_page.py")
     done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True,
                           check=False)
-    found += (done.stdout + done.stderr[-2000:]).splitlines()
+    found += [line for line in (done.stdout + done.stderr[-2000:]).splitlines() if line]
     if done.returncode and not found:
         found.append(f"results_page.py: status {done.returncode}")
     sys.exit(tree.verdict(found))

@@ -18,7 +18,8 @@ static void check_config(const struct vm_config *config, unsigned cpus)
 {
 	fuzz_check(memchr(config->name, 0, VM_NAME_MAX), "CONFIG-2: the name has no end");
 	fuzz_check(memchr(config->arg, 0, VM_ARG_MAX), "CONFIG-2: the argument has no end");
-	fuzz_check(config->name[0] || config->module_of[0], "CONFIG-2: no name");
+	fuzz_check(config->name[0] || config->module_of[0] || config->image[0],
+		   "CONFIG-2: no name");
 	fuzz_check(config->memory >= VM_MEMORY_MIN && config->memory <= VM_MEMORY_MAX &&
 			   IS_ALIGNED(config->memory, PAGE_SIZE),
 		   "CONFIG-2: memory");
