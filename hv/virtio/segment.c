@@ -15,6 +15,7 @@
 #define IPV6_HEADER	40u
 #define TCP_HEADER_MIN	20u
 #define TCP_CHECKSUM	16u
+#define SEGMENT_MIN	32u /* of a payload: Linux cuts no smaller ones */
 
 enum ipv4_field { IPV4_TOTAL = 2, IPV4_ID = 4, IPV4_CHECKSUM = 10, IPV4_ADDRESSES = 12 };
 enum ipv6_field { IPV6_PAYLOAD = 4, IPV6_ADDRESSES = 8 };
@@ -92,9 +93,9 @@ bool segment_check(const struct net_packet *packet)
 {
 	u32 tcp = packet->csum_start, headers;
 
-	if (!packet->needs_csum || packet->csum_offset != TCP_CHECKSUM || !packet->gso_size ||
-	    (u64)tcp + TCP_HEADER_MIN > packet->len || tcp < ETHERNET + VLAN_TAG ||
-	    !ip_is_good(packet, ip_header(frame_of(packet))))
+	if (!packet->needs_csum || packet->csum_offset != TCP_CHECKSUM ||
+	    packet->gso_size < SEGMENT_MIN || (u64)tcp + TCP_HEADER_MIN > packet->len ||
+	    tcp < ETHERNET + VLAN_TAG || !ip_is_good(packet, ip_header(frame_of(packet))))
 		return false;
 	headers = segment_headers(packet);
 	return headers >= tcp + TCP_HEADER_MIN && headers < packet->len &&

@@ -7,8 +7,9 @@
  *     Ethernet | IP | TCP |  gso_size |                  segment 0
  *     Ethernet | IP | TCP             |  gso_size |      segment 1: sequence + gso_size, IP id + 1
  *
- * SEGMENT-1  every segment's headers lie in the frame, and a segment fits FRAME_MAX: checked by
- *            segment_check() before anything is cut.
+ * SEGMENT-1  every segment's headers lie in the frame, a segment fits FRAME_MAX, and a frame has no
+ *            more than 2,048 of them, which are the receiver's work: checked by segment_check()
+ *            before anything is cut.
  */
 #ifndef SAMEPAGE_HV_VIRTIO_SEGMENT_H
 #define SAMEPAGE_HV_VIRTIO_SEGMENT_H

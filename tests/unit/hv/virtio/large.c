@@ -260,6 +260,7 @@ static void malformed_headers_cost_the_frame(void **state)
 		{1, 1, GSO_TCPV6},	  /* another family */
 		{1, 1, GSO_TCPV4 | 0x80}, /* ECN, which is not offered */
 		{4, 2, 0},		  /* no segment size */
+		{4, 2, 31},		  /* a receiver's work of 2,000 segments and more */
 		{4, 2, 1465},		  /* over FRAME_MAX with the headers */
 		{6, 2, 10},		  /* TCP in the Ethernet header */
 		{6, 2, 2990},		  /* no room for TCP's header */
