@@ -139,31 +139,36 @@ static bool leaf_allows(const struct stage2 *s2, const struct pgtable_visit *vis
 	return !(access & HV_WRITE) || (visit->pte & format->level[visit->level].write);
 }
 
-/*
- * Counts the fault by its cause: that of an entry which resolving has changed, or of the one that
- * is there.
- */
-static void count_cause(struct stage2 *s2, pte_t pte)
+/* Counts a fault by the cause in an entry. */
+static void count_entry(struct stage2 *s2, pte_t pte)
 {
-	u64 *taken = &stage2_inside[arch_cpu_id()].taken;
-	pte_t cause = *taken ? *taken : pte & STAGE2_CAUSE;
-
-	if (likely(!cause))
-		return;
-	s2->counters.cause[(cause >> STAGE2_CAUSE_SHIFT) - 1]++;
-	*taken = 0;
+	s2->counters.cause[(pte & STAGE2_CAUSE) >> STAGE2_CAUSE_SHIFT]++;
 }
 
-static enum fault_outcome install(struct stage2 *s2, const struct space_page *page, unsigned access)
+/* The same, where resolving has changed an entry with a cause: that comes first. */
+static __cold void count_step(struct stage2 *s2, pte_t pte)
 {
-	struct pgtable_visit visit;
+	u64 *taken = &stage2_inside[arch_cpu_id()].taken;
 
+	count_entry(s2, *taken ? *taken : pte);
+	*taken = 0;
+	s2->counters.retries++;
+}
+
+/* stepped: resolving has changed the page, and so perhaps an entry. */
+static enum fault_outcome install(struct stage2 *s2, const struct space_page *page, unsigned access,
+				  bool stepped)
+{
 	enum fault_outcome outcome = FAULT_SPURIOUS;
+	struct pgtable_visit visit;
 
 	stage2_lookup(s2, page->gfn, &visit);
 	if (visit.kind != VISIT_LEAF || !leaf_allows(s2, &visit, access))
 		outcome = map(s2, page->gfn, page->pte, access, &visit);
-	count_cause(s2, outcome == FAULT_MAPPED ? visit.pte : 0);
+	if (unlikely(stepped))
+		count_step(s2, outcome == FAULT_MAPPED ? visit.pte : 0);
+	else if (outcome == FAULT_MAPPED)
+		count_entry(s2, visit.pte);
 	TRACE(fault_install, s2->as->id, .gfn = page->gfn.raw, .pte = page->pte,
 	      .access = (u8)access, .outcome = (u8)outcome);
 	return outcome;
@@ -181,6 +186,13 @@ static int resolve(struct stage2 *s2, struct space_page *page, unsigned access,
 	TRACE(fault_resolve, s2->as->id, .gfn = page->gfn.raw, .pte = page->pte,
 	      .access = (u8)access, .error = (s8)err);
 	return err;
+}
+
+static __cold enum fault_outcome raced(struct stage2 *s2, bool stepped)
+{
+	s2->counters.retries -= !stepped; /* which count_step() counts */
+	count_step(s2, 0);
+	return FAULT_RACED;
 }
 
 /*
@@ -201,13 +213,10 @@ static enum fault_outcome fault_try(struct stage2 *s2, struct space_page *page, 
 		return outcome_of(err);
 	RACE_POINT("fault: resolved");
 	spin_lock(&s2->as->lock);
-	s2->counters.retries += word != first;
 	if (invalidate_check(&s2->log, word, page->gfn) == INVALIDATE_CLEAN)
-		outcome = install(s2, page, access);
+		outcome = install(s2, page, access, word != first);
 	else
-		outcome = FAULT_RACED;
-	if (unlikely(outcome == FAULT_RACED))
-		count_cause(s2, 0);
+		outcome = raced(s2, word != first);
 	spin_unlock(&s2->as->lock);
 	return outcome;
 }

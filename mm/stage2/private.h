@@ -35,11 +35,11 @@ struct stage2_limit {
 /* Counters for the report. All [m]. */
 struct stage2_counters {
 	u64 faults[FAULT_OUTCOMES];
-	u64 cause[EVENTS]; /* faults by the event that took the leaf or the right */
-	u64 retries;	   /* passes repeated in the handler, mode `inplace` */
-	u64 drops;	   /* leaves invalidated */
-	u64 changed;	   /* leaves that change_pte gave a new frame or new rights */
-	u64 moot;	   /* change_pte found no leaf */
+	u64 cause[16]; /* faults by STAGE2_CAUSE of the entry; [0]: none, or no entry */
+	u64 retries;   /* passes repeated in the handler, mode `inplace` */
+	u64 drops;     /* leaves invalidated */
+	u64 changed;   /* leaves that change_pte gave a new frame or new rights */
+	u64 moot;      /* change_pte found no leaf */
 	u64 established;
 	u64 put_off; /* changes that left their flush for later */
 	u64 synced;  /* flushes that then had to be sent for them */

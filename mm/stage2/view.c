@@ -123,6 +123,6 @@ void stage2_stats(struct stage2 *s2, struct stage2_stats *out)
 		.tables = s2->table.tables,
 	};
 	memcpy(out->outcome, counters->faults, sizeof(out->outcome));
-	memcpy(out->cause, counters->cause, sizeof(out->cause));
+	memcpy(out->cause, counters->cause + 1, sizeof(out->cause));
 	spin_unlock(&s2->as->lock);
 }

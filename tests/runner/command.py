@@ -26,7 +26,7 @@ FILES = {"control.jsonl", "data", "log.txt", "manifest.json", "report.html", "se
          "statistics.json"}
 # Figures that the log's level changes: lines cost time, and are counted.
 OF_LOG = re.compile(r"log\.lines|time|uptime|ticks|used|stolen|channel\.|\.vcpu\.|scan|passes|"
-                    r"slices|turns|free|cached|hypervisor")
+                    r"slices|turns|free|cached|hypervisor|machine\.boot\.")
 
 
 class Wrong(Exception):
