@@ -80,7 +80,7 @@ def finish(axes, figure, count):
 
 def apart(places, log):
     """The ticks that do not cover each other."""
-    nearest = 0 if log else (float(places[-1]) - float(places[0])) / 25
+    nearest = 0 if log or not places else (float(places[-1]) - float(places[0])) / 25
     found = []
     for place in places:
         if not found or float(place) - float(found[-1]) >= nearest:
