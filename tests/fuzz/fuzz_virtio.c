@@ -21,10 +21,10 @@
 #include "hv/virtio/balloon.h"
 #include "hv/virtio/blk.h"
 #include "hv/virtio/console.h"
-#include "hv/virtio/net.h"
+#include "hv/virtio/net/net.h"
 #include "hv/virtio/pmem.h"
 #include "hv/virtio/rng.h"
-#include "hv/virtio/segment.h"
+#include "hv/virtio/net/segment.h"
 #include "fuzz.h"
 
 #define RAM	   0x10000u

@@ -3,8 +3,8 @@
  * large.c: TCP frames of up to 64 KiB between two network devices: whole, or cut for a receiver
  * that does not take them (SEGMENT-1, NET-1, NET-2, SWITCH-1).
  */
-#include "hv/virtio/net.h"
-#include "hv/virtio/segment.h"
+#include "hv/virtio/net/net.h"
+#include "hv/virtio/net/segment.h"
 #include "sim/sim.h"
 #include "sim/virtio_world.h"
 

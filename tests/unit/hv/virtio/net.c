@@ -3,7 +3,7 @@
  * net.c: three network devices at a switch, by their registers and rings (SWITCH-1 to SWITCH-3,
  * NET-1, NET-2).
  */
-#include "hv/virtio/net.h"
+#include "hv/virtio/net/net.h"
 #include "sim/sim.h"
 #include "sim/virtio_world.h"
 #include <arch/ticks.h>

@@ -21,7 +21,7 @@
 #define SAMEPAGE_HV_VIRTIO_NET_H
 
 #include "hv/virtio/device.h"
-#include "hv/virtio/switch.h"
+#include "hv/virtio/net/switch.h"
 
 #define NET_BUFFERS_MAX VIRTQ_SIZE_MAX /* of a packet */
 #define NET_WAIT_MS	100	       /* for a full port (SWITCH-2) */

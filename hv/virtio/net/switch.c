@@ -2,7 +2,7 @@
 /*
  * switch.c: the switch of switch.h.
  */
-#include "hv/virtio/switch.h"
+#include "hv/virtio/net/switch.h"
 #include <arch/ticks.h>
 #include <lib/error.h>
 #include <lib/string.h>

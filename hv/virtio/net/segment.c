@@ -2,7 +2,7 @@
 /*
  * segment.c: the cutter of segment.h. Headers of RFC 791, RFC 8200 and RFC 9293.
  */
-#include "hv/virtio/segment.h"
+#include "hv/virtio/net/segment.h"
 #include <lib/string.h>
 
 #define ETHERNET	14u

@@ -15,7 +15,7 @@
 #include <lib/string.h>
 #include "hv/virtio/create.h"
 #include "hv/virtio/dma.h"
-#include "hv/virtio/net.h"
+#include "hv/virtio/net/net.h"
 
 #define LOG_THIS LOG_DEVICE
 #define LANS_MAX 8

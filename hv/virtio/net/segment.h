@@ -14,7 +14,7 @@
 #ifndef SAMEPAGE_HV_VIRTIO_SEGMENT_H
 #define SAMEPAGE_HV_VIRTIO_SEGMENT_H
 
-#include "hv/virtio/switch.h"
+#include "hv/virtio/net/switch.h"
 
 enum { GSO_NONE = 0, GSO_TCPV4 = 1, GSO_TCPV6 = 4 };
 

@@ -4,8 +4,8 @@
  *
  * pci.others collects the ports that have to go on; they are woken when pci.lock is released.
  */
-#include "hv/virtio/net.h"
-#include "hv/virtio/segment.h"
+#include "hv/virtio/net/net.h"
+#include "hv/virtio/net/segment.h"
 #include <arch/ticks.h>
 #include <lib/string.h>
 
