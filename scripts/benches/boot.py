@@ -4,40 +4,30 @@ boot.py: from the kernel's entry to the first guest's, by phase, in instructions
 and 64 GiB on QEMU under -icount.
 
 The figures are the control channel's (machine.boot.*). The console is silent, since each character
-takes time that has nothing to do with the start. The emulator backs the machine's RAM when it is
-touched: its resident memory at the end is what the machine touched.
+takes time that has nothing to do with the start.
 """
 import os
-import tempfile
 
 import builder
-import control
-import facts
 import machine
 from benches import common
 from output import say
 
-SIZES = [1, 4, 64]	# GiB
+SIZES = [1, 4, 64]  # GiB
 PHASES = ["entry", "loader", "cpu", "paging", "apic", "cpus", "virt", "vms", "start", "guest"]
 
 
 def boot_once(where, gib):
     """{phase: instructions} of a machine of so many GiB."""
-    with tempfile.TemporaryDirectory(prefix="samepage-boot-") as folder:
-        setup = machine.Setup(
-            build=where,
-            icount=True,
-            memory=gib << 10,
-            cmdline="log=error",
-            modules=[(os.path.join(where, "guest", "hello.elf"), "name=hello memory=16M")],
-            extra=["-object", f"memory-backend-ram,id=ram,size={gib}G,reserve=off",
-                   "-machine", "memory-backend=ram"],
-        )
-        with control.Control(folder) as setup.control, machine.start(setup) as session:
-            setup.control.start()
-            ending = session.wait(300)
-            setup.control.ended.wait(10)
-            found = facts.of(setup.control.events)
+    ending, found, _ = common.figures_of(machine.Setup(
+        build=where,
+        icount=True,
+        memory=gib << 10,
+        cmdline="log=error",
+        modules=[(os.path.join(where, "guest", "hello.elf"), "name=hello memory=16M")],
+        extra=["-object", f"memory-backend-ram,id=ram,size={gib}G,reserve=off",
+               "-machine", "memory-backend=ram"],
+    ))
     if ending != "ok":
         raise machine.MachineError(f"{gib} GiB: ended with {ending}")
     return {phase: found.figure(f"machine.boot.{phase}") for phase in PHASES}

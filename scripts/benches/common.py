@@ -5,7 +5,10 @@ common.py: what the benches share: boot and read the figures, show a table, keep
 A bench is a function of a results folder. Its rows are {name, value, unit, setting}.
 """
 import re
+import tempfile
 
+import control
+import facts
 import machine
 from output import plain
 
@@ -51,6 +54,19 @@ def show(rows, extra=None):
             for setting in settings
         ] + [figures.get(name, "") for figures in extra.values()]
         plain(f"{name:24}" + "".join(f"{cell:>18}" for cell in cells))
+
+
+def figures_of(setup, timeout=300):
+    """
+    Boots a machine with a control channel, until it ends or the time is over: its ending, its
+    figures (facts.py), and what stood on its console.
+    """
+    with tempfile.TemporaryDirectory(prefix="samepage-bench-") as folder:
+        with control.Control(folder) as setup.control, machine.start(setup) as session:
+            setup.control.start()
+            ending = session.wait(timeout)
+            setup.control.ended.wait(10)
+            return ending, facts.of(setup.control.events), session.serial()
 
 
 def measure(setup, timeout=300):

@@ -18,10 +18,8 @@ give the same. Each guest reads 24 MiB of files, waits for a second and reads th
     exits         of both guests; faults: of their second level; breaks: of shared pages
 """
 import re
-import tempfile
 
 import builder
-import control
 import facts
 import guests
 import machine
@@ -90,20 +88,14 @@ def figures_of(found, text):
 
 def run(where, device, cmdline):
     """One run: its figures by name."""
-    with tempfile.TemporaryDirectory(prefix="samepage-disks-") as folder:
-        setup = machine.Setup(
-            machine="qemu-tcg",
-            build=where,
-            memory=MEMORY,
-            icount=True,
-            cmdline=f"sample=20 {cmdline}".strip(),
-            modules=modules(where, device),
-        )
-        with control.Control(folder) as setup.control, machine.start(setup) as session:
-            setup.control.start()
-            ending = session.wait(TIMEOUT)
-            setup.control.ended.wait(10)
-            found, text = facts.of(setup.control.events), session.serial()
+    ending, found, text = common.figures_of(machine.Setup(
+        machine="qemu-tcg",
+        build=where,
+        memory=MEMORY,
+        icount=True,
+        cmdline=f"sample=20 {cmdline}".strip(),
+        modules=modules(where, device),
+    ), TIMEOUT)
     if ending != "ok" or text.count("share: and again") != len(VMS):
         raise machine.MachineError(f"{device}: ended with {ending}\n{text[-2000:]}")
     return figures_of(found, text)

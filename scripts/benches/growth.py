@@ -9,11 +9,8 @@ growth.py: how costs grow with memory, CPUs, VMs and sharers: curves for docs/sc
 import os
 import re
 import subprocess
-import tempfile
 
 import builder
-import control
-import facts
 import machine
 from benches import common
 from benches.mm import callgrind
@@ -55,19 +52,13 @@ def instructions(where):
 def machine_with(where, vms):
     """The figures of a machine that makes and runs so many VMs."""
     hello = os.path.join(where, "guest", "hello.elf")
-    with tempfile.TemporaryDirectory(prefix="samepage-growth-") as folder:
-        setup = machine.Setup(
-            build=where,
-            icount=True,
-            memory=1024,
-            cmdline="log=error",
-            modules=[(hello, f"name=hello{n} memory=4M") for n in range(vms)],
-        )
-        with control.Control(folder) as setup.control, machine.start(setup) as session:
-            setup.control.start()
-            ending = session.wait(300)
-            setup.control.ended.wait(10)
-            found = facts.of(setup.control.events)
+    ending, found, _ = common.figures_of(machine.Setup(
+        build=where,
+        icount=True,
+        memory=1024,
+        cmdline="log=error",
+        modules=[(hello, f"name=hello{n} memory=4M") for n in range(vms)],
+    ))
     if ending != "ok":
         raise machine.MachineError(f"{vms} VMs: ended with {ending}")
     return found

@@ -10,10 +10,8 @@ included. Both differ from run to run on a computer that does other things too, 
 ratios.
 """
 import resource
-import tempfile
 
 import builder
-import control
 import facts
 import guests
 import machine
@@ -56,20 +54,14 @@ def saved_over_time(found):
 
 def samepage(where, words, cpus=CPUS, name="qemu-tcg", job=guests.MAIN_JOB):
     """One run of two guests: figures by name, and MiB saved over time."""
-    with tempfile.TemporaryDirectory(prefix="samepage-guest-") as folder:
-        setup = machine.Setup(
-            machine=name,
-            build=where,
-            cpus=cpus,
-            memory=guests.MAIN_MEMORY,
-            cmdline=f"{words} sample=500",
-            modules=guests.modules_of(where, job),
-        )
-        with control.Control(folder) as setup.control, machine.start(setup) as session:
-            setup.control.start()
-            ending = session.wait(TIMEOUT)
-            setup.control.ended.wait(10)
-            found, text = facts.of(setup.control.events), session.serial()
+    ending, found, text = common.figures_of(machine.Setup(
+        machine=name,
+        build=where,
+        cpus=cpus,
+        memory=guests.MAIN_MEMORY,
+        cmdline=f"{words} sample=500",
+        modules=guests.modules_of(where, job),
+    ), TIMEOUT)
     check_ended(words, ending, text, 2)
     line = saved_over_time(found)
     saved = [value for _, value in line] or [0]
