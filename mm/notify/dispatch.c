@@ -42,9 +42,10 @@ static __always_inline void trace_callback(const struct subscription *sub, enum 
 }
 
 /*
- * The sequence of a subscription (notifier_read_begin()). An invalidation counts from before its
- * start until after its end. Atomic: several CPUs may notify at once. A full barrier, so that the
- * store comes before those of the callback, and after the change of the primary.
+ * The sequence of a subscription (notifier_read_begin()). An invalidation runs from before its
+ * start until after its end, and is counted there. Atomic: several CPUs may notify at once. A full
+ * barrier, so that the store comes before those of the callback, and after the change of the
+ * primary.
  */
 static __always_inline void sequence_add(struct subscription *sub, u64 n)
 {
@@ -54,7 +55,7 @@ static __always_inline void sequence_add(struct subscription *sub, u64 n)
 
 static __always_inline void sequence_begin(struct subscription *sub)
 {
-	sequence_add(sub, SEQUENCE_ONE + 1);
+	sequence_add(sub, 1);
 }
 
 static __always_inline void sequence_end(struct subscription *sub)
