@@ -190,7 +190,7 @@ struct subscription_counters {
  *		method that is NULL is chosen by notifier_subscribe()
  * finish	[I] likewise
  * sequenced	[I] of ops
- * sequence	[a] invalidations that have ended and changes so far << 8 | how many invalidations run
+ * sequence	[a] changes and ended invalidations so far << 8 | invalidations that run
  * invalidate_events, change_events	the masks of start=mask: events with start and end, events
  *		with change; an event in neither has no call. Other start sets do not use them.
  */
