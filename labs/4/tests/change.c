@@ -3,52 +3,11 @@
  * change.c: lab 4. What a change of a leaf keeps, notes and owes: bits that the CPU sets meanwhile,
  * the invalidate sequence, flushes that were put off.
  */
-#include "harness/audit.h"
-#include "sim/mm_world.h"
+#include "4/tests/world.h"
 
 #include <mm/dirty_log.h>
 
 #include "mm/notify/dispatch.h"
-#include "mm/stage2/private.h"
-
-#define GPA (5 * PAGE_SIZE)
-
-static struct addrspace *as;
-static struct stage2 *s2, *other;
-
-static void begin(unsigned cpus)
-{
-	world_begin(cpus, 16);
-	as = world_space(1024);
-	assert_int_equal(addrspace_set_policy(as, notifier_policy_find("masked", 6)), 0);
-	s2 = world_stage2(as);
-	other = world_stage2(as);
-	assert_int_equal(addrspace_populate(as, world_range(0, 16)), 0);
-}
-
-static void end(void)
-{
-	for (unsigned cpu = 0; cpu < arch_cpu_count(); cpu++) {
-		sim_set_cpu(cpu);
-		guest_out();
-	}
-	sim_set_cpu(0);
-	addrspace_settle(as);
-	lab_audit();
-	stage2_destroy(other);
-	stage2_destroy(s2);
-	addrspace_destroy(as);
-	world_end();
-}
-
-static void enter(unsigned cpu, struct stage2 *table)
-{
-	u64 value;
-
-	sim_set_cpu(cpu);
-	assert_int_equal(guest_read(table, GPA, &value), FAULT_MAPPED);
-	sim_set_cpu(0);
-}
 
 static void (*next_kick)(unsigned cpu);
 static void (*at_kick)(void);
@@ -88,20 +47,26 @@ static void leaf_is_old(void)
 	assert_int_equal(mfn, old_frame);
 }
 
-/* A flush that an earlier change owes, by a leaf that was dropped lazily or as `stale`. */
-static void what_is_owed_is_flushed_before_a_leaf_changes(void **state)
+/* Under `late`, which passes a break in place: pages 5 and 6 share a frame, and have leaves. */
+static void begin_shared(void)
 {
 	const u64 gfns[] = {5, 6};
 
+	begin(2);
+	assert_int_equal(addrspace_set_policy(as, notifier_policy_find("late", 4)), 0);
+	assert_int_equal(guest_write(s2, GPA, 1), FAULT_MAPPED);
+	guest_out();
+	world_share(as, gfns, 2, 1);
+	addrspace_settle(as);
+}
+
+/* A flush that an earlier change owes, by a leaf that was dropped lazily or as `stale`. */
+static void what_is_owed_is_flushed_before_a_leaf_changes(void **state)
+{
 	for (unsigned dropped = 0; dropped < 2; dropped++) {
 		u64 mfn;
 
-		begin(2);
-		assert_int_equal(addrspace_set_policy(as, notifier_policy_find("late", 4)), 0);
-		assert_int_equal(guest_write(s2, GPA, 1), FAULT_MAPPED);
-		guest_out();
-		world_share(as, gfns, 2, 1);
-		addrspace_settle(as);
+		begin_shared();
 		enter(1, s2);
 		old_frame = world_mfn(as, 5);
 		*(dropped ? &s2->dropped : &s2->stale) = true;
@@ -128,17 +93,10 @@ static bool swap_beside_a_walk(void *context, pte_t *slot, pte_t old, pte_t valu
 /* Page 5 leaves a shared frame: its leaf is swapped once for the frame, once for the right. */
 static void an_a_that_the_cpu_sets_meanwhile_stays(void **state)
 {
-	const u64 gfns[] = {5, 6};
-
 	for (unsigned nth = 1; nth <= 2; nth++) {
 		u64 mfn;
 
-		begin(2);
-		assert_int_equal(addrspace_set_policy(as, notifier_policy_find("late", 4)), 0);
-		assert_int_equal(guest_write(s2, GPA, 1), FAULT_MAPPED);
-		guest_out();
-		world_share(as, gfns, 2, 1);
-		addrspace_settle(as);
+		begin_shared();
 		spin_lock(&as->lock);
 		(void)notifier_young(&as->notifier, world_range(5, 1), true);
 		spin_unlock(&as->lock);
