@@ -145,14 +145,17 @@ static void count_entry(struct stage2 *s2, pte_t pte)
 	s2->counters.cause[(pte & STAGE2_CAUSE) >> STAGE2_CAUSE_SHIFT]++;
 }
 
-/* The same, where resolving has changed an entry with a cause: that comes first. */
-static __cold void count_step(struct stage2 *s2, pte_t pte)
+/*
+ * The same, where resolving has changed an entry with a cause: that comes first. stepped: resolving
+ * was repeated in the handler.
+ */
+static __cold void count_step(struct stage2 *s2, pte_t pte, bool stepped)
 {
 	u64 *taken = &stage2_inside[arch_cpu_id()].taken;
 
 	count_entry(s2, *taken ? *taken : pte);
 	*taken = 0;
-	s2->counters.retries++;
+	s2->counters.retries += stepped;
 }
 
 /* stepped: resolving has changed the page, and so perhaps an entry. */
@@ -166,7 +169,7 @@ static enum fault_outcome install(struct stage2 *s2, const struct space_page *pa
 	if (visit.kind != VISIT_LEAF || !leaf_allows(s2, &visit, access))
 		outcome = map(s2, page->gfn, page->pte, access, &visit);
 	if (unlikely(stepped))
-		count_step(s2, outcome == FAULT_MAPPED ? visit.pte : 0);
+		count_step(s2, outcome == FAULT_MAPPED ? visit.pte : 0, true);
 	else if (outcome == FAULT_MAPPED)
 		count_entry(s2, visit.pte);
 	TRACE(fault_install, s2->as->id, .gfn = page->gfn.raw, .pte = page->pte,
@@ -188,13 +191,6 @@ static int resolve(struct stage2 *s2, struct space_page *page, unsigned access,
 	return err;
 }
 
-static __cold enum fault_outcome raced(struct stage2 *s2, bool stepped)
-{
-	s2->counters.retries -= !stepped; /* which count_step() counts */
-	count_step(s2, 0);
-	return FAULT_RACED;
-}
-
 /*
  * One pass of the picture above. A step of resolving, such as a break of sharing, moves the
  * sequence too. In mode `reenter` that counts as a race, as in KVM; in mode `inplace`
@@ -204,7 +200,7 @@ static enum fault_outcome fault_try(struct stage2 *s2, struct space_page *page, 
 				    bool inplace)
 {
 	u64 word = invalidate_read(&s2->log), first = word;
-	enum fault_outcome outcome;
+	enum fault_outcome outcome = FAULT_RACED;
 	int err;
 
 	RACE_POINT("fault: sequence read");
@@ -216,7 +212,7 @@ static enum fault_outcome fault_try(struct stage2 *s2, struct space_page *page, 
 	if (invalidate_check(&s2->log, word, page->gfn) == INVALIDATE_CLEAN)
 		outcome = install(s2, page, access, word != first);
 	else
-		outcome = raced(s2, word != first);
+		count_step(s2, 0, word != first);
 	spin_unlock(&s2->as->lock);
 	return outcome;
 }
