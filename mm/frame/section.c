@@ -56,8 +56,7 @@ static void clear_records(struct frame *records)
 		arch_page_zero((char *)records + at);
 }
 
-LOCK_REQUIRES(&frame_buddy.lock)
-static void put_free_span(struct span span)
+static void put_free_span(struct span span) LOCK_REQUIRES(&frame_buddy.lock)
 {
 	for (u64 mfn = span.start; mfn < span.end; mfn++)
 		frame_record((struct mfn){mfn})->kind = FRAME_FREE;
