@@ -160,11 +160,14 @@ def kept_free(name, guest_cpus):
 
 def plain_path(file, folder, name):
     """
-    A path without a blank: one ends the path in an argument of -initrd, and in the command line
-    that QEMU makes, which begins with the image's path.
+    A file's path as QEMU, which runs in ROOT, puts it into the command lines of the image and of
+    its modules. Relative to ROOT, so that a machine with exact counts has the same text, and with
+    it the same counts, in every clone. Without a blank: one ends the path there.
     """
-    if not re.search(r"\s", file):
-        return file
+    path = os.path.relpath(file, ROOT)
+    path = os.path.abspath(file) if path.startswith("..") else path
+    if not re.search(r"\s", path):
+        return path
     link = f"{folder}/{name}"
     os.symlink(os.path.abspath(file), link)
     return link
@@ -312,6 +315,7 @@ class Session:
                     stdin=None if setup.terminal else subprocess.DEVNULL,
                     stdout=None if setup.terminal else output,
                     stderr=output,
+                    cwd=ROOT,
                 )
         except BaseException:
             shutil.rmtree(self.folder)

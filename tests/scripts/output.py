@@ -178,6 +178,10 @@ class Machine(unittest.TestCase):
             self.assertTrue(os.path.samefile(plain, file))
             self.assertEqual(machine.plain_path("/bin/sh", folder, "x"), "/bin/sh")
 
+    def test_the_path_of_a_built_file_is_the_same_in_every_clone(self):
+        file = os.path.join(machine.ROOT, "build", "samepage.elf")
+        self.assertEqual(machine.plain_path(file, "/nowhere", "x"), "build/samepage.elf")
+
     def test_gdb_listens_on_the_loopback_interface(self):
         parser = argparse.ArgumentParser()
         boot.arguments(parser)
