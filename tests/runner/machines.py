@@ -35,6 +35,7 @@ FORBID = {
 ABORTED = "Bail out! ERROR:"
 # Bochs listens for a viewer; when no port of its fifty is free, it has not started at all.
 NO_PORT = "RFB could not bind any port"
+TIMEOUT = 120  # seconds, of a row that gives none
 KEYS = {
     "name",
     "machines",
@@ -163,7 +164,7 @@ def once(row, setup, log, tries=3):
         session = stack.enter_context(machine.start(setup))
         if traced:
             traced.started()
-        ending = session.wait(row.get("timeout", 120))
+        ending = session.wait(row.get("timeout", TIMEOUT))
         text, said = session.serial(), session.output()
         complaint = complaint_about(row, text, ending)
         if traced and not complaint:
@@ -241,7 +242,10 @@ def packages(row, on):
 
 
 def tests(long=False):
-    """One Test for each row and machine; those that are long there are extra."""
+    """
+    One Test for each row and machine; those that are long there are extra. Rows of long timeouts
+    start first, and none is left to run alone at the end.
+    """
 
     def is_long(row, machine_name):
         where = row.get("long", False)
@@ -250,4 +254,5 @@ def tests(long=False):
     return [core.Test(f"machine/{row['name']}@{on}", lambda r=row, m=on: run_row(r, m),
                       {row.get("build", "default"): core.ALL}, packages(row, on),
                       extra=is_long(row, on) and not long)
-            for row in rows() for on in row["machines"]]
+            for row in sorted(rows(), key=lambda row: -row.get("timeout", TIMEOUT))
+            for on in row["machines"]]
