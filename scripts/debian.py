@@ -15,14 +15,19 @@ import tempfile
 
 SUITE = "bookworm"
 PACKAGES = "systemd-sysv,udev,kmod,iproute2,iputils-ping"
+SIZE = "448M"
+# The daemons of an idle desktop, without its screen.
+DESKTOP = (PACKAGES + ",dbus,rsyslog,cron,avahi-daemon,polkitd,accountsservice,upower,udisks2,"
+           "rtkit,modemmanager,network-manager")
+DESKTOP_SIZE = "640M"
 # What no guest reads.
 EXCLUDED = ("usr/share/locale", "usr/share/doc", "usr/share/man", "usr/share/info", "var/cache/apt",
             "var/lib/apt/lists")
-SIZE = "448M"
 LABEL = "samepage"
 
 FSTAB = "/dev/vda / ext4 defaults 0 1\n"
-# A guest with the word job=poweroff on its kernel's line has no login but this.
+# A guest with the word job=poweroff on its kernel's line has no login but this. With idle=N it
+# rests for N seconds before.
 JOB = """[Unit]
 Description=Says what runs and powers off
 ConditionKernelCommandLine=job=poweroff
@@ -41,7 +46,10 @@ SCRIPT = """#!/bin/sh
 	echo "debian: $PRETTY_NAME, $(systemctl --version | head -n 1)"
 	echo "debian: root on $(findmnt -n -o SOURCE,FSTYPE / | tr -s ' ')"
 	echo "debian: $(systemctl list-units --state=failed --no-legend | wc -l) units failed"
+	running=$(systemctl list-units --type=service --state=running --no-legend | wc -l)
+	echo "debian: $running services run"
 } >/dev/console
+sleep "$(sed -n 's/.*\bidle=\([0-9]*\).*/\1/p' /proc/cmdline | grep . || echo 0)"
 systemctl --no-block poweroff
 """
 
@@ -69,7 +77,7 @@ def lay_out(top):
     write(top, "usr/local/sbin/job", SCRIPT, 0o755)
 
 
-def hooks(files, modules, out):
+def hooks(files, modules, out, size):
     """
     mmdebstrap's hooks, in the new root $1. The image is made beside it, where the owners of files
     are right, moved into it and copied out.
@@ -84,13 +92,13 @@ def hooks(files, modules, out):
         'chroot "$1" systemctl enable job.service',
         f"rm -rf {clean}",
         'mkdir "$1.root" && cp -a --one-file-system "$1"/. "$1.root"',
-        f'/sbin/mke2fs -q -F -t ext4 -L {LABEL} -d "$1.root" "$1/disk.img" {SIZE}',
+        f'/sbin/mke2fs -q -F -t ext4 -L {LABEL} -d "$1.root" "$1/disk.img" {size}',
         'rm -rf "$1.root"',
         f"copy-out /disk.img {shlex.quote(out)}",
     ]
 
 
-def make(path, modules):
+def make(path, modules, packages=PACKAGES, size=SIZE):
     """The image at `path`, with the folder of a kernel's modules. Raises CalledProcessError."""
     print("samepage: making a Debian system (some minutes, once) ...", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="samepage-debian-") as top:
@@ -99,8 +107,8 @@ def make(path, modules):
         os.mkdir(out)
         lay_out(files)
         command = ["mmdebstrap", "--quiet", "--variant=minbase", "--format=null",
-                   f"--include={PACKAGES}"]
-        command += [f"--customize-hook={hook}" for hook in hooks(files, modules, out)]
+                   f"--include={packages}"]
+        command += [f"--customize-hook={hook}" for hook in hooks(files, modules, out, size)]
         subprocess.run([*command, SUITE, "-", *sources()], check=True, capture_output=True,
                        text=True, stdin=subprocess.DEVNULL)
         subprocess.run(["cp", "--sparse=always", os.path.join(out, "disk.img"), path + ".part"],

@@ -8,7 +8,6 @@ An event that is long comes in parts: their members are one event.
 import dataclasses
 
 NS = 10**9
-SUM_OF = {"exits": "exits.", "faults": "fault."}
 
 
 @dataclasses.dataclass
@@ -30,16 +29,21 @@ class Facts:
         """A figure at the end of the run."""
         return self.stats.get(name, default)
 
-    def family(self, prefix):
-        """The figures below a prefix that are numbers and not 0, by the rest of their name."""
+    def family(self, prefix, deep=True):
+        """
+        The figures below a prefix that are numbers and not 0, by the rest of their name. Not deep:
+        those with one name below it.
+        """
         return {
             name.removeprefix(prefix): value
             for name, value in self.stats.items()
             if name.startswith(prefix) and isinstance(value, (int, float)) and value
+            and (deep or "." not in name.removeprefix(prefix))
         }
 
     def total(self, prefix):
-        return sum(self.family(prefix).values())
+        """Of the figures with one name below the prefix."""
+        return sum(self.family(prefix, deep=False).values())
 
     def column(self, name):
         """A figure over time: (seconds, value) of each sample that has it."""

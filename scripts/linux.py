@@ -13,7 +13,9 @@ provide(NAME) gives the file of a name, and makes it when it is not there yet:
     linux/A+B.initrd    one that runs two jobs or more, one after the other
     linux/files.img     a disk image: ext4 with files and their sums
     linux/share.img     one in blocks of 4 KiB: pages of its files are blocks of the disk
+    linux/tree.img      one with the headers of a kernel's source tree
     linux/debian.img    a disk image: a Debian system (debian.py)
+    linux/desktop.img   one with the daemons of an idle desktop
     linux/parts.img     the same in the one partition of a disk
 
 The same inputs make the same RAM disk, to the byte.
@@ -38,9 +40,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDER = os.path.join(ROOT, "build", "linux")
 JOBS = os.path.join(ROOT, "guest", "linux")
 
+CLOUD = "linux/cloud"
 # For each name: the package, whether it only depends on the one with the file, and the file.
 FILES = {
-    "linux/cloud": ("linux-image-cloud-amd64", True, "boot/vmlinuz-*"),
+    CLOUD: ("linux-image-cloud-amd64", True, "boot/vmlinuz-*"),
     "linux/amd64": ("linux-image-amd64", True, "boot/vmlinuz-*"),
     "linux/memtest": ("memtest86+", False, "boot/memtest86+x64.bin"),
     "linux/memtest32": ("memtest86+", False, "boot/memtest86+ia32.bin"),
@@ -271,7 +274,10 @@ IMAGE_SIZE = "24M"
 SHARE = "linux/share.img"
 SHARE_SIZE = "32M"
 SHARE_FILES = 12
+TREE = "linux/tree.img"
+TREE_SIZE = "64M"
 DEBIAN = "linux/debian.img"
+DESKTOP = "linux/desktop.img"
 PARTS = "linux/parts.img"
 MIB = 1 << 20
 IMAGE_ID = "5a3e9a6e-0000-4000-8000-00000000d15c"
@@ -291,17 +297,35 @@ def share_files():
         yield f"data{number}", seed.digest(2 << 20)
 
 
+def tree_files():
+    """The files of linux/tree.img: what a build of the kernel includes."""
+    version = re.fullmatch(r"linux-image-(.*)-cloud-amd64", os.path.basename(unpacked(CLOUD)))[1]
+    package = f"linux-headers-{version}-common"
+    top = os.path.join(unpack(package), "usr", "src", package)
+    for part in ("include/linux", "include/uapi", "arch/x86/include"):
+        for path in sorted(glob.glob(os.path.join(top, part, "**"), recursive=True)):
+            if os.path.isfile(path):
+                yield os.path.relpath(path, top), read(path)
+
+
+# Of each image: its files, its size, options of mke2fs.
+IMAGES = {
+    IMAGE: (image_files, IMAGE_SIZE, []),
+    SHARE: (share_files, SHARE_SIZE, ["-b", "4096"]),
+    TREE: (tree_files, TREE_SIZE, ["-b", "4096"]),
+}
+
+
 def make_image(name):
     """An ext4 file system; made once, as nothing in it changes."""
-    files, size, blocks = image_files, IMAGE_SIZE, []
-    if name == SHARE:
-        files, size, blocks = share_files, SHARE_SIZE, ["-b", "4096"]
+    files, size, blocks = IMAGES[name]
     path = os.path.join(FOLDER, os.path.basename(name))
     if os.path.exists(path):
         return path
     with tempfile.TemporaryDirectory(prefix="samepage-image-") as top:
         sums = []
         for file, data in files():
+            os.makedirs(os.path.dirname(os.path.join(top, file)), exist_ok=True)
             with open(os.path.join(top, file), "wb") as out:
                 out.write(data)
             sums.append(f"{hashlib.md5(data).hexdigest()}  {file}\n")
@@ -317,6 +341,13 @@ def make_image(name):
     return path
 
 
+# Of each Debian system: what debian.make() takes.
+SYSTEMS = {
+    DEBIAN: (debian.PACKAGES, debian.SIZE),
+    DESKTOP: (debian.DESKTOP, debian.DESKTOP_SIZE),
+}
+
+
 def make_debian(name):
     """A Debian system with the modules of linux/cloud; made once, as it takes minutes."""
     path = os.path.join(FOLDER, os.path.basename(name))
@@ -325,10 +356,9 @@ def make_debian(name):
     need = [os.path.join(ROOT, "scripts", "packages.sh"), "debian"]
     if subprocess.run(need, check=False).returncode:
         raise LinuxError(f"{name}: its packages are missing")
-    fetch("linux/cloud")
-    [modules] = glob.glob(os.path.join(unpacked("linux/cloud"), "lib/modules/*"))
+    [modules] = glob.glob(os.path.join(unpacked(CLOUD), "lib/modules/*"))
     try:
-        debian.make(path, modules)
+        debian.make(path, modules, *SYSTEMS[name])
     except (OSError, subprocess.CalledProcessError) as error:
         text = (getattr(error, "stderr", "") or "").strip()
         raise LinuxError(f"{name}: {error}\n{text}") from error
@@ -367,13 +397,13 @@ def jobs_of(name):
 def names():
     """The names of provide(), one job a RAM disk."""
     jobs = [name[:-3] for name in sorted(os.listdir(JOBS)) if name.endswith(".sh")]
-    return [*FILES, IMAGE, SHARE, DEBIAN, PARTS, *(f"linux/{job}.initrd" for job in jobs)]
+    return [*FILES, *IMAGES, *SYSTEMS, PARTS, *(f"linux/{job}.initrd" for job in jobs)]
 
 
 def provides(name):
     """Whether provide() has a file of that name."""
     jobs = jobs_of(name)
-    return name in (*FILES, IMAGE, SHARE, DEBIAN, PARTS) or (
+    return name in (*FILES, *IMAGES, *SYSTEMS, PARTS) or (
         name == f"linux/{'+'.join(jobs)}.initrd"
         and all(os.path.exists(script(job)) for job in jobs)
     )
@@ -382,10 +412,10 @@ def provides(name):
 def provide(name):
     """The path of a file."""
     with alone():
-        if name == DEBIAN:
+        if name in SYSTEMS:
             return make_debian(name)
         if name == PARTS:
             return make_parts(name)
-        if name in (IMAGE, SHARE):
+        if name in IMAGES:
             return make_image(name)
         return fetch(name) if name in FILES else make_initrd(name)

@@ -32,9 +32,11 @@ class Reading:
     def seconds(self):
         return self.stats.get("machine.uptime", 0) / NS
 
-    def family(self, prefix):
+    def family(self, prefix, deep=True):
+        """As Facts.family(), with what is 0."""
         return {name.removeprefix(prefix): value for name, value in self.stats.items()
-                if name.startswith(prefix) and isinstance(value, (int, float))}
+                if name.startswith(prefix) and isinstance(value, (int, float))
+                and (deep or "." not in name.removeprefix(prefix))}
 
     def vms(self):
         """The names of the VMs, in their order."""
@@ -55,9 +57,9 @@ class Difference:
             return 0
         return max(self.now.stats.get(name, 0) - self.before.stats.get(name, 0), 0) / self.seconds
 
-    def rates(self, prefix):
+    def rates(self, prefix, deep=True):
         """Of a family, the largest first, without those that stand still."""
-        found = {rest: self.rate(prefix + rest) for rest in self.now.family(prefix)}
+        found = {rest: self.rate(prefix + rest) for rest in self.now.family(prefix, deep)}
         return dict(sorted(((rest, rate) for rest, rate in found.items() if rate),
                            key=lambda item: -item[1]))
 
@@ -71,14 +73,14 @@ class Difference:
             "name": name,
             "cpu": 100 * self.rate(prefix + "used") / NS,
             "exits": sum(self.rates(prefix + "exits.").values()),
-            "faults": sum(self.rates(prefix + "fault.").values()),
+            "faults": sum(self.rates(prefix + "fault.", deep=False).values()),
             "resident": self.gauge(prefix + "memory.resident"),
             "saved": self.gauge(prefix + "memory.saved"),
             "profit": self.gauge(prefix + "memory.profit"),
             "pages": {state: self.gauge(f"{prefix}pages.{state}")
                       for state in ("private", "shared", "zero", "reclaimed")},
             "exit_rates": self.rates(prefix + "exits."),
-            "fault_rates": self.rates(prefix + "fault."),
+            "fault_rates": self.rates(prefix + "fault.", deep=False),
             "subscriber_rates": self.rates(prefix + "sub."),
         }
 

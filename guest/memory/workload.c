@@ -227,18 +227,8 @@ static void spin_in_guest(u64 reads)
 			(void)*(volatile u64 *)page(i);
 }
 
-static void look(void)
-{
-	u64 ticks;
-
-	devices_read();
-	ticks = pass();
-
-	report("look", "instructions", ticks / pages, "instructions");
-	report("look", "faults", faults_of_reading(), "faults");
-}
-
-static void merge(void)
+/* A pass: its instructions of each page, and what it did. */
+static void report_pass(const char *step)
 {
 	struct counts before, did;
 	u64 ticks;
@@ -247,9 +237,22 @@ static void merge(void)
 	before = now();
 	ticks = pass();
 	did = since(before);
-	report("merge", "instructions", ticks / pages, "instructions");
-	report("merge", "merges", did.merges, "pages");
-	report_counts("merge", did);
+	report(step, "instructions", ticks / pages, "instructions");
+	report(step, "merges", did.merges, "pages");
+	report_counts(step, did);
+}
+
+static void look(void)
+{
+	report_pass("look");
+	report("look", "faults", faults_of_reading(), "faults");
+}
+
+static void merge(void)
+{
+	struct counts did;
+
+	report_pass("merge");
 	did = counts_of_reading();
 	report("merge", "faults", did.faults, "faults");
 	report("merge", "unmerged", did.breaks, "pages");

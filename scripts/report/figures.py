@@ -237,7 +237,7 @@ def sums(facts, family, names):
 
 def of_vms(facts, family):
     """{VM: {name: value}} of a family at the end."""
-    return {name: facts.family(f"vm.{name}.{family}.") for name in facts.vms}
+    return {name: facts.family(f"vm.{name}.{family}.", deep=False) for name in facts.vms}
 
 
 def exits(facts):
@@ -273,6 +273,13 @@ def faults(facts):
         "A bar is the number of [[stage 2]] faults with that outcome; faults that are not resolved "
         "at once were retried because a notification changed the page meanwhile.",
         "Bar chart of stage-2 faults by outcome.",
+    )
+    yield from bar_figure(
+        "causes", "Faults by the notification that caused them", "faults",
+        of_vms(facts, "fault.cause"),
+        "A bar is the number of [[stage 2]] faults on a page whose translation, or whose right to "
+        "write, a notification for that event had taken; first touches have no cause.",
+        "Bar chart of stage-2 faults by the event of the notification that caused them.",
     )
 
 

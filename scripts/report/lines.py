@@ -53,7 +53,8 @@ def of_vm(facts, name, vm):
         f"{facts.total(prefix + 'exit_time.') / NS:.2f} s between exits and entries; "
         f"{facts.figure(prefix + 'stolen') / NS:.2f} s ready and waiting"
     )
-    yield f"    faults: {counts(facts.family(prefix + 'fault.'))}"
+    yield f"    faults: {counts(facts.family(prefix + 'fault.', deep=False))}"
+    yield f"    faults by cause: {counts(facts.family(prefix + 'fault.cause.'))}"
     yield f"    pages: {counts(facts.family(prefix + 'pages.'))}"
     events = {
         rest.removesuffix(".sent"): value
@@ -63,8 +64,9 @@ def of_vm(facts, name, vm):
     yield f"    events: {counts(events)}"
     yield from of_subscribers(facts, name)
     yield (
-        f"    stage 2: {facts.figure(prefix + 'stage2.in_place')} leaves changed in place, each a "
-        f"fault saved; {facts.figure(prefix + 'flush.sent')} flushes sent, "
+        f"    stage 2: {facts.figure(prefix + 'stage2.in_place')} leaves changed in place, "
+        f"{facts.figure(prefix + 'stage2.dropped')} invalidated; "
+        f"{facts.figure(prefix + 'flush.sent')} flushes sent, "
         f"{facts.figure(prefix + 'flush.put_off')} put off"
     )
 

@@ -20,7 +20,8 @@ EVENTS = [
     {"v": 1, "event": "new", "with": "fields"},
     {"v": 1, "event": "vm-end", "vm": "one", "end": "shutdown", "status": 0, "t_ns": 5},
     {"v": 1, "event": "end", "stats": {"vm.one.exits.cpuid": 3, "vm.one.h": [1]}, "more": True},
-    {"v": 1, "event": "end", "stats": {"vm.one.exits.pio": 4, "vm.one.exits.hlt": 0},
+    {"v": 1, "event": "end", "stats": {"vm.one.exits.pio": 4, "vm.one.exits.hlt": 0,
+     "vm.one.exits.cause.merge": 9},
      "good": True, "audit": {"faults": 0}, "frames_missing": 0},
 ]
 
@@ -33,7 +34,8 @@ class OfEvents(unittest.TestCase):
         self.assertEqual(list(found.vms), ["one", "two"])
         self.assertEqual(found.vms["one"]["end"], "shutdown")
         self.assertEqual(found.samples[0], (1.0, {"merge.saved": 1, "a.b": 2, "vm.one.saved": 3}))
-        self.assertEqual(found.family("vm.one.exits."), {"cpuid": 3, "pio": 4})
+        self.assertEqual(found.family("vm.one.exits.", deep=False), {"cpuid": 3, "pio": 4})
+        self.assertEqual(found.family("vm.one.exits.cause."), {"merge": 9})
         self.assertEqual(found.total("vm.one.exits."), 7)
         self.assertEqual(found.column("merge.saved"), [(1.0, 1), (2.0, 7)])
         self.assertEqual(found.best("merge.saved"), 7)

@@ -25,6 +25,7 @@ def reading(seconds, scale):
             f"vm.{name}.exits.stage2": 30 * exits * scale,
             f"vm.{name}.exit_ticks.cpuid": [1, 2],
             f"vm.{name}.fault.mapped": 5 * scale,
+            f"vm.{name}.fault.cause.merge": 4 * scale,
             f"vm.{name}.sub.stage2.merge.in_place": 2 * scale,
             f"vm.{name}.pages.private": 1000,
             f"vm.{name}.memory.saved": exits * MIB,
@@ -46,6 +47,7 @@ class Live(unittest.TestCase):
         row = difference().vm("one")
         self.assertAlmostEqual(row["cpu"], 20)
         self.assertAlmostEqual(row["exits"], 40)
+        self.assertAlmostEqual(row["faults"], 5)
         self.assertEqual(list(row["exit_rates"].items()), [("stage2", 30.0), ("cpuid", 10.0)])
         self.assertEqual(row["saved"], MIB)
         self.assertAlmostEqual(difference().machine()["scan_cpu"], 10)

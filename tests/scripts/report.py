@@ -35,7 +35,8 @@ def stats(scale):
         found |= {f"vm.{vm}.exits.{name}": 10 * scale for name in ("cpuid", "stage2", "pio")}
         found |= {f"vm.{vm}.exit_time.{name}": 10**6 for name in ("cpuid", "stage2")}
         found |= {f"vm.{vm}.pages.{state}": 100 * scale for state in figures.STATES}
-        found |= {f"vm.{vm}.fault.mapped": 7, f"vm.{vm}.sub.stage2.merge.in_place": 3,
+        found |= {f"vm.{vm}.fault.mapped": 7, f"vm.{vm}.fault.cause.merge": 4,
+                  f"vm.{vm}.sub.stage2.merge.in_place": 3,
                   f"vm.{vm}.merge.reason.unique": 5, f"vm.{vm}.used": 2 * 10**9,
                   f"vm.{vm}.memory.saved": 2 * MIB * scale, f"vm.{vm}.memory.profit": MIB}
     return found
