@@ -275,7 +275,7 @@ SHARE = "linux/share.img"
 SHARE_SIZE = "32M"
 SHARE_FILES = 12
 TREE = "linux/tree.img"
-TREE_SIZE = "64M"
+TREE_SIZE = "48M"
 DEBIAN = "linux/debian.img"
 DESKTOP = "linux/desktop.img"
 PARTS = "linux/parts.img"
@@ -302,7 +302,7 @@ def tree_files():
     version = re.fullmatch(r"linux-image-(.*)-cloud-amd64", os.path.basename(unpacked(CLOUD)))[1]
     package = f"linux-headers-{version}-common"
     top = os.path.join(unpack(package), "usr", "src", package)
-    for part in ("include/linux", "include/uapi", "arch/x86/include"):
+    for part in ("include/linux", "arch/x86/include"):
         for path in sorted(glob.glob(os.path.join(top, part, "**"), recursive=True)):
             if os.path.isfile(path):
                 yield os.path.relpath(path, top), read(path)

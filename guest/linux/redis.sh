@@ -3,13 +3,13 @@
 #
 # requests=N on the kernel's command line (2000): keys.
 # with redis-tools: usr/bin/redis-check-rdb usr/bin/redis-cli
-# with libatomic1: usr/lib/x86_64-linux-gnu/libatomic.so.1
-# with liblzf1: usr/lib/x86_64-linux-gnu/liblzf.so.1
-# with libjemalloc2: usr/lib/x86_64-linux-gnu/libjemalloc.so.2
+# with libatomic1: usr/lib/x86_64-linux-gnu/libatomic.so.1*
+# with liblzf1: usr/lib/x86_64-linux-gnu/liblzf.so.1*
+# with libjemalloc2: usr/lib/x86_64-linux-gnu/libjemalloc.so.2*
 # with libstdc++6: usr/lib/x86_64-linux-gnu/libstdc++.so.6*
 # with libgcc-s1: lib/x86_64-linux-gnu/libgcc_s.so.1
 # with libsystemd0: usr/lib/x86_64-linux-gnu/libsystemd.so.0*
-# with libssl3: usr/lib/x86_64-linux-gnu/libssl.so.3 usr/lib/x86_64-linux-gnu/libcrypto.so.3
+# with libssl3: usr/lib/x86_64-linux-gnu/libssl.so.3* usr/lib/x86_64-linux-gnu/libcrypto.so.3*
 # with libcap2: lib/x86_64-linux-gnu/libcap.so.2*
 # with libgcrypt20: usr/lib/x86_64-linux-gnu/libgcrypt.so.20*
 # with libgpg-error0: lib/x86_64-linux-gnu/libgpg-error.so.0*

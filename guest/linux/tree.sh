@@ -7,11 +7,11 @@ cd /root || exit
 start=$(now)
 files=$(find . -type f | wc -l)
 md5sum -c -s sums || say "FILES DIFFER"
-options=$(find . -name '*.h' -print0 | xargs -0 grep -ho 'CONFIG_[A-Z0-9_]*' | sort -u | wc -l)
-tar c include/linux | gzip -1 >/tmp/archive
+options=$(find arch -name '*.h' -print0 | xargs -0 grep -ho 'CONFIG_[A-Z0-9_]*' | sort -u | wc -l)
+tar c arch | gzip -1 >/tmp/archive
 mkdir /tmp/copy
 gunzip -c </tmp/archive | tar x -C /tmp/copy
-(cd /tmp/copy && grep ' ./include/linux/' /root/sums | md5sum -c -s) || say "FILES DIFFER: archive"
+(cd /tmp/copy && grep '  arch/' /root/sums | md5sum -c -s) || say "FILES DIFFER: archive"
 end=$(now)
 echo "bench: requests $files files"
 echo "bench: work_ms $(((end - start) * 10)) ms"

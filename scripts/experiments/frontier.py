@@ -4,7 +4,8 @@ frontier.py: kind = "break-even": what a policy saves against `base`, in percent
 
 The cost of a point is a sum of its measures, each times a weight. `cost` has sets of weights by
 name, such as the cost of an exit of a CPU generation: {"2006" = {faults = 1500, instructions = 1}}.
-Above 0 the policy pays. A colour for each set, a dash for each policy.
+Above 0 the policy pays. A colour for each set; a dash for each policy, or for each set if there is
+one policy.
 """
 from experiments import rows as of_rows
 
@@ -41,10 +42,12 @@ def draw(axes, figure, rows, colours, dashes):
     policies = list(dict.fromkeys(policy for policy, _ in lines))
     for (policy, name), line in lines.items():
         places = of_rows.order(line)
-        label = name if len(policies) == 1 else f"{policy}, {name}"
+        alone = len(policies) == 1
+        label = name if alone else f"{policy}, {name}"
+        dash = sets.index(name) if alone else policies.index(policy)
         axes.plot([float(place) for place in places], [line[place] for place in places],
                   label=label, color=colours[sets.index(name) % len(colours)], marker="o",
-                  markersize=3.5, linestyle=dashes[policies.index(policy) % len(dashes)],
+                  markersize=3.5, linestyle=dashes[dash % len(dashes)],
                   linewidth=1.4)
     axes.axhline(0, color="#1c1c1c", linewidth=0.8)
     axes.set_xlabel(figure.get("xlabel", figure["x"]))

@@ -277,8 +277,8 @@ def faults(facts):
     yield from bar_figure(
         "causes", "Faults by the notification that caused them", "faults",
         of_vms(facts, "fault.cause"),
-        "A bar is the number of [[stage 2]] faults on a page whose translation, or whose right to "
-        "write, a notification for that event had taken; first touches have no cause.",
+        "A bar is the number of [[stage 2]] faults on translations that a notification for that "
+        "event had taken, or made read-only; first touches have no cause.",
         "Bar chart of stage-2 faults by the event of the notification that caused them.",
     )
 
