@@ -11,7 +11,7 @@ import re
 import sys
 import textwrap
 
-from experiments import figures, points, recorded, spec as specs
+from experiments import figures, points, recorded, spec as specs, timelines
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DOCS = os.path.join(ROOT, "docs")
@@ -76,6 +76,15 @@ def figure_file(spec, figure):
     return os.path.join(DOCS, "figures", f"{spec.name}-{figure['name']}.svg")
 
 
+def shown(spec):
+    """The figures of which there are recorded values, and the lines of those over time."""
+    recorded_lines = timelines.read(spec)
+    for figure in spec.figures:
+        lines = recorded_lines.get(figure["name"])
+        if figure["kind"] != "timeline" or lines:
+            yield figure, lines
+
+
 def section(spec, rows):
     """The lines of an experiment."""
     yield f"## {spec.title}"
@@ -89,9 +98,7 @@ def section(spec, rows):
     if remark := exactness(spec):
         yield paragraph(remark)
         yield ""
-    for figure in spec.figures:
-        if figure["kind"] == "timeline":
-            continue
+    for figure, _ in shown(spec):
         title = figure.get("title", figure["name"])
         yield f"**{title}**"
         yield ""
@@ -120,19 +127,19 @@ def page():
     return "\n".join(lines)
 
 
-def marked(figure, rows):
+def marked(figure, rows, lines):
     """The remark of an SVG that names its data."""
-    return f"<!-- data {figures.digest(figure, rows)} -->"
+    return f"<!-- data {figures.digest(figure, rows, lines)} -->"
 
 
 def drawn():
     """Each SVG: (path, the remark, a function that draws it)."""
     for spec, rows in all_specs():
-        for figure in spec.figures:
-            if rows and figure["kind"] not in ("table", "timeline"):
-                yield (figure_file(spec, figure), marked(figure, rows),
-                       lambda figure=figure, rows=rows: figures.render(figure, rows,
-                                                                       formats=("svg",))["svg"])
+        for figure, lines in shown(spec):
+            if rows and figure["kind"] != "table":
+                yield (figure_file(spec, figure), marked(figure, rows, lines),
+                       lambda figure=figure, rows=rows, lines=lines: figures.render(
+                           figure, rows, lines, ("svg",))["svg"])
 
 
 def read(path):

@@ -138,6 +138,7 @@ static void report(const char *step, const char *what, u64 value, const char *un
 
 static void report_counts(const char *step, struct counts c)
 {
+	report(step, "merges", c.merges, "pages");
 	report(step, "flushes", c.flushes, "flushes");
 	report(step, "callbacks", c.callbacks, "calls");
 	if (spin)
@@ -238,7 +239,6 @@ static void report_pass(const char *step)
 	ticks = pass();
 	did = since(before);
 	report(step, "instructions", ticks / pages, "instructions");
-	report(step, "merges", did.merges, "pages");
 	report_counts(step, did);
 }
 

@@ -10,6 +10,7 @@ expected.csv (docs/experiments.md).
     job.py        one point: boots, and keeps what the machine reported
     measures.py   the measures of a point, by the names of statistics
     figures.py    figures by matplotlib
+    timelines.py  what timelines show, and timelines.csv
     page.py       the page of a result
     recorded.py   expected.csv: compare and record
 """

@@ -133,36 +133,29 @@ def draw_bar(axes, figure, rows):
     finish(axes, figure, len(found))
 
 
-def draw_timeline(axes, figure, results):
-    """results: [(name of the series, raw)]."""
-    from experiments import measures
-
-    for number, (name, raw) in enumerate(results):
-        for source in specs.ys(figure):
-            points = [(seconds, measures.of_statistic(stats, source))
-                      for seconds, stats in raw["samples"]]
-            if points:
-                axes.step(*zip(*points), where="post", label=name or source, linewidth=1.4,
-                          color=COLOURS[number % len(COLOURS)],
-                          linestyle=DASHES[number % len(DASHES)])
-    figure = {"xlabel": "time since boot (s)", **figure}
-    finish(axes, figure, len(results))
+def draw_timeline(axes, figure, lines):
+    """lines: of timelines.py."""
+    for number, (name, line) in enumerate(lines.items()):
+        axes.step(*zip(*line), where="post", label=name, linewidth=1.4,
+                  color=COLOURS[number % len(COLOURS)], linestyle=DASHES[number % len(DASHES)])
+    figure = {"xlabel": "time since boot (s)", "ylabel": figure.get("unit", ""), **figure}
+    finish(axes, figure, len(lines))
 
 
-def draw(axes, figure, rows, results=()):
+def draw(axes, figure, rows, lines):
     if figure["kind"] == "line":
         draw_line(axes, figure, rows)
     elif figure["kind"] == "bar":
         draw_bar(axes, figure, rows)
     elif figure["kind"] == "timeline":
-        draw_timeline(axes, figure, results)
+        draw_timeline(axes, figure, lines)
     else:
         frontier.draw(axes, figure, rows_of(figure, rows), COLOURS, DASHES)
         legend(axes, len(axes.get_legend_handles_labels()[0]))
 
 
-def render(figure, rows, results=(), formats=("svg", "pdf")):
-    """{format: bytes}."""
+def render(figure, rows, lines=None, formats=("svg", "pdf")):
+    """{format: bytes}. lines: of a timeline."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -170,7 +163,7 @@ def render(figure, rows, results=(), formats=("svg", "pdf")):
 
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": figure["name"]}):
         drawn, axes = pyplot.subplots(figsize=SIZE, layout="constrained")
-        draw(axes, figure, rows, results)
+        draw(axes, figure, rows, lines or {})
         found = {}
         for kind in formats:
             out = io.BytesIO()
@@ -181,9 +174,9 @@ def render(figure, rows, results=(), formats=("svg", "pdf")):
     return found
 
 
-def digest(figure, rows):
+def digest(figure, rows, lines=None):
     """Names the data of a figure and how it is drawn."""
-    text = json.dumps([figure, rows_of(figure, rows)], sort_keys=True)
+    text = json.dumps([figure, lines or rows_of(figure, rows)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

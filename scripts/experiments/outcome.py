@@ -11,7 +11,7 @@ outcome.py: the results folder of an experiment, and results of several machines
 import json
 import os
 
-from experiments import figures, page, rows as of_rows
+from experiments import figures, page, rows as of_rows, timelines
 from output import Stop
 
 
@@ -29,10 +29,8 @@ def draw(spec, rows, points, results):
         if figure["kind"] == "table":
             found.append((figure, {}))
             continue
-        series = [(point.axes.get(figure.get("series"), ""), results[point.key])
-                  for point in points
-                  if point.key in results and of_rows.is_in(point.axes, figure.get("where", {}))]
-        found.append((figure, figures.render(figure, rows, series)))
+        lines = timelines.lines_of(figure, points, results) if figure["kind"] == "timeline" else {}
+        found.append((figure, figures.render(figure, rows, lines)))
     return found
 
 

@@ -21,7 +21,7 @@ BOOT = {"machine": str, "cpus": int, "memory": int, "icount": bool, "cmdline": s
         "timeout": int, "program": str, "args": str, "samples": bool}
 FIGURE = {"name": str, "title": str, "kind": str, "x": str, "y": (str, list), "series": str,
           "where": dict, "xlabel": str, "ylabel": str, "log": str, "reading": str, "columns": list,
-          "cost": dict, "base": str, "top": (int, float)}
+          "cost": dict, "base": str, "top": (int, float), "unit": str}
 KINDS = ("line", "bar", "table", "timeline", "break-even")
 DEFAULTS = {"machine": "qemu-tcg", "cpus": 1, "memory": 256, "icount": True, "cmdline": "",
             "guests": [], "timeout": 300, "program": "", "args": "", "samples": False}
@@ -235,5 +235,7 @@ def check_figure(spec, figure):
         yield f"{where}: {kind}: x and y are missing"
     if kind == "break-even" and not {"x", "series", "base", "cost"} <= figure.keys():
         yield f"{where}: break-even: x, series, base and cost are needed"
+    if kind == "timeline" and figure.get("unit", "") not in ("", "MiB"):
+        yield f"{where}: unit: {nearest(figure['unit'], ['MiB'])}"
     if kind == "table" and "columns" not in figure:
         yield f"{where}: table: columns is missing"

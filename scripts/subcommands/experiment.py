@@ -103,22 +103,23 @@ def load(options, names):
 
 
 def keep(found, points, failed, manifest, with_figures=True):
-    """The results folder; its rows and its path."""
+    """The results folder; its rows, {key: raw} and its path."""
     from experiments import outcome, store
 
     have = {point.key: store.result(point.key) for point in points if point not in failed}
     with results.Folder(f"experiment-{found.name}") as folder:
         lines = [f"failed: {point}" for point in failed]
         rows = outcome.write(folder, found, points, have, manifest, lines, with_figures)
-    return rows, folder
+    return rows, have, folder
 
 
-def compare(options, found, points, rows):
-    """--check and --record: the complaints."""
-    from experiments import recorded
+def compare(options, found, points, rows, results_of):
+    """--check and --record: the complaints. results_of: {key: raw}."""
+    from experiments import recorded, timelines
 
     if options.record:
         recorded.write(found, rows)
+        timelines.write(found, points, results_of)
     return list(recorded.check(found, points, rows)) if options.check else []
 
 
@@ -134,7 +135,7 @@ def merge(options, found):
         manifest = {**parts[0], "parts": parts, "again": " ".join(
             ["./run experiment", one.name, "--merge", *options.merge])}
         rows = outcome.write(folder, one, all_points, have, manifest, [])
-        complaints = compare(options, one, all_points, rows)
+        complaints = compare(options, one, all_points, rows, have)
     return end(complaints, [folder], rows)
 
 
@@ -169,8 +170,8 @@ def main(options):
             continue
         missing = [point for point in points if point in failed]
         manifest = manifest_of(one, points, again(one.name, options))
-        rows, folder = keep(one, points, missing, manifest, with_figures=not options.check)
-        complaints += compare(options, one, points, rows)
+        rows, have, folder = keep(one, points, missing, manifest, with_figures=not options.check)
+        complaints += compare(options, one, points, rows, have)
         folders.append(folder)
         all_rows[one.name] = rows
     return end(complaints, folders, all_rows)

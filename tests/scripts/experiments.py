@@ -13,7 +13,7 @@ import unittest.mock
 SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts")
 # This file has the name of the package: scripts/ comes first.
 sys.path[0] = SCRIPTS
-from experiments import measures, outcome, points, recorded, slurm_status, spec
+from experiments import measures, outcome, points, recorded, slurm_status, spec, timelines
 from experiments import rows as of_rows
 import output
 
@@ -146,6 +146,34 @@ class Recorded(unittest.TestCase):
             self.assertEqual(list(recorded.check(good, found, rows)), [])
             recorded_rows[0]["faults"] = 4
             self.assertIn("faults is 3, recorded 4", next(recorded.check(good, found, rows)))
+
+
+class Timelines(unittest.TestCase):
+    TEXT = GOOD + """
+[[figures]]
+name = "saved"
+kind = "timeline"
+y = "merge.saved"
+series = "policy"
+unit = "MiB"
+where = { merge = "hash" }
+"""
+
+    def test_a_recorded_line_is_thinned_and_read_back(self):
+        samples = [(n / 4, {"merge.saved": n << 20}) for n in range(1001)]
+        with tempfile.TemporaryDirectory(prefix="samepage-experiment-") as where:
+            good = read(self.TEXT)
+            with unittest.mock.patch.object(type(good), "file",
+                                            lambda _, name: os.path.join(where, name)):
+                timelines.write(good, points.of(good), {"": {**RAW, "samples": samples}})
+                found = timelines.read(good)["saved"]
+        self.assertEqual(list(found), ["first", "second"])
+        self.assertEqual((found["first"][0], found["first"][-1]), ((0, 0), (250, 1000)))
+        self.assertLessEqual(len(found["first"]), timelines.MOST + 1)
+
+    def test_a_unit_that_is_not_known_is_a_complaint(self):
+        with self.assertRaises(output.Stop):
+            read(self.TEXT.replace('"MiB"', '"GiB"'))
 
 
 class Parts(unittest.TestCase):
