@@ -52,8 +52,8 @@ values 'INCRBY sum %d' | cli | tail -n 1 >/tmp/sum
 values 'DEL key:%d' | awk 'NR % 2' | cli >/dev/null
 left=$(echo DBSIZE | cli)
 end=$(now)
-echo "bench: requests $requests keys"
-echo "bench: work_ms $(((end - start) * 10)) ms"
+echo "bench: redis_requests $requests keys"
+echo "bench: redis_ms $(((end - start) * 10)) ms"
 say "set $(cat /tmp/set), sum $(cat /tmp/sum), $left keys left"
 echo SHUTDOWN NOSAVE | cli >/dev/null 2>&1
 say "done"

@@ -34,7 +34,7 @@ expected=$(awk -v n="$requests" 'BEGIN {
 	printf "%d\n", s
 }')
 end=$(now)
-echo "bench: requests $requests rows"
-echo "bench: work_ms $(((end - start) * 10)) ms"
+echo "bench: sqlite_requests $requests rows"
+echo "bench: sqlite_ms $(((end - start) * 10)) ms"
 [ "$sum" = "$expected" ] || say "FILES DIFFER: $sum, not $expected"
 say "done"

@@ -13,8 +13,8 @@ mkdir /tmp/copy
 gunzip -c </tmp/archive | tar x -C /tmp/copy
 (cd /tmp/copy && grep '  arch/' /root/sums | md5sum -c -s) || say "FILES DIFFER: archive"
 end=$(now)
-echo "bench: requests $files files"
-echo "bench: work_ms $(((end - start) * 10)) ms"
+echo "bench: tree_requests $files files"
+echo "bench: tree_ms $(((end - start) * 10)) ms"
 say "$files files, $options options, archive of $(wc -c </tmp/archive) bytes"
 cd / && umount /root
 say "done"

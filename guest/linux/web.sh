@@ -23,7 +23,7 @@ while [ $i -lt "$requests" ]; do
 	i=$((i + 1))
 done
 end=$(now)
-echo "bench: requests $requests requests"
-echo "bench: work_ms $(((end - start) * 10)) ms"
+echo "bench: web_requests $requests requests"
+echo "bench: web_ms $(((end - start) * 10)) ms"
 [ $bad = 0 ] || say "FILES DIFFER: $bad answers"
 say "done"
