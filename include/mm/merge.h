@@ -20,8 +20,9 @@
  * MERGE-3  A pinned page, a device's, a page that is not private is never considered. ROM may be,
  *          and stays read-only.
  * MERGE-4  With the engine `hash`: at most 16 bytes of metadata for a page that was visited and is
- *          not merged, in regions of 2^15 pages or more; in smaller ones six pages more, for what
- *          is rounded up. Secure mode merges each page that stands still: a node more.
+ *          not merged, and 25 for one that is, in regions of 2^15 pages or more; in smaller ones
+ *          six pages more, for what is rounded up. Secure mode merges each page that stands still:
+ *          a node of 12 bytes more.
  * MERGE-5  At most merge_limits.cap pages share one frame.
  * MERGE-6  After merge_remove() nothing of mm/merge refers to the range, and no page of it is
  *          shared by merging.

@@ -76,24 +76,39 @@ int merge_configure(const struct merge_engine *engine, const struct merge_limits
 	return err;
 }
 
+/* Room in the new index for all pages, and for the heads, which it does not have yet. */
+static int prepare_index(struct merge_domain *domain, const struct merge_engine *engine)
+{
+	const struct stable_nodes nodes = domain->nodes;
+	int err;
+
+	domain->nodes = (struct stable_nodes){.directory = NULL};
+	err = engine->grow(domain, domain->pages);
+	domain->nodes = nodes;
+	if (!engine->stable_prepare)
+		return err;
+	NODES_FOREACH_HEAD(head, &domain->nodes)
+	{
+		if (!err)
+			err = engine->stable_prepare(domain, head);
+	}
+	return err;
+}
+
 /* An empty index of the engine with room for the domain, which keeps its old one and its nodes. */
 static int new_index(struct merge_domain *domain, const struct merge_engine *engine, void **out)
 {
-	struct stable *heads = domain->heads;
 	void *old = domain->index;
-	int err;
+	int err = engine->init(domain);
 
-	domain->heads = NULL;
-	err = engine->init(domain);
-	if (!err) {
-		err = engine->grow(domain, domain->pages);
-		if (err)
-			engine->fini(domain);
-		else
-			*out = domain->index;
-	}
+	if (err)
+		return err;
+	err = prepare_index(domain, engine);
+	if (err)
+		engine->fini(domain);
+	else
+		*out = domain->index;
 	domain->index = old;
-	domain->heads = heads;
 	return err;
 }
 
@@ -127,8 +142,8 @@ static void move_to(struct merge_domain *domain, const struct merge_engine *engi
 	domain->engine->fini(domain);
 	domain->engine = engine;
 	domain->index = index;
-	for (struct stable *head = domain->heads; head; head = head->next)
-		engine->stable_add(domain, head);
+	NODES_FOREACH_HEAD(head, &domain->nodes)
+	engine->stable_add(domain, head);
 }
 
 static int switch_domain(struct merge_domain *domain, const struct merge_engine *engine)

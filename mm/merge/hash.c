@@ -8,7 +8,8 @@
  *
  *     slot   | 7 | - | 12 | 3 | 9 | - |       a run of three: same home, or runs that met
  *
- * Stable contents: buckets of heads. A search compares one tag for each, and one content in full.
+ * Stable contents: buckets of heads, each a list by numbers. A search compares one tag for each,
+ * and one content in full. A removal walks its bucket: chance alone makes a long one (HASH-3).
  *
  * HASH-1  A page is at or after its home slot, and no hole lies between.
  * HASH-2  Every operation is bounded, whatever the contents: no run is longer than REACH; a search
@@ -28,8 +29,8 @@
 
 struct hash_index {
 	u32 *slot;
-	u32 slots; /* a power of two, more than the pages there are */
-	struct stable **bucket;
+	u32 slots;   /* a power of two, more than the pages there are */
+	u32 *bucket; /* the first head of each, by number; 0: none */
 	u32 buckets; /* a power of two */
 };
 
@@ -137,20 +138,18 @@ static void slot_move(struct merge_domain *domain, struct hash_index *to, u32 nu
 	merge_retry(&ref);
 }
 
-static struct stable **bucket_of(const struct hash_index *index, u32 tag)
+static u32 *bucket_of(const struct hash_index *index, u32 tag)
 {
 	return &index->bucket[tag & (index->buckets - 1)];
 }
 
-static void bucket_add(struct hash_index *index, struct stable *head)
+static void bucket_add(struct merge_domain *domain, const struct hash_index *index, u32 number)
 {
-	struct stable **bucket = bucket_of(index, head->tag);
+	struct stable *head = node_at(&domain->nodes, number);
+	u32 *bucket = bucket_of(index, node_tag(head));
 
-	head->bucket.next = *bucket;
-	head->bucket.at = bucket;
-	if (head->bucket.next)
-		head->bucket.next->bucket.at = &head->bucket.next;
-	*bucket = head;
+	node_set_link(&domain->nodes, head, *bucket);
+	*bucket = number;
 }
 
 /* Moves all to larger tables, so that at least an eighth of the slots stays empty (MERGE-4). */
@@ -171,39 +170,52 @@ static int hash_grow(struct merge_domain *domain, u32 pages)
 		if (index->slot[i] != EMPTY)
 			slot_move(domain, &larger, index->slot[i]);
 	}
-	for (struct stable *head = domain->heads; head; head = head->next)
-		bucket_add(&larger, head);
+	NODES_FOREACH_HEAD(head, &domain->nodes)
+	bucket_add(domain, &larger, head);
 	free_tables(index);
 	*index = larger;
 	return 0;
 }
 
-static struct stable *hash_stable_find(struct merge_domain *domain, const struct merge_key *key)
+static u32 hash_stable_find(struct merge_domain *domain, const struct merge_key *key)
 {
-	struct stable *head = *bucket_of(hash_of(domain), key->tag);
+	u32 number = *bucket_of(hash_of(domain), key->tag);
 	unsigned strangers = 0;
 
-	for (u32 i = 0; head && i < REACH && strangers < STRANGERS; i++, head = head->bucket.next) {
-		if (head->tag != key->tag)
-			continue;
-		merge_count(compares, 1);
-		if (memcmp(merge_content(head->mfn), key->content, PAGE_SIZE) == 0)
-			return head;
-		strangers++;
+	for (u32 i = 0; number && i < REACH && strangers < STRANGERS; i++) {
+		const struct stable *head = node_at(&domain->nodes, number);
+
+		if (node_tag(head) == key->tag) {
+			merge_count(compares, 1);
+			if (memcmp(merge_content(node_mfn(head)), key->content, PAGE_SIZE) == 0)
+				return number;
+			strangers++;
+		}
+		number = node_link(&domain->nodes, head);
 	}
-	return NULL;
+	return 0;
 }
 
-static void hash_stable_add(struct merge_domain *domain, struct stable *head)
+static void hash_stable_add(struct merge_domain *domain, u32 head)
 {
-	bucket_add(hash_of(domain), head);
+	bucket_add(domain, hash_of(domain), head);
 }
 
-static void hash_stable_remove(struct merge_domain *domain, struct stable *head)
+static void hash_stable_remove(struct merge_domain *domain, u32 number)
 {
-	*head->bucket.at = head->bucket.next;
-	if (head->bucket.next)
-		head->bucket.next->bucket.at = head->bucket.at;
+	struct stable_nodes *nodes = &domain->nodes;
+	u32 link = node_link(nodes, node_at(nodes, number));
+	u32 *bucket = bucket_of(hash_of(domain), node_tag(node_at(nodes, number)));
+	struct stable *before;
+
+	if (*bucket == number) {
+		*bucket = link;
+		return;
+	}
+	before = node_at(nodes, *bucket);
+	while (node_link(nodes, before) != number)
+		before = node_at(nodes, node_link(nodes, before));
+	node_set_link(nodes, before, link);
 }
 
 static u32 hash_unstable_find(struct merge_domain *domain, const struct merge_key *key)
@@ -270,11 +282,21 @@ static void prefetch_unstable(const struct merge_domain *domain, u32 tag, u32 nu
 	}
 }
 
+static void prefetch_stable(const struct merge_domain *domain, u32 tag, u32 number, unsigned step)
+{
+	const struct stable *head = node_at(&domain->nodes, number);
+
+	if (step == 1)
+		__builtin_prefetch(head);
+	else if (node_tag(head) == tag)
+		merge_prefetch_frame(node_mfn(head));
+}
+
 static void hash_prefetch(const struct merge_domain *domain, u32 tag, unsigned step)
 {
 	const struct hash_index *index = hash_of(domain);
 	const u32 *slot = &index->slot[home_of(index, tag)];
-	struct stable *const *bucket = bucket_of(index, tag);
+	const u32 *bucket = bucket_of(index, tag);
 
 	if (step == 0) {
 		__builtin_prefetch(slot);
@@ -283,10 +305,8 @@ static void hash_prefetch(const struct merge_domain *domain, u32 tag, unsigned s
 	}
 	if (*slot != EMPTY)
 		prefetch_unstable(domain, tag, *slot, step);
-	if (*bucket && step == 1)
-		__builtin_prefetch(*bucket);
-	else if (*bucket && (*bucket)->tag == tag)
-		merge_prefetch_frame((*bucket)->mfn);
+	if (*bucket)
+		prefetch_stable(domain, tag, *bucket, step);
 }
 
 static u64 hash_bytes(const struct merge_domain *domain)

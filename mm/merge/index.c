@@ -134,7 +134,7 @@ bool merge_search_stable(const struct merge_ref *ref, const struct merge_key *ke
 	struct merge_domain *domain = ref->region->domain;
 	bool found;
 
-	if (!ck_pr_load_ptr(&domain->heads)) /* the first pass over all of a VM */
+	if (!ck_pr_load_64(&domain->stable_count)) /* the first pass over all of a VM */
 		return false;
 	spin_lock(&domain->lock);
 	found = stable_take(domain, key, shared);

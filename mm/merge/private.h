@@ -27,6 +27,7 @@
 #include <mm/frame.h>
 #include <mm/merge.h>
 #include "mm/frame/pool.h"
+#include "mm/merge/nodes.h"
 #include "mm/space/space.h"
 
 #define MERGE_CHUNK	   512u /* pages visited together: one leaf table, one large leaf */
@@ -114,30 +115,12 @@ struct merge_ref {
 };
 
 /*
- * struct stable: a frame that is shared, or may be. The first frame of each content is the head,
- * which is in the engine's index and in the domain's list; further frames of the same content
- * follow it in a chain, because of the cap.
- */
-struct stable {
-	union {
-		RB_ENTRY(stable) tree; /* the engine tree's */
-		struct {
-			struct stable *next, **at; /* the engine hash's: `at` points here */
-		} bucket;
-	};
-	struct stable *next, *previous;
-	struct stable *next_frame;
-	u32 tag;
-	bool call;	/* unstable pages may have its content */
-	struct mfn mfn; /* a reference is held */
-};
-
-/*
  * struct merge_engine: the two indexes of a domain. All under domain->lock, all bounded.
  *
  * init			an empty index; fini frees it
  * grow			room for page numbers below `pages`. ERR_NO_MEMORY
- * stable_find		the head with the key's content, compared in full, or NULL
+ * stable_find		the head with the key's content, compared in full, or 0; a number (nodes.h)
+ * stable_prepare	memory for stable_add() of this head. ERR_NO_MEMORY. NULL: none is needed
  * unstable_find	an unstable page with the key's content, or MERGE_PAGE_NONE. It may be written at
  *			any time: the caller write-protects and compares again
  * unstable_add		ERR_NO_MEMORY; ERR_BUSY: too crowded there. The page is in no index
@@ -150,9 +133,10 @@ struct merge_engine {
 	int (*init)(struct merge_domain *domain);
 	void (*fini)(struct merge_domain *domain);
 	int (*grow)(struct merge_domain *domain, u32 pages);
-	struct stable *(*stable_find)(struct merge_domain *domain, const struct merge_key *key);
-	void (*stable_add)(struct merge_domain *domain, struct stable *head);
-	void (*stable_remove)(struct merge_domain *domain, struct stable *head);
+	u32 (*stable_find)(struct merge_domain *domain, const struct merge_key *key);
+	int (*stable_prepare)(struct merge_domain *domain, u32 head);
+	void (*stable_add)(struct merge_domain *domain, u32 head);
+	void (*stable_remove)(struct merge_domain *domain, u32 head);
 	u32 (*unstable_find)(struct merge_domain *domain, const struct merge_key *key);
 	int (*unstable_add)(struct merge_domain *domain, const struct merge_key *key, u32 page);
 	void (*unstable_remove)(struct merge_domain *domain, u32 page);
@@ -209,9 +193,14 @@ struct merge_region {
 RB_HEAD(merge_spaces, merge_region);
 RB_HEAD(merge_numbers, merge_region);
 
-/* Where the next sweep begins. at: the link to a frame of head's chain; NULL: the head itself. */
+/*
+ * Where the next sweep begins.
+ *
+ * head	a number; 0: no round has begun
+ * at	a frame of its content that was looked at last, by number; 0: no head was found yet
+ */
 struct stable_sweep {
-	struct stable *head, **at;
+	u32 head, at;
 };
 
 /*
@@ -225,7 +214,7 @@ struct merge_domain {
 	struct merge_limits limits;
 	u32 pages;
 	struct merge_numbers regions;
-	struct stable *heads;
+	struct stable_nodes nodes;
 	struct stable_sweep sweep;
 	u64 swept;	  /* [a] the pass in which the sweep last ended; written under lock */
 	void *index;	  /* the engine's */
@@ -418,7 +407,7 @@ static inline bool merge_settled(enum merge_reason reason)
 
 /* --- stable.c: heads and their chains. Under domain->lock ---------------------------------- */
 
-/* Takes over a reference of the frame. ERR_NO_MEMORY. */
+/* Takes over a reference of the frame. ERR_NO_MEMORY; ERR_RANGE: beyond STABLE_FRAMES. */
 int stable_new(struct merge_domain *domain, const struct merge_key *key,
 	       struct mfn mfn) __must_check;
 /* A frame of this content that has room, with a reference for the caller; false: there is none. */

@@ -19,11 +19,9 @@
 #define CHAIN_REACH 8  /* frames of a chain that a search looks at, behind the head */
 #define SWEEP_CALLS 16 /* of unstable_call(), by one visit's sweep */
 
-static struct pool nodes = POOL_INITIALIZER(sizeof(struct stable), "merge nodes");
-
 static u32 stable_users(const struct stable *node)
 {
-	return frame_refs(node->mfn) - 1;
+	return frame_refs(node_mfn(node)) - 1;
 }
 
 static bool stable_is_full(const struct merge_domain *domain, const struct stable *node)
@@ -31,72 +29,61 @@ static bool stable_is_full(const struct merge_domain *domain, const struct stabl
 	return !IS_ENABLED(CONFIG_BREAK_MERGE_CAP) && stable_users(node) >= domain->limits.cap;
 }
 
-/* Another frame of a content that is in the index already. */
-static void chain_add(struct stable *head, struct stable *node)
+/* A content that is in no index. ERR_NO_MEMORY: the node is free again. */
+static int add_head(struct merge_domain *domain, u32 number)
 {
-	node->next_frame = head->next_frame;
-	head->next_frame = node;
-}
+	int err = 0;
 
-static void add_head(struct merge_domain *domain, struct stable *node)
-{
-	node->next = domain->heads;
-	if (node->next)
-		node->next->previous = node;
-	domain->heads = node;
-	domain->engine->stable_add(domain, node);
-}
-
-static void remove_head(struct merge_domain *domain, struct stable *node)
-{
-	domain->engine->stable_remove(domain, node);
-	if (node->next)
-		node->next->previous = node->previous;
-	if (node->previous)
-		node->previous->next = node->next;
+	if (domain->engine->stable_prepare)
+		err = domain->engine->stable_prepare(domain, number);
+	if (err)
+		node_free(&domain->nodes, number);
 	else
-		domain->heads = node->next;
+		domain->engine->stable_add(domain, number);
+	return err;
 }
 
 int stable_new(struct merge_domain *domain, const struct merge_key *key, struct mfn mfn)
 {
-	struct stable *node, *head;
-	void *memory;
-	int err = pool_alloc(&nodes, &memory);
+	u32 head = domain->engine->stable_find(domain, key), number;
+	int err = node_new(&domain->nodes, key->tag, mfn, &number);
 
+	if (!err && head)
+		node_chain_add(&domain->nodes, head, number);
+	else if (!err)
+		err = add_head(domain, number);
 	if (err)
 		return err;
-	node = memory;
-	node->tag = key->tag;
-	node->mfn = mfn;
-	head = domain->engine->stable_find(domain, key);
-	if (head)
-		chain_add(head, node);
-	else
-		add_head(domain, node);
 	ck_pr_store_64(&domain->stable_count, domain->stable_count + 1);
-	node->call = unstable_call(domain, key);
+	if (unstable_call(domain, key))
+		node_at(&domain->nodes, head ? head : number)->word |= STABLE_CALL;
 	return 0;
 }
 
 bool stable_take(struct merge_domain *domain, const struct merge_key *key, struct mfn *out)
 {
-	struct stable *node = domain->engine->stable_find(domain, key);
+	u32 number = domain->engine->stable_find(domain, key);
 
-	for (unsigned i = 0; node && i < CHAIN_REACH && stable_is_full(domain, node); i++)
-		node = node->next_frame;
-	if (!node || stable_is_full(domain, node))
-		return false;
-	*out = node->mfn;
-	frame_get(node->mfn);
-	return true;
+	for (unsigned i = 0; number && i <= CHAIN_REACH; i++) {
+		const struct stable *node = node_at(&domain->nodes, number);
+
+		if (!stable_is_full(domain, node)) {
+			*out = node_mfn(node);
+			frame_get(*out);
+			return true;
+		}
+		number = node_next_frame(node);
+	}
+	return false;
 }
 
-static void free_node(struct merge_domain *domain, struct stable *node)
+static void free_node(struct merge_domain *domain, u32 number)
 {
-	if (frame_put(node->mfn))
-		frame_free(node->mfn, 0);
-	pool_free(&nodes, node);
+	struct mfn mfn = node_mfn(node_at(&domain->nodes, number));
+
+	if (frame_put(mfn))
+		frame_free(mfn, 0);
+	node_free(&domain->nodes, number);
 	ck_pr_store_64(&domain->stable_count, domain->stable_count - 1);
 }
 
@@ -104,102 +91,112 @@ static void free_node(struct merge_domain *domain, struct stable *node)
  * An unused head takes over the next frame of its chain: the index stays as it is. Or it goes.
  * False: the head is in use.
  */
-static bool sweep_head(struct merge_domain *domain, struct stable *head)
+static bool sweep_head(struct merge_domain *domain, u32 number)
 {
-	struct stable *second = head->next_frame;
-	struct mfn unused = head->mfn;
+	struct stable *head = node_at(&domain->nodes, number), *second;
+	u32 next = node_next_frame(head), unused = head->frame;
 
 	if (stable_users(head))
 		return false;
-	if (!second) {
-		domain->sweep.head = head->next;
-		remove_head(domain, head);
-		free_node(domain, head);
+	if (!next) {
+		domain->engine->stable_remove(domain, number);
+		free_node(domain, number);
 		return true;
 	}
-	head->mfn = second->mfn;
-	head->next_frame = second->next_frame;
-	second->mfn = unused;
-	free_node(domain, second);
+	second = node_at(&domain->nodes, next);
+	head->frame = second->frame;
+	second->frame = unused;
+	node_chain_remove(&domain->nodes, number, number, next);
+	free_node(domain, next);
 	return true;
 }
 
-/* A frame of a chain: freed if it is unused, moved to the front if it has room. */
-static void sweep_chain(struct merge_domain *domain, struct stable *head)
+/* The frame behind sweep.at: freed if it is unused, moved to the front if it has room. */
+static void sweep_chain(struct merge_domain *domain, u32 number)
 {
-	struct stable **at = domain->sweep.at, *node = *at;
+	struct stable_sweep *sweep = &domain->sweep;
+	const struct stable *node = node_at(&domain->nodes, number);
 
 	if (!stable_users(node)) {
-		*at = node->next_frame;
-		free_node(domain, node);
-	} else if (at != &head->next_frame && !stable_is_full(domain, node)) {
-		*at = node->next_frame;
-		chain_add(head, node);
+		node_chain_remove(&domain->nodes, sweep->head, sweep->at, number);
+		free_node(domain, number);
+	} else if (sweep->at != sweep->head && !stable_is_full(domain, node)) {
+		node_chain_remove(&domain->nodes, sweep->head, sweep->at, number);
+		node_chain_add(&domain->nodes, sweep->head, number);
 	} else {
-		domain->sweep.at = &node->next_frame;
+		sweep->at = number;
 	}
 }
 
 /* Unstable pages with the head's content that stable_new() has not called. */
 static bool sweep_call(struct merge_domain *domain, struct stable *head)
 {
-	const struct merge_key key = {head->tag, merge_content(head->mfn)};
-	bool called = head->call;
+	const struct merge_key key = {node_tag(head), merge_content(node_mfn(head))};
+	bool called = head->word & STABLE_CALL, more = called;
 
-	for (unsigned i = 0; head->call && i < SWEEP_CALLS; i++)
-		head->call = unstable_call(domain, &key);
+	for (unsigned i = 0; more && i < SWEEP_CALLS; i++)
+		more = unstable_call(domain, &key);
+	if (called && !more)
+		head->word &= ~STABLE_CALL;
 	return called;
 }
 
-/* A frame. False: the step was a long one. */
-static bool sweep_step(struct merge_domain *domain, struct stable *head)
+/* A frame of the content at sweep.head. False: the step was a long one. */
+static bool sweep_step(struct merge_domain *domain)
 {
 	struct stable_sweep *sweep = &domain->sweep;
+	u32 head = sweep->head, next;
 
 	if (!sweep->at) {
 		if (sweep_head(domain, head))
 			return true;
-		sweep->at = &head->next_frame;
+		sweep->at = head;
 	}
-	if (*sweep->at) {
-		sweep_chain(domain, head);
+	next = node_next_frame(node_at(&domain->nodes, sweep->at));
+	if (next) {
+		sweep_chain(domain, next);
 		return true;
 	}
-	*sweep = (struct stable_sweep){.head = head->next};
-	return !sweep_call(domain, head);
+	*sweep = (struct stable_sweep){.head = head + 1};
+	return !sweep_call(domain, node_at(&domain->nodes, head));
 }
 
 /* A round begins with the first visit of a pass, and goes on until its end is reached. */
 void stable_sweep(struct merge_domain *domain, unsigned steps)
 {
 	struct stable_sweep *sweep = &domain->sweep;
+	bool more = true;
 
 	if (!sweep->head && domain->swept != merge_passes())
-		sweep->head = domain->heads;
-	while (steps && sweep->head && sweep_step(domain, sweep->head))
-		steps--;
+		sweep->head = 1;
+	while (more && steps && sweep->head) {
+		if (!sweep->at)
+			sweep->head = node_walk(&domain->nodes, sweep->head, &steps);
+		if (sweep->head && steps) {
+			more = sweep_step(domain);
+			steps--;
+		}
+	}
 	if (!sweep->head)
 		ck_pr_store_64(&domain->swept, merge_passes());
 }
 
 void stable_release(struct merge_domain *domain)
 {
-	domain->sweep = (struct stable_sweep){NULL, NULL};
-	while (domain->heads) {
-		struct stable *head = domain->heads;
+	NODES_FOREACH_HEAD(head, &domain->nodes)
+	{
+		u32 next;
 
-		while (head->next_frame) {
-			struct stable *node = head->next_frame;
-
-			head->next_frame = node->next_frame;
-			free_node(domain, node);
+		while ((next = node_next_frame(node_at(&domain->nodes, head)))) {
+			node_chain_remove(&domain->nodes, head, head, next);
+			free_node(domain, next);
 		}
-		remove_head(domain, head);
 		free_node(domain, head);
 	}
+	nodes_fini(&domain->nodes);
 }
 
 u64 stable_bytes(const struct merge_domain *domain)
 {
-	return domain->stable_count * sizeof(struct stable);
+	return nodes_bytes(&domain->nodes);
 }

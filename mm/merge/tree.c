@@ -8,10 +8,10 @@
  * compared again under write protection. KSM throws the unstable tree away with every pass; here a
  * page that was written leaves it, because the dirty bit says so.
  *
- * An unstable page has a node, in a table by page number. A page of it comes with the first node in
- * it:
+ * Each tree has its links in a table by number, of a page or of a stable node. A page of it comes
+ * with the first link in it:
  *
- *     directory | * | - | * |          *: a page of 102 nodes of 40 bytes
+ *     directory | * | - | * |          *: a page of 102 links of 40 bytes
  *
  * TREE-1  Whatever the contents do meanwhile, the links stay a red-black tree: contents choose
  *         places, not shapes. So a search takes at most 2 log2(n + 1) compares.
@@ -20,65 +20,184 @@
 #include <lib/error.h>
 #include <lib/string.h>
 
-struct unstable {
-	RB_ENTRY(unstable) link;
+struct tree_link {
+	RB_ENTRY(tree_link) entry;
 	u32 number;
 };
 
-#define NODES_A_PAGE (PAGE_SIZE / sizeof(struct unstable))
+#define LINKS_A_PAGE (PAGE_SIZE / sizeof(struct tree_link))
 
-/* directory: 2^order pages of pointers to pages of nodes, NULL where no page was unstable yet. */
-struct tree_index {
-	RB_HEAD(stable_tree, stable)
-	stable;
-	RB_HEAD(unstable_tree, unstable)
-	unstable;
-	struct unstable **directory;
+/* As memcmp of the key's content and that of a number. */
+typedef int tree_compare(const struct merge_domain *domain, const struct merge_key *key,
+			 u32 number);
+
+/* directory: 2^order pages of pointers to pages of links, NULL where there was no link yet. */
+struct tree {
+	RB_HEAD(tree_links, tree_link)
+	root;
+	tree_compare *compare;
+	struct tree_link **directory;
 	unsigned order;
-	u64 node_pages;
+	u64 pages;
 };
 
-static int stable_compare(const struct stable *a, const struct stable *b)
+struct tree_index {
+	struct tree stable, unstable;
+};
+
+static int stable_compare(const struct merge_domain *domain, const struct merge_key *key,
+			  u32 number)
 {
 	merge_count(compares, 1);
-	return memcmp(merge_content(a->mfn), merge_content(b->mfn), PAGE_SIZE);
+	return memcmp(key->content, merge_content(node_mfn(node_at(&domain->nodes, number))),
+		      PAGE_SIZE);
 }
 
-RB_GENERATE_STATIC(stable_tree, stable, tree, stable_compare)
-
-/* Insertion is tree_unstable_add()'s, which has the content at hand; this order is not used. */
-static int unstable_order(const struct unstable *a, const struct unstable *b)
+/* Insertion is tree_add()'s, which has the content at hand; this order is not used. */
+static int link_order(const struct tree_link *a, const struct tree_link *b)
 {
 	return a->number < b->number ? -1 : a->number > b->number;
 }
 
-RB_GENERATE_STATIC(unstable_tree, unstable, link, unstable_order)
+RB_GENERATE_STATIC(tree_links, tree_link, entry, link_order)
 
 static struct tree_index *tree_of(const struct merge_domain *domain)
 {
 	return domain->index;
 }
 
-static u64 directory_entries(const struct tree_index *index)
+/* --- The links of a tree --------------------------------------------------------------------- */
+
+static u64 tree_entries(const struct tree *tree)
 {
-	return (PAGE_SIZE << index->order) / sizeof(*index->directory);
+	return (PAGE_SIZE << tree->order) / sizeof(*tree->directory);
 }
+
+static int tree_begin(struct tree *tree, tree_compare *compare)
+{
+	void *directory;
+	int err = page_alloc(0, &directory);
+
+	if (!err)
+		*tree = (struct tree){.compare = compare, .directory = directory};
+	return err;
+}
+
+static void tree_end(struct tree *tree)
+{
+	for (u64 i = 0; i < tree_entries(tree); i++)
+		if (tree->directory[i])
+			page_free(tree->directory[i], 0);
+	page_free(tree->directory, tree->order);
+}
+
+/* Room for numbers below `count`: a larger directory takes over the entries of the old one. */
+static int tree_extend(struct tree *tree, u32 count)
+{
+	u64 bytes = (count / LINKS_A_PAGE + 1) * sizeof(*tree->directory);
+	unsigned order = page_order(bytes);
+	void *larger;
+	int err;
+
+	if (order <= tree->order)
+		return 0;
+	err = page_alloc(order, &larger);
+	if (err)
+		return err;
+	memcpy(larger, tree->directory, PAGE_SIZE << tree->order);
+	page_free(tree->directory, tree->order);
+	tree->directory = larger;
+	tree->order = order;
+	return 0;
+}
+
+/* The page of the number's link is there. ERR_NO_MEMORY: it is not. */
+static int tree_prepare(struct tree *tree, u32 number)
+{
+	struct tree_link **page = &tree->directory[number / LINKS_A_PAGE];
+	void *memory;
+	int err;
+
+	if (*page)
+		return 0;
+	err = page_alloc(0, &memory);
+	if (err)
+		return err;
+	*page = memory;
+	tree->pages++;
+	return 0;
+}
+
+static struct tree_link *tree_link_of(const struct tree *tree, u32 number)
+{
+	return &tree->directory[number / LINKS_A_PAGE][number % LINKS_A_PAGE];
+}
+
+static u32 tree_find(const struct merge_domain *domain, const struct tree *tree,
+		     const struct merge_key *key, u32 none)
+{
+	const struct tree_link *link = RB_ROOT(&tree->root);
+
+	while (link) {
+		int order = tree->compare(domain, key, link->number);
+
+		if (order == 0)
+			return link->number;
+		link = order < 0 ? RB_LEFT(link, entry) : RB_RIGHT(link, entry);
+	}
+	return none;
+}
+
+/* tree_prepare() has returned 0 for the number. */
+static void tree_add(const struct merge_domain *domain, struct tree *tree,
+		     const struct merge_key *key, u32 number)
+{
+	struct tree_link **place = &RB_ROOT(&tree->root), *parent = NULL;
+	struct tree_link *link = tree_link_of(tree, number);
+
+	while (*place) {
+		parent = *place;
+		place = tree->compare(domain, key, parent->number) < 0 ? &RB_LEFT(parent, entry)
+								       : &RB_RIGHT(parent, entry);
+	}
+	link->number = number;
+	RB_SET(link, parent, entry);
+	*place = link;
+	tree_links_RB_INSERT_COLOR(&tree->root, link);
+}
+
+static void tree_remove(struct tree *tree, u32 number)
+{
+	RB_REMOVE(tree_links, &tree->root, tree_link_of(tree, number));
+}
+
+static u64 tree_pages(const struct tree *tree)
+{
+	return BIT(tree->order) + tree->pages;
+}
+
+/* --- The engine ------------------------------------------------------------------------------ */
 
 static int tree_init(struct merge_domain *domain)
 {
 	struct tree_index *index;
-	void *memory, *directory;
+	void *memory;
 	int err = page_alloc(0, &memory);
 
 	if (err)
 		return err;
-	err = page_alloc(0, &directory);
+	index = memory;
+	err = tree_begin(&index->stable, stable_compare);
 	if (err) {
-		page_free(memory, 0);
+		page_free(index, 0);
 		return err;
 	}
-	index = memory;
-	index->directory = directory;
+	err = tree_begin(&index->unstable, unstable_compare);
+	if (err) {
+		tree_end(&index->stable);
+		page_free(index, 0);
+		return err;
+	}
 	domain->index = index;
 	return 0;
 }
@@ -87,124 +206,67 @@ static void tree_fini(struct merge_domain *domain)
 {
 	struct tree_index *index = tree_of(domain);
 
-	for (u64 i = 0; i < directory_entries(index); i++)
-		if (index->directory[i])
-			page_free(index->directory[i], 0);
-	page_free(index->directory, index->order);
+	tree_end(&index->stable);
+	tree_end(&index->unstable);
 	page_free(index, 0);
 }
 
-/* A larger directory takes over the entries of the old one. */
 static int tree_grow(struct merge_domain *domain, u32 pages)
 {
-	struct tree_index *index = tree_of(domain);
-	u64 bytes = (pages / NODES_A_PAGE + 1) * sizeof(*index->directory);
-	unsigned order = page_order(bytes);
-	void *larger;
-	int err;
-
-	if (order <= index->order)
-		return 0;
-	err = page_alloc(order, &larger);
-	if (err)
-		return err;
-	memcpy(larger, index->directory, PAGE_SIZE << index->order);
-	page_free(index->directory, index->order);
-	index->directory = larger;
-	index->order = order;
-	return 0;
+	return tree_extend(&tree_of(domain)->unstable, pages);
 }
 
-static struct stable *tree_stable_find(struct merge_domain *domain, const struct merge_key *key)
+static u32 tree_stable_find(struct merge_domain *domain, const struct merge_key *key)
 {
-	struct stable *head = RB_ROOT(&tree_of(domain)->stable);
-
-	while (head) {
-		int order = memcmp(key->content, merge_content(head->mfn), PAGE_SIZE);
-
-		merge_count(compares, 1);
-		if (order == 0)
-			return head;
-		head = order < 0 ? RB_LEFT(head, tree) : RB_RIGHT(head, tree);
-	}
-	return NULL;
+	return tree_find(domain, &tree_of(domain)->stable, key, 0);
 }
 
-static void tree_stable_add(struct merge_domain *domain, struct stable *head)
+static int tree_stable_prepare(struct merge_domain *domain, u32 head)
 {
-	RB_INSERT(stable_tree, &tree_of(domain)->stable, head);
+	struct tree *tree = &tree_of(domain)->stable;
+	int err = tree_extend(tree, head + 1);
+
+	return err ? err : tree_prepare(tree, head);
 }
 
-static void tree_stable_remove(struct merge_domain *domain, struct stable *head)
+static void tree_stable_add(struct merge_domain *domain, u32 head)
 {
-	RB_REMOVE(stable_tree, &tree_of(domain)->stable, head);
+	const struct merge_key key = {
+		.content = merge_content(node_mfn(node_at(&domain->nodes, head)))};
+
+	tree_add(domain, &tree_of(domain)->stable, &key, head);
+}
+
+static void tree_stable_remove(struct merge_domain *domain, u32 head)
+{
+	tree_remove(&tree_of(domain)->stable, head);
 }
 
 static u32 tree_unstable_find(struct merge_domain *domain, const struct merge_key *key)
 {
-	struct unstable *node = RB_ROOT(&tree_of(domain)->unstable);
-
-	while (node) {
-		int order = unstable_compare(domain, key, node->number);
-
-		if (order == 0)
-			return node->number;
-		node = order < 0 ? RB_LEFT(node, link) : RB_RIGHT(node, link);
-	}
-	return MERGE_PAGE_NONE;
-}
-
-/* The node of a page number. ERR_NO_MEMORY: it has none. */
-static int tree_node(struct tree_index *index, u32 number, struct unstable **node)
-{
-	struct unstable **page = &index->directory[number / NODES_A_PAGE];
-	void *memory;
-	int err = 0;
-
-	if (!*page) {
-		err = page_alloc(0, &memory);
-		if (err)
-			return err;
-		*page = memory;
-		index->node_pages++;
-	}
-	*node = &(*page)[number % NODES_A_PAGE];
-	return 0;
+	return tree_find(domain, &tree_of(domain)->unstable, key, MERGE_PAGE_NONE);
 }
 
 static int tree_unstable_add(struct merge_domain *domain, const struct merge_key *key, u32 number)
 {
-	struct tree_index *index = tree_of(domain);
-	struct unstable **place = &RB_ROOT(&index->unstable), *parent = NULL, *node;
-	int err = tree_node(index, number, &node);
+	struct tree *tree = &tree_of(domain)->unstable;
+	int err = tree_prepare(tree, number);
 
-	if (err)
-		return err;
-	while (*place) {
-		parent = *place;
-		place = unstable_compare(domain, key, parent->number) < 0 ? &RB_LEFT(parent, link)
-									  : &RB_RIGHT(parent, link);
-	}
-	node->number = number;
-	RB_SET(node, parent, link);
-	*place = node;
-	unstable_tree_RB_INSERT_COLOR(&index->unstable, node);
-	return 0;
+	if (!err)
+		tree_add(domain, tree, key, number);
+	return err;
 }
 
 static void tree_unstable_remove(struct merge_domain *domain, u32 number)
 {
-	struct tree_index *index = tree_of(domain);
-	struct unstable *page = index->directory[number / NODES_A_PAGE];
-
-	RB_REMOVE(unstable_tree, &index->unstable, &page[number % NODES_A_PAGE]);
+	tree_remove(&tree_of(domain)->unstable, number);
 }
 
 static u64 tree_bytes(const struct merge_domain *domain)
 {
 	const struct tree_index *index = tree_of(domain);
 
-	return (1 + BIT(index->order) + index->node_pages) * PAGE_SIZE;
+	return (1 + tree_pages(&index->stable) + tree_pages(&index->unstable)) * PAGE_SIZE;
 }
 
 const struct merge_engine merge_engine_tree = {
@@ -213,6 +275,7 @@ const struct merge_engine merge_engine_tree = {
 	.fini = tree_fini,
 	.grow = tree_grow,
 	.stable_find = tree_stable_find,
+	.stable_prepare = tree_stable_prepare,
 	.stable_add = tree_stable_add,
 	.stable_remove = tree_stable_remove,
 	.unstable_find = tree_unstable_find,

@@ -150,29 +150,46 @@ static void a_search_finds_a_page_of_the_content_whatever_came_and_went(void **s
 	end();
 }
 
+/* A stable node of the page's frame, with the tag of `key`, that is in no index. */
+static u32 head_of(const struct merge_key *key, unsigned page)
+{
+	u32 head;
+
+	assert_int_equal(
+		node_new(&domain->nodes, key->tag, (struct mfn){world_mfn(as, page)}, &head), 0);
+	return head;
+}
+
+/* The nodes are in no index any more; merging would give up a reference of each. */
+static void free_heads(void)
+{
+	NODES_FOREACH_HEAD(head, &domain->nodes)
+	node_free(&domain->nodes, head);
+}
+
 static void a_search_finds_the_stable_frame_of_the_content(void **state)
 {
-	static struct stable head[CONTENTS];
+	static u32 head[CONTENTS];
 
 	begin();
 	spin_lock(&domain->lock);
 	for (unsigned content = 0; content < CONTENTS; content++) {
 		struct merge_key key = key_of(content * 2);
 
-		assert_null(engine->stable_find(domain, &key));
-		head[content] =
-			(struct stable){.tag = key.tag, .mfn = {world_mfn(as, content * 2)}};
-		engine->stable_add(domain, &head[content]);
+		assert_int_equal(engine->stable_find(domain, &key), 0);
+		head[content] = head_of(&key, content * 2);
+		engine->stable_add(domain, head[content]);
 		key = key_of(content * 2 + 1); /* another frame of this content */
-		assert_ptr_equal(engine->stable_find(domain, &key), &head[content]);
+		assert_int_equal(engine->stable_find(domain, &key), head[content]);
 	}
 	for (unsigned content = 0; content < CONTENTS; content++) {
 		struct merge_key key = key_of(content * 2 + 1);
 
-		assert_ptr_equal(engine->stable_find(domain, &key), &head[content]);
-		engine->stable_remove(domain, &head[content]);
-		assert_null(engine->stable_find(domain, &key));
+		assert_int_equal(engine->stable_find(domain, &key), head[content]);
+		engine->stable_remove(domain, head[content]);
+		assert_int_equal(engine->stable_find(domain, &key), 0);
 	}
+	free_heads();
 	spin_unlock(&domain->lock);
 	end();
 }
@@ -186,7 +203,7 @@ static u64 compares(void)
 /* Pages 2, 4 ... differ in content and have the tag of page 0, which comes last. */
 static void a_search_gives_up_after_eight_contents_with_its_tag(void **state)
 {
-	static struct stable head[STRANGERS + 1];
+	static u32 head[STRANGERS + 1];
 	struct merge_key key;
 	struct merge_ref ref;
 	u64 before;
@@ -198,7 +215,7 @@ static void a_search_gives_up_after_eight_contents_with_its_tag(void **state)
 		ref = ref_of(i);
 		page_change(ref.page, PAGE_HASH, key.tag << PAGE_HASH_SHIFT);
 		assert_int_equal(engine->unstable_add(domain, &key, merge_number(&ref)), 0);
-		head[i / 2] = (struct stable){.tag = key.tag, .mfn = {world_mfn(as, i)}};
+		head[i / 2] = head_of(&key, i);
 	}
 	ref = ref_of(0);
 	assert_int_equal(engine->unstable_add(domain, &key, merge_number(&ref)), 0);
@@ -210,16 +227,17 @@ static void a_search_gives_up_after_eight_contents_with_its_tag(void **state)
 	ref = ref_of(0);
 	assert_int_equal(engine->unstable_find(domain, &key), merge_number(&ref));
 	/* Of the heads the last one added comes first. */
-	head[0] = (struct stable){.tag = key.tag, .mfn = {world_mfn(as, 0)}};
+	head[0] = head_of(&key, 0);
 	for (unsigned i = 0; i <= STRANGERS; i++)
-		engine->stable_add(domain, &head[i]);
+		engine->stable_add(domain, head[i]);
 	before = compares();
-	assert_null(engine->stable_find(domain, &key));
+	assert_int_equal(engine->stable_find(domain, &key), 0);
 	assert_int_equal(compares() - before, STRANGERS);
-	engine->stable_remove(domain, &head[STRANGERS]);
-	assert_ptr_equal(engine->stable_find(domain, &key), &head[0]);
+	engine->stable_remove(domain, head[STRANGERS]);
+	assert_int_equal(engine->stable_find(domain, &key), head[0]);
 	for (unsigned i = 0; i < STRANGERS; i++)
-		engine->stable_remove(domain, &head[i]);
+		engine->stable_remove(domain, head[i]);
+	free_heads();
 	spin_unlock(&domain->lock);
 	end();
 }

@@ -102,6 +102,39 @@ static void metadata_of_an_unmerged_page_is_bounded(void **state)
 	}
 }
 
+/*
+ * Groups of pages with one content each, which `hash` merges: at most 24 bytes a page, everything
+ * counted. What a pool's pages have room for besides is not, at most a page for each size.
+ */
+static void measure_shared(u64 pages, u64 group)
+{
+	struct addrspace *as = begin(&merge_engine_hash, 192, pages);
+	struct merge_stats stats;
+
+	for (u64 page = 0; page < pages; page++) {
+		u64 value = page / group + 1;
+
+		assert_int_equal(addrspace_write(as, (struct gpa){page << PAGE_SHIFT}, &value, 8),
+				 0);
+	}
+	assert_int_equal(dirty_log_start(as, world_range(0, pages), DIRTY_BITS), 0);
+	assert_int_equal(merge_add(as, world_range(0, pages), 0), 0);
+	for (unsigned n = 0; n < 3; n++)
+		(void)merge_scan(pages);
+	merge_stats(&stats);
+	assert_true(stats.by_reason[MERGE_SHARED] + group > pages);
+	assert_true(stats.metadata_bytes <= 24 * pages);
+	end(as);
+}
+
+static void metadata_of_a_shared_page_is_bounded(void **state)
+{
+	static const u64 groups[] = {2, 3, 4, 5, 11, 44, 104};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(groups); i++)
+		measure_shared(SURE, groups[i]);
+}
+
 /* --- Page numbers ---------------------------------------------------------------------------- */
 
 #define FAR   BIT(24)
@@ -289,6 +322,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(metadata_of_an_unmerged_page_is_bounded),
+		cmocka_unit_test(metadata_of_a_shared_page_is_bounded),
 		cmocka_unit_test(page_numbers_may_be_large),
 		cmocka_unit_test(more_pages_than_can_be_numbered_are_refused),
 		cmocka_unit_test(written_and_discarded_pages_are_not_counted_as_merged),
