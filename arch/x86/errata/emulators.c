@@ -51,6 +51,7 @@ void errata_init(void)
 		.late_timer = faulty,
 		.free_xsetbv = faulty,
 		.no_breakpoints = faulty,
+		.stale_vector = faulty,
 		.shared_x87 = faulty,
 	};
 	if (faulty)

@@ -4,6 +4,7 @@
  * (AMD APM vol. 2, 15.20 to 15.22).
  *
  * An event is queued in event_inj; the next VMRUN delivers it before the guest's first instruction.
+ * On QEMU's emulation an interrupt is queued as a virtual one (svm_inject_irq()).
  * If the delivery itself exits (a #NPF on the IDT, say), exit_int_info holds the event, and it is
  * queued again.
  *
@@ -30,6 +31,8 @@
 #define RDTSC_INTERCEPT (1u << 14)
 #define PAUSE_INTERCEPT (1u << 23)
 #define VMRUN_INTERCEPT (1u << 0) /* in misc 2 */
+
+#define VECTOR_EXCEPTIONS 31u /* the last one of them */
 
 static void svm_intercept(struct svm_vcpu *svm, u32 bit, bool on)
 {
@@ -58,6 +61,20 @@ u64 svm_event_combine(u64 old, u64 new)
 	return EVENT_VALID | EVENT_EXCEPTION | EVENT_HAS_ERROR | merged;
 }
 
+/* An interrupt is queued as a virtual one: one without the intercept that makes it a window. */
+static bool has_virtual_irq(const struct svm_vcpu *svm)
+{
+	const struct vmcb_control *control = &svm->vmcb.control;
+
+	return control->virq & VIRQ_PENDING &&
+	       !(control->intercept[INTERCEPT_MISC1] & VINTR_INTERCEPT);
+}
+
+bool svm_event_is_queued(const struct svm_vcpu *svm)
+{
+	return svm->vmcb.control.event_inj & EVENT_VALID || has_virtual_irq(svm);
+}
+
 bool svm_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
@@ -65,12 +82,12 @@ bool svm_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type)
 	if (svm->vmcb.control.event_inj & EVENT_VALID)
 		return false;
 	if (type == GUEST_EVENT_EXCEPTION)
-		return true;
+		return !has_virtual_irq(svm);
 	if (svm->vmcb.control.interrupt_shadow & 1)
 		return false;
 	if (type == GUEST_EVENT_NMI)
 		return !svm->nmi_blocked && !svm->nmi_step;
-	return svm->vmcb.save.rflags & RFLAGS_IF;
+	return svm->vmcb.save.rflags & RFLAGS_IF && !has_virtual_irq(svm);
 }
 
 /*
@@ -103,6 +120,27 @@ static void svm_inject_exception(struct svm_vcpu *svm, const struct guest_event 
 		svm_shut_down(svm);
 }
 
+/*
+ * QEMU 7.2 keeps the vector of an injected interrupt as the number of an exception to raise, until
+ * the guest's next exception, interrupt or exit. If the emulator leaves its loop before that, for
+ * work of another thread or at the end of an icount budget, it raises the vector again, with
+ * RFLAGS.IF clear. A virtual interrupt has no such rest. An interrupt of the host and an injected
+ * NMI come before it; it stays in the VMCB then.
+ */
+static void svm_inject_irq(struct svm_vcpu *svm, u64 vector)
+{
+	struct vmcb_control *control = &svm->vmcb.control;
+
+	if (!errata.stale_vector) {
+		control->event_inj = EVENT_VALID | EVENT_IRQ | vector;
+		return;
+	}
+	control->virq &= ~VIRQ_VECTOR;
+	control->virq |= VIRQ_EVENT | vector << VIRQ_VECTOR_SHIFT;
+	svm_dirty(svm, CLEAN_TPR);
+	svm_intercept(svm, VINTR_INTERCEPT, false);
+}
+
 void svm_inject(struct arch_vcpu *vcpu, const struct guest_event *event)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
@@ -110,7 +148,7 @@ void svm_inject(struct arch_vcpu *vcpu, const struct guest_event *event)
 
 	switch (event->type) {
 	case GUEST_EVENT_IRQ:
-		control->event_inj = EVENT_VALID | EVENT_IRQ | event->vector;
+		svm_inject_irq(svm, event->vector);
 		break;
 	case GUEST_EVENT_NMI:
 		control->event_inj = EVENT_VALID | EVENT_NMI | VECTOR_NMI;
@@ -136,7 +174,10 @@ void svm_event_requeue(struct svm_vcpu *svm)
 		return;
 	if ((event & EVENT_TYPE) == EVENT_NMI)
 		svm->nmi_blocked = true;
-	svm->vmcb.control.event_inj = event;
+	if ((event & EVENT_TYPE) == EVENT_EXCEPTION && (event & EVENT_VECTOR) > VECTOR_EXCEPTIONS)
+		svm_inject_irq(svm, event & EVENT_VECTOR); /* as QEMU describes a virtual one */
+	else
+		svm->vmcb.control.event_inj = event;
 }
 
 /*
@@ -165,16 +206,25 @@ void svm_drop_events(struct arch_vcpu *vcpu)
 	svm_set_irq_window(vcpu, false);
 }
 
-/* A virtual interrupt that is never delivered: its intercept says that the guest could take one. */
+/*
+ * A virtual interrupt that is never delivered: its intercept says that the guest could take one.
+ * One that is to be delivered gives its place to the window.
+ */
 void svm_set_irq_window(struct arch_vcpu *vcpu, bool on)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 	u64 *virq = &svm->vmcb.control.virq;
 
+	if (on && has_virtual_irq(svm)) {
+		if (svm->vmcb.control.event_inj & EVENT_VALID)
+			return; /* an exception comes first; the next request of hv is soon enough */
+		svm->vmcb.control.event_inj =
+			EVENT_VALID | EVENT_IRQ | (*virq & VIRQ_VECTOR) >> VIRQ_VECTOR_SHIFT;
+	}
 	if (on)
-		*virq |= VIRQ_PENDING | VIRQ_PRIORITY_MAX | VIRQ_IGNORE_TPR;
+		*virq |= VIRQ_EVENT;
 	else
-		*virq &= ~(VIRQ_PENDING | VIRQ_PRIORITY_MAX | VIRQ_IGNORE_TPR);
+		*virq &= ~VIRQ_EVENT;
 	svm_dirty(svm, CLEAN_TPR);
 	svm_intercept(svm, VINTR_INTERCEPT, on);
 }

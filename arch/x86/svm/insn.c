@@ -188,7 +188,7 @@ static void complete_shadow(struct svm_vcpu *svm, struct hv_exit *exit)
 	struct insn insn;
 
 	exit->reason = HV_EXIT_TIMESLICE;
-	if (svm->vmcb.control.event_inj & EVENT_VALID || svm->vmcb.save.cpl != 0)
+	if (svm_event_is_queued(svm) || svm->vmcb.save.cpl != 0)
 		return;
 	insn_read(svm, &insn);
 	if (insn.opcode >= insn.count || insn.bytes[insn.opcode] != OPCODE_HLT)

@@ -176,6 +176,7 @@ void svm_trap(struct arch_vcpu *vcpu, unsigned traps);
 u64 svm_event_combine(u64 old, u64 new);
 /* The exit interrupted the delivery of an event: queue it again unless its instruction will. */
 void svm_event_requeue(struct svm_vcpu *svm);
+bool svm_event_is_queued(const struct svm_vcpu *svm);
 void svm_single_step(struct svm_vcpu *svm);
 void svm_exit_db(struct svm_vcpu *svm, struct hv_exit *exit);
 void svm_exit_ac(struct svm_vcpu *svm, struct hv_exit *exit);

@@ -188,6 +188,9 @@ enum svm_tlb_control { TLB_FLUSH_NONE = 0, TLB_FLUSH_ALL = 1 };
 #define VIRQ_PRIORITY_MAX (0xfull << 16)
 #define VIRQ_IGNORE_TPR	  BIT(20)
 #define VIRQ_MASKING	  BIT(24)
+#define VIRQ_EVENT	  (VIRQ_PENDING | VIRQ_PRIORITY_MAX | VIRQ_IGNORE_TPR)
+#define VIRQ_VECTOR_SHIFT 32
+#define VIRQ_VECTOR	  (0xffull << VIRQ_VECTOR_SHIFT)
 
 #define NESTED_CTL_NP BIT(0)
 

@@ -18,11 +18,13 @@
  * free_xsetbv     XSETBV by a guest does not exit, so it enables components that are not offered.
  *                 They are initialised at put (xsave.c)
  * no_breakpoints  guests' breakpoints crash the emulator. DR7 is virtual (svm/insn.c)
+ * stale_vector    an injected interrupt may be delivered twice. Interrupts are virtual ones
+ *                 (svm/event.c)
  * shared_x87      restoring x87 state on any CPU may corrupt CPU 0. A guest runs there only if its
  *                 VM names it (errata/emulators.c)
  */
 struct errata {
-	bool lost_shadow, late_timer, free_xsetbv, no_breakpoints, shared_x87;
+	bool lost_shadow, late_timer, free_xsetbv, no_breakpoints, stale_vector, shared_x87;
 };
 
 /* [I] after errata_init(), on CPU 0 and before any vCPU. */

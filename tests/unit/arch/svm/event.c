@@ -4,6 +4,7 @@
  */
 #include "sim/svm_world.h"
 
+#include <asm/errata.h>
 #include <asm/regs.h>
 
 #define IRET_BIT  BIT(20)
@@ -104,6 +105,55 @@ static void an_interrupt_needs_if_and_no_shadow(void **state)
 	assert_int_equal(control->event_inj, 0x80000020);
 	assert_false(svm_can_inject(&world.vcpu, GUEST_EVENT_IRQ));
 	assert_false(svm_can_inject(&world.vcpu, GUEST_EVENT_EXCEPTION));
+}
+
+static void inject_irq(u8 vector)
+{
+	svm_inject(&world.vcpu, &(struct guest_event){.type = GUEST_EVENT_IRQ, .vector = vector});
+}
+
+/* errata.stale_vector */
+static void an_interrupt_is_a_virtual_one_where_its_vector_would_stay(void **state)
+{
+	const u64 queued = VIRQ_EVENT | 0x31ull << VIRQ_VECTOR_SHIFT;
+
+	errata.stale_vector = true;
+	world.svm.vmcb.save.rflags |= RFLAGS_IF;
+	svm_set_irq_window(&world.vcpu, true);
+	inject_irq(0x31);
+	assert_int_equal(control->event_inj, 0);
+	assert_int_equal(control->virq & ~VIRQ_MASKING, queued);
+	assert_false(control->intercept[INTERCEPT_MISC1] & VINTR_BIT);
+	assert_true(svm_event_is_queued(&world.svm));
+	assert_false(svm_can_inject(&world.vcpu, GUEST_EVENT_IRQ));
+	assert_false(svm_can_inject(&world.vcpu, GUEST_EVENT_EXCEPTION));
+	assert_true(svm_can_inject(&world.vcpu, GUEST_EVENT_NMI));
+	/* A #NPF of its delivery: it is virtual still, and described as an exception. */
+	control->exit_int_info = EVENT_VALID | EVENT_EXCEPTION | 0x31;
+	svm_event_requeue(&world.svm);
+	assert_int_equal(control->event_inj, 0);
+	assert_int_equal(control->virq & ~VIRQ_MASKING, queued);
+	control->virq &= ~VIRQ_PENDING; /* delivered */
+	assert_true(svm_can_inject(&world.vcpu, GUEST_EVENT_IRQ));
+}
+
+/* errata.stale_vector: both use the virtual interrupt. */
+static void a_window_takes_the_place_of_a_virtual_interrupt(void **state)
+{
+	errata.stale_vector = true;
+	inject_irq(0x31);
+	svm_set_irq_window(&world.vcpu, true);
+	assert_int_equal(control->event_inj, EVENT_VALID | EVENT_IRQ | 0x31);
+	assert_true(control->virq & VIRQ_PENDING);
+	assert_true(control->intercept[INTERCEPT_MISC1] & VINTR_BIT);
+	control->event_inj = 0;
+	svm_set_irq_window(&world.vcpu, false);
+	inject_irq(0x32);
+	raise(VECTOR_UD, false, 0); /* delivered first; the interrupt keeps its place */
+	svm_set_irq_window(&world.vcpu, true);
+	assert_int_equal(control->event_inj, exception(VECTOR_UD));
+	assert_false(control->intercept[INTERCEPT_MISC1] & VINTR_BIT);
+	assert_int_equal(control->virq >> VIRQ_VECTOR_SHIFT, 0x32);
 }
 
 /* The hardware clears event_inj; exit_int_info has what did not get through. */
@@ -250,6 +300,8 @@ int main(void)
 		TEST(faults_on_faults_become_double_faults),
 		TEST(a_third_fault_shuts_the_guest_down),
 		TEST(an_interrupt_needs_if_and_no_shadow),
+		TEST(an_interrupt_is_a_virtual_one_where_its_vector_would_stay),
+		TEST(a_window_takes_the_place_of_a_virtual_interrupt),
 		TEST(an_interrupted_delivery_is_repeated),
 		TEST(the_irq_window_is_a_virtual_interrupt_that_exits),
 		TEST(the_nmi_window_opens_behind_the_iret),
