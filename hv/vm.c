@@ -107,11 +107,9 @@ static int add_slot(struct vm *vm, u64 start, u64 end, enum slot_kind kind)
 	return err;
 }
 
-/* By the width of a guest-physical address, as the VM's CPUID says it. */
 static bool is_addressable(const struct vm *vm)
 {
-	const struct cpuid_entry *entry = cpuid_find(vm->cpuid, 0x80000008, 0);
-	unsigned bits = entry->value.eax & 0xff ? entry->value.eax & 0xff : 36;
+	unsigned bits = cpuid_address_bits(vm->cpuid);
 
 	if (ram_end(vm->config.memory) <= BIT(bits))
 		return true;

@@ -382,6 +382,13 @@ const struct cpuid_entry *cpuid_find(const struct cpuid_table *table, u32 leaf, 
 	return entry;
 }
 
+unsigned cpuid_address_bits(const struct cpuid_table *table)
+{
+	unsigned bits = cpuid_find(table, 0x80000008, 0)->value.eax & 0xff;
+
+	return bits ? bits : 36;
+}
+
 struct arch_cpuid cpuid_fill(const struct cpuid_entry *entry, const struct cpuid_now *now)
 {
 	struct arch_cpuid v = entry->value;

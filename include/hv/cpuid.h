@@ -72,6 +72,9 @@ void cpuid_table_build(struct cpuid_table *table, unsigned vcpus, enum cpuid_api
 /* The entry for a leaf and subleaf; entry 0, all zero, where the policy has none. Pure. */
 const struct cpuid_entry *cpuid_find(const struct cpuid_table *table, u32 leaf, u32 subleaf);
 
+/* The width of a guest-physical address, as leaf 80000008h has it; 36 without the leaf. Pure. */
+unsigned cpuid_address_bits(const struct cpuid_table *table);
+
 /* What a vCPU is at this moment, for an entry with a `fill`. Pure. */
 struct cpuid_now {
 	u32 vcpu;

@@ -24,7 +24,8 @@ int virtio_adopt_image(const void *image, u64 bytes) __must_check;
 
 /*
  * Persistent memory with the content of an adopted image, rounded down to whole pages, behind the
- * VM's memory. ERR_INVALID: not adopted; and as above.
+ * VM's memory. ERR_INVALID: not adopted; ERR_UNSUPPORTED: above the CPU's physical addresses, which
+ * is logged; and as above.
  */
 int virtio_add_pmem(struct vm *vm, const void *image, u64 bytes) __must_check;
 

@@ -127,6 +127,14 @@ static void a_leaf_without_subleaves_answers_for_any(void **state)
 	assert_true(is_zero(get(4, 3)));
 }
 
+static void a_cpu_without_the_leaf_has_36_address_bits(void **state)
+{
+	build(1);
+	assert_int_equal(cpuid_address_bits(&table), 0xff);
+	cpuid_table_build(&table, 1, CPUID_NO_APIC, 0, TSC_HZ, poor_machine);
+	assert_int_equal(cpuid_address_bits(&table), 36);
+}
+
 static void topology_is_the_vms_own(void **state)
 {
 	struct cpuid_now third = {.vcpu = 2};
@@ -234,6 +242,7 @@ int main(void)
 		cmocka_unit_test(the_last_leaf_is_the_last_rule_the_machine_has_too),
 		cmocka_unit_test(a_leaf_without_a_rule_reads_zero),
 		cmocka_unit_test(a_leaf_without_subleaves_answers_for_any),
+		cmocka_unit_test(a_cpu_without_the_leaf_has_36_address_bits),
 		cmocka_unit_test(topology_is_the_vms_own),
 		cmocka_unit_test(a_board_brings_the_apic),
 		cmocka_unit_test(osxsave_follows_cr4),
