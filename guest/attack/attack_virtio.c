@@ -4,6 +4,7 @@
  *
  *     seed=N      rounds=N (60)      steps=N of a round (24)
  *     endless     until the VM is ended from outside, with requests in flight all the time
+ *     device=N    only the device of that type
  *
  * A round takes one device: reset, random features, queues at good and bad places, then steps in
  * any order: rings with loops and wraps, descriptors into devices, ROM and beyond RAM, indirect
@@ -12,9 +13,10 @@
  * rubbish in the MSI-X table.
  *
  * The arena, which ends with RAM, has pages for tables and pages for buffers. A device writes to
- * buffers and used rings alone, so what a stray table or list of page numbers makes of them is
- * below 1 MiB or no RAM. At the end each device must do a good request, and the memory outside of
- * the arena must be as it was (VIRTIO-2, VIRTQ-1 to VIRTQ-3).
+ * buffers and used rings alone, so what a stray table makes of them is below 1 MiB or no RAM. A
+ * balloon's pages are those of `numbers` alone: of the arena, of devices, and no RAM, never the
+ * program's own. At the end each device must do a good request, and the memory outside of the arena
+ * must be as it was (VIRTIO-2, VIRTQ-1 to VIRTQ-3).
  */
 #include <virtio.h>
 
@@ -44,6 +46,9 @@ static struct {
 	const struct virtio_device *now;
 	struct area area[QUEUES_MAX];
 } attack;
+
+/* Page numbers for the balloon. Two pages, so that a list may begin at any place in the first. */
+static u32 numbers[2 * PAGE / 4] __attribute__((aligned(4096)));
 
 static u64 next(void)
 {
@@ -80,11 +85,21 @@ static u64 bad_place(void)
 	return bad[below(ARRAY_SIZE(bad))] + below(3) * 8;
 }
 
-/* The balloon reads page numbers. */
+static void write_numbers(void)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++)
+		numbers[i] = (u32)((below(4) ? buffer_page() : bad_place()) / PAGE);
+	for (unsigned i = 0; i < 8; i++)
+		numbers[below(ARRAY_SIZE(numbers))] = (u32)(table_page() / PAGE);
+}
+
 static u64 readable(void)
 {
-	return (below(2) || attack.now->type == VIRTIO_BALLOON ? table_page() : buffer_page()) +
-	       (below(PAGE) & ~3ul);
+	u64 page = below(2) ? table_page() : buffer_page();
+
+	if (attack.now->type == VIRTIO_BALLOON)
+		page = (u64)numbers;
+	return page + (below(PAGE) & ~3ul);
 }
 
 static u64 writable(void)
@@ -92,11 +107,7 @@ static u64 writable(void)
 	return buffer_page() + (below(2) ? 0 : below(PAGE));
 }
 
-/*
- * No value between 200 and 512: read as a page number it would have the balloon take the program's
- * own page. The console prints what it gets, and the balloon takes a page for each number: a few
- * bytes at a time.
- */
+/* The console prints what it gets, and the balloon takes a page for each number: a few bytes. */
 static u32 length(void)
 {
 	static const u32 edges[] = {0, 1, 512, 1024, 4096, 65536, 0x80000000, 0xffffffff};
@@ -352,6 +363,7 @@ static void count_answers(void)
 static void start(void)
 {
 	attack.foul = below(2);
+	write_numbers();
 	virtio_negotiate(attack.now, attack.now->offered & (below(4) ? ~0ul : next()));
 	attempt(do_place, 0);
 	virtio_run(attack.now);
@@ -382,10 +394,10 @@ static const struct {
 	const char *name;
 	unsigned queue, len;
 	bool writes;
-} good[VIRTIO_TYPES] = {
+} good[] = {
 	[VIRTIO_NET] = {"network", 1, 12 + 60, false}, [VIRTIO_BLK] = {"disk", 0, 0, true},
 	[VIRTIO_CONSOLE] = {"console", 1, 10, false},  [VIRTIO_RNG] = {"entropy", 0, 64, true},
-	[VIRTIO_BALLOON] = {"balloon", 1, 4, false},
+	[VIRTIO_BALLOON] = {"balloon", 1, 4, false},   [VIRTIO_PMEM] = {"memory", 0, 4, false},
 };
 
 static struct virtio_queue queue;
@@ -403,6 +415,11 @@ static void write_good(const struct virtio_device *device)
 	for (unsigned i = 0; i < sizeof(buffer); i++)
 		buffer[i] = device->type == VIRTIO_CONSOLE ? "it works\r\n"[i % 10] : 0;
 	queue.desc[0] = (struct virtio_desc){(u64)buffer, good[device->type].len, flags, 0};
+	if (device->type == VIRTIO_PMEM) {
+		queue.desc[0].flags = DESC_NEXT;
+		queue.desc[0].next = 1;
+		queue.desc[1] = (struct virtio_desc){(u64)buffer + 64, 4, DESC_WRITE, 0};
+	}
 	if (device->type != VIRTIO_BLK)
 		return;
 	queue.desc[0] = (struct virtio_desc){(u64)&header, sizeof(header), DESC_NEXT, 1};
@@ -438,6 +455,17 @@ static bool on_exception(struct guest_frame *frame)
 	return frame->vector == 2;
 }
 
+static void find_devices(void)
+{
+	for (unsigned slot = 1; slot < 32 && attack.devices < DEVICES_MAX; slot++) {
+		struct virtio_device *device = &attack.device[attack.devices];
+
+		if (virtio_probe(slot, device))
+			attack.devices += option_number("device", device->type) == device->type;
+	}
+	check(attack.devices > 0, "%u devices", attack.devices);
+}
+
 void guest_main(void)
 {
 	u64 rounds = option("endless") ? ~0ul : option_number("rounds", 60);
@@ -446,9 +474,7 @@ void guest_main(void)
 	attack.x = option_number("seed", 1) * 0x9e3779b97f4a7c15ul;
 	for (u64 i = 0; i < CANARY_WORDS; i++)
 		((volatile u64 *)CANARY)[i] = i * 0x9e3779b97f4a7c15ul;
-	for (unsigned slot = 1; slot < 32 && attack.devices < DEVICES_MAX; slot++)
-		attack.devices += virtio_probe(slot, &attack.device[attack.devices]);
-	check(attack.devices > 0, "%u devices", attack.devices);
+	find_devices();
 	print("attacks\n");
 	for (u64 i = 0; i < rounds && attack.devices; i++)
 		round(option_number("steps", 24));

@@ -83,6 +83,8 @@ bool virtio_probe(unsigned slot, struct virtio_device *out)
 	*out = (struct virtio_device){.slot = slot, .type = (id >> 16) - FIRST_DEVICE};
 	pci_write(slot, PCI_COMMAND, 2, PCI_MEMORY | PCI_MASTER);
 	out->bar[0] = pci_read(slot, PCI_BAR0, 4) & ~15u;
+	if (!out->bar[0]) /* QEMU has the registers in BAR 4 and in the same order */
+		out->bar[0] = pci_read(slot, PCI_BAR4, 4) & ~15u;
 	out->bar[1] = pci_read(slot, PCI_BAR1, 4) & ~15u;
 	out->queues = virtio_read(out, QUEUES, 2);
 	out->offered = read_offered(out);

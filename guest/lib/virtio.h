@@ -8,10 +8,10 @@
 
 #include <guest.h>
 
-enum { VIRTIO_NET = 1, VIRTIO_BLK, VIRTIO_CONSOLE, VIRTIO_RNG, VIRTIO_BALLOON, VIRTIO_TYPES };
+enum { VIRTIO_NET = 1, VIRTIO_BLK, VIRTIO_CONSOLE, VIRTIO_RNG, VIRTIO_BALLOON, VIRTIO_PMEM = 27 };
 
 /* Places in config space, BAR 0 and its common configuration. */
-enum { PCI_ID = 0x00, PCI_COMMAND = 0x04, PCI_BAR0 = 0x10, PCI_BAR1 = 0x14 };
+enum { PCI_ID = 0x00, PCI_COMMAND = 0x04, PCI_BAR0 = 0x10, PCI_BAR1 = 0x14, PCI_BAR4 = 0x20 };
 enum { PCI_MEMORY = 2, PCI_MASTER = 4 };
 enum { BAR_CONFIG = 0x2000, BAR_NOTIFY = 0x3000, BAR_SIZE = 0x4000 };
 enum {
