@@ -19,8 +19,8 @@ from benches import common
 MIB = 1 << 20
 MEMORY = 1400
 TIMEOUT = 420
-MODULES = ["ccp", "irqbypass", "kvm", "kvm-amd"]
-FIRMWARE = ["bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin"]
+MODULES = ["ccp", "irqbypass", "kvm", "kvm-amd", "tun"]
+FIRMWARE = ["bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin", "multiboot_dma.bin"]
 FIRMWARE_FOLDERS = ["/usr/share/qemu", "/usr/share/seabios"]
 QEMU = "/usr/bin/qemu-system-x86_64"
 
@@ -58,8 +58,9 @@ def files(init, job, job_name):
         yield f"usr/share/qemu/{name}", firmware(name)
 
 
-def write_initrd(path, init="kvm_init.sh", job="linux/work.initrd", job_name="work.initrd"):
-    """Writes the peer's RAM disk."""
+def write_initrd(path, init="kvm_init.sh", job="linux/work.initrd", job_name="work.initrd",
+                 more=()):
+    """Writes the peer's RAM disk, with `more` files: (name, file)."""
     archive, made = linux.Cpio(), set()
 
     def add(name, mode, data=b"", device=(0, 0)):
@@ -81,7 +82,7 @@ def write_initrd(path, init="kvm_init.sh", job="linux/work.initrd", job_name="wo
     for name in sorted(linux.command([busybox, "--list"]).split()):
         if name != "busybox":
             add(f"bin/{name}", 0o120777, b"busybox")
-    for name, file in files(init, job, job_name):
+    for name, file in [*files(init, job, job_name), *more]:
         add(name, 0o100755, linux.read(file))
     with open(path, "wb") as out:
         out.write(archive.close())
