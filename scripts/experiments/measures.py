@@ -3,7 +3,8 @@
 measures.py: what is read out of a point's raw result, by name.
 
     vm.w.flush.sent     a statistic at the end (docs/statistics.md); with *, the sum of all that fit
-    best:merge.saved    the most that it was in a sample; mean:, the mean of the samples
+    best:merge.saved    the most that it was in a sample; mean:, the mean of the samples; reached:,
+                        seconds until a sample had nine tenths of the most
     bench.NAME          the guest's or the program's line "bench: NAME VALUE UNIT"
     bench.VM.NAME       of one VM of several; with *, the sum
     run.guest_seconds   the machine's time until the last VM has ended
@@ -19,7 +20,7 @@ import figures_page
 from words import nearest
 
 BENCH = re.compile(r"^(?:([A-Za-z0-9_-]+)\| )?bench: (\w+) ([\d.]+) ?\S*", re.M)
-OF_SAMPLES = ("best", "mean")
+OF_SAMPLES = ("best", "mean", "reached")
 RUN = ("run.guest_seconds", "run.host_seconds")
 NAME = re.compile(r"[a-z]\w*")
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
@@ -133,6 +134,9 @@ def of_samples(raw, kind, name):
     values = [of_statistic(stats, name) for _, stats in raw["samples"]]
     if kind == "best":
         return max([*values, of_statistic(raw["stats"], name)])
+    if kind == "reached":
+        return next((time for (time, _), value in zip(raw["samples"], values)
+                     if value >= 0.9 * max(values)), None)
     return sum(values) / len(values) if values else None
 
 

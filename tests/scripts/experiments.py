@@ -129,6 +129,13 @@ class Measures(unittest.TestCase):
         raw = {**RAW, "stats": {}}
         self.assertIsNone(measures.of(read(GOOD), raw)["share"])
 
+    def test_when_a_sample_had_nine_tenths_of_the_most(self):
+        samples = [[0.5, {}], [1.0, {"merge.saved": 89}], [1.5, {"merge.saved": 90}],
+                   [2.0, {"merge.saved": 100}], [2.5, {"merge.saved": 1}]]
+        raw = {**RAW, "stats": {}, "samples": samples}
+        self.assertEqual(measures.of_samples(raw, "reached", "merge.saved"), 1.5)
+        self.assertIsNone(measures.of_samples({**raw, "samples": []}, "reached", "merge.saved"))
+
     def test_rows_survive_csv(self):
         good = read(GOOD)
         found = points.of(good)
