@@ -9,6 +9,7 @@
 #include <arch/virt.h>
 #include <hv/config.h>
 #include <hv/control.h>
+#include <hv/cpuid.h>
 #include <hv/loader.h>
 #include <hv/merging.h>
 #include <hv/progress.h>
@@ -103,17 +104,27 @@ static int add_image(const struct boot_info *info, struct vm *vm, const char *wo
 	if (module) {
 		image = as_load_module(module, NULL);
 		err = strcmp(word, "pmem") ? virtio_add_disk(vm, name, image.file, image.size)
-					   : virtio_add_pmem(vm, image.file, image.size);
+					   : virtio_add_pmem(vm, image.file, image.size,
+							     cpuid_address_bits(vm->cpuid));
 	}
 	if (err)
 		log_error("%s: %s=%s: %s", vm->config.name, word, name, error_name(err));
 	return err;
 }
 
+static void drop_useless_hints(struct vm *vm)
+{
+	if (vm->config.disk_hints == VM_HINTS_OFF || merging_is_on())
+		return;
+	log_warn("%s: disk_hints: the hypervisor's line has merge=off; no hints", vm->config.name);
+	vm->config.disk_hints = VM_HINTS_OFF;
+}
+
 static int add_images(const struct boot_info *info, struct vm *vm)
 {
 	int err = 0;
 
+	drop_useless_hints(vm);
 	for (unsigned i = 0; i < vm->config.disks && !err; i++)
 		err = add_image(info, vm, "disk", vm->config.disk[i]);
 	if (!err && vm->config.pmem[0])

@@ -5,9 +5,7 @@
  */
 #include <hv/virtio.h>
 #include <arch/cpu.h>
-#include <hv/cpuid.h>
 #include <hv/memory.h>
-#include <hv/merging.h>
 #include <hv/ram.h>
 #include <hv/vm.h>
 #include <lib/error.h>
@@ -54,18 +52,9 @@ static void look_at_page(struct virtio_blk *blk, struct gpa gpa)
 	merge_look(blk->device.pci.vm->memory, gpa_to_gfn(gpa));
 }
 
-/* VM_HINTS_OFF too where the machine does not merge. */
-static enum vm_disk_hints allowed_hints(const struct vm *vm)
-{
-	if (vm->config.disk_hints == VM_HINTS_OFF || merging_is_on())
-		return vm->config.disk_hints;
-	log_warn("%s: disk_hints: the hypervisor's line has merge=off; no hints", vm->config.name);
-	return VM_HINTS_OFF;
-}
-
 struct blk_hints virtio_disk_hints(const struct vm *vm, const void *image)
 {
-	switch (allowed_hints(vm)) {
+	switch (vm->config.disk_hints) {
 	case VM_HINTS_SCAN:
 		return (struct blk_hints){.filled = look_at_page};
 	case VM_HINTS_KNOWN:
@@ -116,10 +105,8 @@ static int add_range(struct vm *vm, const void *image, u64 start, u64 bytes, u64
 	return err;
 }
 
-static bool is_addressable(const struct vm *vm, u64 end)
+static bool is_addressable(const struct vm *vm, u64 end, unsigned bits)
 {
-	unsigned bits = cpuid_address_bits(vm->cpuid);
-
 	if (end <= BIT(bits))
 		return true;
 	log_error("%s: pmem=%s: its range ends at %lu MiB, above the %u address bits of this CPU",
@@ -127,14 +114,14 @@ static bool is_addressable(const struct vm *vm, u64 end)
 	return false;
 }
 
-int virtio_add_pmem(struct vm *vm, const void *image, u64 bytes)
+int virtio_add_pmem(struct vm *vm, const void *image, u64 bytes, unsigned address_bits)
 {
 	const u64 start = ALIGN_UP(MAX(ram_end(vm->config.memory), 4ull << 30), PMEM_ALIGN);
 	const u64 whole = ALIGN_DOWN(bytes, PAGE_SIZE), size = ALIGN_UP(whole, PMEM_STEP);
 	struct virtio_pmem *pmem;
 	int err;
 
-	if (!is_addressable(vm, start + size))
+	if (!is_addressable(vm, start + size, address_bits))
 		return ERR_UNSUPPORTED;
 	err = add_range(vm, image, start, whole, size);
 	if (err)

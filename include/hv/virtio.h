@@ -24,10 +24,11 @@ int virtio_adopt_image(const void *image, u64 bytes) __must_check;
 
 /*
  * Persistent memory with the content of an adopted image, rounded down to whole pages, behind the
- * VM's memory. ERR_INVALID: not adopted; ERR_UNSUPPORTED: above the CPU's physical addresses, which
- * is logged; and as above.
+ * VM's memory. ERR_INVALID: not adopted; ERR_UNSUPPORTED: it ends above addresses of
+ * address_bits, which is logged; and as above.
  */
-int virtio_add_pmem(struct vm *vm, const void *image, u64 bytes) __must_check;
+int virtio_add_pmem(struct vm *vm, const void *image, u64 bytes,
+		    unsigned address_bits) __must_check;
 
 /* The devices that the VM's line names without an image. As above. */
 int virtio_add_devices(struct vm *vm) __must_check;

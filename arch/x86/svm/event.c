@@ -217,7 +217,7 @@ void svm_set_irq_window(struct arch_vcpu *vcpu, bool on)
 
 	if (on && has_virtual_irq(svm)) {
 		if (svm->vmcb.control.event_inj & EVENT_VALID)
-			return; /* an exception comes first; the next request of hv is soon enough */
+			return; /* an exception comes first; hv's next request opens it */
 		svm->vmcb.control.event_inj =
 			EVENT_VALID | EVENT_IRQ | (*virq & VIRQ_VECTOR) >> VIRQ_VECTOR_SHIFT;
 	}
