@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-# queues.sh: after disk.sh, on its disk. Each CPU, all at a time, copies a file past the page cache
-# and compares the copy, so each queue of the disk has requests.
+# queues.sh: a disk with ext4 (linux/files.img). Each CPU, all at a time, copies a file past the
+# page cache and compares the copy, so each queue of the disk has requests.
+# with linux/cloud: lib/modules/*/kernel/drivers/virtio/virtio*.ko
+# with linux/cloud: lib/modules/*/kernel/drivers/block/virtio_blk.ko
 say() { echo "queues: $*"; }
+mkdir -p /mnt
+for name in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk; do
+	insmod "$(find /lib/modules -name $name.ko)" || say "NO MODULE $name"
+done
 mount -t ext4 /dev/vda /mnt && cd /mnt || say "NOT MOUNTED"
 count=$(ls /sys/block/vda/mq | wc -l)
 copy() {
