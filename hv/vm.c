@@ -8,6 +8,7 @@
 #include <hv/vm_create.h>
 #include <abi/machine.h>
 #include <arch/cpu.h>
+#include <hv/bios.h>
 #include <hv/cpuid.h>
 #include <hv/dirty.h>
 #include <hv/display.h>
@@ -118,8 +119,10 @@ static bool is_addressable(const struct vm *vm)
 	return false;
 }
 
+/* Below 1 MiB a BIOS runs in RAM: its copy, its variables, option ROMs. */
 static int add_slots(struct vm *vm)
 {
+	const bool bios = vm->config.type == VM_BIOS;
 	struct ram_range ram;
 	int err = is_addressable(vm) ? 0 : ERR_UNSUPPORTED;
 
@@ -128,7 +131,9 @@ static int add_slots(struct vm *vm)
 	if (!err && vm->config.board)
 		err = add_slot(vm, VGA_TEXT_START, VGA_TEXT_END, SLOT_RAM);
 	if (!err && vm->config.board)
-		err = add_slot(vm, PC_ROM_START, MACHINE_HOLE_END, SLOT_ROM);
+		err = add_slot(vm, PC_ROM_START, MACHINE_HOLE_END, bios ? SLOT_RAM : SLOT_ROM);
+	if (!err && bios)
+		err = add_slot(vm, BIOS_ROM_START, MACHINE_DEVICES_END, SLOT_ROM);
 	return err;
 }
 

@@ -25,8 +25,11 @@ GUESTS = {
 DEBIAN = ("linux/cloud:name=debian memory=256M type=linux console=16M disk=debian rng=yes "
           "arg=console=ttyS0 quiet tsc=reliable")
 DEBIAN_FILES = ["linux/root.initrd:for=debian", "linux/debian.img:image=debian"]
+# A BIOS that boots iPXE from a disk; it comes up with a network of its own.
+IPXE = ["linux/bios:name=ipxe memory=64M type=bios disk=ipxe net=lan", "linux/ipxe.iso:image=ipxe"]
 # Guests by name of several modules.
 SEVERAL = {
+    "ipxe": IPXE,
     "debian": [DEBIAN + " job=poweroff", *DEBIAN_FILES],
     "debian-login": [DEBIAN, *DEBIAN_FILES],
 }

@@ -8,6 +8,9 @@ provide(NAME) gives the file of a name, and makes it when it is not there yet:
     linux/amd64         the kernel of linux-image-amd64
     linux/memtest       memtest86+'s Linux-protocol image
     linux/memtest32     its 32-bit one
+    linux/bios          SeaBIOS, of QEMU's firmware
+    linux/ipxe.iso      iPXE, a CD that also boots as a disk
+    linux/memdisk       memdisk, which a boot loader starts as a kernel
     linux/JOB.initrd    an initial RAM disk with busybox-static that runs guest/linux/JOB.sh and
                         powers off
     linux/A+B.initrd    one that runs two jobs or more, one after the other
@@ -48,6 +51,9 @@ FILES = {
     "linux/memtest": ("memtest86+", False, "boot/memtest86+x64.bin"),
     "linux/memtest32": ("memtest86+", False, "boot/memtest86+ia32.bin"),
     "linux/busybox": ("busybox-static", False, "bin/busybox"),
+    "linux/bios": ("seabios", False, "usr/share/seabios/bios.bin"),
+    "linux/ipxe.iso": ("ipxe", False, "usr/lib/ipxe/ipxe.iso"),
+    "linux/memdisk": ("syslinux-common", False, "usr/lib/syslinux/memdisk"),
 }
 
 

@@ -280,7 +280,7 @@ def check_vm(line, cpus):
         complaints.append("a VM needs name=NAME, and a module of one for=NAME")
     if len(found.get("arg", "")) > ARG_LONGEST:
         complaints.append(f"arg: longer than {ARG_LONGEST} characters")
-    board = found.get("type") == "linux" or found.get("board") == "pc"
+    board = found.get("type") in ("linux", "bios") or found.get("board") == "pc"
     devices = {"disk", "pmem", "net", "balloon"} & found.keys()
     devices = devices or "yes" in (found.get("rng"), found.get("hvc"))
     if not complaints and devices and not board:

@@ -66,7 +66,11 @@ static struct json *event_line(struct json *json, const char *name)
 static void add_vm(struct json *json, const struct vm *vm)
 {
 	static const char *const types[] = {
-		[VM_MULTIBOOT] = "multiboot", [VM_REAL] = "real", [VM_LINUX] = "linux"};
+		[VM_MULTIBOOT] = "multiboot",
+		[VM_REAL] = "real",
+		[VM_LINUX] = "linux",
+		[VM_BIOS] = "bios",
+	};
 
 	json_key(json, vm->config.name);
 	json_open(json, '{');

@@ -258,6 +258,8 @@ static int set_type(struct value *value, struct vm_config *out)
 		out->type = VM_REAL;
 	else if (string_is(value->text, value->len, "linux"))
 		out->type = VM_LINUX;
+	else if (string_is(value->text, value->len, "bios"))
+		out->type = VM_BIOS;
 	else
 		return ERR_INVALID;
 	return 0;
@@ -390,7 +392,7 @@ static const struct word {
 	{"memory", set_memory, "memory is 64K..1024G, in whole pages, as in 16M"},
 	{"vcpus", set_vcpus, "vcpus is 1..16"},
 	{"cpu", set_cpus, "cpu is CPUS, some of this machine's, as in 0 or 0,2 or 1-3"},
-	{"type", set_type, "type is multiboot|real|linux"},
+	{"type", set_type, "type is multiboot|real|linux|bios"},
 	{"console", set_console, "console is 256..1G, a number of bytes"},
 	{"board", set_board, "board is pc|none"},
 	{"keyboard", set_keyboard, "keyboard is yes|no"},
@@ -462,7 +464,7 @@ static bool has_devices(const struct vm_config *config)
 
 static int check_whole(const char *line, struct vm_config *out, struct config_error *error)
 {
-	out->board |= out->type == VM_LINUX;
+	out->board |= out->type == VM_LINUX || out->type == VM_BIOS;
 	*error = (struct config_error){line, strlen(line), "a VM needs name=NAME"};
 	if (!out->name[0] && !out->module_of[0] && !out->image[0])
 		return ERR_INVALID;

@@ -9,11 +9,12 @@
  *
  * Invariants:
  * LOAD-1  whatever the file, nothing outside [file, file + size) is read.
- * LOAD-2  in a plan every segment lies in the VM's RAM and in the file, no two overlap, and the
- *         entry point lies in one of them.
+ * LOAD-2  in a plan every segment lies in the VM's RAM (a BIOS': in its ROM and its copy below
+ *         1 MiB) and in the file, no two overlap, and the entry point lies in one of them.
  */
 #include <abi/machine.h>
 #include <abi/multiboot.h>
+#include <hv/bios.h>
 #include <hv/loader.h>
 #include <hv/ram.h>
 #include "hv/load/private.h"
@@ -250,6 +251,36 @@ int load_plan_real(const void *file, size_t size, u64 memory, struct load_plan *
 		.segments = 1,
 		.entry = MACHINE_REAL_ENTRY,
 		.end = MACHINE_REAL_ENTRY + size,
+	};
+	return 0;
+}
+
+/* A jump, perhaps behind NOPs: near or far. */
+static bool is_reset_vector(const u8 *code)
+{
+	const u8 *end = code + BIOS_RESET_VECTOR;
+
+	while (code < end && *code == 0x90)
+		code++;
+	return code < end && (*code == 0xea || *code == 0xe9 || *code == 0xeb);
+}
+
+int load_plan_bios(const void *file, size_t size, u64 memory, struct load_plan *out,
+		   const char **why)
+{
+	const size_t most = MACHINE_DEVICES_END - BIOS_ROM_START;
+	const size_t copy = MIN(size, (size_t)BIOS_COPY_SIZE);
+
+	if (size == 0 || size > most || !IS_ALIGNED(size, BIOS_SIZE_UNIT))
+		return load_refuse(why, "a BIOS has 64 KiB to 1 MiB, in steps of 64 KiB");
+	if (!is_reset_vector((const u8 *)file + size - BIOS_RESET_VECTOR))
+		return load_refuse(why, "a BIOS has a jump 16 bytes before its end");
+	*out = (struct load_plan){
+		.segment = {{0, size, MACHINE_DEVICES_END - size, size},
+			    {size - copy, copy, MACHINE_HOLE_END - copy, copy}},
+		.segments = 2,
+		.entry = MACHINE_DEVICES_END - BIOS_RESET_VECTOR,
+		.end = MACHINE_DEVICES_END,
 	};
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <abi/multiboot.h>
 #include <arch/regs.h>
 #include <hv/acpi.h>
+#include <hv/bios.h>
 #include <hv/bzimage.h>
 #include <hv/linux.h>
 #include <hv/mptable.h>
@@ -174,6 +175,19 @@ static int write_acpi(struct vm *vm)
 	return err;
 }
 
+/* What firmware leaves in a PC's memory; for a firmware of the VM's own, what that reads. */
+static int write_firmware(struct vm *vm)
+{
+	int err;
+
+	if (vm->config.type == VM_BIOS)
+		return bios_offer_files(vm);
+	if (!vm->config.board)
+		return 0;
+	err = write_acpi(vm);
+	return err ? err : write_mptable(vm);
+}
+
 /* Fresh memory reads zero, so only what the file holds is written. */
 static int write_segments(struct vm *vm, const struct load_plan *plan, const u8 *file)
 {
@@ -211,10 +225,19 @@ static void state_real(struct guest_state *state, const struct load_plan *plan)
 	state->rip = plan->entry;
 }
 
+/* The reset vector by its address below 4 GiB (SDM vol. 3A, 9.1.4). */
+static void state_bios(struct guest_state *state, const struct load_plan *plan)
+{
+	state->seg[SEG_CS].selector = 0xf000;
+	state->seg[SEG_CS].base = plan->entry & ~0xffffull;
+	state->rip = plan->entry & 0xffff;
+}
+
 static void (*const state_makers[])(struct guest_state *, const struct load_plan *) = {
 	[VM_MULTIBOOT] = state_multiboot,
 	[VM_REAL] = state_real,
 	[VM_LINUX] = linux_state,
+	[VM_BIOS] = state_bios,
 };
 
 static int set_entry(struct vm *vm, const struct load_plan *plan, u64 info)
@@ -231,7 +254,7 @@ static int set_entry(struct vm *vm, const struct load_plan *plan, u64 info)
 		vcpu->arch.gpr[GPR_RBX] = info;
 	} else if (vm->config.type == VM_LINUX) {
 		vcpu->arch.gpr[GPR_RSI] = LINUX_PARAMS_GPA;
-	} else {
+	} else if (vm->config.type == VM_REAL) {
 		vcpu->arch.gpr[GPR_RSP] = MACHINE_REAL_ENTRY;
 	}
 	err = virt->set_state(&vcpu->arch, &state);
@@ -244,6 +267,7 @@ static int (*const planners[])(const void *, size_t, u64, struct load_plan *, co
 	[VM_MULTIBOOT] = load_plan_multiboot,
 	[VM_REAL] = load_plan_real,
 	[VM_LINUX] = load_plan_linux,
+	[VM_BIOS] = load_plan_bios,
 };
 
 int load_guest(struct vm *vm, const void *file, size_t size, const struct load_module *modules,
@@ -259,10 +283,8 @@ int load_guest(struct vm *vm, const void *file, size_t size, const struct load_m
 		return err;
 	}
 	err = write_segments(vm, &plan, file);
-	if (!err && vm->config.board)
-		err = write_acpi(vm);
-	if (!err && vm->config.board)
-		err = write_mptable(vm);
+	if (!err)
+		err = write_firmware(vm);
 	if (!err && vm->config.type == VM_MULTIBOOT)
 		err = write_info(vm, &plan, modules, module_count, &info);
 	if (!err && vm->config.type == VM_LINUX)

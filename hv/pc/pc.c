@@ -227,6 +227,8 @@ void pc_destroy(struct vm *vm)
 	if (!vm->pc)
 		return;
 	pci_destroy(&vm->pc->pci);
+	if (vm->pc->files)
+		hv_free(vm->pc->files, vm->pc->files_size);
 	hv_free(vm->pc, sizeof(*vm->pc));
 	vm->pc = NULL;
 }

@@ -270,3 +270,9 @@ int pci_attach(struct pci *pci, struct vm *vm, struct pci_function *function)
 	pci->function[slot] = function;
 	return 0;
 }
+
+void pci_fix_lines(struct pci *pci)
+{
+	for (unsigned i = 1; i < PCI_SLOTS && pci->function[i]; i++)
+		set_writable(pci->function[i], PCI_INTERRUPT_LINE, 1, 0);
+}

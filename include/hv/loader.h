@@ -29,17 +29,20 @@ struct load_plan {
 
 /*
  * The parsers: pure, any input. ERR_FORMAT with *why, a static sentence. `memory` is the VM's size;
- * a segment lies in one range of RAM (ram.h).
+ * a segment lies in one range of RAM (ram.h), a BIOS' beside it.
  *
  * elf: 32-bit, or 64-bit with all addresses below 4 GiB, x86, executable.
  * multiboot: an ELF file with a multiboot 1 header with no required flag that is unknown here.
  * real: a flat image that fits between MACHINE_REAL_ENTRY and the hole.
+ * bios: an image that ends with a reset vector; its places are those of bios.h.
  */
 int load_plan_elf(const void *file, size_t size, u64 memory, struct load_plan *out,
 		  const char **why) __must_check;
 int load_plan_multiboot(const void *file, size_t size, u64 memory, struct load_plan *out,
 			const char **why) __must_check;
 int load_plan_real(const void *file, size_t size, u64 memory, struct load_plan *out,
+		   const char **why) __must_check;
+int load_plan_bios(const void *file, size_t size, u64 memory, struct load_plan *out,
 		   const char **why) __must_check;
 
 /* A file for the guest beside its kernel. */

@@ -62,6 +62,8 @@ struct pc {
 	enum pm_request request; /* of the write that is under way, carried out after it */
 	struct pci pci;
 	struct fw_cfg fw_cfg;
+	void *files;	   /* [I] content of fw_cfg's files, or NULL */
+	size_t files_size; /* [I] bytes allocated for it */
 	struct i8042 i8042;
 	struct vga vga;
 	struct screen screen;		  /* what the console shows of it; display.h */

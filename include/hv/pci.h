@@ -43,7 +43,7 @@ enum pci_port { PCI_ADDRESS = 0xcf8, PCI_DATA = 0xcfc }; /* four bytes each */
 #define PCI_IRQS	 2
 #define PCI_IRQ_FIRST	 10
 #define PCI_WINDOW_START 0xe0000000ull /* where BARs lie; in the hole below 4 GiB (ram.h) */
-#define PCI_WINDOW_SIZE	 0x10000000ull
+#define PCI_WINDOW_SIZE	 0x1ec00000ull /* up to the I/O APIC */
 #define PCI_SLOT_WINDOW	 0x10000u
 
 enum pci_register {
@@ -156,6 +156,12 @@ void pci_config_set(struct pci_function *function, unsigned reg, unsigned size, 
 
 /* The next free slot of the VM's bus. Before the VM runs. ERR_RANGE: none. */
 int pci_attach(struct pci *pci, struct vm *vm, struct pci_function *function) __must_check;
+
+/*
+ * The registers "interrupt line" of all functions become read-only: the firmware of a VM would
+ * write the wires of another board. Before the VM runs, when all are attached.
+ */
+void pci_fix_lines(struct pci *pci);
 
 /* Destroys all functions. No vCPU of the VM is left. */
 void pci_destroy(struct pci *pci);

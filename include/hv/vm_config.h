@@ -43,7 +43,7 @@ struct vm_config_subscriber {
 	unsigned wait, count;
 };
 
-enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX };
+enum vm_type { VM_MULTIBOOT, VM_REAL, VM_LINUX, VM_BIOS };
 
 /* What happens to a page that a read of a disk has filled (docs/virtio.md). */
 enum vm_disk_hints { VM_HINTS_OFF, VM_HINTS_SCAN, VM_HINTS_KNOWN };
@@ -51,7 +51,7 @@ enum vm_disk_hints { VM_HINTS_OFF, VM_HINTS_SCAN, VM_HINTS_KNOWN };
 /*
  * memory	bytes of RAM, whole pages
  * cpus		the machine's CPUs it may use, bit n for CPU n; 0: any. vCPU i gets the i-th, in turn
- * board	a virtual PC around the CPUs (pc.h): always for Linux, on request for others
+ * board	a virtual PC around the CPUs (pc.h): always for Linux or a BIOS, else on request
  * no_x2apic	its local APICs have no x2APIC mode
  * keyboard	what is typed comes by the board's keyboard, not by the UART
  * populate	back all memory when the VM is made, with large pages where they fit; else on first touch

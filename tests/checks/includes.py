@@ -85,7 +85,7 @@ HEADERS = {
     "hv/core": "console exit irqchip memory park ram sched vcpu verdict vm vm_config",
     "hv/pci": "pci",
     "hv/pc": "acpi fw_cfg i8042 ioapic lapic mptable pc pic pit pm rtc uart vga",
-    "hv/load": "bzimage config linux loader",
+    "hv/load": "bios bzimage config linux loader",
     "hv/stat": "stat",
     "hv/control": "control",
     "hv/jobs": "dirty display lifetime merging mirrors progress reclaiming terminal tracing",

@@ -31,6 +31,7 @@ void check_failed(void) { __builtin_trap(); }
 CHECKED_LATER = {"log", "notifier", "merge", "selftest", "trace", "trace_vm", "trace_page"}
 LINES = ["", "name=a", "for=a any=thing", "name=a memory=4097", "memory=16M", "name=a x",
          "name=a type=linux memory=64K", "name=a type=linux memory=4G", "name=a board=pc memory=2M",
+         "name=a type=bios memory=64K", "name=a type=bios disk=b keyboard=yes",
          "name=a arg=memory=1 2 3", "name=a arg=" + "x" * 255, "name=a arg=" + "x" * 256,
          "name=a  memory=2M ", "name=a memory=0x100K", "name=a cpu=0,2-3", "name=a cpu=0-4",
          "name=a cpu=3-2", "name=a cpu=,", "name=a cpu="]

@@ -87,6 +87,14 @@ static void an_image_is_a_disk_or_persistent_memory(void **state)
 	assert_int_not_equal(parse("name=a pmem=base"), 0);
 }
 
+static void a_bios_has_a_board(void **state)
+{
+	assert_int_equal(parse("name=a type=bios disk=base"), 0);
+	assert_int_equal(config.type, VM_BIOS);
+	assert_true(config.board);
+	assert_int_not_equal(parse("name=a type=bios memory=1M"), 0);
+}
+
 /* What does not lie below 3 GiB lies above 4 GiB, so a board sets no limit. */
 static void a_board_has_more_than_3_gib(void **state)
 {
@@ -208,6 +216,7 @@ int main(void)
 		cmocka_unit_test(every_word_is_taken),
 		cmocka_unit_test(a_network_has_a_name_and_perhaps_an_address),
 		cmocka_unit_test(an_image_is_a_disk_or_persistent_memory),
+		cmocka_unit_test(a_bios_has_a_board),
 		cmocka_unit_test(a_board_has_more_than_3_gib),
 		cmocka_unit_test(a_balloon_is_smaller_than_the_memory),
 		cmocka_unit_test(blanks_do_not_matter),

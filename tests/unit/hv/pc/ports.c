@@ -171,6 +171,27 @@ static void behind_an_item_and_without_one_there_are_zeroes(void **state)
 	assert_int_equal(fw_value(0xffff, 8), 0);
 }
 
+/* The directory's numbers have their highest byte first. */
+static void a_file_is_found_by_the_directory(void **state)
+{
+	static const u8 data[] = {1, 2, 3};
+	const struct {
+		u8 count[4], size[4], item[2], reserved[2];
+		char name[FW_CFG_NAME_SIZE];
+	} directory = {{0, 0, 0, 1}, {0, 0, 0, 3}, {0, FW_CFG_FILE}, {0}, "etc/a"};
+	const u8 *bytes = (const u8 *)&directory;
+
+	fw_cfg_add_file(&fw, "etc/a", data, sizeof(data));
+	fw_select(FW_CFG_DIRECTORY);
+	for (size_t i = 0; i < sizeof(directory); i++)
+		assert_int_equal(fw_cfg_read(&fw, FW_CFG_DATA), bytes[i]);
+	for (size_t i = 0; i < 0x20000; i++)
+		assert_int_equal(fw_cfg_read(&fw, FW_CFG_DATA), 0);
+	assert_int_equal(fw_value(FW_CFG_FILE, 8), 0x030201);
+	assert_int_equal(fw_value(FW_CFG_FILE + 1, 8), 0);
+	assert_int_equal(fw_value(FW_CFG_FILE + FW_CFG_FILES, 8), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +203,7 @@ int main(void)
 		cmocka_unit_test_setup(the_bus_has_a_host_bridge_and_nothing_else, start),
 		cmocka_unit_test_setup(the_items_are_qemus, start),
 		cmocka_unit_test_setup(behind_an_item_and_without_one_there_are_zeroes, start),
+		cmocka_unit_test_setup(a_file_is_found_by_the_directory, start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
