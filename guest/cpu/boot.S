@@ -95,7 +95,13 @@ second:
 	movw $map_text, %si
 	call report
 
-	/* A tick of the PIT, an interrupt through the PIC, ends each HLT. */
+	/* A tick of the PIT, an interrupt through the PIC, ends each HLT: here in 3.4 ms. */
+	movb $0x34, %al
+	outb %al, $0x43
+	xorb %al, %al
+	outb %al, $0x40
+	movb $0x10, %al
+	outb %al, $0x40
 	xorb %ah, %ah
 	int $0x1a
 	movw %dx, %bp

@@ -37,10 +37,11 @@ static u8 swapped_byte(u64 number, unsigned size, unsigned at)
 /* Size, item, two bytes that are zero, name. */
 static u8 entry_byte(const struct fw_cfg *fw, unsigned number, unsigned at)
 {
-	const struct fw_cfg_file *file = &fw->file[number];
+	const struct fw_cfg_file *file;
 
 	if (number >= fw->files)
 		return 0;
+	file = &fw->file[number];
 	if (at < 4)
 		return swapped_byte(file->size, 4, at);
 	if (at < 6)

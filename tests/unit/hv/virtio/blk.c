@@ -377,6 +377,18 @@ static void config_space_keeps_what_is_not_writable(void **state)
 	assert_int_equal(driver_config_read(&driver, PCI_BAR + 4, 4), ~0xfffu);
 }
 
+/* For a firmware that would write the wires of another board. */
+static void the_interrupt_line_is_fixed(void **state)
+{
+	struct pci bus = {.function = {NULL, &blk.device.pci}};
+
+	driver_config_write(&driver, PCI_INTERRUPT_LINE, 1, 5);
+	assert_int_equal(driver_config_read(&driver, PCI_INTERRUPT_LINE, 1), 5);
+	pci_fix_lines(&bus);
+	driver_config_write(&driver, PCI_INTERRUPT_LINE, 1, 0xff);
+	assert_int_equal(driver_config_read(&driver, PCI_INTERRUPT_LINE, 1), 5);
+}
+
 /* The list of capabilities ends, and names each of the five structures and MSI-X. */
 static void the_capabilities_are_a_list(void **state)
 {
@@ -464,6 +476,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_long_request_is_done_in_pieces, start, stop),
 		cmocka_unit_test_setup_teardown(config_space_keeps_what_is_not_writable, start,
 						stop),
+		cmocka_unit_test_setup_teardown(the_interrupt_line_is_fixed, start, stop),
 		cmocka_unit_test_setup_teardown(the_capabilities_are_a_list, start, stop),
 		cmocka_unit_test_setup_teardown(registers_are_reached_through_config_space, start,
 						stop),
