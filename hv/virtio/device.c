@@ -315,12 +315,19 @@ static u32 read_isr(struct virtio_device *device)
 	return isr;
 }
 
+/* A narrower read is the field's low bytes: iPXE reads features so, 16 bits of 32. */
+static u32 read_field(struct virtio_device *device, u32 offset, unsigned size)
+{
+	return size <= widths[offset] ? read_common(device, offset) & (u32)BITS(8 * size - 1, 0)
+				      : 0;
+}
+
 static u32 bar_read(struct pci_function *function, u32 offset, unsigned size)
 {
 	struct virtio_device *device = virtio_of(function);
 
 	if (offset < VIRTIO_COMMON + COMMON_SIZE)
-		return widths[offset] == size ? read_common(device, offset) : 0;
+		return read_field(device, offset, size);
 	if (offset == VIRTIO_ISR)
 		return read_isr(device);
 	if (offset >= VIRTIO_CONFIG && offset < VIRTIO_NOTIFY)

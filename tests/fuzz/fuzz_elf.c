@@ -2,7 +2,7 @@
 /*
  * fuzz_elf.c: the guest loader's parsers on a file that is no guest.
  *
- *     byte 0     bits 0 and 1: multiboot, elf, real or bios; the rest, plus one: the VM's memory in MiB
+ *     byte 0     bits 0 and 1: multiboot, elf, real or bios; the rest, plus one: MiB of memory
  *     the rest   the file
  *
  * Checked for every input: LOAD-1 by ASan (the file is a heap block of its own size) and LOAD-2

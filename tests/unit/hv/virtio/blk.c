@@ -304,6 +304,23 @@ static void features_that_were_not_offered_are_refused(void **state)
 	assert_int_equal(driver_read(&driver, STATUS_REG, 1) & VIRTIO_FEATURES_OK, 0);
 }
 
+static void a_narrower_read_is_the_low_bytes_of_a_field(void **state)
+{
+	u32 low;
+
+	driver_write(&driver, 0x00, 4, 0);
+	low = driver_read(&driver, 0x04, 4);
+	assert_true(low & 0xff00 && low >> 16 != 0);
+	driver_write(&driver, 0x00, 4, 1);
+	assert_int_equal(driver_read(&driver, 0x04, 4), 1); /* VIRTIO_F_VERSION_1 */
+	assert_int_equal(driver_read(&driver, 0x04, 2), 1);
+	driver_write(&driver, 0x00, 4, 0);
+	assert_int_equal(driver_read(&driver, 0x04, 2), low & 0xffff);
+	assert_int_equal(driver_read(&driver, 0x04, 1), low & 0xff);
+	assert_int_equal(driver_read(&driver, 0x05, 1), 0); /* no field begins there */
+	assert_int_equal(driver_read(&driver, 0x14, 2), 0); /* wider than the status */
+}
+
 /* VIRTIO-3. */
 static void an_enabled_queue_stays_where_it_is(void **state)
 {
@@ -469,6 +486,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_filled_page_is_hinted_at_and_paid_for, start,
 						stop),
 		cmocka_unit_test_setup_teardown(features_that_were_not_offered_are_refused, start,
+						stop),
+		cmocka_unit_test_setup_teardown(a_narrower_read_is_the_low_bytes_of_a_field, start,
 						stop),
 		cmocka_unit_test_setup_teardown(an_enabled_queue_stays_where_it_is, start, stop),
 		cmocka_unit_test_setup_teardown(without_bus_mastering_nothing_is_read, start, stop),
