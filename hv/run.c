@@ -22,6 +22,8 @@
  * RUN-4  a vCPU leaves its CPU at the first exit or request after slice_end: the clock is read at
  *        each pass of the loop, whatever the back end's timer does and however often the guest or
  *        its other vCPUs raise requests.
+ * RUN-5  a wake-up of another vCPU ends a turn after a 64th of a slice at the earliest, so that
+ *        guests that sleep for moments do not fill the CPU with switches.
  */
 #include <hv/run.h>
 #include <arch/cpu.h>
@@ -93,6 +95,8 @@ static bool handle_requests(struct vcpu *vcpu)
 			return false;
 		vcpu_deliver_irqs(vcpu);
 	}
+	if (requests & REQUEST_PREEMPT)
+		vcpu->slice_end = MIN(vcpu->slice_end, vcpu->keep_until); /* RUN-5 */
 	return !(requests & (REQUEST_STOP | REQUEST_RESCHEDULE));
 }
 
@@ -104,7 +108,8 @@ static u64 run_until(const struct vcpu *vcpu)
 {
 	u64 now = arch_ticks();
 
-	return MIN(vcpu->slice_end, MIN(vcpu_alarm(vcpu, now), sched_alarm(now)));
+	return MIN(vcpu->slice_end,
+		   MIN(vcpu_alarm(vcpu, now), MAX(sched_alarm(now), vcpu->keep_until)));
 }
 
 /* The deadline has passed. True: for the turn; false: for a timer of the vCPU itself. */
@@ -112,7 +117,7 @@ static __cold bool turn_is_over(const struct vcpu *vcpu)
 {
 	u64 now = arch_ticks();
 
-	return now >= vcpu->slice_end || sched_alarm(now) <= now;
+	return now >= vcpu->slice_end || (now >= vcpu->keep_until && sched_alarm(now) <= now);
 }
 
 static __cold enum exit_verdict time_handler(struct vcpu *vcpu, const struct hv_exit *exit)
@@ -205,6 +210,8 @@ static void run_turn(struct vcpu *vcpu)
 	}
 }
 
+#define SHORTEST_TURN 64 /* of a slice, where another vCPU wakes meanwhile: RUN-5 */
+
 static void run_vcpu(struct vcpu *vcpu)
 {
 	unsigned space = addrspace_id(vcpu->vm->memory);
@@ -214,6 +221,7 @@ static void run_vcpu(struct vcpu *vcpu)
 	trace_context(space, vcpu->index);
 	TRACE(sched_in, space, .vcpu = (u16)vcpu->index);
 	vcpu->slice_end = MIN(start + sched_slice(), jobs_turn_end());
+	vcpu->keep_until = start + sched_slice() / SHORTEST_TURN;
 	run_turn(vcpu);
 	dirty_drain(vcpu);
 	TRACE(sched_out, space, .used = arch_ticks() - start, .vcpu = (u16)vcpu->index);

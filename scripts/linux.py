@@ -6,6 +6,7 @@ never installed.
 provide(NAME) gives the file of a name, and makes it when it is not there yet:
     linux/cloud         the kernel of linux-image-cloud-amd64
     linux/amd64         the kernel of linux-image-amd64
+    linux/686           the kernel of linux-image-686-pae, of the architecture i386
     linux/memtest       memtest86+'s Linux-protocol image
     linux/memtest32     its 32-bit one
     linux/bios          SeaBIOS, of QEMU's firmware
@@ -14,6 +15,7 @@ provide(NAME) gives the file of a name, and makes it when it is not there yet:
     linux/JOB.initrd    an initial RAM disk with busybox-static that runs guest/linux/JOB.sh and
                         powers off
     linux/A+B.initrd    one that runs two jobs or more, one after the other
+    linux/32+A.initrd   one with a 32-bit busybox, for a 32-bit kernel
     linux/files.img     a disk image: ext4 with files and their sums
     linux/share.img     one in blocks of 4 KiB: pages of its files are blocks of the disk
     linux/tree.img      one with the headers of a kernel's source tree
@@ -54,6 +56,8 @@ FILES = {
     "linux/bios": ("seabios", False, "usr/share/seabios/bios.bin"),
     "linux/ipxe.iso": ("ipxe", False, "usr/lib/ipxe/ipxe.iso"),
     "linux/memdisk": ("syslinux-common", False, "usr/lib/syslinux/memdisk"),
+    "linux/686": ("linux-image-686-pae:i386", True, "boot/vmlinuz-*"),
+    "linux/busybox32": ("busybox-static:i386", False, "bin/busybox"),
 }
 
 
@@ -68,12 +72,45 @@ def command(arguments, **options):
     return done.stdout
 
 
+def foreign(package):
+    """
+    Options of apt for a package of another architecture, NAME:ARCHITECTURE: lists and a state of
+    their own, so that this computer's dpkg takes no architecture that it did not have.
+    """
+    _, _, architecture = package.partition(":")
+    if not architecture:
+        return []
+    where = os.path.join(FOLDER, f"apt-{architecture}")
+    for folder in ("state/lists/partial", "cache/archives/partial"):
+        os.makedirs(os.path.join(where, folder), exist_ok=True)
+    with open(os.path.join(where, "status"), "a", encoding="ascii"):
+        pass
+    settings = {
+        "Dir::State": f"{where}/state",
+        "Dir::State::status": f"{where}/status",
+        "Dir::Cache": f"{where}/cache",
+        "APT::Architecture": architecture,
+        "APT::Architectures": architecture,
+    }
+    return [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+
+
+def update(options):
+    """Renews the lists; one that is missing shows when a package is."""
+    with contextlib.suppress(LinuxError):
+        command(["apt-get", *options, "update", "-qq"])
+
+
 def real_package(meta):
     """The package with the kernel itself, on which the one without a version depends."""
-    for line in command(["apt-cache", "depends", "--important", meta]).splitlines():
+    name, colon, architecture = meta.partition(":")
+    options = foreign(meta)
+    if options:
+        update(options)
+    for line in command(["apt-cache", *options, "depends", "--important", name]).splitlines():
         word, _, name = line.strip().partition(": ")
         if word == "Depends" and name.startswith("linux-image-"):
-            return name
+            return name + colon + architecture
     raise LinuxError(f"{meta} depends on no kernel; is this Debian?")
 
 
@@ -85,16 +122,17 @@ def unpack(package):
     where = os.path.join(FOLDER, package)
     if os.path.exists(where):
         return where
+    options, name = foreign(package), package.partition(":")[0]
     part = where + ".part"
     shutil.rmtree(part, ignore_errors=True)
     os.makedirs(part)
     print(f"samepage: fetching {package} from Debian ...", file=sys.stderr, flush=True)
     try:
-        command(["apt-get", "download", "-q", package], cwd=part)
+        command(["apt-get", *options, "download", "-q", name], cwd=part)
     except LinuxError:
-        # Lists that are missing or stale show as a failure; only root may renew them.
-        command(["apt-get", "update", "-qq"])
-        command(["apt-get", "download", "-q", package], cwd=part)
+        # Lists that are missing or stale show as a failure; only root may renew the system's.
+        update(options)
+        command(["apt-get", *options, "download", "-q", name], cwd=part)
     [archive] = glob.glob(os.path.join(part, "*.deb"))
     command(["dpkg", "-x", archive, part])
     os.remove(archive)
@@ -201,11 +239,16 @@ def entries_below(name, path):
 
 
 def contents(jobs):
-    """The RAM disk of some jobs, as (name, mode, data); a folder may come more than once."""
+    """
+    The RAM disk of some jobs, as (name, mode, data); a folder may come more than once. "32" among
+    them: its programs are 32-bit ones.
+    """
     busybox = fetch("linux/busybox")
+    program = fetch("linux/busybox32") if "32" in jobs else busybox
+    jobs = [job for job in jobs if job != "32"]
     for folder in ("bin", "dev", "etc", "jobs", "proc", "root", "sys", "tmp"):
         yield folder, 0o040755, b""
-    yield "bin/busybox", 0o100755, read(busybox)
+    yield "bin/busybox", 0o100755, read(program)
     for name in sorted(command([busybox, "--list"]).split()):
         if name != "busybox":
             yield f"bin/{name}", 0o120777, b"busybox"
@@ -396,7 +439,7 @@ def make_parts(name):
 
 
 def jobs_of(name):
-    """The jobs of linux/JOB+JOB.initrd."""
+    """The jobs of linux/JOB+JOB.initrd, or linux/32+JOB.initrd."""
     return os.path.basename(name).removesuffix(".initrd").split("+")
 
 
@@ -411,7 +454,7 @@ def provides(name):
     jobs = jobs_of(name)
     return name in (*FILES, *IMAGES, *SYSTEMS, PARTS) or (
         name == f"linux/{'+'.join(jobs)}.initrd"
-        and all(os.path.exists(script(job)) for job in jobs)
+        and all(os.path.exists(script(job)) for job in jobs if job != "32")
     )
 
 

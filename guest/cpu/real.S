@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * real.S: a guest that never leaves real mode: prints, takes a software interrupt and a divide
- * error, reaches over 1 MiB (A20 is on), reads a CPUID leaf, and ends its VM through the exit port.
+ * real.S: a guest that never leaves real mode: prints, takes a software interrupt, a divide error
+ * and a #GP without error code, reaches over 1 MiB (A20 is on), reads a CPUID leaf, and ends its VM
+ * through the exit port.
  */
 #include <abi/machine.h>
 
@@ -21,6 +22,8 @@ real_entry:
 	movw %ax, VECTOR * 4 + 2
 	movw $divide, 0
 	movw %ax, 2
+	movw $protection, 13 * 4
+	movw %ax, 13 * 4 + 2
 	movw $hello, %si
 	call puts
 
@@ -35,6 +38,14 @@ real_entry:
 	divw %cx			/* #DE: the handler skips it */
 	cmpw $2, taken
 	movw $divide_text, %si
+	call report
+
+	movw %sp, stack
+	movl $0xbeef, %ecx		/* no such MSR */
+bad_rdmsr: rdmsr
+behind_rdmsr:
+	cmpw $3, taken
+	movw $frame_text, %si
 	call report
 
 	movb $0x55, 0x500
@@ -92,6 +103,22 @@ divide:
 	popw %bp
 	iretw
 
+/* Real mode pushes FLAGS, CS and IP, and no error code. The stack is set back whatever it was. */
+protection:
+	movw %sp, %bp
+	movw stack, %ax
+	subw %bp, %ax
+	cmpw $6, %ax
+	jne 1f
+	cmpw $bad_rdmsr, (%bp)
+	jne 1f
+	movw %cs, %ax
+	cmpw %ax, 2(%bp)
+	jne 1f
+	incw taken
+1:	movw stack, %sp
+	jmp behind_rdmsr
+
 /* ZF: it went well. %si: what. */
 report:
 	pushw %si
@@ -115,6 +142,7 @@ ok_text:	.asciz "ok - "
 not_ok_text:	.asciz "not ok - "
 int_text:	.asciz "a software interrupt comes and returns\n"
 divide_text:	.asciz "a division by zero comes through vector 0\n"
+frame_text:	.asciz "#GP has a frame of three words in real mode\n"
 a20_text:	.asciz "addresses do not wrap at 1 MiB\n"
 string_text:	.ascii "printed by rep outsb\n"
 string_end:
@@ -123,5 +151,6 @@ ins_text:	.asciz "rep insw went down and moved DI\n"
 cpuid_text:	.asciz "CPUID shows the hypervisor\n"
 	.balign 2
 taken:		.word 0
+stack:		.word 0
 failed:		.word 0
 	.section .note.GNU-stack, "", @progbits

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * task.c: a 32-bit kernel that switches tasks by TSS (SDM vol. 3A, chapter 8): JMP, CALL and IRET,
- * task gates for INT, #PF and #DF, faults before and after the switch. VT-x leaves a switch to the
- * hypervisor (TASK-1, TASK-2, TASK-3), AMD-V to the CPU: the same lines must come on both.
+ * task gates for INT, #PF and #DF, faults before and after the switch. The hypervisor carries a
+ * switch out (TASK-1, TASK-2, TASK-3), QEMU's CPU does so itself: the same lines must come on both.
  *
- * QEMU 7.2 takes a fault of the new task at the old one's RIP: arg=qemu leaves that part out.
+ * QEMU 7.2 takes a fault of the new task at the old one's RIP: arg=qemu leaves that part out. Bochs
+ * 2.7 as AMD-V reports an older event in place of an INT by a task gate, and does not load CR2 for
+ * a #PF that is injected: arg=ryzen.
  *
  *     GDT: null, code, data, code at CODE_BASE, then a TSS for each enum task
  */
@@ -308,11 +310,15 @@ static void check_jumps(void)
 	check(small_ran && !is_busy(SMALL), "a TSS of 16 bits is one, too");
 }
 
-__attribute__((noinline)) static void check_gates(void)
+static void check_int(void)
 {
 	visits = 0;
 	asm volatile("int %0" : : "i"(VECTOR_INT) : "memory");
 	check(visits == 1 && seen_link == TSS(MAIN), "INT goes through a task gate and returns");
+}
+
+__attribute__((noinline)) static void check_gates(void)
+{
 	visits = 0;
 	*(volatile u32 *)(HOLE + 16) = 1;
 	check(visits == 1 && seen_address == HOLE + 16 && seen_code == 2,
@@ -357,22 +363,25 @@ static void check_broken(void)
 	      "#NP on a segment is the new task's");
 }
 
-/* Is the command line, at 16 of the boot information, "qemu"? */
-static bool is_qemu(const u32 *info)
+/* Of the command line, at 16 of the boot information. */
+static bool begins_with(const u32 *info, u32 word)
 {
-	return *(const u32 *)info[4] == 0x756d6571u;
+	return *(const u32 *)info[4] == word;
 }
 
 void task_main(const u32 *info)
 {
-	bool qemu = is_qemu(info);
+	bool qemu = begins_with(info, 0x756d6571u), ryzen = begins_with(info, 0x657a7972u);
 
 	make_tasks();
 	load_tables();
 	start_paging();
 	check_jumps();
+	if (!ryzen)
+		check_int();
 	check_gates();
-	check_far();
+	if (!ryzen)
+		check_far();
 	if (!qemu)
 		check_broken();
 	puts(failed ? "failed\n" : "passed\n");

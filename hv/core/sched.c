@@ -130,6 +130,7 @@ struct vcpu *sched_pick(void)
 	if (best) {
 		queue->now = MAX(queue->now, best->runtime);
 		best->slices++;
+		ck_pr_and_32(&best->requests, ~(u32)REQUEST_PREEMPT); /* all were looked at now */
 		count_stolen(best);
 		ck_pr_store_64(&queue->turns, queue->turns + 1);
 	}
@@ -174,7 +175,7 @@ u64 sched_alarm(u64 now)
 
 void sched_account(struct vcpu *vcpu, u64 ticks)
 {
-	vcpu->runtime += ticks;
+	vcpu->runtime += MIN(ticks, 2 * sched_slice()); /* SCHED-4 */
 	vcpu->used += ticks;
 	if (vcpu->ready_since < arch_ticks())
 		vcpu->ready_since = arch_ticks();
@@ -187,7 +188,7 @@ void sched_woken(struct vcpu *vcpu)
 	spin_lock(&queue->lock);
 	vcpu->ready_since = arch_ticks();
 	if (queue->current && queue->current != vcpu)
-		ck_pr_or_32(&queue->current->requests, REQUEST_RESCHEDULE);
+		ck_pr_or_32(&queue->current->requests, REQUEST_PREEMPT);
 	spin_unlock(&queue->lock);
 	arch_cpu_kick(vcpu->cpu);
 }

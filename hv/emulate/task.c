@@ -8,8 +8,8 @@
  *                                               link: old task, NT (CALL, task gate)
  *                                               segments, error code of the event on the stack
  *
- * VT-x never switches: it checks the new TSS's descriptor and exits (SDM 26.4.2). AMD-V switches by
- * itself.
+ * VT-x never switches: it checks the new TSS's descriptor and exits (SDM 26.4.2). AMD-V could, but
+ * cannot begin again after a second-level fault in the middle: it exits, too. QEMU's does not.
  *
  * Invariants:
  * TASK-1  all that may fault for the old task (descriptors, both TSSes) is tried before anything is
@@ -328,9 +328,12 @@ static void raise_fault(struct task_switch *sw)
  */
 enum exit_verdict exit_task_switch(struct vcpu *vcpu, const struct hv_exit *exit)
 {
-	struct task_switch sw = {.vcpu = vcpu, .exit = exit};
+	struct hv_exit known = *exit;
+	struct task_switch sw = {.vcpu = vcpu, .exit = &known};
 	bool entered;
 
+	if (virt->complete_exit)
+		virt->complete_exit(&vcpu->arch, &known);
 	virt->get_state(&vcpu->arch, &sw.state);
 	if (!find_new(&sw) || !find_old(&sw) || !leave_old(&sw)) {
 		raise_fault(&sw);

@@ -210,8 +210,8 @@ struct virt_ops {
 	void (*trap)(struct arch_vcpu *vcpu, unsigned traps);
 	/*
 	 * Fills in what run() cannot find out without reading guest code: hv calls it before it
-	 * looks at .cr or carries out a SHADOW, TSC or DR. NULL where the
-	 * hardware reports all of it.
+	 * looks at .cr or carries out a SHADOW, TSC, DR or TASK_SWITCH. NULL where the hardware
+	 * reports all of it.
 	 */
 	void (*complete_exit)(struct arch_vcpu *vcpu, struct hv_exit *exit);
 	/* Skips the instruction that exited: RIP, interrupt shadow, and RF. */

@@ -10,6 +10,9 @@
  * SCHED-2  a vCPU that was not READY for long has a credit of one slice, not of all that time: it
  *          goes first, and cannot then hold the CPU for ever.
  * SCHED-3  a CPU with a READY vCPU in its queue does not sleep.
+ * SCHED-4  a turn is charged with two slices at most. It ends after one (RUN-4); where the clock
+ *          says more, the CPU was not there, and the vCPU does not wait for the others to make up
+ *          for that.
  */
 #ifndef SAMEPAGE_HV_SCHED_H
 #define SAMEPAGE_HV_SCHED_H

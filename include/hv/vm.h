@@ -50,6 +50,7 @@ enum vcpu_request {
 	REQUEST_EVENT = 2,	/* an interrupt, an NMI, a signal or a timer has changed */
 	REQUEST_RESCHEDULE = 4, /* leave the CPU to another vCPU */
 	REQUEST_DEVICES = 8,	/* devices of its VM have work (pci.h) */
+	REQUEST_PREEMPT = 16,	/* another vCPU of the CPU has woken: RUN-5 */
 };
 
 /* Signals to a vCPU, which its owner follows before the next entry (start.c). */
@@ -100,6 +101,7 @@ struct vcpu {
 	bool waits_for_sipi;		     /* [o] before its start, and after an INIT */
 	bool unwakeable;		     /* [v] HALTED, and no interrupt can wake it */
 	u64 slice_end;			     /* [o] tick at which its turn is over */
+	u64 keep_until;			     /* [o] before it no other's wake-up ends its turn */
 	u64 exits[HV_EXIT_REASONS];	     /* [o] */
 	u8 untimed[HV_EXIT_REASONS];	     /* [o] exits until one is timed, with it */
 	struct exit_times times;	     /* [o] */

@@ -435,6 +435,26 @@ static void test_shutdown(void)
 	expect(run() == HV_EXIT_SHUTDOWN, "#GP, then #DF, then a shutdown");
 }
 
+/*
+ * VMX-2: a vCPU with the tags of one that is gone (its VPID, its ASID) and other tables, of which
+ * nothing was flushed.
+ */
+static void test_successor(struct vcpu_setup *setup)
+{
+	struct guest_state s;
+
+	for (unsigned i = 0; i < 4; i++) {
+		setup->stage2_root = i % 2 ? view_b.root : view_a.root;
+		CHECK(virt->vcpu_init(&vcpu, setup) == 0);
+		virt->vcpu_load(&vcpu);
+		start_at(selftest_guest_read, &s);
+		vcpu.gpr[GPR_RDI] = PAGE_TRIED;
+		expect(reads() == 1 + i % 2, "a new vCPU reads by its own tables");
+		virt->vcpu_put(&vcpu);
+		virt->vcpu_fini(&vcpu);
+	}
+}
+
 void selftest_virt(void)
 {
 	struct vcpu_setup setup = {.address_space_id = 1, .fetch = fetch};
@@ -463,6 +483,8 @@ void selftest_virt(void)
 	test_shutdown();
 	virt->vcpu_put(&vcpu);
 	virt->vcpu_fini(&vcpu);
+	fill_memory();
+	test_successor(&setup);
 	virt->cpu_disable();
 	log_info("selftest: virt: %u passed, %u failed", passed, failed);
 	CHECK(failed == 0);

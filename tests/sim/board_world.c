@@ -3,6 +3,7 @@
  * board_world.c: what the board of a VM calls: memory from libc, a clock that stands still, vCPUs
  * without signals. A test has its own vm_stop().
  */
+#include "sim/board_world.h"
 #include "sim/sim.h"
 #include <arch/cpu.h>
 #include <hv/memory.h>
@@ -23,8 +24,12 @@ u64 arch_wall_seconds(void)
 	return 0;
 }
 
+void (*board_on_notify)(struct vcpu *vcpu);
+
 void vcpu_notify(struct vcpu *vcpu)
 {
+	if (board_on_notify)
+		board_on_notify(vcpu);
 }
 
 void vcpu_request(struct vcpu *vcpu, enum vcpu_request request)

@@ -42,6 +42,13 @@ static void svm_intercept(struct svm_vcpu *svm, u32 bit, bool on)
 	svm_dirty(svm, CLEAN_INTERCEPTS);
 }
 
+/* NMI handlers end by IRET, which is intercepted while NMIs are blocked. */
+void svm_block_nmi(struct svm_vcpu *svm, bool blocked)
+{
+	svm->nmi_blocked = blocked;
+	svm_intercept(svm, IRET_INTERCEPT, blocked);
+}
+
 static bool event_is(u64 event, unsigned vector)
 {
 	return (event & (EVENT_TYPE | EVENT_VECTOR)) == (EVENT_EXCEPTION | vector);
@@ -107,7 +114,7 @@ static void svm_inject_exception(struct svm_vcpu *svm, const struct guest_event 
 	struct vmcb *vmcb = &svm->vmcb;
 	u64 new = EVENT_VALID | EVENT_EXCEPTION | event->vector;
 
-	if (guest_exception_has_error(event->vector) && vmcb->save.cr0 & CR0_PE)
+	if (guest_exception_has_error(event->vector))
 		new |= EVENT_HAS_ERROR | (u64)event->error_code << 32;
 	if (event->vector == VECTOR_PF) {
 		vmcb->save.cr2 = event->address;
@@ -118,6 +125,8 @@ static void svm_inject_exception(struct svm_vcpu *svm, const struct guest_event 
 	vmcb->control.event_inj = svm_event_combine(vmcb->control.event_inj, new);
 	if (!vmcb->control.event_inj)
 		svm_shut_down(svm);
+	if (!(vmcb->save.cr0 & CR0_PE)) /* real mode pushes no error code, not even a #DF's */
+		vmcb->control.event_inj &= ~(EVENT_HAS_ERROR | EVENT_ERROR_CODE);
 }
 
 /*
@@ -152,8 +161,7 @@ void svm_inject(struct arch_vcpu *vcpu, const struct guest_event *event)
 		break;
 	case GUEST_EVENT_NMI:
 		control->event_inj = EVENT_VALID | EVENT_NMI | VECTOR_NMI;
-		svm->nmi_blocked = true;
-		svm_intercept(svm, IRET_INTERCEPT, true);
+		svm_block_nmi(svm, true);
 		break;
 	case GUEST_EVENT_EXCEPTION:
 		svm_inject_exception(svm, event);
@@ -201,8 +209,8 @@ void svm_drop_events(struct arch_vcpu *vcpu)
 	struct svm_vcpu *svm = svm_of(vcpu);
 
 	svm->vmcb.control.event_inj = 0;
-	svm->nmi_blocked = svm->nmi_window = svm->nmi_step = false;
-	svm_intercept(svm, IRET_INTERCEPT, false);
+	svm->nmi_window = svm->nmi_step = false;
+	svm_block_nmi(svm, false);
 	svm_set_irq_window(vcpu, false);
 }
 
@@ -262,13 +270,20 @@ void svm_open_nmi_window(struct svm_vcpu *svm, struct hv_exit *exit)
 /* The IRET of an NMI handler is about to run. */
 void svm_exit_iret(struct svm_vcpu *svm, struct hv_exit *exit)
 {
-	svm->nmi_blocked = false;
-	svm_intercept(svm, IRET_INTERCEPT, false);
+	svm_block_nmi(svm, false);
 	if (svm->nmi_window) {
 		svm->nmi_step = true;
 		svm->nmi_step_tf = svm->vmcb.save.rflags & RFLAGS_TF;
 		svm->vmcb.save.rflags |= RFLAGS_TF | RFLAGS_RF;
 	}
+}
+
+/* The IRET switched tasks: no #DB follows it. */
+void svm_end_nmi_step(struct svm_vcpu *svm)
+{
+	if (svm->nmi_step && !svm->nmi_step_tf)
+		svm->vmcb.save.rflags &= ~RFLAGS_TF;
+	svm->nmi_step = false;
 }
 
 /*

@@ -115,6 +115,31 @@ static void decode_npf(struct svm_vcpu *svm, struct hv_exit *exit)
 }
 
 /*
+ * A task switch (APM 15.14.1). The event that came by a task gate is in exit_int_info, and queued
+ * again; insn.c finds the length of an instruction. A trap that the NMI window planted is not the
+ * old task's.
+ */
+static void decode_task(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	u64 event = svm->vmcb.control.exit_int_info, info = exit->raw.info2;
+	bool gate = event & EVENT_VALID;
+
+	exit->task = (struct hv_exit_task){
+		.selector = (u16)exit->raw.info1,
+		.source = info & TASK_EXIT_IRET	 ? TASK_IRET
+			  : info & TASK_EXIT_JMP ? TASK_JMP
+			  : gate		 ? TASK_GATE
+						 : TASK_CALL,
+		.nmi = gate && (event & EVENT_TYPE) == EVENT_NMI,
+		.has_error_code = info & TASK_EXIT_HAS_ERROR,
+		.error_code = (u32)info,
+	};
+	if (info & TASK_EXIT_RF)
+		svm->vmcb.save.rflags |= RFLAGS_RF;
+	svm_end_nmi_step(svm);
+}
+
+/*
  * A shutdown (svm_shut_down() in event.c), or a state the CPU refuses. The manual does not say
  * whether a refused VMRUN flushes the TLB.
  */
@@ -191,7 +216,7 @@ const struct svm_exit_row svm_exits_low[SVM_EXIT_LOW_END] = {
 	ROW(INVLPGA, "INVLPGA", VIRT_INSN, 0, NULL),
 	ROW(IOIO, "IOIO", PIO, 0, decode_pio),
 	ROW(MSR, "MSR", MSR_READ, 2, decode_msr),
-	NOT_USED(TASK_SWITCH, "task switch"),
+	ROW(TASK_SWITCH, "task switch", TASK_SWITCH, 0, decode_task),
 	NOT_USED(FERR_FREEZE, "FERR freeze"),
 	ROW(SHUTDOWN, "shutdown", SHUTDOWN, 0, NULL),
 	ROW(VMRUN, "VMRUN", VIRT_INSN, 0, NULL),

@@ -29,11 +29,16 @@
 #define OPCODE_MOV_DR	 0x21
 #define OPCODE_MOV_TO_DR 0x23
 #define OPCODE_HLT	 0xf4
+#define OPCODE_CALL_FAR	 0x9a
+#define OPCODE_JMP_FAR	 0xea
+#define OPCODE_GROUP_5	 0xff /* CALL and JMP by a pointer in memory */
+#define OPCODE_INT	 0xcd
 
 struct insn {
 	u8 bytes[INSN_MAX];
 	unsigned count;	 /* bytes that could be read */
 	unsigned opcode; /* where the opcode is: after prefixes and REX */
+	bool operand_prefix, address_prefix;
 	u8 rex;
 };
 
@@ -69,8 +74,10 @@ static void insn_read(struct svm_vcpu *svm, struct insn *insn)
 		linear = (u32)linear;
 	if (svm->fetch)
 		insn->count = svm->fetch(svm->vcpu, (struct gva){linear}, insn->bytes, INSN_MAX);
-	while (i < insn->count && insn_is_prefix(insn->bytes[i]))
-		i++;
+	for (; i < insn->count && insn_is_prefix(insn->bytes[i]); i++) {
+		insn->operand_prefix |= insn->bytes[i] == 0x66;
+		insn->address_prefix |= insn->bytes[i] == 0x67;
+	}
 	if (long_mode && i < insn->count && (insn->bytes[i] & 0xf0) == 0x40)
 		insn->rex = insn->bytes[i++];
 	insn->opcode = i;
@@ -197,6 +204,58 @@ static void complete_shadow(struct svm_vcpu *svm, struct hv_exit *exit)
 	exit->insn_len = 1;
 }
 
+/* Bytes of ModRM, SIB and displacement at `at` (APM vol. 3, 1.4). */
+static unsigned modrm_length(const struct insn *insn, unsigned at, bool wide)
+{
+	u8 modrm = insn->bytes[at], sib = insn->bytes[at + 1];
+	unsigned mod = modrm >> 6, rm = modrm & 7;
+
+	if (mod == 3)
+		return 1;
+	if (!wide)
+		return mod == 1 ? 2 : mod == 2 || rm == 6 ? 3 : 1;
+	if (mod == 0 && rm == 4)
+		return (sib & 7) == 5 ? 6 : 2;
+	if (mod == 0)
+		return rm == 5 ? 5 : 1;
+	return 1 + (rm == 4) + (mod == 1 ? 1 : 4);
+}
+
+/* Behind its prefixes; 1 for IRET, INT3, INTO and ICEBP. No task switches in 64-bit code. */
+static unsigned switch_length(const struct insn *insn, bool code_32)
+{
+	switch (insn->bytes[insn->opcode]) {
+	case OPCODE_CALL_FAR:
+	case OPCODE_JMP_FAR:
+		return code_32 != insn->operand_prefix ? 7 : 5;
+	case OPCODE_GROUP_5:
+		return 1 + modrm_length(insn, insn->opcode + 1, code_32 != insn->address_prefix);
+	case OPCODE_INT:
+		return 2;
+	default:
+		return 1;
+	}
+}
+
+/* By an instruction, unless an event came by a task gate that is not INT n, INT3 or INTO. */
+static bool insn_switches(const struct svm_vcpu *svm, const struct hv_exit *exit)
+{
+	return exit->task.source != TASK_GATE || !(svm->vmcb.control.event_inj & EVENT_VALID);
+}
+
+/* The address behind the instruction, which the old task's TSS takes. */
+static void complete_task(struct svm_vcpu *svm, struct hv_exit *exit)
+{
+	bool code_32 = svm->vmcb.save.cs.attrib & VMCB_SEG_BIG;
+	struct insn insn;
+
+	if (!insn_switches(svm, exit))
+		return;
+	insn_read(svm, &insn);
+	if (insn.opcode + 2 < INSN_MAX)
+		exit->insn_len = (u8)(insn.opcode + switch_length(&insn, code_32));
+}
+
 void svm_complete_exit(struct arch_vcpu *vcpu, struct hv_exit *exit)
 {
 	if (exit->reason == HV_EXIT_CR)
@@ -207,4 +266,6 @@ void svm_complete_exit(struct arch_vcpu *vcpu, struct hv_exit *exit)
 		complete_dr(svm_of(vcpu), exit);
 	else if (exit->reason == HV_EXIT_SHADOW)
 		complete_shadow(svm_of(vcpu), exit);
+	else if (exit->reason == HV_EXIT_TASK_SWITCH)
+		complete_task(svm_of(vcpu), exit);
 }

@@ -2,8 +2,8 @@
 /*
  * intercept.c: what makes a guest exit, and why (AMD APM vol. 2, 15.9 to 15.14).
  *
- * The rest needs no exit under nested paging: CR2, CR3, DRs, INVLPG, task switches, INT n,
- * exceptions. The two windows (event.c) add VINTR and IRET while they are open.
+ * The rest needs no exit under nested paging: CR2, CR3, DRs, INVLPG, INT n, exceptions. The two
+ * windows (event.c) add VINTR and IRET while they are open.
  */
 #include <asm/errata.h>
 #include "svm.h"
@@ -31,6 +31,7 @@ static const struct {
 	{INTERCEPT_MISC1, 26, "INVLPGA takes any ASID"},
 	{INTERCEPT_MISC1, 27, "IN, OUT: every port is a device model's (permmap.c)"},
 	{INTERCEPT_MISC1, 28, "RDMSR, WRMSR: those not in the permission map"},
+	{INTERCEPT_MISC1, 29, "a task switch cannot begin again after a #NPF in its middle"},
 	{INTERCEPT_MISC1, 31, "SHUTDOWN would stop the machine"},
 	{INTERCEPT_MISC2, 0, "VMRUN: the CPU demands it; no nesting"},
 	{INTERCEPT_MISC2, 1, "VMMCALL: hypercalls"},

@@ -179,7 +179,7 @@ int svm_set_state(struct arch_vcpu *vcpu, const struct guest_state *state)
 	save->idtr = (struct vmcb_segment){.base = state->idtr.base, .limit = state->idtr.limit};
 	svm->vmcb.control.interrupt_shadow =
 		!!(state->interruptibility & (GUEST_BLOCKED_BY_STI | GUEST_BLOCKED_BY_MOV_SS));
-	svm->nmi_blocked = state->interruptibility & GUEST_BLOCKED_BY_NMI;
+	svm_block_nmi(svm, state->interruptibility & GUEST_BLOCKED_BY_NMI);
 	svm_dirty(svm, CLEAN_ALL);
 	return 0;
 }

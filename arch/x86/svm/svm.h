@@ -178,6 +178,8 @@ u64 svm_event_combine(u64 old, u64 new);
 void svm_event_requeue(struct svm_vcpu *svm);
 bool svm_event_is_queued(const struct svm_vcpu *svm);
 void svm_single_step(struct svm_vcpu *svm);
+void svm_block_nmi(struct svm_vcpu *svm, bool blocked);
+void svm_end_nmi_step(struct svm_vcpu *svm);
 void svm_exit_db(struct svm_vcpu *svm, struct hv_exit *exit);
 void svm_exit_ac(struct svm_vcpu *svm, struct hv_exit *exit);
 void svm_exit_iret(struct svm_vcpu *svm, struct hv_exit *exit);

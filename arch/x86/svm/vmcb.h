@@ -195,14 +195,21 @@ enum svm_tlb_control { TLB_FLUSH_NONE = 0, TLB_FLUSH_ALL = 1 };
 #define NESTED_CTL_NP BIT(0)
 
 /* control.event_inj and exit_int_info, APM 15.20. */
-#define EVENT_VECTOR	0xffull
-#define EVENT_TYPE	(7ull << 8)
-#define EVENT_IRQ	(0ull << 8)
-#define EVENT_NMI	(2ull << 8)
-#define EVENT_EXCEPTION (3ull << 8)
-#define EVENT_SOFT_INT	(4ull << 8)
-#define EVENT_HAS_ERROR BIT(11)
-#define EVENT_VALID	BIT(31)
+#define EVENT_VECTOR	 0xffull
+#define EVENT_TYPE	 (7ull << 8)
+#define EVENT_IRQ	 (0ull << 8)
+#define EVENT_NMI	 (2ull << 8)
+#define EVENT_EXCEPTION	 (3ull << 8)
+#define EVENT_SOFT_INT	 (4ull << 8)
+#define EVENT_HAS_ERROR	 BIT(11)
+#define EVENT_VALID	 BIT(31)
+#define EVENT_ERROR_CODE BITS(63, 32)
+
+/* exit_info2 of a task switch, APM 15.14.1; its low half is the error code. */
+#define TASK_EXIT_IRET	    BIT(36)
+#define TASK_EXIT_JMP	    BIT(38)
+#define TASK_EXIT_HAS_ERROR BIT(44)
+#define TASK_EXIT_RF	    BIT(48)
 
 /* control.clean, APM 15.15.3: a bit set says "unchanged since the last exit on this CPU". */
 #define CLEAN_INTERCEPTS BIT(0)

@@ -189,6 +189,7 @@ static void on_entry_failure(struct vmx_vcpu *v, struct hv_exit *exit)
 {
 	vmx_clear(v);
 	vmx_vmptrld(v->vmcs);
+	v->active = percpu_id();
 	exit->raw.info1 = vmcs_read(VMCS_EXIT_QUALIFICATION);
 	if ((u16)exit->raw.reason == 41)
 		asm volatile("int %0" : : "i"(VECTOR_MC) : "memory");

@@ -148,9 +148,18 @@ static void write_host_state(void)
 	vmcs_write(VMCS_HOST_IDTR_BASE, idtr_read().base);
 }
 
+/* VMX-1. */
+static void activate(struct vmx_vcpu *v)
+{
+	DEBUG_CHECK(v->active == NO_CPU || v->active == percpu_id());
+	v->active = percpu_id();
+	vmx_vmptrld(v->vmcs);
+}
+
 void vmx_clear(struct vmx_vcpu *v)
 {
 	vmx_vmclear(v->vmcs);
+	v->active = NO_CPU;
 	v->host = (struct vmx_host){0, false};
 }
 
@@ -159,7 +168,7 @@ struct vmx_vcpu *vmx_borrow(struct vmx_vcpu *v)
 	struct vmx_vcpu **current = vmx_current(), *before = *current;
 
 	if (before != v) {
-		vmx_vmptrld(v->vmcs);
+		activate(v);
 		*current = v;
 	}
 	return before;
@@ -207,6 +216,7 @@ int vmx_vcpu_init(struct arch_vcpu *vcpu, const struct vcpu_setup *setup)
 		.vcpu = vcpu,
 		.vmcs = mfn_to_hpa(vmcs),
 		.vpid = vpid_alloc(),
+		.active = NO_CPU,
 		.cpu = NO_CPU,
 		.eptp = vmx_eptp(setup->stage2_root),
 		.primary = vmx_caps.control[PRIMARY],
@@ -265,7 +275,7 @@ void vmx_vcpu_load(struct arch_vcpu *vcpu)
 	struct vmx_vcpu *v = vmx_of(vcpu);
 
 	CHECK(!*vmx_current());
-	vmx_vmptrld(v->vmcs);
+	activate(v);
 	*vmx_current() = v;
 	v->loaded = true;
 	if (v->cpu != percpu_id()) {

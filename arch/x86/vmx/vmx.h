@@ -75,6 +75,7 @@ struct vmx_vcpu {
 	struct hpa vmcs;	/* [I] */
 	u16 vpid;		/* [I] */
 	bool loaded;		/* [o] current on this CPU, MSRs and FPU in the CPU */
+	unsigned active;	/* [o] the CPU on which its VMCS is active; NO_CPU: none */
 	unsigned cpu;		/* [o] of the host state in the VMCS; NO_CPU: none */
 	struct vmx_host host;	/* [o] */
 	u64 eptp;		/* [o] EPT_POINTER as last written */

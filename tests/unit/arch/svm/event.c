@@ -85,6 +85,11 @@ static void a_third_fault_shuts_the_guest_down(void **state)
 
 	raise(VECTOR_GP, true, 0);
 	raise(VECTOR_GP, true, 0);
+	assert_int_equal(control->event_inj, exception(VECTOR_DF)); /* in real mode */
+	control->event_inj = 0;
+	world.svm.vmcb.save.cr0 |= CR0_PE;
+	raise(VECTOR_GP, true, 0);
+	raise(VECTOR_GP, true, 0);
 	assert_int_equal(control->event_inj, fault(VECTOR_DF, 0));
 	raise(VECTOR_GP, true, 0);
 	assert_false(control->intercept[INTERCEPT_MISC2] & 1);

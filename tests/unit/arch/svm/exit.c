@@ -41,7 +41,7 @@ static void each_exit_has_hvs_word_for_it(void **state)
 		{0x6e, 0, HV_EXIT_TSC, 2},
 		{0x7f, 0, HV_EXIT_SHUTDOWN, 0},
 		{0x64, 0, HV_EXIT_IRQ_WINDOW, 0},
-		{0x7d, 0, HV_EXIT_UNKNOWN, 0},
+		{0x7d, 0, HV_EXIT_TASK_SWITCH, 0},
 		{0xa7, 0, HV_EXIT_UNKNOWN, 0},
 		{0x3ff, 0, HV_EXIT_UNKNOWN, 0},
 		{0x403, 0, HV_EXIT_UNKNOWN, 0},
@@ -100,6 +100,89 @@ static void any_other_exit_in_the_shadow_is_none_of_a_hlt(void **state)
 	vmcb->control.event_inj = EVENT_VALID; /* comes before the HLT */
 	assert_int_equal(interrupted_before(0xf4).reason, HV_EXIT_TIMESLICE);
 	assert_int_equal(vmcb->control.interrupt_shadow, 1);
+}
+
+/* The exit of a task switch, its length found. */
+static struct hv_exit task_exit(u64 event, u64 info2)
+{
+	struct hv_exit exit;
+
+	world.svm.vmcb.control.event_inj = 0;
+	world.svm.vmcb.control.exit_int_info = event;
+	if (event)
+		svm_event_requeue(&world.svm);
+	exit = svm_world_exit(SVM_EXIT_TASK_SWITCH, 0x28, info2);
+	svm_complete_exit(&world.vcpu, &exit);
+	assert_int_equal(exit.reason, HV_EXIT_TASK_SWITCH);
+	assert_int_equal(exit.task.selector, 0x28);
+	return exit;
+}
+
+/* Each way to a task by an instruction, in 16-bit and 32-bit code, with prefixes. */
+static void a_task_switch_by_an_instruction_has_its_length(void **state)
+{
+	static const struct {
+		bool code_32;
+		u64 info2, event;
+		u8 source, len, code[8];
+	} rows[] = {
+		{false, BIT(38), 0, TASK_JMP, 5, {0xea, 0, 0, 0x28, 0}},
+		{true, BIT(38), 0, TASK_JMP, 7, {0xea, 0, 0, 0, 0, 0x28, 0}},
+		{true, BIT(38), 0, TASK_JMP, 6, {0x66, 0xea, 0, 0, 0x28, 0}},
+		{false, 0, 0, TASK_CALL, 8, {0x66, 0x9a, 0, 0, 0, 0, 0x28, 0}},
+		{true, 0, 0, TASK_CALL, 2, {0xff, 0x18}},		/* [eax] */
+		{true, 0, 0, TASK_CALL, 6, {0xff, 0x1d}},		/* [disp32] */
+		{true, 0, 0, TASK_CALL, 4, {0xff, 0x5c, 0x24, 8}},	/* [esp + 8] */
+		{true, 0, 0, TASK_CALL, 7, {0xff, 0x1c, 0x25}},		/* [disp32] by SIB */
+		{true, BIT(38), 0, TASK_JMP, 7, {0x2e, 0xff, 0xa8}},	/* cs:[eax + disp32] */
+		{false, BIT(38), 0, TASK_JMP, 4, {0xff, 0x2e, 0, 1}},	/* [disp16] */
+		{false, BIT(38), 0, TASK_JMP, 3, {0xff, 0x6f, 1}},	/* [bx + 1] */
+		{true, BIT(38), 0, TASK_JMP, 4, {0x67, 0xff, 0x6f, 1}}, /* the same */
+		{true, BIT(36), 0, TASK_IRET, 1, {0xcf}},
+		{true, 0, EVENT_VALID | EVENT_SOFT_INT | 0x30, TASK_GATE, 2, {0xcd, 0x30}},
+		{true, 0, EVENT_VALID | EVENT_EXCEPTION | VECTOR_BP, TASK_GATE, 1, {0xcc}},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct hv_exit exit;
+
+		svm_world_set_code(rows[i].code, sizeof(rows[i].code));
+		world.svm.vmcb.save.cs.attrib = rows[i].code_32 ? VMCB_SEG_BIG : 0;
+		exit = task_exit(rows[i].event, rows[i].info2);
+		assert_int_equal(exit.task.source, rows[i].source);
+		assert_int_equal(exit.insn_len, rows[i].len);
+		assert_false(exit.task.has_error_code);
+	}
+}
+
+/* It stays queued, for a fault on the way to merge with. */
+static void a_task_switch_by_an_event_returns_to_the_instruction(void **state)
+{
+	u64 pf = EVENT_VALID | EVENT_EXCEPTION | EVENT_HAS_ERROR | VECTOR_PF | 6ull << 32;
+	struct hv_exit exit;
+
+	svm_world_code(0xcd, 0x30);
+	exit = task_exit(pf, BIT(44) | BIT(48) | 6);
+	assert_int_equal(exit.task.source, TASK_GATE);
+	assert_int_equal(exit.insn_len, 0);
+	assert_true(exit.task.has_error_code && exit.task.error_code == 6 && !exit.task.nmi);
+	assert_true(world.svm.vmcb.save.rflags & RFLAGS_RF);
+	assert_int_equal(world.svm.vmcb.control.event_inj, pf);
+	exit = task_exit(EVENT_VALID | EVENT_NMI | VECTOR_NMI, 0);
+	assert_true(exit.task.nmi && !exit.insn_len);
+}
+
+/* The IRET of an NMI handler that is a task: no #DB comes behind it, and TF is not the task's. */
+static void the_step_of_an_nmi_window_ends_with_the_task(void **state)
+{
+	svm_world_code(0xcf);
+	svm_block_nmi(&world.svm, true);
+	svm_set_nmi_window(&world.vcpu, true);
+	svm_world_exit(SVM_EXIT_IRET, 0, 0);
+	assert_true(world.svm.vmcb.save.rflags & RFLAGS_TF);
+	assert_int_equal(task_exit(0, BIT(36)).task.source, TASK_IRET);
+	assert_false(world.svm.vmcb.save.rflags & RFLAGS_TF);
+	assert_true(svm_can_inject(&world.vcpu, GUEST_EVENT_NMI));
 }
 
 /* The values QEMU 7.2 gives, and those of APM 15.25.6. */
@@ -370,6 +453,9 @@ int main(void)
 		TEST(each_exit_has_hvs_word_for_it),
 		TEST(an_exit_between_sti_and_hlt_is_the_hlts),
 		TEST(any_other_exit_in_the_shadow_is_none_of_a_hlt),
+		TEST(a_task_switch_by_an_instruction_has_its_length),
+		TEST(a_task_switch_by_an_event_returns_to_the_instruction),
+		TEST(the_step_of_an_nmi_window_ends_with_the_task),
 		TEST(nested_faults_report_access_and_cause),
 		TEST(port_io_is_decoded),
 		TEST(decode_assists_spare_the_fetch),

@@ -94,6 +94,38 @@ static void time_is_shared_not_turns(void **state)
 	remove_all(2);
 }
 
+/* SCHED-4: the computer took the CPU away in the middle of a turn, for 200 slices. */
+static void a_turn_that_lasted_too_long_is_not_paid_for(void **state)
+{
+	u64 slice = sched_slice();
+	unsigned others = 0;
+
+	add(3);
+	sched_account(sched_pick(), 200 * slice);
+	while (turn(slice)->used < 200 * slice)
+		others++;
+	assert_in_range(others, 2, 4);
+	remove_all(3);
+}
+
+/* RUN-5: a wake-up that was there at the pick is not one during the turn. */
+static void a_wake_up_ends_the_turn_of_the_vcpu_that_runs(void **state)
+{
+	struct vcpu *first, *second;
+
+	add(2);
+	first = sched_pick();
+	second = &vcpus[first == &vcpus[0]];
+	sched_woken(second);
+	assert_int_equal(first->requests, REQUEST_PREEMPT);
+	sched_woken(first);
+	assert_int_equal(second->requests, 0);
+	first->requests |= REQUEST_EVENT;
+	assert_ptr_equal(sched_pick(), first);
+	assert_int_equal(first->requests, REQUEST_EVENT);
+	remove_all(2);
+}
+
 /* SCHED-2 */
 static void one_that_slept_long_goes_first_but_not_for_long(void **state)
 {
@@ -156,7 +188,7 @@ static void waking_another_makes_the_one_that_runs_give_way(void **state)
 	assert_ptr_equal(turn(5), &vcpus[1]);
 	kicked = 0;
 	sched_woken(&vcpus[0]);
-	assert_int_equal(vcpus[1].requests, REQUEST_RESCHEDULE);
+	assert_int_equal(vcpus[1].requests, REQUEST_PREEMPT);
 	assert_int_equal(kicked, 1);
 	remove_all(2);
 }
@@ -178,6 +210,8 @@ int main(void)
 		TEST(an_empty_queue_has_nothing_to_run),
 		TEST(equal_ones_take_turns),
 		TEST(time_is_shared_not_turns),
+		TEST(a_turn_that_lasted_too_long_is_not_paid_for),
+		TEST(a_wake_up_ends_the_turn_of_the_vcpu_that_runs),
 		TEST(one_that_slept_long_goes_first_but_not_for_long),
 		TEST(only_the_ready_run),
 		TEST(one_that_rests_is_passed_over_until_its_time),

@@ -48,6 +48,15 @@ static void counters_that_are_not_there_read_zero_and_take_writes(void **state)
 	}
 }
 
+/* MTRRs that kernels read and set without a look at CPUID.1 EDX.MTRR: no range, write-back. */
+static void the_mtrrs_say_that_memory_is_write_back(void **state)
+{
+	assert_non_null(msr_find(0xfe));
+	assert_int_equal(msr_find(0xfe)->value & 0xff, 0);
+	assert_non_null(msr_find(0x2ff));
+	assert_int_equal(msr_find(0x2ff)->value, 0x806);
+}
+
 static void state_rules_name_a_field_of_the_state(void **state)
 {
 	const struct msr_rule *rule;
@@ -106,6 +115,7 @@ int main(void)
 		cmocka_unit_test(the_rules_are_sorted_and_each_is_found),
 		cmocka_unit_test(what_is_the_hypervisors_own_has_no_rule),
 		cmocka_unit_test(counters_that_are_not_there_read_zero_and_take_writes),
+		cmocka_unit_test(the_mtrrs_say_that_memory_is_write_back),
 		cmocka_unit_test(state_rules_name_a_field_of_the_state),
 		cmocka_unit_test(efer_takes_what_the_guest_may_have),
 		cmocka_unit_test(long_mode_is_not_switched_under_paging),

@@ -7,6 +7,7 @@
  * counts; time passes in steps of 10 us. Its time is the TSC's, at 1 GHz, so that every count here
  * is exact.
  */
+#include "sim/board_world.h"
 #include "sim/sim.h"
 #include <hv/acpi.h>
 #include <hv/memory.h>
@@ -464,6 +465,34 @@ static void the_clock_interrupts_each_second(void **state)
 	}
 }
 
+static unsigned notified;
+
+static void on_notify(struct vcpu *vcpu)
+{
+	assert_ptr_equal(vcpu, &vcpus[0]);
+	assert_false(spin_is_locked(&vm.pc->lock));
+	assert_true(pc_irq_pending(vcpu));
+	notified++;
+}
+
+/* PC-2: by a chip, by the wire of another CPU, by the I/O APIC's mask. */
+static void a_vcpu_is_notified_when_its_interrupt_can_be_taken(void **state)
+{
+	ioapic_out(REDIRECTION + 2 * PC_IRQ_KEYBOARD, VECTOR + 2);
+	ioapic_out(REDIRECTION + 2 * PC_IRQ_UART, MASK | (VECTOR + 3));
+	notified = 0;
+	board_on_notify = on_notify;
+	pc_keyboard_type(vm.pc, 'a');
+	assert_int_equal(notified, 1);
+	assert_int_equal(pc_irq_take(&vcpus[0]), VECTOR + 2);
+	lapic_out(&vcpus[0], LAPIC_EOI, 0);
+	ioapic_out(REDIRECTION + 2 * PC_IRQ_UART, VECTOR + 3);
+	pc_set_irq(vm.pc, PC_IRQ_UART, true);
+	assert_int_equal(notified, 2);
+	assert_int_equal(pc_irq_take(&vcpus[0]), VECTOR + 3);
+	board_on_notify = NULL;
+}
+
 /* Each byte of the keyboard is an edge of IRQ 1, though more bytes wait behind it. */
 static void each_scan_code_is_an_interrupt(void **state)
 {
@@ -522,6 +551,7 @@ int main(void)
 		IOAPIC(a_timer_is_due_at_its_distance_whatever_the_offset),
 		IOAPIC(each_way_to_reset_a_pc_ends_the_vm),
 		IOAPIC(the_clock_interrupts_each_second),
+		IOAPIC(a_vcpu_is_notified_when_its_interrupt_can_be_taken),
 		IOAPIC(each_scan_code_is_an_interrupt),
 		IOAPIC(no_drive_is_busy),
 	};

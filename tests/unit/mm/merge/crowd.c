@@ -3,8 +3,8 @@
  * crowd.c: a guest that makes its pages be in each other's way, as one that knew the hash's key
  * could.
  *
- * HASH-2: every operation of the index is bounded, whatever guests write. The cost is sharing, of
- * those pages; never a content.
+ * HASH-2, TREE-1: every operation of the index is bounded, whatever guests write. The cost is
+ * sharing, of those pages; never a content.
  */
 #include "sim/merge_check.h"
 
@@ -148,6 +148,47 @@ static void random_writes_in_a_crowd_lose_nothing(void **state)
 	end();
 }
 
+/* A write past the dirty bits, as between two looks of a search. */
+static void write_unseen(u64 page, u64 value)
+{
+	u64 *words = arch_hpa_to_virt(mfn_to_hpa((struct mfn){world_mfn(as, page)}));
+
+	words[0] = wrote[page] = value;
+}
+
+/* tree.c's order: the first byte first. */
+static u64 ordered(u64 number)
+{
+	return __builtin_bswap64(number + 1);
+}
+
+/*
+ * TREE-1: pages in ascending order, as a list would have them; then each second one changes while
+ * it is in the tree, and new ones are searched for among them.
+ */
+static void a_tree_stays_balanced_whatever_its_contents_become(void **state)
+{
+	const u64 steps = 2 * 12; /* 2 log2(PAGES + 1), rounded up */
+	struct merge_stats before, after;
+
+	begin_engine(&merge_engine_tree, PAGES);
+	for (u64 page = 0; page < PAGES; page++)
+		write_page(page, ordered(page));
+	guest_out();
+	for (unsigned round = 0; round < 6; round++) {
+		merge_stats(&before);
+		assert_int_equal(merge_scan(PAGES), PAGES);
+		merge_stats(&after);
+		assert_true(after.compares - before.compares <= (2 * steps + 2) * PAGES);
+		for (u64 page = round % 2; page < PAGES; page += 2)
+			write_unseen(page, ordered((2 * round + 2) * PAGES - page));
+		for (u64 page = round % 7; page < PAGES; page += 7)
+			write_page(page, ordered((2 * round + 2) * PAGES + page));
+		guest_out();
+	}
+	end();
+}
+
 /* hash.c's home_of(). */
 static u32 home_of(u32 tag)
 {
@@ -190,14 +231,6 @@ static void removals_from_a_run_of_slots_are_bounded(void **state)
 	assert_int_equal(merge_scan(LONG_PAGES), LONG_PAGES);
 	assert_in_range(looks, crowd, crowd * (REACH + 2 * STRANGERS));
 	end();
-}
-
-/* A write past the dirty bits, as between two looks of a search. */
-static void write_unseen(u64 page, u64 value)
-{
-	u64 *words = arch_hpa_to_virt(mfn_to_hpa((struct mfn){world_mfn(as, page)}));
-
-	words[0] = wrote[page] = value;
 }
 
 /*
@@ -259,6 +292,7 @@ int main(void)
 		cmocka_unit_test(removals_from_a_run_of_slots_are_bounded),
 		cmocka_unit_test(unstable_pages_are_called_a_few_at_a_time),
 		cmocka_unit_test(contents_collide_by_chance_only),
+		cmocka_unit_test(a_tree_stays_balanced_whatever_its_contents_become),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

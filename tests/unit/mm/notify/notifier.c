@@ -44,7 +44,7 @@ static void write_down(struct spy *spy, char what)
 	}
 }
 
-/* All that would come back to the chain, and, last, what tells nobody. */
+/* All that would come back to the chain, and, last, what notifies nothing. */
 static void try_to_re_enter(struct spy *spy, struct gfn_range range)
 {
 	struct addrspace *as = spy->reenter;
@@ -120,6 +120,7 @@ static const struct subscriber_ops plain_ops = {
 	.name = "plain",
 	.start = spy_start,
 	.end = spy_end,
+	.sequenced = true,
 };
 
 static const struct subscriber_ops changer_ops = {
@@ -354,9 +355,9 @@ static void a_refused_start_ends_those_already_started(void **state)
 			 ERR_WOULD_BLOCK);
 	assert_string_equal(order, "s0s1s2e0e1");
 	assert_int_equal(spies[2].sub.counters[EVENT_CLEAR].refused, 1);
+	assert_false(spies[2].sub.sequence & SEQUENCE_RUNNING);
 	assert_int_equal(addrspace_read(as, (struct gpa){0}, &value, 8), 0);
 	assert_int_equal(value, 9);
-	/* Who may wait is not refused. */
 	assert_int_equal(addrspace_clear(as, world_range(0, 4), 0), 0);
 	for (unsigned i = 0; i < 4; i++)
 		spy_off(as, &spies[i]);

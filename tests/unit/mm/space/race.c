@@ -299,6 +299,61 @@ static void protecting_with_a_look_waits_for_the_protection_of_another(void **st
 	world_each_policy(look_while_protecting);
 }
 
+static void check_reader(void *world)
+{
+	struct audit_report report;
+	struct race *r = world;
+
+	if (audit_run(0, &report))
+		fail_msg("audit after%s", sched_trace());
+	guest_cache_destroy(r->cache);
+	stage2_destroy(r->s2);
+	addrspace_destroy(r->as);
+}
+
+/* PRIMARY-1: while LOCK_MMU is held here, the PTE is what it was; without it, one of its values. */
+static void reader(void *world)
+{
+	struct race *r = world;
+
+	for (unsigned i = 0; i < 2; i++) {
+		ppte_t held, free;
+
+		spin_lock(&r->as->lock);
+		held = primary_load(&r->as->primary, (struct gfn){5});
+		sched_point("reader: holds the lock");
+		assert_int_equal(primary_load(&r->as->primary, (struct gfn){5}), held);
+		spin_unlock(&r->as->lock);
+		sched_point("reader: between");
+		free = primary_load(&r->as->primary, (struct gfn){5});
+		if (ppte_backed(free))
+			assert_in_range(frame_kind(ppte_mfn(free)), FRAME_FREE + 1, FRAME_KINDS);
+	}
+}
+
+static void read_beside(const struct notifier_policy *policy, enum retry_mode retry)
+{
+	const struct sched_scenario scenario = {.setup = setup,
+						.task = {changer, reader},
+						.check = check_reader,
+						.world = &race,
+						.preemptions = 2};
+
+	race.policy = policy;
+	race.retry = retry;
+	world_begin(2, 4);
+	sched_explore(&scenario);
+	world_end();
+}
+
+static void a_pte_changes_under_the_lock_alone(void **state)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(races); i++) {
+		race = (struct race){.change = races[i].change};
+		world_each_policy(read_beside);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,6 +362,7 @@ int main(void)
 		cmocka_unit_test(the_change_of_another_page_costs_no_retry),
 		cmocka_unit_test(a_look_waits_for_the_write_protection_of_another),
 		cmocka_unit_test(protecting_with_a_look_waits_for_the_protection_of_another),
+		cmocka_unit_test(a_pte_changes_under_the_lock_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
