@@ -11,14 +11,15 @@ outcome.py: the results folder of an experiment, and results of several machines
 import json
 import os
 
-from experiments import figures, page, rows as of_rows, timelines
+from experiments import figures, page, rows as of_rows, store, timelines
 from output import Stop
 
 
 
 def raw_lines(points, results):
     return [{"key": point.key, "axes": point.axes, "exact": point.exact(),
-             "raw": results[point.key]} for point in points if point.key in results]
+             "made_of": store.made_of(point.key), "raw": results[point.key]}
+            for point in points if point.key in results]
 
 
 def draw(spec, rows, points, results):
@@ -78,13 +79,20 @@ def same_counts(first, second):
     return all(first[name] == second[name] for name in ("bench", "stats"))
 
 
+def same_image(line, images):
+    """Whether a point's machine had this image and emulator in the points before it."""
+    made = line.get("made_of", {})
+    image = (made.get("image"), made.get("tool"))
+    return "machine" not in made or images.setdefault(made["machine"], image) == image
+
+
 def merged(spec, points, paths):
     """
-    ({key: raw}, [manifest]) of several folders. Points of one key are one point; exact ones must
-    have the same counts.
+    ({key: raw}, [manifest]) of several folders. All points of a machine are of one image and one
+    emulator. Points of one key are one point; exact ones must have the same counts.
     """
     by_axes = {of_rows.axes_of(spec, point.axes): point for point in points}
-    results, manifests, keys = {}, [], {}
+    results, manifests, keys, images = {}, [], {}, {}
     for path in paths:
         manifest, lines = read_part(path, spec.name)
         manifests.append(manifest)
@@ -92,7 +100,7 @@ def merged(spec, points, paths):
             axes = of_rows.axes_of(spec, line["axes"])
             if axes not in by_axes:
                 raise Stop(f"{path}: {dict(axes)}: the matrix has no such point")
-            if keys.setdefault(axes, line["key"]) != line["key"]:
+            if keys.setdefault(axes, line["key"]) != line["key"] or not same_image(line, images):
                 raise Stop(f"{path}: {by_axes[axes]}: of another image, guest or emulator")
             if line["exact"] and axes in results and not same_counts(results[axes], line["raw"]):
                 raise Stop(f"{path}: {by_axes[axes]}: other counts than {paths[0]} has")

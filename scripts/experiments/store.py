@@ -149,6 +149,11 @@ def prepare(points):
     files.save()
 
 
+def made_of(key):
+    """What decides a point's result: hashes of the files, words, the emulator's version."""
+    return (read_json(f"jobs/{key}.json") or {}).get("made_of", {})
+
+
 def result(key):
     return read_json(f"points/{key}.json")
 

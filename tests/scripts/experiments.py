@@ -210,6 +210,18 @@ class Parts(unittest.TestCase):
                 outcome.merged(good, found, [first, self.folder(where, "d",
                                                                 [{**lines[0], "key": "x"}])])
 
+    def test_parts_of_two_images_are_not_one_result(self):
+        good = read(GOOD)
+        found = points.of(good)
+        lines = [{"key": str(number), "axes": point.axes, "exact": True, "raw": RAW, "made_of":
+                  {"machine": "qemu-tcg", "image": str(number // 4), "tool": "QEMU"}}
+                 for number, point in enumerate(found)]
+        with tempfile.TemporaryDirectory(prefix="samepage-parts-") as where:
+            first = self.folder(where, "a", lines[:4])
+            outcome.merged(good, found, [first])
+            with self.assertRaises(output.Stop):
+                outcome.merged(good, found, [first, self.folder(where, "b", lines[4:])])
+
 
 class Slurm(unittest.TestCase):
     def test_states(self):
