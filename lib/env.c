@@ -33,6 +33,7 @@ static const struct lib_env early = {
 	.cpu_id = early_cpu_id,
 	.microseconds = early_microseconds,
 	.relax = early_relax,
+	.rest = early_relax,
 	.write = early_write,
 	.panic = early_panic,
 };

@@ -2,21 +2,38 @@
 /*
  * lock.c: spinlocks and, with CONFIG_LOCK_RANK, the check of their order.
  *
- * The lock itself is Concurrency Kit's ticket lock: fair, so no CPU starves. The check keeps, for
- * each CPU, the ranks it holds as a stack, and panics before the CPU would wait, with the names of
- * both locks.
+ * The lock itself is Concurrency Kit's ticket lock: fair, so no CPU starves. Under a hypervisor or
+ * an emulator a CPU is a thread that loses its core for milliseconds, and a queue then passes the
+ * lock to a CPU that does not run:
+ *
+ *     CPU 0: scans                   CPU 1                          CPU 2
+ *     ------------                   -----                          -----
+ *     holds
+ *                                    queues; loses its core
+ *     releases: the lock is CPU 1's
+ *     queues behind CPU 1            does not run                   queues behind CPU 0
+ *     loses its core                 runs; releases
+ *     does not run                                                  waits for CPU 0
+ *
+ * So there no CPU queues: each takes the lock when it finds it free, and rests when it has not for
+ * a while.
+ *
+ * The check keeps, for each CPU, the ranks it holds as a stack, and panics before the CPU would
+ * wait, with the names of both locks.
  *
  * The analysis of clang (-Wthread-safety) rests on the functions below and does not check them.
  *
  * Invariants:
  * LOCK-1  a CPU takes a lock only of a higher rank than every lock it holds.
  * LOCK-2  a CPU releases only a lock it holds (in any order).
+ * LOCK-3  with spin_set_queued(false) no lock is passed to a CPU that waits for it.
  */
 #include <lib/lock.h>
 #include <lib/env.h>
 #include <lib/log.h>
 
 #define HELD_MAX 8
+#define LOOKS	 32
 
 /* The locks a CPU holds, in the order taken. [c] */
 struct held {
@@ -25,6 +42,7 @@ struct held {
 };
 
 static struct held held_by_cpu[CONFIG_MAX_CPUS];
+static bool queued = true; /* [I] after init */
 
 static struct held *held_here(void)
 {
@@ -69,11 +87,39 @@ void spin_init(struct spinlock *lock, enum lock_rank rank, const char *name)
 	*lock = (struct spinlock)SPINLOCK_INIT(rank, name);
 }
 
+void spin_set_queued(bool on)
+{
+	queued = on;
+}
+
+/* A lock that stays taken for so many looks has a holder without a core: it may have this one. */
+static void wait_without_queue(ck_spinlock_ticket_t *ticket)
+{
+	unsigned looks = 0;
+
+	while (!ck_spinlock_ticket_trylock(ticket)) {
+		if (++looks % LOOKS)
+			lib_env()->relax();
+		else
+			lib_env()->rest();
+	}
+}
+
+/* The fast path fails while CPUs queue, so it overtakes none. */
+static __cold void wait_for_lock(ck_spinlock_ticket_t *ticket)
+{
+	if (queued)
+		ck_spinlock_ticket_lock(ticket);
+	else
+		wait_without_queue(ticket);
+}
+
 LOCK_UNCHECKED void spin_lock(struct spinlock *lock)
 {
 	if (IS_ENABLED(CONFIG_LOCK_RANK))
 		check_order(lock);
-	ck_spinlock_ticket_lock(&lock->ticket);
+	if (unlikely(!ck_spinlock_ticket_trylock(&lock->ticket)))
+		wait_for_lock(&lock->ticket);
 	if (IS_ENABLED(CONFIG_LOCK_RANK))
 		note_taken(lock);
 }

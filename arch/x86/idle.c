@@ -23,6 +23,8 @@
 #include <asm/irq.h>
 #include <asm/percpu.h>
 
+#define RESTS_A_SECOND 20000
+
 _Static_assert(offsetof(struct percpu, id) == PERCPU_ID &&
 		       offsetof(struct percpu, needs_ipi) == PERCPU_NEEDS_IPI &&
 		       offsetof(struct percpu, guest_ipi) == PERCPU_GUEST_IPI,
@@ -39,6 +41,12 @@ void arch_idle(void)
 	/* A full barrier, too: the caller's next look comes after it, or a kick between the two
 	 * would be lost. */
 	(void)ck_pr_fas_32(&cpu->kicked, 0);
+}
+
+void arch_cpu_rest(void)
+{
+	apic_timer_arm(arch_ticks() + arch_ticks_per_second() / RESTS_A_SECOND);
+	asm volatile("sti; hlt; cli" : : : "memory");
 }
 
 void arch_cpu_kick(unsigned id)

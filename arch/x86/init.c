@@ -15,6 +15,7 @@
 #include <arch/init.h>
 #include <asm/apic.h>
 #include <asm/console.h>
+#include <asm/cpuid.h>
 #include <asm/desc.h>
 #include <asm/features.h>
 #include <asm/paging.h>
@@ -26,11 +27,13 @@
 #include <arch/cpu.h>
 #include <lib/boot_phase.h>
 #include <lib/env.h>
+#include <lib/lock.h>
 
 static const struct lib_env env = {
 	.cpu_id = arch_cpu_id,
 	.microseconds = time_microseconds,
 	.relax = arch_cpu_relax,
+	.rest = arch_cpu_rest,
 	.write = serial_write,
 	.panic = arch_panic,
 };
@@ -50,6 +53,7 @@ void __no_stack_protector arch_early_init(void)
 void arch_init(const struct boot_info *info)
 {
 	features_enable();
+	spin_set_queued(!cpuid_has(CPUID_HYPERVISOR));
 	time_init();
 	random_init();
 	features_log();

@@ -30,6 +30,13 @@ unsigned arch_cpu_count(void);
 void arch_cpu_relax(void);
 
 /*
+ * Halts this CPU for some tens of microseconds: under a hypervisor its core goes to the thread of
+ * another CPU that has none. Takes the alarm, which each entry to a guest and each idle CPU sets
+ * again. Interrupts are taken meanwhile; their handlers take no lock.
+ */
+void arch_cpu_rest(void);
+
+/*
  * What the machine's clock shows, in seconds since 1970; 2024 where there is none. Takes its time.
  * CPU 0, at boot.
  */

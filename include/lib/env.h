@@ -12,6 +12,7 @@ struct lib_env {
 	unsigned (*cpu_id)(void);		       /* below CONFIG_MAX_CPUS */
 	u64 (*microseconds)(void);		       /* since boot, for log lines */
 	void (*relax)(void);			       /* in a loop that waits for another CPU */
+	void (*rest)(void);			       /* in one that has waited long: a while */
 	void (*write)(const char *text, size_t len);   /* the console; any context */
 	void (*panic)(const char *message) __noreturn; /* the end: registers, backtrace, halt */
 };

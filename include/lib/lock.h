@@ -66,6 +66,12 @@ struct LOCK_CAPABILITY spinlock {
 		.ticket = CK_SPINLOCK_TICKET_INITIALIZER, .rank = (rank_), .name = (name_) \
 	}
 
+/*
+ * Whether CPUs queue for a lock, as they do without this call. Once, before other CPUs run: no,
+ * where a CPU may lose its core to others.
+ */
+void spin_set_queued(bool on);
+
 void spin_init(struct spinlock *lock, enum lock_rank rank, const char *name);
 void spin_lock(struct spinlock *lock) LOCK_ACQUIRE(lock);
 bool spin_trylock(struct spinlock *lock) LOCK_TRY(true, lock);

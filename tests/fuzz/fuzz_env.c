@@ -32,7 +32,7 @@ static void __noreturn die(const char *message)
 	abort();
 }
 
-static const struct lib_env environment = {cpu_id, microseconds, relax, drop, die};
+static const struct lib_env environment = {cpu_id, microseconds, relax, relax, drop, die};
 
 /* What <arch/inline.h> of the host needs: no machine, no memory. */
 _Thread_local unsigned sim_this_cpu;

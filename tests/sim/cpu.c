@@ -63,6 +63,7 @@ static const struct lib_env environment = {
 	.cpu_id = arch_cpu_id,
 	.microseconds = sim_microseconds,
 	.relax = arch_cpu_relax,
+	.rest = arch_cpu_relax,
 	.write = console_write,
 	.panic = sim_panic,
 };

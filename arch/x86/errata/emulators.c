@@ -26,8 +26,7 @@
 
 #define LOG_THIS LOG_CPU
 
-#define CPUID_HYPERVISOR_LEAF  0x40000000
-#define CPUID_UNDER_HYPERVISOR BIT(31) /* leaf 1 ECX: what Intel and AMD leave to hypervisors */
+#define CPUID_HYPERVISOR_LEAF 0x40000000
 
 struct errata errata;
 
@@ -36,7 +35,7 @@ static bool is_qemu_emulation(void)
 {
 	struct cpuid_regs id;
 
-	if (!(cpuid(1, 0).ecx & CPUID_UNDER_HYPERVISOR))
+	if (!cpuid_has(CPUID_HYPERVISOR))
 		return false;
 	id = cpuid(CPUID_HYPERVISOR_LEAF, 0);
 	return id.ebx == 0x54474354 && id.ecx == 0x43544743 && id.edx == 0x47435447;
