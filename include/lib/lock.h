@@ -7,7 +7,8 @@
  * without it the rank costs nothing.
  *
  * Interrupts: the hypervisor runs with interrupts off except in its idle loop, where it holds no
- * lock; so there is no irqsave variant. NMI, #DF and #MC handlers take no lock.
+ * lock, and while it rests in a wait for a lock. No handler takes a lock, so there is no irqsave
+ * variant.
  */
 #ifndef SAMEPAGE_LIB_LOCK_H
 #define SAMEPAGE_LIB_LOCK_H
