@@ -4,6 +4,7 @@ common.py: what the benches share: boot and read the figures, show a table, keep
 
 A bench is a function of a results folder. Its rows are {name, value, unit, setting}.
 """
+import os
 import re
 import tempfile
 
@@ -11,6 +12,11 @@ import control
 import facts
 import machine
 from output import plain
+
+
+def patience(seconds):
+    """A timeout, longer where programs share this computer's cores."""
+    return seconds * max(1, os.getloadavg()[0] / os.cpu_count())
 
 
 def mean(values):

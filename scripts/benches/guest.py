@@ -7,7 +7,8 @@ Seconds are the machine's own, from the start of the guests to the power-off of 
 `cpu` are the seconds of this computer's CPUs that the emulator used for all of the run, its boot
 included. Both differ from run to run on a computer that does other things too, seconds most:
 --repeat runs the settings in turn, and the table has the medians, and the medians of each round's
-ratios.
+ratios. A setting that does not end in time is named at the end, and the others go on; --only runs a
+part of them again. Timeouts grow with the computer's load.
 """
 import resource
 
@@ -16,13 +17,14 @@ import facts
 import guests
 import machine
 from benches import common, jobs, peer
-from output import plain, say
+from output import Stop, plain, say
 from report import figures
 
 MIB = 1 << 20
 CPUS = 3
 TIMEOUT = 420
 KSM_PAGES = 5000
+QEMU = "qemu-tcg"
 OFF, ON = "samepage merge=off", "samepage merge=hash"
 TREE = "samepage merge=tree"
 KVM_OFF, KVM_ON = "kvm ksm=off", f"kvm ksm={KSM_PAGES}"
@@ -52,7 +54,7 @@ def saved_over_time(found):
     return [(moment - line[0][0], value / MIB) for moment, value in line]
 
 
-def samepage(where, words, cpus=CPUS, name="qemu-tcg", job=guests.MAIN_JOB):
+def samepage(where, words, cpus=CPUS, name=QEMU, job=guests.MAIN_JOB):
     """One run of two guests: figures by name, and MiB saved over time."""
     ending, found, text = common.figures_of(machine.Setup(
         machine=name,
@@ -61,7 +63,7 @@ def samepage(where, words, cpus=CPUS, name="qemu-tcg", job=guests.MAIN_JOB):
         memory=guests.MAIN_MEMORY,
         cmdline=f"{words} sample=500",
         modules=guests.modules_of(where, job),
-    ), TIMEOUT)
+    ), common.patience(TIMEOUT))
     check_ended(words, ending, text, 2)
     line = saved_over_time(found)
     saved = [value for _, value in line] or [0]
@@ -82,15 +84,20 @@ def samepage(where, words, cpus=CPUS, name="qemu-tcg", job=guests.MAIN_JOB):
     }, line
 
 
-def settings(where, cpus):
-    """What is run, by name."""
-    return {
-        OFF: lambda: samepage(where, "merge=off", cpus),
-        ON: lambda: samepage(where, "merge=hash", cpus),
-        TREE: lambda: samepage(where, "merge=tree", cpus),
-        KVM_OFF: lambda: peer.kvm("off", cpus),
-        KVM_ON: lambda: peer.kvm(KSM_PAGES, cpus),
+def settings(where, cpus, name, only):
+    """What is run, by name: what has `only` in its name. The peer runs in QEMU alone."""
+    runs = {
+        OFF: lambda: samepage(where, "merge=off", cpus, name),
+        ON: lambda: samepage(where, "merge=hash", cpus, name),
+        TREE: lambda: samepage(where, "merge=tree", cpus, name),
     }
+    if name == QEMU:
+        runs[KVM_OFF] = lambda: peer.kvm("off", cpus)
+        runs[KVM_ON] = lambda: peer.kvm(KSM_PAGES, cpus)
+    found = {title: run for title, run in runs.items() if only in title}
+    if not found:
+        raise Stop(f"--only {only}: there is {', '.join(runs)}")
+    return found
 
 
 def medians(rounds):
@@ -136,29 +143,43 @@ def measured(run):
     return {**found, "cpu": used() - before}, line
 
 
-def main_job(folder, repeat, cpus):
-    where = builder.build("default")
-    runs = settings(where, cpus)
-    cells, lines = {}, {}
+def run_all(folder, runs, repeat):
+    """Figures of the rounds by setting, lines by setting, and the names of what did not end."""
+    cells, lines, failed = {}, {}, []
     for number in range(repeat):
         for name, run in runs.items():
             say(f"round {number + 1} of {repeat}: {name} ...")
-            found, line = measured(run)
+            try:
+                found, line = measured(run)
+            except machine.MachineError as error:
+                say(f"{name}: {error}")
+                failed.append(name)
+                continue
             cells.setdefault(name, []).append(found)
             if any(value for _, value in line):
                 lines[name] = line
             common.keep(folder, "guest", rows_of(cells))  # an interruption leaves the rows so far
+    return cells, lines, failed
+
+
+def main_job(folder, runs, repeat):
+    cells, lines, failed = run_all(folder, runs, repeat)
+    if not cells:
+        raise Stop("no setting has ended")
     rows = rows_of(cells)
     common.show([row for row in rows if row["setting"] != "ratio"])
     for row in rows:
         if row["setting"] == "ratio":
             plain(f"{row['name']}: {row['value']:.2f}")
+    if failed:
+        plain(f"did not end: {', '.join(failed)}")
     draw(folder, lines)
 
 
-def guest(folder, repeat=1, cpus=CPUS, speed=False):
-    builder.need("qemu")
+def guest(folder, repeat=1, cpus=CPUS, speed=False, only="", machine_name=QEMU):
+    builder.need("bochs" if machine_name != QEMU else "qemu")
     if speed:
         jobs.jobs(folder, repeat)
-    else:
-        main_job(folder, repeat, cpus)
+        return
+    runs = settings(builder.build("default"), cpus, machine_name, only)
+    main_job(folder, runs, repeat)

@@ -98,9 +98,10 @@ def run_qemu(title, memory, cpus, kernel, initrd, cmdline, accel=("-accel", "tcg
     ]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True,
-                              timeout=TIMEOUT * machine.SLOW, check=False)
+                              timeout=common.patience(TIMEOUT) * machine.SLOW,
+                              check=False)
     except subprocess.TimeoutExpired as late:
-        raise PeerError(f"{title}: no end in {TIMEOUT} s\n"
+        raise PeerError(f"{title}: no end in {late.timeout:.0f} s\n"
                         f"{(late.stdout or b'').decode(errors='replace')[-2000:]}") from late
     text = done.stdout.decode(errors="replace").replace("\r", "")
     if done.returncode:
