@@ -12,6 +12,7 @@
 #include <mm/guest_cache.h>
 
 #include <mm/policy.h>
+#include "mm/space/update.h"
 #include "mm/stage2/private.h"
 
 struct cost {
@@ -197,6 +198,46 @@ static void a_long_range_is_flushed_once(void **state)
 	world_end();
 }
 
+static struct stage2 *paused_s2;
+static unsigned pauses;
+
+/* LOCK_MMU is free in a pause: CPU 1's guest, which has a writable translation, writes. */
+static void write_in_the_pause(const char *name)
+{
+	u64 exits = guest_counters.exits;
+
+	if (strcmp(name, "update: paused") != 0 || pauses++)
+		return;
+	sim_set_cpu(1);
+	assert_int_equal(guest_write(paused_s2, 0, 3), FAULT_MAPPED);
+	assert_int_equal(guest_counters.exits - exits, 1);
+	guest_out();
+	sim_set_cpu(0);
+}
+
+/* What a pause leaves changed is flushed before it. */
+static void a_pause_leaves_no_translation_from_before(void **state)
+{
+	struct addrspace *as;
+
+	world_begin(2, 8);
+	as = world_space(3 * UPDATE_PAUSE);
+	assert_int_equal(addrspace_set_policy(as, notifier_policy_find("masked", 6)), 0);
+	paused_s2 = world_stage2(as);
+	pauses = 0;
+	sim_set_cpu(1);
+	assert_int_equal(guest_write(paused_s2, (UPDATE_PAUSE - 1) * PAGE_SIZE, 1), FAULT_MAPPED);
+	assert_int_equal(guest_write(paused_s2, 0, 1), FAULT_MAPPED);
+	sim_set_cpu(0);
+	sim_on_race_point = write_in_the_pause;
+	assert_int_equal(addrspace_clear_soft_dirty(as, world_range(0, 2 * UPDATE_PAUSE)), 0);
+	sim_on_race_point = NULL;
+	assert_true(pauses > 0);
+	stage2_destroy(paused_s2);
+	addrspace_destroy(as);
+	world_end();
+}
+
 /*
  * ROM and guarded pages take the hypervisor's own writes, and who looked before them notices
  * (COW-2).
@@ -316,6 +357,7 @@ int main(void)
 		cmocka_unit_test(each_named_point_flushes_as_often),
 		cmocka_unit_test(eager_flushes_at_each_call),
 		cmocka_unit_test(a_long_range_is_flushed_once),
+		cmocka_unit_test(a_pause_leaves_no_translation_from_before),
 		cmocka_unit_test(our_own_write_spoils_a_look),
 		cmocka_unit_test(names_are_found_and_others_are_not),
 		cmocka_unit_test(a_point_is_set_and_named_by_words),
