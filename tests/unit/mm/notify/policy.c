@@ -238,6 +238,38 @@ static void a_pause_leaves_no_translation_from_before(void **state)
 	world_end();
 }
 
+static bool young(struct addrspace *as)
+{
+	bool young;
+
+	spin_lock(&as->lock);
+	young = notifier_young(&as->notifier, world_range(0, 1), true);
+	spin_unlock(&as->lock);
+	return young;
+}
+
+static void an_access_through_one_of_two_is_seen(void **state)
+{
+	struct stage2 *s2[2];
+	struct addrspace *as;
+	u64 value;
+
+	world_begin(1, 8);
+	as = world_space(16);
+	for (unsigned i = 0; i < 2; i++)
+		s2[i] = world_stage2(as);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(guest_read(s2[i], 0, &value), FAULT_MAPPED);
+		guest_out();
+		assert_true(young(as));
+		assert_false(young(as));
+	}
+	for (unsigned i = 0; i < 2; i++)
+		stage2_destroy(s2[i]);
+	addrspace_destroy(as);
+	world_end();
+}
+
 /*
  * ROM and guarded pages take the hypervisor's own writes, and who looked before them notices
  * (COW-2).
@@ -358,6 +390,7 @@ int main(void)
 		cmocka_unit_test(eager_flushes_at_each_call),
 		cmocka_unit_test(a_long_range_is_flushed_once),
 		cmocka_unit_test(a_pause_leaves_no_translation_from_before),
+		cmocka_unit_test(an_access_through_one_of_two_is_seen),
 		cmocka_unit_test(our_own_write_spoils_a_look),
 		cmocka_unit_test(names_are_found_and_others_are_not),
 		cmocka_unit_test(a_point_is_set_and_named_by_words),
