@@ -11,6 +11,7 @@
 #include <mm/audit.h>
 #include <mm/guest_cache.h>
 
+#include <lib/error.h>
 #include <mm/policy.h>
 #include "mm/space/update.h"
 #include "mm/stage2/private.h"
@@ -270,6 +271,22 @@ static void an_access_through_one_of_two_is_seen(void **state)
 	world_end();
 }
 
+static void a_subscription_that_is_not_there_is_not_found(void **state)
+{
+	struct subscription none = {.range = world_range(0, 1)};
+	struct addrspace *as;
+	struct stage2 *s2;
+
+	world_begin(1, 8);
+	as = world_space(16);
+	assert_int_equal(notifier_unsubscribe(&as->notifier, &none), ERR_NOT_FOUND);
+	s2 = world_stage2(as);
+	assert_int_equal(notifier_unsubscribe(&as->notifier, &none), ERR_NOT_FOUND);
+	stage2_destroy(s2);
+	addrspace_destroy(as);
+	world_end();
+}
+
 /*
  * ROM and guarded pages take the hypervisor's own writes, and who looked before them notices
  * (COW-2).
@@ -391,6 +408,7 @@ int main(void)
 		cmocka_unit_test(a_long_range_is_flushed_once),
 		cmocka_unit_test(a_pause_leaves_no_translation_from_before),
 		cmocka_unit_test(an_access_through_one_of_two_is_seen),
+		cmocka_unit_test(a_subscription_that_is_not_there_is_not_found),
 		cmocka_unit_test(our_own_write_spoils_a_look),
 		cmocka_unit_test(names_are_found_and_others_are_not),
 		cmocka_unit_test(a_point_is_set_and_named_by_words),
