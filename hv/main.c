@@ -61,19 +61,43 @@ static struct load_module as_load_module(const struct boot_module *module, const
 	};
 }
 
+/*
+ * What the module at each place is for, by its line, which is parsed once: a machine has dozens of
+ * VMs, and each looks for its files.
+ */
+static struct module_role {
+	char module_of[VM_NAME_MAX];
+	char image[VM_NAME_MAX];
+} roles[BOOT_MODULES_MAX];
+
+/* A line that is wrong has no role. */
+static void find_roles(const struct boot_info *info)
+{
+	struct config_error error;
+	struct vm_config config;
+
+	for (unsigned i = 0; i < info->module_count; i++) {
+		if (vm_config_parse(info->modules[i].command_line, arch_cpu_count(), &config,
+				    &error))
+			continue;
+		memcpy(roles[i].module_of, config.module_of, VM_NAME_MAX);
+		memcpy(roles[i].image, config.image, VM_NAME_MAX);
+	}
+}
+
 /* The modules that say for=NAME. Their arguments live in `configs`. */
 static unsigned find_modules(const struct boot_info *info, const char *name,
 			     struct vm_config *configs, struct load_module *out)
 {
-	struct config_error error;
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < info->module_count && count < LOAD_MODULES_MAX; i++) {
 		const struct boot_module *module = &info->modules[i];
 		struct vm_config *config = &configs[count];
+		struct config_error error;
 
-		if (vm_config_parse(module->command_line, arch_cpu_count(), config, &error) == 0 &&
-		    strcmp(config->module_of, name) == 0)
+		if (strcmp(roles[i].module_of, name) == 0 &&
+		    vm_config_parse(module->command_line, arch_cpu_count(), config, &error) == 0)
 			out[count++] = as_load_module(module, config->arg);
 	}
 	return count;
@@ -81,15 +105,9 @@ static unsigned find_modules(const struct boot_info *info, const char *name,
 
 static const struct boot_module *find_image(const struct boot_info *info, const char *name)
 {
-	struct config_error error;
-	struct vm_config config;
-
-	for (unsigned i = 0; i < info->module_count; i++) {
-		if (vm_config_parse(info->modules[i].command_line, arch_cpu_count(), &config,
-				    &error) == 0 &&
-		    strcmp(config.image, name) == 0)
+	for (unsigned i = 0; i < info->module_count; i++)
+		if (strcmp(roles[i].image, name) == 0)
 			return &info->modules[i];
-	}
 	return NULL;
 }
 
@@ -135,20 +153,12 @@ static int add_images(const struct boot_info *info, struct vm *vm)
 /* An image that cannot be adopted is a disk without hints. */
 static void adopt_images(const struct boot_info *info)
 {
-	struct config_error error;
-	struct vm_config config;
-
 	for (unsigned i = 0; i < info->module_count; i++) {
 		struct load_module image = as_load_module(&info->modules[i], NULL);
-		int err;
+		int err = roles[i].image[0] ? virtio_adopt_image(image.file, image.size) : 0;
 
-		if (vm_config_parse(info->modules[i].command_line, arch_cpu_count(), &config,
-				    &error) ||
-		    !config.image[0])
-			continue;
-		err = virtio_adopt_image(image.file, image.size);
 		if (err)
-			log_warn("image=%s: its frames cannot be shared: %s", config.image,
+			log_warn("image=%s: its frames cannot be shared: %s", roles[i].image,
 				 error_name(err));
 	}
 }
@@ -225,19 +235,14 @@ static bool image_is_used(const char *name)
  */
 static void report_orphans(const struct boot_info *info)
 {
-	struct config_error error;
-
 	for (unsigned i = 0; i < info->module_count; i++) {
-		struct vm_config config;
+		const struct module_role *role = &roles[i];
 
-		if (vm_config_parse(info->modules[i].command_line, arch_cpu_count(), &config,
-				    &error) != 0)
-			continue;
-		if (config.image[0] && !image_is_used(config.image))
-			log_warn("module: \"image=%s\": no VM has a disk of it", config.image);
-		if (config.module_of[0] && !vm_find(config.module_of))
+		if (role->image[0] && !image_is_used(role->image))
+			log_warn("module: \"image=%s\": no VM has a disk of it", role->image);
+		if (role->module_of[0] && !vm_find(role->module_of))
 			log_warn("module: \"for=%s\": there is no VM of this name; left out",
-				 config.module_of);
+				 role->module_of);
 	}
 }
 
@@ -352,6 +357,7 @@ void hv_main(const struct boot_info *info)
 	__atomic_store_n(&phase, PHASE_ENABLE, __ATOMIC_RELEASE);
 	wait_for(&cpus_in, arch_cpu_count() - 1);
 	boot_phase_end(BOOT_PHASE_VIRT, arch_ticks());
+	find_roles(info);
 	adopt_images(info);
 	frame_stats(&before);
 	reclaiming_init();

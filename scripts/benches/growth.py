@@ -24,13 +24,18 @@ FIGURES = {
     "vm": ("pages of the VM, or touched of 16,384", "instructions", "xy",
            {"start, by size": "vm_size_start", "end, by size": "vm_size_end",
             "end, by pages touched": "vm_touched_end"}),
-    "faults": ("vCPUs of one VM that fault", "LOCK_MMU taken, for 64 faults", "",
-               {"acquisitions": "fault_locks"}),
+    "faults": ("vCPUs of one VM that fault at once", "LOCK_MMU, for 64 faults", "",
+               {"acquisitions": "fault_at_once_locks", "of these waited": "fault_at_once_waits"}),
     "flush": ("CPUs inside the guest", "kicks of a flush", "", {"kicks": "flush_kicks"}),
     "vms": ("VMs", "instructions at boot for each", "x", {"made and loaded": "boot_each"}),
     "vm-frames": ("VMs", "frames before a guest runs", "xy", {"address space": "vm_frames"}),
     "rmap": ("users of one frame", "bytes for each", "x", {"rmap": "rmap_each"}),
 }
+
+
+# Curve: how much more the last point may be than the first.
+LAWS = {"boot_each": 1.15, "vm_size_start": 1.05, "vm_size_end": 1.05, "fault_locks": 1,
+        "fault_at_once_locks": 1}
 
 
 def counts(where):
@@ -86,6 +91,14 @@ def draw(name, curves):
         pyplot.close(drawn)
 
 
+def hold(curves):
+    """A curve that should be flat is."""
+    for curve, most in LAWS.items():
+        points = sorted(curves[curve].items())
+        if points[-1][1] > points[0][1] * most:
+            raise machine.MachineError(f"{curve} grows: {points[0]} to {points[-1]}")
+
+
 def growth(folder):
     builder.need("bench", "unit", "qemu", "report")
     say("counting ...")
@@ -102,6 +115,7 @@ def growth(folder):
     curves["rmap_each"] = {users: count / users for users, count in curves["rmap_bytes"].items()}
     for curve, values in curves.items():
         plain(f"{curve:18}" + "  ".join(f"{x}: {y:,.6g}" for x, y in sorted(values.items())))
+    hold(curves)
     for name in FIGURES:
         draw(name, curves)
     common.keep(folder, "growth", [

@@ -23,7 +23,7 @@
 
 #include <lib/types.h>
 
-#define SCHED_TASKS 4
+#define SCHED_TASKS 8
 
 struct sim_random;
 

@@ -3,6 +3,7 @@
  * growth.c: how costs grow, by counts (docs/scaling.md): each law is held at several sizes. The
  * program prints the counts, of which ./run bench growth draws the figures.
  */
+#include "sim/explore.h"
 #include "sim/mm_world.h"
 
 #include <mm/merge.h>
@@ -20,14 +21,25 @@ static void print(const char *curve, u64 x, u64 count)
 /* --- LOCK_MMU, by fault and CPU ------------------------------------------------------------ */
 
 static struct spinlock *counted;
-static u64 acquisitions;
+static u64 acquisitions, waits;
+static bool waiting[CPUS_MAX]; /* a CPU for the lock that is counted */
 
+/* An acquisition that does not succeed at once is a wait, however often it is tried again. */
 bool __real_spin_trylock(struct spinlock *lock);
 bool __wrap_spin_trylock(struct spinlock *lock);
 bool __wrap_spin_trylock(struct spinlock *lock)
 {
-	acquisitions += lock == counted;
-	return __real_spin_trylock(lock);
+	bool taken = __real_spin_trylock(lock);
+	bool *mine = &waiting[arch_cpu_id()];
+
+	if (lock != counted)
+		return taken;
+	acquisitions += taken;
+	waits += !taken && !*mine;
+	*mine = !taken;
+	if (taken)
+		sched_point("LOCK_MMU held");
+	return taken;
 }
 
 #define FAULTS 64u
@@ -71,6 +83,78 @@ static void a_fault_takes_the_lock_as_often_on_any_number_of_vcpus(void **state)
 
 		print("fault_locks", cpus, locks);
 		assert_int_equal(locks, first);
+	}
+}
+
+/*
+ * All vCPUs at once: each touches pages of its own. At one in three of the locks it takes, race
+ * points, and holds of LOCK_MMU a CPU stops, and another one goes on: both are drawn by chance.
+ */
+#define EACH	  32u
+#define SCHEDULES 16u
+
+static struct addrspace *shared;
+static struct stage2 *shared_s2;
+static unsigned faulting;
+
+static void begin_faults(void *world)
+{
+	world_begin(faulting, 64);
+	shared = world_space(4096);
+	shared_s2 = world_stage2(shared);
+	counted = &shared->lock;
+}
+
+static void fault_all(void *world)
+{
+	for (u64 i = 0; i < EACH; i++) {
+		u64 page = arch_cpu_id() * EACH + i;
+
+		assert_int_equal(guest_write(shared_s2, page * PAGE_SIZE, 1), FAULT_MAPPED);
+		guest_out();
+	}
+}
+
+static void end_faults(void *world)
+{
+	counted = NULL;
+	stage2_destroy(shared_s2);
+	addrspace_destroy(shared);
+	world_end();
+}
+
+static void wait_for_the_lock(unsigned cpus)
+{
+	struct sim_random random = sim_random_start(0x6c6f636b);
+	struct sched_scenario scenario = {
+		.setup = begin_faults,
+		.check = end_faults,
+		.preemptions = ~0u,
+		.limit = SCHEDULES,
+		.random = &random,
+		.at_locks = true,
+	};
+
+	faulting = cpus;
+	for (unsigned cpu = 0; cpu < cpus; cpu++)
+		scenario.task[cpu] = fault_all;
+	acquisitions = waits = 0;
+	sched_explore(&scenario);
+}
+
+/* The lock is fair, so an acquisition waits at most for one turn of each other CPU. */
+static void faults_at_once_take_the_lock_as_often_as_in_turn(void **state)
+{
+	u64 each = locks_of_faults(1, false) / FAULTS;
+
+	for (unsigned cpus = 1; cpus <= 8; cpus++) {
+		u64 faults = (u64)SCHEDULES * cpus * EACH;
+
+		wait_for_the_lock(cpus);
+		print("fault_at_once_locks", cpus, acquisitions * 64 / faults);
+		print("fault_at_once_waits", cpus, waits * 64 / faults);
+		assert_int_equal(acquisitions, each * faults);
+		assert_true(cpus > 1 ? waits > 0 && waits <= acquisitions : waits == 0);
 	}
 }
 
@@ -263,6 +347,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_fault_takes_the_lock_as_often_on_any_number_of_vcpus),
+		cmocka_unit_test(faults_at_once_take_the_lock_as_often_as_in_turn),
 		cmocka_unit_test(a_flush_kicks_the_cpus_inside_and_no_others),
 		cmocka_unit_test(a_pass_over_unwritten_memory_reads_nothing),
 		cmocka_unit_test(a_pass_reads_the_pages_that_were_written),
