@@ -174,22 +174,32 @@ __cold enum exit_verdict exit_out_of_memory(struct vcpu *vcpu)
 	return EXIT_RESCHEDULE;
 }
 
-static __noinline enum exit_verdict handle_fault(struct vcpu *vcpu, const struct hv_exit *exit)
+/* Nothing was mapped. */
+static __noinline enum exit_verdict refuse_fault(struct vcpu *vcpu, const struct hv_exit *exit,
+						 enum fault_outcome outcome)
 {
-	vcpu->arch.armed = 0;
-	switch (fault_handle(vcpu->stage2, exit->stage2.gpa, exit->stage2.access)) {
-	case FAULT_MMIO:
-	case FAULT_READ_ONLY:
-		return access_to_nowhere(vcpu, exit);
+	switch (outcome) {
 	case FAULT_DENIED:
 		return refuse_gp(vcpu);
 	case FAULT_NO_MEMORY:
 		return exit_out_of_memory(vcpu);
 	default:
-		if (unlikely(exit->stage2.gpa.raw - VGA_TEXT_START < VGA_TEXT_END - VGA_TEXT_START))
-			display_note_access(vcpu->vm);
-		return EXIT_RESUME;
+		return access_to_nowhere(vcpu, exit);
 	}
+}
+
+static __noinline enum exit_verdict handle_fault(struct vcpu *vcpu, const struct hv_exit *exit)
+{
+	u64 gpa = exit->stage2.gpa.raw;
+	enum fault_outcome outcome;
+
+	vcpu->arch.armed = 0;
+	outcome = fault_handle(vcpu->stage2, exit->stage2.gpa, exit->stage2.access);
+	if (unlikely(outcome > FAULT_RACED))
+		return refuse_fault(vcpu, exit, outcome);
+	if (unlikely(gpa - VGA_TEXT_START < VGA_TEXT_END - VGA_TEXT_START))
+		display_note_access(vcpu->vm);
+	return EXIT_RESUME;
 }
 
 /* A remembered access is carried out without a look at stage 2, which maps nothing there. */

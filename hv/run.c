@@ -140,7 +140,7 @@ static void trace_exit(const struct vcpu *vcpu, const struct hv_exit *exit)
 
 /*
  * Enters the guest once and handles its exit. False: the vCPU leaves the CPU. traced: a constant,
- * so that an exit has one branch for both events.
+ * so that an exit that is not traced has no branch for it.
  */
 static __always_inline bool enter_guest(struct vcpu *vcpu, const struct virt_ops *ops,
 					const struct stage2_gate *gate, u64 deadline, bool traced)
@@ -167,47 +167,45 @@ static __always_inline bool enter_guest(struct vcpu *vcpu, const struct virt_ops
 	return verdict != EXIT_RESCHEDULE;
 }
 
-/* Has a gate of its own, so that the caller's stays in registers. */
-static __cold bool enter_guest_traced(struct vcpu *vcpu, u64 deadline)
-{
-	const struct stage2_gate gate = stage2_gate(vcpu->stage2);
-
-	return enter_guest(vcpu, virt, &gate, deadline, true);
-}
-
-static __always_inline bool run_guest(struct vcpu *vcpu, const struct virt_ops *ops,
-				      const struct stage2_gate *gate, u64 deadline)
-{
-	if (TRACE_ON(exit))
-		return enter_guest_traced(vcpu, deadline);
-	return enter_guest(vcpu, ops, gate, deadline, false);
-}
-
 /* RUN-4: no way around the loop avoids the clock. */
-static void run_turn(struct vcpu *vcpu)
+static __always_inline void run_loop(struct vcpu *vcpu, bool traced)
 {
 	const struct stage2_gate gate = stage2_gate(vcpu->stage2);
 	const struct virt_ops *ops = virt;
 	u64 deadline = run_until(vcpu);
 
 	for (;;) {
-		if (unlikely(arch_ticks() >= deadline)) {
+		if (unlikely(arch_ticks_reached(&deadline))) {
 			if (turn_is_over(vcpu))
 				return;
 			vcpu_recheck(vcpu);
 		}
 		stage2_enter(&gate);
 		arch_guest_enter();
-		if (unlikely(ck_pr_load_32(&vcpu->requests))) {
+		if (unlikely(arch_word_is_set(&vcpu->requests))) {
 			stage2_leave(&gate);
 			arch_guest_leave();
 			if (!handle_requests(vcpu))
 				return;
 			deadline = run_until(vcpu);
-		} else if (!run_guest(vcpu, ops, &gate, deadline)) {
+		} else if (!enter_guest(vcpu, ops, &gate, deadline, traced)) {
 			return;
 		}
 	}
+}
+
+static __cold void run_traced_turn(struct vcpu *vcpu)
+{
+	run_loop(vcpu, true);
+}
+
+/* Whether entries and exits are traced is decided once a turn. */
+static void run_turn(struct vcpu *vcpu)
+{
+	if (TRACE_ON(exit))
+		run_traced_turn(vcpu);
+	else
+		run_loop(vcpu, false);
 }
 
 #define SHORTEST_TURN 64 /* of a slice, where another vCPU wakes meanwhile: RUN-5 */

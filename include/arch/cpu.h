@@ -67,6 +67,13 @@ void arch_cpu_kick(unsigned cpu);
  */
 
 /*
+ * What the run loop reads at each pass, in as few instructions as there are; inline.
+ *
+ * bool arch_ticks_reached(const u64 *deadline): arch_ticks() >= *deadline.
+ * bool arch_word_is_set(const u32 *word): is a word that other CPUs write another than 0?
+ */
+
+/*
  * Sleeps until an interrupt or a kick comes; returns at once when a kick came since the last
  * arch_idle() returned, so none is lost. Called with interrupts off, and returns with them off. No
  * locks held.

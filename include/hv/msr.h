@@ -37,7 +37,7 @@ struct msr_rule {
 	const char *why;
 };
 
-/* The rule for an MSR, or NULL. O(log n). Pure. */
+/* The rule for an MSR, or NULL. O(1). Pure. */
 const struct msr_rule *msr_find(u32 index);
 
 /*

@@ -75,7 +75,7 @@ static bool has_memory(struct addrspace *as, struct gfn gfn)
 	return found;
 }
 
-static int resolve_absent(struct addrspace *as, struct space_page *page)
+static __noinline int resolve_absent(struct addrspace *as, struct space_page *page)
 {
 	bool used = false, image = false;
 	struct mfn mfn;
@@ -170,8 +170,8 @@ static int resolve_step(struct addrspace *as, struct space_page *page, unsigned 
 	}
 }
 
-int space_resolve(struct addrspace *as, struct space_page *page, unsigned access,
-		  const struct invalidate_log *log, u64 *word)
+__no_stack_protector int space_resolve(struct addrspace *as, struct space_page *page,
+				       unsigned access, const struct invalidate_log *log, u64 *word)
 {
 	if (unlikely(!gfn_valid(page->gfn)))
 		return ERR_RANGE;

@@ -29,6 +29,8 @@
  *          reads the clock first.
  *
  * Locking: takes LOCK_MMU, and what space_resolve() takes.
+ *
+ * No frame on the way of a fault holds a buffer, so none has a canary.
  */
 #include <mm/fault.h>
 #include <arch/exit.h>
@@ -196,8 +198,8 @@ static int resolve(struct stage2 *s2, struct space_page *page, unsigned access,
  * sequence too. In mode `reenter` that counts as a race, as in KVM; in mode `inplace`
  * space_resolve() reads the sequence again after each step.
  */
-static enum fault_outcome fault_try(struct stage2 *s2, struct space_page *page, unsigned access,
-				    bool inplace)
+static __no_stack_protector enum fault_outcome fault_try(struct stage2 *s2, struct space_page *page,
+							 unsigned access, bool inplace)
 {
 	u64 word = invalidate_read(&s2->log), first = word;
 	enum fault_outcome outcome = FAULT_RACED;
@@ -217,7 +219,8 @@ static enum fault_outcome fault_try(struct stage2 *s2, struct space_page *page, 
 	return outcome;
 }
 
-enum fault_outcome fault_handle(struct stage2 *s2, struct gpa gpa, unsigned access)
+__no_stack_protector enum fault_outcome fault_handle(struct stage2 *s2, struct gpa gpa,
+						     unsigned access)
 {
 	bool inplace = ck_pr_load_32(&s2->as->retry) == RETRY_INPLACE;
 	struct space_page page = {.gfn = gpa_to_gfn(gpa)};

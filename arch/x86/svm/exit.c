@@ -279,7 +279,7 @@ void svm_exit_decode(struct svm_vcpu *svm, struct hv_exit *exit)
 
 	/* The most frequent one by a constant row: its decoder is inlined. */
 	if (likely(code == SVM_EXIT_NPF))
-		svm_exit_by_row(svm, &svm_exits_high[0], exit);
+		svm_exit_by_row(svm, &svm_exits_high[0], code, exit);
 	else
-		svm_exit_by_row(svm, svm_exit_row(code), exit);
+		svm_exit_by_row(svm, svm_exit_row(code), code, exit);
 }

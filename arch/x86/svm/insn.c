@@ -112,8 +112,9 @@ unsigned svm_insn_measure(struct svm_vcpu *svm, const struct hv_exit *exit)
 		insn.opcode++;
 	if (insn.opcode + exit->insn_len > INSN_MAX)
 		insn.opcode = 0;
-	svm->insn[rip % INSN_CACHE] =
-		(struct insn_prefixes){rip, svm->vmcb.save.cr3, insn.opcode, 0};
+	if ((u32)rip <= ~0u - 2 * INSN_MAX) /* svm_skip_insn() wraps no 32-bit RIP */
+		svm->insn[rip % INSN_CACHE] =
+			(struct insn_prefixes){rip, svm->vmcb.save.cr3, insn.opcode, 0};
 	return insn.opcode + exit->insn_len;
 }
 

@@ -23,15 +23,28 @@
 #include <lib/log.h>
 #include "svm.h"
 
-/* Calls entry.S. The compiler keeps nothing around the guest: `exit` stays in its register. */
-static __always_inline struct arch_vcpu *svm_enter(struct arch_vcpu *vcpu, struct hpa guest,
-						   struct hpa host, struct hv_exit **exit)
+_Static_assert(offsetof(struct arch_vcpu, gpr) == 0 &&
+		       offsetof(struct arch_vcpu, backend) == 0x90 &&
+		       offsetof(struct svm_vcpu, vmcb.control.exit_code) == 0x70 &&
+		       offsetof(struct svm_vcpu, vmcb.save.rax) == 0x5f8 &&
+		       offsetof(struct svm_vcpu, host_vmcb) == 0x1008,
+	       "entry.S has these offsets");
+
+/*
+ * Calls entry.S, which takes RAX over from the VMCB; returns the exit code. The compiler keeps
+ * nothing around the guest: `exit` stays in its register.
+ */
+static __always_inline u64 svm_enter(struct arch_vcpu *vcpu, struct svm_vcpu **svm,
+				     struct hv_exit **exit)
 {
+	u64 guest = (*svm)->vmcb_pa.raw, code;
+
 	asm volatile("call svm_entry"
-		     : "+a"(guest.raw), "+D"(vcpu), "+S"(host.raw), "+d"(*exit)
+		     : "+a"(guest), "+D"(vcpu), "=c"(code), "+d"(*exit)
 		     :
-		     : "rcx", "r8", "r9", "r10", "r11", "memory", "cc");
-	return (struct arch_vcpu *)guest.raw;
+		     : "rsi", "r8", "r9", "r10", "r11", "memory", "cc");
+	*svm = (struct svm_vcpu *)vcpu;
+	return code;
 }
 
 /*
@@ -57,22 +70,19 @@ static __cold void svm_exit_delivering(struct svm_vcpu *svm, struct hv_exit *exi
 void svm_run(struct arch_vcpu *vcpu, u64 deadline, struct hv_exit *exit)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
+	u64 code;
 
 	if (unlikely(!percpu_timer_armed_for(deadline)))
 		return svm_arm_and_run(vcpu, deadline, exit);
 	svm->vmcb.save.rax = vcpu->gpr[GPR_RAX];
-
-	vcpu = svm_enter(vcpu, svm->vmcb_pa, svm->host_vmcb, &exit);
-
-	svm = svm_of(vcpu);
-	vcpu->gpr[GPR_RAX] = svm->vmcb.save.rax;
+	code = svm_enter(vcpu, &svm, &exit);
 	svm->vmcb.control.tlb_control = TLB_FLUSH_NONE;
 	svm->vmcb.control.clean = CLEAN_ALL;
 	if (unlikely(svm->vmcb.control.exit_int_info & EVENT_VALID))
 		return svm_exit_delivering(svm, exit);
-	if (unlikely(svm->vmcb.control.exit_code >= SVM_EXIT_LOW_END))
+	if (unlikely(code >= SVM_EXIT_LOW_END))
 		return svm_exit_decode(svm, exit);
-	svm_exit_by_row(svm, &svm_exits_low[svm->vmcb.control.exit_code], exit);
+	svm_exit_by_row(svm, &svm_exits_low[code], code, exit);
 }
 
 /* Outside 64-bit mode RIP has 32 bits. */
@@ -104,35 +114,43 @@ static __cold void svm_skip_slowly(struct svm_vcpu *svm, const struct hv_exit *e
 		svm_single_step(svm);
 }
 
-/*
- * Behind the instruction, in *next. False: on a CPU without NRIPS, insn.c has not seen its prefixes
- * at this RIP and CR3.
- */
-static __always_inline bool svm_next_rip(const struct svm_vcpu *svm, const struct hv_exit *exit,
-					 u64 *next)
+/* Prefixes that insn.c has seen at this RIP and CR3, or NULL; never any on a CPU with NRIPS. */
+static __always_inline const struct insn_prefixes *svm_known_insn(const struct svm_vcpu *svm,
+								  u64 rip)
 {
-	u64 rip = svm->vmcb.save.rip, at = rip % INSN_CACHE * sizeof(struct insn_prefixes);
+	u64 at = rip % INSN_CACHE * sizeof(struct insn_prefixes);
 	const struct insn_prefixes *known = (const void *)((const u8 *)svm->insn + at);
 
-	*next = svm->vmcb.control.next_rip;
-	if (*next)
-		return true;
-	*next = rip + exit->insn_len;
-	if (exit->insn_exact)
-		return true;
-	*next += known->count;
-	return known->rip == rip && known->cr3 == svm->vmcb.save.cr3;
+	return known->rip == rip && known->cr3 == svm->vmcb.save.cr3 ? known : NULL;
 }
 
-/* The common case without a call: a known length, no tracing, no wrap of a 32-bit RIP. */
+/* The length is in the VMCB. False: it is not, or a 32-bit RIP wraps. */
+static __always_inline bool svm_next_rip(const struct svm_vcpu *svm, const struct hv_exit *exit,
+					 u64 rip, u64 *next)
+{
+	*next = svm->vmcb.control.next_rip;
+	if (!*next && !exit->insn_exact)
+		return false;
+	if (!*next)
+		*next = rip + exit->insn_len;
+	return (u32)*next >= (u32)rip;
+}
+
+/*
+ * The common case without a call: a known length, no tracing. With known prefixes no RIP wraps.
+ */
 void svm_skip_insn(struct arch_vcpu *vcpu, const struct hv_exit *exit)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 	struct vmcb_save *save = &svm->vmcb.save;
-	u64 next;
+	const struct insn_prefixes *known;
+	u64 rip = save->rip, next;
 
-	if (unlikely(!svm_next_rip(svm, exit, &next) || (u32)next < (u32)save->rip ||
-		     save->rflags & (RFLAGS_TF | RFLAGS_RF)))
+	if (likely(!exit->insn_exact) && likely((known = svm_known_insn(svm, rip)) != NULL))
+		next = rip + exit->insn_len + known->count;
+	else if (unlikely(!svm_next_rip(svm, exit, rip, &next)))
+		return svm_skip_slowly(svm, exit);
+	if (unlikely(save->rflags & (RFLAGS_TF | RFLAGS_RF)))
 		return svm_skip_slowly(svm, exit);
 	save->rip = next;
 	svm->vmcb.control.interrupt_shadow = 0;

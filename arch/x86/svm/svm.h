@@ -148,11 +148,11 @@ extern const struct svm_exit_row svm_exits_high[SVM_EXIT_HIGH_END - SVM_EXIT_NPF
 extern const struct svm_exit_row svm_exit_invalid, svm_exit_unknown;
 /* From the VMCB's exit fields to struct hv_exit, by a row. Inlined in run(): the exit path. */
 static __always_inline void svm_exit_by_row(struct svm_vcpu *svm, const struct svm_exit_row *row,
-					    struct hv_exit *exit)
+					    u64 code, struct hv_exit *exit)
 {
 	const struct vmcb_control *control = &svm->vmcb.control;
 
-	exit->raw.reason = control->exit_code;
+	exit->raw.reason = code;
 	__builtin_memcpy(exit, row, SVM_EXIT_HEAD);
 	if (row->decode) {
 		exit->raw.info1 = control->exit_info1;

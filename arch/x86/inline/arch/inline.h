@@ -34,6 +34,28 @@ static __always_inline u64 arch_ticks(void)
 	return high << 32 | low;
 }
 
+/* A borrow from both halves of the difference: the deadline is not reached. */
+static __always_inline bool arch_ticks_reached(const u64 *deadline)
+{
+	bool reached;
+
+	asm volatile("rdtsc\n\t"
+		     "subl %1, %%eax\n\t"
+		     "sbbl 4+%1, %%edx"
+		     : "=@ccae"(reached)
+		     : "m"(*deadline)
+		     : "eax", "edx");
+	return reached;
+}
+
+static __always_inline bool arch_word_is_set(const u32 *word)
+{
+	bool set;
+
+	asm volatile("cmpl $0, %1" : "=@ccne"(set) : "m"(*word));
+	return set;
+}
+
 /* XCHG is a full barrier. */
 static __always_inline void arch_guest_enter(void)
 {

@@ -23,6 +23,16 @@ static inline unsigned arch_cpu_id(void)
 /* One more at each call, and what a test adds. */
 u64 arch_ticks(void);
 
+static inline bool arch_ticks_reached(const u64 *deadline)
+{
+	return arch_ticks() >= *deadline;
+}
+
+static inline bool arch_word_is_set(const u32 *word)
+{
+	return __atomic_load_n(word, __ATOMIC_RELAXED) != 0;
+}
+
 static inline void *arch_hpa_to_virt(struct hpa address)
 {
 	if (unlikely(address.raw >= sim_memory_size))
