@@ -3,9 +3,9 @@
  * bios.h: a VM with its module as firmware: SeaBIOS as QEMU starts it, or another BIOS that takes
  * QEMU's fw_cfg.
  *
- *     0      640 KiB        768 KiB   896 KiB    1 MiB            4 GiB - 1 MiB         4 GiB
- *     | RAM  | VGA's text   | RAM ... | copy     | RAM ...  BARs  | ROM  zeroes | image |
- *                                     of the image's last 128 KiB
+ *     0      640 KiB        768 KiB              1 MiB            4 GiB - 1 MiB         4 GiB
+ *     | RAM  | VGA's text   | RAM      |  copy   | RAM ...  BARs  | ROM  zeroes | image |
+ *                                      of the image's last 256 KiB
  *
  * vCPU 0 starts at the reset vector, 16 bytes below 4 GiB. There is no chipset that switches
  * between the ROM and RAM below 1 MiB: what lies there is RAM from the start, with the copy in it.
@@ -27,7 +27,7 @@ struct vm;
 
 #define BIOS_ROM_START	  0xfff00000ull
 #define BIOS_SIZE_UNIT	  0x10000u
-#define BIOS_COPY_SIZE	  0x20000u /* the copy ends at 1 MiB */
+#define BIOS_COPY_SIZE	  0x40000u /* the copy ends at 1 MiB */
 #define BIOS_RESET_VECTOR 16	   /* bytes before the image's end */
 
 /* An entry of etc/e820. */

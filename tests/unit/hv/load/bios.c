@@ -76,14 +76,14 @@ static void the_image_ends_at_4_gib_and_its_end_at_1_mib(void **state)
 	assert_int_equal(plan_image(256 * KIB, "\xea"), 0);
 	assert_int_equal(plan.segments, 2);
 	assert_segment(0, 0, 0xfffc0000, 256 * KIB);
-	assert_segment(1, 128 * KIB, 0xe0000, 128 * KIB);
+	assert_segment(1, 0, 0xc0000, 256 * KIB);
 	assert_int_equal(plan.entry, 0xfffffff0);
 	assert_int_equal(plan_image(64 * KIB, "\x90\x90\xe9"), 0);
 	assert_segment(0, 0, 0xffff0000, 64 * KIB);
 	assert_segment(1, 0, 0xf0000, 64 * KIB);
 	assert_int_equal(plan_image(1024 * KIB, "\xeb"), 0);
 	assert_segment(0, 0, 0xfff00000, 1024 * KIB);
-	assert_segment(1, 896 * KIB, 0xe0000, 128 * KIB);
+	assert_segment(1, 768 * KIB, 0xc0000, 256 * KIB);
 }
 
 static void other_files_are_refused(void **state)
