@@ -23,7 +23,8 @@ enum fault_outcome {
 
 /* A guest's access that stage 2 did not allow. access: HV_READ | HV_WRITE | HV_EXEC. Takes
  * LOCK_MMU. */
-enum fault_outcome fault_handle(struct stage2 *s2, struct gpa gpa, unsigned access);
+enum fault_outcome fault_handle(struct stage2 *s2, struct gpa gpa,
+				unsigned access) __no_stack_protector;
 
 const char *fault_outcome_name(enum fault_outcome outcome);
 

@@ -170,8 +170,8 @@ static int resolve_step(struct addrspace *as, struct space_page *page, unsigned 
 	}
 }
 
-__no_stack_protector int space_resolve(struct addrspace *as, struct space_page *page,
-				       unsigned access, const struct invalidate_log *log, u64 *word)
+int space_resolve(struct addrspace *as, struct space_page *page, unsigned access,
+		  const struct invalidate_log *log, u64 *word)
 {
 	if (unlikely(!gfn_valid(page->gfn)))
 		return ERR_RANGE;

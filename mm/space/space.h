@@ -134,7 +134,7 @@ static inline bool space_allows(ppte_t pte, unsigned access)
  * each change.
  */
 int space_resolve(struct addrspace *as, struct space_page *page, unsigned access,
-		  const struct invalidate_log *log, u64 *word) __must_check;
+		  const struct invalidate_log *log, u64 *word) __must_check __no_stack_protector;
 
 /*
  * Backs the page with the zeroed frame `mfn` if it is absent, and sets *used then. ERR_NO_MEMORY;

@@ -219,8 +219,7 @@ static __no_stack_protector enum fault_outcome fault_try(struct stage2 *s2, stru
 	return outcome;
 }
 
-__no_stack_protector enum fault_outcome fault_handle(struct stage2 *s2, struct gpa gpa,
-						     unsigned access)
+enum fault_outcome fault_handle(struct stage2 *s2, struct gpa gpa, unsigned access)
 {
 	bool inplace = ck_pr_load_32(&s2->as->retry) == RETRY_INPLACE;
 	struct space_page page = {.gfn = gpa_to_gfn(gpa)};
