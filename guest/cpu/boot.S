@@ -9,6 +9,7 @@
 
 #define MAP_ENTRY 0x600 /* of INT 15h, E820h */
 #define SMAP	  0x534d4150
+#define DISK_SIZE 0x100000
 
 	.code16
 	.text
@@ -149,4 +150,6 @@ pci_text:	.asciz "INT 1Ah finds the PCI bus\r\n"
 
 	.org 1020
 second_mark:	.long 0x33221100
+
+	.org DISK_SIZE
 	.section .note.GNU-stack, "", @progbits
