@@ -87,8 +87,7 @@ static int prepare_index(struct merge_domain *domain, const struct merge_engine 
 	domain->nodes = nodes;
 	if (!engine->stable_prepare)
 		return err;
-	NODES_FOREACH_HEAD(head, &domain->nodes)
-	{
+	NODES_FOREACH_HEAD (head, &domain->nodes) {
 		if (!err)
 			err = engine->stable_prepare(domain, head);
 	}
@@ -142,8 +141,8 @@ static void move_to(struct merge_domain *domain, const struct merge_engine *engi
 	domain->engine->fini(domain);
 	domain->engine = engine;
 	domain->index = index;
-	NODES_FOREACH_HEAD(head, &domain->nodes)
-	engine->stable_add(domain, head);
+	NODES_FOREACH_HEAD (head, &domain->nodes)
+		engine->stable_add(domain, head);
 }
 
 static int switch_domain(struct merge_domain *domain, const struct merge_engine *engine)

@@ -170,8 +170,8 @@ static int hash_grow(struct merge_domain *domain, u32 pages)
 		if (index->slot[i] != EMPTY)
 			slot_move(domain, &larger, index->slot[i]);
 	}
-	NODES_FOREACH_HEAD(head, &domain->nodes)
-	bucket_add(domain, &larger, head);
+	NODES_FOREACH_HEAD (head, &domain->nodes)
+		bucket_add(domain, &larger, head);
 	free_tables(index);
 	*index = larger;
 	return 0;

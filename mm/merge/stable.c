@@ -183,8 +183,7 @@ void stable_sweep(struct merge_domain *domain, unsigned steps)
 
 void stable_release(struct merge_domain *domain)
 {
-	NODES_FOREACH_HEAD(head, &domain->nodes)
-	{
+	NODES_FOREACH_HEAD (head, &domain->nodes) {
 		u32 next;
 
 		while ((next = node_next_frame(node_at(&domain->nodes, head)))) {

@@ -57,6 +57,7 @@ def main():
                 "-DRB_GENERATE(name, type, field, cmp)=",
                 "-DTRACE(...)=",
                 "-DRB_FOREACH(x, name, head)=while (x)",
+                "-DNODES_FOREACH_HEAD(number, nodes)=while (nodes)",
                 "--error-exitcode=1",
                 "--template={file}:{line}: {severity}: {id}: {message}",
                 *[f"--suppress={name}" for name in SUPPRESS],

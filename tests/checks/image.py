@@ -23,6 +23,8 @@ REGISTER = re.compile(r"%(?:[xyz]?mm\d+|st\b|st\(\d\))")
 EXITS = {"svm_entry": "vmrun", "vmx_exit_point": None}
 REGISTERS = {"ax", "bx", "cx", "dx", "si", "di", "bp", *(f"{n}" for n in range(8, 16))}
 OVERWRITTEN = re.compile(r"\t(?:xor\s+%(\w+),%\1|pop\s+%(\w+))$")
+# Loads of what is ours: the struct svm_vcpu, and the VMCB's exit code (svm/entry.S).
+LOADED = re.compile(r"\tmov\s+(?:0x90\(%rax\),%(rdi)|0x70\(%rdi\),%(rcx))$")
 
 
 def output(*command):
@@ -34,7 +36,8 @@ def kept(code, function, behind):
     lines = code.partition(f"<{function}>:\n")[2].partition("\n\n")[0].splitlines()
     if behind:
         lines = lines[next(i for i, line in enumerate(lines) if behind in line) + 1 :]
-    names = {match[1] or match[2] for match in map(OVERWRITTEN.search, lines) if match}
+    names = {match[1] or match[2]
+             for line in lines if (match := OVERWRITTEN.search(line) or LOADED.search(line))}
     return REGISTERS - {re.sub(r"^[er]|(?<=\d)d$", "", name) for name in names}
 
 

@@ -163,8 +163,8 @@ static u32 head_of(const struct merge_key *key, unsigned page)
 /* The nodes are in no index any more; merging would give up a reference of each. */
 static void free_heads(void)
 {
-	NODES_FOREACH_HEAD(head, &domain->nodes)
-	node_free(&domain->nodes, head);
+	NODES_FOREACH_HEAD (head, &domain->nodes)
+		node_free(&domain->nodes, head);
 }
 
 static void a_search_finds_the_stable_frame_of_the_content(void **state)

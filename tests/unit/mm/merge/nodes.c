@@ -169,8 +169,8 @@ static void pages_of_nodes_come_and_go(void **state)
 		assert_int_equal(node_new(&nodes, 0, (struct mfn){1}, &number), 0);
 		assert_in_range(number, NODES_A_PAGE + 1, 3 * NODES_A_PAGE);
 	}
-	NODES_FOREACH_HEAD(head, &nodes)
-	node_free(&nodes, head);
+	NODES_FOREACH_HEAD (head, &nodes)
+		node_free(&nodes, head);
 	nodes_fini(&nodes);
 	assert_int_equal(frames_taken(), before);
 	world_end();
