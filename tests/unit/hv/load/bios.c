@@ -9,6 +9,7 @@
 #include <hv/memory.h>
 #include <hv/pc.h>
 #include <hv/vm.h>
+#include "sim/bytes.h"
 #include "sim/sim.h"
 
 #define MEMORY	   (64 * MIB)
@@ -176,23 +177,6 @@ static struct loaded *named(const char *name)
 
 	assert_string_equal(name, file->name);
 	return file;
-}
-
-static u64 get(const u8 *from, unsigned size)
-{
-	u64 value = 0;
-
-	memcpy(&value, from, size);
-	return value;
-}
-
-static u8 sum(const u8 *from, size_t size)
-{
-	u8 total = 0;
-
-	for (size_t i = 0; i < size; i++)
-		total += from[i];
-	return total;
 }
 
 static void add_pointer(const struct bios_link *link)

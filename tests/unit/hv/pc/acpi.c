@@ -5,6 +5,7 @@
 #include <hv/acpi.h>
 #include <hv/config.h>
 #include <unistd.h>
+#include "sim/bytes.h"
 #include "sim/sim.h"
 
 #define AT ACPI_TABLES_GPA
@@ -20,23 +21,6 @@ static void build(unsigned vcpus)
 	assert_int_equal(acpi_build(&machine, tables, ACPI_TABLES_SIZE, (struct gpa){AT}, &used),
 			 0);
 	assert_true(used <= ACPI_TABLES_SIZE);
-}
-
-static u64 get(const u8 *from, unsigned size)
-{
-	u64 value = 0;
-
-	memcpy(&value, from, size);
-	return value;
-}
-
-static u8 sum(const u8 *from, size_t size)
-{
-	u8 total = 0;
-
-	for (size_t i = 0; i < size; i++)
-		total += from[i];
-	return total;
 }
 
 /*

@@ -4,26 +4,10 @@
  */
 #include <hv/config.h>
 #include <hv/mptable.h>
+#include "sim/bytes.h"
 #include "sim/sim.h"
 
 static u8 tables[MPTABLE_SIZE];
-
-static u32 get(const u8 *from, unsigned size)
-{
-	u32 value = 0;
-
-	memcpy(&value, from, size);
-	return value;
-}
-
-static u8 sum(const u8 *from, size_t size)
-{
-	u8 total = 0;
-
-	for (size_t i = 0; i < size; i++)
-		total += from[i];
-	return total;
-}
 
 /* What the entries say. */
 struct seen {

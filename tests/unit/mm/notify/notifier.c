@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * notifier.c: the chain itself: who is told what and when, refusal and rollback, re-entry, and
+ * notifier.c: the chain itself: the order of callbacks, refusal and rollback, re-entry, and
  * unsubscribing while callbacks run.
  */
 #include "sim/explore.h"
 #include "sim/mm_world.h"
 
 #include <mm/guest_cache.h>
-
 #include <mm/policy.h>
 
 #define SPIES 200
 
-/* A subscriber that writes down what it hears. */
+/* A subscriber that counts its calls. */
 struct spy {
 	struct subscription sub;
 	unsigned starts, ends, changes, brackets;
-	int refuse; /* what start answers */
-	bool gone;  /* its memory went */
+	int refuse; /* the result of start */
+	bool gone;  /* its memory is freed */
 	struct addrspace *reenter;
-	int answers[5]; /* of what it tried inside start */
+	int answers[5]; /* results of calls from inside start */
 };
 
 static struct spy spies[SPIES];
@@ -557,7 +556,7 @@ static void late_populate_and_clear(void *world)
 
 static void late_check(void *world)
 {
-	/* Who saw the page after subscribing has been told that it went. */
+	/* A subscriber that saw the page after subscribing was notified of its end. */
 	if (subscribed_late)
 		assert_int_equal(spies[0].starts, 1);
 	heard |= BIT(subscribed_late);

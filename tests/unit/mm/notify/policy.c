@@ -3,7 +3,7 @@
  * policy.c: what each policy costs the guest in exits, as the 2014 thread expected it.
  *
  *     merge two pages    the guest reads one again          bracket, invalidate: one exit; the others: none
- *     break              the guest writes to it             one exit that nobody avoids; one more under bracket and
+ *     break              the guest writes to it             one exit; one more under bracket and
  *                                                           invalidate when the guest retries (mode reenter)
  */
 #include "sim/mm_world.h"
@@ -73,7 +73,7 @@ static bool is(const struct notifier_policy *policy, const char *name)
 	return !strcmp(policy->name, name);
 }
 
-/* Does stage 2 have to fault again for what the policy could have handed to it? */
+/* Does stage 2 have to fault again for what the policy could have passed to it? */
 static bool refaults(const struct notifier_policy *policy, bool with_cache)
 {
 	return is(policy, "bracket") || is(policy, "invalidate") || is(policy, "two_pass") ||
@@ -288,8 +288,8 @@ static void a_subscription_that_is_not_there_is_not_found(void **state)
 }
 
 /*
- * ROM and guarded pages take the hypervisor's own writes, and who looked before them notices
- * (COW-2).
+ * ROM and guarded pages take the hypervisor's own writes, and a look before such a write
+ * fails (COW-2).
  */
 static void our_own_write_spoils_a_look(void **state)
 {
