@@ -49,6 +49,7 @@ static void run_adders(bool queued)
 	pthread_t threads[2];
 
 	sim_init(2);
+	spin_init(&lock, LOCK_MMU, "lock");
 	spin_set_queued(queued);
 	sum = 0;
 	for (uintptr_t cpu = 0; cpu < 2; cpu++)
@@ -75,10 +76,13 @@ static unsigned tickets_beside_a_waiter(bool queued)
 {
 	unsigned most = 0;
 	pthread_t thread;
+	u64 while_held;
 
 	sim_init(2);
+	spin_init(&lock, LOCK_MMU, "lock");
 	spin_set_queued(queued);
 	ck_pr_store_32(&begun, 0);
+	sum = 0;
 	spin_lock(&lock);
 	assert_int_equal(pthread_create(&thread, NULL, take_once, (void *)1), 0);
 	while (!ck_pr_load_32(&begun))
@@ -87,9 +91,11 @@ static unsigned tickets_beside_a_waiter(bool queued)
 		most = MAX(most, tickets());
 		sched_yield();
 	}
+	while_held = ck_pr_load_64(&sum);
 	spin_unlock(&lock);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	spin_set_queued(true);
+	assert_int_equal(while_held, 0);
 	return most;
 }
 
