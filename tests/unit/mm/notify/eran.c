@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * eran.c: Eran's race under every policy, in every interleaving of three CPUs with two preemptions,
- * and in some with more.
+ * and in some with more. A plain ./test takes one retry mode of each policy for the cache, the
+ * other one for the view; --long takes both.
  *
  *     CPU 0: breaks the sharing by its write   CPU 1: writes            CPU 2: reads
  *     ---------------------------------------  ----------------         ------------
@@ -132,6 +133,16 @@ static u64 stale_reads(const struct notifier_policy *policy, enum retry_mode ret
 	return race.stale;
 }
 
+/* A stable half of the pairs of policy and retry mode. */
+static bool is_left_out(const struct notifier_policy *policy, enum retry_mode retry, bool cached)
+{
+	unsigned index = 0;
+
+	while (notifier_policy(index) != policy)
+		index++;
+	return !sim_long() && (index + (retry == RETRY_INPLACE) + cached) % 2;
+}
+
 static bool is_late(const struct notifier_policy *policy)
 {
 	return !strcmp(notifier_policy_name(policy), "late");
@@ -139,8 +150,11 @@ static bool is_late(const struct notifier_policy *policy)
 
 static void through_the_cache(const struct notifier_policy *policy, enum retry_mode retry)
 {
-	u64 stale = stale_reads(policy, retry, true);
+	u64 stale;
 
+	if (is_left_out(policy, retry, true))
+		return;
+	stale = stale_reads(policy, retry, true);
 	if (is_late(policy))
 		assert_true(stale > 0);
 	else
@@ -149,8 +163,11 @@ static void through_the_cache(const struct notifier_policy *policy, enum retry_m
 
 static void through_a_view(const struct notifier_policy *policy, enum retry_mode retry)
 {
-	u64 stale = stale_reads(policy, retry, false);
+	u64 stale;
 
+	if (is_left_out(policy, retry, false))
+		return;
+	stale = stale_reads(policy, retry, false);
 	if (!is_late(policy))
 		assert_int_equal(stale, 0);
 }

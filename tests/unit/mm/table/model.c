@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * model.c: a million random operations on each format, against the flat model (WALK-2,
- * WALK-3, WALK-6, WALK-7, WALK-8).
+ * model.c: random operations on each format, against the flat model (WALK-2, WALK-3, WALK-6,
+ * WALK-7, WALK-8): a million of them, with --long a million on each.
  */
 #include "sim/fake_format.h"
 #include "sim/walk_model.h"
 
-#define OPERATIONS	 1000000
+#define OPERATIONS	 250000
+#define OPERATIONS_LONG	 1000000
 #define OPERATIONS_ROUND 2500
 
 static u64 run_round(const struct pgtable_format *format, struct sim_random *random, bool dense,
@@ -39,9 +40,10 @@ static u64 run_round(const struct pgtable_format *format, struct sim_random *ran
 static void run_format(const struct pgtable_format *format, u64 seed)
 {
 	struct sim_random random = sim_random_start(seed);
+	u64 total = sim_long() ? OPERATIONS_LONG : OPERATIONS;
 	u64 done[OP_KINDS] = {0};
 
-	for (u64 operations = 0, round = 0; operations < OPERATIONS; round++)
+	for (u64 operations = 0, round = 0; operations < total; round++)
 		operations += run_round(format, &random, round % 2, done);
 	printf("# %s: maps %llu, unmaps %llu, protects %llu, splits %llu, collapses %llu, "
 	       "harvests %llu, accesses %llu succeeded\n",
@@ -53,22 +55,22 @@ static void run_format(const struct pgtable_format *format, u64 seed)
 		assert_true(done[kind] >= 1000);
 }
 
-static void a_million_operations_on_ept_read_as_the_flat_model_says(void **state)
+static void operations_on_ept_read_as_the_flat_model_says(void **state)
 {
 	run_format(&ept_format, 0x657074);
 }
 
-static void a_million_operations_on_npt_read_as_the_flat_model_says(void **state)
+static void operations_on_npt_read_as_the_flat_model_says(void **state)
 {
 	run_format(&npt_format, 0x6e7074);
 }
 
-static void a_million_operations_on_host_tables_read_as_the_flat_model_says(void **state)
+static void operations_on_host_tables_read_as_the_flat_model_says(void **state)
 {
 	run_format(&host_format, 0x686f7374);
 }
 
-static void a_million_operations_on_the_fake_format_read_as_the_flat_model_says(void **state)
+static void operations_on_the_fake_format_read_as_the_flat_model_says(void **state)
 {
 	run_format(&fake_format, 0x66616b65);
 }
@@ -76,11 +78,10 @@ static void a_million_operations_on_the_fake_format_read_as_the_flat_model_says(
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_million_operations_on_ept_read_as_the_flat_model_says),
-		cmocka_unit_test(a_million_operations_on_npt_read_as_the_flat_model_says),
-		cmocka_unit_test(a_million_operations_on_host_tables_read_as_the_flat_model_says),
-		cmocka_unit_test(
-			a_million_operations_on_the_fake_format_read_as_the_flat_model_says),
+		cmocka_unit_test(operations_on_ept_read_as_the_flat_model_says),
+		cmocka_unit_test(operations_on_npt_read_as_the_flat_model_says),
+		cmocka_unit_test(operations_on_host_tables_read_as_the_flat_model_says),
+		cmocka_unit_test(operations_on_the_fake_format_read_as_the_flat_model_says),
 	};
 
 	return cmocka_run_group_tests_name("walk_model", tests, NULL, NULL);
