@@ -12,6 +12,7 @@ A key is the hash of all that decides a result: the content of the image and of 
 command lines, the machine, the emulator's version. So a build of the same content, an edit of the
 measures or of a figure leave each result in force.
 """
+import contextlib
 import hashlib
 import json
 import os
@@ -35,11 +36,13 @@ def path(*parts):
 
 
 def write_json(name, value):
-    """A file in the store; an interruption leaves the old one."""
+    """A file in the store; an interruption leaves the old one, and so does a loss of power."""
     whole = path(name)
     os.makedirs(os.path.dirname(whole), exist_ok=True)
     with open(f"{whole}.{os.getpid()}", "w", encoding="utf-8") as file:
         json.dump(value, file)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(f"{whole}.{os.getpid()}", whole)
 
 
@@ -77,7 +80,7 @@ class Files:
             to = path("images", digest[:16], os.path.basename(file))
             if os.path.getsize(file) > COPIED:
                 to = os.path.abspath(file)
-            elif not os.path.exists(to):
+            elif not os.path.exists(to) or os.path.getsize(to) != os.path.getsize(file):
                 os.makedirs(os.path.dirname(to), exist_ok=True)
                 shutil.copy2(file, f"{to}.{os.getpid()}")
                 os.replace(f"{to}.{os.getpid()}", to)
@@ -156,6 +159,17 @@ def made_of(key):
 
 def result(key):
     return read_json(f"points/{key}.json")
+
+
+def missing(keys):
+    """The keys without a result. What is no JSON, as a full disk leaves it, is removed."""
+    found = []
+    for key in dict.fromkeys(keys):
+        if result(key) is None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path("points", f"{key}.json"))
+            found.append(key)
+    return found
 
 
 def failure(key):

@@ -38,17 +38,26 @@ def thinned(line):
     return [*line[:-1:step], line[-1]]
 
 
+def in_order(spec, figure, lines):
+    """The lines that the matrix has, in its order."""
+    axis = figure.get("series")
+    names = [value for matrix in spec.matrices for value in matrix.get(axis, [])]
+    names = list(dict.fromkeys(names)) + specs.ys(figure)
+    return {name: lines[name] for name in names if name in lines}
+
+
 def of(spec):
     return [figure for figure in spec.figures if figure["kind"] == "timeline"]
 
 
 def write(spec, points, results):
-    """Records the lines of all timelines; nothing without any."""
-    out = io.StringIO()
+    """Records the lines of all timelines; nothing without any. Other lines stay."""
+    out, kept = io.StringIO(), read(spec)
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(HEAD)
     for figure in of(spec):
-        for name, line in lines_of(figure, points, results).items():
+        lines = {**kept.get(figure["name"], {}), **lines_of(figure, points, results)}
+        for name, line in in_order(spec, figure, lines).items():
             writer.writerows([figure["name"], name, f"{seconds:.3f}", f"{value:.6g}"]
                              for seconds, value in thinned(line))
     if of(spec):

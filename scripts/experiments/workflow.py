@@ -2,9 +2,9 @@
 """
 workflow.py: Snakemake over the points that have no result.
 
-A job's output is points/KEY.json, which is written under another name and renamed. So a point that
-is there is whole, whatever ended the run before; Snakemake's own lock and its marks of incomplete
-files are not used. A failed point leaves KEY.failed, and the others go on (--keep-going).
+A job's output is points/KEY.json, which is written under another name, synced and renamed. So a
+point that is there is whole, whatever ended the run before; Snakemake's own lock and its marks of
+incomplete files are not used. A failed point leaves KEY.failed, and the others go on (--keep-going).
 """
 import contextlib
 import os
@@ -19,6 +19,7 @@ from experiments import store
 from output import State, VERBOSE, detail, progress, say, warn
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+JOB = os.path.join(HERE, "job.py")
 POLL = 0.5
 CANCEL_SECONDS = 5
 # Jobs at a time that a cluster is given.
@@ -30,8 +31,7 @@ SBATCH = "sbatch --parsable --job-name=samepage --output=slurm-%j.out"
 def command(plan, jobs, slurm):
     line = ["snakemake", "--snakefile", os.path.join(HERE, "Snakefile"), "--directory",
             store.FOLDER, "--keep-going", "--nolock", "--rerun-incomplete", "--rerun-triggers",
-            "mtime", "--config", f"plan={plan}", f"python={PYTHON}",
-            f"job={os.path.join(HERE, 'job.py')}"]
+            "mtime", "--config", f"plan={plan}", f"python={PYTHON}", f"job={JOB}"]
     if not slurm:
         return [*line, "--cores", str(jobs)]
     status = os.path.join(HERE, "slurm_status.py")
@@ -73,14 +73,14 @@ def tail(path, count):
 def run(points, jobs=None, slurm=False):
     """Runs what has no result. Returns the points that have none after it."""
     keys = list(dict.fromkeys(point.key for point in points))
-    missing = [key for key in keys if not os.path.exists(store.path("points", f"{key}.json"))]
+    missing = store.missing(keys)
     say(f"{len(keys)} points, {len(keys) - len(missing)} of them with a result")
     if missing:
         os.makedirs(store.path("points"), exist_ok=True)
         with locks.held(store.path("lock"), lambda: say("waiting for another experiment ...")):
             start(missing, jobs, slurm)
-    failed = [point for point in points
-              if not os.path.exists(store.path("points", f"{point.key}.json"))]
+    left = store.missing(keys)
+    failed = [point for point in points if point.key in left]
     for point in failed:
         reason = store.failure(point.key) or "no result"
         warn(f"{point}: {reason.splitlines()[0]}; all of it: build/experiments/points/"

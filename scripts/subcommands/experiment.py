@@ -5,12 +5,14 @@ runs; leaves a results folder (docs/experiments.md).
 """
 import hashlib
 import os
+import shlex
 
 import builder
 import machine
 import provenance
 import results
 from output import QUIET, Stop, fail, plain, result, say, warn
+from words import nearest
 
 SUMMARY = "run an experiment of experiments/: points of a matrix, figures, a page"
 
@@ -32,6 +34,8 @@ def arguments(parser):
     parser.add_argument("--jobs", type=int, metavar="N", help="points at a time; default: the CPUs")
     parser.add_argument("--slurm", action="store_true", help="run the points as jobs of Slurm")
     parser.add_argument("--shard", metavar="I/N", help="the I-th of N parts of the points alone")
+    parser.add_argument("--only", action="append", metavar="AXIS=V1,V2",
+                        help="the points with these values alone; may be given several times")
     parser.add_argument("--merge", nargs="+", metavar="FOLDER",
                         help="run nothing: one result of the folders of several machines")
 
@@ -43,8 +47,8 @@ def check_options(options):
         raise Stop("NAME, --all or --list is missing")
     if options.all and options.names:
         raise Stop("--all and a name")
-    if (options.merge or options.shard) and len(options.names) != 1:
-        raise Stop("--merge and --shard take one NAME")
+    if (options.merge or options.shard or options.only) and len(options.names) != 1:
+        raise Stop("--merge, --shard and --only take one NAME")
     if options.jobs is not None and options.jobs < 1:
         raise Stop("--jobs is at least 1")
     return options.names or spec.names()
@@ -68,6 +72,19 @@ def shard_of(points, text):
     return points[int(first) - 1 :: int(count)]
 
 
+def only(found, points, texts):
+    """The points with the values of AXIS=V1,V2 ..."""
+    axes = found.axes()
+    for text in texts:
+        axis, equal, values = text.partition("=")
+        if axis not in axes or not equal:
+            raise Stop(f"--only {text}: AXIS=V1,V2; {nearest(axis, axes)}")
+        points = [point for point in points if point.axes.get(axis) in values.split(",")]
+        if not points:
+            raise Stop(f"--only {text}: no point has it")
+    return points
+
+
 def purposes(points):
     machines = {point.boot["machine"] for point in points if not point.boot["program"]}
     bochs = machines & set(machine.BOCHS_MODELS)
@@ -78,6 +95,7 @@ def purposes(points):
 def again(name, options):
     """The command that makes this result."""
     words = [f"--{word}" for word in ("quick", "slurm") if getattr(options, word)]
+    words += [f"--only {shlex.quote(text)}" for text in options.only or []]
     return " ".join(["./run experiment", name, *words])
 
 
@@ -97,7 +115,7 @@ def load(options, names):
     found = []
     for name in names:
         one = spec.load(name)
-        chosen = points.of(one, options.quick)
+        chosen = only(one, points.of(one, options.quick), options.only or [])
         found.append((one, shard_of(chosen, options.shard) if options.shard else chosen))
     return found
 

@@ -44,6 +44,8 @@ REFUSED = [
     (["./run", "experiment", "chang-pte"], "did you mean change-pte?"),
     (["./run", "experiment"], "NAME, --all or --list is missing"),
     (["./run", "experiment", "engines", "--shard", "3/2"], "I/N, as in 1/4"),
+    (["./run", "experiment", "work", "--only", "polcy=off"], "did you mean policy?"),
+    (["./run", "experiment", "work", "--only", "policy=of"], "no point has it"),
     (["./run", "sweep", "notifer=late"], "did you mean notifier?"),
     (["./run", "sweep", "notifier=late", "--measure", "merge.mergd"], "did you mean merge.merged?"),
     (["./run", "sweep", "notifier"], "WORD=V1,V2"),

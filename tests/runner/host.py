@@ -128,7 +128,8 @@ def scripts():
         if status:
             return core.failed(name, output)
         return core.passed(name)
-    return [core.Test(f"scripts/{file[:-3]}", lambda f=file: run(f), packages=("report", "base"))
+    return [core.Test(f"scripts/{file[:-3]}", lambda f=file: run(f),
+                      packages=("report", "base", "experiment"))
             for file in sorted(os.listdir(folder)) if file.endswith(".py")]
 
 

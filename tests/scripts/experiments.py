@@ -3,10 +3,14 @@
 """
 experiments.py: files of experiments, their points and measures, recorded counts, parts of a result.
 """
+import contextlib
 import json
 import os
+import signal
+import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import unittest.mock
 
@@ -221,6 +225,76 @@ class Parts(unittest.TestCase):
             outcome.merged(good, found, [first])
             with self.assertRaises(output.Stop):
                 outcome.merged(good, found, [first, self.folder(where, "b", lines[4:])])
+
+
+# A job that writes its result, but for the third: half of it is written, an empty file stands for
+# one whose data a loss of power took, and the job stays.
+JOB = """\
+import os, signal, sys
+key, = sys.argv[1:]
+with open("ran", "a") as file:
+    file.write(key + "\\n")
+ran = len(open("ran").read().split())
+if ran == 3:
+    open(f"points/{key}.json.{os.getpid()}", "w").write('{"ben')
+    open(f"points/{key}.json", "w").close()
+    open("stays", "w").close()
+    signal.pause()
+open(f"points/{key}.json", "w").write("{}")
+"""
+# A run of six points in a store of its own.
+RUN = """\
+import sys
+folder, scripts = sys.argv[1:]
+sys.path.insert(0, scripts)
+from experiments import points, store, workflow
+store.FOLDER, workflow.JOB = folder, folder + "/job.py"
+failed = workflow.run([points.Point({"n": n}, {}, f"key{n}") for n in range(6)], jobs=1)
+sys.exit(len(failed))
+"""
+
+
+def members(session):
+    """The processes of a session."""
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as stat:
+                state, *rest = stat.read().rpartition(") ")[2].split()
+            if state != "Z" and int(rest[2]) == session:
+                yield int(entry)
+
+
+def kill_session(session):
+    """SIGKILL to every process of it, as a loss of power ends all at once."""
+    while found := list(members(session)):
+        for process in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+class Resumed(unittest.TestCase):
+    def start(self, folder):
+        return subprocess.Popen([sys.executable, "-c", RUN, folder, SCRIPTS],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE, start_new_session=True)
+
+    def test_after_sigkill_the_points_without_a_whole_result_run(self):
+        with tempfile.TemporaryDirectory(prefix="samepage-resumed-") as folder:
+            with open(os.path.join(folder, "job.py"), "w", encoding="utf-8") as file:
+                file.write(JOB)
+            with self.start(folder) as first:
+                while not os.path.exists(os.path.join(folder, "stays")):
+                    self.assertIsNone(first.poll())
+                    time.sleep(0.01)
+                kill_session(first.pid)
+            with self.start(folder) as second:
+                _, text = second.communicate()
+                self.assertEqual((second.returncode, text), (0, b""))
+            with open(os.path.join(folder, "ran"), encoding="utf-8") as file:
+                ran = file.read().split()
+        keys = [f"key{n}" for n in range(6)]
+        self.assertEqual(sorted(ran[3:]), sorted(set(keys) - set(ran[:2])))
 
 
 class Slurm(unittest.TestCase):
