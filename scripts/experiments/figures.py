@@ -45,8 +45,32 @@ def lines_of(figure, rows):
         axes = [x, series] if series else [x]
         for key, value in of_rows.groups(chosen, axes, measure).items():
             words = ([key[1]] if series else []) + ([measure] if len(specs.ys(figure)) > 1 else [])
+            words = [figure.get("names", {}).get(word, word) for word in words]
             found.setdefault(", ".join(words) or measure, {})[key[0]] = value
     return found
+
+
+def covers(first, second, log, span):
+    """Whether two lines cannot be told apart on paper."""
+    if first.keys() != second.keys():
+        return False
+    pairs = [(first[x][0], second[x][0]) for x in first]
+    return all(abs(one - other) <= (0.03 * abs(one) if log else span / 150) for one, other in pairs)
+
+
+def joined(found, log):
+    """The lines with those that cover each other as one, under all of their names."""
+    means = [mean for line in found.values() for mean, _, _ in line.values()]
+    span = max(means, default=0) - min(0, *means) if means else 0
+    kept = []
+    for name, line in found.items():
+        for group in kept:
+            if covers(group[1], line, log, span):
+                group[0].append(name)
+                break
+        else:
+            kept.append(([name], line))
+    return {", ".join(names): line for names, line in kept}
 
 
 def is_number(text):
@@ -57,13 +81,19 @@ def is_number(text):
     return True
 
 
-def legend(axes, count):
-    if count > 1:
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=min(count, 3 if count < 9
-                    else 4), handlelength=2.6)
+def legend(axes, figure, names):
+    """Above the plot, so that it covers nothing; numbers are under the name of their axis."""
+    if len(names) < 2:
+        return
+    longest = max(map(len, names))
+    columns = max(1, min(len(names), 4 if len(names) > 8 else 3, 72 // (longest + 8)))
+    numbers = all(map(is_number, names))
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=columns, handlelength=2.6,
+                title=figure.get("legend", figure.get("series") if numbers else None),
+                title_fontsize=8)
 
 
-def finish(axes, figure, count):
+def finish(axes, figure, names):
     axes.set_xlabel(figure.get("xlabel", figure.get("x", "")))
     axes.set_ylabel(figure.get("ylabel", ", ".join(specs.ys(figure))))
     log = figure.get("log", "")
@@ -75,7 +105,7 @@ def finish(axes, figure, count):
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]), top=figure.get("top"))
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
     axes.grid(axis="y", linewidth=0.6)
-    legend(axes, count)
+    legend(axes, figure, list(names))
 
 
 def apart(places, log):
@@ -89,7 +119,7 @@ def apart(places, log):
 
 
 def draw_line(axes, figure, rows):
-    found = lines_of(figure, rows)
+    found = joined(lines_of(figure, rows), "y" in figure.get("log", ""))
     numeric = all(is_number(x) for line in found.values() for x in line)
     places = of_rows.order(x for line in found.values() for x in line)
     for number, (name, line) in enumerate(found.items()):
@@ -104,7 +134,7 @@ def draw_line(axes, figure, rows):
             axes.errorbar(at, means, yerr=spread, fmt="none", ecolor=colour, capsize=2)
     if not numeric:
         axes.set_xticks(range(len(places)), places)
-    finish(axes, figure, len(found))
+    finish(axes, figure, found)
     if numeric and len(places) <= 12:
         places = apart(places, "x" in figure.get("log", ""))
         axes.set_xticks([float(x) for x in places], places)
@@ -127,10 +157,11 @@ def draw_bar(axes, figure, rows):
                           yerr=[[mean - least for mean, least, _ in values],
                                 [most - mean for mean, _, most in values]],
                           fmt="none", ecolor=INK, capsize=2, linewidth=0.8)
+    places = [figure.get("names", {}).get(place, place) for place in places]
     long = max((len(place) for place in places), default=0) * len(places) > 60
     axes.set_xticks(range(len(places)), places, rotation=35 if long else 0,
                     ha="right" if long else "center")
-    finish(axes, figure, len(found))
+    finish(axes, figure, found)
 
 
 def draw_timeline(axes, figure, lines):
@@ -139,7 +170,7 @@ def draw_timeline(axes, figure, lines):
         axes.step(*zip(*line), where="post", label=name, linewidth=1.4,
                   color=COLOURS[number % len(COLOURS)], linestyle=DASHES[number % len(DASHES)])
     figure = {"xlabel": "time since boot (s)", "ylabel": figure.get("unit", ""), **figure}
-    finish(axes, figure, len(lines))
+    finish(axes, figure, lines)
 
 
 def draw(axes, figure, rows, lines):
@@ -151,7 +182,7 @@ def draw(axes, figure, rows, lines):
         draw_timeline(axes, figure, lines)
     else:
         frontier.draw(axes, figure, rows_of(figure, rows), COLOURS, DASHES)
-        legend(axes, len(axes.get_legend_handles_labels()[0]))
+        legend(axes, figure, axes.get_legend_handles_labels()[1])
 
 
 def render(figure, rows, lines=None, formats=("svg", "pdf")):

@@ -23,6 +23,8 @@ BENCH = re.compile(r"^(?:([A-Za-z0-9_-]+)\| )?bench: (\w+) ([\d.]+) ?\S*", re.M)
 OF_SAMPLES = ("best", "mean", "reached")
 RUN = ("run.guest_seconds", "run.host_seconds")
 NAME = re.compile(r"[a-z]\w*")
+# A file of a VM that another line starts.
+OF_VM = re.compile(r"[: ](for|image)=")
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
              ast.Div: operator.truediv}
 FUNCTIONS = {"min": min, "max": max}
@@ -66,6 +68,18 @@ def complaint(name, source, others):
     if not is_statistic(source):
         return f"{source}: {nearest(source, ['.'.join(row) for row in statistics()])[:200]}"
     return None
+
+
+def other_vm(source, guests):
+    """What is wrong with the NAME of vm.NAME, or None. guests: the lines of all guests."""
+    vm = re.search(r"^(?:\w+:)?vm\.([^.*?\[]+)\.", source)
+    names = [re.search(r"[: ]name=(\S+)", line) for line in guests if not OF_VM.search(line)]
+    if not vm or None in names:
+        return None
+    names = [re.sub(r"\{[^}]*\}", "*", name[1]) for name in names]
+    if any(fnmatch.fnmatchcase(vm[1], name) for name in names):
+        return None
+    return f"{vm[1]}: no guest has this name; {nearest(vm[1], names)}"
 
 
 def complaint_of_expression(name, text, others):
@@ -160,3 +174,12 @@ def of(spec, raw):
             value = of_source(raw, source)
         found[name] = number(round(value, 6) if isinstance(value, float) else value)
     return found
+
+
+def without_value(spec, rows, raws):
+    """What to say of each measure of a line "bench:" that no point has."""
+    printed = sorted({name.rpartition(".")[2] for raw in raws for name in raw["bench"]})
+    for name, source in spec.measures.items():
+        if source.startswith("bench.") and rows and all(row[name] is None for row in rows):
+            hint = nearest(source.rpartition(".")[2], printed) if printed else "there is none"
+            yield f"{name} = {source}: no point has this line; {hint}"

@@ -21,7 +21,8 @@ BOOT = {"machine": str, "cpus": int, "memory": int, "icount": bool, "cmdline": s
         "timeout": int, "program": str, "args": str, "samples": bool}
 FIGURE = {"name": str, "title": str, "kind": str, "x": str, "y": (str, list), "series": str,
           "where": dict, "xlabel": str, "ylabel": str, "log": str, "reading": str, "columns": list,
-          "cost": dict, "base": str, "top": (int, float), "unit": str}
+          "cost": dict, "base": str, "top": (int, float), "unit": str,
+          "legend": str, "names": dict}
 KINDS = ("line", "bar", "table", "timeline", "break-even")
 DEFAULTS = {"machine": "qemu-tcg", "cpus": 1, "memory": 256, "icount": True, "cmdline": "",
             "guests": [], "timeout": 300, "program": "", "args": "", "samples": False}
@@ -187,7 +188,8 @@ def fill_measures(spec, found):
     if not spec.measures:
         yield f"{spec.at()}: [measures] is missing"
     for name, source in spec.measures.items():
-        text = measures.complaint(name, source, spec.measures)
+        text = (measures.complaint(name, source, spec.measures)
+                or measures.other_vm(source, spec.boot["guests"]))
         if text:
             yield f"{spec.at('measures', name)}: {name}: {text}"
     for name, value in spec.tolerance.items():

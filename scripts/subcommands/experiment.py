@@ -122,12 +122,14 @@ def load(options, names):
 
 def keep(found, points, failed, manifest, with_figures=True):
     """The results folder; its rows, {key: raw} and its path."""
-    from experiments import outcome, store
+    from experiments import measures, outcome, store
 
     have = {point.key: store.result(point.key) for point in points if point not in failed}
     with results.Folder(f"experiment-{found.name}") as folder:
         lines = [f"failed: {point}" for point in failed]
         rows = outcome.write(folder, found, points, have, manifest, lines, with_figures)
+    for text in measures.without_value(found, rows, have.values()):
+        warn(text)
     return rows, have, folder
 
 

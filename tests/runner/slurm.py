@@ -16,9 +16,9 @@ from runner import core
 RUN = os.path.join(core.ROOT, "run")
 NAME = "experiment/slurm"
 PACKAGES = ("report", "experiment", "qemu", "slurm")
-WORDS = ["sweep", "arg.pages=16,32", "--guest",
+SWEEP = ["sweep", "arg.pages=16,32", "--guest",
          "build/guest/workload.elf:name=w memory=8M merge=1 merge_control=yes arg=rounds=0",
-         "--cmdline", "merge_ms=60000", "--measure", "merged=merge.merged", "--slurm"]
+         "--cmdline", "merge_ms=60000", "--measure", "merged=merge.merged"]
 CONF = """\
 ClusterName=samepage
 SlurmctldHost={host}(127.0.0.1)
@@ -122,7 +122,7 @@ def run():
     """A point that has no result yet runs as a job, and its counts are those of this machine."""
     if os.geteuid():
         return core.skipped(NAME, "slurmd needs root")
-    words = [*WORDS, "--measure", f"mark_{secrets.token_hex(4)}=merge.merged"]
+    words = [*SWEEP, "--slurm", "--measure", f"mark_{secrets.token_hex(4)}=merge.merged"]
     words[1] = f"arg.pages=16,{17 + secrets.randbelow(400)}"
     with tempfile.TemporaryDirectory(prefix="samepage-slurm-") as folder:
         os.chmod(folder, 0o755)
@@ -133,6 +133,6 @@ def run():
             _, jobs = core.command(["scontrol", "-o", "show", "jobs"], env=environment)
             text = logs(folder)
     if status:
-        return core.failed(NAME, f"status {status}\n{output}\n{text}")
+        return core.failed(NAME, f"{text}\nstatus {status}\n{output}")
     done = jobs.count("JobState=COMPLETED")
     return core.passed(NAME) if done else core.failed(NAME, f"no job ran\n{jobs}\n{output}")

@@ -17,7 +17,7 @@ import unittest.mock
 SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts")
 # This file has the name of the package: scripts/ comes first.
 sys.path[0] = SCRIPTS
-from experiments import measures, outcome, points, recorded, slurm_status, spec, timelines
+from experiments import figures, measures, outcome, points, recorded, slurm_status, spec, timelines
 from experiments import rows as of_rows
 import output
 
@@ -104,6 +104,9 @@ class File(unittest.TestCase):
         self.assertIsNone(measures.complaint("a", "best:merge.saved", {}))
         self.assertIsNotNone(measures.complaint("a", "vm.w.flush.snt", {}))
         self.assertIsNotNone(measures.complaint("a", "bst:merge.saved", {}))
+        self.assertEqual(complaints("vm.w.exits", "vm.v.exits"),
+                         ["23: faults: v: no guest has this name; there is w"])
+        self.assertIsNone(measures.other_vm("vm.v2.exits.stage2", ["f:name=v{vm}", "g:for=v{vm}"]))
 
 
 class Points(unittest.TestCase):
@@ -133,6 +136,12 @@ class Measures(unittest.TestCase):
         raw = {**RAW, "stats": {}}
         self.assertIsNone(measures.of(read(GOOD), raw)["share"])
 
+    def test_a_line_that_no_guest_prints_is_named(self):
+        good = read(GOOD.replace("bench.ticks", "bench.tick"))
+        rows = of_rows.of(good, points.of(good), {"": RAW})
+        self.assertEqual(list(measures.without_value(good, rows, [RAW])), [
+            "ticks = bench.tick: no point has this line; did you mean ticks?"])
+
     def test_when_a_sample_had_nine_tenths_of_the_most(self):
         samples = [[0.5, {}], [1.0, {"merge.saved": 89}], [1.5, {"merge.saved": 90}],
                    [2.0, {"merge.saved": 100}], [2.5, {"merge.saved": 1}]]
@@ -145,6 +154,16 @@ class Measures(unittest.TestCase):
         found = points.of(good)
         rows = of_rows.of(good, found, {"": RAW})
         self.assertEqual(of_rows.from_csv(good, of_rows.as_csv(good, rows)), rows)
+
+
+class Figures(unittest.TestCase):
+    def test_lines_that_cover_each_other_are_one(self):
+        def line(*means):
+            return {str(x): (mean, mean, mean) for x, mean in enumerate(means)}
+
+        found = {"a": line(0, 300), "b": line(1, 300), "c": line(0, 200), "d": line(0)}
+        self.assertEqual(list(figures.joined(found, False)), ["a, b", "c", "d"])
+        self.assertEqual(list(figures.joined(found, True)), ["a", "b", "c", "d"])
 
 
 class Recorded(unittest.TestCase):
