@@ -4,7 +4,8 @@ workflow.py: Snakemake over the points that have no result.
 
 A job's output is points/KEY.json, which is written under another name, synced and renamed. So a
 point that is there is whole, whatever ended the run before; Snakemake's own lock and its marks of
-incomplete files are not used. A failed point leaves KEY.failed, and the others go on (--keep-going).
+incomplete files are not used. A failed point leaves KEY.failed, and the others go on
+(--keep-going).
 """
 import contextlib
 import os

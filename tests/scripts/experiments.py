@@ -246,8 +246,8 @@ class Parts(unittest.TestCase):
                 outcome.merged(good, found, [first, self.folder(where, "b", lines[4:])])
 
 
-# A job that writes its result, but for the third: half of it is written, an empty file stands for
-# one whose data a loss of power took, and the job stays.
+# A job that writes its result, but for the third: half of it is written, an empty file is what a
+# loss of power leaves of a renamed one, and the job stays.
 JOB = """\
 import os, signal, sys
 key, = sys.argv[1:]
