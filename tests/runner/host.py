@@ -58,22 +58,36 @@ def registered(where):
 
 def run_program(name):
     """
-    One program. Each TAP case counts; a program that dies, or says nothing, is one more failure.
+    One program, or the cases of it that a mutant's row names, each by itself (tests/sim/case.c).
     """
-    where = builds.folder("host")
-    found = [row for row in registered(where) if row[0] == name]
+    found = [row for row in registered(builds.folder("host")) if row[0] == name]
     if not found:
         return core.failed(name, "no CMakeLists.txt registers it by add_test()")
     [(_, arguments, timeout)] = found
+    cases = [test for test in os.environ.get("SAMEPAGE_CASES", "").split(";")
+             if test.startswith(f"{name}: ")]
+    if not cases:
+        return run_cases(name, arguments, timeout, {})
+    return [result for case in cases
+            for result in run_cases(case, arguments, timeout,
+                                    {"SAMEPAGE_CASE": case.removeprefix(f"{name}: ")})]
+
+
+def run_cases(name, arguments, timeout, extra):
+    """
+    Each TAP case counts; a program that dies, or says nothing, is one more failure. `name`: the
+    program's, or "PROGRAM: CASE" where `extra` chooses a case.
+    """
+    where = builds.folder("host")
     environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP",
-                       UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
+                       UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1", **extra)
     status, output = core.command(
         arguments,
         min(timeout, MUTANT_SECONDS) if builds.MUTANT is not None else timeout,
         cwd=where,
         env=environment,
     )
-    results = core.of_tap(name, output)
+    results = core.of_tap(name.partition(": ")[0], output)
     if status and not any(result.status == "failed" for result in results):
         results += core.failed(name, f"status {status}\n{output[-6000:]}")
     return results or core.passed(name)

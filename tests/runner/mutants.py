@@ -118,8 +118,16 @@ def copy_for(row):
     return number, where
 
 
+def fails(test, line):
+    """Whether a failure is the test's, or, where `test` is a program, one of its cases'."""
+    return line == test or (":" not in test and line.startswith(f"{test}:"))
+
+
 def run(name, row):
-    """Runs the tests of a mutant's row; each must have a failure in it."""
+    """
+    Runs the tests of a mutant's row, of a program only the cases that the row names; each must
+    fail.
+    """
     title = f"mutant/{name}"
     if not row["tests"]:
         return core.failed(title, "no row in tests/mutants.toml names a test for it")
@@ -131,7 +139,7 @@ def run(name, row):
             [sys.executable, os.path.join(where, "tests", "run.py"), *chosen],
             cwd=where,
             timeout=1800,
-            env=dict(os.environ, SAMEPAGE_MUTANT=switch),
+            env=dict(os.environ, SAMEPAGE_MUTANT=switch, SAMEPAGE_CASES=";".join(row["tests"])),
         )
     finally:
         FREE.put(number)
@@ -139,7 +147,7 @@ def run(name, row):
     broken = any(line.startswith("build/") for line in failures)
     results = []
     for test in row["tests"]:
-        caught = any(line.startswith(test) for line in failures) and not broken
+        caught = any(fails(test, line) for line in failures) and not broken
         results += core.passed(f"{title}: {test} fails") if caught else \
             core.failed(f"{title}: {test} fails", f"status {status}\n{output[-4000:]}")
     return results
