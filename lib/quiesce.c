@@ -18,6 +18,7 @@ void quiesce_wait(const struct quiesce *quiesce, unsigned cpus)
 {
 	if (IS_ENABLED(CONFIG_BREAK_QUIESCE))
 		return;
+	DEBUG_CHECK(!quiesce_inside(quiesce, lib_env()->cpu_id()));
 	ck_pr_fence_memory(); /* pairs with quiesce_enter() */
 	for (unsigned cpu = 0; cpu < cpus; cpu++) {
 		quiesce_wait_cpu(&quiesce->reader[cpu].count);

@@ -569,7 +569,8 @@ static void nothing_escapes_a_new_subscription(void **state)
 	struct sched_scenario scenario = {.setup = late_setup,
 					  .task = {late_populate_and_clear, late_subscribe},
 					  .check = late_check,
-					  .preemptions = 3};
+					  .preemptions = 3,
+					  .at_locks = true};
 
 	heard = 0;
 	world_begin(2, 4);
