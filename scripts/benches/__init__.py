@@ -3,6 +3,7 @@
 benches: what ./run bench measures, a module each: a function of the results folder, by name.
 """
 from benches.boot import boot
+from benches.density import density
 from benches.disks import disks
 from benches.exits import exits
 from benches.growth import growth
@@ -15,6 +16,6 @@ from benches.trace import trace
 from benches.virtio import virtio
 from benches.ways import ways
 
-BENCHES = {"boot": boot, "disks": disks, "exits": exits, "growth": growth, "guest": guest, "mm": mm,
-           "merge": merge, "paths": paths, "policies": policies, "trace": trace, "virtio": virtio,
-           "ways": ways}
+BENCHES = {"boot": boot, "density": density, "disks": disks, "exits": exits, "growth": growth,
+           "guest": guest, "mm": mm, "merge": merge, "paths": paths, "policies": policies,
+           "trace": trace, "virtio": virtio, "ways": ways}

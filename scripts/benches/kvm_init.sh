@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# kvm_init.sh: the first program of the peer of `./run bench guest`: Linux with KVM runs the main
-# job's two guests, each in QEMU, with KSM as the kernel's command line says (ksm=PAGES, ksm=off);
-# with job=NAME one guest with that RAM disk, and its console is printed.
+# kvm_init.sh: the first program of the peer of `./run bench guest` and `density`: Linux with KVM
+# runs guests=N (2) guests with the main job, each in QEMU, with KSM as the kernel's command line
+# says (ksm=PAGES, ksm=off); with job=NAME one with that RAM disk, and its console is printed.
 export PATH=/bin:/usr/bin
 mount -t proc proc /proc
 mount -t sysfs sys /sys
@@ -19,11 +19,11 @@ if [ "$ksm" != off ]; then
 	echo 20 >$control/sleep_millisecs
 	echo 1 >$control/run
 fi
-guests="one two"
-[ -n "$job" ] && guests=one
+count=${guests:-2}
+[ -n "$job" ] && count=1
 now() { cut -d' ' -f1 /proc/uptime; }
 echo "peer: start $(now)"
-for guest in $guests; do
+for guest in $(seq $count); do
 	(
 		/usr/bin/qemu-system-x86_64 -L /usr/share/qemu -nodefaults -accel kvm -cpu host \
 			-machine pc -m 192 -display none -serial file:/out/$guest -no-reboot \
@@ -33,12 +33,12 @@ for guest in $guests; do
 		: >/out/ended.$guest
 	) &
 done
-until [ -f /out/ended.one ] && { [ -n "$job" ] || [ -f /out/ended.two ]; }; do
+until [ "$(ls /out | grep -c ended)" = $count ]; do
 	echo "peer: at $(now) sharing $(cat $control/pages_sharing)"
 	sleep 1
 done
-[ -n "$job" ] && cat /out/one
-for guest in $guests; do
+[ -n "$job" ] && cat /out/1
+for guest in $(seq $count); do
 	grep -q "work: done" /out/$guest && echo "peer: worked $guest"
 done
 poweroff -f

@@ -18,6 +18,8 @@ from benches import common
 
 MIB = 1 << 20
 MEMORY = 1400
+# MiB more for each guest from the third on, and its QEMU.
+EACH = 280
 TIMEOUT = 420
 MODULES = ["ccp", "irqbypass", "kvm", "kvm-amd", "tun"]
 FIRMWARE = ["bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin", "multiboot_dma.bin"]
@@ -89,7 +91,7 @@ def write_initrd(path, init="kvm_init.sh", job="linux/work.initrd", job_name="wo
 
 
 def run_qemu(title, memory, cpus, kernel, initrd, cmdline, accel=("-accel", "tcg,thread=multi",
-                                                                  "-cpu", "max")):
+                                                                  "-cpu", "max"), timeout=TIMEOUT):
     """Boots a Linux in plain QEMU until it powers off; the text of its console."""
     command = [
         *machine.DIE_WITH_PARENT, QEMU, "-nodefaults", *accel, "-machine", "pc,mem-merge=off",
@@ -98,7 +100,7 @@ def run_qemu(title, memory, cpus, kernel, initrd, cmdline, accel=("-accel", "tcg
     ]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True,
-                              timeout=common.patience(TIMEOUT) * machine.SLOW,
+                              timeout=common.patience(timeout) * machine.SLOW,
                               check=False)
     except subprocess.TimeoutExpired as late:
         raise PeerError(f"{title}: no end in {late.timeout:.0f} s\n"
@@ -109,10 +111,10 @@ def run_qemu(title, memory, cpus, kernel, initrd, cmdline, accel=("-accel", "tcg
     return text
 
 
-def figures(title, text):
+def figures(title, text, count=2):
     """What kvm_init.sh has printed, by name; and MiB saved over time."""
     ends = [float(end) for end in re.findall(r"peer: end ([\d.]+)", text)]
-    if len(ends) != 2 or text.count("peer: worked") != 2:
+    if len(ends) != count or text.count("peer: worked") != count:
         raise PeerError(f"{title}: the guests did not work\n{text[-2000:]}")
     start = float(re.search(r"peer: start ([\d.]+)", text)[1])
     line = [(float(now) - start, int(pages) * 4096 / MIB)
@@ -125,14 +127,15 @@ def figures(title, text):
     }, line
 
 
-def kvm(ksm, cpus):
-    """One run of the main job under KVM: figures by name, and MiB saved over time."""
+def kvm(ksm, cpus, count=2):
+    """One run of `count` guests of the main job under KVM: figures by name, MiB saved over time."""
     title = f"kvm ksm={ksm}"
     with tempfile.TemporaryDirectory(prefix="samepage-peer-") as folder:
         initrd = os.path.join(folder, "initrd")
         with linux.alone():
             write_initrd(initrd)
             kernel = linux.fetch("linux/cloud")
-        text = run_qemu(title, MEMORY, cpus, kernel, initrd,
-                        f"console=ttyS0 panic=-1 quiet ksm={ksm}")
-    return figures(title, text)
+        text = run_qemu(title, MEMORY + (count - 2) * EACH, cpus, kernel, initrd,
+                        f"console=ttyS0 panic=-1 quiet ksm={ksm} guests={count}",
+                        timeout=TIMEOUT * count // 2)
+    return figures(title, text, count)

@@ -11,7 +11,8 @@ from benches import BENCHES
 from output import QUIET, result, say
 
 # The options of the command line that a bench takes.
-OPTIONS = {"guest": ("repeat", "cpus", "speed", "only", "machine_name")}
+OPTIONS = {"guest": ("repeat", "cpus", "speed", "only", "machine_name"),
+           "density": ("cpus", "only")}
 SUMMARY = "measure, print a table and write NAME.json"
 
 
@@ -19,9 +20,10 @@ def arguments(parser):
     parser.add_argument("what", choices=BENCHES, metavar="NAME", help=", ".join(BENCHES))
     parser.add_argument("--repeat", type=int, default=1, metavar="N",
                         help="guest: rounds; the table has medians")
-    parser.add_argument("--cpus", type=int, default=3, metavar="N", help="guest: of the machine")
+    parser.add_argument("--cpus", type=int, default=3, metavar="N",
+                        help="guest, density: of the machine")
     parser.add_argument("--only", default="", metavar="TEXT",
-                        help="guest: the settings with this in their names")
+                        help="guest, density: the settings with this in their names")
     parser.add_argument("--machine", dest="machine_name", default="qemu-tcg",
                         choices=["qemu-tcg", "bochs"], help="guest: Samepage's machine")
     parser.add_argument("--jobs", dest="speed", action="store_true",

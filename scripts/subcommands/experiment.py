@@ -122,15 +122,21 @@ def load(options, names):
 
 def keep(found, points, failed, manifest, with_figures=True):
     """The results folder; its rows, {key: raw} and its path."""
-    from experiments import measures, outcome, store
+    from experiments import outcome, store
 
     have = {point.key: store.result(point.key) for point in points if point not in failed}
     with results.Folder(f"experiment-{found.name}") as folder:
         lines = [f"failed: {point}" for point in failed]
         rows = outcome.write(folder, found, points, have, manifest, lines, with_figures)
+    return rows, have, folder
+
+
+def warn_of_silence(found, rows, have):
+    """Names the measures that no point has. have: {key: raw}."""
+    from experiments import measures
+
     for text in measures.without_value(found, rows, have.values()):
         warn(text)
-    return rows, have, folder
 
 
 def compare(options, found, points, rows, results_of):
@@ -192,6 +198,8 @@ def main(options):
         manifest = manifest_of(one, points, again(one.name, options))
         rows, have, folder = keep(one, points, missing, manifest, with_figures=not options.check)
         complaints += compare(options, one, points, rows, have)
+        if not (options.only or options.shard):
+            warn_of_silence(one, rows, have)
         folders.append(folder)
         all_rows[one.name] = rows
     return end(complaints, folders, all_rows)

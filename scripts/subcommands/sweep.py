@@ -107,7 +107,8 @@ def main(options):
     store.prepare(chosen)
     failed = workflow.run(chosen, options.jobs, options.slurm)
     command = " ".join(["./run sweep", *options.words])
-    rows, _, folder = experiment.keep(found, chosen, failed,
-                                      experiment.manifest_of(found, chosen, command))
+    rows, have, folder = experiment.keep(found, chosen, failed,
+                                         experiment.manifest_of(found, chosen, command))
+    experiment.warn_of_silence(found, rows, have)
     plain(of_rows.as_csv(found, rows))
     return experiment.end([f"failed: {point}" for point in failed], [folder], rows)
