@@ -18,7 +18,7 @@ from experiments import frontier, rows as of_rows, spec as specs
 
 SIZE = (5.2, 3.1)
 # Moves when the same data is drawn otherwise.
-FORM = 2
+FORM = 3
 INK, GRID = "#1c1c1c", "#d5d5d5"
 COLOURS = ["#3b1c6e", "#2a6f97", "#2fa37c", "#8fbf3a", "#c9a800", "#b3522b", "#8c2f5d", "#767676",
            "#4f9fd0", "#1b4332"]
@@ -93,6 +93,8 @@ def legend(axes, figure, names):
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=columns, handlelength=2.6,
                 title=figure.get("legend", figure.get("series") if numbers else None),
                 title_fontsize=8)
+    more = -(-len(names) // columns) - 2
+    axes.figure.set_size_inches(SIZE[0], SIZE[1] + 0.17 * max(0, more))
 
 
 def finish(axes, figure, names):
