@@ -19,6 +19,7 @@
 #include <hv/memory.h>
 #include <hv/merging.h>
 #include <hv/mirrors.h>
+#include <hv/mtrr.h>
 #include <hv/pc.h>
 #include <hv/ram.h>
 #include <hv/sched.h>
@@ -83,6 +84,7 @@ static int make_vcpu(struct vm *vm, unsigned index)
 	if (!vcpu)
 		return ERR_NO_MEMORY;
 	vcpu->vm = vm;
+	mtrr_init(&vcpu->mtrrs);
 	vcpu->index = index;
 	vcpu->stage2 = stage2;
 	vcpu->cpu = choose_cpu(&vm->config, index);

@@ -5,6 +5,7 @@
 #include <guest.h>
 
 #define MSR_MISC_ENABLE 0x1a0
+#define MSR_MTRR_FIX64K 0x250
 #define MSR_PAT		0x277
 #define MSR_EFER	0xc0000080
 #define MSR_LSTAR	0xc0000082
@@ -159,6 +160,11 @@ static void write_efer(void *value)
 	wrmsr(MSR_EFER, (u64)value);
 }
 
+static void write_mtrr(void *value)
+{
+	wrmsr(MSR_MTRR_FIX64K, (u64)value);
+}
+
 static void check_gp(void (*function)(void *), u64 argument, const char *what)
 {
 	struct guest_fault fault = catch_fault(function, (void *)argument);
@@ -186,6 +192,9 @@ static void check_msrs(void)
 	for (u32 index = MSR_K7_FIRST; index <= MSR_K7_LAST; index++)
 		wrmsr(index, ~0ul);
 	check(rdmsr(MSR_K7_LAST) == 0, "counters of the K7 take writes and read zero");
+	wrmsr(MSR_MTRR_FIX64K, 0x0606060606060606);
+	check(rdmsr(MSR_MTRR_FIX64K) == 0x0606060606060606, "a fixed-range MTRR keeps its types");
+	check_gp(write_mtrr, 0x0606060606060602, "a reserved memory type");
 }
 
 static void other_hypercall(void *argument)

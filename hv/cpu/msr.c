@@ -8,6 +8,7 @@
 #include <hv/msr.h>
 #include <arch/regs.h>
 #include <ck_pr.h>
+#include <hv/mtrr.h>
 #include <hv/pc.h>
 #include <hv/vm.h>
 #include <lib/log.h>
@@ -36,7 +37,8 @@ static bool read_msr(struct vcpu *vcpu, u32 index, u64 *value)
 	const struct msr_rule *rule = msr_find(index);
 
 	if (!rule)
-		return vcpu->vm->pc && pc_msr_read(vcpu, index, value);
+		return (vcpu->vm->pc && pc_msr_read(vcpu, index, value)) ||
+		       mtrr_read(&vcpu->mtrrs, index, value);
 	switch ((enum msr_kind)rule->kind) {
 	case MSR_SCRATCH:
 		*value = vcpu->scratch;
@@ -95,7 +97,8 @@ static bool write_msr(struct vcpu *vcpu, u32 index, u64 value)
 	const struct msr_rule *rule = msr_find(index);
 
 	if (!rule)
-		return vcpu->vm->pc && pc_msr_write(vcpu, index, value);
+		return (vcpu->vm->pc && pc_msr_write(vcpu, index, value)) ||
+		       mtrr_write(&vcpu->mtrrs, index, value);
 	switch ((enum msr_kind)rule->kind) {
 	case MSR_SCRATCH:
 		vcpu->scratch = value;

@@ -19,7 +19,6 @@
 	X(0x00000017, MSR_READ_ONLY, false, 0, 0, "PLATFORM_ID: no platform")                      \
 	X(0x0000008b, MSR_CONSTANT, false, 0, 0,                                                   \
 	  "BIOS_SIGN_ID: no microcode; written before each read")                                  \
-	X(0x000000fe, MSR_READ_ONLY, false, 0, 0, "MTRRCAP: no range register")                    \
 	X(0x00000174, MSR_STATE, false, STATE(sysenter_cs), 0, "SYSENTER_CS")                      \
 	X(0x00000175, MSR_STATE, true, STATE(sysenter_esp), 0, "SYSENTER_ESP")                     \
 	X(0x00000176, MSR_STATE, true, STATE(sysenter_eip), 0, "SYSENTER_EIP")                     \
@@ -28,7 +27,6 @@
 	X(0x000001d9, MSR_FIXED, false, 0, 0, "DEBUGCTL: no branch recording")                     \
 	X(0x00000277, MSR_PAT, false, STATE(pat), 0,                                               \
 	  "PAT: memory types of the guest's own tables")                                           \
-	X(0x000002ff, MSR_CONSTANT, false, 0, 0x806, "MTRR_DEF_TYPE: on, write-back")              \
 	X(MACHINE_MSR_SCRATCH, MSR_SCRATCH, false, 0, 0, "ours: keeps what is written")            \
 	X(0xc0000080, MSR_EFER, false, 0, 0,                                                       \
 	  "EFER: SCE, LME, NX; LMA is the CPU's, SVME is hidden")                                  \

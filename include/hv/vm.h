@@ -80,6 +80,12 @@ struct exit_times {
 	u32 bucket[HV_EXIT_REASONS][EXIT_BUCKETS];
 };
 
+/* Fixed ranges, by index, and the default type (hv/cpu/mtrr.c). */
+#define MTRRS_FIXED 11
+struct mtrrs {
+	u64 fixed[MTRRS_FIXED], default_type;
+};
+
 struct vcpu {
 	struct arch_vcpu arch;		     /* [o] */
 	struct vm *vm;			     /* [I] */
@@ -118,6 +124,7 @@ struct vcpu {
 	u64 starving_at;    /* [o] which instruction (exits.c) */
 	u64 starved;	    /* [o] waits for a frame; the first one is logged */
 	u64 scratch;	    /* [o] MACHINE_MSR_SCRATCH */
+	struct mtrrs mtrrs; /* [o] */
 };
 
 enum vm_state { VM_CREATED, VM_RUNNING, VM_STOPPING, VM_DEAD, VM_DESTROYING, VM_ENDED };

@@ -91,7 +91,7 @@ HEADERS = {
     "hv/jobs": "dirty display lifetime merging mirrors progress reclaiming terminal tracing",
     "hv/virtio": "virtio",
     "hv/call": "hypercall",
-    "hv/cpu": "cpuid msr",
+    "hv/cpu": "cpuid msr mtrr",
     "hv/emulate": "gva insn insn_memo mmio pio task vm_memory",
     "hv": "exits jobs main run summary vm_create",
 }

@@ -6,6 +6,7 @@
 #include <arch/regs.h>
 #include <abi/machine.h>
 #include <hv/msr.h>
+#include <hv/mtrr.h>
 
 /* MSR-1 */
 static void the_rules_are_sorted_and_each_is_found(void **state)
@@ -48,13 +49,43 @@ static void counters_that_are_not_there_read_zero_and_take_writes(void **state)
 	}
 }
 
-/* MTRRs that kernels read and set without a look at CPUID.1 EDX.MTRR: no range, write-back. */
+/* As a BIOS leaves them: memory is write-back, no range register is on. */
 static void the_mtrrs_say_that_memory_is_write_back(void **state)
 {
-	assert_non_null(msr_find(0xfe));
-	assert_int_equal(msr_find(0xfe)->value & 0xff, 0);
-	assert_non_null(msr_find(0x2ff));
-	assert_int_equal(msr_find(0x2ff)->value, 0x806);
+	struct mtrrs mtrrs;
+	u64 value;
+
+	mtrr_init(&mtrrs);
+	assert_true(mtrr_read(&mtrrs, MTRR_CAP, &value));
+	assert_int_equal(value, 0x100);
+	assert_true(mtrr_read(&mtrrs, MTRR_DEFAULT_TYPE, &value));
+	assert_int_equal(value, 0x806);
+	assert_false(mtrr_read(&mtrrs, 0x200, &value));
+	assert_false(mtrr_write(&mtrrs, MTRR_CAP, 0x100));
+}
+
+/* SDM vol. 3A, 11.11.2: types 2, 3 and those above 6 are reserved. */
+static void an_mtrr_keeps_the_types_that_it_takes(void **state)
+{
+	static const u32 index[MTRRS_FIXED] = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26a,
+					       0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
+	struct mtrrs mtrrs;
+	u64 value;
+
+	mtrr_init(&mtrrs);
+	for (unsigned i = 0; i < MTRRS_FIXED; i++)
+		assert_true(mtrr_write(&mtrrs, index[i], 0x0605040100000000ull + i % 2));
+	for (unsigned i = 0; i < MTRRS_FIXED; i++) {
+		assert_false(mtrr_write(&mtrrs, index[i], 0x0206060606060606ull));
+		assert_false(mtrr_write(&mtrrs, index[i], 7));
+		assert_true(mtrr_read(&mtrrs, index[i], &value));
+		assert_int_equal(value, 0x0605040100000000ull + i % 2);
+	}
+	assert_true(mtrr_write(&mtrrs, MTRR_DEFAULT_TYPE, 0xc00));
+	assert_false(mtrr_write(&mtrrs, MTRR_DEFAULT_TYPE, 0x803));
+	assert_false(mtrr_write(&mtrrs, MTRR_DEFAULT_TYPE, 0x1806));
+	assert_true(mtrr_read(&mtrrs, MTRR_DEFAULT_TYPE, &value));
+	assert_int_equal(value, 0xc00);
 }
 
 static void state_rules_name_a_field_of_the_state(void **state)
@@ -116,6 +147,7 @@ int main(void)
 		cmocka_unit_test(what_is_the_hypervisors_own_has_no_rule),
 		cmocka_unit_test(counters_that_are_not_there_read_zero_and_take_writes),
 		cmocka_unit_test(the_mtrrs_say_that_memory_is_write_back),
+		cmocka_unit_test(an_mtrr_keeps_the_types_that_it_takes),
 		cmocka_unit_test(state_rules_name_a_field_of_the_state),
 		cmocka_unit_test(efer_takes_what_the_guest_may_have),
 		cmocka_unit_test(long_mode_is_not_switched_under_paging),
