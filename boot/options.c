@@ -55,7 +55,7 @@ static struct option {
 	 .text = "no"},
 	{.name = "merge_cap", .kind = OPTION_NUMBER, .min = 2, .max = 1u << 30, .number = 256},
 	{.name = "merge_split", .kind = OPTION_NUMBER, .max = 512, .number = 64},
-	{.name = "merge_ms", .kind = OPTION_NUMBER, .min = 1, .max = 60000, .number = 20},
+	{.name = "merge_ms", .kind = OPTION_NUMBER, .max = 60000}, /* 0: the scanner's own pace */
 	{.name = "merge_share", .kind = OPTION_NUMBER, .min = 1, .max = 100, .number = 20},
 	{.name = "trace", .kind = OPTION_TEXT, .values = "CLASSES"},
 	{.name = "trace_kib", .kind = OPTION_NUMBER, .max = 1u << 22}, /* 0: Kconfig's */

@@ -193,8 +193,8 @@ static enum command_step merge_pace(struct command_call *call)
 
 	if (!command_number(call, 1, &ms))
 		return COMMAND_FAILED;
-	if (!ms || ms > MERGING_PACE_MAX)
-		return command_fail(call, "merge pace: 1 to %u ms", MERGING_PACE_MAX);
+	if (ms > MERGING_PACE_MAX)
+		return command_fail(call, "merge pace: up to %u ms", MERGING_PACE_MAX);
 	merging_set_pace(ms);
 	show_merging(call->json);
 	return COMMAND_DONE;

@@ -8,9 +8,10 @@
  * Idle CPUs come first: a busy one leaves a pass that is due to them, and joins in when none has
  * scanned for a while.
  *
- * Where nothing is merged the scanner backs off: from the third pass on in which no page was merged
- * the pause doubles with each, up to 32 times merge_ms. A pass that merges, a new region and a
- * guest's hint take it back to merge_ms.
+ * The pause between two passes follows what the last one saved (pace.c), or is merge_ms. With
+ * merge_ms the scanner backs off where nothing is merged: from the third pass on in which no page
+ * was merged the pause doubles with each, up to 32 times merge_ms. A pass that merges, a new region
+ * and a guest's hint take it back to merge_ms.
  *
  * Why passes are spaced: a page is looked up when it is the same in two passes. In passes without a
  * pause all pages would be that are not written all the time.
@@ -27,6 +28,7 @@
 #include <lib/string.h>
 #include <mm/frame.h>
 #include <mm/merge.h>
+#include "hv/jobs/pace.h"
 
 #define LOG_THIS LOG_MM
 #define CHUNK	 512
@@ -34,7 +36,11 @@
 
 /*
  * on, share	[I] after init
- * interval	[a] ticks between two passes
+ * paced		[a] the scanner paces itself
+ * interval	[a] ticks between two passes: merge_ms, or the shortest pause
+ * pace		[a] pause: ms, as they are now, or merge_ms
+ * pacing	[a] a CPU is in adapt_pause(); paced_by: the pass that changed `pace` last
+ * hurried	[a] the next pass is to follow after the shortest pause
  * engine, limits	of domains; CPU 0
  * due		[a] tick before which no pass begins
  * scanners	[a] CPUs that scan; idlers: those of them without a ready vCPU
@@ -45,7 +51,11 @@
  */
 static struct {
 	bool on;
+	u32 paced;
 	u64 interval, share;
+	struct pace pace;
+	u64 paced_by;
+	u32 pacing, hurried;
 	const struct merge_engine *engine;
 	struct merge_limits limits;
 	u64 due, shown, idle_seen;
@@ -66,6 +76,20 @@ static const struct merge_engine *chosen_engine(const char *word)
 	return engine;
 }
 
+static u64 ticks_of_ms(u64 ms)
+{
+	return arch_ticks_per_second() / 1000 * ms;
+}
+
+/* 0: the scanner's own. */
+static void set_pace(u64 ms)
+{
+	ck_pr_store_32(&merging.paced, ms == 0);
+	ck_pr_store_32(&merging.hurried, 1);
+	ck_pr_store_64(&merging.pace.pause, ms ? ms : PACE_SHORTEST);
+	ck_pr_store_64(&merging.interval, ticks_of_ms(ms ? ms : PACE_SHORTEST));
+}
+
 void merging_init(void)
 {
 	const char *engine = boot_option_text("merge");
@@ -78,7 +102,7 @@ void merging_init(void)
 	};
 
 	merging.on = strcmp(engine, "off") != 0;
-	merging.interval = arch_ticks_per_second() / 1000 * boot_option_number("merge_ms");
+	set_pace(boot_option_number("merge_ms"));
 	merging.share = boot_option_number("merge_share");
 	merging.engine = chosen_engine(merging.on ? engine : "");
 	CHECK(merge_configure(merging.engine, &merging.limits) == 0);
@@ -98,12 +122,12 @@ bool merging_is_secure(void)
 
 u64 merging_pace(void)
 {
-	return merging.interval / (arch_ticks_per_second() / 1000);
+	return ck_pr_load_64(&merging.pace.pause);
 }
 
 void merging_set_pace(u64 ms)
 {
-	ck_pr_store_64(&merging.interval, arch_ticks_per_second() / 1000 * ms);
+	set_pace(ms);
 	merging_hurry();
 }
 
@@ -268,18 +292,46 @@ static void end_scan(bool idle, u64 took, u64 now)
 	ck_pr_dec_32(&merging.scanners);
 }
 
-/* How long the next pass waits: a page is merged at its second look, so two passes decide. */
+/* The pass that has ended sets the pause, once, whichever CPUs see its end. */
+static void adapt_pause(void)
+{
+	struct merge_work work;
+	struct pace pace;
+
+	if (!ck_pr_cas_32(&merging.pacing, 0, 1))
+		return;
+	merge_work(&work);
+	pace = ck_pr_fas_32(&merging.hurried, 0) ? (struct pace){.pause = PACE_SHORTEST}
+						 : merging.pace;
+	if (work.pass != merging.paced_by)
+		pace_next(&pace, &work);
+	merging.paced_by = work.pass;
+	merging.pace.read = pace.read;
+	ck_pr_store_64(&merging.pace.pause, pace.pause);
+	ck_pr_fence_release();
+	ck_pr_store_32(&merging.pacing, 0);
+}
+
+/* With merge_ms: a page is merged at its second look, so two passes decide. */
 static u64 pass_pause(void)
 {
-	u64 quiet = merge_quiet_passes(), beyond = quiet - MIN(quiet, (u64)MERGE_SETTLED);
+	u64 quiet, beyond;
+
+	if (ck_pr_load_32(&merging.paced)) {
+		adapt_pause();
+		return ticks_of_ms(ck_pr_load_64(&merging.pace.pause));
+	}
+	quiet = merge_quiet_passes();
+	beyond = quiet - MIN(quiet, (u64)MERGE_SETTLED);
 
 	return ck_pr_load_64(&merging.interval) << MIN(beyond, (u64)BACK_OFF);
 }
 
 void merging_hurry(void)
 {
-	u64 soon = arch_ticks() + merging.interval;
+	u64 soon = arch_ticks() + ck_pr_load_64(&merging.interval);
 
+	ck_pr_store_32(&merging.hurried, 1);
 	if (ck_pr_load_64(&merging.due) > soon)
 		ck_pr_store_64(&merging.due, soon);
 }

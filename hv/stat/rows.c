@@ -72,7 +72,7 @@ static const struct stat_row machine_rows[] = {
 	{"merge.passes", "passes", STAT_COUNTER, AT(merge.full_scans), NULL,
 	 "Passes over all mergeable memory (KSM: full_scans)."},
 	{"merge.passes.quiet", "passes", STAT_GAUGE, AT(merge.quiet_passes), NULL,
-	 "Passes since one merged a page; from the third on the scanner backs off."},
+	 "Passes since one merged a page; with merge_ms the scanner backs off from the third on."},
 	{"merge.settled", "0 or 1", STAT_GAUGE, AT(merge.settled), NULL,
 	 "1 when the last two passes merged no page: a measurement may begin."},
 	{"merge.scanned", "pages", STAT_COUNTER, AT(merge.pages_scanned), NULL,

@@ -4,8 +4,9 @@
  * runs.
  *
  * A VM is merged if its command line says merge=DOMAIN (merge=own: a domain of its own). The
- * scanner runs on idle CPUs, a chunk at a time, pass after pass with merge_ms between two; and on
- * busy CPUs, if no idle one scans, for merge_share percent of their time.
+ * scanner runs on idle CPUs, a chunk at a time, pass after pass, with a pause between two that
+ * follows what they save, or merge_ms; and on busy CPUs, if no idle one scans, for merge_share
+ * percent of their time.
  */
 #ifndef SAMEPAGE_HV_MERGING_H
 #define SAMEPAGE_HV_MERGING_H
@@ -15,7 +16,7 @@
 struct vm;
 
 /*
- * Reads merge=ENGINE|off, merge_cap=N, merge_secure=yes|no, merge_ms=N, merge_share=N and
+ * Reads merge=ENGINE|off, merge_cap=N, merge_secure=yes|no, merge_ms=N, merge_share=N,
  * merge_split=N from the hypervisor's command line. Once, before any VM.
  */
 void merging_init(void);
@@ -27,7 +28,8 @@ void merging_remove(struct vm *vm);
 /*
  * For the control channel; CPU 0.
  *
- * set_pace	milliseconds between two passes, up to MERGING_PACE_MAX
+ * pace		milliseconds between two passes, at least; set_pace: up to MERGING_PACE_MAX, 0: the
+ *		scanner's own
  * set_engine	of all domains; ERR_NOT_FOUND: no such engine; ERR_NO_MEMORY: some have the old one
  * set_secure	all regions are made anew, in this mode; the caller has unmerged their pages.
  *		ERR_BUSY: a VM that ends has a region still

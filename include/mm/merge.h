@@ -164,6 +164,21 @@ u64 merge_passes(void);
 u64 merge_quiet_passes(void);
 bool merge_is_active(void);
 
+/*
+ * The pass that ended last.
+ *
+ * pass		its number, from 1 on; 0: none has ended
+ * owned	mergeable pages with a frame, own or shared, at its end
+ * read		pages that were read since the end of the pass before
+ * saved	frames saved at its end, less those at the end of the pass before
+ */
+struct merge_work {
+	u64 pass, owned, read;
+	s64 saved;
+};
+/* Takes LOCK_MERGE_WORLD. */
+void merge_work(struct merge_work *out);
+
 /* Why this page is not merged (or that it is). MERGE_NEW outside every region. */
 enum merge_reason merge_reason(struct addrspace *as, struct gfn gfn);
 

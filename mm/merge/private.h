@@ -240,6 +240,8 @@ struct merge_counters {
  * best_pages	[a] the most frames that were saved at the end of a pass
  * quiet		[a] passes that have ended since one merged a page
  * shares	[w] pages merged so far, at the end of the last pass
+ * read, saved	[w] pages read so far, and frames saved, at the end of the last pass
+ * work		[w] the pass that ended last
  */
 struct merge_world {
 	struct spinlock lock; /* LOCK_MERGE_WORLD */
@@ -251,7 +253,9 @@ struct merge_world {
 	struct quiesce visits;
 	const struct merge_engine *engine;
 	struct merge_limits limits;
-	u64 passes, best_pages, quiet, shares;
+	u64 passes, best_pages, quiet, shares, read;
+	s64 saved;
+	struct merge_work work;
 	struct merge_counters counters[ARCH_CPUS_MAX];
 };
 extern struct merge_world merge_world;

@@ -23,8 +23,8 @@ struct visit {
 	u32 chunk;
 };
 
-/* Frames that merging saves now: a few loads for each region. */
-static s64 frames_saved(void)
+/* Frames that merging saves now, and pages with a frame: a few loads for each region. */
+static s64 frames_saved(u64 *owned)
 {
 	const struct addrspace *as = NULL;
 	struct merge_region *region;
@@ -33,8 +33,11 @@ static s64 frames_saved(void)
 	RB_FOREACH (region, merge_spaces, &merge_world.regions) {
 		struct merge_domain *domain = region->domain;
 
-		if (region->as != as)
+		if (region->as != as) {
 			saved += (s64)merge_shared_pages(region->as);
+			*owned += merge_shared_pages(region->as) +
+				  primary_count(&region->as->primary, PPTE_PRIVATE);
+		}
 		if (RB_MIN(merge_numbers, &domain->regions) == region)
 			saved -= (s64)ck_pr_load_64(&domain->stable_count);
 		as = region->as;
@@ -42,31 +45,45 @@ static s64 frames_saved(void)
 	return saved;
 }
 
-static u64 pages_merged(void)
+static u64 pages_merged(u64 *read)
 {
 	u64 sum = 0;
 
-	for (unsigned cpu = 0; cpu < arch_cpu_count(); cpu++)
+	for (unsigned cpu = 0; cpu < arch_cpu_count(); cpu++) {
 		sum += ck_pr_load_64(&merge_world.counters[cpu].merged) +
 		       ck_pr_load_64(&merge_world.counters[cpu].zeroed);
+		*read += ck_pr_load_64(&merge_world.counters[cpu].pages_read);
+	}
 	return sum;
 }
 
-static void count_quiet_passes(void)
+static void count_quiet_passes(u64 shares)
 {
-	u64 shares = pages_merged();
 	bool quiet = shares == merge_world.shares;
 
 	merge_world.shares = shares;
 	ck_pr_store_64(&merge_world.quiet, quiet ? merge_world.quiet + 1 : 0);
 }
 
+static void note_work(u64 owned, u64 read, s64 saved)
+{
+	merge_world.work = (struct merge_work){
+		.pass = merge_world.passes + 1,
+		.owned = owned,
+		.read = read - merge_world.read,
+		.saved = saved - merge_world.saved,
+	};
+	merge_world.read = read;
+	merge_world.saved = saved;
+}
+
 static void end_of_pass(void)
 {
-	s64 saved = frames_saved();
+	u64 owned = 0, read = 0;
+	s64 saved = frames_saved(&owned);
 
-	count_quiet_passes();
-
+	count_quiet_passes(pages_merged(&read));
+	note_work(owned, read, saved);
 	if (saved > (s64)merge_world.best_pages)
 		ck_pr_store_64(&merge_world.best_pages, (u64)saved);
 	ck_pr_store_64(&merge_world.passes, merge_world.passes + 1);
@@ -243,6 +260,13 @@ u64 merge_passes(void)
 u64 merge_quiet_passes(void)
 {
 	return ck_pr_load_64(&merge_world.quiet);
+}
+
+void merge_work(struct merge_work *out)
+{
+	spin_lock(&merge_world.lock);
+	*out = merge_world.work;
+	spin_unlock(&merge_world.lock);
 }
 
 bool merge_is_active(void)

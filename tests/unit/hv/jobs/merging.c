@@ -20,7 +20,7 @@ u64 __wrap_merge_scan(u64 budget);
 u64 __wrap_merge_passes(void);
 bool __wrap_merge_is_active(void);
 
-static u64 chunks, passes, chunks_a_pass, share, quiet;
+static u64 chunks, passes, chunks_a_pass, share, quiet, fixed_ms = 20;
 static u64 at_once, most;	/* CPUs that scan */
 static void (*meanwhile)(void); /* what other CPUs do while one scans */
 
@@ -45,6 +45,15 @@ u64 __wrap_merge_quiet_passes(void);
 u64 __wrap_merge_quiet_passes(void)
 {
 	return quiet;
+}
+
+/* What each pass saves; it owns 1,000 pages, and reads none. */
+static s64 saves;
+
+void __wrap_merge_work(struct merge_work *out);
+void __wrap_merge_work(struct merge_work *out)
+{
+	*out = (struct merge_work){.pass = passes, .owned = 1000, .saved = saves};
 }
 
 /* No progress is reported. */
@@ -72,7 +81,7 @@ u64 boot_option_number(const char *name)
 {
 	if (!strcmp(name, "merge_share"))
 		return share;
-	return strcmp(name, "merge_ms") ? 256 : 20;
+	return strcmp(name, "merge_ms") ? 256 : fixed_ms;
 }
 
 /* No VM. */
@@ -162,6 +171,48 @@ static void passes_without_a_merge_are_spaced_more_and_more(void **state)
 	assert_in_range(pause_after(1000), 640, 642);
 }
 
+/* The pause after one more pass, in ms, as a sleeping CPU waits for it. */
+static u64 next_pause(void)
+{
+	u64 began = sim_ticks;
+
+	while (!step_on(0, true))
+		sim_ticks += MS / 4;
+	return (sim_ticks - began) / MS;
+}
+
+/* merge_ms=0 */
+static void a_scanner_with_a_pace_of_its_own_follows_what_passes_save(void **state)
+{
+	fixed_ms = 0;
+	begin(1, 20, 1);
+	saves = 0;
+	assert_false(merging_step(true));
+	assert_in_range(next_pause(), 2 * 40 - 1, 2 * 40 + 1);
+	assert_in_range(next_pause(), 4 * 40 - 1, 4 * 40 + 1);
+	assert_int_equal(merging_pace(), 8 * 40);
+	saves = 1000;
+	(void)next_pause();
+	assert_int_equal(merging_pace(), 40);
+	assert_in_range(next_pause(), 39, 41);
+	saves = 0;
+	fixed_ms = 20;
+}
+
+static void a_hurry_takes_the_pace_back_to_the_shortest_pause(void **state)
+{
+	fixed_ms = 0;
+	begin(1, 20, 1);
+	assert_false(merging_step(true));
+	for (unsigned n = 0; n < 8; n++)
+		(void)next_pause();
+	assert_true(merging_pace() > 1000);
+	merging_hurry();
+	assert_in_range(next_pause(), 39, 41);
+	assert_int_equal(merging_pace(), 80);
+	fixed_ms = 20;
+}
+
 static void a_new_region_ends_the_pause(void **state)
 {
 	begin(1, 20, 1);
@@ -181,6 +232,8 @@ static void the_pace_and_the_mode_can_be_changed(void **state)
 	assert_int_equal(merging_pace(), 20);
 	merging_set_pace(50);
 	assert_int_equal(merging_pace(), 50);
+	merging_set_pace(0);
+	assert_int_equal(merging_pace(), 40);
 	assert_false(merging_is_secure());
 	assert_int_equal(merging_set_secure(true), 0);
 	assert_true(secure && merging_is_secure());
@@ -290,6 +343,8 @@ int main(void)
 		cmocka_unit_test(
 			an_idle_cpu_scans_until_the_pass_ends_and_then_when_the_next_is_due),
 		cmocka_unit_test(passes_without_a_merge_are_spaced_more_and_more),
+		cmocka_unit_test(a_scanner_with_a_pace_of_its_own_follows_what_passes_save),
+		cmocka_unit_test(a_hurry_takes_the_pace_back_to_the_shortest_pause),
 		cmocka_unit_test(a_new_region_ends_the_pause),
 		cmocka_unit_test(the_pace_and_the_mode_can_be_changed),
 		cmocka_unit_test(a_busy_cpu_gives_its_share_and_no_more),

@@ -205,6 +205,63 @@ static void more_pages_than_can_be_numbered_are_refused(void **state)
 	}
 }
 
+/* --- What a pass did -------------------------------------------------------------------------- */
+
+/* Of the pass that ends next. */
+static struct merge_work next_work(void)
+{
+	struct merge_work work;
+	u64 before = merge_passes();
+
+	while (merge_passes() == before)
+		(void)merge_scan(1);
+	merge_work(&work);
+	assert_int_equal(work.pass, before + 1);
+	return work;
+}
+
+/* The sum of `passes` passes. */
+static struct merge_work works(unsigned passes)
+{
+	struct merge_work sum = {0};
+
+	for (unsigned n = 0; n < passes; n++) {
+		struct merge_work work = next_work();
+
+		sum.owned = work.owned;
+		sum.saved += work.saved;
+		sum.read += work.read;
+	}
+	return sum;
+}
+
+/*
+ * Two pages of one content, and one of another; then one of the two has a third content. The first
+ * pass counts from what the test before has left.
+ */
+static void a_pass_counts_what_it_saved_and_read(void **state)
+{
+	struct addrspace *as = begin(merge_engine_at(0), 64, PAGES);
+	struct merge_work work;
+
+	assert_int_equal(merge_add(as, world_range(0, PAGES), 0), 0);
+	(void)next_work();
+	for (u64 page = 0; page < 3; page++)
+		fill_page(as, page, page < 2 ? 5 : 6);
+	work = works(6);
+	assert_int_equal(work.saved, 1);
+	assert_in_range(work.read, 3, 9);
+	assert_int_equal(work.owned, 3);
+	work = works(2);
+	assert_int_equal(work.saved, 0);
+	assert_int_equal(work.read, 0);
+	fill_page(as, 0, 9);
+	work = works(3);
+	assert_int_equal(work.saved, -1);
+	assert_in_range(work.read, 1, 3);
+	end(as);
+}
+
 /* --- Linux's names --------------------------------------------------------------------------- */
 
 /*
@@ -325,6 +382,7 @@ int main(void)
 		cmocka_unit_test(metadata_of_a_shared_page_is_bounded),
 		cmocka_unit_test(page_numbers_may_be_large),
 		cmocka_unit_test(more_pages_than_can_be_numbered_are_refused),
+		cmocka_unit_test(a_pass_counts_what_it_saved_and_read),
 		cmocka_unit_test(written_and_discarded_pages_are_not_counted_as_merged),
 		cmocka_unit_test(names_mean_what_linux_means_by_them),
 	};
