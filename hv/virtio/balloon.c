@@ -230,6 +230,7 @@ int balloon_run(struct virtio_device *device, unsigned number, unsigned *budget)
 		--*budget;
 		err = role == ROLE_STATS ? run_stats(balloon, number)
 					 : run_chain(balloon, number, role, budget);
+		virtq_charge(&device->queue[number], budget);
 		if (err <= 0)
 			return err;
 	}

@@ -19,7 +19,6 @@
 	(BLK_F_SEG_MAX | BLK_F_BLK_SIZE | BLK_F_FLUSH | BLK_F_TOPOLOGY | BLK_F_MQ | \
 	 BLK_F_DISCARD | BLK_F_WRITE_ZEROES)
 #define BLK_ZERO_SECTORS_MAX 0x400000u /* of one range: 2 GiB */
-#define CHAIN_UNIT	     16u       /* descriptors that cost as much as a page */
 #define BLK_ZERO_UNMAP	     1u
 
 /* Fields of the configuration (5.2.4). */
@@ -349,7 +348,7 @@ int blk_run(struct virtio_device *device, unsigned number, unsigned *budget)
 			if (err <= 0)
 				return err;
 			err = 0;
-			*budget -= MIN(*budget - 1, blk->queue[number].chain.count / CHAIN_UNIT);
+			virtq_charge(&device->queue[number], budget);
 		}
 		blk->queue[number].spent = 0;
 		if (request->left || request->segments)

@@ -119,6 +119,7 @@ int virtio_console_run(struct virtio_device *device, unsigned number, unsigned *
 			return 0;
 		err = number == CONSOLE_RECEIVE ? console_receive(console)
 						: console_transmit(console);
+		virtq_charge(&device->queue[number], budget);
 		if (err <= 0)
 			return err;
 	}

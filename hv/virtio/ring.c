@@ -173,8 +173,10 @@ int virtq_pop(struct virtq *queue, const struct virtio_memory *memory, struct vi
 	if (err)
 		return err;
 	err = read_chain(queue, memory, chain);
-	if (err > 0)
+	if (err > 0) {
 		queue->next_avail++;
+		queue->cost = (u16)(queue->cost + chain->count / VIRTQ_UNIT);
+	}
 	return err;
 }
 

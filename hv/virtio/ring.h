@@ -16,6 +16,7 @@
  * VIRTQ-2  a pop takes at most size + 1 descriptors: a loop is malformed, not endless.
  * VIRTQ-3  a chain's segments neither wrap nor have a readable one behind a writable one.
  * VIRTQ-4  after an error that may pass (memory.h) the queue is as before the call.
+ * VIRTQ-5  descriptors cost a device's budget, whatever the bytes behind them.
  *
  * The caller's lock guards a queue.
  */
@@ -25,6 +26,7 @@
 #include "hv/virtio/memory.h"
 
 #define VIRTQ_SIZE_MAX 128u
+#define VIRTQ_UNIT     16u /* descriptors that cost as much as the copy of a page */
 
 struct virtq_segment {
 	u64 gpa;
@@ -46,13 +48,13 @@ struct virtq_stream {
 /*
  * size, vector, desc, driver, device: as the driver has set them.
  * next_avail, next_used: indexes of the next entries; signalled_used: next_used of the last time
- * that interrupts were considered.
+ * that interrupts were considered. cost: units of the chains popped since virtq_charge().
  */
 struct virtq {
 	u64 desc, driver, device;
 	u16 size, vector;
 	bool enabled, event_index, indirect;
-	u16 next_avail, next_used, signalled_used;
+	u16 next_avail, next_used, signalled_used, cost;
 };
 
 /* Alignment, wrap and size of a queue that the driver enables; false: it must not be used. */
@@ -64,6 +66,16 @@ bool virtq_is_valid(const struct virtq *queue) __must_check;
  */
 int virtq_pop(struct virtq *queue, const struct virtio_memory *memory,
 	      struct virtq_chain *chain) __must_check;
+
+/*
+ * VIRTQ-5: takes the cost of long chains from a device's budget. One unit is left of what is there,
+ * for the chain itself.
+ */
+static inline void virtq_charge(struct virtq *queue, unsigned *budget)
+{
+	*budget -= MIN(*budget ? *budget - 1 : 0, (unsigned)queue->cost);
+	queue->cost = 0;
+}
 
 /* Gives a chain back, with `len` bytes written into it. */
 int virtq_push(struct virtq *queue, const struct virtio_memory *memory, u16 head,

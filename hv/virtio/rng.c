@@ -46,6 +46,7 @@ int rng_run(struct virtio_device *device, unsigned queue, unsigned *budget)
 	for (; *budget; --*budget) {
 		int err = rng_request(rng);
 
+		virtq_charge(&device->queue[queue], budget);
 		if (err <= 0)
 			return err;
 	}

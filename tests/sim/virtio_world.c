@@ -227,6 +227,16 @@ unsigned driver_kick(struct driver *driver)
 	return driver_work(driver);
 }
 
+unsigned driver_crowd(struct driver *driver, u16 flags, unsigned chains)
+{
+	for (unsigned i = 0; i < driver->size; i++)
+		driver_desc(driver->desc, i, DRIVER_BASE, 0,
+			    (u16)(flags | (i + 1 < driver->size ? F_NEXT : 0)), (u16)(i + 1));
+	for (unsigned i = 0; i < chains; i++)
+		driver_offer(driver, 0);
+	return driver_kick(driver);
+}
+
 unsigned driver_used(struct driver *driver)
 {
 	u16 now = (u16)driver_get(driver->used + 2, 2), new = (u16)(now - driver->seen_used);

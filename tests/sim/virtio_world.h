@@ -56,6 +56,13 @@ void driver_desc(u64 table, unsigned index, u64 addr, u32 len, u16 flags, u16 ne
 /* One entry more in the available ring, with this head. */
 void driver_offer(struct driver *driver, u16 head);
 
+/*
+ * Offers a chain of all descriptors, none of which has a byte, `chains` times and notifies; how
+ * many pieces of work that were.
+ */
+unsigned driver_crowd(struct driver *driver, u16 flags, unsigned chains);
+#define DRIVER_CROWD_PIECES(chains) ((chains)*VIRTQ_SIZE_MAX / (VIRTIO_BUDGET * VIRTQ_UNIT))
+
 /* Notifies the queue, and does the device's work until none is left; how many pieces that were. */
 unsigned driver_kick(struct driver *driver);
 unsigned driver_work(struct driver *driver);

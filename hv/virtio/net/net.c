@@ -273,6 +273,7 @@ int net_run(struct virtio_device *device, unsigned number, unsigned *budget)
 	for (; *budget; --*budget) {
 		int err = number == NET_RECEIVE ? receive(net, budget) : transmit(net, budget);
 
+		virtq_charge(&device->queue[number], budget);
 		if (err <= 0)
 			return err;
 	}

@@ -232,6 +232,14 @@ static void a_new_target_is_a_configuration_interrupt(void **state)
 	assert_int_equal(balloon_actual(&balloon), 70);
 }
 
+/* VIRTQ-5. */
+static void long_chains_without_pages_cost_budget(void **state)
+{
+	driver_start(&queue[INFLATE], ALL, VIRTQ_SIZE_MAX, true);
+	assert_true(driver_crowd(&queue[INFLATE], 0, 100) >= DRIVER_CROWD_PIECES(100));
+	assert_int_equal(driver_used(&queue[INFLATE]), 100);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, start)
 
 int main(void)
@@ -246,6 +254,7 @@ int main(void)
 		TEST(queues_are_numbered_by_features),
 		TEST(statistics_come_when_they_are_requested),
 		TEST(a_new_target_is_a_configuration_interrupt),
+		TEST(long_chains_without_pages_cost_budget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -357,6 +357,21 @@ static void no_memory_delays_and_repeats_nothing(void **state)
 	disk_equals_model();
 }
 
+/* VIRTQ-5: a request of no bytes, in as many segments as there can be. */
+static void long_chains_without_data_cost_budget(void **state)
+{
+	driver_start(&driver, FEATURES, VIRTQ_SIZE_MAX, true);
+	put_header(BLK_IN, 0);
+	(void)driver_crowd(&driver, F_WRITE, 0);
+	driver_desc(driver.desc, 0, HEADER, 16, F_NEXT, 1);
+	driver_desc(driver.desc, VIRTQ_SIZE_MAX - 1, STATUS_AT, 1, F_WRITE, 0);
+	for (unsigned i = 0; i < 100; i++)
+		driver_offer(&driver, 0);
+	assert_true(driver_kick(&driver) >= DRIVER_CROWD_PIECES(100));
+	assert_int_equal(driver_used(&driver), 100);
+	assert_int_equal(blk.counters.errors, 0);
+}
+
 /* No piece is longer than the budget, and a reset in the middle ends the request. */
 static void a_long_request_is_done_in_pieces(void **state)
 {
@@ -493,6 +508,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(without_bus_mastering_nothing_is_read, start, stop),
 		cmocka_unit_test_setup_teardown(no_memory_delays_and_repeats_nothing, start, stop),
 		cmocka_unit_test_setup_teardown(a_long_request_is_done_in_pieces, start, stop),
+		cmocka_unit_test_setup_teardown(long_chains_without_data_cost_budget, start, stop),
 		cmocka_unit_test_setup_teardown(config_space_keeps_what_is_not_writable, start,
 						stop),
 		cmocka_unit_test_setup_teardown(the_interrupt_line_is_fixed, start, stop),

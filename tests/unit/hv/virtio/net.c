@@ -386,6 +386,15 @@ static void no_memory_loses_and_repeats_nothing(void **state)
 	assert_int_equal(net[B].port.counters.received, 200);
 }
 
+/* VIRTQ-5: no packet is in them. */
+static void long_chains_cost_budget(void **state)
+{
+	driver_start(&receiver[A], FEATURES, VIRTQ_SIZE_MAX, true);
+	driver_add_queue(&receiver[A], NET_TRANSMIT, &sender[A]);
+	assert_true(driver_crowd(&sender[A], 0, 100) >= DRIVER_CROWD_PIECES(100));
+	assert_int_equal(driver_used(&sender[A]), 100);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, start)
 
 int main(void)
@@ -406,6 +415,7 @@ int main(void)
 		TEST(a_port_that_is_gone_gets_nothing),
 		TEST(a_malformed_packet_costs_itself),
 		TEST(no_memory_loses_and_repeats_nothing),
+		TEST(long_chains_cost_budget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

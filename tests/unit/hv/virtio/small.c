@@ -109,6 +109,14 @@ static void an_address_that_is_no_ram_gets_no_bytes(void **state)
 	assert_int_equal(rng.device.malformed, 0);
 }
 
+/* VIRTQ-5. */
+static void long_chains_without_bytes_cost_budget(void **state)
+{
+	driver_start(&driver, FEATURES, VIRTQ_SIZE_MAX, true);
+	assert_true(driver_crowd(&driver, F_WRITE, 100) >= DRIVER_CROWD_PIECES(100));
+	assert_int_equal(driver_used(&driver), 100);
+}
+
 static void no_memory_gives_each_request_back_once(void **state)
 {
 	driver_fail_every = 3;
@@ -169,6 +177,15 @@ static void long_output_is_done_in_pieces(void **state)
 	driver_offer(&output, 0);
 	assert_true(driver_kick(&output) >= 4000 / CONSOLE_PIECE / (VIRTIO_BUDGET / CONSOLE_COST));
 	assert_int_equal(sent_bytes, 4000);
+}
+
+/* VIRTQ-5. */
+static void long_output_without_bytes_costs_budget(void **state)
+{
+	driver_start(&driver, FEATURES, VIRTQ_SIZE_MAX, true);
+	driver_add_queue(&driver, CONSOLE_TRANSMIT, &output);
+	assert_true(driver_crowd(&output, 0, 100) >= DRIVER_CROWD_PIECES(100));
+	assert_int_equal(driver_used(&output), 100);
 }
 
 static void type(const char *text)
@@ -278,10 +295,12 @@ int main(void)
 		cmocka_unit_test_setup(a_buffer_is_filled_with_random_bytes, start_rng),
 		cmocka_unit_test_setup(a_long_request_gets_a_part, start_rng),
 		cmocka_unit_test_setup(an_address_that_is_no_ram_gets_no_bytes, start_rng),
+		cmocka_unit_test_setup(long_chains_without_bytes_cost_budget, start_rng),
 		cmocka_unit_test_setup(no_memory_gives_each_request_back_once, start_rng),
 		cmocka_unit_test_setup(output_comes_in_order, start_console),
 		cmocka_unit_test_setup(no_memory_repeats_no_output, start_console),
 		cmocka_unit_test_setup(long_output_is_done_in_pieces, start_console),
+		cmocka_unit_test_setup(long_output_without_bytes_costs_budget, start_console),
 		cmocka_unit_test_setup(typed_bytes_wait_for_a_buffer, start_console),
 		cmocka_unit_test_setup(what_finds_no_room_is_refused, start_console),
 		cmocka_unit_test_setup(a_byte_without_queues_is_a_register, start_console),
