@@ -18,6 +18,7 @@
  *          shared a large leaf that lost its D, or a block that was collapsed, with one that was.
  * DIRTY-3  dirty_log_collect_open(): a write is named by an answer given after it, at the latest
  *          by the first collection of the range after each CPU that was inside the guest has left.
+ *          One that has not left by the next collection is kicked there, and not waited for.
  */
 #ifndef SAMEPAGE_MM_DIRTY_LOG_H
 #define SAMEPAGE_MM_DIRTY_LOG_H

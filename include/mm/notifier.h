@@ -147,7 +147,8 @@ struct subscriber_work {
  * take		for each bit i of `written` clears what records writes to gfn range.start + i;
  *		where there was something sets bit i of `taken`, and begins a flush, unawaited.
  *		Returns the number of the flush begun last; 0: none. take_ended: has it ended? Until
- *		then a write may go unrecorded. LOCK_MMU held.
+ *		then a write may go unrecorded. take_hurry: CPUs that hold it up are kicked, and not
+ *		waited for. LOCK_MMU held.
  * holds	what it has cached of a gfn, for people; false: nothing. LOCK_NOTIFIER held.
  * audit	reports every cached translation to the auditor (mm/audit.h). LOCK_NOTIFIER, LOCK_MMU held.
  * work		its own counters. LOCK_NOTIFIER held.
@@ -170,6 +171,7 @@ struct subscriber_ops {
 	u64 (*take)(struct subscription *sub, struct gfn_range range, const u64 *written,
 		    u64 *taken);
 	bool (*take_ended)(struct subscription *sub, u64 flush);
+	void (*take_hurry)(struct subscription *sub, u64 flush);
 	bool (*holds)(struct subscription *sub, struct gfn gfn, struct held_page *out);
 	void (*audit)(struct subscription *sub, struct audit *audit);
 	void (*work)(struct subscription *sub, struct subscriber_work *out);

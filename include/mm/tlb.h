@@ -102,9 +102,11 @@ static __always_inline void stage2_leave(const struct stage2_gate *gate)
 /*
  * Begins a flush: a CPU outside flushes itself at its next entry, one inside is neither kicked nor
  * waited for. Returns the generation. stage2_flush_ended: has each CPU left or seen it?
+ * stage2_flush_hurry: kicks those that have not; one that never exits by itself would keep it open.
  */
 u64 stage2_flush_begin(struct stage2 *s2);
 bool stage2_flush_ended(struct stage2 *s2, u64 generation);
+void stage2_flush_hurry(struct stage2 *s2, u64 generation);
 
 /* The flushes that a CPU has sent, and the CPUs that it waited for. Any context. */
 void stage2_cpu_flushes(unsigned cpu, u64 *flushes, u64 *waited);

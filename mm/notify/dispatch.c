@@ -371,6 +371,13 @@ bool notification_take_ended(struct notification *note, u64 flush)
 	return sub->ops->take_ended(sub, flush);
 }
 
+void notification_take_hurry(struct notification *note, u64 flush)
+{
+	struct subscription *sub = note->change->only;
+
+	sub->ops->take_hurry(sub, flush);
+}
+
 struct young_request {
 	struct gfn_range range;
 	bool clear, young;

@@ -122,6 +122,7 @@ static inline bool notification_can_take(const struct notification *note)
 }
 u64 notification_take(struct notification *note, const u64 *written, u64 *taken);
 bool notification_take_ended(struct notification *note, u64 flush);
+void notification_take_hurry(struct notification *note, u64 flush);
 /* Whether a subscription has accessed a gfn of the range since the last `clear`. LOCK_MMU. */
 bool notifier_young(struct notifier *notifier, struct gfn_range range, bool clear);
 

@@ -259,6 +259,8 @@ static void collect_open(struct update *update, const u64 *before, struct dirty_
 	u64 now[DIRTY_OPEN_MAX / WORD_BITS] = {0}, last, any = 0;
 	bool ended = *flush && notification_take_ended(&update->note, *flush);
 
+	if (*flush && !ended)
+		notification_take_hurry(&update->note, *flush);
 	notification_dirty(&update->note);
 	(void)find_dirty(update->as, range, now);
 	last = notification_take(&update->note, now, answer->open);

@@ -159,6 +159,17 @@ bool stage2_take_ended(struct subscription *sub, u64 flush)
 	return stage2_flush_ended(stage2_of(sub), flush);
 }
 
+/* A kicked CPU enters with all flushes begun until now, so one round serves them all. */
+void stage2_take_hurry(struct subscription *sub, u64 flush)
+{
+	struct stage2 *s2 = stage2_of(sub);
+
+	if (flush <= s2->hurried)
+		return;
+	s2->hurried = ck_pr_load_64(&s2->tlb.generation);
+	stage2_flush_hurry(s2, flush);
+}
+
 void dirty_log_pml(struct stage2 *s2, const struct gpa *written, unsigned count)
 {
 	spin_lock(&s2->as->lock);

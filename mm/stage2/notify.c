@@ -446,6 +446,7 @@ const struct subscriber_ops stage2_ops = {
 	.dirty = stage2_dirty,
 	.take = stage2_take,
 	.take_ended = stage2_take_ended,
+	.take_hurry = stage2_take_hurry,
 	.holds = stage2_holds,
 	.audit = stage2_audit,
 };

@@ -67,6 +67,7 @@ struct stage2_counters {
  * dropped	[m] leaves went that no TLB has writable, flush put off; dropping: it is begun
  * begun	[m] generation of the flush for either that was begun last
  * taken	[m] generation of the flush that stage2_take() began last
+ * hurried	[m] generation at which CPUs were kicked for such a flush last
  * limit	[m] what this view allows at most, by range (view.c)
  */
 struct stage2 {
@@ -82,7 +83,7 @@ struct stage2 {
 	pte_t gone, cause;
 	u64 caused;
 	bool stale, moved, dropped, dropping;
-	u64 begun, taken;
+	u64 begun, taken, hurried;
 	unsigned limit_count;
 	struct stage2_limit limit[STAGE2_LIMITS];
 	struct stage2_counters counters;
@@ -184,5 +185,6 @@ void stage2_dirty(struct subscription *sub, struct gfn_range range, bool drop);
 /* Clears D of the small leaves of written gfns, with a flush that is begun (dirty.c). LOCK_MMU. */
 u64 stage2_take(struct subscription *sub, struct gfn_range range, const u64 *written, u64 *taken);
 bool stage2_take_ended(struct subscription *sub, u64 flush);
+void stage2_take_hurry(struct subscription *sub, u64 flush);
 
 #endif

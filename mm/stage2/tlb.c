@@ -55,6 +55,22 @@ bool stage2_flush_ended(struct stage2 *s2, u64 generation)
 	return true;
 }
 
+static void kick(struct stage2 *s2, unsigned cpu, u64 generation)
+{
+	ck_pr_inc_64(&s2->counters.kicks);
+	arch_cpu_kick(cpu);
+	TRACE(kick, s2->as->id, .generation = generation, .cpu = (u16)cpu);
+}
+
+void stage2_flush_hurry(struct stage2 *s2, u64 generation)
+{
+	unsigned cpus = arch_cpu_count();
+
+	for (unsigned cpu = 0; cpu < cpus; cpu++)
+		if (lags(s2, cpu, generation))
+			kick(s2, cpu, generation);
+}
+
 void stage2_flush(struct stage2 *s2)
 {
 	unsigned cpus = arch_cpu_count(), kicked = 0;
@@ -66,9 +82,7 @@ void stage2_flush(struct stage2 *s2)
 	generation = stage2_flush_begin(s2);
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
 		if (unlikely(lags(s2, cpu, generation))) {
-			ck_pr_inc_64(&s2->counters.kicks);
-			arch_cpu_kick(cpu);
-			TRACE(kick, s2->as->id, .generation = generation, .cpu = (u16)cpu);
+			kick(s2, cpu, generation);
 			kicked++;
 		}
 	for (unsigned cpu = 0; kicked && cpu < cpus; cpu++)
