@@ -301,8 +301,9 @@ static void adapt_pause(void)
 	if (!ck_pr_cas_32(&merging.pacing, 0, 1))
 		return;
 	merge_work(&work);
-	pace = ck_pr_fas_32(&merging.hurried, 0) ? (struct pace){.pause = PACE_SHORTEST}
-						 : merging.pace;
+	pace = merging.pace;
+	if (ck_pr_fas_32(&merging.hurried, 0))
+		pace = (struct pace){.pause = PACE_SHORTEST};
 	if (work.pass != merging.paced_by)
 		pace_next(&pace, &work);
 	merging.paced_by = work.pass;

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 guest.py: what the main job's two Linux guests feel of merging, side by side in one run: Samepage
-without merging and with each engine, and Linux with KVM in the same emulator with KSM off and on.
+without merging, with each engine and with a pass each 20 ms, and Linux with KVM in the same
+emulator with KSM off and on.
 
 Seconds are the machine's own, from the start of the guests to the power-off of the second one;
 `cpu` are the seconds of this computer's CPUs that the emulator used for all of the run, its boot
@@ -26,12 +27,14 @@ TIMEOUT = 420
 KSM_PAGES = 5000
 QEMU = "qemu-tcg"
 OFF, ON = "samepage merge=off", "samepage merge=hash"
+FIXED = "samepage merge=hash merge_ms=20"
 TREE = "samepage merge=tree"
 KVM_OFF, KVM_ON = "kvm ksm=off", f"kvm ksm={KSM_PAGES}"
-UNITS = {"seconds": "s", "cpu": "s", "saved_mean": "MiB", "saved_best": "MiB"}
+UNITS = {"seconds": "s", "cpu": "s", "scan": "s", "saved_mean": "MiB", "saved_best": "MiB"}
 # Name of a ratio: what is divided by what.
 RATIOS = {
     "merging over none": (ON, OFF),
+    "merging each 20 ms over none": (FIXED, OFF),
     "KSM over none": (KVM_ON, KVM_OFF),
     "merging over KVM without KSM": (ON, KVM_OFF),
 }
@@ -54,13 +57,14 @@ def saved_over_time(found):
     return [(moment - line[0][0], value / MIB) for moment, value in line]
 
 
-def samepage(where, words, cpus=CPUS, name=QEMU, job=guests.MAIN_JOB):
+def samepage(where, words, cpus=CPUS, name=QEMU, icount=False, job=guests.MAIN_JOB):
     """One run of two guests: figures by name, and MiB saved over time."""
     ending, found, text = common.figures_of(machine.Setup(
         machine=name,
         build=where,
         cpus=cpus,
         memory=guests.MAIN_MEMORY,
+        icount=icount,
         cmdline=f"{words} sample=500",
         modules=guests.modules_of(where, job),
     ), common.patience(TIMEOUT))
@@ -69,7 +73,8 @@ def samepage(where, words, cpus=CPUS, name=QEMU, job=guests.MAIN_JOB):
     saved = [value for _, value in line] or [0]
     sums = {
         name: sum(found.figure(f"vm.{vm}.{figure}") for vm in found.vms)
-        for name, figure in (("flushes", "flush.sent"), ("kicks", "flush.waited"))
+        for name, figure in (("flushes", "flush.sent"), ("kicks", "flush.waited"),
+                             ("stage2", "exits.stage2"), ("breaks", "merge.breaks"))
     }
     merged = found.figure("merge.merged") + found.figure("merge.zeroed")
     return {
@@ -79,19 +84,23 @@ def samepage(where, words, cpus=CPUS, name=QEMU, job=guests.MAIN_JOB):
         "merged": merged,
         "read": found.figure("merge.read"),
         "passes": found.figure("merge.passes"),
+        "scan": sum(found.figure(f"cpu.{number}.scan.time") for number in range(cpus)) / facts.NS,
         **sums,
         **({"merged_a_kick": merged / sums["kicks"]} if sums["kicks"] else {}),
     }, line
 
 
-def settings(where, cpus, name, only):
-    """What is run, by name: what has `only` in its name. The peer runs in QEMU alone."""
+def settings(where, cpus, name, only, icount):
+    """
+    What is run, by name: what has `only` in its name. The peer runs in QEMU alone, and with a clock
+    of its own.
+    """
+    prefix = "samepage "
     runs = {
-        OFF: lambda: samepage(where, "merge=off", cpus, name),
-        ON: lambda: samepage(where, "merge=hash", cpus, name),
-        TREE: lambda: samepage(where, "merge=tree", cpus, name),
+        title: lambda words=title[len(prefix):]: samepage(where, words, cpus, name, icount)
+        for title in (OFF, ON, FIXED, TREE)
     }
-    if name == QEMU:
+    if name == QEMU and not icount:
         runs[KVM_OFF] = lambda: peer.kvm("off", cpus)
         runs[KVM_ON] = lambda: peer.kvm(KSM_PAGES, cpus)
     found = {title: run for title, run in runs.items() if only in title}
@@ -176,10 +185,10 @@ def main_job(folder, runs, repeat):
     draw(folder, lines)
 
 
-def guest(folder, repeat=1, cpus=CPUS, speed=False, only="", machine_name=QEMU):
+def guest(folder, repeat=1, cpus=CPUS, speed=False, only="", machine_name=QEMU, icount=False):
     builder.need("bochs" if machine_name != QEMU else "qemu")
     if speed:
         jobs.jobs(folder, repeat)
         return
-    runs = settings(builder.build("default"), cpus, machine_name, only)
+    runs = settings(builder.build("default"), cpus, machine_name, only, icount)
     main_job(folder, runs, repeat)

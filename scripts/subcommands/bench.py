@@ -11,7 +11,7 @@ from benches import BENCHES
 from output import QUIET, result, say
 
 # The options of the command line that a bench takes.
-OPTIONS = {"guest": ("repeat", "cpus", "speed", "only", "machine_name"),
+OPTIONS = {"guest": ("repeat", "cpus", "speed", "only", "machine_name", "icount"),
            "density": ("cpus", "only")}
 SUMMARY = "measure, print a table and write NAME.json"
 
@@ -26,6 +26,8 @@ def arguments(parser):
                         help="guest, density: the settings with this in their names")
     parser.add_argument("--machine", dest="machine_name", default="qemu-tcg",
                         choices=["qemu-tcg", "bochs"], help="guest: Samepage's machine")
+    parser.add_argument("--icount", action="store_true",
+                        help="guest: QEMU counts instructions; Samepage's settings alone")
     parser.add_argument("--jobs", dest="speed", action="store_true",
                         help="guest: jobs in a guest beside plain QEMU, not the main job")
 

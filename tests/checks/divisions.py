@@ -28,7 +28,6 @@ DIVISORS = {
     "inspect_share": "users of a frame: MAX(..., 1)",
     "lapic_timer_expire": "the timer's period: tested in the same condition",
     "merge_space_stats": "pages of a domain that has the region at hand",
-    "merging_pace": "the rate of the TSC in milliseconds",
     "merging_step": "merge_share=, 1 to 100 (boot/options.c)",
     "mirrors_poll": "devices of a VM: tested by the loop around it",
     "mmio_compute": "an emulated DIV: the upper half is below the divisor (alu.c)",
