@@ -32,7 +32,7 @@ struct device {
 	bool any_width;
 };
 
-static __cold u32 serial_read_wide(struct vm *vm, unsigned offset, unsigned size)
+static __noinline u32 serial_read_locked(struct vm *vm, unsigned offset, unsigned size)
 {
 	u32 value = 0;
 
@@ -46,15 +46,11 @@ static __cold u32 serial_read_wide(struct vm *vm, unsigned offset, unsigned size
 
 static u32 serial_read(struct vm *vm, unsigned offset, unsigned size)
 {
-	u32 value;
+	u8 value;
 
-	if (unlikely(size != 1))
-		return serial_read_wide(vm, offset, size);
-	spin_lock(&vm->console.lock);
-	value = uart_read(vm->uart, offset);
-	spin_unlock(&vm->console.lock);
-	terminal_follow_uart(vm);
-	return value;
+	if (size == 1 && offset == UART_LSR && uart_peek_lsr(vm->uart, &value))
+		return value;
+	return serial_read_locked(vm, offset, size);
 }
 
 static void serial_write(struct vm *vm, unsigned offset, unsigned size, u32 value)

@@ -11,7 +11,7 @@
  */
 #include <hv/uart.h>
 
-enum { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR };
+enum { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR = UART_LSR, MSR, SCR };
 
 enum {
 	IER_RECEIVED = 1,
@@ -32,10 +32,7 @@ enum {
 	MCR_OUT2 = 8,
 	MCR_LOOP = 16,
 	MCR_MASK = 31,
-	LSR_READY = 1,
 	LSR_OVERRUN = 2,
-	LSR_THR_EMPTY = 0x20,
-	LSR_IDLE = 0x40,
 	MSR_CTS = 0x10,
 	MSR_DSR = 0x20,
 	MSR_RI = 0x40,
@@ -102,7 +99,7 @@ static u8 read_iir(struct uart *uart)
 
 static u8 read_lsr(struct uart *uart)
 {
-	u8 value = LSR_THR_EMPTY | LSR_IDLE;
+	u8 value = LSR_EMPTY;
 
 	if (uart->fifo_count > 0)
 		value |= LSR_READY;

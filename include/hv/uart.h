@@ -8,10 +8,14 @@
 #ifndef SAMEPAGE_HV_UART_H
 #define SAMEPAGE_HV_UART_H
 
+#include <ck_pr.h>
 #include <lib/types.h>
 
 #define UART_PORTS 8
 #define UART_FIFO  16
+#define UART_LSR   5 /* the offset of the line status register, and bits of it */
+#define LSR_READY  0x01
+#define LSR_EMPTY  0x60 /* the transmitter, and its holding register */
 
 /* send: takes each byte the guest transmits; at once, so the transmitter is always empty. */
 struct uart {
@@ -30,6 +34,18 @@ void uart_init(struct uart *uart, void (*send)(void *context, char c), void *con
 /* `offset` is the port's, 0 to 7. */
 u8 uart_read(struct uart *uart, unsigned offset);
 void uart_write(struct uart *uart, unsigned offset, u8 value);
+
+/*
+ * A read of LSR, which drivers poll. False: it also ends an overrun. Any other call may run at the
+ * same time: two bytes are loaded, of which the first decides.
+ */
+static inline bool uart_peek_lsr(const struct uart *uart, u8 *value)
+{
+	if (unlikely(ck_pr_load_8((const u8 *)&uart->overrun)))
+		return false;
+	*value = LSR_EMPTY | (ck_pr_load_8(&uart->fifo_count) ? LSR_READY : 0);
+	return true;
+}
 
 /* Whether a byte that arrives now finds a place. */
 bool uart_has_room(const struct uart *uart);

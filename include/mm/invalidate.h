@@ -37,6 +37,9 @@
 #define INVALIDATE_RUNNING 16 /* exact up to so many ranges at once */
 #define INVALIDATE_RING	   64
 
+#define INVALIDATE_COUNT_BITS 8
+#define INVALIDATE_COUNT_MASK BITS(INVALIDATE_COUNT_BITS - 1, 0)
+
 struct invalidate_counters {
 	u64 checks;  /* calls of invalidate_check() */
 	u64 raced;   /* the gfn was hit */
@@ -86,6 +89,19 @@ void invalidate_end(struct invalidate_log *log, struct gfn_range range);
  */
 void invalidate_note(struct invalidate_log *log, struct gfn_range range);
 
-enum invalidate_verdict invalidate_check(struct invalidate_log *log, u64 word, struct gfn gfn);
+/* The sequence has moved since `word`, or an invalidation runs. */
+enum invalidate_verdict invalidate_check_ranges(struct invalidate_log *log, u64 word,
+						struct gfn gfn);
+
+static inline enum invalidate_verdict invalidate_check(struct invalidate_log *log, u64 word,
+						       struct gfn gfn)
+{
+	log->counters.checks++;
+	if (IS_ENABLED(CONFIG_BREAK_SEQUENCE))
+		return INVALIDATE_CLEAN;
+	if (likely(log->word == word && !(word & INVALIDATE_COUNT_MASK)))
+		return INVALIDATE_CLEAN;
+	return invalidate_check_ranges(log, word, gfn);
+}
 
 #endif

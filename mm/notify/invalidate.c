@@ -9,8 +9,8 @@
 #include <mm/invalidate.h>
 #include <lib/log.h>
 
-#define COUNT_BITS 8
-#define COUNT_MASK BITS(COUNT_BITS - 1, 0)
+#define COUNT_BITS INVALIDATE_COUNT_BITS
+#define COUNT_MASK INVALIDATE_COUNT_MASK
 #define NUMBER_ONE BIT(COUNT_BITS)
 
 static u64 number_of(u64 word)
@@ -87,7 +87,8 @@ static bool hit_ended(const struct invalidate_log *log, u64 number, struct gfn g
 	return false;
 }
 
-static enum invalidate_verdict check_ranges(struct invalidate_log *log, u64 word, struct gfn gfn)
+enum invalidate_verdict invalidate_check_ranges(struct invalidate_log *log, u64 word,
+						struct gfn gfn)
 {
 	bool lost = false;
 
@@ -101,14 +102,4 @@ static enum invalidate_verdict check_ranges(struct invalidate_log *log, u64 word
 	}
 	log->counters.avoided++;
 	return INVALIDATE_CLEAN;
-}
-
-enum invalidate_verdict invalidate_check(struct invalidate_log *log, u64 word, struct gfn gfn)
-{
-	log->counters.checks++;
-	if (IS_ENABLED(CONFIG_BREAK_SEQUENCE))
-		return INVALIDATE_CLEAN;
-	if (likely(log->word == word && !(word & COUNT_MASK)))
-		return INVALIDATE_CLEAN;
-	return check_ranges(log, word, gfn);
 }

@@ -175,13 +175,10 @@ int space_resolve(struct addrspace *as, struct space_page *page, unsigned access
 {
 	if (unlikely(!gfn_valid(page->gfn)))
 		return ERR_RANGE;
-	if (!page->slot)
-		page->slot = primary_find(&as->primary, page->gfn);
 	for (unsigned tries = 0; tries < SPACE_TRIES; tries++) {
 		int err;
 
-		page->pte = page->slot ? ck_pr_load_64(page->slot) : 0;
-		if (likely(space_allows(page->pte, access)))
+		if (space_look(as, page, access))
 			return 0;
 		err = resolve_step(as, page, access);
 		if (err)

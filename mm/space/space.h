@@ -127,6 +127,18 @@ static inline bool space_allows(ppte_t pte, unsigned access)
 }
 
 /*
+ * Looks page->pte up, once more at page->slot if that is filled in; whether it allows the access.
+ * The gfn is valid. No lock.
+ */
+static inline bool space_look(const struct addrspace *as, struct space_page *page, unsigned access)
+{
+	if (!page->slot)
+		page->slot = primary_find(&as->primary, page->gfn);
+	page->pte = page->slot ? ck_pr_load_64(page->slot) : 0;
+	return likely(space_allows(page->pte, access));
+}
+
+/*
  * Brings the primary to where it allows `access` (enum hv_access, SPACE_OWN) to page->gfn;
  * page->pte is what it is then. ERR_RANGE: no slot, or SPACE_OWN and a device; ERR_PERMISSION: a
  * write to a read-only page; ERR_BUSY: being changed, try again; ERR_NO_MEMORY; ERR_REENTRANT.

@@ -180,14 +180,16 @@ static enum fault_outcome install(struct stage2 *s2, const struct space_page *pa
 }
 
 /* READ_AS_WRITE: a page that may not be written is resolved for the access alone. */
-static int resolve(struct stage2 *s2, struct space_page *page, unsigned access,
-		   const struct invalidate_log *log, u64 *word)
+static int resolve(struct stage2 *s2, struct space_page *page, unsigned access, bool inplace,
+		   u64 *word)
 {
 	unsigned more = access | ck_pr_load_32(&s2->as->fault_access);
-	int err = space_resolve(s2->as, page, more, log, word);
+	int err = 0;
 
+	if (unlikely(!gfn_valid(page->gfn) || !space_look(s2->as, page, more)))
+		err = space_resolve(s2->as, page, more, inplace ? &s2->log : NULL, word);
 	if (unlikely(err == ERR_PERMISSION) && more != access)
-		err = space_resolve(s2->as, page, access, log, word);
+		err = space_resolve(s2->as, page, access, inplace ? &s2->log : NULL, word);
 	TRACE(fault_resolve, s2->as->id, .gfn = page->gfn.raw, .pte = page->pte,
 	      .access = (u8)access, .error = (s8)err);
 	return err;
@@ -206,7 +208,7 @@ static __no_stack_protector enum fault_outcome fault_try(struct stage2 *s2, stru
 	int err;
 
 	RACE_POINT("fault: sequence read");
-	err = resolve(s2, page, access, inplace ? &s2->log : NULL, &word);
+	err = resolve(s2, page, access, inplace, &word);
 	if (unlikely(err))
 		return outcome_of(err);
 	RACE_POINT("fault: resolved");
@@ -219,22 +221,28 @@ static __no_stack_protector enum fault_outcome fault_try(struct stage2 *s2, stru
 	return outcome;
 }
 
+/* After a race: may it be tried once more? */
+static __cold bool fault_again(struct stage2 *s2, const struct space_page *page, unsigned tries)
+{
+	if (tries >= SPACE_TRIES)
+		return false;
+	ck_pr_inc_64(&s2->counters.retries);
+	TRACE(fault_retry, s2->as->id, .gfn = page->gfn.raw, .tries = tries);
+	arch_cpu_relax();
+	return true;
+}
+
 enum fault_outcome fault_handle(struct stage2 *s2, struct gpa gpa, unsigned access)
 {
 	bool inplace = ck_pr_load_32(&s2->as->retry) == RETRY_INPLACE;
 	struct space_page page = {.gfn = gpa_to_gfn(gpa)};
 	enum fault_outcome outcome;
+	unsigned tries = 0;
 
 	stage2_inside[arch_cpu_id()].taken = 0;
-	outcome = fault_try(s2, &page, access, inplace);
-
-	for (unsigned tries = 1; outcome == FAULT_RACED && inplace && tries < SPACE_TRIES;
-	     tries++) {
-		ck_pr_inc_64(&s2->counters.retries);
-		TRACE(fault_retry, s2->as->id, .gfn = page.gfn.raw, .tries = tries);
-		arch_cpu_relax();
+	do
 		outcome = fault_try(s2, &page, access, inplace);
-	}
+	while (unlikely(outcome == FAULT_RACED) && inplace && fault_again(s2, &page, ++tries));
 	ck_pr_inc_64(&s2->counters.faults[outcome]);
 	TRACE(fault, s2->as->id, .gfn = page.gfn.raw, .access = (u8)access, .outcome = (u8)outcome);
 	return outcome;

@@ -22,16 +22,18 @@ from output import plain, say
 KINDS = {
     "CPUID": "exit_cpuid",
     "hypercall": "call_ping",
-    "port read": "uart_read",
+    "port read": "serial_read",
     "MSR read": "msr_read",
     "MSR write": "msr_write",
     "APIC read": "svm_skip_code",
-    "second-level fault": "fault_try",
+    "copy-on-write break": "space_break",
+    "second-level fault": "fault_handle",
 }
 # A function that a round trip of the kind does not enter: a first touch also clears its frame.
 WITHOUT = {"second-level fault": "arch_page_zero"}
-# Long loops of the start and of the end, left out of the log.
+# Long loops of the start and of the end, and the copy of a break, left out of the log.
 NOT_LOGGED = {
+    "arch_page_copy",
     *("audit_run", "rate_from_pit", "frame_init", "count_down", "apic_read", "walk_slots"),
     *("read_machine", "rsdp_scan", "rsdp_valid", "memcmp", "serial_write", "serial_wait_for"),
     *("format_text_v", "map_commit", "host_make_leaf", "put_field", "report_table"),
@@ -130,6 +132,7 @@ def measure():
         modules=[
             (guest, f"name=bench test_calls=yes memory=32M arg=count={COUNT} tries=1"),
             (guest, f"name=apic board=pc memory=32M arg=apic count={COUNT} tries=1"),
+            (guest, f"name=mm test_calls=yes memory=32M arg=mm count={COUNT} tries=1"),
         ],
         icount=True,
         extra=["-singlestep", "-d", "exec,nochain", "-dfilter", logged_ranges(table), "-D", log],
