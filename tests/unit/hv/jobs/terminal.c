@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * terminal.c: the way of typed bytes (TERMINAL-1, TERMINAL-2).
+ * terminal.c: the way of typed bytes (TERMINAL-1 to TERMINAL-3).
  */
 #include "sim/sim.h"
 #include <arch/console.h>
@@ -202,6 +202,28 @@ static void a_guest_with_a_keyboard_gets_keys(void **state)
 	keyboard_full = false;
 }
 
+static void five_milliseconds_pass(void)
+{
+	sim_ticks += arch_ticks_per_second() / 200;
+	(void)terminal_poll(false);
+}
+
+/* TERMINAL-3: what is typed faster waits. */
+static void a_bios_gets_a_byte_in_five_milliseconds(void **state)
+{
+	vms[0].config.type = VM_BIOS;
+	five_milliseconds_pass();
+	type("abc");
+	gets(0, "a");
+	(void)terminal_poll(false);
+	gets(0, "");
+	five_milliseconds_pass();
+	gets(0, "b");
+	assert_string_equal(typed, "c");
+	five_milliseconds_pass();
+	gets(0, "c");
+}
+
 /* TERMINAL-2: the guest reads the byte between the look at the chip and the move of the wire. */
 static void the_wire_ends_at_the_level_of_the_chip(void **state)
 {
@@ -230,6 +252,7 @@ int main(void)
 		TEST(the_monitor_has_the_keyboard_until_a_digit),
 		TEST(the_wire_ends_at_the_level_of_the_chip),
 		TEST(a_guest_with_a_keyboard_gets_keys),
+		TEST(a_bios_gets_a_byte_in_five_milliseconds),
 		TEST(without_a_number_nothing_is_polled),
 	};
 
