@@ -71,6 +71,21 @@ static void received_bytes_come_in_order_and_overruns_are_reported(void **state)
 	assert_int_equal(uart_read(&uart, DATA), 0);
 }
 
+static void a_peek_at_the_line_status_reads_the_same_but_for_an_overrun(void **state)
+{
+	u8 value = 0;
+
+	assert_true(uart_peek_lsr(&uart, &value));
+	assert_int_equal(value, uart_read(&uart, LSR));
+	uart_receive(&uart, 'a');
+	assert_true(uart_peek_lsr(&uart, &value));
+	assert_int_equal(value, uart_read(&uart, LSR));
+	uart_receive(&uart, 'b');
+	assert_false(uart_peek_lsr(&uart, &value));
+	assert_int_equal(uart_read(&uart, LSR) & 2, 2);
+	assert_true(uart_peek_lsr(&uart, &value));
+}
+
 static void without_fifo_one_byte_fits(void **state)
 {
 	uart_receive(&uart, 'a');
@@ -154,6 +169,7 @@ int main(void)
 		TEST(the_divisor_hides_behind_dlab),
 		TEST(a_16550a_is_recognised_by_its_fifo_bits),
 		TEST(received_bytes_come_in_order_and_overruns_are_reported),
+		TEST(a_peek_at_the_line_status_reads_the_same_but_for_an_overrun),
 		TEST(without_fifo_one_byte_fits),
 		TEST(a_received_byte_interrupts_until_it_is_read),
 		TEST(an_empty_transmitter_interrupts_once),
