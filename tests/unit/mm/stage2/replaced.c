@@ -408,6 +408,37 @@ static void a_flush_waits_for_a_reader(void **state)
 	end();
 }
 
+/* VIEW-1: each limit holds until it is lifted, and there is room for STAGE2_LIMITS. */
+static void limits_are_kept_one_by_one(void **state)
+{
+	world_begin(1, 16);
+	as = world_space(4096);
+	s2 = world_stage2(as);
+	for (unsigned i = 0; i < STAGE2_LIMITS; i++)
+		assert_int_equal(stage2_view_restrict(s2, world_range(2 * i, 1), PT_READ), 0);
+	assert_int_equal(stage2_view_restrict(s2, world_range(2 * STAGE2_LIMITS, 1), PT_READ),
+			 ERR_NO_MEMORY);
+	assert_int_equal(stage2_view_restrict(s2, world_range(0, 1), PT_RWX), 0);
+	assert_int_equal(stage2_view_limit(s2, (struct gfn){0}), PT_RWX);
+	for (unsigned i = 1; i < STAGE2_LIMITS; i++)
+		assert_int_equal(stage2_view_limit(s2, (struct gfn){2 * i}), PT_READ);
+	end();
+}
+
+/* A block of 512 pages is cut by a limit that begins, or ends, inside. */
+static void a_limit_cuts_a_block_from_either_end(void **state)
+{
+	world_begin(1, 16);
+	as = world_space(4096);
+	s2 = world_stage2(as);
+	assert_int_equal(stage2_view_restrict(s2, world_range(512, 100), PT_READ), 0);
+	assert_int_equal(stage2_view_restrict(s2, world_range(1500, 36), PT_READ), 0);
+	assert_int_equal(stage2_view_level(s2, (struct gfn){600}, 1), 0);
+	assert_int_equal(stage2_view_level(s2, (struct gfn){1100}, 1), 0);
+	assert_int_equal(stage2_view_level(s2, (struct gfn){2048}, 1), 1);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -423,6 +454,8 @@ int main(void)
 		cmocka_unit_test(a_copy_of_an_older_content_is_not_installed),
 		cmocka_unit_test(a_limit_holds_for_a_cpu_that_is_inside),
 		cmocka_unit_test(a_limit_cuts_a_leaf_of_a_gigabyte_down_to_pages),
+		cmocka_unit_test(limits_are_kept_one_by_one),
+		cmocka_unit_test(a_limit_cuts_a_block_from_either_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
