@@ -320,7 +320,7 @@ static void apply_axes(struct notifier_policy *policy)
 	}
 }
 
-/* notifier=, notifier_AXIS=, fault_retry=, fault_read=: for the address spaces of all VMs. */
+/* notifier=, notifier_AXIS=, fault_retry=, fault_read=, cow_ahead=: for the address spaces of all VMs. */
 static void configure_notifier(void)
 {
 	const char *name = boot_option_text("notifier");
@@ -337,7 +337,8 @@ static void configure_notifier(void)
 		notifier_policy_text(&policy, text, sizeof(text));
 		log_error("notifier: %s: refused: %s; the default stays", text, why);
 	}
-	addrspace_configure(why ? NULL : &policy, retry_option(), read_option());
+	addrspace_configure(why ? NULL : &policy, retry_option(), read_option(),
+			    boot_option_number("cow_ahead"));
 }
 
 static const struct terminal_monitor monitor = {monitor_open, monitor_type};

@@ -178,6 +178,7 @@ static s64 call_statistic(struct vcpu *vcpu)
 {
 	struct notifier *notifier = addrspace_notifier(vcpu->vm->memory);
 	struct vcpu *target = vcpu_named(vcpu, hypercall_argument(vcpu, 1));
+	u64 ahead;
 
 	if (hypercall_argument(vcpu, 0) >= HYPERCALL_STATISTICS)
 		return HYPERCALL_ERROR_INVALID;
@@ -201,7 +202,7 @@ static s64 call_statistic(struct vcpu *vcpu)
 	case HYPERCALL_STATISTIC_MERGES:
 		return (s64)notifier_events(notifier, EVENT_MERGE);
 	case HYPERCALL_STATISTIC_BREAKS:
-		return (s64)notifier_events(notifier, EVENT_COW_BREAK);
+		return (s64)addrspace_breaks(vcpu->vm->memory, &ahead);
 	case HYPERCALL_STATISTIC_KICKS:
 		return total_flushes(vcpu->vm, true);
 	case HYPERCALL_STATISTIC_WAITS:

@@ -208,6 +208,8 @@ static const struct stat_row vm_rows[] = {
 	 "Operations without a call, because no subscriber has a role in the event."},
 	{"merge.breaks", "pages", STAT_COUNTER, AT(stats.breaks), NULL,
 	 "Shared pages that a write made private again."},
+	{"merge.ahead", "pages", STAT_COUNTER, AT(stats.ahead), NULL,
+	 "Those of them before a write to them (cow_ahead=)."},
 	{"merge.metadata", "bytes", STAT_GAUGE, AT(stats.merge_metadata), NULL,
 	 "Metadata of merging for its pages, with its part of the domain's index."},
 	{"merge.reason.*", "pages", STAT_GAUGE, AT(stats.merge_reasons), &by_merge_reason,

@@ -115,7 +115,7 @@ static void count_events(struct vm *vm, struct vm_memory_stats *stats)
 		stats->notifications[event] = notifier_notifications(notifier, event);
 		stats->unwanted[event] = ck_pr_load_64(&notifier->skipped[event]);
 	}
-	stats->breaks = notifier_events(notifier, EVENT_COW_BREAK);
+	stats->breaks = addrspace_breaks(vm->memory, &stats->ahead);
 }
 
 static void count_merging(struct vm *vm, struct vm_memory_stats *stats)
@@ -169,10 +169,10 @@ void stat_vm_end_counters(struct vm *vm)
 
 u64 stat_vm_breaks(struct vm *vm)
 {
-	u64 breaks = vm->memory_stats.breaks;
+	u64 breaks = vm->memory_stats.breaks, ahead;
 
 	if (vm_hold(vm)) {
-		breaks = notifier_events(addrspace_notifier(vm->memory), EVENT_COW_BREAK);
+		breaks = addrspace_breaks(vm->memory, &ahead);
 		vm_release(vm);
 	}
 	return breaks;

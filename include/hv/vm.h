@@ -162,7 +162,7 @@ struct vm_memory_stats {
 	struct stage2_stats stage2;
 	char policy[POLICY_TEXT_MAX];
 	u64 notifications[EVENTS], unwanted[EVENTS];
-	u64 breaks, merge_metadata, merge_reasons[MERGE_REASONS];
+	u64 breaks, ahead, merge_metadata, merge_reasons[MERGE_REASONS];
 };
 
 /* Where typed bytes go instead of the UART, while it is open. Any CPU, no locks, the VM held. */

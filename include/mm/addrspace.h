@@ -75,9 +75,21 @@ enum retry_mode addrspace_retry(const struct addrspace *as);
 void addrspace_set_read(struct addrspace *as, enum read_mode read);
 enum read_mode addrspace_read_mode(const struct addrspace *as);
 
+/*
+ * Pages that a write fault may break the sharing of, its own among them, when the guest writes page
+ * after page: 1, the default of mm, to 16. Any context.
+ */
+void addrspace_set_ahead(struct addrspace *as, unsigned most);
+
+/*
+ * Pages that got a copy of a shared frame; *ahead: those of them that were broken before a write to
+ * them. Any context; exact while no page is broken.
+ */
+u64 addrspace_breaks(const struct addrspace *as, u64 *ahead);
+
 /* Policy (NULL: Kconfig's; copied) and modes of address spaces created later. At boot. */
 void addrspace_configure(const struct notifier_policy *policy, enum retry_mode retry,
-			 enum read_mode read);
+			 enum read_mode read, unsigned ahead);
 
 /* 0 if the range lies wholly in slots; errors of a range as above. Takes LOCK_MMU. */
 int addrspace_check(struct addrspace *as, struct gfn_range range) __must_check;

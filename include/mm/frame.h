@@ -161,4 +161,7 @@ struct frame_stats {
 };
 void frame_stats(struct frame_stats *out);
 
+/* `largest` alone. Any context; O(FRAME_MAX_ORDER). */
+int frame_largest(void);
+
 #endif

@@ -89,6 +89,9 @@ void invalidate_end(struct invalidate_log *log, struct gfn_range range);
  */
 void invalidate_note(struct invalidate_log *log, struct gfn_range range);
 
+/* Invalidations between begin and end that gfn is in, or may be in. */
+unsigned invalidate_running(const struct invalidate_log *log, struct gfn gfn);
+
 /* The sequence has moved since `word`, or an invalidation runs. */
 enum invalidate_verdict invalidate_check_ranges(struct invalidate_log *log, u64 word,
 						struct gfn gfn);

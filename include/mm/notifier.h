@@ -101,6 +101,7 @@ enum change_flags {
 	CHANGE_ESTABLISH = 1, /* may map what is not mapped (establish=yes) */
 	CHANGE_LAZY = 2,      /* the flush may wait for sync(): old and new frame read the same and
 				 the old one is kept, or more changes of the operation follow */
+	CHANGE_STARTED = 4,   /* each subscriber's start of the same operation was called */
 };
 
 #define NOTIFY_BATCH 32 /* changes in one call, at most */

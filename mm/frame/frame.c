@@ -298,7 +298,7 @@ static u64 used_of_kind(enum frame_kind kind)
 	return sum;
 }
 
-static int largest_order(void)
+int frame_largest(void)
 {
 	int order = FRAME_MAX_ORDER;
 
@@ -314,7 +314,7 @@ void frame_stats(struct frame_stats *out)
 		.hypervisor = used_of_kind(FRAME_HYPERVISOR),
 		.table = used_of_kind(FRAME_TABLE),
 		.guest = used_of_kind(FRAME_GUEST),
-		.largest = largest_order(),
+		.largest = frame_largest(),
 	};
 	out->free = out->total - out->hypervisor - out->table - out->guest;
 	for (unsigned cpu = 0; cpu < CONFIG_MAX_CPUS; cpu++)

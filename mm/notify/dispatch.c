@@ -232,7 +232,8 @@ void notification_change(struct notification *note, const struct pte_change *cha
 	if (!note->view || !note->change)
 		return;
 	if (note->rule & RULE_ESTABLISH)
-		change.flags |= CHANGE_ESTABLISH;
+		change.flags |=
+			CHANGE_ESTABLISH | (note->rule & RULE_STARTS_ALL ? CHANGE_STARTED : 0u);
 	if (likely(note->change->only)) /* a VM's stage 2 alone: the usual case */
 		visit_change(note->change->only, &change);
 	else

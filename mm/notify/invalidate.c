@@ -62,12 +62,18 @@ void invalidate_note(struct invalidate_log *log, struct gfn_range range)
 	record_end(log, range);
 }
 
-static bool hit_running(const struct invalidate_log *log, struct gfn gfn)
+static unsigned hit_running(const struct invalidate_log *log, struct gfn gfn)
 {
+	unsigned hits = 0;
+
 	for (unsigned i = 0; i < log->running_count; i++)
-		if (gfn_in_range(gfn, log->running[i]))
-			return true;
-	return false;
+		hits += gfn_in_range(gfn, log->running[i]);
+	return hits;
+}
+
+unsigned invalidate_running(const struct invalidate_log *log, struct gfn gfn)
+{
+	return hit_running(log, gfn) + log->unlisted;
 }
 
 /* Whether gfn is in a range that ended after `number`. *lost: the ring has lost some of those. */

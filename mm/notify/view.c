@@ -189,6 +189,13 @@ static bool can_take(const struct notifier_view *view, const struct notifier_pol
 	       policy->start != POLICY_START_ALL && policy->start != POLICY_START_UNANIMOUS;
 }
 
+/* Is start called, and not passed over, for those with change, before their change? */
+static bool starts_change(const struct notifier_policy *policy, enum members start)
+{
+	return start == MEMBERS_ALL && policy->when == POLICY_BEFORE &&
+	       policy->start != POLICY_START_TAGGED && policy->start != POLICY_START_COMPANION;
+}
+
 static void plan_in_place(struct notifier_view *view, const struct notifier_policy *policy,
 			  enum notify_event event, u64 **bits)
 {
@@ -208,7 +215,7 @@ static void plan_in_place(struct notifier_view *view, const struct notifier_poli
 	if (policy->start == POLICY_START_TAGGED)
 		plan->flags |= NOTIFY_CHANGE_FOLLOWS;
 	if (policy->establish == POLICY_ESTABLISH)
-		plan->rule |= RULE_ESTABLISH;
+		plan->rule |= RULE_ESTABLISH | (starts_change(policy, start) ? RULE_STARTS_ALL : 0);
 	if (event == EVENT_SOFT_DIRTY && can_take(view, policy, plan))
 		plan->rule |= RULE_TAKE;
 	if (policy->steps == POLICY_TWO_STEPS && !one_step_does(policy, plan))

@@ -42,14 +42,15 @@ struct notify_set {
 };
 
 enum rule_flags {
-	RULE_COMPANION = 1,   /* change_start and change_end for start and end */
-	RULE_ESTABLISH = 2,   /* change carries CHANGE_ESTABLISH */
-	RULE_TWO_STEPS = 4,   /* a new writable frame is passed read-only first, and writable when
+	RULE_COMPANION = 1,    /* change_start and change_end for start and end */
+	RULE_ESTABLISH = 2,    /* change carries CHANGE_ESTABLISH */
+	RULE_TWO_STEPS = 4,    /* a new writable frame is passed read-only first, and writable when
 				all have taken it over and flushed */
-	RULE_WAIT_AFTER = 8,  /* the second step comes after the `after` calls */
-	RULE_LAZY = 16,	      /* the flush may be deferred */
-	RULE_TWO_PASSES = 32, /* all of a start set are begun, then all are finished */
-	RULE_TAKE = 64,	      /* SOFT_DIRTY in place of one subscription, which has `take` */
+	RULE_WAIT_AFTER = 8,   /* the second step comes after the `after` calls */
+	RULE_LAZY = 16,	       /* the flush may be deferred */
+	RULE_TWO_PASSES = 32,  /* all of a start set are begun, then all are finished */
+	RULE_TAKE = 64,	       /* SOFT_DIRTY in place of one subscription, which has `take` */
+	RULE_STARTS_ALL = 128, /* establish: start of every member of `change` was called */
 };
 
 /*

@@ -19,7 +19,7 @@ static struct notifier_policy default_policy;
 static enum retry_mode default_retry =
 	IS_ENABLED(CONFIG_FAULT_RETRY_REENTER) ? RETRY_REENTER : RETRY_INPLACE;
 
-static u32 default_fault_access;
+static u32 default_fault_access, default_ahead = 1;
 
 static struct addrspace *spaces[SPACES]; /* [a] by number; 0 stays empty */
 
@@ -30,11 +30,12 @@ static u32 fault_access(enum read_mode read)
 }
 
 void addrspace_configure(const struct notifier_policy *policy, enum retry_mode retry,
-			 enum read_mode read)
+			 enum read_mode read, unsigned ahead)
 {
 	default_policy = policy ? *policy : (struct notifier_policy){.name = NULL};
 	default_retry = retry;
 	default_fault_access = fault_access(read);
+	default_ahead = ahead;
 }
 
 /* Puts `as` under a free number. */
@@ -62,6 +63,7 @@ int addrspace_create(const char *name, struct addrspace **out)
 		string_copy(as->name, sizeof(as->name), name);
 		as->retry = default_retry;
 		as->fault_access = default_fault_access;
+		addrspace_set_ahead(as, default_ahead);
 		spin_init(&as->lock, LOCK_MMU, "mmu");
 		notifier_init(&as->notifier,
 			      default_policy.name ? &default_policy : notifier_policy_default(),

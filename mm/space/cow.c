@@ -260,7 +260,7 @@ static void *frame_virt(struct mfn mfn)
 	return arch_hpa_to_virt(mfn_to_hpa(mfn));
 }
 
-static int copy_of(ppte_t pte, struct mfn *fresh)
+int space_copy(ppte_t pte, struct mfn *fresh)
 {
 	unsigned flags = ppte_state(pte) == PPTE_ZERO ? FRAME_ZERO : 0;
 	int err = frame_alloc(0, FRAME_GUEST, flags, fresh);
@@ -270,24 +270,30 @@ static int copy_of(ppte_t pte, struct mfn *fresh)
 	return err;
 }
 
+void space_swap_copy(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t pte,
+		     struct mfn fresh)
+{
+	const u64 flags = (pte & PPTE_WRITE) | PPTE_SOFT_DIRTY | PPTE_YOUNG;
+
+	rmap_first(fresh, update->as->id, gfn);
+	if (ppte_state(pte) == PPTE_SHARED)
+		rmap_remove(ppte_mfn(pte), update->as->id, gfn);
+	update_set(update, gfn, slot,
+		   ppte_make(PPTE_PRIVATE, fresh, ppte_next_generation(pte) | flags));
+}
+
 /* Swaps the shared frame for `fresh`, unless the page changed meanwhile: then *used stays false. */
 static int install_copy(struct addrspace *as, struct gfn gfn, ppte_t *slot, ppte_t pte,
 			struct mfn fresh, bool *used)
 {
-	const u64 flags = (pte & PPTE_WRITE) | PPTE_SOFT_DIRTY | PPTE_YOUNG;
 	struct update update;
 	int err = update_begin(&update, as, EVENT_COW_BREAK, only(gfn), 0);
 
 	if (err)
 		return err;
 	*used = ppte_unchanged(*slot, pte);
-	if (*used) {
-		rmap_first(fresh, as->id, gfn);
-		if (ppte_state(pte) == PPTE_SHARED)
-			rmap_remove(ppte_mfn(pte), as->id, gfn);
-		update_set(&update, gfn, slot,
-			   ppte_make(PPTE_PRIVATE, fresh, ppte_next_generation(pte) | flags));
-	}
+	if (*used)
+		space_swap_copy(&update, gfn, slot, pte, fresh);
 	update_end(&update);
 	TRACE(cow_break, as->id, .gfn = gfn.raw, .old = ppte_mfn(pte).raw, .mfn = fresh.raw,
 	      .zero = ppte_state(pte) == PPTE_ZERO, .used = *used);
@@ -304,7 +310,7 @@ int space_break(struct addrspace *as, const struct space_page *page)
 	hold_shared(as, page->slot, &pte);
 	if (!pte)
 		return 0;
-	err = copy_of(pte, &fresh);
+	err = space_copy(pte, &fresh);
 	if (!err) {
 		RACE_POINT("cow: copied");
 		err = install_copy(as, page->gfn, page->slot, pte, fresh, &used);

@@ -183,6 +183,7 @@ int space_resolve(struct addrspace *as, struct space_page *page, unsigned access
 		err = resolve_step(as, page, access);
 		if (err)
 			return err;
+		page->was = page->pte;
 		if (log)
 			*word = invalidate_read(log);
 	}

@@ -26,11 +26,28 @@ struct slot {
 };
 
 /*
+ * struct space_ahead: breaks of sharing ahead of a guest that writes page after page (ahead.c).
+ *
+ * most		[a] pages that a write fault may break, its own among them
+ * oldest	[a] streams that have begun
+ * stream	[a] gfn << 8 | window: where a stream goes on, and how many pages its last fault
+ *		broke ahead
+ * calls, broken	[m] notifications of such breaks, and pages in them; read without the lock
+ */
+#define SPACE_STREAMS	4
+#define SPACE_AHEAD_MAX 16u
+struct space_ahead {
+	u32 most, oldest;
+	u64 stream[SPACE_STREAMS], calls, broken;
+};
+
+/*
  * struct addrspace: one guest-physical address space.
  *
  * id		[I] its number, for the rmap; unique among those alive, never 0
  * retry	[a] what a fault does that raced
  * fault_access	[a] what a fault requests beside its own access: HV_WRITE with READ_AS_WRITE, else 0
+ * ahead	breaks of sharing ahead of its guest
  * lock		LOCK_MMU: primary PTEs and every stage 2 derived from them
  * primary	[m] the PTEs; lookups take no lock
  * slots	[m] sorted by start, never overlapping
@@ -49,6 +66,7 @@ struct addrspace {
 	u16 id;
 	char name[SPACE_NAME];
 	u32 retry, fault_access;
+	struct space_ahead ahead;
 	struct spinlock lock;
 	struct primary primary;
 	struct slot slots[SPACE_SLOTS];
@@ -91,11 +109,12 @@ int space_check(struct addrspace *as, struct gfn_range range) __must_check;
  *
  * slot		its primary PTE; NULL: not looked up, or its leaf page does not exist
  * pte		what the PTE was when read last
+ * was		what it was before the last step that changed it; 0: no step was needed
  */
 struct space_page {
 	struct gfn gfn;
 	ppte_t *slot;
-	ppte_t pte;
+	ppte_t pte, was;
 };
 
 /*
@@ -173,6 +192,26 @@ static inline bool cow_protectable(ppte_t pte)
  * when it shares none any more. Errors as cow_break().
  */
 int space_break(struct addrspace *as, const struct space_page *page) __must_check;
+
+/*
+ * A frame with the content of a shared page, whose own frame the caller holds. ERR_NO_MEMORY. Any
+ * context that may allocate.
+ */
+int space_copy(ppte_t pte, struct mfn *fresh) __must_check;
+
+/*
+ * Inside an update, COW_BREAK: the page, which is still as `pte` was, gets the copy. Its old frame
+ * leaves the rmap, and the update drops its reference.
+ */
+struct update;
+void space_swap_copy(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t pte,
+		     struct mfn fresh);
+
+/*
+ * After a guest's write fault broke the sharing of gfn: breaks that of the pages which it is likely
+ * to write next. Without memory to spare, or against a subscriber, they stay. Takes LOCK_MMU.
+ */
+void space_break_ahead(struct addrspace *as, struct gfn gfn);
 
 /* Sets PPTE_YOUNG (accessed), PPTE_SOFT_DIRTY (written) or both where these gfns have a content. */
 void space_mark(struct addrspace *as, struct gfn gfn, u64 frames, u64 flags)

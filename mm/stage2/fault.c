@@ -243,6 +243,8 @@ enum fault_outcome fault_handle(struct stage2 *s2, struct gpa gpa, unsigned acce
 	do
 		outcome = fault_try(s2, &page, access, inplace);
 	while (unlikely(outcome == FAULT_RACED) && inplace && fault_again(s2, &page, ++tries));
+	if (unlikely(ppte_shared(page.was)))
+		space_break_ahead(s2->as, page.gfn);
 	ck_pr_inc_64(&s2->counters.faults[outcome]);
 	TRACE(fault, s2->as->id, .gfn = page.gfn.raw, .access = (u8)access, .outcome = (u8)outcome);
 	return outcome;

@@ -302,7 +302,7 @@ static void change_one(struct stage2 *s2, const struct notify_change *all,
 	if (notes_writes && s2->as->dirty_coarse && in_large_leaf(s2, change->gfn))
 		return; /* its D went when it was gathered; what it says now belongs to the next answer */
 	if (!find_small_leaf(s2, change->gfn, &visit)) {
-		if ((all->flags & CHANGE_ESTABLISH) && stage2_establish(s2, change))
+		if ((all->flags & CHANGE_ESTABLISH) && stage2_establish(s2, change, all->flags))
 			s2->counters.established++;
 		else
 			s2->counters.moot++;

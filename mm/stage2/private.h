@@ -178,7 +178,7 @@ void stage2_flush_stale(struct stage2 *s2);
 void stage2_drop(struct stage2 *s2, struct gfn_range range);
 
 /* Installs a leaf for gfn if its table exists; false: it does not. LOCK_MMU. */
-bool stage2_establish(struct stage2 *s2, const struct pte_change *change);
+bool stage2_establish(struct stage2 *s2, const struct pte_change *change, unsigned flags);
 
 /* Gathers D bits into soft-dirty; `drop`: and drops the range (dirty.c). LOCK_MMU. */
 void stage2_dirty(struct subscription *sub, struct gfn_range range, bool drop);

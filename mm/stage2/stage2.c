@@ -175,13 +175,16 @@ void stage2_walk(struct stage2 *s2, struct gfn gfn, struct pgtable_visit *visit)
 	}
 }
 
-bool stage2_establish(struct stage2 *s2, const struct pte_change *change)
+bool stage2_establish(struct stage2 *s2, const struct pte_change *change, unsigned flags)
 {
 	const struct pgtable_format *format = s2->table.format;
 	unsigned rights = change->rights & stage2_limit(s2, change->gfn);
 	struct pgtable_visit visit;
 	pte_t leaf;
 
+	/* Another operation has dropped the page and does not drop it again. */
+	if (invalidate_running(&s2->log, change->gfn) > !!(flags & CHANGE_STARTED))
+		return false;
 	/* A change does not say that a page is a device's, thus uncached: left to a fault. */
 	if (ppte_state(primary_load(&s2->as->primary, change->gfn)) == PPTE_MMIO)
 		return false;

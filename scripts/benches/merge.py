@@ -209,8 +209,8 @@ def ratios(rows):
 
 def workload(where, name, cmdline, pages, more="", vm="", cpus=1):
     """
-    A Setup with the workload guest; the scanner runs by hypercalls of the guest alone. `vm`: more
-    words of its line.
+    A Setup with the workload guest; the scanner runs by hypercalls of the guest alone, and a fault
+    breaks one page. `vm`: more words of its line.
     """
     memory = 8 + pages * 4096 // (1 << 20)
     guest = [
@@ -227,7 +227,7 @@ def workload(where, name, cmdline, pages, more="", vm="", cpus=1):
         icount=name == "qemu-tcg" and cpus == 1,
         cpus=cpus,
         memory=max(128, 64 + 2 * memory),
-        cmdline=f"{cmdline} merge_ms=60000",
+        cmdline=f"{cmdline} cow_ahead=1 merge_ms=60000",
     )
 
 
