@@ -320,7 +320,7 @@ static void apply_axes(struct notifier_policy *policy)
 	}
 }
 
-/* notifier=, notifier_AXIS=, fault_retry=, fault_read=, cow_ahead=: for the address spaces of all VMs. */
+/* notifier=, notifier_AXIS=, fault_retry=, fault_read=, cow_ahead=: for all address spaces. */
 static void configure_notifier(void)
 {
 	const char *name = boot_option_text("notifier");

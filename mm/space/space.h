@@ -194,7 +194,7 @@ static inline bool cow_protectable(ppte_t pte)
 int space_break(struct addrspace *as, const struct space_page *page) __must_check;
 
 /*
- * A frame with the content of a shared page, whose own frame the caller holds. ERR_NO_MEMORY. Any
+ * A frame with the content of a shared page. The caller holds the shared frame. ERR_NO_MEMORY. Any
  * context that may allocate.
  */
 int space_copy(ppte_t pte, struct mfn *fresh) __must_check;
