@@ -159,6 +159,14 @@ int pgtable_harvest(struct pgtable *table, u64 start, u64 end, unsigned attr, pg
 bool pgtable_any(struct pgtable *table, u64 start, u64 end, unsigned attr);
 
 /*
+ * Visits the leaves of [start, end) that have PT_ACCESSED or PT_DIRTY (of those in `attr`), in
+ * address order; the cost of the others is that of pgtable_any. The visitor changes no table, and
+ * ends the walk by an error. ERR_INVALID as pgtable_walk.
+ */
+int pgtable_walk_having(struct pgtable *table, u64 start, u64 end, unsigned attr,
+			pgtable_visitor visitor, void *argument) __must_check;
+
+/*
  * Splits the leaf at `address` until it is at most of `level`; attributes, A and D are inherited.
  * The mapping reads the same at every instant. ERR_NOT_FOUND: nothing is mapped there.
  * ERR_NO_MEMORY: nothing changed.

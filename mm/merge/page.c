@@ -345,14 +345,6 @@ static enum merge_reason why_not(ppte_t pte)
 	}
 }
 
-bool merge_wants_visit(const struct merge_page *page, bool dirty)
-{
-	enum merge_reason reason = page_reason(page);
-
-	return reason != MERGE_EXCLUDED &&
-	       (dirty || !merge_settled(reason) || reason == MERGE_ABSENT);
-}
-
 static bool is_due(const struct merge_page *page)
 {
 	u64 every = BIT(page_patience(page));

@@ -400,13 +400,14 @@ bool merge_change_reason(const struct merge_ref *ref, u32 from, enum merge_reaso
 void merge_set_reason(const struct merge_ref *ref, enum merge_reason reason);
 /* A page that was in an index, or is LARGE, is to be looked up again. */
 void merge_retry(const struct merge_ref *ref);
-/* Is a visit due only after a write? */
+/* A visit is due only after a write. */
+#define SETTLED_REASONS                                                                      \
+	((u32)(BIT(MERGE_ABSENT) | BIT(MERGE_UNIQUE) | BIT(MERGE_SHARED) | BIT(MERGE_ZERO) | \
+	       BIT(MERGE_EXCLUDED) | BIT(MERGE_LARGE)))
+
 static inline bool merge_settled(enum merge_reason reason)
 {
-	const u32 these = BIT(MERGE_ABSENT) | BIT(MERGE_UNIQUE) | BIT(MERGE_SHARED) |
-			  BIT(MERGE_ZERO) | BIT(MERGE_EXCLUDED) | BIT(MERGE_LARGE);
-
-	return these & BIT(reason);
+	return SETTLED_REASONS & BIT(reason);
 }
 
 /* --- stable.c: heads and their chains. Under domain->lock ---------------------------------- */
@@ -459,8 +460,14 @@ int unstable_compare(const struct merge_domain *domain, const struct merge_key *
 
 /* --- page.c: a visit ----------------------------------------------------------------------- */
 
-/* Is there work for this page? */
-bool merge_wants_visit(const struct merge_page *page, bool dirty);
+/* Is there work for this page? For one that is clean: what has not settled, and an absent one. */
+static inline bool merge_wants_visit(const struct merge_page *page, bool dirty)
+{
+	const u32 clean = ~SETTLED_REASONS | BIT(MERGE_ABSENT), written = ~(u32)BIT(MERGE_EXCLUDED);
+
+	return (dirty ? written : clean) & BIT(page_reason(page));
+}
+
 /* dirty: written since the last visit; open: it may still be written unnoticed, so only read it. */
 void merge_visit(const struct merge_ref *ref, bool dirty, bool open);
 

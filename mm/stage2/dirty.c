@@ -93,14 +93,13 @@ static void gather_large(struct gathering *gathering, struct gfn_range range)
 	}
 }
 
-/* Mostly no D is set, which takes one load for each entry to see. */
+/* Few leaves have D; each other one is a load. */
 static void gather_all(struct gathering *gathering, struct gfn_range range)
 {
 	u64 start = gfn_to_gpa(range.start).raw, end = gfn_to_gpa(range.end).raw;
 	struct pgtable *table = &gathering->s2->table;
 
-	if (pgtable_any(table, start, end, PT_DIRTY))
-		CHECK(!pgtable_walk(table, start, end, VISIT_LEAF, gather, gathering));
+	CHECK(!pgtable_walk_having(table, start, end, PT_DIRTY, gather, gathering));
 }
 
 void stage2_dirty(struct subscription *sub, struct gfn_range range, bool drop)

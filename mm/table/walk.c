@@ -257,3 +257,63 @@ bool pgtable_any(struct pgtable *table, u64 start, u64 end, unsigned attr)
 	}
 	return found;
 }
+
+/* The leaves with any of `bits` among the pages [first, last], which are in the table of `up`. */
+static int walk_table_having(const struct walk *walk, const struct pgtable_visit *up, u64 first,
+			     u64 last, pte_t bits)
+{
+	pte_t *slot =
+		table_slots(walk->table, visit_table(walk->table, up)) + first % PGTABLE_ENTRIES;
+	int err = 0;
+
+	for (u64 page = first; page <= last && !err; page++, slot++) {
+		u64 address = page << PAGE_SHIFT;
+		pte_t pte = pte_load(slot);
+
+		if (unlikely(pte & bits) && pgtable_kind(walk->table, pte, 0) == VISIT_LEAF)
+			err = walk->visitor(walk->table,
+					    &(struct pgtable_visit){.address = address,
+								    .start = address,
+								    .end = address + PAGE_SIZE,
+								    .slot = slot,
+								    .pte = pte,
+								    .kind = VISIT_LEAF},
+					    walk->argument);
+	}
+	return err;
+}
+
+/* What is at `at`, up to `last`, the last byte of the range. Mostly no entry has any. */
+static int walk_block_having(const struct walk *walk, const struct pgtable_visit *visit, u64 at,
+			     u64 last, unsigned attr)
+{
+	const struct pgtable_format *format = walk->table->format;
+	u64 first_page = at >> PAGE_SHIFT, last_page = last >> PAGE_SHIFT;
+	struct pgtable_visit part = *visit;
+	pte_t bits;
+
+	if (visit->kind == VISIT_TABLE) {
+		bits = level_bits(format, 0, attr) &
+		       table_bits(walk->table, visit, first_page, last_page);
+		return bits ? walk_table_having(walk, visit, first_page, last_page, bits) : 0;
+	}
+	if (visit->kind != VISIT_LEAF || !(visit->pte & level_bits(format, visit->level, attr)))
+		return 0;
+	part.start = at;
+	part.end = last + 1;
+	return walk->visitor(walk->table, &part, walk->argument);
+}
+
+int pgtable_walk_having(struct pgtable *table, u64 start, u64 end, unsigned attr,
+			pgtable_visitor visitor, void *argument)
+{
+	const struct walk walk = {table, VISIT_LEAF, visitor, argument};
+	struct pgtable_visit visit;
+	int err = pgtable_range_valid(table, start, end) ? 0 : ERR_INVALID;
+
+	for (u64 at = start; !err && at - start < end - start; at = visit.end) {
+		pgtable_lookup_level(table, at, 1, &visit);
+		err = walk_block_having(&walk, &visit, at, MIN(visit.end - 1, end - 1), attr);
+	}
+	return err;
+}

@@ -127,14 +127,20 @@ static int count_one(struct pgtable *table, const struct pgtable_visit *visit, v
 	return 0;
 }
 
-/* pgtable_any\(\) says beforehand whether there is anything to harvest. */
+/*
+ * pgtable_any() says beforehand whether there is anything to harvest, and pgtable_walk_having()
+ * visits as many leaves.
+ */
 static int harvest(struct pgtable *table, const struct op *op)
 {
 	bool any = pgtable_any(table, op->start, op->end, op->attr);
-	u64 found = 0;
+	u64 found = 0, visited = 0;
+	int having = pgtable_walk_having(table, op->start, op->end, op->attr, count_one, &visited);
 	int err = pgtable_harvest(table, op->start, op->end, op->attr, count_one, &found);
 
 	assert_int_equal(any, found > 0);
+	assert_true(err || having == 0);
+	assert_true(err || visited == found);
 	return err;
 }
 
