@@ -121,6 +121,13 @@ static bool is_addressable(const struct vm *vm)
 	return false;
 }
 
+static int add_rom(struct vm *vm, u64 start, u64 end)
+{
+	vm->rom_start = start;
+	vm->rom_end = end;
+	return add_slot(vm, start, end, SLOT_ROM);
+}
+
 /* Below 1 MiB a BIOS runs in RAM: its copy, its variables, option ROMs. */
 static int add_slots(struct vm *vm)
 {
@@ -132,10 +139,12 @@ static int add_slots(struct vm *vm)
 		err = add_slot(vm, ram.start, ram.end, SLOT_RAM);
 	if (!err && vm->config.board)
 		err = add_slot(vm, VGA_TEXT_START, VGA_TEXT_END, SLOT_RAM);
-	if (!err && vm->config.board)
-		err = add_slot(vm, PC_ROM_START, MACHINE_HOLE_END, bios ? SLOT_RAM : SLOT_ROM);
 	if (!err && bios)
-		err = add_slot(vm, BIOS_ROM_START, MACHINE_DEVICES_END, SLOT_ROM);
+		err = add_slot(vm, PC_ROM_START, MACHINE_HOLE_END, SLOT_RAM);
+	else if (!err && vm->config.board)
+		err = add_rom(vm, PC_ROM_START, MACHINE_HOLE_END);
+	if (!err && bios)
+		err = add_rom(vm, BIOS_ROM_START, MACHINE_DEVICES_END);
 	return err;
 }
 

@@ -12,6 +12,8 @@ provide(NAME) gives the file of a name, and makes it when it is not there yet:
     linux/bios          SeaBIOS, of QEMU's firmware
     linux/ipxe.iso      iPXE, a CD that also boots as a disk
     linux/memdisk       memdisk, which a boot loader starts as a kernel
+    linux/memdisk.iso   GRUB, which starts memdisk with build/guest/boot.bin as its disk
+    linux/grub.iso      GRUB, which starts linux/cloud with linux/hello.initrd
     linux/JOB.initrd    an initial RAM disk with busybox-static that runs guest/linux/JOB.sh and
                         powers off
     linux/A+B.initrd    one that runs two jobs or more, one after the other
@@ -438,6 +440,40 @@ def make_parts(name):
     return path
 
 
+# Of each image with GRUB: its commands, and what gives the files that they name.
+LOADERS = {
+    "linux/memdisk.iso": (
+        ["linux16 /kernel harddisk", "initrd16 /disk"],
+        {"kernel": lambda: fetch("linux/memdisk"),
+         "disk": lambda: os.path.join(ROOT, "build", "guest", "boot.bin")},
+    ),
+    "linux/grub.iso": (
+        ["linux /kernel console=ttyS0 quiet tsc=reliable", "initrd /initrd"],
+        {"kernel": lambda: fetch(CLOUD), "initrd": lambda: make_initrd("linux/hello.initrd")},
+    ),
+}
+
+
+def make_loader(name):
+    """An image that boots by GRUB, as a CD or a disk. Made anew each time, as its parts may be."""
+    commands, files = LOADERS[name]
+    path = os.path.join(FOLDER, os.path.basename(name))
+    need = [os.path.join(ROOT, "scripts", "packages.sh"), "iso"]
+    if subprocess.run(need, check=False).returncode:
+        raise LinuxError(f"{name}: its packages are missing")
+    with tempfile.TemporaryDirectory(prefix="samepage-grub-") as top:
+        os.makedirs(f"{top}/boot/grub")
+        for file, find in files.items():
+            if not os.path.exists(find()):
+                raise LinuxError(f"{name}: {find()} is missing; ./run builds it")
+            shutil.copy(find(), f"{top}/{file}")
+        with open(f"{top}/boot/grub/grub.cfg", "w", encoding="ascii") as config:
+            config.write("\n".join(["set timeout=0", "menuentry it {", *commands, "}", ""]))
+        command(["grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o", path + ".part", top])
+    os.rename(path + ".part", path)
+    return path
+
+
 def jobs_of(name):
     """The jobs of linux/JOB+JOB.initrd, or linux/32+JOB.initrd."""
     return os.path.basename(name).removesuffix(".initrd").split("+")
@@ -446,13 +482,13 @@ def jobs_of(name):
 def names():
     """The names of provide(), one job a RAM disk."""
     jobs = [name[:-3] for name in sorted(os.listdir(JOBS)) if name.endswith(".sh")]
-    return [*FILES, *IMAGES, *SYSTEMS, PARTS, *(f"linux/{job}.initrd" for job in jobs)]
+    return [*FILES, *IMAGES, *SYSTEMS, *LOADERS, PARTS, *(f"linux/{job}.initrd" for job in jobs)]
 
 
 def provides(name):
     """Whether provide() has a file of that name."""
     jobs = jobs_of(name)
-    return name in (*FILES, *IMAGES, *SYSTEMS, PARTS) or (
+    return name in (*FILES, *IMAGES, *SYSTEMS, *LOADERS, PARTS) or (
         name == f"linux/{'+'.join(jobs)}.initrd"
         and all(os.path.exists(script(job)) for job in jobs if job != "32")
     )
@@ -465,6 +501,8 @@ def provide(name):
             return make_debian(name)
         if name == PARTS:
             return make_parts(name)
+        if name in LOADERS:
+            return make_loader(name)
         if name in IMAGES:
             return make_image(name)
         return fetch(name) if name in FILES else make_initrd(name)

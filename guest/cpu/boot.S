@@ -123,7 +123,34 @@ second:
 	cmpl $0x20494350, %edx		/* "PCI " */
 	movw $pci_text, %si
 	call report
+
+	call find_root
+	movw $root_text, %si
+	call report
 	jmp end
+
+/* ZF: F0000h to FFFFFh has the ACPI root pointer, and its sum is right. */
+find_root:
+	pushw $0xf000
+	popw %es
+	xorw %di, %di
+1:	cmpl $0x20445352, %es:(%di)	/* "RSD " */
+	jne 2f
+	cmpl $0x20525450, %es:4(%di)	/* "PTR " */
+	je 3f
+2:	addw $16, %di
+	jnz 1b
+	incw %di
+	jmp 5f
+3:	xorw %ax, %ax
+	movw $20, %cx
+4:	addb %es:(%di), %al
+	incw %di
+	loop 4b
+	testb %al, %al
+5:	pushw $0
+	popw %es
+	ret
 
 /* EAX is SMAP when a range of RAM begins at 1 MiB. */
 find_high:
@@ -147,6 +174,7 @@ low_text:	.asciz "INT 12h has the memory below 640 KiB\r\n"
 map_text:	.asciz "INT 15h has the memory above 1 MiB\r\n"
 tick_text:	.asciz "the timer interrupts in real mode\r\n"
 pci_text:	.asciz "INT 1Ah finds the PCI bus\r\n"
+root_text:	.asciz "F0000h has the ACPI root pointer\r\n"
 
 	.org 1020
 second_mark:	.long 0x33221100

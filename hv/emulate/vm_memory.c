@@ -42,7 +42,7 @@ int vm_read_memory(struct vm *vm, struct gpa from, void *to, size_t len)
 /* addrspace_write() reaches ROM, as a loader must. */
 static bool in_rom(const struct vm *vm, struct gpa gpa)
 {
-	return vm->pc && gpa.raw >= PC_ROM_START && gpa.raw < MACHINE_HOLE_END;
+	return gpa.raw >= vm->rom_start && gpa.raw < vm->rom_end;
 }
 
 int vm_write_memory(struct vm *vm, struct gpa to, const void *from, size_t len)

@@ -185,6 +185,7 @@ struct vm {
 	struct vm_config config;  /* [I] */
 	unsigned id;		  /* [I] from 1; the back end's address-space id */
 	struct addrspace *memory; /* [I] */
+	u64 rom_start, rom_end;	  /* [I] its ROM: a slot that no write of the guest changes */
 	struct stage2 *stage2;	  /* [I] */
 	struct stage2 *view;	  /* [I] of the last vCPU (subscriber=view), or NULL */
 	struct guest_cache *cache[VM_DEVICES_MAX]; /* [I] config.devices of them */
