@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * notifier.c: the chain itself: the order of callbacks, refusal and rollback, re-entry, and
- * unsubscribing while callbacks run.
+ * notifier.c: the chain: order of callbacks, refusal and rollback, unsubscribing while they run.
  */
 #include "sim/explore.h"
 #include "sim/mm_world.h"
