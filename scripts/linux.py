@@ -399,14 +399,19 @@ SYSTEMS = {
 }
 
 
+def install(purpose, name):
+    """The packages of a purpose of scripts/packages.sh, for an image."""
+    need = [os.path.join(ROOT, "scripts", "packages.sh"), purpose]
+    if subprocess.run(need, check=False).returncode:
+        raise LinuxError(f"{name}: its packages are missing")
+
+
 def make_debian(name):
     """A Debian system with the modules of linux/cloud; made once, as it takes minutes."""
     path = os.path.join(FOLDER, os.path.basename(name))
     if os.path.exists(path):
         return path
-    need = [os.path.join(ROOT, "scripts", "packages.sh"), "debian"]
-    if subprocess.run(need, check=False).returncode:
-        raise LinuxError(f"{name}: its packages are missing")
+    install("debian", name)
     [modules] = glob.glob(os.path.join(unpacked(CLOUD), "lib/modules/*"))
     try:
         debian.make(path, modules, *SYSTEMS[name])
@@ -424,9 +429,7 @@ def make_parts(name):
     path = os.path.join(FOLDER, os.path.basename(name))
     if os.path.exists(path):
         return path
-    need = [os.path.join(ROOT, "scripts", "packages.sh"), "partitions"]
-    if subprocess.run(need, check=False).returncode:
-        raise LinuxError(f"{name}: its packages are missing")
+    install("partitions", name)
     system = make_debian(DEBIAN)
     with tempfile.TemporaryDirectory(prefix="samepage-parts-", dir=FOLDER) as top:
         raw, qcow2 = os.path.join(top, "disk.img"), os.path.join(top, "disk.qcow2")
@@ -458,15 +461,13 @@ def make_loader(name):
     """An image that boots by GRUB, as a CD or a disk. Made anew each time, as its parts may be."""
     commands, files = LOADERS[name]
     path = os.path.join(FOLDER, os.path.basename(name))
-    need = [os.path.join(ROOT, "scripts", "packages.sh"), "iso"]
-    if subprocess.run(need, check=False).returncode:
-        raise LinuxError(f"{name}: its packages are missing")
+    install("iso", name)
     with tempfile.TemporaryDirectory(prefix="samepage-grub-") as top:
         os.makedirs(f"{top}/boot/grub")
         for file, find in files.items():
-            if not os.path.exists(find()):
-                raise LinuxError(f"{name}: {find()} is missing; ./run builds it")
-            shutil.copy(find(), f"{top}/{file}")
+            if not os.path.exists(found := find()):
+                raise LinuxError(f"{name}: {found} is missing; ./run builds it")
+            shutil.copy(found, f"{top}/{file}")
         with open(f"{top}/boot/grub/grub.cfg", "w", encoding="ascii") as config:
             config.write("\n".join(["set timeout=0", "menuentry it {", *commands, "}", ""]))
         command(["grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o", path + ".part", top])

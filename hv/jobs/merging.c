@@ -36,9 +36,9 @@
 
 /*
  * on, share	[I] after init
- * paced		[a] the scanner paces itself
+ * fixed	[a] merge_ms; 0: the scanner paces itself
  * interval	[a] ticks between two passes: merge_ms, or the shortest pause
- * pace		[a] pause: ms, as they are now, or merge_ms
+ * pace		[a] the scanner's own
  * pacing	[a] a CPU is in adapt_pause(); paced_by: the pass that changed `pace` last
  * hurried	[a] the next pass is to follow after the shortest pause
  * engine, limits	of domains; CPU 0
@@ -51,8 +51,7 @@
  */
 static struct {
 	bool on;
-	u32 paced;
-	u64 interval, share;
+	u64 fixed, interval, share;
 	struct pace pace;
 	u64 paced_by;
 	u32 pacing, hurried;
@@ -84,9 +83,9 @@ static u64 ticks_of_ms(u64 ms)
 /* 0: the scanner's own. */
 static void set_pace(u64 ms)
 {
-	ck_pr_store_32(&merging.paced, ms == 0);
+	ck_pr_store_64(&merging.fixed, ms);
 	ck_pr_store_32(&merging.hurried, 1);
-	ck_pr_store_64(&merging.pace.pause, ms ? ms : PACE_SHORTEST);
+	ck_pr_store_64(&merging.pace.pause, PACE_SHORTEST);
 	ck_pr_store_64(&merging.interval, ticks_of_ms(ms ? ms : PACE_SHORTEST));
 }
 
@@ -122,7 +121,9 @@ bool merging_is_secure(void)
 
 u64 merging_pace(void)
 {
-	return ck_pr_load_64(&merging.pace.pause);
+	u64 fixed = ck_pr_load_64(&merging.fixed);
+
+	return fixed ? fixed : ck_pr_load_64(&merging.pace.pause);
 }
 
 void merging_set_pace(u64 ms)
@@ -318,7 +319,7 @@ static u64 pass_pause(void)
 {
 	u64 quiet, beyond;
 
-	if (ck_pr_load_32(&merging.paced)) {
+	if (!ck_pr_load_64(&merging.fixed)) {
 		adapt_pause();
 		return ticks_of_ms(ck_pr_load_64(&merging.pace.pause));
 	}

@@ -180,6 +180,7 @@ void space_break_ahead(struct addrspace *as, struct gfn gfn)
 	if (most < 2)
 		return;
 	window = stream_window(&as->ahead, gfn, most);
+	window = MIN(window, GFN_END - 1 - gfn.raw);
 	if (window && frame_largest() >= SPARE_ORDER)
 		break_pages(as, gfn_range(gfn_add(gfn, 1), window));
 }

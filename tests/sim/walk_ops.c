@@ -139,7 +139,7 @@ static int harvest(struct pgtable *table, const struct op *op)
 	int err = pgtable_harvest(table, op->start, op->end, op->attr, count_one, &found);
 
 	assert_int_equal(any, found > 0);
-	assert_true(err || having == 0);
+	assert_int_equal(having, err);
 	assert_true(err || visited == found);
 	return err;
 }

@@ -174,6 +174,27 @@ static void read_only_pages_stay(void **state)
 	end();
 }
 
+/* The last gfn of all has none after it, and the first one is not that. */
+static void a_stream_ends_at_the_last_gfn(void **state)
+{
+	const u64 gfns[] = {0, 1, GFN_END - 3, GFN_END - 2, GFN_END - 1};
+	u64 frame;
+
+	world_begin(2, 64);
+	assert_int_equal(addrspace_create("test", &as), 0);
+	assert_int_equal(addrspace_add_slot(as, world_range(0, 2), SLOT_RAM), 0);
+	assert_int_equal(addrspace_add_slot(as, world_range(GFN_END - 3, 3), SLOT_RAM), 0);
+	addrspace_set_ahead(as, MOST);
+	world_share(as, gfns, ARRAY_SIZE(gfns), VALUE);
+	s2 = world_stage2(as);
+	frame = world_mfn(as, 0);
+	write_page(GFN_END - 2);
+	write_page(GFN_END - 1);
+	assert_int_equal(world_mfn(as, 0), frame);
+	expect_breaks(2, 0);
+	end();
+}
+
 static void one_page_is_the_page_itself(void **state)
 {
 	begin();
@@ -299,6 +320,7 @@ int main(void)
 		cmocka_unit_test(four_streams_go_on_side_by_side),
 		cmocka_unit_test(pages_of_their_own_and_absent_ones_stay),
 		cmocka_unit_test(read_only_pages_stay),
+		cmocka_unit_test(a_stream_ends_at_the_last_gfn),
 		cmocka_unit_test(one_page_is_the_page_itself),
 		cmocka_unit_test(without_frames_the_pages_ahead_stay),
 		cmocka_unit_test(without_memory_to_spare_the_pages_ahead_stay),
