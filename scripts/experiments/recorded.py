@@ -2,8 +2,9 @@
 """
 recorded.py: experiments/NAME/expected.csv, the recorded rows of an experiment.
 
---record writes it, --check compares: a count of an exact point is as recorded, but for the share
-that [tolerance] allows. Points that are not exact are recorded for the figures alone.
+--record writes it, --check compares: a count of an exact point is as recorded, but for what
+[tolerance] allows: a share of the recorded value (0.05), or a count (2). Points that are not exact
+are recorded for the figures alone.
 """
 import os
 
@@ -38,7 +39,10 @@ def write(spec, rows):
 def differs(spec, name, value, expected):
     if None in (value, expected):
         return value is not expected
-    return abs(value - expected) > spec.tolerance.get(name, 0) * abs(expected) + 1e-6
+    allowed = spec.tolerance.get(name, 0)
+    if isinstance(allowed, float):
+        allowed *= abs(expected)
+    return abs(value - expected) > allowed + 1e-6
 
 
 def check(spec, points, rows):

@@ -182,6 +182,11 @@ def fill_points(spec, found):
             yield f"{spec.at('quick', axis)}: {axis}: no axis of this name; {nearest(axis, axes)}"
 
 
+def allowance(value):
+    """Whether a value of [tolerance] is a share or a count."""
+    return type(value) is int and value >= 0 or type(value) is float and 0 <= value < 1
+
+
 def fill_measures(spec, found):
     spec.measures = found.get("measures", {})
     spec.tolerance = found.get("tolerance", {})
@@ -196,8 +201,8 @@ def fill_measures(spec, found):
         if name not in spec.measures:
             yield (f"{spec.at('tolerance', name)}: {name}: "
                    f"{nearest(name, list(spec.measures))}")
-        elif not isinstance(value, (int, float)) or not 0 <= value < 1:
-            yield f"{spec.at('tolerance', name)}: {name}: a share, 0 to 1"
+        elif not allowance(value):
+            yield f"{spec.at('tolerance', name)}: {name}: a share, 0.0 to 1.0, or a count"
 
 
 def ys(figure):

@@ -177,6 +177,21 @@ class Recorded(unittest.TestCase):
             recorded_rows[0]["faults"] = 4
             self.assertIn("faults is 3, recorded 4", next(recorded.check(good, found, rows)))
 
+    def test_a_whole_number_allows_a_count(self):
+        good = read(GOOD.replace("ticks = 0.1", "ticks = 0.1\nfaults = 2"))
+        found = points.of(good)
+        rows = of_rows.of(good, found, {"": RAW})
+        for recorded_faults, complaints in ((1, 0), (5, 0), (6, 1)):
+            recorded_rows = [{**row, "faults": recorded_faults} for row in rows[:1]]
+            with unittest.mock.patch.object(recorded, "read", lambda _: recorded_rows):
+                found_now = [text for text in recorded.check(good, found[:1], rows[:1])
+                             if "faults is" in text]
+            self.assertEqual(len(found_now), complaints)
+
+    def test_an_allowance_is_a_share_or_a_count(self):
+        for value, right in ((0.5, True), (2, True), (1.5, False), (-1, False), (True, False)):
+            self.assertEqual(spec.allowance(value), right)
+
 
 class Timelines(unittest.TestCase):
     TEXT = GOOD + """
