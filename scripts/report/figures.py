@@ -17,6 +17,7 @@ MIB = 1 << 20
 NS = 10**9
 # Inches: narrow, so that the text is legible on a phone, where the figure is scaled down.
 SIZE = (4.2, 2.7)
+LEGEND = 66  # characters of a line of names, a mark and a gap six each
 # A placeholder in matplotlib's output -> what stands in the page. The series are darkest first.
 INK, GRID = "#010203", "#010204"
 SERIES = [f"#0102{number:02x}" for number in range(16, 22)]
@@ -92,8 +93,13 @@ def grid(axes, axis):
 
 
 def legend(axes, count):
+    """Names above the axes: as many columns as the width takes, and a higher figure for more rows."""
     if count > 1:
+        longest = max(len(name) for name in axes.get_legend_handles_labels()[1])
         columns = 2 if count == 4 else min(count, 3)
+        columns = max(1, min(columns, LEGEND // (longest + 6)))
+        more = max(0, -(-count // columns) - 2)
+        axes.figure.set_figheight(axes.figure.get_figheight() + 0.2 * more)
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=columns, fontsize=9)
 
 
