@@ -93,7 +93,7 @@ def grid(axes, axis):
 
 
 def legend(axes, count):
-    """Names above the axes: as many columns as the width takes, and a higher figure for more rows."""
+    """Names above the axes, in as many columns as there is room for; more rows, a higher figure."""
     if count > 1:
         longest = max(len(name) for name in axes.get_legend_handles_labels()[1])
         columns = 2 if count == 4 else min(count, 3)
