@@ -73,12 +73,21 @@ static void read_all_inside(u64 first, u64 last)
 	sim_set_cpu(0);
 }
 
-static void merge_behind_a_cpu(u64 pages, bool settle)
+/*
+ * How the frames that a merge replaces are freed.
+ *
+ * FREE_FULL	there is no room for more
+ * FREE_SETTLE	addrspace_settle()
+ * FREE_BEGUN	the same while a flush has begun that CPU 1 has not seen
+ */
+enum freed_by { FREE_FULL, FREE_SETTLE, FREE_BEGUN };
+
+static void merge_behind_a_cpu(const char *policy, u64 pages, enum freed_by freed)
 {
 	u64 inside = pages > INSIDE ? pages - INSIDE + 1 : 1;
 	struct cow_look look, first;
 
-	begin(256, "masked");
+	begin(256, policy);
 	for (u64 gfn = 0; gfn <= pages; gfn++)
 		put_value(gfn, 7);
 	assert_int_equal(cow_protect_look(as, (struct gfn){0}, &first), 0);
@@ -90,7 +99,9 @@ static void merge_behind_a_cpu(u64 pages, bool settle)
 		assert_int_equal(cow_look(as, (struct gfn){gfn}, &look), 0);
 		assert_int_equal(cow_share(as, (struct gfn){gfn}, &look, first.mfn), 0);
 	}
-	if (settle)
+	if (freed == FREE_BEGUN)
+		addrspace_try_settle(as);
+	if (freed != FREE_FULL)
 		addrspace_settle(as);
 	spoil_free_frames();
 	read_all_inside(inside, pages);
@@ -213,15 +224,22 @@ static void deferred_frames_are_freed_when_each_cpu_has_passed(void **state)
 	end();
 }
 
-/* STAGE2-2. */
+/* STAGE2-2: their leaves changed in place, or were dropped. */
 static void deferred_frames_are_freed_after_a_flush(void **state)
 {
-	merge_behind_a_cpu(8, true);
+	merge_behind_a_cpu("masked", 8, FREE_SETTLE);
+	merge_behind_a_cpu("bracket", 8, FREE_SETTLE);
+}
+
+static void deferred_frames_wait_for_a_flush_that_has_begun(void **state)
+{
+	merge_behind_a_cpu("masked", 8, FREE_BEGUN);
+	merge_behind_a_cpu("bracket", 8, FREE_BEGUN);
 }
 
 static void more_deferred_frames_than_there_is_room_for_wait_too(void **state)
 {
-	merge_behind_a_cpu(SPACE_DEFERRED + 2, false);
+	merge_behind_a_cpu("masked", SPACE_DEFERRED + 2, FREE_FULL);
 }
 
 /* A device model that reads the old frame for a while. */
@@ -449,6 +467,7 @@ int main(void)
 		cmocka_unit_test(a_page_that_is_written_while_its_leaf_goes_is_flushed),
 		cmocka_unit_test(deferred_frames_are_freed_when_each_cpu_has_passed),
 		cmocka_unit_test(deferred_frames_are_freed_after_a_flush),
+		cmocka_unit_test(deferred_frames_wait_for_a_flush_that_has_begun),
 		cmocka_unit_test(more_deferred_frames_than_there_is_room_for_wait_too),
 		cmocka_unit_test(a_frame_outlives_the_subscribers_that_drop_it_afterwards),
 		cmocka_unit_test(a_copy_of_an_older_content_is_not_installed),

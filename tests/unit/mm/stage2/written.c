@@ -213,8 +213,9 @@ static void protect_and_permit(void)
 	collect();
 	for (unsigned round = 0; round < 5; round++) {
 		write_page(32);
+		write_page(100); /* its leaf stayed writable, with the D of the large one */
 		collect();
-		assert_true(collected(32));
+		assert_true(collected(32) && collected(100));
 	}
 }
 
