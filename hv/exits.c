@@ -31,10 +31,9 @@
 #include <lib/log.h>
 #include <mm/fault.h>
 
-#define LOG_THIS	 LOG_VM
-#define STARVING_SECONDS 2
-#define STARVING_TRIES	 1000 /* a second */
-#define TRAPPED_MAX	 32   /* RDTSCs of handlers between a PAUSE and the RDTSC that follows it */
+#define LOG_THIS       LOG_VM
+#define STARVING_TRIES 1000 /* a second */
+#define TRAPPED_MAX    32   /* RDTSCs of handlers between a PAUSE and the RDTSC that follows it */
 
 static enum exit_verdict refuse_gp(struct vcpu *vcpu)
 {
@@ -126,49 +125,17 @@ static enum exit_verdict access_to_nowhere(struct vcpu *vcpu, const struct hv_ex
 	return refuse_gp(vcpu);
 }
 
-/* The same value as long as the vCPU is at the same instruction. */
-static __cold u64 instruction_mark(struct vcpu *vcpu)
-{
-	struct guest_state state;
-	u64 mark;
-
-	virt->get_state(&vcpu->arch, &state);
-	mark = state.rip;
-	for (unsigned i = 0; i < ARRAY_SIZE(vcpu->arch.gpr); i++)
-		mark = mark * 31 + vcpu->arch.gpr[i];
-	return mark;
-}
-
-/*
- * Has this instruction waited for STARVING_SECONDS? A frame alone is no progress: merging may take
- * back the first of two pages that an instruction writes to while it waits for the second.
- */
-static bool is_starved(struct vcpu *vcpu, u64 now)
-{
-	u64 second = arch_ticks_per_second(), mark = instruction_mark(vcpu);
-	bool waits_on = mark == vcpu->starving_at && now - vcpu->starving_last < second;
-
-	vcpu->starving_last = now;
-	if (waits_on)
-		return now - vcpu->starving_since > STARVING_SECONDS * second;
-	vcpu->starving_since = now;
-	vcpu->starving_at = mark;
-	if (vcpu->starved++ == 0)
-		log_warn("%s: vcpu %u waits for memory", vcpu->vm->config.name, vcpu->index);
-	return false;
-}
-
 /*
  * Cold pages make room, if there are any. Else the vCPU rests and tries again, as another VM's end
  * or a merge may have made room; a VM that starves is over.
  */
-__cold enum exit_verdict exit_out_of_memory(struct vcpu *vcpu)
+__cold enum exit_verdict exit_out_of_memory(struct vcpu *vcpu, enum frame_waiter waiter)
 {
 	u64 now = arch_ticks();
 
 	if (reclaiming_make_room())
 		return EXIT_RESUME;
-	if (is_starved(vcpu, now))
+	if (vcpu_starves(vcpu, waiter, now))
 		vm_stop(vcpu->vm, VM_END_NO_MEMORY, 0);
 	sched_rest(vcpu, now + arch_ticks_per_second() / STARVING_TRIES);
 	return EXIT_RESCHEDULE;
@@ -182,7 +149,7 @@ static __noinline enum exit_verdict refuse_fault(struct vcpu *vcpu, const struct
 	case FAULT_DENIED:
 		return refuse_gp(vcpu);
 	case FAULT_NO_MEMORY:
-		return exit_out_of_memory(vcpu);
+		return exit_out_of_memory(vcpu, WAITER_INSN);
 	default:
 		return access_to_nowhere(vcpu, exit);
 	}

@@ -70,10 +70,10 @@ static __cold bool run_devices(struct vcpu *vcpu, u32 *requests)
 	bool starved, more = pci_run(&vcpu->vm->pc->pci, &starved);
 
 	if (!starved)
-		vcpu->starving_at = 0;
+		vcpu->wait[WAITER_DEVICES].place = 0;
 	if (more)
 		ck_pr_or_32(&vcpu->requests, *requests & ~(u32)REQUEST_RESCHEDULE);
-	if (more && starved && exit_out_of_memory(vcpu) == EXIT_RESCHEDULE)
+	if (more && starved && exit_out_of_memory(vcpu, WAITER_DEVICES) == EXIT_RESCHEDULE)
 		*requests |= REQUEST_RESCHEDULE;
 	return more;
 }

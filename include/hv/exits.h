@@ -14,7 +14,10 @@ typedef enum exit_verdict (*exit_handler)(struct vcpu *vcpu, const struct hv_exi
 /* Indexed by enum hv_exit_reason; no entry is NULL. */
 extern const exit_handler exit_handlers[HV_EXIT_REASONS];
 
-/* Owner, no locks held. There is no frame for the vCPU: it may go on, or leaves the CPU to rest. */
-enum exit_verdict exit_out_of_memory(struct vcpu *vcpu);
+/*
+ * Owner, no locks held. There is no frame for the vCPU or its VM's devices: it may go on, or leaves
+ * the CPU to rest.
+ */
+enum exit_verdict exit_out_of_memory(struct vcpu *vcpu, enum frame_waiter waiter);
 
 #endif

@@ -57,6 +57,12 @@ void vcpu_trap(struct vcpu *vcpu, unsigned traps);
 /* Owner, loaded. Runs timers; injects a pending interrupt, or opens the window for it. */
 void vcpu_deliver_irqs(struct vcpu *vcpu);
 
+/*
+ * Owner, loaded. There was no frame for the waiter at tick `now`. True: that is so for
+ * STARVING_SECONDS, and no frame got it further.
+ */
+bool vcpu_starves(struct vcpu *vcpu, enum frame_waiter waiter, u64 now) __must_check;
+
 /* Owner, loaded. The registers to the log: the slow view, then the back end's. */
 void vcpu_dump(struct vcpu *vcpu);
 

@@ -86,6 +86,18 @@ struct mtrrs {
 	u64 fixed[MTRRS_FIXED], default_type;
 };
 
+/*
+ * A wait for a frame (hv/core/starve.c); all [o].
+ *
+ * since	tick of the first try
+ * last		and of the last one
+ * place	the instruction that waits; 0: no wait
+ */
+struct frame_wait {
+	u64 since, last, place;
+};
+enum frame_waiter { WAITER_INSN, WAITER_DEVICES, FRAME_WAITERS };
+
 struct vcpu {
 	struct arch_vcpu arch;		     /* [o] */
 	struct vm *vm;			     /* [I] */
@@ -116,15 +128,13 @@ struct vcpu {
 	u64 slices;			     /* [o] turns on a CPU */
 	u64 ready_since;		     /* [q] tick from which it waits for its CPU */
 	u64 stolen;			     /* [q] ticks that it waited so */
-	u64 rests_until;    /* [o] tick before which it is not picked; 0: it does not rest */
-	u64 injected;	    /* [o] exceptions that hv raised */
-	u64 lost_accesses;  /* [o] to memory that is not there */
-	u64 starving_since; /* [o] tick at which an instruction first found no frame */
-	u64 starving_last;  /* [o] and last */
-	u64 starving_at;    /* [o] which instruction (exits.c) */
-	u64 starved;	    /* [o] waits for a frame; the first one is logged */
-	u64 scratch;	    /* [o] MACHINE_MSR_SCRATCH */
-	struct mtrrs mtrrs; /* [o] */
+	u64 rests_until;   /* [o] tick before which it is not picked; 0: it does not rest */
+	u64 injected;	   /* [o] exceptions that hv raised */
+	u64 lost_accesses; /* [o] to memory that is not there */
+	u64 starved;	   /* [o] waits for a frame; the first one is logged */
+	struct frame_wait wait[FRAME_WAITERS]; /* [o] */
+	u64 scratch;			       /* [o] MACHINE_MSR_SCRATCH */
+	struct mtrrs mtrrs;		       /* [o] */
 };
 
 enum vm_state { VM_CREATED, VM_RUNNING, VM_STOPPING, VM_DEAD, VM_DESTROYING, VM_ENDED };
