@@ -392,7 +392,7 @@ static void stage2_sync_begin(struct subscription *sub)
 {
 	struct stage2 *s2 = stage2_of(sub);
 
-	if (s2->moved || s2->dropped || s2->stale) { /* stale: the next change waits for it, too */
+	if (s2->moved || s2->dropped) {
 		s2->begun = stage2_flush_begin(s2);
 		TRACE(flush, s2->as->id, .generation = s2->begun, .waited = 0, .kicks = 0);
 	}

@@ -82,12 +82,11 @@ static void read_all_inside(u64 first, u64 last)
  */
 enum freed_by { FREE_FULL, FREE_SETTLE, FREE_BEGUN };
 
-static void merge_behind_a_cpu(const char *policy, u64 pages, enum freed_by freed)
+/* gfn 1 to `pages` get the frame of gfn 0 while CPU 1 is inside, with translations of the last. */
+static struct mfn merge_inside(u64 inside, u64 pages)
 {
-	u64 inside = pages > INSIDE ? pages - INSIDE + 1 : 1;
 	struct cow_look look, first;
 
-	begin(256, policy);
 	for (u64 gfn = 0; gfn <= pages; gfn++)
 		put_value(gfn, 7);
 	assert_int_equal(cow_protect_look(as, (struct gfn){0}, &first), 0);
@@ -99,18 +98,33 @@ static void merge_behind_a_cpu(const char *policy, u64 pages, enum freed_by free
 		assert_int_equal(cow_look(as, (struct gfn){gfn}, &look), 0);
 		assert_int_equal(cow_share(as, (struct gfn){gfn}, &look, first.mfn), 0);
 	}
+	return first.mfn;
+}
+
+static void end_merged(struct mfn first)
+{
+	sim_set_cpu(1);
+	guest_out();
+	sim_set_cpu(0);
+	if (frame_put(first))
+		frame_free(first, 0);
+	end();
+}
+
+static void merge_behind_a_cpu(const char *policy, u64 pages, enum freed_by freed)
+{
+	u64 inside = pages > INSIDE ? pages - INSIDE + 1 : 1;
+	struct mfn first;
+
+	begin(256, policy);
+	first = merge_inside(inside, pages);
 	if (freed == FREE_BEGUN)
 		addrspace_try_settle(as);
 	if (freed != FREE_FULL)
 		addrspace_settle(as);
 	spoil_free_frames();
 	read_all_inside(inside, pages);
-	sim_set_cpu(1);
-	guest_out();
-	sim_set_cpu(0);
-	if (frame_put(first.mfn))
-		frame_free(first.mfn, 0);
-	end();
+	end_merged(first);
 }
 
 /* CPU 1 stays inside; its next access to gfn 1 is by the translation that it has. */
@@ -194,20 +208,11 @@ static u64 free_frames(void)
 static void deferred_frames_are_freed_when_each_cpu_has_passed(void **state)
 {
 	const u64 pages = 8;
-	struct cow_look look, first;
 	u64 kicks, before;
+	struct mfn first;
 
 	begin(256, "masked");
-	for (u64 gfn = 0; gfn <= pages; gfn++)
-		put_value(gfn, 7);
-	assert_int_equal(cow_protect(as, world_range(0, pages + 1)), 0);
-	assert_int_equal(cow_look(as, (struct gfn){0}, &first), 0);
-	assert_int_equal(cow_offer(as, (struct gfn){0}, &first), 0);
-	read_all_inside(1, pages);
-	for (u64 gfn = 1; gfn <= pages; gfn++) {
-		assert_int_equal(cow_look(as, (struct gfn){gfn}, &look), 0);
-		assert_int_equal(cow_share(as, (struct gfn){gfn}, &look, first.mfn), 0);
-	}
+	first = merge_inside(1, pages);
 	kicks = guest_counters.kicks;
 	before = free_frames();
 	addrspace_try_settle(as);
@@ -220,8 +225,7 @@ static void deferred_frames_are_freed_when_each_cpu_has_passed(void **state)
 	addrspace_try_settle(as);
 	assert_int_equal(free_frames(), before + pages);
 	assert_int_equal(guest_counters.kicks, kicks);
-	assert_false(frame_put(first.mfn));
-	end();
+	end_merged(first);
 }
 
 /* STAGE2-2: their leaves changed in place, or were dropped. */
@@ -235,6 +239,33 @@ static void deferred_frames_wait_for_a_flush_that_has_begun(void **state)
 {
 	merge_behind_a_cpu("masked", 8, FREE_BEGUN);
 	merge_behind_a_cpu("bracket", 8, FREE_BEGUN);
+}
+
+/* The old frames have the old content: a write may not go by them. */
+static void write_after_a_merge(const char *policy, bool begun)
+{
+	struct mfn first;
+	u64 value;
+
+	begin(256, policy);
+	first = merge_inside(1, 8);
+	if (begun)
+		addrspace_try_settle(as);
+	put_value(1, 9);
+	sim_set_cpu(1);
+	assert_int_equal(guest_read(s2, PAGE_SIZE, &value), FAULT_MAPPED);
+	assert_int_equal(value, 9);
+	end_merged(first);
+}
+
+static void a_write_after_a_merge_is_read_at_once(void **state)
+{
+	static const char *const policies[] = {"masked", "bracket", "invalidate"};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(policies); i++) {
+		write_after_a_merge(policies[i], false);
+		write_after_a_merge(policies[i], true);
+	}
 }
 
 static void more_deferred_frames_than_there_is_room_for_wait_too(void **state)
@@ -468,6 +499,7 @@ int main(void)
 		cmocka_unit_test(deferred_frames_are_freed_when_each_cpu_has_passed),
 		cmocka_unit_test(deferred_frames_are_freed_after_a_flush),
 		cmocka_unit_test(deferred_frames_wait_for_a_flush_that_has_begun),
+		cmocka_unit_test(a_write_after_a_merge_is_read_at_once),
 		cmocka_unit_test(more_deferred_frames_than_there_is_room_for_wait_too),
 		cmocka_unit_test(a_frame_outlives_the_subscribers_that_drop_it_afterwards),
 		cmocka_unit_test(a_copy_of_an_older_content_is_not_installed),
