@@ -123,10 +123,11 @@ static __cold bool turn_is_over(const struct vcpu *vcpu)
 static __cold enum exit_verdict time_handler(struct vcpu *vcpu, const struct hv_exit *exit)
 {
 	u64 start = arch_ticks(), ticks;
-	enum exit_verdict verdict = exit_handlers[exit->reason](vcpu, exit);
+	enum exit_verdict verdict;
 
+	exit_count_fold(&vcpu->exits[exit->reason]);
+	verdict = exit_handlers[exit->reason](vcpu, exit);
 	ticks = (arch_ticks() - start) | 1;
-	vcpu->untimed[exit->reason] = EXIT_SAMPLE;
 	vcpu->times.ticks[exit->reason] += ticks;
 	vcpu->times.bucket[exit->reason][MIN(63 - __builtin_clzll(ticks), EXIT_BUCKETS - 1)]++;
 	return verdict;
@@ -145,6 +146,7 @@ static void trace_exit(const struct vcpu *vcpu, const struct hv_exit *exit)
 static __always_inline bool enter_guest(struct vcpu *vcpu, const struct virt_ops *ops,
 					const struct stage2_gate *gate, u64 deadline, bool traced)
 {
+	enum hv_exit_reason reason;
 	enum exit_verdict verdict;
 	struct hv_exit exit;
 
@@ -154,14 +156,13 @@ static __always_inline bool enter_guest(struct vcpu *vcpu, const struct virt_ops
 		TRACE(entry, addrspace_id(vcpu->vm->memory), .vcpu = (u16)vcpu->index);
 	ops->run(&vcpu->arch, deadline, &exit);
 	stage2_leave(gate);
-	arch_guest_leave();
 	if (traced)
 		trace_exit(vcpu, &exit);
-	vcpu->exits[exit.reason]++;
-	if (unlikely(!--vcpu->untimed[exit.reason]))
+	reason = exit.reason;
+	if (unlikely(exit_count_step(&vcpu->exits[reason])))
 		verdict = time_handler(vcpu, &exit);
 	else
-		verdict = exit_handlers[exit.reason](vcpu, &exit);
+		verdict = exit_handlers[reason](vcpu, &exit);
 	if (likely(verdict == EXIT_NEXT_INSN))
 		ops->skip_insn(&vcpu->arch, &exit);
 	return verdict != EXIT_RESCHEDULE;
@@ -181,10 +182,8 @@ static __always_inline void run_loop(struct vcpu *vcpu, bool traced)
 			vcpu_recheck(vcpu);
 		}
 		stage2_enter(&gate);
-		arch_guest_enter();
 		if (unlikely(arch_word_is_set(&vcpu->requests))) {
 			stage2_leave(&gate);
-			arch_guest_leave();
 			if (!handle_requests(vcpu))
 				return;
 			deadline = run_until(vcpu);

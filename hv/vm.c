@@ -90,7 +90,8 @@ static int make_vcpu(struct vm *vm, unsigned index)
 	vcpu->cpu = choose_cpu(&vm->config, index);
 	vcpu->state = VCPU_OFF;
 	vcpu->waits_for_sipi = index > 0;
-	memset(vcpu->untimed, 1, sizeof(vcpu->untimed));
+	for (unsigned i = 0; i < HV_EXIT_REASONS; i++)
+		exit_count_init(&vcpu->exits[i]);
 	err = virt->vcpu_init(&vcpu->arch, &setup);
 	if (err) {
 		hv_free(vcpu, sizeof(*vcpu));

@@ -142,7 +142,7 @@ static s64 total_exits(const struct vcpu *vcpu)
 	u64 sum = 0;
 
 	for (unsigned i = 0; i < HV_EXIT_REASONS; i++)
-		sum += vcpu->exits[i];
+		sum += exit_count(&vcpu->exits[i]);
 	return (s64)sum;
 }
 
@@ -188,7 +188,7 @@ static s64 call_statistic(struct vcpu *vcpu)
 	case HYPERCALL_STATISTIC_EXITS:
 		return total_exits(target);
 	case HYPERCALL_STATISTIC_FAULTS:
-		return (s64)target->exits[HV_EXIT_STAGE2];
+		return (s64)exit_count(&target->exits[HV_EXIT_STAGE2]);
 	case HYPERCALL_STATISTIC_SLICES:
 		return (s64)target->slices;
 	case HYPERCALL_STATISTIC_CPU:
@@ -264,7 +264,7 @@ static __always_inline s64 hypercall_dispatch(struct vcpu *vcpu)
 {
 	u64 number;
 
-	if (unlikely(virt->cpl(&vcpu->arch) != 0))
+	if (unlikely(*vcpu->arch.cpl) && virt->cpl(&vcpu->arch) != 0)
 		return HYPERCALL_ERROR_PERMISSION;
 	number = vcpu->arch.gpr[GPR_RAX];
 	if (unlikely(number >= HYPERCALLS))

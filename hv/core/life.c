@@ -158,7 +158,7 @@ void vm_release_vcpu(struct vcpu *vcpu)
 	spin_lock(&vm->lock);
 	ck_pr_store_32(&vcpu->state, VCPU_GONE);
 	for (unsigned i = 0; i < HV_EXIT_REASONS; i++)
-		vm->exits[i] += vcpu->exits[i];
+		vm->exits[i] += exit_count(&vcpu->exits[i]);
 	add_times(&vm->times, &vcpu->times);
 	vm->slices += vcpu->slices;
 	vm->stolen += vcpu->stolen;

@@ -320,14 +320,14 @@ static struct arch_cpuid build_value(const struct builder *b, const struct cpuid
 static void add_entry(const struct builder *b, const struct cpuid_rule *rule, u32 subleaf, u32 from)
 {
 	struct cpuid_table *table = b->table;
-	u8 *slot = &table->index[cpuid_slot(rule->leaf)];
+	u16 *slot = &table->index[cpuid_slot(rule->leaf)];
 	enum cpuid_fill fill = fill_of(rule->build);
 	bool plain;
 
 	if (table->count == CPUID_ENTRIES)
 		return;
 	if (*slot == 0)
-		*slot = (u8)table->count;
+		*slot = (u16)(table->count * sizeof(table->entry[0]));
 	else
 		table->entry[table->count - 1].more = true;
 	plain = subleaf == CPUID_SUBLEAF_ANY && fill == CPUID_FILL_NONE;

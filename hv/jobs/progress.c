@@ -46,7 +46,7 @@ static u64 vm_exits(const struct vm *vm)
 
 	for (unsigned i = 0; i < vm->config.vcpus; i++)
 		for (unsigned reason = 0; reason < HV_EXIT_REASONS; reason++)
-			sum += ck_pr_load_64(&vm->vcpu[i]->exits[reason]);
+			sum += exit_count(&vm->vcpu[i]->exits[reason]);
 	return sum;
 }
 

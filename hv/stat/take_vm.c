@@ -195,7 +195,7 @@ static void add_vcpu(struct stat_vm *out, struct vcpu *vcpu, struct exit_times *
 	if (ck_pr_load_32(&vcpu->state) == VCPU_GONE)
 		return;
 	for (unsigned i = 0; i < HV_EXIT_REASONS; i++) {
-		out->exits[i] += ck_pr_load_64(&vcpu->exits[i]);
+		out->exits[i] += exit_count(&vcpu->exits[i]);
 		times->ticks[i] += ck_pr_load_64(&vcpu->times.ticks[i]);
 		for (unsigned n = 0; n < EXIT_BUCKETS; n++)
 			times->bucket[i][n] += ck_pr_load_32(&vcpu->times.bucket[i][n]);
@@ -340,7 +340,7 @@ enum stat_taken stat_vcpu_take(unsigned instance, void *figures, u64 *walk)
 		return STAT_NONE;
 	vcpu = vm->vcpu[instance];
 	for (unsigned i = 0; i < HV_EXIT_REASONS; i++)
-		out->exits[i] = ck_pr_load_64(&vcpu->exits[i]);
+		out->exits[i] = exit_count(&vcpu->exits[i]);
 	out->state = ck_pr_load_32(&vcpu->state);
 	out->cpu = vcpu->cpu;
 	out->slices = ck_pr_load_64(&vcpu->slices);

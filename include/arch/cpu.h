@@ -56,9 +56,14 @@ struct arch_cpuid arch_cpuid(u32 leaf, u32 subleaf);
 void arch_cpu_kick(unsigned cpu);
 
 /*
- * Bracket the entry check and the guest run: a kick reaches only a CPU between the two, and never
- * slips through between the check and the guest, because interrupts are off and stay pending.
- * arch_guest_enter() is a full barrier. Both take nothing, return nothing and are inline.
+ * The bracket around the entry check and the guest run; inline. An interrupt for a kick is sent to
+ * a CPU inside it alone, and none is lost between the check and the guest, because interrupts are
+ * off and stay pending.
+ *
+ * void arch_guest_place(void **inside): the word that says so of this CPU, before its first
+ *	bracket; always the same one.
+ * void arch_guest_enter(void **inside, void *what): stores what, which is not NULL; a full barrier.
+ * void arch_guest_leave(void **inside): stores NULL.
  */
 
 /*
@@ -71,6 +76,8 @@ void arch_cpu_kick(unsigned cpu);
  *
  * bool arch_ticks_reached(const u64 *deadline): arch_ticks() >= *deadline.
  * bool arch_word_is_set(const u32 *word): is a word that other CPUs write another than 0?
+ * bool arch_step_overflows(s8 *byte): adds 2 to a byte that this CPU alone writes, in one store;
+ *	whether it went from 126 to -128.
  */
 
 /*

@@ -98,6 +98,7 @@ struct guest_event {
  * rip, rflags	[o] brought here by get_state; only set_state changes them, and takes RSP from gpr.
  *		Else they stay where the hardware keeps them: no exit pays for moving them
  * backend	[I] the back end's own state (VMCS, VMCB), NULL before vcpu_init
+ * cpl		[I] a byte that is 0 only at CPL 0; where it is not, virt->cpl() says
  * armed	[o] the deadline that a timer in guest time (VT-x) counts down to; 0: run() sets it
  *		anew. Cleared after an exit that took long, which such a timer did not count
  * (o: of the vCPU's owner)
@@ -106,6 +107,7 @@ struct arch_vcpu {
 	u64 gpr[GPRS];
 	u64 rip, rflags;
 	void *backend;
+	const u8 *cpl;
 	u64 armed;
 	void *xsave;	/* [I] guest FPU and XSAVE area, 64-byte aligned */
 	u64 xcr0;	/* while not loaded; see arch_xcr0() */

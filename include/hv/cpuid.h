@@ -38,12 +38,12 @@ struct cpuid_entry {
 } __aligned(32);
 
 /*
- * index: where a leaf's first entry is, by the two top bits and the five lowest of its number,
- * which differ for the leaves of all ranges. Entry 0 is for what is not there: all zero, leaf
- * FFFFFFFFh.
+ * index: the offset in `entry` of a leaf's first one, by the two top bits and the five lowest of
+ * its number, which differ for the leaves of all ranges. Entry 0 is for what is not there: all
+ * zero, leaf FFFFFFFFh.
  */
 struct cpuid_table {
-	u8 index[CPUID_INDEX];
+	u16 index[CPUID_INDEX];
 	unsigned count;
 	struct cpuid_entry entry[CPUID_ENTRIES];
 };
@@ -56,7 +56,7 @@ static inline unsigned cpuid_slot(u32 leaf)
 /* The first entry of a leaf, if the entry's `leaf` is `leaf`. Pure. */
 static inline const struct cpuid_entry *cpuid_first(const struct cpuid_table *table, u32 leaf)
 {
-	return &table->entry[table->index[cpuid_slot(leaf)]];
+	return (const void *)((const char *)table->entry + table->index[cpuid_slot(leaf)]);
 }
 
 /* The local APIC that a VM has; without a board it has none. */

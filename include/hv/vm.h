@@ -22,7 +22,9 @@
 #ifndef SAMEPAGE_HV_VM_H
 #define SAMEPAGE_HV_VM_H
 
+#include <arch/cpu.h>
 #include <arch/virt.h>
+#include <ck_pr.h>
 #include <hv/console.h>
 #include <hv/vm_config.h>
 #include <lib/lock.h>
@@ -80,6 +82,43 @@ struct exit_times {
 	u32 bucket[HV_EXIT_REASONS][EXIT_BUCKETS];
 };
 
+/*
+ * A count of exits, which also says when one is timed. The top byte steps by 2 from 0 to 128, which
+ * is EXIT_SAMPLE exits, and overflows as a signed number there; then it goes into the other seven.
+ * Each step is one store, so other CPUs read the right number at any time.
+ */
+struct exit_count {
+	u64 word;
+};
+
+#define EXIT_COUNT_BITS 56
+#define EXIT_COUNT_TOP	7 /* byte */
+_Static_assert(EXIT_SAMPLE == 64, "steps up to the overflow");
+
+static inline u64 exit_count(const struct exit_count *count)
+{
+	u64 word = ck_pr_load_64(&count->word);
+
+	return (word + (word >> (EXIT_COUNT_BITS + 1))) & BITS(EXIT_COUNT_BITS - 1, 0);
+}
+
+/* None yet; the first one is timed. */
+static inline void exit_count_init(struct exit_count *count)
+{
+	count->word = 126ull << EXIT_COUNT_BITS | (-63ull & BITS(EXIT_COUNT_BITS - 1, 0));
+}
+
+/* Counts one. True: it is timed, and exit_count_fold() must follow. */
+static __always_inline bool exit_count_step(struct exit_count *count)
+{
+	return arch_step_overflows((s8 *)&count->word + EXIT_COUNT_TOP);
+}
+
+static inline void exit_count_fold(struct exit_count *count)
+{
+	ck_pr_store_64(&count->word, exit_count(count));
+}
+
 /* Fixed ranges, by index, and the default type (hv/cpu/mtrr.c). */
 #define MTRRS_FIXED 11
 struct mtrrs {
@@ -120,14 +159,13 @@ struct vcpu {
 	bool unwakeable;		     /* [v] HALTED, and no interrupt can wake it */
 	u64 slice_end;			     /* [o] tick at which its turn is over */
 	u64 keep_until;			     /* [o] before it no other's wake-up ends its turn */
-	u64 exits[HV_EXIT_REASONS];	     /* [o] */
-	u8 untimed[HV_EXIT_REASONS];	     /* [o] exits until one is timed, with it */
-	struct exit_times times;	     /* [o] */
-	u64 runtime;			     /* [q] what the scheduler compares, in ticks */
-	u64 used;			     /* [o] ticks on a CPU */
-	u64 slices;			     /* [o] turns on a CPU */
-	u64 ready_since;		     /* [q] tick from which it waits for its CPU */
-	u64 stolen;			     /* [q] ticks that it waited so */
+	struct exit_count exits[HV_EXIT_REASONS]; /* [o] */
+	struct exit_times times;		  /* [o] */
+	u64 runtime;				  /* [q] what the scheduler compares, in ticks */
+	u64 used;				  /* [o] ticks on a CPU */
+	u64 slices;				  /* [o] turns on a CPU */
+	u64 ready_since;			  /* [q] tick from which it waits for its CPU */
+	u64 stolen;				  /* [q] ticks that it waited so */
 	u64 rests_until;   /* [o] tick before which it is not picked; 0: it does not rest */
 	u64 injected;	   /* [o] exceptions that hv raised */
 	u64 lost_accesses; /* [o] to memory that is not there */

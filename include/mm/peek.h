@@ -40,8 +40,7 @@ const void *stage2_peek(struct stage2 *s2, struct gpa gpa);
 static __always_inline bool __must_check stage2_peek_begin(const struct stage2_gate *gate,
 							   u64 generation)
 {
-	stage2_enter(gate);
-	ck_pr_fence_memory(); /* pairs with the one of stage2_flush_begin() */
+	stage2_enter(gate); /* a full barrier, which pairs with the one of stage2_flush_begin() */
 	if (likely(ck_pr_load_64(&((struct stage2_tlb *)gate->s2)->generation) == generation))
 		return true;
 	stage2_leave(gate);

@@ -64,21 +64,21 @@ static __always_inline struct stage2_gate stage2_gate(struct stage2 *s2)
 	struct stage2_tlb *tlb = (struct stage2_tlb *)s2;
 	unsigned cpu = arch_cpu_id();
 
+	arch_guest_place((void **)&stage2_inside[cpu].s2);
 	return (struct stage2_gate){s2, &stage2_inside[cpu].s2, &tlb->seen[cpu]};
 }
 
 /*
  * The entry check of the run loop, with interrupts off:
  *
- *     stage2_enter()
- *     arch_guest_enter()    the full barrier that pairs with the flusher's
+ *     stage2_enter()        a full barrier, which pairs with the flusher's; kicks interrupt the CPU
  *     stage2_is_behind()    true: the back end flushes this CPU's translations before it enters
  *
  * stage2_leave() follows, after the exit and before any lock is taken.
  */
 static __always_inline void stage2_enter(const struct stage2_gate *gate)
 {
-	ck_pr_store_ptr(gate->inside, gate->s2);
+	arch_guest_enter((void **)gate->inside, gate->s2);
 }
 
 static __always_inline bool __must_check stage2_is_behind(const struct stage2_gate *gate)
@@ -96,7 +96,7 @@ static __always_inline void stage2_leave(const struct stage2_gate *gate)
 {
 	DEBUG_CHECK(*gate->inside == gate->s2);
 	ck_pr_fence_release();
-	ck_pr_store_ptr(gate->inside, NULL);
+	arch_guest_leave((void **)gate->inside);
 }
 
 /*

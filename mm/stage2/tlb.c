@@ -41,7 +41,7 @@ u64 stage2_flush_begin(struct stage2 *s2)
 {
 	ck_pr_inc_64(&s2->counters.flushes);
 	count_mine(&stage2_inside[arch_cpu_id()].flushes, 1);
-	/* A full barrier, which pairs with the one of arch_guest_enter(). */
+	/* A full barrier, which pairs with the one of stage2_enter(). */
 	return ck_pr_faa_64(&s2->tlb.generation, 1) + 1;
 }
 

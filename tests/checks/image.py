@@ -19,11 +19,11 @@ import tree
 
 REGISTER = re.compile(r"%(?:[xyz]?mm\d+|st\b|st\(\d\))")
 
-# From the exit to the return to C: the function, and the instruction before the first one.
-EXITS = {"svm_entry": "vmrun", "vmx_exit_point": None}
+# From the exit to the C code: the function, the instruction before the first one, and the last one.
+EXITS = {"svm_run": ("vmrun", "stgi"), "vmx_exit_point": (None, None)}
 REGISTERS = {"ax", "bx", "cx", "dx", "si", "di", "bp", *(f"{n}" for n in range(8, 16))}
 OVERWRITTEN = re.compile(r"\t(?:xor\s+%(\w+),%\1|pop\s+%(\w+))$")
-# Loads of what is ours: the struct svm_vcpu, and the VMCB's exit code (svm/entry.S).
+# Loads of what is ours: the struct svm_vcpu, and the VMCB's exit code (svm/run.c).
 LOADED = re.compile(r"\tmov\s+(?:0x90\(%rax\),%(rdi)|0x70\(%rdi\),%(rcx))$")
 
 
@@ -31,11 +31,12 @@ def output(*command):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def kept(code, function, behind):
-    """The general registers that still have a guest's value when the exit path returns to C."""
+def kept(code, function, behind, last):
+    """The general registers that still have a guest's value when C code runs again."""
     lines = code.partition(f"<{function}>:\n")[2].partition("\n\n")[0].splitlines()
     if behind:
         lines = lines[next(i for i, line in enumerate(lines) if behind in line) + 1 :]
+        lines = lines[: next(i for i, line in enumerate(lines) if last in line)]
     names = {match[1] or match[2]
              for line in lines if (match := OVERWRITTEN.search(line) or LOADED.search(line))}
     return REGISTERS - {re.sub(r"^[er]|(?<=\d)d$", "", name) for name in names}
@@ -50,8 +51,8 @@ def check(image):
     ]
     complaints += [
         f"{image}: {function}: r{name} is the guest's after an exit"
-        for function, behind in EXITS.items()
-        for name in sorted(kept(code, function, behind))
+        for function, bounds in EXITS.items()
+        for name in sorted(kept(code, function, *bounds))
     ]
     loads = [
         line.split()

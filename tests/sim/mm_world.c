@@ -158,7 +158,6 @@ static void enter(struct guest_cpu *cpu, struct stage2 *s2)
 	cpu->kicked = false;
 	cpu->gate = stage2_gate(s2);
 	stage2_enter(&cpu->gate);
-	arch_guest_enter();
 	if (stage2_is_behind(&cpu->gate)) {
 		guest_counters.flushes++;
 		for (unsigned i = 0; i < TLB_SIZE; i++)

@@ -112,6 +112,7 @@ int svm_vcpu_init(struct arch_vcpu *vcpu, const struct vcpu_setup *setup)
 	svm_reset_control(&svm->vmcb.control, setup);
 	memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
 	vcpu->backend = svm;
+	vcpu->cpl = &svm->vmcb.save.cpl;
 	err = svm_set_state(vcpu, &guest_reset_state);
 	CHECK(!err);
 	return 0;

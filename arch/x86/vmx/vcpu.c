@@ -197,6 +197,9 @@ static void setup_vmcs(struct vmx_vcpu *v)
 	vmx_return(v, before);
 }
 
+/* It takes a VMREAD. */
+static const u8 unknown_cpl = 3;
+
 int vmx_vcpu_init(struct arch_vcpu *vcpu, const struct vcpu_setup *setup)
 {
 	struct mfn own, vmcs;
@@ -226,6 +229,7 @@ int vmx_vcpu_init(struct arch_vcpu *vcpu, const struct vcpu_setup *setup)
 	if (!v->vpid)
 		goto no_vpid;
 	vcpu->backend = v;
+	vcpu->cpl = &unknown_cpl;
 	setup_vmcs(v);
 	return 0;
 no_vpid:

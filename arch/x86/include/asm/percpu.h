@@ -14,17 +14,18 @@
 #include <lib/types.h>
 
 /*
- * What makes a CPU look again: nothing needed, an interrupt, or an NMI (arch/x86/vmx/run.c: why).
+ * What makes a CPU leave its guest: an interrupt, or an NMI (arch/x86/vmx/run.c: why).
  */
-enum ipi_need { IPI_NONE, IPI_IRQ, IPI_NMI };
+enum guest_ipi { IPI_IRQ, IPI_NMI };
 
 /* clang-format off */
 struct percpu {
 	struct percpu *self;	/* [I] gs:0 */
 	u32 id;			/* [I] dense number, as arch_cpu_id() */
 	u32 apic_id;		/* [I] */
-	u32 needs_ipi;		/* [a] in a guest or asleep: a kick must interrupt it (idle.c) */
-	u32 guest_ipi;		/* [I] what needs_ipi becomes in a guest: the back end's choice */
+	void **inside;		/* [a] another than NULL is stored there while it is in a guest */
+	u32 guest_ipi;		/* [I] what a kick is then: the back end's choice */
+	u32 asleep;		/* [a] a kick must interrupt it (idle.c) */
 	u32 kicked;		/* [a] a kick came since arch_idle() returned last */
 	bool nmi_kicked;	/* [c] set and read by the back end, in on_nmi too */
 	void (*on_nmi)(void);	/* [I] the back end's part of an NMI; kicks then come as NMI */

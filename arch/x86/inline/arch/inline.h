@@ -12,10 +12,9 @@
 #include <arch/addr.h>
 #include <lib/types.h>
 
-#define PERCPU_ID	 8
-#define PERCPU_NEEDS_IPI 16
-#define PERCPU_GUEST_IPI 20
-#define DIRECT_MAP	 0xffff800000000000ull
+#define PERCPU_ID     8
+#define PERCPU_INSIDE 16
+#define DIRECT_MAP    0xffff800000000000ull
 
 static __always_inline unsigned arch_cpu_id(void)
 {
@@ -56,21 +55,28 @@ static __always_inline bool arch_word_is_set(const u32 *word)
 	return set;
 }
 
-/* XCHG is a full barrier. */
-static __always_inline void arch_guest_enter(void)
+static __always_inline bool arch_step_overflows(s8 *byte)
 {
-	u32 ipi;
+	bool overflow;
 
-	asm volatile("movl %%gs:%c1, %0\n\t"
-		     "xchgl %0, %%gs:%c2"
-		     : "=r"(ipi)
-		     : "i"(PERCPU_GUEST_IPI), "i"(PERCPU_NEEDS_IPI)
-		     : "memory");
+	asm("addb $2, %1" : "=@cco"(overflow), "+m"(*byte));
+	return overflow;
 }
 
-static __always_inline void arch_guest_leave(void)
+static __always_inline void arch_guest_place(void **inside)
 {
-	asm volatile("movl $0, %%gs:%c0" : : "i"(PERCPU_NEEDS_IPI) : "memory");
+	asm volatile("movq %0, %%gs:%c1" : : "r"(inside), "i"(PERCPU_INSIDE) : "memory");
+}
+
+/* XCHG is a full barrier. */
+static __always_inline void arch_guest_enter(void **inside, void *what)
+{
+	asm volatile("xchgq %0, %1" : "+r"(what), "+m"(*inside) : : "memory");
+}
+
+static __always_inline void arch_guest_leave(void **inside)
+{
+	asm volatile("movq $0, %0" : "=m"(*inside) : : "memory");
 }
 
 /* Without a bus lock: atomic against NMIs of this CPU, not against other CPUs. */

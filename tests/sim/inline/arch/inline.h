@@ -46,13 +46,23 @@ static inline bool arch_local_cas_64(u64 *target, u64 old, u64 new)
 					   __ATOMIC_RELAXED);
 }
 
-static inline void arch_guest_enter(void)
+static inline bool arch_step_overflows(s8 *byte)
 {
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return __builtin_add_overflow(*byte, 2, byte);
 }
 
-static inline void arch_guest_leave(void)
+static inline void arch_guest_place(void **inside)
 {
+}
+
+static inline void arch_guest_enter(void **inside, void *what)
+{
+	__atomic_exchange_n(inside, what, __ATOMIC_SEQ_CST);
+}
+
+static inline void arch_guest_leave(void **inside)
+{
+	__atomic_store_n(inside, NULL, __ATOMIC_RELEASE);
 }
 
 #endif

@@ -40,7 +40,7 @@ static int start(void **state)
 	vm.held = 2;
 	for (unsigned i = 0; i < 2; i++) {
 		vcpus[i] = (struct vcpu){.vm = &vm, .index = i, .state = VCPU_READY};
-		vcpus[i].exits[HV_EXIT_HLT] = 1 + i;
+		vcpus[i].exits[HV_EXIT_HLT].word = 1 + i;
 		vm.vcpu[i] = &vcpus[i];
 	}
 	stop_requests = kicks = 0;
@@ -112,11 +112,30 @@ static void a_paused_vm_leaves_its_cpus_and_can_still_end(void **state)
 	one_taker_gets_a_dead_vm_and_the_count_falls_at_its_end(state);
 }
 
+/* The first of every EXIT_SAMPLE exits is timed, and each is counted at once. */
+static void exits_are_counted_and_one_in_64_is_timed(void **state)
+{
+	struct exit_count count;
+
+	exit_count_init(&count);
+	assert_int_equal(exit_count(&count), 0);
+	for (u64 i = 0; i < 3 * EXIT_SAMPLE; i++) {
+		bool timed = exit_count_step(&count);
+
+		assert_int_equal(exit_count(&count), i + 1);
+		assert_int_equal(timed, i % EXIT_SAMPLE == 0);
+		if (timed)
+			exit_count_fold(&count);
+		assert_int_equal(exit_count(&count), i + 1);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(exits_are_counted_and_one_in_64_is_timed),
 		TEST(the_first_stop_gives_the_reason),
 		TEST(a_vm_is_dead_when_its_last_vcpu_and_its_last_holder_let_go),
 		TEST(a_paused_vm_leaves_its_cpus_and_can_still_end),

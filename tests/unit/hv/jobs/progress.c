@@ -51,7 +51,7 @@ static void have(unsigned count)
 	held = 0;
 	for (unsigned i = 0; i < count; i++) {
 		vcpus[i] = (struct vcpu){
-			.vm = &vms[i], .state = VCPU_READY, .exits = {[0] = i, [1] = 7}};
+			.vm = &vms[i], .state = VCPU_READY, .exits = {[0] = {i}, [1] = {7}}};
 		vms[i] = (struct vm){.state = VM_RUNNING, .config.vcpus = 1, .vcpu = {&vcpus[i]}};
 		snprintf(vms[i].config.name, sizeof(vms[i].config.name), "%s",
 			 count == 2 ? names[i] : "a-name-as-long-as-names-may-be");

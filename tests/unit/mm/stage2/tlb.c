@@ -39,7 +39,6 @@ static void enter(void)
 	gate = stage2_gate(s2);
 	stage2_enter(&gate);
 	sched_point("guest: said so");
-	arch_guest_enter();
 	(void)stage2_is_behind(&gate);
 	generation = *gate.seen;
 	inside = true;
