@@ -177,6 +177,12 @@ static int hash_grow(struct merge_domain *domain, u32 pages)
 	return 0;
 }
 
+/* How much of a content with the key's tag is compared. */
+static size_t compared_bytes(const struct merge_key *key)
+{
+	return key->sampled ? KEY_SAMPLE : PAGE_SIZE;
+}
+
 static u32 hash_stable_find(struct merge_domain *domain, const struct merge_key *key)
 {
 	u32 number = *bucket_of(hash_of(domain), key->tag);
@@ -187,7 +193,8 @@ static u32 hash_stable_find(struct merge_domain *domain, const struct merge_key 
 
 		if (node_tag(head) == key->tag) {
 			merge_count(compares, 1);
-			if (memcmp(merge_content(node_mfn(head)), key->content, PAGE_SIZE) == 0)
+			if (memcmp(merge_content(node_mfn(head)), key->content,
+				   compared_bytes(key)) == 0)
 				return number;
 			strangers++;
 		}
@@ -228,7 +235,7 @@ static u32 hash_unstable_find(struct merge_domain *domain, const struct merge_ke
 	     at = (at + 1) & (index->slots - 1)) {
 		if (tag_of(domain, index->slot[at]) != key->tag)
 			continue;
-		if (unstable_compare(domain, key, index->slot[at]) == 0)
+		if (unstable_compare(domain, key, index->slot[at], compared_bytes(key)) == 0)
 			return index->slot[at];
 		strangers++;
 	}

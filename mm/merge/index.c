@@ -21,18 +21,14 @@
 #define ASIDE 8 /* pages in large leaves that a search passes over */
 #define CALLS 4 /* unstable pages that are looked up again at once */
 
-int unstable_compare(const struct merge_domain *domain, const struct merge_key *key, u32 number)
+int unstable_compare(const struct merge_domain *domain, const struct merge_key *key, u32 number,
+		     size_t bytes)
 {
 	struct merge_ref ref = merge_ref_of(domain, number);
 	struct mfn mfn;
-	int order;
 
 	merge_count(compares, 1);
-	if (!merge_hold(&ref, &mfn))
-		return 1;
-	order = memcmp(key->content, merge_content(mfn), PAGE_SIZE);
-	merge_release(mfn);
-	return order;
+	return merge_frame(&ref, &mfn) ? memcmp(key->content, merge_content(mfn), bytes) : 1;
 }
 
 /*

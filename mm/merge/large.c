@@ -158,7 +158,7 @@ static bool large_page_could_share(const struct merge_ref *ref)
 	struct mfn mfn;
 	bool could;
 
-	if (page_reason(ref->page) != MERGE_LARGE || !merge_hold(ref, &mfn))
+	if (page_reason(ref->page) != MERGE_LARGE || !merge_frame(ref, &mfn))
 		return false;
 	key.content = merge_content(mfn);
 	could = zero_merges(ref, &key);
@@ -169,7 +169,6 @@ static bool large_page_could_share(const struct merge_ref *ref)
 		unstable_add(ref, &key, MERGE_LARGE);
 		spin_unlock(&domain->lock);
 	}
-	merge_release(mfn);
 	return could;
 }
 

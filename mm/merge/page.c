@@ -20,6 +20,10 @@
  *                                                   write: the fault lifts the protection, next generation
  *     compare (may see the write, or half of it)
  *     share: another generation -> ERR_BUSY
+ *
+ * A visit reads the page's frame without a reference and without a lock. A frame that is freed or
+ * used again meanwhile stays mapped, and what was read is a hint: the comparison that counts is
+ * under write protection. A page whose frame changed is read again (check_frame()).
  */
 #include "mm/merge/private.h"
 #include <lib/error.h>
@@ -68,10 +72,22 @@ static void trace_merge(const struct merge_ref *ref, const struct cow_look *look
 	      .zero = zero);
 }
 
+/* Backs a page, which was compared after it was looked at, by `shared`. */
+static int share_compared(const struct merge_ref *ref, const struct cow_look *look,
+			  struct mfn shared)
+{
+	int err = cow_share(ref->region->as, ref->gfn, look, shared);
+
+	if (!err) {
+		merge_count(merged, 1);
+		trace_merge(ref, look, shared, false);
+	}
+	return err == ERR_BUSY ? lost_race(ref) : err;
+}
+
 /* Backs the page by `shared`, of which the caller holds a reference, if it still reads the same. */
 static int share_frame(const struct merge_ref *ref, struct mfn shared)
 {
-	struct addrspace *as = ref->region->as;
 	struct cow_look look;
 	int err = protect_look(ref, &look);
 
@@ -81,12 +97,7 @@ static int share_frame(const struct merge_ref *ref, struct mfn shared)
 	if (!frames_equal(ref, look.mfn, shared))
 		return lost_race(ref);
 	RACE_POINT("merge: compared");
-	err = cow_share(as, ref->gfn, &look, shared);
-	if (!err) {
-		merge_count(merged, 1);
-		trace_merge(ref, &look, shared, false);
-	}
-	return err == ERR_BUSY ? lost_race(ref) : err;
+	return share_compared(ref, &look, shared);
 }
 
 static enum merge_reason reason_of(int err, enum merge_reason success)
@@ -147,7 +158,7 @@ static bool try_zero(const struct merge_ref *ref, const struct merge_key *key)
 static int make_stable(const struct merge_ref *ref, const struct cow_look *look, u32 tag)
 {
 	struct merge_domain *domain = ref->region->domain;
-	struct merge_key key = {tag, merge_content(look->mfn)};
+	struct merge_key key = {.tag = tag, .content = merge_content(look->mfn)};
 	int err = cow_offer(ref->region->as, ref->gfn, look);
 
 	if (err)
@@ -164,20 +175,52 @@ static int make_stable(const struct merge_ref *ref, const struct cow_look *look,
 	return err;
 }
 
-/* Two pages that look alike: `match` gives its frame. If it cannot, both are visited again. */
+/* The pair reads the same: the match's frame becomes stable, and the page shares it. */
+static void share_pair(const struct merge_ref *ref, const struct cow_look *mine,
+		       const struct merge_ref *match, const struct cow_look *its, u32 tag)
+{
+	int err = make_stable(match, its, tag);
+
+	merge_set_reason(match, reason_of(err, MERGE_SHARED));
+	if (err) {
+		merge_set_reason(ref, MERGE_CANDIDATE);
+		return;
+	}
+	err = share_compared(ref, mine, its->mfn);
+	merge_release(its->mfn);
+	merge_set_reason(ref, reason_of(err, MERGE_SHARED));
+}
+
+/*
+ * Two pages that look alike: `match` gives its frame. If it cannot, both are visited again; if they
+ * differ, both are BUSY, and so are searched for by their whole content.
+ */
 static void share_with_match(const struct merge_ref *ref, const struct merge_key *key,
 			     const struct merge_ref *match)
 {
-	struct cow_look look;
-	int err = protect_look(match, &look);
+	struct cow_look mine, its;
+	int err = protect_look(match, &its);
 
-	if (!err)
-		err = make_stable(match, &look, key->tag);
-	merge_set_reason(match, reason_of(err, MERGE_SHARED));
-	if (err)
+	if (err) {
+		merge_set_reason(match, reason_of(err, MERGE_BUSY));
 		merge_set_reason(ref, MERGE_CANDIDATE);
-	else
-		share_and_release(ref, look.mfn);
+		return;
+	}
+	err = protect_look(ref, &mine);
+	if (err) {
+		merge_set_reason(match, MERGE_CANDIDATE);
+		merge_set_reason(ref, reason_of(err, MERGE_BUSY));
+		return;
+	}
+	RACE_POINT("merge: write-protected");
+	if (!frames_equal(ref, mine.mfn, its.mfn)) {
+		(void)lost_race(ref);
+		merge_set_reason(match, MERGE_BUSY);
+		merge_set_reason(ref, MERGE_BUSY);
+		return;
+	}
+	RACE_POINT("merge: compared");
+	share_pair(ref, &mine, match, &its, key->tag);
 }
 
 /* The same as at the last visit: shared with what a search finds, or unstable from now on. */
@@ -206,7 +249,7 @@ static void share_or_index(const struct merge_ref *ref, const struct merge_key *
  */
 static int new_secure_frame(struct merge_domain *domain, const void *content, struct mfn *out)
 {
-	struct merge_key key;
+	struct merge_key key = {.sampled = false};
 	struct mfn shared;
 	bool found;
 	int err = frame_alloc(0, FRAME_GUEST, 0, out);
@@ -304,7 +347,9 @@ static bool read_page(struct merge_page *page, struct merge_key *key, bool *seen
 
 static void consider_page(const struct merge_ref *ref, struct mfn mfn, bool dirty, bool open)
 {
-	struct merge_key key = {page_hash(ref->page), merge_content(mfn)};
+	struct merge_key key = {.tag = page_hash(ref->page),
+				.content = merge_content(mfn),
+				.sampled = page_reason(ref->page) != MERGE_BUSY};
 	bool unread = !dirty && page_reason(ref->page) == MERGE_CANDIDATE;
 	bool seen = true, same = unread || read_page(ref->page, &key, &seen);
 	struct mfn shared;
@@ -352,6 +397,18 @@ static bool is_due(const struct merge_page *page)
 	return page_reason(page) != MERGE_VOLATILE || (merge_passes() & (every - 1)) == 0;
 }
 
+/*
+ * The page has another frame than the one that was read, so its tag may be of that one's content:
+ * read again.
+ */
+static void check_frame(const struct merge_ref *ref, struct mfn was)
+{
+	struct mfn now;
+
+	if (merge_frame(ref, &now) && unlikely(now.raw != was.raw))
+		merge_set_reason(ref, MERGE_BUSY);
+}
+
 void merge_visit(const struct merge_ref *ref, bool dirty, bool open)
 {
 	enum merge_reason reason = page_reason(ref->page);
@@ -361,11 +418,11 @@ void merge_visit(const struct merge_ref *ref, bool dirty, bool open)
 	if (!merge_wants_visit(ref->page, dirty) || !is_due(ref->page))
 		return;
 	unstable_remove(ref);
-	if (merge_hold(ref, &mfn)) {
+	if (merge_frame(ref, &mfn)) {
 		TRACE(merge_look, ref->region->as->id, .gfn = ref->gfn.raw, .mfn = mfn.raw,
 		      .reason = (u8)reason, .dirty = dirty);
 		consider_page(ref, mfn, dirty, open);
-		merge_release(mfn);
+		check_frame(ref, mfn);
 		return;
 	}
 	pte = primary_load(&ref->region->as->primary, ref->gfn);

@@ -97,12 +97,17 @@ static inline u32 page_change(struct merge_page *page, u32 mask, u32 bits)
  * What a search looks for: a content, and its tag, the 24 bits of its hash that page metadata
  * keeps. The tag is enough to search by, because a match is compared in full; so an unwritten page
  * is looked up without being read.
+ *
+ * sampled	a search by tag compares the first KEY_SAMPLE bytes only: the result is a guess, which
+ *		the caller compares in full, under write protection
  */
 struct merge_key {
 	u32 tag;
 	const void *content;
+	bool sampled;
 };
-#define TAG_MASK 0xffffffu
+#define TAG_MASK   0xffffffu
+#define KEY_SAMPLE 64u /* a cache line */
 
 struct merge_domain;
 struct merge_region;
@@ -119,7 +124,7 @@ struct merge_ref {
  *
  * init			an empty index; fini frees it
  * grow			room for page numbers below `pages`. ERR_NO_MEMORY
- * stable_find		the head with the key's content, compared in full, or 0; a number (nodes.h)
+ * stable_find		the head with the key's content, or 0; a number (nodes.h)
  * stable_prepare	memory for stable_add() of this head. ERR_NO_MEMORY. NULL: none is needed
  * unstable_find	an unstable page with the key's content, or MERGE_PAGE_NONE. It may be written at
  *			any time: the caller write-protects and compares again
@@ -363,19 +368,15 @@ static inline struct merge_ref merge_ref_of(const struct merge_domain *domain, u
 	panic("merge: page %u of domain %u is in no region", number, domain->number);
 }
 
-/* A private page's frame, with a reference; false: not such a page. Takes LOCK_MMU. */
-static inline bool merge_hold(const struct merge_ref *ref, struct mfn *out)
+/*
+ * A private page's frame, to be read as a hint: no reference is held, so it may be used for
+ * something else at any time (page.c). False: not such a page. No lock.
+ */
+static inline bool merge_frame(const struct merge_ref *ref, struct mfn *out)
 {
-	struct addrspace *as = ref->region->as;
-	ppte_t pte;
+	ppte_t pte = primary_load(&ref->region->as->primary, ref->gfn);
 
-	spin_lock(&as->lock);
-	pte = primary_load(&as->primary, ref->gfn);
-	if (cow_protectable(pte)) {
-		*out = ppte_mfn(pte);
-		frame_get(*out);
-	}
-	spin_unlock(&as->lock);
+	*out = ppte_mfn(pte);
 	return cow_protectable(pte);
 }
 
@@ -455,8 +456,12 @@ void unstable_add(const struct merge_ref *ref, const struct merge_key *key,
  * again, a few at a time; true: there may be more. Under domain->lock.
  */
 bool unstable_call(struct merge_domain *domain, const struct merge_key *key);
-/* As memcmp of the key's content and an unstable page's. A page that cannot be held sorts first. */
-int unstable_compare(const struct merge_domain *domain, const struct merge_key *key, u32 number);
+/*
+ * As memcmp of so many bytes of the key's content and an unstable page's. A page that is not
+ * private any more sorts first.
+ */
+int unstable_compare(const struct merge_domain *domain, const struct merge_key *key, u32 number,
+		     size_t bytes);
 
 /* --- page.c: a visit ----------------------------------------------------------------------- */
 

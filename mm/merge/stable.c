@@ -131,7 +131,8 @@ static void sweep_chain(struct merge_domain *domain, u32 number)
 /* Unstable pages with the head's content that stable_new() has not called. */
 static bool sweep_call(struct merge_domain *domain, struct stable *head)
 {
-	const struct merge_key key = {node_tag(head), merge_content(node_mfn(head))};
+	const struct merge_key key = {.tag = node_tag(head),
+				      .content = merge_content(node_mfn(head))};
 	bool called = head->word & STABLE_CALL, more = called;
 
 	for (unsigned i = 0; more && i < SWEEP_CALLS; i++)

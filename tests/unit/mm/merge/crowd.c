@@ -131,6 +131,45 @@ static void strangers_that_become_matches_are_merged(void **state)
 	end();
 }
 
+static u64 lost_in_a_pass(void)
+{
+	struct merge_stats before, after;
+
+	guest_out();
+	merge_stats(&before);
+	assert_int_equal(merge_scan(pages), pages);
+	merge_stats(&after);
+	return after.lost_races - before.lost_races;
+}
+
+/*
+ * One tag, the same first line, and a difference behind it: what a search guesses is wrong. A wrong
+ * guess is made once; then pages are compared in full, and the two that do match are found.
+ */
+static void pages_that_differ_behind_the_sample_settle(void **state)
+{
+	struct merge_stats stats;
+	u64 lost = 0;
+
+	hash = ONE_HASH;
+	begin(STRANGERS);
+	for (u64 page = 0; page < pages; page++) {
+		u64 behind = (page << PAGE_SHIFT) + 2 * KEY_SAMPLE;
+
+		write_page(page, 7);
+		assert_int_equal(guest_write(s2, behind, 1 + page % (STRANGERS - 1)), FAULT_MAPPED);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		lost += lost_in_a_pass();
+	assert_true(lost > 0);
+	assert_int_equal(lost_in_a_pass(), 0);
+	merge_stats(&stats);
+	assert_int_equal(stats.pages_shared, 1);
+	assert_int_equal(stats.pages_sharing, 1);
+	assert_int_equal(stats.pages_unshared, STRANGERS - 2);
+	end();
+}
+
 static void random_writes_in_a_crowd_lose_nothing(void **state)
 {
 	struct sim_random random = sim_random_start(2017);
@@ -289,6 +328,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_search_among_strangers_with_one_tag_ends),
 		cmocka_unit_test(strangers_that_become_matches_are_merged),
+		cmocka_unit_test(pages_that_differ_behind_the_sample_settle),
 		cmocka_unit_test(random_writes_in_a_crowd_lose_nothing),
 		cmocka_unit_test(removals_from_a_run_of_slots_are_bounded),
 		cmocka_unit_test(unstable_pages_are_called_a_few_at_a_time),

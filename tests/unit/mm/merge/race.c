@@ -48,7 +48,7 @@ static void check_page(struct race *r, u64 page)
 {
 	struct merge_region *region = merge_first_region(r->as);
 	struct merge_ref ref = merge_ref(region, (struct gfn){page});
-	struct merge_key key;
+	struct merge_key key = {.sampled = false};
 
 	key.content = merge_content((struct mfn){world_mfn(r->as, page)});
 	key.tag = (u32)page_content_hash(key.content) & TAG_MASK;
