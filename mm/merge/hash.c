@@ -274,46 +274,63 @@ static void hash_unstable_remove(struct merge_domain *domain, u32 number)
 	close_hole(domain, at);
 }
 
-/* What an unstable page's number names; it is mostly a match. */
-static void prefetch_unstable(const struct merge_domain *domain, u32 tag, u32 number, unsigned step)
-{
-	struct merge_ref ref = merge_ref_of(domain, number);
-	ppte_t pte;
+/* What a search will read, as far as it is cached: the entries of both tables for a tag. */
+struct foreseen {
+	const u32 *slot, *bucket;
+	struct merge_page *page;
+	const struct stable *head;
+};
 
-	if (step == 1) {
-		__builtin_prefetch(ref.page);
-	} else if (page_hash(ref.page) == tag) {
-		pte = primary_load(&ref.region->as->primary, ref.gfn);
-		if (ppte_state(pte) == PPTE_PRIVATE)
-			merge_prefetch_frame(ppte_mfn(pte));
+/* What the entries name. */
+static void prefetch_named(const struct merge_domain *domain, struct foreseen *of)
+{
+	of->page = *of->slot != EMPTY ? merge_ref_of(domain, *of->slot).page : NULL;
+	of->head = *of->bucket ? node_at(&domain->nodes, *of->bucket) : NULL;
+	if (of->page)
+		__builtin_prefetch(of->page);
+	if (of->head)
+		__builtin_prefetch(of->head);
+}
+
+/* The frame of what was named, if it has the tag. False: nothing has it. */
+static bool prefetch_found(const struct merge_domain *domain, const struct foreseen *of, u32 tag)
+{
+	bool unstable = of->page && page_hash(of->page) == tag;
+	struct merge_ref ref;
+	struct mfn mfn;
+
+	if (of->head && node_tag(of->head) == tag) {
+		merge_prefetch_frame(node_mfn(of->head));
+		return true;
 	}
+	if (!unstable)
+		return false;
+	ref = merge_ref_of(domain, *of->slot);
+	if (merge_frame(&ref, &mfn))
+		merge_prefetch_frame(mfn);
+	return true;
 }
 
-static void prefetch_stable(const struct merge_domain *domain, u32 tag, u32 number, unsigned step)
-{
-	const struct stable *head = node_at(&domain->nodes, number);
-
-	if (step == 1)
-		__builtin_prefetch(head);
-	else if (node_tag(head) == tag)
-		merge_prefetch_frame(node_mfn(head));
-}
-
-static void hash_prefetch(const struct merge_domain *domain, u32 tag, unsigned step)
+/* Entry by entry, what it names, and the frame of that: each for all tags. */
+static u32 hash_prefetch(const struct merge_domain *domain, const u32 *tag, u32 set)
 {
 	const struct hash_index *index = hash_of(domain);
-	const u32 *slot = &index->slot[home_of(index, tag)];
-	const u32 *bucket = bucket_of(index, tag);
+	struct foreseen of[MERGE_BATCH];
+	u32 found = 0;
 
-	if (step == 0) {
-		__builtin_prefetch(slot);
-		__builtin_prefetch(bucket);
-		return;
+	for (unsigned i = 0; set >> i; i++) {
+		of[i].slot = &index->slot[home_of(index, tag[i])];
+		of[i].bucket = bucket_of(index, tag[i]);
+		__builtin_prefetch(of[i].slot);
+		__builtin_prefetch(of[i].bucket);
 	}
-	if (*slot != EMPTY)
-		prefetch_unstable(domain, tag, *slot, step);
-	if (*bucket)
-		prefetch_stable(domain, tag, *bucket, step);
+	for (unsigned i = 0; set >> i; i++)
+		if (set & BIT(i))
+			prefetch_named(domain, &of[i]);
+	for (unsigned i = 0; set >> i; i++)
+		if (set & BIT(i))
+			found |= (u32)prefetch_found(domain, &of[i], tag[i]) << i;
+	return found;
 }
 
 static u64 hash_bytes(const struct merge_domain *domain)

@@ -32,9 +32,9 @@ int unstable_compare(const struct merge_domain *domain, const struct merge_key *
 }
 
 /*
- * Store-buffering pattern with advice.c: that side sets EXCLUDED, then reads INDEXED; this side
- * sets INDEXED, then reads the reason. At least one of the two sees the other, and a page that is
- * excluded leaves the index as soon as the lock is free.
+ * advice.c sets EXCLUDED, then reads INDEXED; here one compare-and-swap sets INDEXED unless the
+ * page is EXCLUDED. So a page that is excluded is not added, or leaves the index as soon as the
+ * lock is free.
  *
  * A page that finds no place, because its neighbourhood is crowded, is settled too; no search finds
  * it.
@@ -43,18 +43,18 @@ void unstable_add(const struct merge_ref *ref, const struct merge_key *key,
 		  enum merge_reason reason)
 {
 	struct merge_domain *domain = ref->region->domain;
-	u32 before = page_change(ref->page, PAGE_INDEXED, PAGE_INDEXED);
-	bool excluded = (before & PAGE_REASON) == MERGE_EXCLUDED;
 	int err;
 
-	if (excluded && !IS_ENABLED(CONFIG_BREAK_MERGE_EXCLUDED)) {
-		(void)page_change(ref->page, PAGE_INDEXED, 0);
-		return; /* should it be allowed again by now, it is NEW */
+	if (!merge_change_reason(ref, ~(u32)BIT(MERGE_EXCLUDED), reason, 0, PAGE_INDEXED)) {
+		if (!IS_ENABLED(CONFIG_BREAK_MERGE_EXCLUDED))
+			return;
+		(void)page_change(ref->page, PAGE_INDEXED, PAGE_INDEXED);
 	}
 	err = domain->engine->unstable_add(domain, key, merge_number(ref));
 	if (err)
 		(void)page_change(ref->page, PAGE_INDEXED, 0);
-	merge_set_reason(ref, err == ERR_NO_MEMORY ? MERGE_NO_MEMORY : reason);
+	if (err == ERR_NO_MEMORY)
+		merge_set_reason(ref, MERGE_NO_MEMORY);
 }
 
 void unstable_remove_indexed(const struct merge_ref *ref)
@@ -113,7 +113,7 @@ enum merge_found merge_search(const struct merge_ref *ref, const struct merge_ke
 	enum merge_found found = MERGE_FOUND_SHARED;
 
 	spin_lock(&domain->lock);
-	if (!stable_take(domain, key, &hit->shared))
+	if (!domain->stable_count || !stable_take(domain, key, &hit->shared))
 		found = index_take_match(domain, key, &hit->match) ? MERGE_FOUND_MATCH
 								   : MERGE_FOUND_NONE;
 	if (found == MERGE_FOUND_NONE)

@@ -188,7 +188,7 @@ static void large_assess(struct merge_region *region, struct merge_chunk *chunk,
 	merge_large_open(&first);
 	large_reconsider(region, range);
 	for (ref = first; ref.gfn.raw < range.end.raw; ref.gfn.raw++, ref.page++)
-		merge_visit(&ref, false, false);
+		merge_visit(&ref, merge_slot(&ref), false, false);
 }
 
 /* Sharing has ended: a large leaf again. What is in the way stays so until the next write. */

@@ -54,7 +54,7 @@ static void look_visit(const struct merge_ref *ref, bool taken)
 	if (taken)
 		merge_large_begin(ref->region, merge_chunk_of(ref->region, ref->gfn));
 	if (merge_change_reason(ref, from, MERGE_HINTED, PAGE_PATIENCE, 0) && taken)
-		merge_visit(ref, true, false);
+		merge_visit(ref, merge_slot(ref), true, false);
 }
 
 void merge_look(struct addrspace *as, struct gfn gfn)

@@ -3,7 +3,8 @@
  * metadata.c: page metadata: made chunk by chunk, changed by compare-and-swap, and counted.
  *
  * Each change of a page's reason changes the counters of its region and of its chunk, from which
- * the scanner sees that a chunk needs no visit.
+ * the scanner sees that a chunk needs no visit. The visitor of a chunk keeps a tally of its pages,
+ * and adds it to the counters once, before it leaves: the sums are true whenever it is in none.
  */
 #include "mm/merge/private.h"
 #include <lib/error.h>
@@ -31,6 +32,23 @@ int merge_make_metadata(struct merge_region *region, u32 chunk)
 	return 0;
 }
 
+void merge_tally_begin(struct merge_chunk *chunk)
+{
+	merge_world.tally[arch_cpu_id()].chunk = chunk;
+}
+
+void merge_tally_end(struct merge_region *region)
+{
+	struct merge_tally *tally = &merge_world.tally[arch_cpu_id()];
+
+	for (unsigned i = 0; i < MERGE_REASONS; i++)
+		if (tally->by_reason[i])
+			ck_pr_add_64(&region->by_reason[i], tally->by_reason[i]);
+	if (tally->unsettled)
+		ck_pr_add_32(&tally->chunk->unsettled, tally->unsettled);
+	*tally = (struct merge_tally){.chunk = NULL};
+}
+
 /* A counter of pages that are something: one more, one less, or, as mostly, neither. */
 static void metadata_adjust(u32 *counter, bool is, bool was)
 {
@@ -38,16 +56,32 @@ static void metadata_adjust(u32 *counter, bool is, bool was)
 		ck_pr_add_32(counter, (u32)is - (u32)was);
 }
 
+/* In the tally of this CPU's visit, or at once for a page elsewhere. */
+static void metadata_count(const struct merge_ref *ref, struct merge_chunk *chunk,
+			   enum merge_reason old, enum merge_reason reason)
+{
+	struct merge_tally *tally = &merge_world.tally[arch_cpu_id()];
+	bool is = !merge_settled(reason), was = !merge_settled(old);
+
+	if (likely(tally->chunk == chunk)) {
+		tally->by_reason[old]--;
+		tally->by_reason[reason]++;
+		tally->unsettled += (u32)is - (u32)was;
+		return;
+	}
+	ck_pr_dec_64(&ref->region->by_reason[old]);
+	ck_pr_inc_64(&ref->region->by_reason[reason]);
+	metadata_adjust(&chunk->unsettled, is, was);
+}
+
 static void metadata_account(const struct merge_ref *ref, enum merge_reason old,
 			     enum merge_reason reason)
 {
 	struct merge_chunk *chunk = merge_chunk_at(ref);
 
-	ck_pr_dec_64(&ref->region->by_reason[old]);
-	ck_pr_inc_64(&ref->region->by_reason[reason]);
+	metadata_count(ref, chunk, old, reason);
 	TRACE(merge_reason, ref->region->as->id, .gfn = ref->gfn.raw, .from = (u8)old,
 	      .to = (u8)reason);
-	metadata_adjust(&chunk->unsettled, !merge_settled(reason), !merge_settled(old));
 	metadata_adjust(&chunk->partners, reason == MERGE_LARGE, old == MERGE_LARGE);
 	metadata_adjust(&chunk->excluded, reason == MERGE_EXCLUDED, old == MERGE_EXCLUDED);
 }

@@ -401,31 +401,27 @@ static bool is_due(const struct merge_page *page)
  * The page has another frame than the one that was read, so its tag may be of that one's content:
  * read again.
  */
-static void check_frame(const struct merge_ref *ref, struct mfn was)
+static void check_frame(const struct merge_ref *ref, ppte_t was, ppte_t now)
 {
-	struct mfn now;
-
-	if (merge_frame(ref, &now) && unlikely(now.raw != was.raw))
+	if (cow_protectable(now) && unlikely(ppte_mfn(now).raw != ppte_mfn(was).raw))
 		merge_set_reason(ref, MERGE_BUSY);
 }
 
-void merge_visit(const struct merge_ref *ref, bool dirty, bool open)
+void merge_visit(const struct merge_ref *ref, const ppte_t *slot, bool dirty, bool open)
 {
 	enum merge_reason reason = page_reason(ref->page);
-	struct mfn mfn;
 	ppte_t pte;
 
 	if (!merge_wants_visit(ref->page, dirty) || !is_due(ref->page))
 		return;
 	unstable_remove(ref);
-	if (merge_frame(ref, &mfn)) {
-		TRACE(merge_look, ref->region->as->id, .gfn = ref->gfn.raw, .mfn = mfn.raw,
-		      .reason = (u8)reason, .dirty = dirty);
-		consider_page(ref, mfn, dirty, open);
-		check_frame(ref, mfn);
-		return;
+	pte = merge_load(slot);
+	if (cow_protectable(pte)) {
+		TRACE(merge_look, ref->region->as->id, .gfn = ref->gfn.raw,
+		      .mfn = ppte_mfn(pte).raw, .reason = (u8)reason, .dirty = dirty);
+		consider_page(ref, ppte_mfn(pte), dirty, open);
+		check_frame(ref, pte, merge_load(slot));
+	} else if (!(reason == MERGE_UNIQUE && ppte_state(pte) == PPTE_SHARED)) {
+		merge_set_reason(ref, why_not(pte)); /* UNIQUE: merge_with_copy() */
 	}
-	pte = primary_load(&ref->region->as->primary, ref->gfn);
-	if (!(reason == MERGE_UNIQUE && ppte_state(pte) == PPTE_SHARED)) /* merge_with_copy() */
-		merge_set_reason(ref, why_not(pte));
 }

@@ -15,39 +15,39 @@
 #include "mm/merge/private.h"
 #include <mm/frame.h>
 
-#define STEPS 3
-
 void merge_prefetch_frame(struct mfn mfn)
 {
 	__builtin_prefetch(frame_record(mfn), 1);
 	__builtin_prefetch(merge_content(mfn));
 }
 
-static void prefetch_searches(const struct merge_domain *domain, const struct merge_batch *batch,
-			      unsigned step)
+/* Pages that will be merged: both frames of a pair are read, and their records change. */
+static void prefetch_searches(const struct merge_domain *domain, const struct merge_batch *batch)
 {
-	for (unsigned i = 0; i < batch->count; i++)
-		if (batch->page[i].search)
-			domain->engine->prefetch(domain, batch->page[i].tag, step);
+	u32 found = domain->engine->prefetch(domain, batch->tag, batch->searches);
+
+	for (unsigned i = 0; found; i++, found >>= 1) {
+		ppte_t pte = found & 1 ? merge_load(batch->page[i].slot) : 0;
+
+		if (ppte_state(pte) == PPTE_PRIVATE)
+			merge_prefetch_frame(ppte_mfn(pte));
+	}
 }
 
 void merge_prefetch(const struct merge_batch *batch)
 {
-	struct merge_region *region = batch->page[0].ref.region;
-	struct merge_domain *domain = region->domain;
-	bool searches = false;
+	struct merge_domain *domain = batch->page[0].ref.region->domain;
 
 	for (unsigned i = 0; i < batch->count; i++) {
-		ppte_t pte = primary_load(&region->as->primary, batch->page[i].ref.gfn);
+		ppte_t pte = batch->searches & BIT(i) ? 0 : merge_load(batch->page[i].slot);
 
 		if (ppte_state(pte) == PPTE_PRIVATE)
-			merge_prefetch_frame(ppte_mfn(pte));
-		searches |= batch->page[i].search;
+			__builtin_prefetch(merge_content(ppte_mfn(pte)));
 	}
-	if (!searches)
+	if (!batch->searches)
 		return;
 	spin_lock(&domain->lock);
-	for (unsigned step = 0; domain->engine->prefetch && step < STEPS; step++)
-		prefetch_searches(domain, batch, step);
+	if (domain->engine->prefetch)
+		prefetch_searches(domain, batch);
 	spin_unlock(&domain->lock);
 }

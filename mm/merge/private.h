@@ -106,8 +106,9 @@ struct merge_key {
 	const void *content;
 	bool sampled;
 };
-#define TAG_MASK   0xffffffu
-#define KEY_SAMPLE 64u /* a cache line */
+#define MERGE_BATCH 16u /* pages that are prefetched together */
+#define TAG_MASK    0xffffffu
+#define KEY_SAMPLE  64u /* a cache line */
 
 struct merge_domain;
 struct merge_region;
@@ -129,8 +130,8 @@ struct merge_ref {
  * unstable_find	an unstable page with the key's content, or MERGE_PAGE_NONE. It may be written at
  *			any time: the caller write-protects and compares again
  * unstable_add		ERR_NO_MEMORY; ERR_BUSY: too crowded there. The page is in no index
- * prefetch		what a search for this tag will read; `step` 0, 1, 2: what it names, once that is cached
- *			(prefetch.c). NULL: not foreseeable
+ * prefetch		what searches for the tags will read, of those whose bit is in `set` (prefetch.c). The
+ *			bits of those that will find one. NULL: not foreseeable
  * bytes		of metadata, beside struct merge_page
  */
 struct merge_engine {
@@ -145,7 +146,7 @@ struct merge_engine {
 	u32 (*unstable_find)(struct merge_domain *domain, const struct merge_key *key);
 	int (*unstable_add)(struct merge_domain *domain, const struct merge_key *key, u32 page);
 	void (*unstable_remove)(struct merge_domain *domain, u32 page);
-	void (*prefetch)(const struct merge_domain *domain, u32 tag, unsigned step);
+	u32 (*prefetch)(const struct merge_domain *domain, const u32 *tag, u32 set);
 	u64 (*bytes)(const struct merge_domain *domain);
 };
 extern const struct merge_engine merge_engine_tree, merge_engine_hash;
@@ -236,6 +237,18 @@ struct merge_counters {
 } __aligned(64);
 
 /*
+ * What one CPU's visit of a chunk has changed in the counters of its region and of it, modulo their
+ * sizes. Written by that CPU alone.
+ *
+ * chunk	the visited one; NULL: none is
+ */
+struct merge_tally {
+	struct merge_chunk *chunk;
+	u64 by_reason[MERGE_REASONS];
+	u32 unsettled;
+} __aligned(64);
+
+/*
  * regions	[rw]; count [a] of them
  * domains	[r]
  * cursor	[w] the region that the next visit is in, from cursor_chunk on; NULL: there is no region
@@ -262,6 +275,7 @@ struct merge_world {
 	s64 saved;
 	struct merge_work work;
 	struct merge_counters counters[ARCH_CPUS_MAX];
+	struct merge_tally tally[ARCH_CPUS_MAX];
 };
 extern struct merge_world merge_world;
 
@@ -368,13 +382,24 @@ static inline struct merge_ref merge_ref_of(const struct merge_domain *domain, u
 	panic("merge: page %u of domain %u is in no region", number, domain->number);
 }
 
+/* A page's primary PTE, which stays where it is; NULL: absent. No lock. */
+static inline const ppte_t *merge_slot(const struct merge_ref *ref)
+{
+	return primary_find(&ref->region->as->primary, ref->gfn);
+}
+
+static inline ppte_t merge_load(const ppte_t *slot)
+{
+	return slot ? ck_pr_load_64(slot) : 0;
+}
+
 /*
  * A private page's frame, to be read as a hint: no reference is held, so it may be used for
  * something else at any time (page.c). False: not such a page. No lock.
  */
 static inline bool merge_frame(const struct merge_ref *ref, struct mfn *out)
 {
-	ppte_t pte = primary_load(&ref->region->as->primary, ref->gfn);
+	ppte_t pte = merge_load(merge_slot(ref));
 
 	*out = ppte_mfn(pte);
 	return cow_protectable(pte);
@@ -390,6 +415,10 @@ static inline void merge_release(struct mfn mfn)
 
 /* Makes the metadata of a chunk's pages. ERR_NO_MEMORY. */
 int merge_make_metadata(struct merge_region *region, u32 chunk) __must_check;
+
+/* From here on this CPU's changes of pages of the chunk are tallied, until the end adds them. */
+void merge_tally_begin(struct merge_chunk *chunk);
+void merge_tally_end(struct merge_region *region);
 
 /*
  * Changes the reason, and the bits of `mask` with it, if the reason is one of `from`, a set of
@@ -473,8 +502,11 @@ static inline bool merge_wants_visit(const struct merge_page *page, bool dirty)
 	return (dirty ? written : clean) & BIT(page_reason(page));
 }
 
-/* dirty: written since the last visit; open: it may still be written unnoticed, so only read it. */
-void merge_visit(const struct merge_ref *ref, bool dirty, bool open);
+/*
+ * slot: the page's primary PTE; dirty: written since the last visit; open: it may still be written
+ * unnoticed, so only read it.
+ */
+void merge_visit(const struct merge_ref *ref, const ppte_t *slot, bool dirty, bool open);
 
 bool merge_is_zero(const void *content);
 /* Keeps the tag for the next visit. `changed`: it differs from the one before. */
@@ -516,17 +548,19 @@ void merge_large_consider(const struct merge_ref *ref, const struct merge_key *k
 /* --- prefetch.c ---------------------------------------------------------------------------- */
 
 /*
+ * slot		merge_slot()
  * dirty	written since the last visit
- * search	its visit begins with a search for `tag`, because it is unwritten
+ * searches	bit i: the visit of page[i] begins with a search for tag[i], because it is unwritten
  */
-#define MERGE_BATCH 16u
 struct merge_batch {
 	unsigned count;
+	u32 searches;
 	struct merge_next {
 		struct merge_ref ref;
-		bool dirty, open, search;
-		u32 tag;
+		const ppte_t *slot;
+		bool dirty, open;
 	} page[MERGE_BATCH];
+	u32 tag[MERGE_BATCH];
 };
 /* What the visits of these pages, of one region, will read. */
 void merge_prefetch(const struct merge_batch *batch);

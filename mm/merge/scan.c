@@ -155,8 +155,19 @@ static void visit_batch(struct merge_batch *batch)
 	if (batch->count)
 		merge_prefetch(batch);
 	for (unsigned i = 0; i < batch->count; i++)
-		merge_visit(&batch->page[i].ref, batch->page[i].dirty, batch->page[i].open);
-	batch->count = 0;
+		merge_visit(&batch->page[i].ref, batch->page[i].slot, batch->page[i].dirty,
+			    batch->page[i].open);
+	batch->count = batch->searches = 0;
+}
+
+static void batch_add(struct merge_batch *batch, const struct merge_next *page)
+{
+	u32 word = page_word(page->ref.page);
+	bool search = !page->dirty && (word & PAGE_REASON) == MERGE_CANDIDATE;
+
+	batch->tag[batch->count] = word >> PAGE_HASH_SHIFT;
+	batch->searches |= (u32)search << batch->count;
+	batch->page[batch->count++] = *page;
 }
 
 /*
@@ -167,22 +178,18 @@ static void visit_pages(struct merge_region *region, struct gfn_range range,
 			const struct dirty_answer *answer)
 {
 	struct merge_ref ref = merge_ref(region, range.start);
-	struct merge_batch batch = {.count = 0};
+	const ppte_t *slot = merge_slot(&ref);
+	struct merge_batch batch;
 	u64 count = gfn_range_frames(range);
 
+	batch.count = batch.searches = 0;
 	for (u64 i = 0; i < count; i++, ref.gfn.raw++, ref.page++) {
 		bool written = answer->written[i / 64] & BIT(i % 64);
 		bool open = answer->open[i / 64] & BIT(i % 64);
 
 		if ((open && !written) || !merge_wants_visit(ref.page, written))
 			continue;
-		batch.page[batch.count++] = (struct merge_next){
-			.ref = ref,
-			.dirty = written,
-			.open = open,
-			.search = !written && page_reason(ref.page) == MERGE_CANDIDATE,
-			.tag = page_hash(ref.page),
-		};
+		batch_add(&batch, &(struct merge_next){ref, slot ? slot + i : NULL, written, open});
 		if (batch.count == MERGE_BATCH)
 			visit_batch(&batch);
 	}
@@ -219,8 +226,10 @@ static void visit_chunk(const struct visit *visit)
 		merge_count(pages_skipped, gfn_range_frames(range));
 		return;
 	}
+	merge_tally_begin(chunk);
 	visit_pages(region, range, &answer);
 	merge_large_end(region, visit->chunk);
+	merge_tally_end(region);
 }
 
 /*

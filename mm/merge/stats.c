@@ -65,6 +65,14 @@ static void stats_correct(u64 *by_reason, enum merge_reason reason, u64 now)
 	by_reason[MERGE_NEW] += stale;
 }
 
+/* Tallies that visits have not added yet may leave a counter below 0 for a moment. */
+static u64 stats_by_reason(const struct merge_region *region, enum merge_reason reason)
+{
+	u64 pages = ck_pr_load_64(&region->by_reason[reason]);
+
+	return (s64)pages < 0 ? 0 : pages;
+}
+
 /* The pages by reason of the first region's space. Returns the first region of the next space. */
 static struct merge_region *stats_of_space(struct merge_region *first, u64 *by_reason)
 {
@@ -73,7 +81,7 @@ static struct merge_region *stats_of_space(struct merge_region *first, u64 *by_r
 
 	for (; region && region->as == as; region = RB_NEXT(merge_spaces, , region)) {
 		for (unsigned i = 0; i < MERGE_REASONS; i++)
-			by_reason[i] += ck_pr_load_64(&region->by_reason[i]);
+			by_reason[i] += stats_by_reason(region, (enum merge_reason)i);
 	}
 	stats_correct(by_reason, MERGE_SHARED, primary_count(&as->primary, PPTE_SHARED));
 	stats_correct(by_reason, MERGE_ZERO, primary_count(&as->primary, PPTE_ZERO));

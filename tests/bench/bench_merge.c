@@ -20,6 +20,7 @@
  */
 #include "sim/mm_world.h"
 
+#include <mm/dirty_log.h>
 #include <mm/merge.h>
 #include <sys/mman.h>
 
@@ -131,6 +132,7 @@ static void begin(const char *engine)
 	for (unsigned vm = 0; vm < VMS; vm++) {
 		space[vm] = world_space(data->pages / VMS);
 		view[vm] = world_stage2(space[vm]);
+		dirty_log_coarse(space[vm], true); /* as for a VM that is merged */
 		assert_int_equal(merge_add(space[vm], world_range(0, data->pages / VMS), 0), 0);
 	}
 	for (uint64_t page = 0; page < data->pages; page++)
