@@ -177,14 +177,9 @@ static int hash_grow(struct merge_domain *domain, u32 pages)
 	return 0;
 }
 
-/* How much of a content with the key's tag is compared. */
-static size_t compared_bytes(const struct merge_key *key)
-{
-	return key->sampled ? KEY_SAMPLE : PAGE_SIZE;
-}
-
 static u32 hash_stable_find(struct merge_domain *domain, const struct merge_key *key)
 {
+	size_t bytes = key->sampled ? KEY_SAMPLE : PAGE_SIZE;
 	u32 number = *bucket_of(hash_of(domain), key->tag);
 	unsigned strangers = 0;
 
@@ -193,8 +188,7 @@ static u32 hash_stable_find(struct merge_domain *domain, const struct merge_key 
 
 		if (node_tag(head) == key->tag) {
 			merge_count(compares, 1);
-			if (memcmp(merge_content(node_mfn(head)), key->content,
-				   compared_bytes(key)) == 0)
+			if (memcmp(merge_content(node_mfn(head)), key->content, bytes) == 0)
 				return number;
 			strangers++;
 		}
@@ -235,7 +229,7 @@ static u32 hash_unstable_find(struct merge_domain *domain, const struct merge_ke
 	     at = (at + 1) & (index->slots - 1)) {
 		if (tag_of(domain, index->slot[at]) != key->tag)
 			continue;
-		if (unstable_compare(domain, key, index->slot[at], compared_bytes(key)) == 0)
+		if (unstable_compare(domain, key, index->slot[at]) == 0)
 			return index->slot[at];
 		strangers++;
 	}
@@ -275,14 +269,14 @@ static void hash_unstable_remove(struct merge_domain *domain, u32 number)
 }
 
 /* What a search will read, as far as it is cached: the entries of both tables for a tag. */
-struct foreseen {
+struct hash_ahead {
 	const u32 *slot, *bucket;
 	struct merge_page *page;
 	const struct stable *head;
 };
 
 /* What the entries name. */
-static void prefetch_named(const struct merge_domain *domain, struct foreseen *of)
+static void prefetch_named(const struct merge_domain *domain, struct hash_ahead *of)
 {
 	of->page = *of->slot != EMPTY ? merge_ref_of(domain, *of->slot).page : NULL;
 	of->head = *of->bucket ? node_at(&domain->nodes, *of->bucket) : NULL;
@@ -293,7 +287,7 @@ static void prefetch_named(const struct merge_domain *domain, struct foreseen *o
 }
 
 /* The frame of what was named, if it has the tag. False: nothing has it. */
-static bool prefetch_found(const struct merge_domain *domain, const struct foreseen *of, u32 tag)
+static bool prefetch_found(const struct merge_domain *domain, const struct hash_ahead *of, u32 tag)
 {
 	bool unstable = of->page && page_hash(of->page) == tag;
 	struct merge_ref ref;
@@ -315,7 +309,7 @@ static bool prefetch_found(const struct merge_domain *domain, const struct fores
 static u32 hash_prefetch(const struct merge_domain *domain, const u32 *tag, u32 set)
 {
 	const struct hash_index *index = hash_of(domain);
-	struct foreseen of[MERGE_BATCH];
+	struct hash_ahead of[MERGE_BATCH];
 	u32 found = 0;
 
 	for (unsigned i = 0; set >> i; i++) {

@@ -21,14 +21,13 @@
 #define ASIDE 8 /* pages in large leaves that a search passes over */
 #define CALLS 4 /* unstable pages that are looked up again at once */
 
-int unstable_compare(const struct merge_domain *domain, const struct merge_key *key, u32 number,
-		     size_t bytes)
+int unstable_compare(const struct merge_domain *domain, const struct merge_key *key, u32 number)
 {
 	struct merge_ref ref = merge_ref_of(domain, number);
 	struct mfn mfn;
 
 	merge_count(compares, 1);
-	return merge_frame(&ref, &mfn) ? memcmp(key->content, merge_content(mfn), bytes) : 1;
+	return merge_frame(&ref, &mfn) ? memcmp(key->content, merge_content(mfn), PAGE_SIZE) : 1;
 }
 
 /*
@@ -113,7 +112,7 @@ enum merge_found merge_search(const struct merge_ref *ref, const struct merge_ke
 	enum merge_found found = MERGE_FOUND_SHARED;
 
 	spin_lock(&domain->lock);
-	if (!domain->stable_count || !stable_take(domain, key, &hit->shared))
+	if (!stable_take(domain, key, &hit->shared))
 		found = index_take_match(domain, key, &hit->match) ? MERGE_FOUND_MATCH
 								   : MERGE_FOUND_NONE;
 	if (found == MERGE_FOUND_NONE)

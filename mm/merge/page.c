@@ -23,7 +23,7 @@
  *
  * A visit reads the page's frame without a reference and without a lock. A frame that is freed or
  * used again meanwhile stays mapped, and what was read is a hint: the comparison that counts is
- * under write protection. A page whose frame changed is read again (check_frame()).
+ * under write protection. A page with another frame by then is read again (check_frame()).
  */
 #include "mm/merge/private.h"
 #include <lib/error.h>
@@ -72,22 +72,10 @@ static void trace_merge(const struct merge_ref *ref, const struct cow_look *look
 	      .zero = zero);
 }
 
-/* Backs a page, which was compared after it was looked at, by `shared`. */
-static int share_compared(const struct merge_ref *ref, const struct cow_look *look,
-			  struct mfn shared)
-{
-	int err = cow_share(ref->region->as, ref->gfn, look, shared);
-
-	if (!err) {
-		merge_count(merged, 1);
-		trace_merge(ref, look, shared, false);
-	}
-	return err == ERR_BUSY ? lost_race(ref) : err;
-}
-
 /* Backs the page by `shared`, of which the caller holds a reference, if it still reads the same. */
 static int share_frame(const struct merge_ref *ref, struct mfn shared)
 {
+	struct addrspace *as = ref->region->as;
 	struct cow_look look;
 	int err = protect_look(ref, &look);
 
@@ -97,7 +85,12 @@ static int share_frame(const struct merge_ref *ref, struct mfn shared)
 	if (!frames_equal(ref, look.mfn, shared))
 		return lost_race(ref);
 	RACE_POINT("merge: compared");
-	return share_compared(ref, &look, shared);
+	err = cow_share(as, ref->gfn, &look, shared);
+	if (!err) {
+		merge_count(merged, 1);
+		trace_merge(ref, &look, shared, false);
+	}
+	return err == ERR_BUSY ? lost_race(ref) : err;
 }
 
 static enum merge_reason reason_of(int err, enum merge_reason success)
@@ -175,52 +168,20 @@ static int make_stable(const struct merge_ref *ref, const struct cow_look *look,
 	return err;
 }
 
-/* The pair reads the same: the match's frame becomes stable, and the page shares it. */
-static void share_pair(const struct merge_ref *ref, const struct cow_look *mine,
-		       const struct merge_ref *match, const struct cow_look *its, u32 tag)
-{
-	int err = make_stable(match, its, tag);
-
-	merge_set_reason(match, reason_of(err, MERGE_SHARED));
-	if (err) {
-		merge_set_reason(ref, MERGE_CANDIDATE);
-		return;
-	}
-	err = share_compared(ref, mine, its->mfn);
-	merge_release(its->mfn);
-	merge_set_reason(ref, reason_of(err, MERGE_SHARED));
-}
-
-/*
- * Two pages that look alike: `match` gives its frame. If it cannot, both are visited again; if they
- * differ, both are BUSY, and so are searched for by their whole content.
- */
+/* Two pages that look alike: `match` gives its frame. If it cannot, both are visited again. */
 static void share_with_match(const struct merge_ref *ref, const struct merge_key *key,
 			     const struct merge_ref *match)
 {
-	struct cow_look mine, its;
-	int err = protect_look(match, &its);
+	struct cow_look look;
+	int err = protect_look(match, &look);
 
-	if (err) {
-		merge_set_reason(match, reason_of(err, MERGE_BUSY));
+	if (!err)
+		err = make_stable(match, &look, key->tag);
+	merge_set_reason(match, reason_of(err, MERGE_SHARED));
+	if (err)
 		merge_set_reason(ref, MERGE_CANDIDATE);
-		return;
-	}
-	err = protect_look(ref, &mine);
-	if (err) {
-		merge_set_reason(match, MERGE_CANDIDATE);
-		merge_set_reason(ref, reason_of(err, MERGE_BUSY));
-		return;
-	}
-	RACE_POINT("merge: write-protected");
-	if (!frames_equal(ref, mine.mfn, its.mfn)) {
-		(void)lost_race(ref);
-		merge_set_reason(match, MERGE_BUSY);
-		merge_set_reason(ref, MERGE_BUSY);
-		return;
-	}
-	RACE_POINT("merge: compared");
-	share_pair(ref, &mine, match, &its, key->tag);
+	else
+		share_and_release(ref, look.mfn);
 }
 
 /* The same as at the last visit: shared with what a search finds, or unstable from now on. */

@@ -98,8 +98,8 @@ static inline u32 page_change(struct merge_page *page, u32 mask, u32 bits)
  * keeps. The tag is enough to search by, because a match is compared in full; so an unwritten page
  * is looked up without being read.
  *
- * sampled	a search by tag compares the first KEY_SAMPLE bytes only: the result is a guess, which
- *		the caller compares in full, under write protection
+ * sampled	a search by tag for a stable frame compares the first KEY_SAMPLE bytes only: what it
+ *		finds is a guess, which the caller compares in full, under write protection
  */
 struct merge_key {
 	u32 tag;
@@ -130,7 +130,7 @@ struct merge_ref {
  * unstable_find	an unstable page with the key's content, or MERGE_PAGE_NONE. It may be written at
  *			any time: the caller write-protects and compares again
  * unstable_add		ERR_NO_MEMORY; ERR_BUSY: too crowded there. The page is in no index
- * prefetch		what searches for the tags will read, of those whose bit is in `set` (prefetch.c). The
+ * prefetch		what searches for the tags with a bit in `set` will read (prefetch.c); the
  *			bits of those that will find one. NULL: not foreseeable
  * bytes		of metadata, beside struct merge_page
  */
@@ -485,12 +485,8 @@ void unstable_add(const struct merge_ref *ref, const struct merge_key *key,
  * again, a few at a time; true: there may be more. Under domain->lock.
  */
 bool unstable_call(struct merge_domain *domain, const struct merge_key *key);
-/*
- * As memcmp of so many bytes of the key's content and an unstable page's. A page that is not
- * private any more sorts first.
- */
-int unstable_compare(const struct merge_domain *domain, const struct merge_key *key, u32 number,
-		     size_t bytes);
+/* As memcmp of the key's content and an unstable page's. One that is not private sorts first. */
+int unstable_compare(const struct merge_domain *domain, const struct merge_key *key, u32 number);
 
 /* --- page.c: a visit ----------------------------------------------------------------------- */
 

@@ -53,12 +53,6 @@ static int stable_compare(const struct merge_domain *domain, const struct merge_
 		      PAGE_SIZE);
 }
 
-static int unstable_compare_all(const struct merge_domain *domain, const struct merge_key *key,
-				u32 number)
-{
-	return unstable_compare(domain, key, number, PAGE_SIZE);
-}
-
 /* Insertion is tree_add()'s, which has the content at hand; this order is not used. */
 static int link_order(const struct tree_link *a, const struct tree_link *b)
 {
@@ -198,7 +192,7 @@ static int tree_init(struct merge_domain *domain)
 		page_free(index, 0);
 		return err;
 	}
-	err = tree_begin(&index->unstable, unstable_compare_all);
+	err = tree_begin(&index->unstable, unstable_compare);
 	if (err) {
 		tree_end(&index->stable);
 		page_free(index, 0);
