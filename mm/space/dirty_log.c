@@ -252,6 +252,10 @@ static bool can_collect_open(const struct addrspace *as)
 	return as->dirty_coarse && dirty_log_mode(as) != DIRTY_WRITE_PROTECT;
 }
 
+/*
+ * look_open() has gathered the D bits. One that was set since stays, and is gathered by the next
+ * collection.
+ */
 static void collect_open(struct update *update, const u64 *before, struct dirty_answer *answer,
 			 u64 *flush)
 {
@@ -261,7 +265,6 @@ static void collect_open(struct update *update, const u64 *before, struct dirty_
 
 	if (*flush && !ended)
 		notification_take_hurry(&update->note, *flush);
-	notification_dirty(&update->note);
 	(void)find_dirty(update->as, range, now);
 	last = notification_take(&update->note, now, answer->open);
 	for (unsigned i = 0; i < ARRAY_SIZE(now); i++)
