@@ -57,7 +57,7 @@ static inline void arch_guest_place(void **inside)
 
 static inline void arch_guest_enter(void **inside, void *what)
 {
-	__atomic_exchange_n(inside, what, __ATOMIC_SEQ_CST);
+	__atomic_store_n(inside, what, __ATOMIC_SEQ_CST);
 }
 
 static inline void arch_guest_leave(void **inside)
