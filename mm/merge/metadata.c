@@ -40,12 +40,17 @@ void merge_tally_begin(struct merge_chunk *chunk)
 void merge_tally_end(struct merge_region *region)
 {
 	struct merge_tally *tally = &merge_world.tally[arch_cpu_id()];
+	u32 unsettled = 0;
 
-	for (unsigned i = 0; i < MERGE_REASONS; i++)
-		if (tally->by_reason[i])
-			ck_pr_add_64(&region->by_reason[i], tally->by_reason[i]);
-	if (tally->unsettled)
-		ck_pr_add_32(&tally->chunk->unsettled, tally->unsettled);
+	for (unsigned i = 0; i < MERGE_REASONS; i++) {
+		if (!tally->by_reason[i])
+			continue;
+		ck_pr_add_64(&region->by_reason[i], tally->by_reason[i]);
+		if (!merge_settled((enum merge_reason)i))
+			unsettled += (u32)tally->by_reason[i];
+	}
+	if (unsettled)
+		ck_pr_add_32(&tally->chunk->unsettled, unsettled);
 	*tally = (struct merge_tally){.chunk = NULL};
 }
 
@@ -61,27 +66,28 @@ static void metadata_count(const struct merge_ref *ref, struct merge_chunk *chun
 			   enum merge_reason old, enum merge_reason reason)
 {
 	struct merge_tally *tally = &merge_world.tally[arch_cpu_id()];
-	bool is = !merge_settled(reason), was = !merge_settled(old);
 
 	if (likely(tally->chunk == chunk)) {
 		tally->by_reason[old]--;
 		tally->by_reason[reason]++;
-		tally->unsettled += (u32)is - (u32)was;
 		return;
 	}
 	ck_pr_dec_64(&ref->region->by_reason[old]);
 	ck_pr_inc_64(&ref->region->by_reason[reason]);
-	metadata_adjust(&chunk->unsettled, is, was);
+	metadata_adjust(&chunk->unsettled, !merge_settled(reason), !merge_settled(old));
 }
 
 static void metadata_account(const struct merge_ref *ref, enum merge_reason old,
 			     enum merge_reason reason)
 {
+	const u32 at_once = BIT(MERGE_LARGE) | BIT(MERGE_EXCLUDED);
 	struct merge_chunk *chunk = merge_chunk_at(ref);
 
 	metadata_count(ref, chunk, old, reason);
 	TRACE(merge_reason, ref->region->as->id, .gfn = ref->gfn.raw, .from = (u8)old,
 	      .to = (u8)reason);
+	if (likely(!((BIT(old) | BIT(reason)) & at_once)))
+		return;
 	metadata_adjust(&chunk->partners, reason == MERGE_LARGE, old == MERGE_LARGE);
 	metadata_adjust(&chunk->excluded, reason == MERGE_EXCLUDED, old == MERGE_EXCLUDED);
 }

@@ -359,12 +359,12 @@ static bool is_due(const struct merge_page *page)
 }
 
 /*
- * The page has another frame than the one that was read, so its tag may be of that one's content:
- * read again.
+ * The frame that was read has left the page, for another one or a reclaim, so the tag may be of
+ * what it was used for next: read again. A page that was merged has no use for its tag.
  */
 static void check_frame(const struct merge_ref *ref, ppte_t was, ppte_t now)
 {
-	if (cow_protectable(now) && unlikely(ppte_mfn(now).raw != ppte_mfn(was).raw))
+	if (unlikely((was ^ now) & (PPTE_STATE | PPTE_MFN)) && !ppte_shared(now))
 		merge_set_reason(ref, MERGE_BUSY);
 }
 

@@ -245,7 +245,6 @@ struct merge_counters {
 struct merge_tally {
 	struct merge_chunk *chunk;
 	u64 by_reason[MERGE_REASONS];
-	u32 unsettled;
 } __aligned(64);
 
 /*
