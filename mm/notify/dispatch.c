@@ -74,7 +74,7 @@ struct bracket {
 	unsigned count, calls;
 };
 
-static int visit_start(struct subscription *sub, void *argument)
+static __always_inline int visit_start(struct subscription *sub, void *argument)
 {
 	struct bracket *bracket = argument;
 	const struct notify_range *range = &bracket->note->range;
@@ -112,7 +112,7 @@ static int visit_finish(struct subscription *sub, void *argument)
 	return 0;
 }
 
-static int visit_end(struct subscription *sub, void *argument)
+static __always_inline int visit_end(struct subscription *sub, void *argument)
 {
 	struct bracket *bracket = argument;
 	const struct notify_range *range = &bracket->note->range;
@@ -144,7 +144,7 @@ static __noinline void finish_set(struct notification *note, const struct notify
 }
 
 /* All or none: those that were started before one refused are ended again (NOTIFIER-2). */
-static int start_set(struct notification *note, const struct notify_set *set)
+static __noinline int start_many(struct notification *note, const struct notify_set *set)
 {
 	struct bracket bracket = {.note = note, .calls = bracket_calls(note)};
 	int err = view_visit(note->view, set, note->range.range, visit_start, &bracket);
@@ -156,11 +156,31 @@ static int start_set(struct notification *note, const struct notify_set *set)
 	return err;
 }
 
-static void end_set(struct notification *note, const struct notify_set *set)
+static __noinline void end_many(struct notification *note, const struct notify_set *set)
 {
 	struct bracket bracket = {.note = note, .count = ~0u, .calls = bracket_calls(note)};
 
 	view_visit(note->view, set, note->range.range, visit_end, &bracket);
+}
+
+/* A VM's console alone is the usual case: without a loop, and without a bracket in memory. */
+static __always_inline int start_set(struct notification *note, const struct notify_set *set)
+{
+	struct bracket bracket = {.note = note, .calls = bracket_calls(note)};
+
+	if (likely(set->only) && likely(!(note->rule & RULE_TWO_PASSES)))
+		return visit_start(set->only, &bracket);
+	return start_many(note, set);
+}
+
+static __always_inline void end_set(struct notification *note, const struct notify_set *set)
+{
+	struct bracket bracket = {.note = note, .count = 1, .calls = bracket_calls(note)};
+
+	if (likely(set->only))
+		(void)visit_end(set->only, &bracket);
+	else
+		end_many(note, set);
 }
 
 /*
