@@ -146,7 +146,8 @@ static void remove_inline(struct frame *frame, u64 key)
 	frame->link = 0;
 }
 
-void rmap_remove(struct mfn mfn, u16 space, struct gfn gfn)
+/* On the way of a fault; no frame here holds a buffer. */
+__no_stack_protector void rmap_remove(struct mfn mfn, u16 space, struct gfn gfn)
 {
 	struct frame *frame = frame_record(mfn);
 
