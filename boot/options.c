@@ -58,6 +58,7 @@ static struct option {
 	{.name = "merge_ms", .kind = OPTION_NUMBER, .max = 60000}, /* 0: the scanner's own pace */
 	{.name = "merge_share", .kind = OPTION_NUMBER, .min = 1, .max = 100, .number = 20},
 	{.name = "cow_ahead", .kind = OPTION_NUMBER, .min = 1, .max = 16, .number = 16},
+	{.name = "fault_ahead", .kind = OPTION_NUMBER, .min = 1, .max = 16, .number = 16},
 	{.name = "trace", .kind = OPTION_TEXT, .values = "CLASSES"},
 	{.name = "trace_kib", .kind = OPTION_NUMBER, .max = 1u << 22}, /* 0: Kconfig's */
 	{.name = "trace_dump", .kind = OPTION_TEXT, .values = "yes|no", .text = "no"},

@@ -320,7 +320,8 @@ static void apply_axes(struct notifier_policy *policy)
 	}
 }
 
-/* notifier=, notifier_AXIS=, fault_retry=, fault_read=, cow_ahead=: for all address spaces. */
+/* notifier=, notifier_AXIS=, fault_retry=, fault_read=, cow_ahead=, fault_ahead=: for all address
+ * spaces. */
 static void configure_notifier(void)
 {
 	const char *name = boot_option_text("notifier");
@@ -338,7 +339,7 @@ static void configure_notifier(void)
 		log_error("notifier: %s: refused: %s; the default stays", text, why);
 	}
 	addrspace_configure(why ? NULL : &policy, retry_option(), read_option(),
-			    boot_option_number("cow_ahead"));
+			    boot_option_number("cow_ahead"), boot_option_number("fault_ahead"));
 }
 
 static const struct terminal_monitor monitor = {monitor_open, monitor_type};

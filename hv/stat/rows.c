@@ -174,6 +174,8 @@ static const struct stat_row vm_rows[] = {
 	 "Pages that were never touched, or were given back."},
 	{"fault.*", "faults", STAT_COUNTER, AT(stats.stage2.outcome), &by_outcome,
 	 "Stage 2 faults by outcome."},
+	{"fault.ahead", "pages", STAT_COUNTER, AT(stats.stage2.ahead), NULL,
+	 "Pages that the first touch of another one mapped, without a fault (fault_ahead=)."},
 	{"retry.reentered", "faults", STAT_COUNTER, AT(stats.stage2.retries_reentered), NULL,
 	 "Faults that raced with a change of their page and made the guest fault again."},
 	{"retry.inplace", "faults", STAT_COUNTER, AT(stats.stage2.retries_inplace), NULL,

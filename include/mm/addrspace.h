@@ -82,6 +82,12 @@ enum read_mode addrspace_read_mode(const struct addrspace *as);
 void addrspace_set_ahead(struct addrspace *as, unsigned most);
 
 /*
+ * Pages that the fault of a first touch may back and map, its own among them, when the guest
+ * touches page after page: 1, the default of mm, to 16. Any context.
+ */
+void addrspace_set_touch(struct addrspace *as, unsigned most);
+
+/*
  * Pages that got a copy of a shared frame; *ahead: those of them that were broken before a write to
  * them. Any context; exact while no page is broken.
  */
@@ -89,7 +95,7 @@ u64 addrspace_breaks(const struct addrspace *as, u64 *ahead);
 
 /* Policy (NULL: Kconfig's; copied) and modes of address spaces created later. At boot. */
 void addrspace_configure(const struct notifier_policy *policy, enum retry_mode retry,
-			 enum read_mode read, unsigned ahead);
+			 enum read_mode read, unsigned ahead, unsigned touch);
 
 /* 0 if the range lies wholly in slots; errors of a range as above. Takes LOCK_MMU. */
 int addrspace_check(struct addrspace *as, struct gfn_range range) __must_check;

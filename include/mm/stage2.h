@@ -40,6 +40,7 @@ void dirty_log_pml(struct stage2 *s2, const struct gpa *written, unsigned count)
 struct stage2_stats {
 	u64 faults, retries_reentered, retries_inplace;
 	u64 drops, changed, moot, established;
+	u64 ahead; /* pages mapped by the fault of another */
 	u64 flushes, kicks, flushes_put_off, flushes_avoided;
 	u64 outcome[FAULT_OUTCOMES]; /* of faults */
 	u64 cause[EVENTS]; /* faults by the event that took the leaf or the right to write */

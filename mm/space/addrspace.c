@@ -19,7 +19,7 @@ static struct notifier_policy default_policy;
 static enum retry_mode default_retry =
 	IS_ENABLED(CONFIG_FAULT_RETRY_REENTER) ? RETRY_REENTER : RETRY_INPLACE;
 
-static u32 default_fault_access, default_ahead = 1;
+static u32 default_fault_access, default_ahead = 1, default_touch = 1;
 
 static struct addrspace *spaces[SPACES]; /* [a] by number; 0 stays empty */
 
@@ -30,12 +30,13 @@ static u32 fault_access(enum read_mode read)
 }
 
 void addrspace_configure(const struct notifier_policy *policy, enum retry_mode retry,
-			 enum read_mode read, unsigned ahead)
+			 enum read_mode read, unsigned ahead, unsigned touch)
 {
 	default_policy = policy ? *policy : (struct notifier_policy){.name = NULL};
 	default_retry = retry;
 	default_fault_access = fault_access(read);
 	default_ahead = ahead;
+	default_touch = touch;
 }
 
 /* Puts `as` under a free number. */
@@ -64,6 +65,7 @@ int addrspace_create(const char *name, struct addrspace **out)
 		as->retry = default_retry;
 		as->fault_access = default_fault_access;
 		addrspace_set_ahead(as, default_ahead);
+		addrspace_set_touch(as, default_touch);
 		spin_init(&as->lock, LOCK_MMU, "mmu");
 		notifier_init(&as->notifier,
 			      default_policy.name ? &default_policy : notifier_policy_default(),

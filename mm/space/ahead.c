@@ -4,22 +4,18 @@
  *
  * A break costs its copy and a fault, and where the machine is itself emulated or nested, the fault
  * is the larger part. A guest that takes memory again which it had freed, or copies a file, writes
- * the pages in the order of their addresses. So the fault that continues such a stream breaks the
- * pages behind it too, twice as many each time, with one notification and one flush.
- *
- *     fault at          100 | 101 . | 103 . . . | 107 . . .      where the last window ended
- *     broken with it      0     1       3           7            up to ahead.most - 1
+ * the pages in the order of their addresses. So the fault that continues such a stream (stream.c)
+ * breaks the pages of its window too, with one notification and one flush.
  *
  * It is an attempt: without memory to spare, or if a subscriber refuses, the pages stay as they
  * are. A page that is broken ahead counts as written; if it is not, a later pass merges it again.
  *
  * Invariants:
- * AHEAD-1  A fault breaks ahead.most pages at most, its own among them.
+ * AHEAD-1  A fault breaks streams.most pages at most, its own among them.
  * AHEAD-2  A page that is not shared, or that its guest may not write, stays as it is, and no fault
  *          fails because a page ahead of it cannot be broken.
  *
- * Locking: LOCK_MMU for the pages. A stream is one word without a lock: two vCPUs that replace the
- * same one lose one of two windows.
+ * Locking: LOCK_MMU for the pages.
  */
 #include <mm/cow.h>
 #include <lib/race.h>
@@ -29,9 +25,7 @@
 #include "mm/space/update.h"
 
 #define SPARE_ORDER 9 /* a free block of 2 MiB: memory is not short */
-#define WINDOW_BITS 8
 
-_Static_assert(SPACE_AHEAD_MAX < BIT(WINDOW_BITS), "a window is part of a stream's word");
 _Static_assert(SPACE_AHEAD_MAX <= UPDATE_BATCH, "a window is one batch");
 
 /* pte: as it was when its frame was held; fresh: its copy, `used` once the page has it. */
@@ -51,7 +45,7 @@ struct ahead_pages {
 
 void addrspace_set_ahead(struct addrspace *as, unsigned most)
 {
-	ck_pr_store_32(&as->ahead.most, MIN(most, SPACE_AHEAD_MAX));
+	space_stream_set(&as->ahead.streams, most);
 }
 
 u64 addrspace_breaks(const struct addrspace *as, u64 *ahead)
@@ -60,35 +54,6 @@ u64 addrspace_breaks(const struct addrspace *as, u64 *ahead)
 
 	*ahead = ck_pr_load_64(&as->ahead.broken);
 	return notifier_events(&as->notifier, EVENT_COW_BREAK) - calls + *ahead;
-}
-
-/*
- * Does the stream, which is 0 before the first, go on at gfn? The last window may have ended in
- * pages that were not shared.
- */
-static bool stream_continues(u64 stream, struct gfn gfn)
-{
-	u64 next = stream >> WINDOW_BITS, window = stream & (BIT(WINDOW_BITS) - 1);
-
-	return stream && gfn.raw >= next && gfn.raw - next <= window + 1;
-}
-
-/* Pages to break after gfn. Its stream goes on behind them; a new stream replaces another one. */
-static u64 stream_window(struct space_ahead *ahead, struct gfn gfn, u64 most)
-{
-	u64 window = 0, stream;
-	unsigned i = 0;
-
-	while (i < SPACE_STREAMS && !stream_continues(ck_pr_load_64(&ahead->stream[i]), gfn))
-		i++;
-	if (i < SPACE_STREAMS) {
-		stream = ck_pr_load_64(&ahead->stream[i]);
-		window = MIN((stream & (BIT(WINDOW_BITS) - 1)) * 2 + 1, most - 1);
-	} else {
-		i = ck_pr_faa_32(&ahead->oldest, 1) % SPACE_STREAMS;
-	}
-	ck_pr_store_64(&ahead->stream[i], (gfn.raw + 1 + window) << WINDOW_BITS | window);
-	return window;
 }
 
 /* The pages that a write would break, each with its frame held, so that it cannot change or go. */
@@ -173,14 +138,21 @@ static void break_pages(struct addrspace *as, struct gfn_range window)
 	}
 }
 
+bool space_may_spare(void)
+{
+	return frame_largest() >= SPARE_ORDER;
+}
+
+static __noinline void break_window(struct addrspace *as, struct gfn gfn)
+{
+	struct gfn_range window = space_stream_window(&as->ahead.streams, gfn);
+
+	if (gfn_range_frames(window) && space_may_spare())
+		break_pages(as, window);
+}
+
 void space_break_ahead(struct addrspace *as, struct gfn gfn)
 {
-	u64 most = ck_pr_load_32(&as->ahead.most), window;
-
-	if (most < 2)
-		return;
-	window = stream_window(&as->ahead, gfn, most);
-	window = MIN(window, GFN_END - 1 - gfn.raw);
-	if (window && frame_largest() >= SPARE_ORDER)
-		break_pages(as, gfn_range(gfn_add(gfn, 1), window));
+	if (ck_pr_load_32(&as->ahead.streams.most) > 1)
+		break_window(as, gfn);
 }

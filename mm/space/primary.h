@@ -55,6 +55,7 @@ typedef u64 ppte_t;
  * PPTE_PINNED		held by a device: never moved, merged or reclaimed
  * PPTE_BUSY		between the two steps of a change: not writable, a write fault waits
  * PPTE_PINS		how many hold it beside the first
+ * PPTE_GIVEN		on an absent page: its guest has given it back
  * PPTE_GENERATION	counts ended write protections and exchanged frames: a page is what it was
  *			when looked at only in the same generation
  */
@@ -67,6 +68,7 @@ typedef u64 ppte_t;
 #define PPTE_BUSY	    BIT(8)
 #define PPTE_PINS	    BITS(11, 9)
 #define PPTE_PIN	    BIT(9)
+#define PPTE_GIVEN	    PPTE_PIN
 #define PPTE_MFN	    BITS(51, 12)
 #define PPTE_TOKEN	    BITS(51, 9)
 #define PPTE_GENERATION	    BITS(63, 52)

@@ -26,19 +26,27 @@ struct slot {
 };
 
 /*
- * struct space_ahead: breaks of sharing ahead of a guest that writes page after page (ahead.c).
+ * struct space_streams: faults of a guest that goes through its memory page after page (stream.c).
  *
- * most		[a] pages that a write fault may break, its own among them
+ * most		[a] pages that a fault deals with, its own among them; 1: it alone
  * oldest	[a] streams that have begun
- * stream	[a] gfn << 8 | window: where a stream goes on, and how many pages its last fault
- *		broke ahead
- * calls, broken	[m] notifications of such breaks, and pages in them; read without the lock
+ * stream	[a] where a stream goes on, its direction, and how many pages its last window had
  */
 #define SPACE_STREAMS	4
 #define SPACE_AHEAD_MAX 16u
-struct space_ahead {
+struct space_streams {
 	u32 most, oldest;
-	u64 stream[SPACE_STREAMS], calls, broken;
+	u64 stream[SPACE_STREAMS];
+};
+
+/*
+ * struct space_ahead: breaks of sharing ahead of a guest that writes page after page (ahead.c).
+ *
+ * calls, broken	[m] notifications of such breaks, and pages in them; read without the lock
+ */
+struct space_ahead {
+	struct space_streams streams;
+	u64 calls, broken;
 };
 
 /*
@@ -48,6 +56,7 @@ struct space_ahead {
  * retry	[a] what a fault does that raced
  * fault_access	[a] what a fault requests beside its own access: HV_WRITE with READ_AS_WRITE, else 0
  * ahead	breaks of sharing ahead of its guest
+ * touch	first touches, and the pages backed ahead of them (back_ahead.c)
  * lock		LOCK_MMU: primary PTEs and every stage 2 derived from them
  * primary	[m] the PTEs; lookups take no lock
  * slots	[m] sorted by start, never overlapping
@@ -67,6 +76,7 @@ struct addrspace {
 	char name[SPACE_NAME];
 	u32 retry, fault_access;
 	struct space_ahead ahead;
+	struct space_streams touch;
 	struct spinlock lock;
 	struct primary primary;
 	struct slot slots[SPACE_SLOTS];
@@ -212,6 +222,20 @@ void space_swap_copy(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t
  * to write next. Without memory to spare, or against a subscriber, they stay. Takes LOCK_MMU.
  */
 void space_break_ahead(struct addrspace *as, struct gfn gfn);
+
+/*
+ * After a guest's first touch of gfn: backs absent pages which it is likely to touch next. Returns
+ * the pages that its stage 2 may map now, in the block of gfn; they may be none. Without memory to
+ * spare no page is backed. touch.most is not 1. Takes LOCK_MMU.
+ */
+struct gfn_range space_back_ahead(struct addrspace *as, struct gfn gfn);
+
+/* Is there memory for pages that are only likely to be used? */
+bool space_may_spare(void);
+
+/* The pages that go on with the stream that gfn continues; none if it begins one. `most` > 1. */
+struct gfn_range space_stream_window(struct space_streams *streams, struct gfn gfn);
+void space_stream_set(struct space_streams *streams, unsigned most);
 
 /* Sets PPTE_YOUNG (accessed), PPTE_SOFT_DIRTY (written) or both where these gfns have a content. */
 void space_mark(struct addrspace *as, struct gfn gfn, u64 frames, u64 flags)

@@ -194,12 +194,19 @@ void update_set(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t valu
 static void clear_one(struct update *update, struct gfn gfn, ppte_t *slot, bool all)
 {
 	ppte_t was = *slot, right = all || (was & PPTE_WRITE) ? 0 : PPTE_WP;
+	ppte_t given = all ? 0 : PPTE_GIVEN;
 
 	if (counted(was))
 		rmap_remove(ppte_mfn(was), update->as->id, gfn);
-	update_set(update, gfn, slot, right);
+	update_set(update, gfn, slot, right | given);
 	if (ppte_state(was) == PPTE_RECLAIMED)
 		store_drop(ppte_token(was));
+}
+
+/* It is in no secondary, so its PTE changes without an event. */
+static void clear_absent(struct update *update, struct gfn gfn, ppte_t *slot, bool all)
+{
+	primary_store(&update->as->primary, gfn, slot, all ? 0 : *slot | PPTE_GIVEN);
 }
 
 static bool may_be_cleared(ppte_t pte)
@@ -214,7 +221,9 @@ void update_clear(struct update *update, struct gfn_range range, bool all)
 	ppte_t *slot;
 
 	for (; (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++) {
-		if (all ? *slot != 0 : may_be_cleared(*slot))
+		if (ppte_state(*slot) == PPTE_ABSENT)
+			clear_absent(update, gfn, slot, all);
+		else if (all || may_be_cleared(*slot))
 			clear_one(update, gfn, slot, all);
 		if (gfn.raw % UPDATE_PAUSE == UPDATE_PAUSE - 1)
 			update_pause(update);

@@ -245,6 +245,8 @@ enum fault_outcome fault_handle(struct stage2 *s2, struct gpa gpa, unsigned acce
 	while (unlikely(outcome == FAULT_RACED) && inplace && fault_again(s2, &page, ++tries));
 	if (unlikely(ppte_shared(page.was)))
 		space_break_ahead(s2->as, page.gfn);
+	else if (ck_pr_load_32(&s2->as->touch.most) > 1 && !page.was && outcome == FAULT_MAPPED)
+		stage2_map_ahead(s2, page.gfn);
 	ck_pr_inc_64(&s2->counters.faults[outcome]);
 	TRACE(fault, s2->as->id, .gfn = page.gfn.raw, .access = (u8)access, .outcome = (u8)outcome);
 	return outcome;

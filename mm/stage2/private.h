@@ -41,6 +41,7 @@ struct stage2_counters {
 	u64 changed;   /* leaves that change_pte gave a new frame or new rights */
 	u64 moot;      /* change_pte found no leaf */
 	u64 established;
+	u64 ahead;   /* leaves of pages beside the one of the fault */
 	u64 put_off; /* changes that left their flush for later */
 	u64 synced;  /* flushes that then had to be sent for them */
 	u64 flushes, kicks;
@@ -179,6 +180,12 @@ void stage2_drop(struct stage2 *s2, struct gfn_range range);
 
 /* Installs a leaf for gfn if its table exists; false: it does not. LOCK_MMU. */
 bool stage2_establish(struct stage2 *s2, const struct pte_change *change, unsigned flags);
+
+/*
+ * After a first touch of gfn: if it goes on with others, the pages of its window get frames and
+ * leaves (ahead.c). Takes LOCK_MMU.
+ */
+void stage2_map_ahead(struct stage2 *s2, struct gfn gfn);
 
 /* Gathers D bits into soft-dirty; `drop`: and drops the range (dirty.c). LOCK_MMU. */
 void stage2_dirty(struct subscription *sub, struct gfn_range range, bool drop);

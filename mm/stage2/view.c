@@ -118,6 +118,7 @@ void stage2_stats(struct stage2 *s2, struct stage2_stats *out)
 		.kicks = counters->kicks,
 		.flushes_put_off = counters->put_off,
 		.flushes_avoided = counters->put_off - MIN(counters->put_off, counters->synced),
+		.ahead = counters->ahead,
 		.checks_avoided = s2->log.counters.avoided,
 		.checks_guessed = s2->log.counters.guessed,
 		.tables = s2->table.tables,

@@ -34,7 +34,8 @@ def exits(folder):
     for setting, name in (("qemu-tcg-npt", "qemu-tcg"), ("bochs-ept", "bochs")):
         say(f"measuring on {name} ...")
         setup = machine.Setup(
-            machine=name, build=where, modules=guest, icount=name == "qemu-tcg", memory=256
+            machine=name, build=where, modules=guest, icount=name == "qemu-tcg", memory=256,
+            cmdline="fault_ahead=1",
         )
         rows += [{"name": name, "value": value, "unit": unit, "setting": setting}
                  for name, value, unit in common.measure(setup)]

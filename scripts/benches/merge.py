@@ -227,7 +227,7 @@ def workload(where, name, cmdline, pages, more="", vm="", cpus=1):
         icount=name == "qemu-tcg" and cpus == 1,
         cpus=cpus,
         memory=max(128, 64 + 2 * memory),
-        cmdline=f"{cmdline} cow_ahead=1 merge_ms=60000",
+        cmdline=f"{cmdline} cow_ahead=1 fault_ahead=1 merge_ms=60000",
     )
 
 

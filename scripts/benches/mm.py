@@ -89,7 +89,8 @@ def mm_machine(where):
             )
         ]
         setup = machine.Setup(
-            build=where, modules=guest, icount=True, memory=256, cmdline=f"notifier={policy}"
+            build=where, modules=guest, icount=True, memory=256,
+            cmdline=f"fault_ahead=1 notifier={policy}",
         )
         for name, value, _ in common.measure(setup):
             # A fault notifies no subscriber, so its cost does not depend on the policy.

@@ -135,7 +135,7 @@ def measure():
             (guest, f"name=mm test_calls=yes memory=32M arg=mm count={COUNT} tries=1"),
         ],
         icount=True,
-        cmdline="cow_ahead=1",
+        cmdline="cow_ahead=1 fault_ahead=1",
         extra=["-singlestep", "-d", "exec,nochain", "-dfilter", logged_ranges(table), "-D", log],
     )
     try:

@@ -34,7 +34,8 @@ def sites():
 
 def setup_of(where, words, icount):
     guest = [(os.path.join(where, "guest", "bench.elf"), GUEST)]
-    return machine.Setup(build=where, modules=guest, icount=icount, memory=256, cmdline=words)
+    return machine.Setup(build=where, modules=guest, icount=icount, memory=256,
+                         cmdline=f"fault_ahead=1 {words}")
 
 
 def trips(where):

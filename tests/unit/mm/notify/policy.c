@@ -330,7 +330,7 @@ static void names_are_found_and_others_are_not(void **state)
 	assert_null(notifier_policy_find("brackets", 8));
 	assert_null(notifier_policy_find("", 0));
 	sim_init(1);
-	addrspace_configure(notifier_policy_find("late_wp", 7), RETRY_REENTER, READ_AS_READ, 1);
+	addrspace_configure(notifier_policy_find("late_wp", 7), RETRY_REENTER, READ_AS_READ, 1, 1);
 	world_begin(1, 4);
 	struct addrspace *as = world_space(4);
 

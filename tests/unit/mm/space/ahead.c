@@ -297,12 +297,12 @@ static void beside_writes_and_clears(const struct notifier_policy *policy, enum 
 
 	if (!strcmp(notifier_policy_name(policy), "late"))
 		return;
-	addrspace_configure(policy, retry, READ_AS_READ, 1);
+	addrspace_configure(policy, retry, READ_AS_READ, 1, 1);
 	world_begin(4, 64);
 	print_message("# %s: %lu schedules\n", notifier_policy_name(policy),
 		      (unsigned long)sched_explore(&scenario));
 	world_end();
-	addrspace_configure(NULL, RETRY_INPLACE, READ_AS_READ, 1);
+	addrspace_configure(NULL, RETRY_INPLACE, READ_AS_READ, 1, 1);
 }
 
 /* In every schedule of one preemption no write is lost and no page shows another's content. */
