@@ -300,8 +300,7 @@ static int install_copy(struct addrspace *as, struct gfn gfn, ppte_t *slot, ppte
 	return 0;
 }
 
-/* On the way of a fault: its frame holds no buffer. */
-__no_stack_protector int space_break(struct addrspace *as, const struct space_page *page)
+int space_break(struct addrspace *as, const struct space_page *page)
 {
 	struct mfn fresh;
 	bool used = false;

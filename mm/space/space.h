@@ -201,7 +201,8 @@ static inline bool cow_protectable(ppte_t pte)
  * Gives the page, with its slot, a private copy of the frame it shares, PPTE_WRITE or not. 0 also
  * when it shares none any more. Errors as cow_break().
  */
-int space_break(struct addrspace *as, const struct space_page *page) __must_check;
+int space_break(struct addrspace *as,
+		const struct space_page *page) __must_check __no_stack_protector;
 
 /*
  * A frame with the content of a shared page. The caller holds the shared frame. ERR_NO_MEMORY. Any
