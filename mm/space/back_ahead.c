@@ -44,7 +44,7 @@ static struct gfn_range clip_to_slot(const struct addrspace *as, struct gfn gfn,
 /* Nothing has happened to it: it has no frame, right or mark. */
 static bool never_backed(ppte_t pte)
 {
-	return !pte;
+	return !(pte & ~PPTE_GENERATION);
 }
 
 static struct gfn_range find_absent(struct addrspace *as, struct gfn gfn, struct gfn_range window,

@@ -82,12 +82,13 @@ int addrspace_balloon(struct addrspace *as, struct gfn_range range, unsigned fla
 
 static ppte_t forbid_write(ppte_t pte)
 {
-	return ppte_state(pte) == PPTE_ABSENT ? PPTE_WP : pte & ~PPTE_WRITE;
+	return ppte_state(pte) == PPTE_ABSENT ? (pte & PPTE_GENERATION) | PPTE_WP
+					      : pte & ~PPTE_WRITE;
 }
 
 static ppte_t permit_write(ppte_t pte)
 {
-	return ppte_state(pte) == PPTE_ABSENT ? 0 : pte | PPTE_WRITE;
+	return ppte_state(pte) == PPTE_ABSENT ? pte & PPTE_GENERATION : pte | PPTE_WRITE;
 }
 
 /* More rights send no event: a secondary that allows less gets a fault. */

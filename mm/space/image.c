@@ -64,7 +64,8 @@ int space_back_image(struct addrspace *as, struct space_page *page, bool *here)
 		mfn = mfn_add(slot->image, page->gfn.raw - slot->range.start.raw);
 		image_use(as, page->gfn, mfn);
 		primary_store(&as->primary, page->gfn, page->slot,
-			      image_pte(mfn, *page->slot & PPTE_WP ? 0 : PPTE_WRITE));
+			      image_pte(mfn, (*page->slot & PPTE_WP ? 0 : PPTE_WRITE) |
+						     (*page->slot & PPTE_GENERATION)));
 	}
 	spin_unlock(&as->lock);
 	return err;

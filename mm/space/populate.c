@@ -19,7 +19,7 @@ static bool is_absent(struct addrspace *as, struct gfn_range range)
 
 	spin_lock(&as->lock);
 	for (; absent && (slot = primary_next(&as->primary, &gfn, range.end)); gfn.raw++)
-		absent = !(*slot & ~PPTE_GIVEN);
+		absent = !(*slot & ~(PPTE_GIVEN | PPTE_GENERATION));
 	spin_unlock(&as->lock);
 	return absent;
 }

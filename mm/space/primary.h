@@ -56,8 +56,9 @@ typedef u64 ppte_t;
  * PPTE_BUSY		between the two steps of a change: not writable, a write fault waits
  * PPTE_PINS		how many hold it beside the first
  * PPTE_GIVEN		on an absent page: its guest has given it back
- * PPTE_GENERATION	counts ended write protections and exchanged frames: a page is what it was
- *			when looked at only in the same generation
+ * PPTE_GENERATION	counts ended write protections, exchanged frames and frames given back: a
+ *			page is what it was when looked at only in the same generation. An absent
+ *			page keeps it
  */
 #define PPTE_STATE	    7ull
 #define PPTE_WRITE	    BIT(3)

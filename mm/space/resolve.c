@@ -42,7 +42,8 @@ static ppte_t fresh_pte(const struct slot *slot, ppte_t was, struct mfn mfn)
 {
 	bool read_only = slot->kind == SLOT_ROM || (was & PPTE_WP);
 
-	return ppte_make(PPTE_PRIVATE, mfn, PPTE_SOFT_DIRTY | (read_only ? 0 : PPTE_WRITE));
+	return ppte_make(PPTE_PRIVATE, mfn,
+			 PPTE_SOFT_DIRTY | (read_only ? 0 : PPTE_WRITE) | (was & PPTE_GENERATION));
 }
 
 int space_back(struct addrspace *as, struct space_page *page, struct mfn mfn, bool *used)

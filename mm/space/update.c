@@ -189,16 +189,18 @@ void update_set(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t valu
 }
 
 /*
- * The page becomes absent; the right to write stays what it is, unless the slot goes too (`all`).
+ * The page becomes absent, in its next generation: its next life may begin with the same frame, and
+ * a look at this one must fail then. The right to write stays what it is, unless the slot goes too
+ * (`all`).
  */
 static void clear_one(struct update *update, struct gfn gfn, ppte_t *slot, bool all)
 {
 	ppte_t was = *slot, right = all || (was & PPTE_WRITE) ? 0 : PPTE_WP;
-	ppte_t given = all ? 0 : PPTE_GIVEN;
+	ppte_t kept = ppte_next_generation(was) | (all ? 0 : PPTE_GIVEN);
 
 	if (counted(was))
 		rmap_remove(ppte_mfn(was), update->as->id, gfn);
-	update_set(update, gfn, slot, right | given);
+	update_set(update, gfn, slot, right | kept);
 	if (ppte_state(was) == PPTE_RECLAIMED)
 		store_drop(ppte_token(was));
 }
@@ -206,7 +208,8 @@ static void clear_one(struct update *update, struct gfn gfn, ppte_t *slot, bool 
 /* It is in no secondary, so its PTE changes without an event. */
 static void clear_absent(struct update *update, struct gfn gfn, ppte_t *slot, bool all)
 {
-	primary_store(&update->as->primary, gfn, slot, all ? 0 : *slot | PPTE_GIVEN);
+	primary_store(&update->as->primary, gfn, slot,
+		      all ? *slot & PPTE_GENERATION : *slot | PPTE_GIVEN);
 }
 
 static bool may_be_cleared(ppte_t pte)

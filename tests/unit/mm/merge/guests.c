@@ -383,10 +383,39 @@ static void write_protection_lifted_and_set_anew_is_another_one(void **state)
 	world_end();
 }
 
+/*
+ * The page is given back between the look and the share. Its next life has the same frame, and is
+ * write-protected by another: reclaim, or a migration.
+ */
+static void a_page_that_was_given_back_and_touched_is_another_one(void **state)
+{
+	struct cow_look match, look;
+	struct gfn gfn = {1};
+	struct race *r = &race;
+
+	world_begin(1, 2);
+	race = (struct race){.policy = notifier_policy(0), .engine = &merge_engine_hash};
+	setup(&race);
+	assert_int_equal(cow_protect(r->as[0], world_range(0, 2)), 0);
+	assert_int_equal(cow_look(r->as[0], (struct gfn){0}, &match), 0);
+	assert_int_equal(cow_look(r->as[0], gfn, &look), 0);
+	assert_int_equal(cow_offer(r->as[0], (struct gfn){0}, &match), 0);
+	assert_int_equal(addrspace_clear(r->as[0], world_range(1, 1), 0), 0);
+	put(r, 0, 1, 9);
+	guest_out();
+	assert_int_equal(world_mfn(r->as[0], 1), look.mfn.raw);
+	assert_int_equal(cow_protect(r->as[0], world_range(1, 1)), 0);
+	assert_int_equal(cow_share(r->as[0], gfn, &look, match.mfn), ERR_BUSY);
+	assert_false(frame_put(match.mfn));
+	check(&race);
+	world_end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(write_protection_lifted_and_set_anew_is_another_one),
+		cmocka_unit_test(a_page_that_was_given_back_and_touched_is_another_one),
 		cmocka_unit_test(a_write_is_never_lost_to_a_merge_nor_seen_by_another_vm),
 		cmocka_unit_test(a_device_models_write_is_never_lost_nor_seen_by_another_vm),
 		cmocka_unit_test(two_scanners_in_one_chunk_leave_sound_indexes),
