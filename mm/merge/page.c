@@ -359,12 +359,15 @@ static bool is_due(const struct merge_page *page)
 }
 
 /*
- * The frame that was read has left the page, for another one or a reclaim, so the tag may be of
- * what it was used for next: read again. A page that was merged has no use for its tag.
+ * The frame that was read has left the page, for another one or a reclaim, and is perhaps back: the
+ * generation says so. The tag may be of what it was used for meanwhile: read again. A page that was
+ * merged has no use for its tag.
  */
 static void check_frame(const struct merge_ref *ref, ppte_t was, ppte_t now)
 {
-	if (unlikely((was ^ now) & (PPTE_STATE | PPTE_MFN)) && !ppte_shared(now))
+	const u64 frame = PPTE_STATE | PPTE_MFN | PPTE_GENERATION;
+
+	if (unlikely((was ^ now) & frame) && !ppte_shared(now))
 		merge_set_reason(ref, MERGE_BUSY);
 }
 
