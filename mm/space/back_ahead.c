@@ -15,7 +15,7 @@
  * Invariants:
  * AHEAD-3  A fault backs touch.most pages at most, its own among them.
  * AHEAD-4  Only a page that was never backed, of the slot of the fault, is backed: not one that the
- *          guest has given back, one under a token, or one of an image or a device.
+ *          guest has given back (PPTE_GIVEN), one under a token, or one of an image or a device.
  *
  * Locking: LOCK_MMU for the pages.
  */

@@ -80,15 +80,15 @@ int addrspace_balloon(struct addrspace *as, struct gfn_range range, unsigned fla
 	return take_away(as, EVENT_BALLOON, range, flags);
 }
 
+/* A page that was given back stays so. */
 static ppte_t forbid_write(ppte_t pte)
 {
-	return ppte_state(pte) == PPTE_ABSENT ? (pte & PPTE_GENERATION) | PPTE_WP
-					      : pte & ~PPTE_WRITE;
+	return ppte_state(pte) == PPTE_ABSENT ? pte | PPTE_WP : pte & ~PPTE_WRITE;
 }
 
 static ppte_t permit_write(ppte_t pte)
 {
-	return ppte_state(pte) == PPTE_ABSENT ? pte & PPTE_GENERATION : pte | PPTE_WRITE;
+	return ppte_state(pte) == PPTE_ABSENT ? pte & ~PPTE_WP : pte | PPTE_WRITE;
 }
 
 /* More rights send no event: a secondary that allows less gets a fault. */

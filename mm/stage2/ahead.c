@@ -9,6 +9,9 @@
  * A and D stay clear: no access has been made. So a write is recorded as on any clean page, and AGE
  * and reclaim find the page cold.
  *
+ * With READ_AS_WRITE a page that a fault would change first, such as a shared one, is left to its
+ * fault.
+ *
  * Locking: LOCK_MMU. A leaf is made from the PTE under the lock, but not while an invalidation of
  * its page runs: what that has dropped would come back, and stay when the page changes.
  */
@@ -27,10 +30,13 @@ static void map_page_ahead(struct stage2 *s2, struct gfn gfn)
 {
 	ppte_t pte = primary_load(&s2->as->primary, gfn);
 	unsigned attr = ahead_rights(s2, gfn, pte);
+	u32 access = ck_pr_load_32(&s2->as->fault_access);
 	struct pgtable_visit visit;
 	pte_t leaf;
 
-	if (!ppte_has_content(pte) || !attr || invalidate_running(&s2->log, gfn))
+	if (!ppte_has_content(pte) || !space_allows(pte, access) || !attr)
+		return;
+	if (invalidate_running(&s2->log, gfn))
 		return;
 	stage2_lookup(s2, gfn, &visit);
 	if (visit.kind != VISIT_ABSENT || visit.level)

@@ -188,6 +188,29 @@ static void pages_that_are_backed_are_mapped(void **state)
 	end();
 }
 
+/* 12 is shared and has no leaf. */
+static void read_up_to_a_shared_page(enum read_mode read)
+{
+	static const u64 gfns[] = {12, 40};
+
+	begin();
+	addrspace_set_read(as, read);
+	world_share(as, gfns, 2, 7);
+	for (u64 gfn = 10; gfn < 12; gfn++)
+		expect_word(gfn, 0);
+	assert_int_equal(mapped_ahead(), read == READ_AS_READ);
+	expect_word(12, 7);
+	assert_int_equal(world_mfn(as, 12) == world_mfn(as, 40), read == READ_AS_READ);
+	end();
+}
+
+/* READ_AS_WRITE: a read breaks the sharing, whatever its guest has read before. */
+static void shared_pages_as_write_are_left_to_their_fault(void **state)
+{
+	read_up_to_a_shared_page(READ_AS_READ);
+	read_up_to_a_shared_page(READ_AS_WRITE);
+}
+
 /* A window is of one slot and one block of 512 pages, and the stream goes on behind the block. */
 static void a_window_ends_with_its_slot(void **state)
 {
@@ -234,6 +257,15 @@ static void pages_that_were_given_back_stay(void **state)
 	assert_int_equal(backed(16, 16), 1);
 	expect_word(15, 0);
 	assert_int_equal(backed(14, 15), 1);
+	end();
+	begin();
+	write_page(15);
+	assert_int_equal(addrspace_balloon(as, world_range(14, 2), 0), 0);
+	assert_int_equal(addrspace_protect(as, world_range(14, 2), false), 0);
+	assert_int_equal(addrspace_protect(as, world_range(14, 2), true), 0);
+	write_pages(10, 13);
+	assert_int_equal(backed(14, 15), 0);
+	assert_int_equal(backed(16, 16), 1);
 	end();
 }
 
@@ -441,6 +473,7 @@ int main(void)
 		cmocka_unit_test(four_streams_go_on_side_by_side),
 		cmocka_unit_test(one_page_is_the_page_itself),
 		cmocka_unit_test(pages_that_are_backed_are_mapped),
+		cmocka_unit_test(shared_pages_as_write_are_left_to_their_fault),
 		cmocka_unit_test(a_window_ends_with_its_slot),
 		cmocka_unit_test(a_window_ends_with_its_block),
 		cmocka_unit_test(pages_that_were_given_back_stay),
