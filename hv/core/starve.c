@@ -11,7 +11,8 @@
  * Invariants:
  * STARVE-1  A vCPU at one instruction, or a VM's devices, without a frame for STARVING_SECONDS
  *	     starve, whatever frames others of the VM get.
- * STARVE-2  A waiter that gets on does not starve, however often it waits.
+ * STARVE-2  A vCPU that gets on does not starve, however often it waits. A piece of the devices'
+ *	     work that finds all its frames ends their wait (hv/run.c).
  */
 #include <hv/vcpu.h>
 #include <lib/log.h>
