@@ -11,7 +11,8 @@
  * The pause between two passes follows what the last one saved (pace.c), or is merge_ms. With
  * merge_ms the scanner backs off where nothing is merged: from the third pass on in which no page
  * was merged the pause doubles with each, up to 32 times merge_ms. A pass that merges, a new region
- * and a guest's hint take it back to merge_ms.
+ * and a guest's hint take it back to merge_ms. The first pass comes after a pause, too: a guest
+ * that calls for passes itself (merge_control=yes) has none beside its own within a long merge_ms.
  *
  * Why passes are spaced: a page is looked up when it is the same in two passes. In passes without a
  * pause all pages would be that are not written all the time.
@@ -102,6 +103,7 @@ void merging_init(void)
 
 	merging.on = strcmp(engine, "off") != 0;
 	set_pace(boot_option_number("merge_ms"));
+	merging.due = merging.fixed ? arch_ticks() + merging.interval : 0;
 	merging.share = boot_option_number("merge_share");
 	merging.engine = chosen_engine(merging.on ? engine : "");
 	CHECK(merge_configure(merging.engine, &merging.limits) == 0);

@@ -117,6 +117,7 @@ static void begin(unsigned cpus, u64 percent, u64 length)
 	chunks = passes = most = 0;
 	meanwhile = NULL;
 	merging_init();
+	sim_ticks += 2 * fixed_ms * MS;
 }
 
 static bool step_on(unsigned cpu, bool idle)
@@ -145,6 +146,22 @@ static void an_idle_cpu_scans_until_the_pass_ends_and_then_when_the_next_is_due(
 	assert_false(step_on(0, true));
 	sim_ticks = due + 10;
 	assert_true(step_on(0, true));
+}
+
+/* A guest with merge_control=yes has no pass beside its own within a long merge_ms. */
+static void with_merge_ms_the_first_pass_comes_after_a_pause(void **state)
+{
+	begin(1, 20, 3);
+	merging_init();
+	assert_false(step_on(0, true));
+	sim_ticks += fixed_ms * MS - 10;
+	assert_false(step_on(0, true));
+	sim_ticks += 20;
+	assert_true(step_on(0, true));
+	fixed_ms = 0;
+	merging_init();
+	assert_true(step_on(0, true));
+	fixed_ms = 20;
 }
 
 /* The pause before the next pass, in ms, after one with `n` passes in which nothing was merged. */
@@ -342,6 +359,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			an_idle_cpu_scans_until_the_pass_ends_and_then_when_the_next_is_due),
+		cmocka_unit_test(with_merge_ms_the_first_pass_comes_after_a_pause),
 		cmocka_unit_test(passes_without_a_merge_are_spaced_more_and_more),
 		cmocka_unit_test(a_scanner_with_a_pace_of_its_own_follows_what_passes_save),
 		cmocka_unit_test(a_hurry_takes_the_pace_back_to_the_shortest_pause),
