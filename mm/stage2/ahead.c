@@ -20,9 +20,9 @@
 /* As of a fault: with D bits or PML a clean page is writable. */
 static unsigned ahead_rights(const struct stage2 *s2, struct gfn gfn, ppte_t pte)
 {
-	if (s2->as->dirty_mode != DIRTY_WRITE_PROTECT)
-		pte |= PPTE_SOFT_DIRTY;
-	return ppte_rights(pte) & stage2_limit(s2, gfn);
+	ppte_t writable = s2->as->dirty_mode == DIRTY_WRITE_PROTECT ? 0 : PPTE_SOFT_DIRTY;
+
+	return ppte_rights(pte | writable) & stage2_limit(s2, gfn);
 }
 
 /* Where the table is there. */
