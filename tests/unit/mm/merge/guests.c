@@ -357,6 +357,33 @@ static void random_schedules_of_everything(void **state)
 	}
 }
 
+/* Two pages are protected and looked at; the first one's frame is offered. */
+static void look_at_two(struct cow_look *match, struct cow_look *look)
+{
+	struct addrspace *as;
+
+	world_begin(1, 2);
+	race = (struct race){.policy = notifier_policy(0), .engine = &merge_engine_hash};
+	setup(&race);
+	as = race.as[0];
+	assert_int_equal(cow_protect(as, world_range(0, 2)), 0);
+	assert_int_equal(cow_look(as, (struct gfn){0}, match), 0);
+	assert_int_equal(cow_look(as, (struct gfn){1}, look), 0);
+	assert_int_equal(cow_offer(as, (struct gfn){0}, match), 0);
+}
+
+/* Protected once more, the second page is not the one that was looked at. */
+static void expect_another_page(const struct cow_look *match, const struct cow_look *look)
+{
+	struct addrspace *as = race.as[0];
+
+	assert_int_equal(cow_protect(as, world_range(1, 1)), 0);
+	assert_int_equal(cow_share(as, (struct gfn){1}, look, match->mfn), ERR_BUSY);
+	assert_false(frame_put(match->mfn));
+	check(&race);
+	world_end();
+}
+
 /*
  * What the share is given was seen before a write; that the page is guarded again does not make it
  * true.
@@ -364,23 +391,12 @@ static void random_schedules_of_everything(void **state)
 static void write_protection_lifted_and_set_anew_is_another_one(void **state)
 {
 	struct cow_look match, look;
-	struct gfn gfn = {1};
 	struct race *r = &race;
 
-	world_begin(1, 2);
-	race = (struct race){.policy = notifier_policy(0), .engine = &merge_engine_hash};
-	setup(&race);
-	assert_int_equal(cow_protect(r->as[0], world_range(0, 2)), 0);
-	assert_int_equal(cow_look(r->as[0], (struct gfn){0}, &match), 0);
-	assert_int_equal(cow_look(r->as[0], gfn, &look), 0);
-	assert_int_equal(cow_offer(r->as[0], (struct gfn){0}, &match), 0);
+	look_at_two(&match, &look);
 	put(r, 0, 1, 9);
 	guest_out();
-	assert_int_equal(cow_protect(r->as[0], world_range(1, 1)), 0);
-	assert_int_equal(cow_share(r->as[0], gfn, &look, match.mfn), ERR_BUSY);
-	assert_false(frame_put(match.mfn));
-	check(&race);
-	world_end();
+	expect_another_page(&match, &look);
 }
 
 /*
@@ -390,25 +406,14 @@ static void write_protection_lifted_and_set_anew_is_another_one(void **state)
 static void a_page_that_was_given_back_and_touched_is_another_one(void **state)
 {
 	struct cow_look match, look;
-	struct gfn gfn = {1};
 	struct race *r = &race;
 
-	world_begin(1, 2);
-	race = (struct race){.policy = notifier_policy(0), .engine = &merge_engine_hash};
-	setup(&race);
-	assert_int_equal(cow_protect(r->as[0], world_range(0, 2)), 0);
-	assert_int_equal(cow_look(r->as[0], (struct gfn){0}, &match), 0);
-	assert_int_equal(cow_look(r->as[0], gfn, &look), 0);
-	assert_int_equal(cow_offer(r->as[0], (struct gfn){0}, &match), 0);
+	look_at_two(&match, &look);
 	assert_int_equal(addrspace_clear(r->as[0], world_range(1, 1), 0), 0);
 	put(r, 0, 1, 9);
 	guest_out();
 	assert_int_equal(world_mfn(r->as[0], 1), look.mfn.raw);
-	assert_int_equal(cow_protect(r->as[0], world_range(1, 1)), 0);
-	assert_int_equal(cow_share(r->as[0], gfn, &look, match.mfn), ERR_BUSY);
-	assert_false(frame_put(match.mfn));
-	check(&race);
-	world_end();
+	expect_another_page(&match, &look);
 }
 
 int main(void)

@@ -5,17 +5,14 @@
  */
 #include "sim/explore.h"
 #include "sim/mm_world.h"
+#include "writer.h"
 
-#include <mm/audit.h>
 #include <mm/frame.h>
 
 #define PAGES  64
 #define SHARED 60 /* of them, from the first; the others are absent */
 #define MOST   16
 #define VALUE  77
-
-static struct addrspace *as;
-static struct stage2 *s2;
 
 static void setup(void *world)
 {
@@ -29,43 +26,6 @@ static void setup(void *world)
 	s2 = world_stage2(as);
 	for (unsigned i = 0; i < SHARED; i++)
 		assert_int_equal(guest_read(s2, i * PAGE_SIZE, &value), FAULT_MAPPED);
-}
-
-static void teardown(void)
-{
-	struct audit_report report;
-
-	guest_out();
-	assert_int_equal(audit_run(0, &report), 0);
-	assert_int_equal(report.total, 0);
-	stage2_destroy(s2);
-	addrspace_destroy(as);
-}
-
-static void begin(void)
-{
-	world_begin(2, 64);
-	setup(NULL);
-}
-
-static void end(void)
-{
-	teardown();
-	world_end();
-}
-
-static void write_page(u64 gfn)
-{
-	assert_int_equal(guest_write(s2, gfn * PAGE_SIZE, gfn), FAULT_MAPPED);
-}
-
-/* Exits of the write. */
-static u64 write_exits(u64 gfn)
-{
-	u64 exits = guest_counters.exits;
-
-	write_page(gfn);
-	return guest_counters.exits - exits;
 }
 
 static void expect_word(u64 gfn, u64 expected)

@@ -6,18 +6,15 @@
 #include "sim/explore.h"
 #include "sim/mm_world.h"
 
-#include <mm/audit.h>
 #include <mm/dirty_log.h>
 #include <mm/frame.h>
 #include <mm/reclaim.h>
 
 #include "mm/space/space.h"
+#include "writer.h"
 
 #define PAGES 64
 #define MOST  16
-
-static struct addrspace *as;
-static struct stage2 *s2;
 
 static void open_slots(void)
 {
@@ -31,47 +28,10 @@ static void setup(void *world)
 	open_slots();
 }
 
-static void teardown(void)
-{
-	struct audit_report report;
-
-	guest_out();
-	assert_int_equal(audit_run(0, &report), 0);
-	assert_int_equal(report.total, 0);
-	stage2_destroy(s2);
-	addrspace_destroy(as);
-}
-
-static void begin(void)
-{
-	world_begin(2, 64);
-	setup(NULL);
-}
-
-static void end(void)
-{
-	teardown();
-	world_end();
-}
-
-static void write_page(u64 gfn)
-{
-	assert_int_equal(guest_write(s2, gfn * PAGE_SIZE, gfn), FAULT_MAPPED);
-}
-
 static void write_pages(u64 first, u64 last)
 {
 	for (u64 gfn = first; gfn <= last; gfn++)
 		write_page(gfn);
-}
-
-/* Exits of the write. */
-static u64 write_exits(u64 gfn)
-{
-	u64 exits = guest_counters.exits;
-
-	write_page(gfn);
-	return guest_counters.exits - exits;
 }
 
 static void expect_word(u64 gfn, u64 expected)
