@@ -34,7 +34,7 @@ enum frame_kind {
  * The record of one frame. The meaning of `owner` and `link` depends on the kind:
  *
  *  FREE        owner: next block in the free list, link: previous; heads of free blocks only
- *  GUEST, IMAGE the rmap's (mm/space/rmap.c): up to two (address space, gfn) inline, or a chain
+ *  GUEST, IMAGE the rmap's (mm/rmap/rmap.c): up to two (address space, gfn) inline, or a chain
  *  others      the caller's; 0 after frame_alloc
  *
  * refs	 [a] references of primary PTEs

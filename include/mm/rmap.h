@@ -4,7 +4,7 @@
  *
  * Why: merging, migration and the auditor start from a frame. Nearly every frame has one user, and
  * of those that are shared most have two, so two are kept inside the frame's record; more make a
- * set of sorted arrays (mm/space/key_set.h), which takes little more than the keys and loses one of
+ * set of sorted arrays (mm/rmap/key_set.h), which takes little more than the keys and loses one of
  * 10^5 quickly.
  *
  *     frame record: owner     link

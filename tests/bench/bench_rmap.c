@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bench_rmap.c: a frame with many users gets one and loses one, in instructions; bytes of the rmap
- * for each are in unit/mm/space/key_set.
+ * for each are in unit/mm/rmap/key_set.
  */
 #include "bench_mm.h"
 

@@ -28,7 +28,7 @@ import tree
 BASE = {"lib", "arch"}
 # The rooms with event sites have lib/trace below them, too.
 TRACED = BASE | {"lib/trace"}
-MM = {"mm/frame", "mm/table", "mm/store", "mm/notify", "mm/space"}
+MM = {"mm/frame", "mm/rmap", "mm/table", "mm/store", "mm/notify", "mm/space"}
 ALL_MM = MM | {"mm", "mm/stage2", "mm/merge", "mm/reclaim", "mm/subscribers"}
 LOW_HV = ALL_MM | {"abi", "hv/core"}
 HIGH_HV = LOW_HV | {"hv/pci", "hv/pc", "hv/load", "hv/jobs"}
@@ -41,6 +41,7 @@ ROOMS = {
     "arch": BASE,
     "asm": BASE,
     "mm/frame": BASE,
+    "mm/rmap": BASE | {"mm/frame"},
     "mm/table": BASE | {"mm/frame"},
     "mm/store": BASE | {"mm/frame"},
     "mm/notify": TRACED | {"mm/frame"},
@@ -74,9 +75,10 @@ ROOMS = {
 # The room that defines what a public header declares.
 HEADERS = {
     "mm/frame": "frame",
+    "mm/rmap": "rmap",
     "mm/table": "walk",
     "mm/notify": "invalidate notifier policy",
-    "mm/space": "addrspace cow dirty_log image inspect rmap",
+    "mm/space": "addrspace cow dirty_log image inspect",
     "mm/stage2": "fault peek stage2 tlb",
     "mm/merge": "merge",
     "mm/reclaim": "reclaim",

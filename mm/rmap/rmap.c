@@ -7,7 +7,7 @@
 #include <lib/lock.h>
 #include <lib/log.h>
 #include <mm/frame.h>
-#include "mm/space/key_set.h"
+#include "mm/rmap/key_set.h"
 
 #define INLINE	   1ull
 #define COUNTED	   2ull /* owner: the users are counted in `link`, not listed */

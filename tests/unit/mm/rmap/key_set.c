@@ -4,7 +4,7 @@
  */
 #include "sim/mm_world.h"
 
-#include "mm/space/key_set.h"
+#include "mm/rmap/key_set.h"
 
 #define KEYS 3000u
 #define MANY 100000u

@@ -10,7 +10,7 @@
  * the next class; a removal moves it to a smaller one as soon as that is large enough, or keeps it
  * if there is no memory.
  */
-#include "mm/space/key_set.h"
+#include "mm/rmap/key_set.h"
 #include <arch/cpu.h>
 #include <ck_pr.h>
 #include <lib/error.h>

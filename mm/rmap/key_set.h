@@ -13,8 +13,8 @@
  *
  * A key is any number but 0. The caller locks.
  */
-#ifndef SAMEPAGE_MM_SPACE_KEY_SET_H
-#define SAMEPAGE_MM_SPACE_KEY_SET_H
+#ifndef SAMEPAGE_MM_RMAP_KEY_SET_H
+#define SAMEPAGE_MM_RMAP_KEY_SET_H
 
 #include <lib/types.h>
 
