@@ -43,6 +43,16 @@ def keep(folder, name, rows):
     folder.rows = rows
 
 
+def table(titles, lines):
+    """Prints lines of a name and its cells; a column is as wide as the widest text in it."""
+    texts = [["", *titles]] + [[str(cell) for cell in line] for line in lines]
+    widths = [max(len(text[column]) for text in texts) for column in range(len(texts[0]))]
+    plain("")
+    for name, *cells in texts:
+        cells = "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths[1:]))
+        plain(f"{name:{widths[0]}}{cells}".rstrip())
+
+
 def show(rows, extra=None):
     """
     Prints the rows as a table: a line for each name, a column for each setting, and columns of
@@ -50,16 +60,15 @@ def show(rows, extra=None):
     """
     settings = list(dict.fromkeys(row["setting"] for row in rows))
     extra = extra or {}
-    plain(f"\n{'':24}" + "".join(f"{title:>18}" for title in [*settings, *extra]))
-    for name in dict.fromkeys(row["name"] for row in rows):
-        cells = [
-            next(
-                (row["value"] for row in rows if (row["name"], row["setting"]) == (name, setting)),
-                "",
-            )
-            for setting in settings
-        ] + [figures.get(name, "") for figures in extra.values()]
-        plain(f"{name:24}" + "".join(f"{cell:>18}" for cell in cells))
+    value = {(row["name"], row["setting"]): row["value"] for row in rows}
+    table(
+        [*settings, *extra],
+        [
+            [name, *(value.get((name, setting), "") for setting in settings),
+             *(figures.get(name, "") for figures in extra.values())]
+            for name in dict.fromkeys(row["name"] for row in rows)
+        ],
+    )
 
 
 def figures_of(setup, timeout=300):

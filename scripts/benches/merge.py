@@ -266,12 +266,14 @@ def show_host(rows):
     settings = list(dict.fromkeys(row["setting"] for row in rows))
     value = {(row["name"], row["setting"]): row["value"] for row in rows}
     columns = [name for name in names if any((name, setting) in value for setting in settings)]
-    titles = [name.replace("samepage_", "our ") for name in columns]
-    plain("\n" + " " * 20 + "".join(f"{title:>16}" for title in titles))
-    for setting in settings:
-        cells = [value.get((name, setting), "") for name in columns]
-        plain(f"{setting:20}" + "".join(f"{cell:>16}" for cell in cells))
-    plain(f"{'target':20}" + "".join(f"{TARGETS.get(name, ''):>16}" for name in columns))
+    common.table(
+        [name.replace("samepage_", "our ") for name in columns],
+        [
+            *([setting, *(value.get((name, setting), "") for name in columns)]
+              for setting in settings),
+            ["target", *(TARGETS.get(name, "") for name in columns)],
+        ],
+    )
     plain(
         "ns a page; metadata: bytes a page; ratio: KSM's over ours; floor: to hash a page, and to "
         "compare two, on this computer"

@@ -191,13 +191,13 @@ def title(line):
 
 def show_rows(cells, cases, columns):
     """A line for each case; the last column is of the whole run."""
-    plain(f"{'':34}" + "".join(f"{name:>9}" for _, name in columns))
-    for case in cases:
-        counts = cells[case]
-        plain(
-            f"{title(case[1]) or 'base':34}"
-            + "".join(f"{counts.get(name, 0):>9}" for name, _ in columns)
-        )
+    common.table(
+        [name for _, name in columns],
+        [
+            [title(case[1]) or "base", *(cells[case].get(name, 0) for name, _ in columns)]
+            for case in cases
+        ],
+    )
 
 
 def named(back_end):

@@ -9,6 +9,7 @@ import errno
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -145,6 +146,18 @@ class Results(unittest.TestCase):
         self.assertEqual((given["machine"]["cpus"], given["seeds"]), (2, {"qemu": "1"}))
         with open(f"{self.top}/latest/{given['log']}", encoding="utf-8") as file:
             self.assertEqual(file.read(), "bench: a 1 b")
+
+    def test_columns_of_a_bench_do_not_touch(self):
+        rows = [{"name": name, "setting": setting, "value": 1.5}
+                for name in ("seconds", "kicks")
+                for setting in ("samepage merge=off", "samepage merge=hash merge_ms=20")]
+        with stdout(io.StringIO()) as stream:
+            common.show(rows, {"ratio": {"seconds": 1.25}})
+        head, seconds, kicks = stream.getvalue().splitlines()[1:]
+        self.assertEqual(re.split("  +", head)[1:], ["samepage merge=off",
+                                                 "samepage merge=hash merge_ms=20", "ratio"])
+        self.assertEqual(seconds.split(), ["seconds", "1.5", "1.5", "1.25"])
+        self.assertEqual(kicks.split(), ["kicks", "1.5", "1.5"])
 
     def test_two_runs_in_a_second_have_two_folders(self):
         folders = {results.new_folder("run") for _ in range(3)}
