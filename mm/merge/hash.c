@@ -114,14 +114,23 @@ static u32 run_length(const struct hash_index *index, u32 at, u32 step)
 	return length;
 }
 
+/* Would the hole's neighbours and a page in it not be too long a run? */
+static __always_inline bool slot_may_be_used(const struct hash_index *index, u32 hole)
+{
+	u32 mask = index->slots - 1;
+	u32 run =
+		run_length(index, (hole - 1) & mask, -1u) + run_length(index, (hole + 1) & mask, 1);
+
+	return run < REACH || IS_ENABLED(CONFIG_BREAK_MERGE_REACH);
+}
+
 /* The first hole from home on, unless the run would get too long. */
 static bool slot_add(struct hash_index *index, u32 tag, u32 number)
 {
-	u32 mask = index->slots - 1, home = home_of(index, tag);
-	u32 at = (home + run_length(index, home, 1)) & mask;
-	u32 run = run_length(index, (at - 1) & mask, -1u) + run_length(index, (at + 1) & mask, 1);
+	u32 home = home_of(index, tag);
+	u32 at = (home + run_length(index, home, 1)) & (index->slots - 1);
 
-	if (index->slot[at] != EMPTY || (run >= REACH && !IS_ENABLED(CONFIG_BREAK_MERGE_REACH)))
+	if (index->slot[at] != EMPTY || !slot_may_be_used(index, at))
 		return false;
 	index->slot[at] = number;
 	return true;
@@ -268,63 +277,82 @@ static void hash_unstable_remove(struct merge_domain *domain, u32 number)
 	close_hole(domain, at);
 }
 
-/* What a search will read, as far as it is cached: the entries of both tables for a tag. */
-struct hash_ahead {
-	const u32 *slot, *bucket;
-	struct merge_page *page;
-	const struct stable *head;
-};
-
-/* What the entries name. */
-static void prefetch_named(const struct merge_domain *domain, struct hash_ahead *of)
-{
-	of->page = *of->slot != EMPTY ? merge_ref_of(domain, *of->slot).page : NULL;
-	of->head = *of->bucket ? node_at(&domain->nodes, *of->bucket) : NULL;
-	if (of->page)
-		__builtin_prefetch(of->page);
-	if (of->head)
-		__builtin_prefetch(of->head);
-}
-
-/* The frame of what was named, if it has the tag. False: nothing has it. */
-static bool prefetch_found(const struct merge_domain *domain, const struct hash_ahead *of, u32 tag)
-{
-	bool unstable = of->page && page_hash(of->page) == tag;
-	struct merge_ref ref;
-	struct mfn mfn;
-
-	if (of->head && node_tag(of->head) == tag) {
-		merge_prefetch_frame(node_mfn(of->head));
-		return true;
-	}
-	if (!unstable)
-		return false;
-	ref = merge_ref_of(domain, *of->slot);
-	if (merge_frame(&ref, &mfn))
-		merge_prefetch_frame(mfn);
-	return true;
-}
-
-/* Entry by entry, what it names, and the frame of that: each for all tags. */
-static u32 hash_prefetch(const struct merge_domain *domain, const u32 *tag, u32 set)
+/* Entry by entry, then what it names: each for all tags. */
+static void hash_prefetch(const struct merge_domain *domain, const u32 *tag, u32 set)
 {
 	const struct hash_index *index = hash_of(domain);
-	struct hash_ahead of[MERGE_BATCH];
-	u32 found = 0;
 
-	for (unsigned i = 0; set >> i; i++) {
-		of[i].slot = &index->slot[home_of(index, tag[i])];
-		of[i].bucket = bucket_of(index, tag[i]);
-		__builtin_prefetch(of[i].slot);
-		__builtin_prefetch(of[i].bucket);
+	for (u32 left = set; left; left &= left - 1) {
+		u32 of = tag[__builtin_ctz(left)];
+
+		__builtin_prefetch(&index->slot[home_of(index, of)]);
+		__builtin_prefetch(bucket_of(index, of));
 	}
-	for (unsigned i = 0; set >> i; i++)
-		if (set & BIT(i))
-			prefetch_named(domain, &of[i]);
-	for (unsigned i = 0; set >> i; i++)
-		if (set & BIT(i))
-			found |= (u32)prefetch_found(domain, &of[i], tag[i]) << i;
-	return found;
+	for (u32 left = set; left; left &= left - 1) {
+		u32 of = tag[__builtin_ctz(left)], number = index->slot[home_of(index, of)];
+		u32 head = *bucket_of(index, of);
+
+		if (number != EMPTY)
+			__builtin_prefetch(merge_ref_of(domain, number).page);
+		if (head)
+			__builtin_prefetch(node_at(&domain->nodes, head));
+	}
+}
+
+/* The first head with the tag, or 0. */
+static u32 head_with(const struct merge_domain *domain, u32 tag)
+{
+	u32 number = *bucket_of(hash_of(domain), tag);
+
+	for (u32 i = 0; number && i < REACH; i++) {
+		const struct stable *head = node_at(&domain->nodes, number);
+
+		if (node_tag(head) == tag)
+			return number;
+		number = node_link(&domain->nodes, head);
+	}
+	return 0;
+}
+
+/* The slot of the first page with the tag, or the hole behind all of its home. */
+static u32 slot_with(const struct merge_domain *domain, u32 tag)
+{
+	const struct hash_index *index = hash_of(domain);
+	u32 at = home_of(index, tag);
+
+	while (index->slot[at] != EMPTY && tag_of(domain, index->slot[at]) != tag)
+		at = (at + 1) & (index->slots - 1);
+	return at;
+}
+
+static void prefetch_page(const struct merge_domain *domain, u32 number)
+{
+	const struct merge_ref ref = merge_ref_of(domain, number);
+	struct mfn mfn;
+
+	if (merge_frame(&ref, &mfn))
+		merge_prefetch_frame(mfn);
+}
+
+static bool hash_unseen(const struct merge_domain *domain, u32 tag, u32 *place)
+{
+	const struct hash_index *index = hash_of(domain);
+	u32 head = head_with(domain, tag);
+
+	if (head) {
+		merge_prefetch_frame(node_mfn(node_at(&domain->nodes, head)));
+		return false;
+	}
+	*place = slot_with(domain, tag);
+	if (index->slot[*place] == EMPTY)
+		return slot_may_be_used(index, *place);
+	prefetch_page(domain, index->slot[*place]);
+	return false;
+}
+
+static void hash_unstable_put(struct merge_domain *domain, u32 place, u32 number)
+{
+	hash_of(domain)->slot[place] = number;
 }
 
 static u64 hash_bytes(const struct merge_domain *domain)
@@ -346,5 +374,7 @@ const struct merge_engine merge_engine_hash = {
 	.unstable_add = hash_unstable_add,
 	.unstable_remove = hash_unstable_remove,
 	.prefetch = hash_prefetch,
+	.unseen = hash_unseen,
+	.unstable_put = hash_unstable_put,
 	.bytes = hash_bytes,
 };

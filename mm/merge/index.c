@@ -31,10 +31,6 @@ int unstable_compare(const struct merge_domain *domain, const struct merge_key *
 }
 
 /*
- * advice.c sets EXCLUDED, then reads INDEXED; here one compare-and-swap sets INDEXED unless the
- * page is EXCLUDED. So a page that is excluded is not added, or leaves the index as soon as the
- * lock is free.
- *
  * A page that finds no place, because its neighbourhood is crowded, is settled too; no search finds
  * it.
  */
@@ -44,11 +40,8 @@ void unstable_add(const struct merge_ref *ref, const struct merge_key *key,
 	struct merge_domain *domain = ref->region->domain;
 	int err;
 
-	if (!merge_change_reason(ref, ~(u32)BIT(MERGE_EXCLUDED), reason, 0, PAGE_INDEXED)) {
-		if (!IS_ENABLED(CONFIG_BREAK_MERGE_EXCLUDED))
-			return;
-		(void)page_change(ref->page, PAGE_INDEXED, PAGE_INDEXED);
-	}
+	if (!merge_mark_indexed(ref, reason))
+		return;
 	err = domain->engine->unstable_add(domain, key, merge_number(ref));
 	if (err)
 		(void)page_change(ref->page, PAGE_INDEXED, 0);
@@ -123,14 +116,12 @@ enum merge_found merge_search(const struct merge_ref *ref, const struct merge_ke
 	return found;
 }
 
-bool merge_search_stable(const struct merge_ref *ref, const struct merge_key *key,
-			 struct mfn *shared)
+bool merge_search_stable_locked(const struct merge_ref *ref, const struct merge_key *key,
+				struct mfn *shared)
 {
 	struct merge_domain *domain = ref->region->domain;
 	bool found;
 
-	if (!ck_pr_load_64(&domain->stable_count)) /* the first pass over all of a VM */
-		return false;
 	spin_lock(&domain->lock);
 	found = stable_take(domain, key, shared);
 	spin_unlock(&domain->lock);

@@ -10,6 +10,8 @@
 #include <lib/error.h>
 #include <trace/trace.h>
 
+#define ANY_BUT_EXCLUDED (~(u32)BIT(MERGE_EXCLUDED))
+
 int merge_make_metadata(struct merge_region *region, u32 chunk)
 {
 	struct merge_page **place =
@@ -61,39 +63,47 @@ static void metadata_adjust(u32 *counter, bool is, bool was)
 		ck_pr_add_32(counter, (u32)is - (u32)was);
 }
 
-/* In the tally of this CPU's visit, or at once for a page elsewhere. */
-static void metadata_count(const struct merge_ref *ref, struct merge_chunk *chunk,
-			   enum merge_reason old, enum merge_reason reason)
+/* A page of a chunk that this CPU does not visit. */
+static __noinline void metadata_count_elsewhere(const struct merge_ref *ref, enum merge_reason old,
+						enum merge_reason reason)
 {
-	struct merge_tally *tally = &merge_world.tally[arch_cpu_id()];
-
-	if (likely(tally->chunk == chunk)) {
-		tally->by_reason[old]--;
-		tally->by_reason[reason]++;
-		return;
-	}
 	ck_pr_dec_64(&ref->region->by_reason[old]);
 	ck_pr_inc_64(&ref->region->by_reason[reason]);
-	metadata_adjust(&chunk->unsettled, !merge_settled(reason), !merge_settled(old));
+	metadata_adjust(&merge_chunk_at(ref)->unsettled, !merge_settled(reason),
+			!merge_settled(old));
 }
 
-static void metadata_account(const struct merge_ref *ref, enum merge_reason old,
-			     enum merge_reason reason)
+/* What is not tallied. */
+static __noinline void metadata_count_at_once(struct merge_chunk *chunk, enum merge_reason old,
+					      enum merge_reason reason)
 {
-	const u32 at_once = BIT(MERGE_LARGE) | BIT(MERGE_EXCLUDED);
-	struct merge_chunk *chunk = merge_chunk_at(ref);
-
-	metadata_count(ref, chunk, old, reason);
-	TRACE(merge_reason, ref->region->as->id, .gfn = ref->gfn.raw, .from = (u8)old,
-	      .to = (u8)reason);
-	if (likely(!((BIT(old) | BIT(reason)) & at_once)))
-		return;
 	metadata_adjust(&chunk->partners, reason == MERGE_LARGE, old == MERGE_LARGE);
 	metadata_adjust(&chunk->excluded, reason == MERGE_EXCLUDED, old == MERGE_EXCLUDED);
 }
 
-bool merge_change_reason(const struct merge_ref *ref, u32 from, enum merge_reason reason, u32 mask,
-			 u32 bits)
+/* In the tally of this CPU's visit, or at once for a page elsewhere. */
+static __always_inline void metadata_account(const struct merge_ref *ref, enum merge_reason old,
+					     enum merge_reason reason)
+{
+	const u32 at_once = BIT(MERGE_LARGE) | BIT(MERGE_EXCLUDED);
+	struct merge_tally *tally = &merge_world.tally[arch_cpu_id()];
+	struct merge_chunk *chunk = merge_chunk_at(ref);
+
+	if (likely(tally->chunk == chunk)) {
+		tally->by_reason[old]--;
+		tally->by_reason[reason]++;
+	} else {
+		metadata_count_elsewhere(ref, old, reason);
+	}
+	TRACE(merge_reason, ref->region->as->id, .gfn = ref->gfn.raw, .from = (u8)old,
+	      .to = (u8)reason);
+	if (unlikely((BIT(old) | BIT(reason)) & at_once))
+		metadata_count_at_once(chunk, old, reason);
+}
+
+/* Inlined, because most callers give constants. */
+static __always_inline bool change_reason(const struct merge_ref *ref, u32 from,
+					  enum merge_reason reason, u32 mask, u32 bits)
 {
 	struct merge_page *page = ref->page;
 	u32 word = page_word(page);
@@ -108,12 +118,36 @@ bool merge_change_reason(const struct merge_ref *ref, u32 from, enum merge_reaso
 	return true;
 }
 
+bool merge_change_reason(const struct merge_ref *ref, u32 from, enum merge_reason reason, u32 mask,
+			 u32 bits)
+{
+	return change_reason(ref, from, reason, mask, bits);
+}
+
 void merge_set_reason(const struct merge_ref *ref, enum merge_reason reason)
 {
-	(void)merge_change_reason(ref, ~(u32)BIT(MERGE_EXCLUDED), reason, 0, 0);
+	(void)change_reason(ref, ANY_BUT_EXCLUDED, reason, 0, 0);
+}
+
+bool merge_mark_indexed(const struct merge_ref *ref, enum merge_reason reason)
+{
+	if (change_reason(ref, ANY_BUT_EXCLUDED, reason, 0, PAGE_INDEXED))
+		return true;
+	if (IS_ENABLED(CONFIG_BREAK_MERGE_EXCLUDED))
+		(void)page_change(ref->page, PAGE_INDEXED, PAGE_INDEXED);
+	return IS_ENABLED(CONFIG_BREAK_MERGE_EXCLUDED);
+}
+
+void merge_remember(const struct merge_ref *ref, const struct merge_key *key, bool changed)
+{
+	unsigned patience = changed ? MIN(page_patience(ref->page) + 1, PAGE_PATIENCE_MAX) : 0;
+
+	(void)change_reason(ref, ANY_BUT_EXCLUDED, changed ? MERGE_VOLATILE : MERGE_CANDIDATE,
+			    ~PAGE_INDEXED,
+			    key->tag << PAGE_HASH_SHIFT | patience << PAGE_PATIENCE_SHIFT);
 }
 
 void merge_retry(const struct merge_ref *ref)
 {
-	(void)merge_change_reason(ref, BIT(MERGE_UNIQUE) | BIT(MERGE_LARGE), MERGE_CANDIDATE, 0, 0);
+	(void)change_reason(ref, BIT(MERGE_UNIQUE) | BIT(MERGE_LARGE), MERGE_CANDIDATE, 0, 0);
 }

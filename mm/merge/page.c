@@ -275,15 +275,6 @@ static void consider_secure(const struct merge_ref *ref, const struct merge_key 
 
 /* --- A visit ------------------------------------------------------------------------------- */
 
-void merge_remember(const struct merge_ref *ref, const struct merge_key *key, bool changed)
-{
-	unsigned patience = changed ? MIN(page_patience(ref->page) + 1, PAGE_PATIENCE_MAX) : 0;
-
-	(void)merge_change_reason(ref, ~(u32)BIT(MERGE_EXCLUDED),
-				  changed ? MERGE_VOLATILE : MERGE_CANDIDATE, ~PAGE_INDEXED,
-				  key->tag << PAGE_HASH_SHIFT | patience << PAGE_PATIENCE_SHIFT);
-}
-
 /* Has a page been read before? */
 static bool was_read(enum merge_reason reason)
 {
@@ -376,7 +367,7 @@ void merge_visit(const struct merge_ref *ref, const ppte_t *slot, bool dirty, bo
 	enum merge_reason reason = page_reason(ref->page);
 	ppte_t pte;
 
-	if (!merge_wants_visit(ref->page, dirty) || !is_due(ref->page))
+	if (!merge_wants_visit(page_word(ref->page), dirty) || !is_due(ref->page))
 		return;
 	unstable_remove(ref);
 	pte = merge_load(slot);

@@ -11,9 +11,15 @@
  *
  * Page after page, the misses add up. A link at a time for sixteen pages, sixteen misses overlap.
  * All of it is a guess: what has changed before the visit costs one more miss.
+ *
+ * A search that finds nothing needs no visit. It is one that reads tags and no content, so all of a
+ * batch end under the hold of the lock under which they are prefetched: the pages are in the index
+ * before the first visit of their batch.
  */
 #include "mm/merge/private.h"
+#include <lib/race.h>
 #include <mm/frame.h>
+#include <trace/trace.h>
 
 void merge_prefetch_frame(struct mfn mfn)
 {
@@ -21,33 +27,64 @@ void merge_prefetch_frame(struct mfn mfn)
 	__builtin_prefetch(merge_content(mfn));
 }
 
-/* Pages that will be merged: both frames of a pair are read, and their records change. */
-static void prefetch_searches(const struct merge_domain *domain, const struct merge_batch *batch)
+/* Of a page that will be merged both frames are read, and their records change. */
+static void prefetch_own(ppte_t pte)
 {
-	u32 found = domain->engine->prefetch(domain, batch->tag, batch->searches);
-
-	for (unsigned i = 0; found; i++, found >>= 1) {
-		ppte_t pte = found & 1 ? merge_load(batch->page[i].slot) : 0;
-
-		if (ppte_state(pte) == PPTE_PRIVATE)
-			merge_prefetch_frame(ppte_mfn(pte));
-	}
+	if (ppte_state(pte) == PPTE_PRIVATE)
+		merge_prefetch_frame(ppte_mfn(pte));
 }
 
-void merge_prefetch(const struct merge_batch *batch)
+/* All of the page's visit: it is still what it was for the batch, and nothing else has the tag. */
+static bool add_unseen(struct merge_domain *domain, const struct merge_next *page, ppte_t pte,
+		       u32 place)
+{
+	if (page_reason(page->ref.page) != MERGE_CANDIDATE || !cow_protectable(pte))
+		return false;
+	RACE_POINT("merge: unseen");
+	TRACE(merge_look, page->ref.region->as->id, .gfn = page->ref.gfn.raw,
+	      .mfn = ppte_mfn(pte).raw, .reason = MERGE_CANDIDATE, .dirty = false);
+	if (merge_mark_indexed(&page->ref, MERGE_UNIQUE))
+		domain->engine->unstable_put(domain, place, merge_number(&page->ref));
+	return true;
+}
+
+/* Secure mode and large leaves have visits of their own kind. */
+static u32 prefetch_searches(const struct merge_batch *batch)
+{
+	const struct merge_ref *first = &batch->page[0].ref;
+	struct merge_domain *domain = first->region->domain;
+	bool adds = !domain->limits.secure && !merge_is_large(first);
+	u32 over = 0, place;
+
+	domain->engine->prefetch(domain, batch->tag, batch->searches);
+	for (u32 left = batch->searches; left; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctz(left);
+		ppte_t pte = merge_load(batch->page[i].slot);
+
+		if (!domain->engine->unseen(domain, batch->tag[i], &place))
+			prefetch_own(pte);
+		else if (adds && add_unseen(domain, &batch->page[i], pte, place))
+			over |= BIT(i);
+	}
+	return over;
+}
+
+u32 merge_prefetch(const struct merge_batch *batch)
 {
 	struct merge_domain *domain = batch->page[0].ref.region->domain;
+	u32 over = 0;
 
-	for (unsigned i = 0; i < batch->count; i++) {
-		ppte_t pte = batch->searches & BIT(i) ? 0 : merge_load(batch->page[i].slot);
+	for (u32 left = (u32)(BIT(batch->count) - 1) & ~batch->searches; left; left &= left - 1) {
+		ppte_t pte = merge_load(batch->page[__builtin_ctz(left)].slot);
 
 		if (ppte_state(pte) == PPTE_PRIVATE)
 			__builtin_prefetch(merge_content(ppte_mfn(pte)));
 	}
 	if (!batch->searches)
-		return;
+		return 0;
 	spin_lock(&domain->lock);
 	if (domain->engine->prefetch)
-		prefetch_searches(domain, batch);
+		over = prefetch_searches(batch);
 	spin_unlock(&domain->lock);
+	return over;
 }

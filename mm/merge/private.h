@@ -130,8 +130,11 @@ struct merge_ref {
  * unstable_find	an unstable page with the key's content, or MERGE_PAGE_NONE. It may be written at
  *			any time: the caller write-protects and compares again
  * unstable_add		ERR_NO_MEMORY; ERR_BUSY: too crowded there. The page is in no index
- * prefetch		what searches for the tags with a bit in `set` will read (prefetch.c); the
- *			bits of those that will find one. NULL: not foreseeable
+ * prefetch		the entries that searches for the tags with a bit in `set` will read
+ *			(prefetch.c). NULL: not foreseeable
+ * unseen		neither a stable frame nor an unstable page has the tag, and
+ *			unstable_put() may put one that has it at *place. False: one may have
+ *			it; its frame is prefetched
  * bytes		of metadata, beside struct merge_page
  */
 struct merge_engine {
@@ -146,7 +149,9 @@ struct merge_engine {
 	u32 (*unstable_find)(struct merge_domain *domain, const struct merge_key *key);
 	int (*unstable_add)(struct merge_domain *domain, const struct merge_key *key, u32 page);
 	void (*unstable_remove)(struct merge_domain *domain, u32 page);
-	u32 (*prefetch)(const struct merge_domain *domain, const u32 *tag, u32 set);
+	void (*prefetch)(const struct merge_domain *domain, const u32 *tag, u32 set);
+	bool (*unseen)(const struct merge_domain *domain, u32 tag, u32 *place);
+	void (*unstable_put)(struct merge_domain *domain, u32 place, u32 page);
 	u64 (*bytes)(const struct merge_domain *domain);
 };
 extern const struct merge_engine merge_engine_tree, merge_engine_hash;
@@ -427,6 +432,15 @@ bool merge_change_reason(const struct merge_ref *ref, u32 from, enum merge_reaso
 			 u32 bits);
 /* The same from any reason but EXCLUDED, which only the guest takes back. */
 void merge_set_reason(const struct merge_ref *ref, enum merge_reason reason);
+/*
+ * INDEXED, with the reason that it has in an index. advice.c sets EXCLUDED, then reads INDEXED;
+ * here one compare-and-swap sets INDEXED unless the page is EXCLUDED. So a page that is excluded is
+ * not added, or leaves the index as soon as the lock is free. False: it is not to be added. Under
+ * domain->lock.
+ */
+bool merge_mark_indexed(const struct merge_ref *ref, enum merge_reason reason);
+/* Keeps the tag for the next visit. `changed`: it differs from the one before. */
+void merge_remember(const struct merge_ref *ref, const struct merge_key *key, bool changed);
 /* A page that was in an index, or is LARGE, is to be looked up again. */
 void merge_retry(const struct merge_ref *ref);
 /* A visit is due only after a write. */
@@ -465,9 +479,15 @@ struct merge_hit {
 };
 enum merge_found merge_search(const struct merge_ref *ref, const struct merge_key *key,
 			      struct merge_hit *hit);
-/* Among stable frames only. */
-bool merge_search_stable(const struct merge_ref *ref, const struct merge_key *key,
-			 struct mfn *shared);
+bool merge_search_stable_locked(const struct merge_ref *ref, const struct merge_key *key,
+				struct mfn *shared);
+/* Among stable frames only, of which there are none in the first pass over all of a VM. */
+static inline bool merge_search_stable(const struct merge_ref *ref, const struct merge_key *key,
+				       struct mfn *shared)
+{
+	return ck_pr_load_64(&ref->region->domain->stable_count) &&
+	       merge_search_stable_locked(ref, key, shared);
+}
 
 /* Out of the index. Takes domain->lock. */
 void unstable_remove_indexed(const struct merge_ref *ref);
@@ -489,12 +509,15 @@ int unstable_compare(const struct merge_domain *domain, const struct merge_key *
 
 /* --- page.c: a visit ----------------------------------------------------------------------- */
 
-/* Is there work for this page? For one that is clean: what has not settled, and an absent one. */
-static inline bool merge_wants_visit(const struct merge_page *page, bool dirty)
+/*
+ * Is there work for a page with this metadata? For one that is clean: what has not settled, and an
+ * absent one.
+ */
+static inline bool merge_wants_visit(u32 word, bool dirty)
 {
 	const u32 clean = ~SETTLED_REASONS | BIT(MERGE_ABSENT), written = ~(u32)BIT(MERGE_EXCLUDED);
 
-	return (dirty ? written : clean) & BIT(page_reason(page));
+	return (dirty ? written : clean) & BIT(word & PAGE_REASON);
 }
 
 /*
@@ -504,8 +527,6 @@ static inline bool merge_wants_visit(const struct merge_page *page, bool dirty)
 void merge_visit(const struct merge_ref *ref, const ppte_t *slot, bool dirty, bool open);
 
 bool merge_is_zero(const void *content);
-/* Keeps the tag for the next visit. `changed`: it differs from the one before. */
-void merge_remember(const struct merge_ref *ref, const struct merge_key *key, bool changed);
 
 static inline const void *merge_content(struct mfn mfn)
 {
@@ -540,7 +561,7 @@ void merge_large_open(const struct merge_ref *ref);
 void merge_large_consider(const struct merge_ref *ref, const struct merge_key *key, bool same,
 			  bool seen);
 
-/* --- prefetch.c ---------------------------------------------------------------------------- */
+/* --- prefetch.c: batches of pages that are visited one after another ------------------------ */
 
 /*
  * slot		merge_slot()
@@ -557,8 +578,12 @@ struct merge_batch {
 	} page[MERGE_BATCH];
 	u32 tag[MERGE_BATCH];
 };
-/* What the visits of these pages, of one region, will read. */
-void merge_prefetch(const struct merge_batch *batch);
+/*
+ * Prefetches what the visits of these pages, of one region, will read. The bits of those whose
+ * visit is over: nothing else has the tag, so they are in the index, as merge_search() would leave
+ * them.
+ */
+u32 merge_prefetch(const struct merge_batch *batch);
 void merge_prefetch_frame(struct mfn mfn);
 
 #endif

@@ -152,22 +152,24 @@ static bool any_set(const u64 *bitmap)
 
 static void visit_batch(struct merge_batch *batch)
 {
-	if (batch->count)
-		merge_prefetch(batch);
-	for (unsigned i = 0; i < batch->count; i++)
-		merge_visit(&batch->page[i].ref, batch->page[i].slot, batch->page[i].dirty,
-			    batch->page[i].open);
+	u32 all = (u32)BIT(batch->count) - 1, over = all ? merge_prefetch(batch) : 0;
+
+	for (u32 left = all & ~over; left; left &= left - 1) {
+		const struct merge_next *page = &batch->page[__builtin_ctz(left)];
+
+		merge_visit(&page->ref, page->slot, page->dirty, page->open);
+	}
 	batch->count = batch->searches = 0;
 }
 
-static void batch_add(struct merge_batch *batch, const struct merge_next *page)
+/* A page and its metadata; its place in the batch is for the caller to fill in. */
+static struct merge_next *batch_add(struct merge_batch *batch, u32 word, bool dirty)
 {
-	u32 word = page_word(page->ref.page);
-	bool search = !page->dirty && (word & PAGE_REASON) == MERGE_CANDIDATE;
+	bool search = !dirty && (word & PAGE_REASON) == MERGE_CANDIDATE;
 
 	batch->tag[batch->count] = word >> PAGE_HASH_SHIFT;
 	batch->searches |= (u32)search << batch->count;
-	batch->page[batch->count++] = *page;
+	return &batch->page[batch->count++];
 }
 
 /*
@@ -186,10 +188,16 @@ static void visit_pages(struct merge_region *region, struct gfn_range range,
 	for (u64 i = 0; i < count; i++, ref.gfn.raw++, ref.page++) {
 		bool written = answer->written[i / 64] & BIT(i % 64);
 		bool open = answer->open[i / 64] & BIT(i % 64);
+		u32 word = page_word(ref.page);
+		struct merge_next *next;
 
-		if ((open && !written) || !merge_wants_visit(ref.page, written))
+		if ((open && !written) || !merge_wants_visit(word, written))
 			continue;
-		batch_add(&batch, &(struct merge_next){ref, slot ? slot + i : NULL, written, open});
+		next = batch_add(&batch, word, written);
+		next->ref = ref;
+		next->slot = slot ? slot + i : NULL;
+		next->dirty = written;
+		next->open = open;
 		if (batch.count == MERGE_BATCH)
 			visit_batch(&batch);
 	}
