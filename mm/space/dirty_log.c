@@ -186,36 +186,46 @@ int dirty_log_collect(struct addrspace *as, struct gfn_range range, u64 *bitmap)
 	return gfn_range_frames(written) ? start_anew(as, written, range.start, bitmap) : 0;
 }
 
-/* Sets the bits of the pages that are soft-dirty; whether there are any. */
-static bool find_dirty(struct addrspace *as, struct gfn_range range, u64 *bitmap)
+/* Sets the bits of the pages that are soft-dirty. */
+static void find_dirty(struct addrspace *as, struct gfn_range range, u64 *bitmap)
 {
 	struct gfn gfn = range.start;
-	bool any = false;
 	ppte_t *slot;
 	u64 count;
 
-	for (; (slot = primary_run(&as->primary, &gfn, range.end, &count)); gfn.raw += count)
-		for (u64 i = any_dirty(slot, count) ? 0 : count; i < count; i++) {
-			u64 bit = gfn.raw + i - range.start.raw;
+	for (; (slot = primary_run(&as->primary, &gfn, range.end, &count)); gfn.raw += count) {
+		u64 bit = gfn.raw - range.start.raw;
 
-			if (!is_written(slot[i]))
-				continue;
-			bitmap[bit / WORD_BITS] |= BIT(bit % WORD_BITS);
-			any = true;
-		}
-	return any;
+		if (!any_dirty(slot, count))
+			continue;
+		for (u64 i = 0; i < count; i++, bit++)
+			bitmap[bit / WORD_BITS] |= (u64)is_written(slot[i]) << bit % WORD_BITS;
+	}
+}
+
+static bool has_dirty(struct addrspace *as, struct gfn_range range)
+{
+	struct gfn gfn = range.start;
+	bool has = false;
+	ppte_t *slot;
+	u64 count;
+
+	for (; !has && (slot = primary_run(&as->primary, &gfn, range.end, &count));
+	     gfn.raw += count)
+		for (u64 i = any_dirty(slot, count) ? 0 : count; i < count && !has; i++)
+			has = is_written(slot[i]);
+	return has;
 }
 
 /* The first step of collect_open(): whether a page was written at all. */
 static bool look_open(struct addrspace *as, struct gfn_range range, u64 *before)
 {
-	u64 now[DIRTY_OPEN_MAX / WORD_BITS] = {0};
 	bool any;
 
 	spin_lock(&as->lock);
-	(void)find_dirty(as, range, before);
+	find_dirty(as, range, before);
 	notifier_dirty(&as->notifier, range, false);
-	any = find_dirty(as, range, now);
+	any = has_dirty(as, range);
 	spin_unlock(&as->lock);
 	return any;
 }
@@ -224,15 +234,18 @@ static bool look_open(struct addrspace *as, struct gfn_range range, u64 *before)
 static void clear_soft_dirty(struct addrspace *as, struct gfn_range range,
 			     const struct dirty_answer *answer)
 {
-	u64 count = gfn_range_frames(range);
+	struct gfn gfn = range.start;
+	ppte_t *slot;
+	u64 count;
 
-	for (u64 i = 0; i < count; i++) {
-		u64 done = answer->written[i / WORD_BITS] & ~answer->open[i / WORD_BITS];
-		struct gfn gfn = gfn_add(range.start, i);
-		ppte_t *slot = done & BIT(i % WORD_BITS) ? primary_find(&as->primary, gfn) : NULL;
+	for (; (slot = primary_run(&as->primary, &gfn, range.end, &count)); gfn.raw += count) {
+		u64 bit = gfn.raw - range.start.raw;
 
-		if (slot)
-			primary_store(&as->primary, gfn, slot, *slot & ~PPTE_SOFT_DIRTY);
+		for (u64 i = 0; i < count; i++, bit++)
+			if (answer->written[bit / WORD_BITS] & ~answer->open[bit / WORD_BITS] &
+			    BIT(bit % WORD_BITS))
+				primary_store(&as->primary, gfn_add(gfn, i), &slot[i],
+					      slot[i] & ~PPTE_SOFT_DIRTY);
 	}
 }
 
@@ -265,7 +278,7 @@ static void collect_open(struct update *update, const u64 *before, struct dirty_
 
 	if (*flush && !ended)
 		notification_take_hurry(&update->note, *flush);
-	(void)find_dirty(update->as, range, now);
+	find_dirty(update->as, range, now);
 	last = notification_take(&update->note, now, answer->open);
 	for (unsigned i = 0; i < ARRAY_SIZE(now); i++)
 		any |= answer->open[i];

@@ -117,10 +117,10 @@ void stage2_dirty(struct subscription *sub, struct gfn_range range, bool drop)
 		stage2_flush_stale(s2);
 }
 
-static bool take_one(struct stage2 *s2, struct gfn gfn)
+static bool take_one(struct stage2 *s2, struct gfn gfn, pte_t dirty)
 {
-	pte_t dirty = s2->table.format->level[0].dirty, old;
 	struct pgtable_visit visit;
+	pte_t old;
 
 	stage2_lookup(s2, gfn, &visit);
 	if (visit.kind != VISIT_LEAF || visit.level || !(visit.pte & dirty))
@@ -130,6 +130,20 @@ static bool take_one(struct stage2 *s2, struct gfn gfn)
 	return true;
 }
 
+/* Of the gfns from `first` on that have a bit in `written`. */
+static u64 take_word(struct stage2 *s2, struct gfn first, u64 written)
+{
+	pte_t dirty = s2->table.format->level[0].dirty;
+	u64 taken = 0;
+
+	for (u64 left = written; left; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(left);
+
+		taken |= (u64)take_one(s2, gfn_add(first, i), dirty) << i;
+	}
+	return taken;
+}
+
 /*
  * A CPU that caches the leaf as dirty writes on without setting D. The page is soft-dirty, and
  * stays so until the flush has ended: that marks it as writable in a TLB (notify.c).
@@ -137,14 +151,13 @@ static bool take_one(struct stage2 *s2, struct gfn gfn)
 u64 stage2_take(struct subscription *sub, struct gfn_range range, const u64 *written, u64 *taken)
 {
 	struct stage2 *s2 = stage2_of(sub);
-	u64 count = gfn_range_frames(range);
-	bool any = false;
+	u64 count = gfn_range_frames(range), any = 0;
 
-	for (u64 i = 0; i < count; i++) {
-		if (!(written[i / 64] & BIT(i % 64)) || !take_one(s2, gfn_add(range.start, i)))
-			continue;
-		taken[i / 64] |= BIT(i % 64);
-		any = true;
+	for (u64 i = 0; i < count; i += 64) {
+		u64 word = take_word(s2, gfn_add(range.start, i), written[i / 64]);
+
+		taken[i / 64] |= word;
+		any |= word;
 	}
 	if (any) {
 		s2->taken = stage2_flush_begin(s2);
