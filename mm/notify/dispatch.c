@@ -213,7 +213,7 @@ void notification_count(const struct notification *note, struct notifier *notifi
 	      .flags = (u8)note->range.flags);
 }
 
-static int visit_change(struct subscription *sub, void *argument)
+static __always_inline int visit_change(struct subscription *sub, void *argument)
 {
 	const struct notify_change *change = argument;
 	struct subscription_counters *counters = &sub->counters[change->range->event];

@@ -90,7 +90,8 @@ static inline bool notification_end(struct notification *note)
 		      .end = note->range.range.end.raw, .event = (u8)note->range.event);
 		return false;
 	}
-	notification_end_calls(note);
+	if (note->start || note->after)
+		notification_end_calls(note);
 	return true;
 }
 
