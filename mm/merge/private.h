@@ -579,8 +579,8 @@ struct merge_batch {
 	u32 tag[MERGE_BATCH];
 };
 /*
- * Prefetches what the visits of these pages, of one region, will read. The bits of those whose
- * visit is over: nothing else has the tag, so they are in the index, as merge_search() would leave
+ * Prefetches what the visits of these pages, of one region, will read. The bits of those that need
+ * none any more: nothing else has the tag, so they are in the index, as merge_search() would leave
  * them.
  */
 u32 merge_prefetch(const struct merge_batch *batch);
