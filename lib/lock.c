@@ -21,7 +21,7 @@
  * The check keeps, for each CPU, the ranks it holds as a stack, and panics before the CPU would
  * wait, with the names of both locks.
  *
- * The analysis of clang (-Wthread-safety) rests on the functions below and does not check them.
+ * The analysis of clang (-Wthread-safety) rests on the functions of lock.h and does not check them.
  *
  * Invariants:
  * LOCK-1  a CPU takes a lock only of a higher rank than every lock it holds.
@@ -106,22 +106,20 @@ static void wait_without_queue(ck_spinlock_ticket_t *ticket)
 }
 
 /* The fast path fails while CPUs queue, so it overtakes none. */
-static __cold void wait_for_lock(ck_spinlock_ticket_t *ticket)
+void spin_wait(struct spinlock *lock)
 {
 	if (queued)
-		ck_spinlock_ticket_lock(ticket);
+		ck_spinlock_ticket_lock(&lock->ticket);
 	else
-		wait_without_queue(ticket);
+		wait_without_queue(&lock->ticket);
 }
 
-LOCK_UNCHECKED void spin_lock(struct spinlock *lock)
+void spin_lock_checked(struct spinlock *lock)
 {
-	if (IS_ENABLED(CONFIG_LOCK_RANK))
-		check_order(lock);
-	if (unlikely(!ck_spinlock_ticket_trylock(&lock->ticket)))
-		wait_for_lock(&lock->ticket);
-	if (IS_ENABLED(CONFIG_LOCK_RANK))
-		note_taken(lock);
+	check_order(lock);
+	if (!ck_spinlock_ticket_trylock(&lock->ticket))
+		spin_wait(lock);
+	note_taken(lock);
 }
 
 LOCK_UNCHECKED bool spin_trylock(struct spinlock *lock)
@@ -133,10 +131,9 @@ LOCK_UNCHECKED bool spin_trylock(struct spinlock *lock)
 	return true;
 }
 
-LOCK_UNCHECKED void spin_unlock(struct spinlock *lock)
+void spin_unlock_checked(struct spinlock *lock)
 {
-	if (IS_ENABLED(CONFIG_LOCK_RANK))
-		note_released(lock);
+	note_released(lock);
 	ck_spinlock_ticket_unlock(&lock->ticket);
 }
 

@@ -74,10 +74,30 @@ struct LOCK_CAPABILITY spinlock {
 void spin_set_queued(bool on);
 
 void spin_init(struct spinlock *lock, enum lock_rank rank, const char *name);
-void spin_lock(struct spinlock *lock) LOCK_ACQUIRE(lock);
 bool spin_trylock(struct spinlock *lock) LOCK_TRY(true, lock);
-void spin_unlock(struct spinlock *lock) LOCK_RELEASE(lock);
 bool spin_is_locked(struct spinlock *lock);
+
+/* spin_lock() and spin_unlock() with CONFIG_LOCK_RANK. */
+void spin_lock_checked(struct spinlock *lock);
+void spin_unlock_checked(struct spinlock *lock);
+/* spin_lock() when the lock is not free. */
+void spin_wait(struct spinlock *lock) __cold;
+
+LOCK_UNCHECKED static inline void spin_lock(struct spinlock *lock) LOCK_ACQUIRE(lock)
+{
+	if (IS_ENABLED(CONFIG_LOCK_RANK))
+		spin_lock_checked(lock);
+	else if (unlikely(!ck_spinlock_ticket_trylock(&lock->ticket)))
+		spin_wait(lock);
+}
+
+LOCK_UNCHECKED static inline void spin_unlock(struct spinlock *lock) LOCK_RELEASE(lock)
+{
+	if (IS_ENABLED(CONFIG_LOCK_RANK))
+		spin_unlock_checked(lock);
+	else
+		ck_spinlock_ticket_unlock(&lock->ticket);
+}
 
 /*
  * States to the analysis, in a callback that it cannot follow, that the caller's caller holds the

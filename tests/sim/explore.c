@@ -172,8 +172,8 @@ void sched_wait(void)
 	sched.task[sched.current].state = TASK_READY;
 }
 
-void __wrap_spin_lock(struct spinlock *lock);
-void __wrap_spin_lock(struct spinlock *lock)
+void __wrap_spin_lock_checked(struct spinlock *lock);
+void __wrap_spin_lock_checked(struct spinlock *lock)
 {
 	if (sched.running && sched.scenario->at_locks)
 		sched_point(lock->name);
