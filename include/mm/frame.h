@@ -14,6 +14,8 @@
 #define SAMEPAGE_MM_FRAME_H
 
 #include <arch/addr.h>
+#include <ck_pr.h>
+#include <lib/log.h>
 #include <lib/types.h>
 
 #define FRAME_MAX_ORDER 18 /* 1 GiB */
@@ -82,6 +84,13 @@ static inline struct frame *frame_record(struct mfn mfn)
 	return &frame_map.section[section][mfn.raw & (FRAME_SECTION - 1)];
 }
 
+/* The record of a frame in use: that of one that a PTE names, or that was allocated. */
+static inline struct frame *frame_of(struct mfn mfn)
+{
+	DEBUG_CHECK(frame_record(mfn));
+	return &frame_map.section[mfn.raw >> FRAME_SECTION_SHIFT][mfn.raw & (FRAME_SECTION - 1)];
+}
+
 /*
  * Machine memory as boot found it. Ranges may be unsorted, unaligned and overlapping; they are
  * rounded inwards. The frame records are carved out of them. Frame 0 is never used, so that 0 can
@@ -137,8 +146,21 @@ int frame_adopt(struct mfn first, u64 frames) __must_check;
  * References to a FRAME_GUEST or FRAME_IMAGE frame: one for each primary PTE that names it. Atomic.
  * put: true at 0.
  */
-void frame_get(struct mfn mfn);
-bool frame_put(struct mfn mfn);
+static inline void frame_get(struct mfn mfn)
+{
+	u32 before = ck_pr_faa_32(&frame_of(mfn)->refs, 1);
+
+	CHECK(before > 0 && before != UINT32_MAX);
+}
+
+static inline bool frame_put(struct mfn mfn)
+{
+	u32 before = ck_pr_faa_32(&frame_of(mfn)->refs, (u32)-1);
+
+	CHECK(before > 0);
+	return before == 1;
+}
+
 u32 frame_refs(struct mfn mfn);
 
 /* FRAME_RESERVED for a number outside the machine's RAM. Any context; O(1) for a frame in use. */
@@ -161,7 +183,7 @@ struct frame_stats {
 };
 void frame_stats(struct frame_stats *out);
 
-/* `largest` alone. Any context; O(FRAME_MAX_ORDER). */
-int frame_largest(void);
+/* Is `largest` that order at least? Any context; O(FRAME_MAX_ORDER). */
+bool frame_has_block(unsigned order);
 
 #endif

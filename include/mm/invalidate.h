@@ -39,6 +39,7 @@
 
 #define INVALIDATE_COUNT_BITS 8
 #define INVALIDATE_COUNT_MASK BITS(INVALIDATE_COUNT_BITS - 1, 0)
+#define INVALIDATE_NUMBER_ONE BIT(INVALIDATE_COUNT_BITS)
 
 struct invalidate_counters {
 	u64 checks;  /* calls of invalidate_check() */
@@ -83,11 +84,25 @@ static inline u64 invalidate_read(const struct invalidate_log *log)
 /* A range is being invalidated from now until invalidate_end() with the same range. */
 void invalidate_begin(struct invalidate_log *log, struct gfn_range range);
 void invalidate_end(struct invalidate_log *log, struct gfn_range range);
+
+/* The range has ended at the number of now. */
+static inline void invalidate_record(struct invalidate_log *log, struct gfn_range range)
+{
+	unsigned place = log->ended_count++ % INVALIDATE_RING;
+
+	log->ended[place].number = log->word >> INVALIDATE_COUNT_BITS;
+	log->ended[place].range = range;
+}
+
 /*
  * Begin and end at once, for a change done wholly under the lock: called after the primary has
  * changed.
  */
-void invalidate_note(struct invalidate_log *log, struct gfn_range range);
+static inline void invalidate_note(struct invalidate_log *log, struct gfn_range range)
+{
+	ck_pr_store_64(&log->word, log->word + INVALIDATE_NUMBER_ONE);
+	invalidate_record(log, range);
+}
 
 /* Invalidations between begin and end that gfn is in, or may be in. */
 unsigned invalidate_running(const struct invalidate_log *log, struct gfn gfn);

@@ -40,7 +40,7 @@ struct rmap_entry {
 /* The first user of a fresh frame, which no other CPU can reach. Takes no lock. */
 static inline void rmap_first(struct mfn mfn, u16 space, struct gfn gfn)
 {
-	frame_record(mfn)->owner = ((u64)space << GFN_BITS | gfn.raw) << 1 | 1;
+	frame_of(mfn)->owner = ((u64)space << GFN_BITS | gfn.raw) << 1 | 1;
 }
 
 /* A fresh frame's users will be counted only (RMAP-3). Before it is shared. Takes no lock. */

@@ -30,6 +30,7 @@
 #define SAMEPAGE_MM_WALK_H
 
 #include <arch/pgtable.h>
+#include <ck_pr.h>
 #include <lib/types.h>
 
 struct pgtable_visit;
@@ -114,8 +115,19 @@ void pgtable_lookup(struct pgtable *table, u64 address, struct pgtable_visit *vi
 void pgtable_lookup_level(struct pgtable *table, u64 address, unsigned level,
 			  struct pgtable_visit *visit);
 
-/* Atomically swaps; false, and nothing changed, when *slot was not `old`: the CPU set A or D. */
-bool pgtable_swap(struct pgtable *table, pte_t *slot, pte_t old, pte_t value);
+/*
+ * Atomically swaps; false, and nothing changed, when *slot was not `old`: the CPU set A or D. A
+ * full barrier: a reader that loads `value` (pte_load()) sees all that was stored before, such as
+ * the entries of a table that is linked here (WALK-4).
+ */
+static inline bool pgtable_swap(struct pgtable *table, pte_t *slot, pte_t old, pte_t value)
+{
+	const struct pgtable_memory *memory = table->memory;
+
+	if (unlikely(memory->swap))
+		return memory->swap(memory->context, slot, old, value);
+	return ck_pr_cas_64(slot, old, value);
+}
 /* Swaps unconditionally, and returns the old value. */
 pte_t pgtable_exchange(struct pgtable *table, pte_t *slot, pte_t value);
 

@@ -164,7 +164,7 @@ static u64 block_take(struct frame_cache *cache, unsigned order)
 
 static inline void frame_activate(u64 mfn, enum frame_kind kind, unsigned flags)
 {
-	struct frame *frame = frame_record((struct mfn){mfn});
+	struct frame *frame = frame_of((struct mfn){mfn});
 
 	DEBUG_CHECK(frame->kind == FRAME_FREE && !(frame->state & FRAME_IS_HEAD));
 	if (IS_ENABLED(CONFIG_FRAME_POISON))
@@ -196,18 +196,35 @@ static int block_alloc(struct frame_cache *cache, unsigned order, enum frame_kin
 	return 0;
 }
 
+static inline void cache_take(struct frame_cache *cache, enum frame_kind kind, unsigned flags,
+			      struct mfn *out)
+{
+	u64 mfn = cache->mfns[--cache->count];
+
+	out->raw = mfn;
+	cache->used[kind]++;
+	frame_activate(mfn, kind, flags);
+}
+
+static __noinline int alloc_slowly(struct frame_cache *cache, unsigned order, enum frame_kind kind,
+				   unsigned flags, struct mfn *out)
+{
+	if (order > 0)
+		return block_alloc(cache, order, kind, flags, out);
+	if (!cache_has_frame(cache))
+		return ERR_NO_MEMORY;
+	cache_take(cache, kind, flags, out);
+	return 0;
+}
+
 int frame_alloc(unsigned order, enum frame_kind kind, unsigned flags, struct mfn *out)
 {
 	struct frame_cache *cache = &caches[arch_cpu_id()];
 
 	CHECK(kind > FRAME_FREE && kind < FRAME_IMAGE);
-	if (unlikely(order > 0))
-		return block_alloc(cache, order, kind, flags, out);
-	if (unlikely(cache->count <= cache->floor) && !cache_has_frame(cache))
-		return ERR_NO_MEMORY;
-	out->raw = cache->mfns[--cache->count];
-	cache->used[kind]++;
-	frame_activate(out->raw, kind, flags);
+	if (unlikely(order > 0) || unlikely(cache->count <= cache->floor))
+		return alloc_slowly(cache, order, kind, flags, out);
+	cache_take(cache, kind, flags, out);
 	return 0;
 }
 
@@ -260,21 +277,6 @@ void frame_free(struct mfn mfn, unsigned order)
 	cache->mfns[cache->count++] = mfn.raw;
 }
 
-void frame_get(struct mfn mfn)
-{
-	u32 before = ck_pr_faa_32(&frame_record(mfn)->refs, 1);
-
-	CHECK(before > 0 && before != UINT32_MAX);
-}
-
-bool frame_put(struct mfn mfn)
-{
-	u32 before = ck_pr_faa_32(&frame_record(mfn)->refs, (u32)-1);
-
-	CHECK(before > 0);
-	return before == 1;
-}
-
 u32 frame_refs(struct mfn mfn)
 {
 	return ck_pr_load_32(&frame_record(mfn)->refs);
@@ -298,13 +300,21 @@ static u64 used_of_kind(enum frame_kind kind)
 	return sum;
 }
 
-int frame_largest(void)
+static int largest_order(void)
 {
 	int order = FRAME_MAX_ORDER;
 
 	while (order >= 0 && ck_pr_load_64(&frame_buddy.heads[order]) == FRAME_NONE)
 		order--;
 	return MAX(order, section_largest_order());
+}
+
+bool frame_has_block(unsigned order)
+{
+	for (unsigned i = FRAME_MAX_ORDER + 1; i > order; i--)
+		if (ck_pr_load_64(&frame_buddy.heads[i - 1]) != FRAME_NONE)
+			return true;
+	return section_largest_order() >= (int)order;
 }
 
 void frame_stats(struct frame_stats *out)
@@ -314,7 +324,7 @@ void frame_stats(struct frame_stats *out)
 		.hypervisor = used_of_kind(FRAME_HYPERVISOR),
 		.table = used_of_kind(FRAME_TABLE),
 		.guest = used_of_kind(FRAME_GUEST),
-		.largest = frame_largest(),
+		.largest = largest_order(),
 	};
 	out->free = out->total - out->hypervisor - out->table - out->guest;
 	for (unsigned cpu = 0; cpu < CONFIG_MAX_CPUS; cpu++)

@@ -9,21 +9,12 @@
 #include <mm/invalidate.h>
 #include <lib/log.h>
 
-#define COUNT_BITS INVALIDATE_COUNT_BITS
 #define COUNT_MASK INVALIDATE_COUNT_MASK
-#define NUMBER_ONE BIT(COUNT_BITS)
+#define NUMBER_ONE INVALIDATE_NUMBER_ONE
 
 static u64 number_of(u64 word)
 {
-	return word >> COUNT_BITS;
-}
-
-static void record_end(struct invalidate_log *log, struct gfn_range range)
-{
-	unsigned place = log->ended_count++ % INVALIDATE_RING;
-
-	log->ended[place].number = number_of(log->word);
-	log->ended[place].range = range;
+	return word >> INVALIDATE_COUNT_BITS;
 }
 
 void invalidate_begin(struct invalidate_log *log, struct gfn_range range)
@@ -53,13 +44,7 @@ void invalidate_end(struct invalidate_log *log, struct gfn_range range)
 {
 	remove_running(log, range);
 	ck_pr_store_64(&log->word, log->word + NUMBER_ONE - 1);
-	record_end(log, range);
-}
-
-void invalidate_note(struct invalidate_log *log, struct gfn_range range)
-{
-	ck_pr_store_64(&log->word, log->word + NUMBER_ONE);
-	record_end(log, range);
+	invalidate_record(log, range);
 }
 
 static unsigned hit_running(const struct invalidate_log *log, struct gfn gfn)

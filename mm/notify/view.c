@@ -171,10 +171,9 @@ static enum members start_members(const struct notifier_view *view,
  */
 static bool one_step_does(const struct notifier_policy *policy, const struct notify_plan *plan)
 {
-	if (plan->after)
-		return false;
-	return !plan->change || has_one(plan->change) ||
-	       (policy->start == POLICY_START_UNANIMOUS && plan->start);
+	if (!plan->change || plan->after)
+		return !plan->change;
+	return has_one(plan->change) || (policy->start == POLICY_START_UNANIMOUS && plan->start);
 }
 
 /*
@@ -238,6 +237,8 @@ static void view_plan(struct notifier_view *view, const struct notifier_policy *
 			view_set(view, bits, masked ? MEMBERS_EITHER : MEMBERS_ALL, BIT(event));
 	if (policy->passes == POLICY_TWO_PASSES)
 		plan->rule |= RULE_TWO_PASSES;
+	plan->calls = (plan->rule & RULE_COMPANION ? SUB_COMPANION : 0) |
+		      (plan->rule & RULE_TWO_PASSES ? SUB_TWO_PASSES : 0);
 	if (plan->start || plan->change || plan->after)
 		view->events |= BIT(event);
 }

@@ -59,10 +59,12 @@ enum rule_flags {
  * start, change, after	sets; NULL: empty
  * rule		enum rule_flags, less those without effect
  * flags	enum notify_flags of the notification
+ * calls	which of subscription.around
  */
 struct notify_plan {
 	const struct notify_set *start, *change, *after;
-	unsigned rule, flags;
+	u16 rule;
+	u8 flags, calls;
 };
 
 /*

@@ -122,7 +122,7 @@ static void unmake_chain(struct frame *frame)
 	frame->owner = key << 1 | INLINE;
 }
 
-static void remove_chained(struct frame *frame, u64 key)
+static __noinline void remove_chained(struct frame *frame, u64 key)
 {
 	struct key_set set = set_of(frame);
 
@@ -149,7 +149,7 @@ static void remove_inline(struct frame *frame, u64 key)
 /* On the way of a fault; no frame here holds a buffer. */
 __no_stack_protector void rmap_remove(struct mfn mfn, u16 space, struct gfn gfn)
 {
-	struct frame *frame = frame_record(mfn);
+	struct frame *frame = frame_of(mfn);
 
 	spin_lock(lock_of(mfn));
 	if (frame->owner == COUNTED)

@@ -60,11 +60,11 @@ u64 addrspace_breaks(const struct addrspace *as, u64 *ahead)
 static void hold_pages(struct ahead_pages *all, struct gfn_range window)
 {
 	struct addrspace *as = all->as;
+	ppte_t *slot = primary_find(&as->primary, window.start); /* of one leaf page: STREAM-1 */
 	struct gfn gfn = window.start;
-	ppte_t *slot;
 
 	spin_lock(&as->lock);
-	for (; (slot = primary_next(&as->primary, &gfn, window.end)); gfn.raw++) {
+	for (; slot && gfn.raw < window.end.raw; gfn.raw++, slot++) {
 		if (!ppte_shared(*slot) || !(*slot & PPTE_WRITE))
 			continue;
 		if (ppte_state(*slot) == PPTE_SHARED)
@@ -123,8 +123,10 @@ static void install_pages(struct ahead_pages *all)
 
 static void break_pages(struct addrspace *as, struct gfn_range window)
 {
-	struct ahead_pages all = {.as = as};
+	struct ahead_pages all;
 
+	all.as = as;
+	all.count = 0;
 	hold_pages(&all, window);
 	copy_pages(&all);
 	if (!all.count)
@@ -140,19 +142,13 @@ static void break_pages(struct addrspace *as, struct gfn_range window)
 
 bool space_may_spare(void)
 {
-	return frame_largest() >= SPARE_ORDER;
+	return frame_has_block(SPARE_ORDER);
 }
 
-static __noinline void break_window(struct addrspace *as, struct gfn gfn)
+void space_break_window(struct addrspace *as, struct gfn gfn)
 {
 	struct gfn_range window = space_stream_window(&as->ahead.streams, gfn);
 
 	if (gfn_range_frames(window) && space_may_spare())
 		break_pages(as, window);
-}
-
-void space_break_ahead(struct addrspace *as, struct gfn gfn)
-{
-	if (ck_pr_load_32(&as->ahead.streams.most) > 1)
-		break_window(as, gfn);
 }

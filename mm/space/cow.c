@@ -260,7 +260,7 @@ static void *frame_virt(struct mfn mfn)
 	return arch_hpa_to_virt(mfn_to_hpa(mfn));
 }
 
-int space_copy(ppte_t pte, struct mfn *fresh)
+static __always_inline int copy_of(ppte_t pte, struct mfn *fresh)
 {
 	unsigned flags = ppte_state(pte) == PPTE_ZERO ? FRAME_ZERO : 0;
 	int err = frame_alloc(0, FRAME_GUEST, flags, fresh);
@@ -270,52 +270,63 @@ int space_copy(ppte_t pte, struct mfn *fresh)
 	return err;
 }
 
-void space_swap_copy(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t pte,
-		     struct mfn fresh)
+int space_copy(ppte_t pte, struct mfn *fresh)
+{
+	return copy_of(pte, fresh);
+}
+
+/* The users of the frames, as the PTE will be; returns that. */
+static __always_inline ppte_t swap_users(struct addrspace *as, struct gfn gfn, ppte_t pte,
+					 struct mfn fresh)
 {
 	const u64 flags = (pte & PPTE_WRITE) | PPTE_SOFT_DIRTY | PPTE_YOUNG;
 
-	rmap_first(fresh, update->as->id, gfn);
+	rmap_first(fresh, as->id, gfn);
 	if (ppte_state(pte) == PPTE_SHARED)
-		rmap_remove(ppte_mfn(pte), update->as->id, gfn);
-	update_set(update, gfn, slot,
-		   ppte_make(PPTE_PRIVATE, fresh, ppte_next_generation(pte) | flags));
+		rmap_remove(ppte_mfn(pte), as->id, gfn);
+	return ppte_make(PPTE_PRIVATE, fresh, ppte_next_generation(pte) | flags);
 }
 
-/* Swaps the shared frame for `fresh`, unless the page changed meanwhile: then *used stays false. */
-static int install_copy(struct addrspace *as, struct gfn gfn, ppte_t *slot, ppte_t pte,
-			struct mfn fresh, bool *used)
+void space_swap_copy(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t pte,
+		     struct mfn fresh)
 {
-	struct update update;
-	int err = update_begin(&update, as, EVENT_COW_BREAK, only(gfn), 0);
+	update_set(update, gfn, slot, swap_users(update->as, gfn, pte, fresh));
+}
 
-	if (err)
-		return err;
-	*used = ppte_unchanged(*slot, pte);
-	if (*used)
-		space_swap_copy(&update, gfn, slot, pte, fresh);
-	update_end(&update);
-	TRACE(cow_break, as->id, .gfn = gfn.raw, .old = ppte_mfn(pte).raw, .mfn = fresh.raw,
-	      .zero = ppte_state(pte) == PPTE_ZERO, .used = *used);
-	return 0;
+/* Swaps the shared frame for `fresh`, which is freed if the page has changed, or at an error. */
+static __always_inline int install_copy(struct addrspace *as, const struct space_page *page,
+					ppte_t pte, struct mfn fresh)
+{
+	struct gfn gfn = page->gfn;
+	struct update update;
+	int err = update_one_begin(&update, as, EVENT_COW_BREAK, gfn);
+	bool used = !err && ppte_unchanged(*page->slot, pte);
+
+	if (likely(used))
+		update_one_end(&update, gfn, page->slot, swap_users(as, gfn, pte, fresh));
+	else if (!err)
+		update_end(&update);
+	if (!err)
+		TRACE(cow_break, as->id, .gfn = gfn.raw, .old = ppte_mfn(pte).raw, .mfn = fresh.raw,
+		      .zero = ppte_state(pte) == PPTE_ZERO, .used = used);
+	if (unlikely(!used))
+		frame_free(fresh, 0);
+	return err;
 }
 
 int space_break(struct addrspace *as, const struct space_page *page)
 {
 	struct mfn fresh;
-	bool used = false;
 	ppte_t pte;
 	int err;
 
 	hold_shared(as, page->slot, &pte);
 	if (!pte)
 		return 0;
-	err = space_copy(pte, &fresh);
+	err = copy_of(pte, &fresh);
 	if (!err) {
 		RACE_POINT("cow: copied");
-		err = install_copy(as, page->gfn, page->slot, pte, fresh, &used);
-		if (!used)
-			frame_free(fresh, 0);
+		err = install_copy(as, page, pte, fresh);
 	}
 	release_shared(pte);
 	return err;

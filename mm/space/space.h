@@ -222,7 +222,12 @@ void space_swap_copy(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t
  * After a guest's write fault broke the sharing of gfn: breaks that of the pages which it is likely
  * to write next. Without memory to spare, or against a subscriber, they stay. Takes LOCK_MMU.
  */
-void space_break_ahead(struct addrspace *as, struct gfn gfn);
+void space_break_window(struct addrspace *as, struct gfn gfn);
+static inline void space_break_ahead(struct addrspace *as, struct gfn gfn)
+{
+	if (ck_pr_load_32(&as->ahead.streams.most) > 1)
+		space_break_window(as, gfn);
+}
 
 /*
  * After a guest's first touch of gfn: backs absent pages which it is likely to touch next. Returns

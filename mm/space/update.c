@@ -26,49 +26,28 @@
 #include <lib/race.h>
 #include "mm/store/store.h"
 
-/* The range, flags and owner are filled in. */
-LOCK_UNCHECKED static int begin(struct update *update, struct addrspace *as)
+__cold int update_begin_again(struct update *update)
 {
-	struct notification *note = &update->note;
-	struct notifier *notifier = &as->notifier;
-	enum notify_event event = note->range.event;
-	unsigned flags = note->range.flags;
+	int err;
 
-	update->as = as;
-	update->count = update->gone_count = 0;
-	update->moved = update->pending = update->owes_flush = false;
-	note->notifier = notifier;
-	for (;;) {
-		int err = notification_begin(note, notifier, event);
-
-		if (err)
-			return err;
-		RACE_POINT("update: started");
-		spin_lock(&as->lock);
-		if (likely(notification_confirm(note, notifier, event)))
-			return 0;
-		spin_unlock(&as->lock);
-		note->range.flags = flags;
-	}
+	do
+		err = update_try(update, update->as, update->note.range.event);
+	while (err == UPDATE_AGAIN);
+	return err;
 }
 
 int update_begin(struct update *update, struct addrspace *as, enum notify_event event,
 		 struct gfn_range range, unsigned flags)
 {
 	update->note.range = (struct notify_range){.event = event, .range = range, .flags = flags};
-	return begin(update, as);
+	return update_start(update, as, event);
 }
 
 int update_begin_owned(struct update *update, struct addrspace *as, enum notify_event event,
 		       struct gfn_range range, const void *owner)
 {
 	update->note.range = (struct notify_range){.event = event, .range = range, .owner = owner};
-	return begin(update, as);
-}
-
-static bool counted(ppte_t pte)
-{
-	return ppte_state(pte) == PPTE_PRIVATE || ppte_state(pte) == PPTE_SHARED;
+	return update_start(update, as, event);
 }
 
 /* The second of two steps. Marks that subscribers left in the PTEs during the first stay. */
@@ -79,7 +58,7 @@ static void clear_busy(struct update *update)
 			      *update->entry[i].slot & ~PPTE_BUSY);
 }
 
-static void store_all(struct update *update, u64 also)
+static __always_inline void store_all(struct update *update, u64 also)
 {
 	for (unsigned i = 0; i < update->count; i++)
 		primary_store(&update->as->primary, update->change[i].gfn, update->entry[i].slot,
@@ -87,13 +66,12 @@ static void store_all(struct update *update, u64 also)
 }
 
 /* Sends the batch to the subscribers with change. */
-static void send_batch(struct update *update, unsigned flags)
+static __always_inline void send_batch(struct update *update, unsigned flags)
 {
-	if (update->note.view && update->note.change)
-		notification_change(&update->note, update->change, update->count, flags);
+	notification_change(&update->note, update->change, update->count, flags);
 }
 
-static void send_read_only(struct update *update)
+static __noinline void send_read_only(struct update *update)
 {
 	unsigned rights[UPDATE_BATCH];
 
@@ -106,38 +84,31 @@ static void send_read_only(struct update *update)
 		update->change[i].rights = rights[i];
 }
 
-static void put_frame(struct mfn mfn)
-{
-	if (frame_put(mfn))
-		frame_free(mfn, 0);
-}
-
 /* After the flush, or the invalidation, that ended the last use. */
-static void put_gone(struct update *update)
+static __always_inline void put_gone(struct update *update)
 {
 	for (unsigned i = 0; i < update->gone_count; i++)
-		put_frame(update->gone[i]);
+		update_put_frame(update->gone[i]);
 	update->gone_count = 0;
 }
 
 static bool is_lazy(const struct update *update)
 {
-	return update->note.view && (update->note.rule & RULE_LAZY) &&
-	       update->note.range.event == EVENT_MERGE;
+	return (update->note.plan->rule & RULE_LAZY) && update->note.range.event == EVENT_MERGE;
 }
 
 /* Must the old frames stay until the operation ends? */
 static bool keeps_frames(const struct update *update)
 {
-	return is_lazy(update) || (update->note.view && update->note.after);
+	return is_lazy(update) || update->note.plan->after;
 }
 
 /* The first of two steps. False: the second must wait for others to drop (late_wp). */
-static bool step_one(struct update *update)
+static __noinline bool step_one(struct update *update)
 {
 	store_all(update, PPTE_BUSY);
 	send_read_only(update);
-	update->pending = update->note.rule & RULE_WAIT_AFTER;
+	update->pending = update->note.plan->rule & RULE_WAIT_AFTER;
 	return !update->pending;
 }
 
@@ -149,10 +120,9 @@ static bool may_wait(const struct update *update, bool last)
 	return !last && !update->gone_count && !update->moved;
 }
 
-static void flush_batch(struct update *update, bool last)
+static __always_inline void flush_batch(struct update *update, bool last)
 {
-	bool two_steps = update->moved && update->note.view && update->note.change &&
-			 (update->note.rule & RULE_TWO_STEPS);
+	bool two_steps = update->moved && (update->note.plan->rule & RULE_TWO_STEPS);
 	bool wait;
 
 	if (!update->count || (two_steps && !step_one(update)))
@@ -170,22 +140,9 @@ static void flush_batch(struct update *update, bool last)
 		put_gone(update);
 }
 
-void update_set(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t value)
+void update_flush(struct update *update)
 {
-	bool moves = ppte_backed(*slot) &&
-		     !(ppte_backed(value) && ppte_mfn(*slot).raw == ppte_mfn(value).raw);
-	unsigned place, rights = ppte_rights(value);
-
-	CHECK(update->count < UPDATE_BATCH && update->gone_count < UPDATE_BATCH);
-	place = update->count++;
-	update->entry[place].slot = slot;
-	update->entry[place].value = value;
-	update->change[place] = (struct pte_change){gfn, ppte_mfn(value), rights};
-	if (moves && counted(*slot))
-		update->gone[update->gone_count++] = ppte_mfn(*slot);
-	update->moved |= moves && (rights & PT_WRITE);
-	if (unlikely(update->count == UPDATE_BATCH || update->gone_count == UPDATE_BATCH))
-		flush_batch(update, false);
+	flush_batch(update, false);
 }
 
 /*
@@ -198,7 +155,7 @@ static void clear_one(struct update *update, struct gfn gfn, ppte_t *slot, bool 
 	ppte_t was = *slot, right = all || (was & PPTE_WRITE) ? 0 : PPTE_WP;
 	ppte_t kept = ppte_next_generation(was) | (all ? 0 : PPTE_GIVEN);
 
-	if (counted(was))
+	if (update_counts(was))
 		rmap_remove(ppte_mfn(was), update->as->id, gfn);
 	update_set(update, gfn, slot, right | kept);
 	if (ppte_state(was) == PPTE_RECLAIMED)
@@ -242,7 +199,7 @@ static void pay_flush(struct update *update)
 
 LOCK_UNCHECKED void update_pause(struct update *update)
 {
-	flush_batch(update, false);
+	update_flush(update);
 	pay_flush(
 		update); /* or a write through an old translation would escape a collection here */
 	spin_unlock(&update->as->lock);
@@ -255,13 +212,11 @@ LOCK_UNCHECKED void update_pause(struct update *update)
  * page that has another frame by now belongs to a later operation. BUSY goes in any case: no write
  * would succeed with it.
  */
-static void finish_pending(struct update *update)
+__cold void update_finish_pending(struct update *update)
 {
 	struct addrspace *as = update->as;
 	unsigned kept = 0;
 
-	if (!update->pending)
-		return;
 	spin_lock(&as->lock);
 	for (unsigned i = 0; i < update->count; i++) {
 		ppte_t *slot = update->entry[i].slot, now = *slot & ~PPTE_BUSY;
@@ -294,11 +249,11 @@ static void defer_frees(struct update *update)
 }
 
 /* Frames that subscribers of the `after` set used until now, and what found no room. */
-static void put_rest(struct update *update)
+static __noinline void put_rest(struct update *update)
 {
 	struct addrspace *as = update->as;
 
-	if (update->gone_count && is_lazy(update)) {
+	if (is_lazy(update)) {
 		spin_lock(&as->lock);
 		defer_frees(update);
 		spin_unlock(&as->lock);
@@ -308,21 +263,17 @@ static void put_rest(struct update *update)
 	put_gone(update);
 }
 
-LOCK_UNCHECKED void update_end(struct update *update)
+/* No frame here holds a buffer. */
+__no_stack_protector void update_end(struct update *update)
 {
-	struct addrspace *as = update->as;
-
 	flush_batch(update, true);
 	pay_flush(update);
-	if (is_lazy(update) && !update->note.after) /* subscribers in `after` still use them */
+	if (is_lazy(update) &&
+	    !update->note.plan->after) /* subscribers in `after` still use them */
 		defer_frees(update);
-	spin_unlock(&as->lock);
-	RACE_POINT("update: changed");
-	if (notification_end(&update->note)) {
-		finish_pending(update);
-		notification_done(&update->note);
-	}
-	put_rest(update);
+	update_unlock(update);
+	if (unlikely(update->gone_count))
+		put_rest(update);
 }
 
 /* Frees the oldest deferred frames; their flush has ended. */
@@ -331,7 +282,7 @@ static void put_deferred(struct addrspace *as, unsigned count)
 	unsigned left = as->deferred_count - count;
 
 	for (unsigned i = 0; i < count; i++)
-		put_frame(as->deferred[i]);
+		update_put_frame(as->deferred[i]);
 	for (unsigned i = 0; i < left; i++)
 		as->deferred[i] = as->deferred[count + i];
 	as->deferred_count = left;

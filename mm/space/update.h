@@ -19,6 +19,7 @@
 #ifndef SAMEPAGE_MM_SPACE_UPDATE_H
 #define SAMEPAGE_MM_SPACE_UPDATE_H
 
+#include <mm/frame.h>
 #include "mm/notify/dispatch.h"
 #include "mm/space/space.h"
 
@@ -53,11 +54,38 @@ int update_begin(struct update *update, struct addrspace *as, enum notify_event 
 int update_begin_owned(struct update *update, struct addrspace *as, enum notify_event event,
 		       struct gfn_range range, const void *owner) __must_check;
 
+/* Sends what was set so far; more is to come. */
+void update_flush(struct update *update);
+
+/* Has the PTE a reference of its frame? */
+static inline bool update_counts(ppte_t pte)
+{
+	return ppte_state(pte) == PPTE_PRIVATE || ppte_state(pte) == PPTE_SHARED;
+}
+
 /*
  * A new value for a PTE; the caller has updated the rmap. The reference of the old frame is dropped
  * when the last use has ended.
  */
-void update_set(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t value);
+static __always_inline void update_set(struct update *update, struct gfn gfn, ppte_t *slot,
+				       ppte_t value)
+{
+	ppte_t was = *slot;
+	bool moves = ppte_backed(was) &&
+		     !(ppte_backed(value) && ppte_mfn(was).raw == ppte_mfn(value).raw);
+	unsigned place = update->count, rights = ppte_rights(value);
+
+	CHECK(place < UPDATE_BATCH && update->gone_count < UPDATE_BATCH);
+	update->count = place + 1;
+	update->entry[place].slot = slot;
+	update->entry[place].value = value;
+	update->change[place] = (struct pte_change){gfn, ppte_mfn(value), rights};
+	if (moves && update_counts(was))
+		update->gone[update->gone_count++] = ppte_mfn(was);
+	update->moved |= moves && (rights & PT_WRITE);
+	if (unlikely(update->count == UPDATE_BATCH || update->gone_count == UPDATE_BATCH))
+		update_flush(update);
+}
 
 /*
  * Clears the backing of the range: PTE, rmap, token. Pinned pages and devices only with `all`,
@@ -74,5 +102,102 @@ void update_end(struct update *update);
 void update_settle(struct addrspace *as);
 /* Frees those that no CPU can use any more, and waits for none. Takes as->lock. */
 void update_try_settle(struct addrspace *as);
+
+/*
+ * Begin and end inline, for a break of sharing: a fault of its own changes one PTE by an event that
+ * is known where it is compiled, so the batch would be most of the work.
+ *
+ *     err = update_one_begin(&update, as, EVENT_X, gfn);
+ *     update_one_end(&update, gfn, slot, new);            or update_end(&update): nothing changes
+ */
+
+#define UPDATE_AGAIN 1 /* no error code */
+
+/* update.c: after UPDATE_AGAIN; and late_wp's second step. */
+int update_begin_again(struct update *update) __must_check;
+void update_finish_pending(struct update *update);
+
+static __always_inline void update_put_frame(struct mfn mfn)
+{
+	if (frame_put(mfn))
+		frame_free(mfn, 0);
+}
+
+/*
+ * One attempt; UPDATE_AGAIN: a subscription came meanwhile. `event` repeats note.range.event.
+ */
+LOCK_UNCHECKED static __always_inline __must_check int update_try(struct update *update,
+								  struct addrspace *as,
+								  enum notify_event event)
+{
+	struct notification *note = &update->note;
+	int err = notification_begin(note, &as->notifier, event);
+
+	if (unlikely(err))
+		return err;
+	RACE_POINT("update: started");
+	spin_lock(&as->lock);
+	if (likely(notification_confirm(note, &as->notifier, event)))
+		return 0;
+	spin_unlock(&as->lock);
+	return UPDATE_AGAIN;
+}
+
+/* update_begin(), with the range, flags and owner filled in. */
+static __always_inline __must_check int update_start(struct update *update, struct addrspace *as,
+						     enum notify_event event)
+{
+	int err;
+
+	update->as = as;
+	update->note.notifier = &as->notifier;
+	update->count = update->gone_count = 0;
+	update->moved = update->pending = update->owes_flush = false;
+	err = update_try(update, as, event);
+	return likely(err != UPDATE_AGAIN) ? err : update_begin_again(update);
+}
+
+/* LOCK_MMU goes; the subscriptions that were started end. */
+LOCK_UNCHECKED static __always_inline void update_unlock(struct update *update)
+{
+	spin_unlock(&update->as->lock);
+	RACE_POINT("update: changed");
+	if (notification_end(&update->note)) {
+		if (unlikely(update->pending))
+			update_finish_pending(update);
+		notification_done(&update->note);
+	}
+}
+
+static __always_inline __must_check int update_one_begin(struct update *update,
+							 struct addrspace *as,
+							 enum notify_event event, struct gfn gfn)
+{
+	update->note.range = (struct notify_range){.event = event, .range = gfn_range(gfn, 1)};
+	return update_start(update, as, event);
+}
+
+/*
+ * update_set() and update_end() of the only PTE, which has another frame afterwards. Where the old
+ * one stays, or the PTE changes in two steps, through the batch.
+ */
+static __always_inline void update_one_end(struct update *update, struct gfn gfn, ppte_t *slot,
+					   ppte_t value)
+{
+	struct pte_change change = {gfn, ppte_mfn(value), ppte_rights(value)};
+	const struct notify_plan *plan = update->note.plan;
+	ppte_t was = *slot;
+
+	if (unlikely((plan->rule & (RULE_LAZY | RULE_TWO_STEPS)) || plan->after)) {
+		update_set(update, gfn, slot, value);
+		update_end(update);
+		return;
+	}
+	primary_store(&update->as->primary, gfn, slot, value);
+	notification_change(&update->note, &change, 1, 0);
+	if (update_counts(was))
+		update_put_frame(ppte_mfn(was));
+	update_unlock(update);
+}
 
 #endif

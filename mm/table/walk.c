@@ -39,19 +39,6 @@ void pgtable_fini(struct pgtable *table)
 	table->root.raw = 0;
 }
 
-/*
- * A full barrier: a reader that loads `value` (pte_load()) sees all that was stored before, such as
- * the entries of a table that is linked here (WALK-4).
- */
-bool pgtable_swap(struct pgtable *table, pte_t *slot, pte_t old, pte_t value)
-{
-	const struct pgtable_memory *memory = table->memory;
-
-	if (memory->swap)
-		return memory->swap(memory->context, slot, old, value);
-	return ck_pr_cas_64(slot, old, value);
-}
-
 /* Tries again when the CPU has set A or D between the load and the swap. */
 pte_t pgtable_exchange(struct pgtable *table, pte_t *slot, pte_t value)
 {

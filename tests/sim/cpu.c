@@ -35,7 +35,7 @@ static u64 sim_microseconds(void)
 	return 0;
 }
 
-static void console_write(const char *text, size_t len)
+static void keep_console(const char *text, size_t len)
 {
 	if (console_length + len >= CONSOLE_SIZE)
 		console_length = 0;
@@ -64,7 +64,7 @@ static const struct lib_env environment = {
 	.microseconds = sim_microseconds,
 	.relax = arch_cpu_relax,
 	.rest = arch_cpu_relax,
-	.write = console_write,
+	.write = keep_console,
 	.panic = sim_panic,
 };
 
