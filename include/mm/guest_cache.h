@@ -15,6 +15,8 @@
  * GUEST-CACHE-1  Between get and put the pointer leads to the frame that the primary names, or named when a change of it
  * 		  began that now waits for the put.
  * GUEST-CACHE-2  A pointer for writing is given only where the primary allows the guest to write.
+ * GUEST-CACHE-3  What a miss installs was in the primary at one instant after the last change of
+ *		  the page that found nothing in the cache.
  */
 #ifndef SAMEPAGE_MM_GUEST_CACHE_H
 #define SAMEPAGE_MM_GUEST_CACHE_H

@@ -14,6 +14,22 @@
  * It keeps a log of its own, and not the subscription's sequence: a device model may hold one page
  * while it gets another. With one word for all gfns the get would wait for the end of an
  * invalidation of the held page, and that invalidation for the put.
+ *
+ * A cache has few pages, so most changes of one page find nothing here. They pass without the lock
+ * and the log (GUEST-CACHE-3):
+ *
+ *     device model: a miss of gfn                 CPU c that changes gfn
+ *     ---------------------------                 ----------------------
+ *     misses++, full barrier                      start: passing[c] = gfn, full barrier
+ *     gfn in passing[]: misses--, once more       misses is 0, and no entry is of gfn: passes
+ *     read the sequence, then the primary         else: passing[c] = none; lock, log, drop
+ *     lock; check the log; fill; unlock           primary changes
+ *     misses--                                    end: passing[c] = none, or the log's end
+ *
+ * The barriers are a store-buffering pattern: a change that passes has seen no miss, so the
+ * misses++ of one that comes later sees passing[c], or the end of the change, and then the new
+ * primary. A miss that came before has filled its entry before its misses--, which the change has
+ * seen; so it sees the entry.
  */
 #include <mm/guest_cache.h>
 #include <arch/cpu.h>
@@ -40,7 +56,9 @@ struct cache_entry {
 /*
  * struct guest_cache
  *
- * log, entry, counters		[d] lock
+ * log, entry, counters		[d] lock; entry[].gfn is written under it, and read without
+ * misses	[a] misses that may still fill an entry
+ * passing	[a] by CPU: the gfn, and 1, of a change that passes; 0: none
  */
 struct guest_cache {
 	struct addrspace *as;
@@ -49,6 +67,8 @@ struct guest_cache {
 	struct invalidate_log log;
 	struct cache_entry entry[ENTRIES];
 	struct guest_cache_counters counters;
+	u32 misses;
+	u64 passing[ARCH_CPUS_MAX];
 };
 
 static struct pool caches = POOL_INITIALIZER(sizeof(struct guest_cache), "guest caches");
@@ -81,9 +101,36 @@ static unsigned drop_range(struct guest_cache *cache, struct gfn_range range)
 	return users;
 }
 
-static int cache_start(struct subscription *sub, const struct notify_range *range)
+/* The start of a change of one page. False: there may be an entry of it, now or soon. */
+static bool pass(struct guest_cache *cache, struct gfn gfn)
 {
-	struct guest_cache *cache = cache_of(sub);
+	u64 *passing = &cache->passing[arch_cpu_id()];
+
+	(void)ck_pr_fas_64(passing, gfn.raw + 1); /* full barrier; pairs with miss_begin() */
+	RACE_POINT("guest_cache: passing");
+	if (likely(!ck_pr_load_32(&cache->misses))) {
+		ck_pr_fence_load();
+		if (likely(ck_pr_load_64(&entry_of(cache, gfn)->gfn.raw) != gfn.raw))
+			return true;
+	}
+	ck_pr_store_64(passing, 0);
+	return false;
+}
+
+/* Whether this CPU's change passed; it does no longer. */
+static bool pass_end(struct guest_cache *cache)
+{
+	u64 *passing = &cache->passing[arch_cpu_id()];
+
+	if (!*passing)
+		return false;
+	ck_pr_fence_release();
+	ck_pr_store_64(passing, 0);
+	return true;
+}
+
+static __noinline int drop(struct guest_cache *cache, const struct notify_range *range)
+{
 	unsigned users;
 
 	spin_lock(&cache->lock);
@@ -105,13 +152,28 @@ static int cache_start(struct subscription *sub, const struct notify_range *rang
 	return 0;
 }
 
+static __noinline void drop_end(struct guest_cache *cache, const struct notify_range *range)
+{
+	spin_lock(&cache->lock);
+	invalidate_end(&cache->log, range->range);
+	spin_unlock(&cache->lock);
+}
+
+static int cache_start(struct subscription *sub, const struct notify_range *range)
+{
+	struct guest_cache *cache = cache_of(sub);
+
+	if (gfn_range_frames(range->range) == 1 && pass(cache, range->range.start))
+		return 0;
+	return drop(cache, range);
+}
+
 static void cache_end(struct subscription *sub, const struct notify_range *range)
 {
 	struct guest_cache *cache = cache_of(sub);
 
-	spin_lock(&cache->lock);
-	invalidate_end(&cache->log, range->range);
-	spin_unlock(&cache->lock);
+	if (!pass_end(cache))
+		drop_end(cache, range);
 }
 
 /* Whether a device model has used a page of the range since the last `clear`. */
@@ -254,24 +316,58 @@ static int cache_fill(struct guest_cache *cache, struct gfn gfn, ppte_t pte)
 	return 0;
 }
 
-/* 0 also when the look-up raced with an invalidation: the caller tries again. */
-static int miss(struct guest_cache *cache, struct gfn gfn, bool write)
+/* False: the page is being changed by a CPU that passed. */
+static bool miss_begin(struct guest_cache *cache, struct gfn gfn)
+{
+	unsigned cpus = arch_cpu_count();
+
+	ck_pr_inc_32(&cache->misses);
+	ck_pr_fence_memory(); /* pairs with pass() */
+	RACE_POINT("guest_cache: missed");
+	for (unsigned cpu = 0; cpu < cpus; cpu++)
+		if (ck_pr_load_64(&cache->passing[cpu]) == gfn.raw + 1)
+			return false;
+	ck_pr_fence_load();
+	RACE_POINT("guest_cache: none passes");
+	return true;
+}
+
+static void miss_end(struct guest_cache *cache, bool raced)
+{
+	RACE_POINT("guest_cache: filled");
+	ck_pr_dec_32(&cache->misses);
+	if (!raced)
+		return;
+	spin_lock(&cache->lock);
+	cache->counters.retries++;
+	spin_unlock(&cache->lock);
+	arch_cpu_relax();
+}
+
+/* Looks the page up in the primary; *raced: with an invalidation. */
+static int fill(struct guest_cache *cache, struct gfn gfn, bool write, bool *raced)
 {
 	u64 word = invalidate_read(&cache->log);
 	struct space_page page = {.gfn = gfn};
-	bool raced;
 	int err = space_resolve(cache->as, &page, write ? HV_WRITE : HV_READ, &cache->log, &word);
 
 	RACE_POINT("guest_cache: resolved");
 	if (err && err != ERR_BUSY)
 		return err;
 	spin_lock(&cache->lock);
-	raced = err || invalidate_check(&cache->log, word, gfn) != INVALIDATE_CLEAN;
-	cache->counters.retries += raced;
-	err = raced ? 0 : cache_fill(cache, gfn, page.pte);
+	*raced = err || invalidate_check(&cache->log, word, gfn) != INVALIDATE_CLEAN;
+	err = *raced ? 0 : cache_fill(cache, gfn, page.pte);
 	spin_unlock(&cache->lock);
-	if (raced)
-		arch_cpu_relax();
+	return err;
+}
+
+/* 0 also when the look-up raced with an invalidation: the caller tries again. */
+static int miss(struct guest_cache *cache, struct gfn gfn, bool write)
+{
+	bool raced = !miss_begin(cache, gfn);
+	int err = raced ? 0 : fill(cache, gfn, write, &raced);
+
+	miss_end(cache, raced);
 	return err;
 }
 
