@@ -151,7 +151,7 @@ static void count_entry(struct stage2 *s2, pte_t pte)
  * The same, where resolving has changed an entry with a cause: that comes first. stepped: resolving
  * was repeated in the handler.
  */
-static __cold void count_step(struct stage2 *s2, pte_t pte, bool stepped)
+static __always_inline void count_step(struct stage2 *s2, pte_t pte, bool stepped)
 {
 	u64 *taken = &stage2_inside[arch_cpu_id()].taken;
 
@@ -170,7 +170,7 @@ static enum fault_outcome install(struct stage2 *s2, const struct space_page *pa
 	stage2_lookup(s2, page->gfn, &visit);
 	if (visit.kind != VISIT_LEAF || !leaf_allows(s2, &visit, access))
 		outcome = map(s2, page->gfn, page->pte, access, &visit);
-	if (unlikely(stepped))
+	if (stepped)
 		count_step(s2, outcome == FAULT_MAPPED ? visit.pte : 0, true);
 	else if (outcome == FAULT_MAPPED)
 		count_entry(s2, visit.pte);

@@ -261,17 +261,22 @@ static void retarget(struct stage2 *s2, const struct pgtable_visit *visit,
 	s2->counters.changed++;
 }
 
+/* Takes bits from a leaf and gives it others; the CPU may set A and D meanwhile. */
+static __always_inline void swap_leaf(struct stage2 *s2, pte_t *slot, pte_t without, pte_t with)
+{
+	pte_t old;
+
+	do
+		old = ck_pr_load_64(slot);
+	while (!pgtable_swap(&s2->table, slot, old, (old & ~without) | with));
+}
+
 static void upgrade(struct stage2 *s2, const struct upgrades *upgrades)
 {
 	pte_t write = s2->table.format->level[0].write;
 
-	for (unsigned i = 0; i < upgrades->count; i++) {
-		pte_t *slot = upgrades->slot[i], old;
-
-		do
-			old = ck_pr_load_64(slot);
-		while (!pgtable_swap(&s2->table, slot, old, old | write));
-	}
+	for (unsigned i = 0; i < upgrades->count; i++)
+		swap_leaf(s2, upgrades->slot[i], 0, write);
 }
 
 /* SOFT_DIRTY where the CPU notes writes: the right to write stays, D goes. */
@@ -346,9 +351,38 @@ static void end_change(struct stage2 *s2, const struct notify_change *change,
 	s2->moved |= moved_before;
 }
 
-static void stage2_change(struct subscription *sub, const struct notify_change *change)
+/*
+ * A break of sharing, which is a fault of its own, changes one leaf. Here the steps of the general
+ * change for a leaf of memory that no view limits and that becomes writable, where no flush is owed
+ * to earlier changes: it differs by its frame and the right to write alone. False: nothing changed.
+ */
+static __always_inline bool move_leaf(struct stage2 *s2, const struct notify_change *all)
 {
-	struct stage2 *s2 = stage2_of(sub);
+	const struct pgtable_level *level = &s2->table.format->level[0];
+	const pte_t differs = level->leaf_address | level->write | STAGE2_CAUSE;
+	const struct pte_change *change = all->changes;
+	struct hpa to = mfn_to_hpa(change->mfn);
+	struct pgtable_visit visit;
+
+	if (all->count != 1 || change->rights != PT_RWX || s2->limit_count ||
+	    all->range->event == EVENT_SOFT_DIRTY || s2->stale || s2->dropped || s2->dropping)
+		return false;
+	stage2_lookup(s2, change->gfn, &visit);
+	if (visit.kind != VISIT_LEAF || visit.level || (visit.pte & level->write) ||
+	    (visit.pte & level->leaf_address) == to.raw)
+		return false;
+	invalidate_note(&s2->log, gfn_range(change->gfn, 1));
+	stage2_take_cause(visit.pte);
+	swap_leaf(s2, visit.slot, differs, to.raw);
+	s2->counters.changed++;
+	s2->stale = true;
+	stage2_flush_stale(s2);
+	swap_leaf(s2, visit.slot, 0, level->write);
+	return true;
+}
+
+static __noinline void change_all(struct stage2 *s2, const struct notify_change *change)
+{
 	bool moved_before = s2->moved;
 	struct upgrades upgrades;
 
@@ -366,6 +400,16 @@ static void stage2_change(struct subscription *sub, const struct notify_change *
 	s2->cause = 0;
 	end_change(s2, change, &upgrades, moved_before);
 	upgrade(s2, &upgrades);
+}
+
+/* No frame here holds a buffer. */
+static __no_stack_protector void stage2_change(struct subscription *sub,
+					       const struct notify_change *change)
+{
+	struct stage2 *s2 = stage2_of(sub);
+
+	if (!move_leaf(s2, change))
+		change_all(s2, change);
 }
 
 /* start=companion: change is enough, nothing is done around it. */

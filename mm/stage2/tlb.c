@@ -55,7 +55,7 @@ bool stage2_flush_ended(struct stage2 *s2, u64 generation)
 	return true;
 }
 
-static void kick(struct stage2 *s2, unsigned cpu, u64 generation)
+static __cold void kick(struct stage2 *s2, unsigned cpu, u64 generation)
 {
 	ck_pr_inc_64(&s2->counters.kicks);
 	arch_cpu_kick(cpu);
@@ -71,6 +71,23 @@ void stage2_flush_hurry(struct stage2 *s2, u64 generation)
 			kick(s2, cpu, generation);
 }
 
+/* Kicks the CPUs from `cpu` on that lag, and waits for them. Returns how many. */
+static __cold unsigned kick_and_wait(struct stage2 *s2, unsigned cpu, u64 generation)
+{
+	unsigned cpus = arch_cpu_count(), kicked = 0;
+
+	for (; cpu < cpus; cpu++)
+		if (lags(s2, cpu, generation)) {
+			kick(s2, cpu, generation);
+			kicked++;
+		}
+	for (cpu = 0; kicked && cpu < cpus; cpu++)
+		while (lags(s2, cpu, generation))
+			arch_cpu_relax();
+	count_mine(&stage2_inside[arch_cpu_id()].waited, kicked);
+	return kicked;
+}
+
 void stage2_flush(struct stage2 *s2)
 {
 	unsigned cpus = arch_cpu_count(), kicked = 0;
@@ -80,15 +97,9 @@ void stage2_flush(struct stage2 *s2)
 		return;
 	begun = TRACE_ON(flush) ? arch_ticks() : 0;
 	generation = stage2_flush_begin(s2);
-	for (unsigned cpu = 0; cpu < cpus; cpu++)
-		if (unlikely(lags(s2, cpu, generation))) {
-			kick(s2, cpu, generation);
-			kicked++;
-		}
-	for (unsigned cpu = 0; kicked && cpu < cpus; cpu++)
-		while (lags(s2, cpu, generation))
-			arch_cpu_relax();
-	count_mine(&stage2_inside[arch_cpu_id()].waited, kicked);
+	for (unsigned cpu = 0; !kicked && cpu < cpus; cpu++)
+		if (unlikely(lags(s2, cpu, generation)))
+			kicked = kick_and_wait(s2, cpu, generation);
 	TRACE(flush, s2->as->id, .generation = generation, .waited = arch_ticks() - begun,
 	      .kicks = (u16)kicked);
 }
