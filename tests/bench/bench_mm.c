@@ -13,6 +13,7 @@
 #include <mm/stage2.h>
 #include <mm/frame.h>
 #include <mm/notifier.h>
+#include "mm/space/space.h"
 
 #define ROUNDS 256
 
@@ -218,9 +219,35 @@ static void bench_break(const char *policy, u64 users, const char *name)
 	bench_end(name, ROUNDS);
 }
 
+static bool is_shared(struct addrspace *as, u64 gfn)
+{
+	return ppte_shared(primary_load(&as->primary, (struct gfn){gfn}));
+}
+
+/* A guest that writes shared pages one after the other: of a page, with those broken ahead. */
+static void bench_break_ahead(void)
+{
+	struct addrspace *as = bench_space(4096);
+	struct stage2 *s2;
+
+	must(stage2_create(as, &ept_format, &s2));
+	addrspace_set_ahead(as, SPACE_AHEAD_MAX);
+	for (u64 i = 0; i < ROUNDS; i += 2)
+		share(as, i, 2);
+	addrspace_settle(as);
+	for (u64 i = 0; i < ROUNDS; i++)
+		must(fault_handle(s2, gfn_to_gpa((struct gfn){i}), HV_READ) > FAULT_SPURIOUS);
+	bench_begin();
+	for (u64 i = 0; i < ROUNDS; i++)
+		if (is_shared(as, i))
+			must(fault(s2, i, HV_WRITE) > FAULT_SPURIOUS);
+	bench_end("cow_break_ahead", ROUNDS);
+}
+
 static void bench_breaks(void)
 {
 	bench_break("masked", 2, "cow_break");
+	bench_break_ahead();
 	bench_break("masked", ROUNDS, "cow_break_popular");
 	for (unsigned i = 0; i < notifier_policy_count(); i++) {
 		const char *policy = notifier_policy_name(notifier_policy(i));
