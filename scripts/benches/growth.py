@@ -85,7 +85,9 @@ def draw(name, curves):
             axes.plot([x for x, _ in points], [y for _, y in points], label=legend,
                       color=figures.COLOURS[number], linestyle=figures.DASHES[number],
                       marker=figures.MARKERS[number], markersize=4)
-        figures.finish(axes, {"x": xlabel, "ylabel": ylabel, "y": [], "log": log}, len(lines))
+        top = None if "y" in log else 1.1 * axes.dataLim.ymax
+        figures.finish(axes, {"x": xlabel, "ylabel": ylabel, "y": [], "log": log, "top": top},
+                       lines)
         path = os.path.join(machine.ROOT, "docs", "figures", f"scaling-{name}.svg")
         drawn.savefig(path, metadata={"Date": None})
         pyplot.close(drawn)
