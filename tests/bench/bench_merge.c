@@ -57,7 +57,7 @@ static u64 gfn_of(uint64_t page)
 	return page % (data->pages / VMS);
 }
 
-static uint64_t *frame_of(uint64_t page)
+static uint64_t *frame_words(uint64_t page)
 {
 	struct mfn mfn = {world_mfn(space[vm_of(page)], gfn_of(page))};
 
@@ -68,7 +68,7 @@ static uint64_t *frame_of(uint64_t page)
 static void write_page(uint64_t page, uint64_t what)
 {
 	assert_int_equal(guest_write(view[vm_of(page)], gfn_of(page) * PAGE_SIZE, 0), FAULT_MAPPED);
-	bench_fill(data, what, frame_of(page));
+	bench_fill(data, what, frame_words(page));
 	content[page] = what;
 }
 
@@ -236,7 +236,7 @@ static void bench_breaks(void)
 static void verify(void)
 {
 	for (uint64_t page = 0; page < data->pages; page++)
-		assert_true(bench_verify(data, content[page], frame_of(page)));
+		assert_true(bench_verify(data, content[page], frame_words(page)));
 }
 
 static void end(void)
