@@ -3,6 +3,8 @@
 bench.py: ./run bench NAME measures, prints a table, and leaves a results folder: NAME.json, the
 manifest, and the log of each machine that ran.
 """
+import threading
+
 import builder
 import machine
 import provenance
@@ -33,10 +35,13 @@ def arguments(parser):
 
 
 class Machines:
-    """The machines of a bench: what each was given, and its log in the results folder."""
+    """
+    The machines of a bench: what each was given, and its log in the results folder. Those that run
+    at once end in threads of their own.
+    """
 
     def __init__(self, folder):
-        self.folder, self.given = folder, []
+        self.folder, self.given, self.lock = folder, [], threading.Lock()
 
     def __enter__(self):
         machine.on_end.append(self.keep)
@@ -46,10 +51,11 @@ class Machines:
         machine.on_end.remove(self.keep)
 
     def keep(self, session):
-        name = f"log-{len(self.given) + 1}.txt"
-        self.folder.write(name, session.serial())
-        self.given.append({**provenance.of_setup(session.setup), "command": session.command,
-                           "ending": session.ending(), "log": name})
+        with self.lock:
+            name = f"log-{len(self.given) + 1}.txt"
+            self.folder.write(name, session.serial())
+            self.given.append({**provenance.of_setup(session.setup), "command": session.command,
+                               "ending": session.ending(), "log": name})
 
 
 def main(options):

@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 from unittest import mock
 
@@ -146,6 +147,23 @@ class Results(unittest.TestCase):
         self.assertEqual((given["machine"]["cpus"], given["seeds"]), (2, {"qemu": "1"}))
         with open(f"{self.top}/latest/{given['log']}", encoding="utf-8") as file:
             self.assertEqual(file.read(), "bench: a 1 b")
+
+    def test_machines_that_end_at_once_keep_a_log_each(self):
+        session = mock.Mock(command=["qemu"], setup=machine.Setup())
+        session.serial.return_value, session.ending.return_value = "", "ok"
+        names = []
+
+        def write(name, _):
+            names.append(name)
+            if len(names) == 1:
+                other.start()
+                other.join(0.2) # it ends meanwhile, unless it waits for this one
+
+        machines = bench.Machines(mock.Mock(write=write))
+        other = threading.Thread(target=machines.keep, args=[session])
+        machines.keep(session)
+        other.join()
+        self.assertEqual(names, ["log-1.txt", "log-2.txt"])
 
     def test_columns_of_a_bench_do_not_touch(self):
         rows = [{"name": name, "setting": setting, "value": 1.5}
