@@ -119,8 +119,12 @@ def copy_for(row):
 
 
 def fails(test, line):
-    """Whether a failure is the test's, or, where `test` is a program, one of its cases'."""
-    return line == test or (":" not in test and line.startswith(f"{test}:"))
+    """
+    Whether a failure is the test's, or, where `test` is a program, one of its cases'. cmocka adds
+    a text of its own where the fixture of a case fails.
+    """
+    name = line.split(" Could not run test: ")[0]
+    return name == test or (":" not in test and name.startswith(f"{test}:"))
 
 
 def run(name, row):
