@@ -36,6 +36,7 @@ static struct {
 	u64 progress;
 	unsigned preemptions_left;
 	unsigned idle; /* waits with no other CPU to run */
+	u64 locks;     /* taken while the scenario ran */
 	struct {
 		u16 choice, limit;
 	} choice[CHOICES];
@@ -175,8 +176,11 @@ void sched_wait(void)
 void __wrap_spin_lock_checked(struct spinlock *lock);
 void __wrap_spin_lock_checked(struct spinlock *lock)
 {
-	if (sched.running && sched.scenario->at_locks)
-		sched_point(lock->name);
+	if (sched.running) {
+		sched.locks++;
+		if (sched.scenario->at_locks)
+			sched_point(lock->name);
+	}
 	while (!spin_trylock(lock)) {
 		if (!sched.running)
 			fail_msg("spin_lock(): this CPU holds the lock \"%s\" already", lock->name);
@@ -286,6 +290,7 @@ u64 sched_explore(const struct sched_scenario *given)
 
 	sched.scenario = scenario;
 	sched.length = 0;
+	sched.locks = 0;
 	do {
 		run_schedule(scenario);
 		schedules++;
@@ -295,6 +300,8 @@ u64 sched_explore(const struct sched_scenario *given)
 		free(sched.task[i].stack);
 		sched.task[i].stack = NULL;
 	}
+	if (scenario->at_locks && !sched.locks)
+		fail_msg("at_locks, and no lock came here: link with --wrap=spin_lock_checked");
 	sched.scenario = NULL;
 	return schedules;
 }
