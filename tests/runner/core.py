@@ -143,6 +143,7 @@ class Report:
         self.lock = threading.Lock()
         self.sums = {}
         self.times = []
+        self.failures = []
         self.number = 0
         print("TAP version 13", flush=True)
 
@@ -165,6 +166,7 @@ class Report:
         print(f"{word} {self.number} - {result.name}{skip}")
         if result.status == "failed":
             why, *rest = result.detail.strip().splitlines() or [""]
+            self.failures.append(f"{result.name}: {why[:300]}")
             for text in [why, *rest[-60:]]:
                 print(f"#   {text}")
 
@@ -176,9 +178,11 @@ class Report:
                             for seconds, name in sorted(self.times, reverse=True))
 
     def close(self):
-        """Prints the sums; returns the exit status."""
+        """Prints what failed and the sums; returns the exit status."""
         self.write_times()
         print(f"1..{self.number}")
+        for failure in self.failures:
+            print(f"# failed: {failure}")
         for suite, sums in self.sums.items():
             print(f"# {suite}: " + ", ".join(f"{count} {status}" for status, count in sums.items()))
         total = {status: sum(sums[status] for sums in self.sums.values())

@@ -123,6 +123,16 @@ def find_in_order(lines, patterns):
     return None
 
 
+def nearest(lines, pattern):
+    """What to say of a line that matches the longest beginning of a pattern, if there is one."""
+    for end in reversed([match.start() for match in re.finditer(r"[ ,]", pattern)]):
+        with contextlib.suppress(re.error):
+            near = next((line for line in lines if re.search(pattern[:end], line)), None)
+            if near is not None and pattern[:end].strip(" ^"):
+                return f"; nearest: {near}"
+    return ""
+
+
 def complaint_about(row, text, ending):
     """What is wrong with a run, or None."""
     lines = text.split("\n")
@@ -137,7 +147,7 @@ def complaint_about(row, text, ending):
                 return f"forbidden line: {bad}"
     missing = find_in_order(lines, row.get("expect", []))
     if missing is not None:
-        return f"no line (in this order) matches: {missing}"
+        return f"no line (in this order) matches: {missing}{nearest(lines, missing)}"
     absent = next(
         (
             pattern
@@ -147,7 +157,7 @@ def complaint_about(row, text, ending):
         None,
     )
     if absent is not None:
-        return f"no line matches: {absent}"
+        return f"no line matches: {absent}{nearest(lines, absent)}"
     if ending != row.get("exit", "ok"):
         return f"ended with {ending}, not with {row.get('exit', 'ok')}"
     return None

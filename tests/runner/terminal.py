@@ -77,7 +77,19 @@ def until_flood_ended(_):
     raise Wrong("the guest does not end while nothing reads its console")
 
 
-def some_are_dropped(child):
+def to_one(child):
+    """
+    To the guest "one" behind the flood. While the machine finds no room the answer is dropped, too,
+    and it may come to the key before what was read here has made room: the key is pressed again.
+    """
+    import pexpect
+
+    for _ in range(240):
+        child.send("\x1d2")
+        if child.expect([r"terminal: of one now", pexpect.TIMEOUT], timeout=core.SLOW) == 0:
+            break
+    else:
+        raise Wrong("the console does not go to the other guest")
     lines = child.before.count("flood flood")
     if lines >= FLOOD_LINES - 10:
         raise Wrong(f"{lines} lines came through: nothing was dropped")
@@ -85,8 +97,7 @@ def some_are_dropped(child):
 
 STALL_TALK = [
     (r"flood 10\r", until_flood_ended),
-    (r"", "\x1d2"),
-    (r"terminal: of one now", some_are_dropped),
+    (r"", to_one),
     (r"", "\r"),
     (r"guest login: ", "root\r"),
     (r"# ", "echo sum $((6 * 7)); exit\r"),
