@@ -269,6 +269,7 @@ static __always_inline void swap_leaf(struct stage2 *s2, pte_t *slot, pte_t with
 	do
 		old = ck_pr_load_64(slot);
 	while (!pgtable_swap(&s2->table, slot, old, (old & ~without) | with));
+	RACE_POINT("stage2: leaf changed");
 }
 
 static void upgrade(struct stage2 *s2, const struct upgrades *upgrades)
