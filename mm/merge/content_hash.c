@@ -37,15 +37,23 @@ void content_hash_init(void)
 		key.word[i - 1] = arch_random();
 }
 
-u64 page_content_hash(const void *page)
+static __always_inline u128 product(const u64 *word, unsigned i)
 {
-	const u64 *word = page;
-	u128 even = 0, odd = 0, sum;
+	return (u128)(word[i] + key.word[i]) * (word[i + 1] + key.word[i + 1]);
+}
 
-	for (unsigned i = 0; i < WORDS; i += 4) {
-		even += (u128)(word[i] + key.word[i]) * (word[i + 1] + key.word[i + 1]);
-		odd += (u128)(word[i + 2] + key.word[i + 2]) * (word[i + 3] + key.word[i + 3]);
+u64 page_content_hash(const void *page, const void *next)
+{
+	const u64 *word = page, *ahead = next ? next : page;
+	u128 a = 0, b = 0, c = 0, d = 0, sum;
+
+	for (unsigned i = 0; i < WORDS; i += 8) {
+		__builtin_prefetch(&ahead[i]);
+		a += product(word, i);
+		b += product(word, i + 2);
+		c += product(word, i + 4);
+		d += product(word, i + 6);
 	}
-	sum = even + odd;
+	sum = a + b + c + d;
 	return (u64)(((u64)sum * key.fold[0] + (u64)(sum >> 64) * key.fold[1] + key.fold[2]) >> 64);
 }

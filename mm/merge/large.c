@@ -188,7 +188,8 @@ static void large_assess(struct merge_region *region, struct merge_chunk *chunk,
 	merge_large_open(&first);
 	large_reconsider(region, range);
 	for (ref = first; ref.gfn.raw < range.end.raw; ref.gfn.raw++, ref.page++)
-		merge_visit(&ref, merge_slot(&ref), false, false);
+		if (merge_is_due(page_word(ref.page)))
+			merge_visit(&(struct merge_next){.ref = ref, .slot = merge_slot(&ref)});
 }
 
 /* Sharing has ended: a large leaf again. What is in the way stays so until the next write. */

@@ -50,11 +50,12 @@ static void look_end(struct merge_region *region, u32 chunk, bool taken)
 static void look_visit(const struct merge_ref *ref, bool taken)
 {
 	const u32 from = ~(u32)BIT(MERGE_EXCLUDED);
+	const struct merge_next page = {.ref = *ref, .slot = merge_slot(ref), .dirty = true};
 
 	if (taken)
 		merge_large_begin(ref->region, merge_chunk_of(ref->region, ref->gfn));
 	if (merge_change_reason(ref, from, MERGE_HINTED, PAGE_PATIENCE, 0) && taken)
-		merge_visit(ref, merge_slot(ref), true, false);
+		merge_visit(&page);
 }
 
 void merge_look(struct addrspace *as, struct gfn gfn)

@@ -220,7 +220,7 @@ static int new_secure_frame(struct merge_domain *domain, const void *content, st
 	arch_page_copy(arch_hpa_to_virt(mfn_to_hpa(*out)), content);
 	rmap_count_only(*out);
 	key.content = merge_content(*out);
-	key.tag = (u32)page_content_hash(key.content) & TAG_MASK;
+	key.tag = (u32)page_content_hash(key.content, key.content) & TAG_MASK;
 	frame_get(*out); /* the index's */
 	spin_lock(&domain->lock);
 	found = stable_take(domain, &key, &shared); /* another CPU was faster, at a match */
@@ -285,32 +285,34 @@ static bool was_read(enum merge_reason reason)
 }
 
 /* Hashes it: the same as when it was last read? A hint counts as a first look. */
-static bool read_page(struct merge_page *page, struct merge_key *key, bool *seen)
+static bool read_page(const struct merge_next *next, struct merge_key *key, bool *seen)
 {
+	struct merge_page *page = next->ref.page;
 	enum merge_reason reason = page_reason(page);
 
 	merge_count(pages_read, 1);
-	key->tag = (u32)page_content_hash(key->content) & TAG_MASK;
+	key->tag = (u32)page_content_hash(key->content, next->ahead) & TAG_MASK;
 	*seen = was_read(reason);
 	if (reason == MERGE_HINTED)
 		(void)page_change(page, PAGE_HASH, key->tag << PAGE_HASH_SHIFT);
 	return reason == MERGE_HINTED || (*seen && page_hash(page) == key->tag);
 }
 
-static void consider_page(const struct merge_ref *ref, struct mfn mfn, bool dirty, bool open)
+static void consider_page(const struct merge_next *page, struct mfn mfn)
 {
+	const struct merge_ref *ref = &page->ref;
 	struct merge_key key = {.tag = page_hash(ref->page),
 				.content = merge_content(mfn),
 				.sampled = page_reason(ref->page) != MERGE_BUSY};
-	bool unread = !dirty && page_reason(ref->page) == MERGE_CANDIDATE;
-	bool seen = true, same = unread || read_page(ref->page, &key, &seen);
+	bool unread = !page->dirty && page_reason(ref->page) == MERGE_CANDIDATE;
+	bool seen = true, same = unread || read_page(page, &key, &seen);
 	struct mfn shared;
 
 	if (merge_is_large(ref)) {
 		merge_large_consider(ref, &key, same, seen);
 		return;
 	}
-	if (open) {
+	if (page->open) {
 		merge_remember(ref, &key, seen && !same);
 		return;
 	}
@@ -342,13 +344,6 @@ static enum merge_reason why_not(ppte_t pte)
 	}
 }
 
-static bool is_due(const struct merge_page *page)
-{
-	u64 every = BIT(page_patience(page));
-
-	return page_reason(page) != MERGE_VOLATILE || (merge_passes() & (every - 1)) == 0;
-}
-
 /*
  * The frame that was read has left the page, for another one or a reclaim, and is perhaps back: the
  * generation says so. The tag may be of what it was used for meanwhile: read again. A page that was
@@ -362,20 +357,21 @@ static void check_frame(const struct merge_ref *ref, ppte_t was, ppte_t now)
 		merge_set_reason(ref, MERGE_BUSY);
 }
 
-void merge_visit(const struct merge_ref *ref, const ppte_t *slot, bool dirty, bool open)
+void merge_visit(const struct merge_next *page)
 {
+	const struct merge_ref *ref = &page->ref;
 	enum merge_reason reason = page_reason(ref->page);
 	ppte_t pte;
 
-	if (!merge_wants_visit(page_word(ref->page), dirty) || !is_due(ref->page))
+	if (!merge_wants_visit(page_word(ref->page), page->dirty))
 		return;
 	unstable_remove(ref);
-	pte = merge_load(slot);
+	pte = merge_load(page->slot);
 	if (cow_protectable(pte)) {
 		TRACE(merge_look, ref->region->as->id, .gfn = ref->gfn.raw,
-		      .mfn = ppte_mfn(pte).raw, .reason = (u8)reason, .dirty = dirty);
-		consider_page(ref, ppte_mfn(pte), dirty, open);
-		check_frame(ref, pte, merge_load(slot));
+		      .mfn = ppte_mfn(pte).raw, .reason = (u8)reason, .dirty = page->dirty);
+		consider_page(page, ppte_mfn(pte));
+		check_frame(ref, pte, merge_load(page->slot));
 	} else if (!(reason == MERGE_UNIQUE && ppte_state(pte) == PPTE_SHARED)) {
 		merge_set_reason(ref, why_not(pte)); /* UNIQUE: merge_with_copy() */
 	}

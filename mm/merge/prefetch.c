@@ -12,6 +12,9 @@
  * Page after page, the misses add up. A link at a time for sixteen pages, sixteen misses overlap.
  * All of it is a guess: what has changed before the visit costs one more miss.
  *
+ * A content of 64 lines would fill the CPU's buffers of misses. It is prefetched by the hash of the
+ * page before it, a line for each line.
+ *
  * A search that finds nothing needs no visit. It is one that reads tags and no content, so all of a
  * batch end under the hold of the lock under which they are prefetched: the pages are in the index
  * before the first visit of their batch.
@@ -69,17 +72,42 @@ static u32 prefetch_searches(const struct merge_batch *batch)
 	return over;
 }
 
-u32 merge_prefetch(const struct merge_batch *batch)
+/* A page's content, which is about to be read, to where the visit before it finds it. */
+static bool name_content(const ppte_t *slot, const void **out)
+{
+	ppte_t pte = merge_load(slot);
+
+	if (ppte_state(pte) != PPTE_PRIVATE)
+		return false;
+	*out = merge_content(ppte_mfn(pte));
+	return true;
+}
+
+/*
+ * Pages that will be hashed: each is read line by line while the one before it is. Behind the last
+ * of a full batch the page after it in the chunk is likely to begin the next batch.
+ */
+static void prefetch_reads(struct merge_batch *batch)
+{
+	const struct merge_next *last = &batch->page[MERGE_BATCH - 1];
+	const void *none, **ahead = &none;
+
+	for (u32 left = (u32)(BIT(batch->count) - 1) & ~batch->searches; left; left &= left - 1) {
+		struct merge_next *page = &batch->page[__builtin_ctz(left)];
+
+		if (name_content(page->slot, ahead))
+			ahead = &page->ahead;
+	}
+	if (ahead == &last->ahead && (last->ref.gfn.raw + 1) % MERGE_CHUNK)
+		(void)name_content(last->slot + 1, ahead);
+}
+
+u32 merge_prefetch(struct merge_batch *batch)
 {
 	struct merge_domain *domain = batch->page[0].ref.region->domain;
 	u32 over = 0;
 
-	for (u32 left = (u32)(BIT(batch->count) - 1) & ~batch->searches; left; left &= left - 1) {
-		ppte_t pte = merge_load(batch->page[__builtin_ctz(left)].slot);
-
-		if (ppte_state(pte) == PPTE_PRIVATE)
-			__builtin_prefetch(merge_content(ppte_mfn(pte)));
-	}
+	prefetch_reads(batch);
 	if (!batch->searches)
 		return 0;
 	spin_lock(&domain->lock);

@@ -520,11 +520,29 @@ static inline bool merge_wants_visit(u32 word, bool dirty)
 	return (dirty ? written : clean) & BIT(word & PAGE_REASON);
 }
 
+/* A volatile page is visited in every 2^patience-th pass. */
+static inline bool merge_is_due(u32 word)
+{
+	u64 every = BIT(word >> PAGE_PATIENCE_SHIFT & 7);
+
+	return (word & PAGE_REASON) != MERGE_VOLATILE || (merge_passes() & (every - 1)) == 0;
+}
+
 /*
- * slot: the page's primary PTE; dirty: written since the last visit; open: it may still be written
- * unnoticed, so only read it.
+ * A page to visit.
+ *
+ * slot		merge_slot()
+ * ahead	the content that is read next, to be prefetched while this one is hashed; or NULL
+ * dirty	written since the last visit
+ * open		it may still be written unnoticed, so only read it
  */
-void merge_visit(const struct merge_ref *ref, const ppte_t *slot, bool dirty, bool open);
+struct merge_next {
+	struct merge_ref ref;
+	const ppte_t *slot;
+	const void *ahead;
+	bool dirty, open;
+};
+void merge_visit(const struct merge_next *page);
 
 bool merge_is_zero(const void *content);
 
@@ -563,19 +581,11 @@ void merge_large_consider(const struct merge_ref *ref, const struct merge_key *k
 
 /* --- prefetch.c: batches of pages that are visited one after another ------------------------ */
 
-/*
- * slot		merge_slot()
- * dirty	written since the last visit
- * searches	bit i: the visit of page[i] begins with a search for tag[i], because it is unwritten
- */
+/* searches: bit i: page[i] is unwritten, so its visit begins with a search for tag[i]. */
 struct merge_batch {
 	unsigned count;
 	u32 searches;
-	struct merge_next {
-		struct merge_ref ref;
-		const ppte_t *slot;
-		bool dirty, open;
-	} page[MERGE_BATCH];
+	struct merge_next page[MERGE_BATCH];
 	u32 tag[MERGE_BATCH];
 };
 /*
@@ -583,7 +593,7 @@ struct merge_batch {
  * none any more: nothing else has the tag, so they are in the index, as merge_search() would leave
  * them.
  */
-u32 merge_prefetch(const struct merge_batch *batch);
+u32 merge_prefetch(struct merge_batch *batch);
 void merge_prefetch_frame(struct mfn mfn);
 
 #endif

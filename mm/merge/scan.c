@@ -155,9 +155,7 @@ static void visit_batch(struct merge_batch *batch)
 	u32 all = (u32)BIT(batch->count) - 1, over = all ? merge_prefetch(batch) : 0;
 
 	for (u32 left = all & ~over; left; left &= left - 1) {
-		const struct merge_next *page = &batch->page[__builtin_ctz(left)];
-
-		merge_visit(&page->ref, page->slot, page->dirty, page->open);
+		merge_visit(&batch->page[__builtin_ctz(left)]);
 	}
 	batch->count = batch->searches = 0;
 }
@@ -191,13 +189,14 @@ static void visit_pages(struct merge_region *region, struct gfn_range range,
 		u32 word = page_word(ref.page);
 		struct merge_next *next;
 
-		if ((open && !written) || !merge_wants_visit(word, written))
+		if ((open && !written) || !merge_wants_visit(word, written) || !merge_is_due(word))
 			continue;
 		next = batch_add(&batch, word, written);
 		next->ref = ref;
 		next->slot = slot ? slot + i : NULL;
 		next->dirty = written;
 		next->open = open;
+		next->ahead = NULL;
 		if (batch.count == MERGE_BATCH)
 			visit_batch(&batch);
 	}

@@ -262,6 +262,7 @@ def show_host(rows):
         f"{side}_{figure}" for figure in FIGURES for side in ("samepage", "ksm", "ratio")] + [
         "floor_hash",
         "floor_compare",
+        "floor_hash_ahead",
     ]
     settings = list(dict.fromkeys(row["setting"] for row in rows))
     value = {(row["name"], row["setting"]): row["value"] for row in rows}

@@ -114,7 +114,7 @@ static void make_stable(void)
 	assert_int_equal(cow_protect_look(as, (struct gfn){0}, &look), 0);
 	assert_int_equal(cow_offer(as, (struct gfn){0}, &look), 0);
 	key.content = merge_content(look.mfn);
-	key.tag = (u32)page_content_hash(key.content) & TAG_MASK;
+	key.tag = (u32)page_content_hash(key.content, NULL) & TAG_MASK;
 	spin_lock(&domain->lock);
 	assert_int_equal(stable_new(domain, &key, look.mfn), 0);
 	spin_unlock(&domain->lock);

@@ -19,12 +19,12 @@
 
 static enum { ONE_HASH, FIRST_WORD, KEYED } hash;
 
-u64 __real_page_content_hash(const void *page);
-u64 __wrap_page_content_hash(const void *page);
-u64 __wrap_page_content_hash(const void *page)
+u64 __real_page_content_hash(const void *page, const void *next);
+u64 __wrap_page_content_hash(const void *page, const void *next);
+u64 __wrap_page_content_hash(const void *page, const void *next)
 {
 	if (hash == KEYED)
-		return __real_page_content_hash(page);
+		return __real_page_content_hash(page, next);
 	return hash == ONE_HASH ? 0x5a5a5a : *(const u64 *)page;
 }
 
@@ -314,7 +314,7 @@ static void contents_collide_by_chance_only(void **state)
 	begin(PAGES);
 	for (unsigned i = 0; i < ARRAY_SIZE(tag); i++) {
 		page[i] = 0x123456789abcdef;
-		tag[i] = (u32)page_content_hash(page) & TAG_MASK;
+		tag[i] = (u32)page_content_hash(page, NULL) & TAG_MASK;
 		page[i] = 0;
 		for (unsigned j = 0; j < i; j++)
 			collisions += tag[i] == tag[j];

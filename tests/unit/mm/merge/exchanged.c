@@ -19,8 +19,8 @@
 
 #define PAGES 3u
 
-u64 __real_page_content_hash(const void *page);
-u64 __wrap_page_content_hash(const void *page);
+u64 __real_page_content_hash(const void *page, const void *next);
+u64 __wrap_page_content_hash(const void *page, const void *next);
 
 /* Around the next hash. */
 static void (*before_hash)(void), (*after_hash)(void);
@@ -34,12 +34,12 @@ static void call_once(void (**hook)(void))
 		call();
 }
 
-u64 __wrap_page_content_hash(const void *page)
+u64 __wrap_page_content_hash(const void *page, const void *next)
 {
 	u64 hash;
 
 	call_once(&before_hash);
-	hash = __real_page_content_hash(page);
+	hash = __real_page_content_hash(page, next);
 	call_once(&after_hash);
 	return hash;
 }

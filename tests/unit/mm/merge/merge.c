@@ -186,7 +186,7 @@ static u32 tag_of(u64 value)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
 		words[i] = value;
-	return (u32)page_content_hash(words) & TAG_MASK;
+	return (u32)page_content_hash(words, NULL) & TAG_MASK;
 }
 
 /* Two contents with hashes that agree in the bits that are kept: among some thousand there are. */

@@ -51,7 +51,7 @@ static void check_page(struct race *r, u64 page)
 	struct merge_key key = {.sampled = false};
 
 	key.content = merge_content((struct mfn){world_mfn(r->as, page)});
-	key.tag = (u32)page_content_hash(key.content) & TAG_MASK;
+	key.tag = (u32)page_content_hash(key.content, NULL) & TAG_MASK;
 	spin_lock(&region->domain->lock);
 	assert_int_equal(r->engine->unstable_find(region->domain, &key), page);
 	spin_unlock(&region->domain->lock);
