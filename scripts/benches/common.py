@@ -29,6 +29,11 @@ def median(values):
     return mean(ordered[(len(ordered) - 1) // 2 : len(ordered) // 2 + 1])
 
 
+def at_rest(line, first_end):
+    """Of (second, value): a second before the first guest ends, when all have done their work."""
+    return [value for now, value in line if now <= first_end - 1][-1]
+
+
 def standalone(svg):
     """A figure of the report as a file of its own: colours by value, on white."""
     colours = "--grid:#ddd;--s0:#14375a;--s1:#b3541e;--s2:#3a7d44;--s3:#8a6fb0;--s4:#777;--s5:#c2a"

@@ -90,6 +90,11 @@ def samepage(where, words, cpus=CPUS, name=QEMU, icount=False, job=guests.MAIN_J
     }, line
 
 
+def linux_kvm(ksm, cpus):
+    """The same of Linux with KVM."""
+    return peer.figures(f"kvm ksm={ksm}", peer.kvm(ksm, cpus))
+
+
 def settings(where, cpus, name, only, icount):
     """
     What is run, by name: what has `only` in its name. The peer runs in QEMU alone, and with a clock
@@ -102,8 +107,8 @@ def settings(where, cpus, name, only, icount):
         for title in titles
     }
     if name == QEMU and not icount:
-        runs[KVM_OFF] = lambda: peer.kvm("off", cpus)
-        runs[KVM_ON] = lambda: peer.kvm(KSM_PAGES, cpus)
+        runs[KVM_OFF] = lambda: linux_kvm("off", cpus)
+        runs[KVM_ON] = lambda: linux_kvm(KSM_PAGES, cpus)
     found = {title: run for title, run in runs.items() if only in title}
     if not found:
         raise Stop(f"--only {only}: there is {', '.join(runs)}")

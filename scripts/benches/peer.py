@@ -12,6 +12,7 @@ import re
 import subprocess
 import tempfile
 
+import facts
 import linux
 import machine
 from benches import common
@@ -127,15 +128,30 @@ def figures(title, text, count=2):
     }, line
 
 
-def kvm(ksm, cpus, count=2):
-    """One run of `count` guests of the main job under KVM: figures by name, MiB saved over time."""
-    title = f"kvm ksm={ksm}"
+def frames(text):
+    """
+    What kvm_init.sh has printed of memory and of ksmd, by name: MiB of the guests, without what
+    their QEMUs have besides, and ksmd's seconds.
+    """
+    base = int(re.search(r"peer: before anonymous (\d+)", text)[1])
+    own = max(int(kib) for kib in re.findall(r"peer: own (\d+)", text))
+    taken = [(float(now), (int(kib) - base - own) / 1024)
+             for now, kib in re.findall(r"peer: at ([\d.]+) .* anonymous (\d+)", text)]
+    first = min(float(end) for end in re.findall(r"peer: end ([\d.]+)", text))
+    return {
+        "scan": int(re.search(r"peer: ksmd (\d+)", text)[1]) / facts.NS,
+        "rest": common.at_rest(taken, first),
+        "peak": max(value for _, value in taken),
+    }
+
+
+def kvm(ksm, cpus, count=2, memory=192, words=""):
+    """One run of `count` guests of the main job under KVM: the text of its console."""
     with tempfile.TemporaryDirectory(prefix="samepage-peer-") as folder:
         initrd = os.path.join(folder, "initrd")
         with linux.alone():
             write_initrd(initrd)
             kernel = linux.fetch("linux/cloud")
-        text = run_qemu(title, MEMORY + (count - 2) * EACH, cpus, kernel, initrd,
-                        f"console=ttyS0 panic=-1 quiet ksm={ksm} guests={count}",
-                        timeout=TIMEOUT * count // 2)
-    return figures(title, text, count)
+        return run_qemu(f"kvm ksm={ksm}", MEMORY + (count - 2) * EACH, cpus, kernel, initrd,
+                        f"console=ttyS0 panic=-1 quiet ksm={ksm} guests={count} memory={memory} "
+                        f"{words}", timeout=TIMEOUT * count // 2)
