@@ -35,10 +35,14 @@
 #define EFER_SCE	 BIT(0)
 #define RFLAGS_RF	 BIT(16)
 #define RFLAGS_TF	 BIT(8)
+#define RFLAGS_IF	 BIT(9)
 
 /* Memory: the user's 2 MiB, and a pattern that no step may change. */
 #define USER	     (8ul << 20)
 #define USER_STACK   (USER + (1ul << 20))
+#define STACK_16     0x8000ul /* in the segment of 64 KiB at USER; code lies above it */
+#define CODE_PAGES   8u
+#define CODE_BYTES   72u
 #define CANARY	     (6ul << 20)
 #define CANARY_WORDS 8192u
 #define HOLE	     0xd0000000ul
@@ -89,7 +93,12 @@ static u64 value(struct fuzz *f)
 	}
 }
 
-/* --- Faults: everything is expected. --- */
+/*
+ * --- Faults: everything is expected. ---
+ *
+ * A vector above the library's IDT is a #GP where interrupts are open. What goes on behind the
+ * attempt has them closed, or the next one were a fault outside of any attempt.
+ */
 
 static bool on_exception(struct guest_frame *frame)
 {
@@ -100,8 +109,10 @@ static bool on_exception(struct guest_frame *frame)
 			frame->vector = TIMED_OUT;
 		return false;
 	}
-	if (frame->vector != 1)
+	if (frame->vector != 1) {
+		frame->rflags &= ~RFLAGS_IF;
 		return false;
+	}
 	frame->rflags = (frame->rflags | RFLAGS_RF) & ~RFLAGS_TF;
 	return true;
 }
@@ -483,11 +494,19 @@ static const u8 templates[][4] = {
 	{0x0f, 0x00, 0xd0},
 };
 
-static void write_code(struct fuzz *f)
+/*
+ * A step's code is in one of some pages, and is stored by words: at each store an emulator goes
+ * through all that it has translated of the page.
+ */
+static void write_code(struct fuzz *f, u64 at)
 {
-	u8 *code = (u8 *)USER;
+	union {
+		u8 bytes[CODE_BYTES];
+		u64 words[CODE_BYTES / 8];
+	} buffer = {};
+	u8 *code = buffer.bytes;
 
-	for (unsigned i = 0; i < 64;) {
+	for (unsigned i = 0; i < CODE_BYTES - 2;) {
 		if (below(f, 3) == 0) {
 			const u8 *t = templates[below(f, ARRAY_SIZE(templates))];
 
@@ -497,6 +516,8 @@ static void write_code(struct fuzz *f)
 			code[i++] = (u8)next(f);
 		}
 	}
+	for (unsigned i = 0; i < ARRAY_SIZE(buffer.words); i++)
+		((volatile u64 *)at)[i] = buffer.words[i];
 }
 
 static void do_calm_apic(void *unused)
@@ -517,11 +538,12 @@ static void step_user(struct fuzz *f)
 {
 	static const u8 code[] = {USER_64, USER_32, USER_16};
 	unsigned mode = (unsigned)below(f, ARRAY_SIZE(code));
+	u64 at = STACK_16 + below(f, CODE_PAGES) * 4096;
 	struct user_entry e = {
-		.rip = mode == 2 ? 0 : USER,
+		.rip = (mode == 2 ? 0 : USER) + at,
 		.cs = code[mode],
-		.rflags = BIT(9) | BIT(1) | (below(f, 8) ? 0 : RFLAGS_TF) | (next(f) & 0xcd5),
-		.rsp = mode == 2 ? 0x8000 : USER_STACK,
+		.rflags = RFLAGS_IF | BIT(1) | (below(f, 8) ? 0 : RFLAGS_TF) | (next(f) & 0xcd5),
+		.rsp = mode == 2 ? STACK_16 : USER_STACK,
 		.ss = mode == 2 ? USER_DATA_16 : USER_DATA,
 	};
 
@@ -531,7 +553,7 @@ static void step_user(struct fuzz *f)
 		e.gpr[i] = below(f, 2) ? value(f) : USER + below(f, 1ul << 20);
 	if (below(f, 4) == 0)
 		e.gpr[7] = IOAPIC + below(f, 64);
-	write_code(f);
+	write_code(f, USER + at);
 	if (catch_fault(do_calm_apic, NULL).vector != VECTOR_NONE)
 		return;
 	f->aborted += catch_fault(do_enter, &e).vector == TIMED_OUT;

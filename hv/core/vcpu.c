@@ -26,6 +26,7 @@
 
 #define LOG_THIS LOG_VM
 #define NMIS_MAX 2 /* one being delivered, one latched (SDM vol. 3A, 6.7.1) */
+#define TIMERS_A_SLICE 512 /* RUN-6 */
 
 /*
  * With interrupts off only an NMI ends a HLT (SDM vol. 2A, HLT). Without a board a hypercall raises
@@ -129,8 +130,12 @@ void vcpu_trap(struct vcpu *vcpu, unsigned traps)
 void vcpu_deliver_irqs(struct vcpu *vcpu)
 {
 	const struct irqchip_ops *irqchip = vcpu->vm->irqchip;
+	u64 now = arch_ticks();
 
-	irqchip->run_timers(vcpu);
+	if (vcpu_alarm(vcpu, now) <= now) {
+		irqchip->run_timers(vcpu);
+		vcpu->timers_rest = arch_ticks() + sched_slice() / TIMERS_A_SLICE;
+	}
 	vcpu_trap(vcpu, irqchip->ticks_owed(vcpu) ? vcpu->traps | TRAP_PAUSE : 0);
 	if (ck_pr_load_32(&vcpu->nmis))
 		vcpu_deliver_nmi(vcpu);

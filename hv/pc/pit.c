@@ -10,9 +10,13 @@
  * PIT-1 What a channel shows depends on the clock alone, not on earlier reads.
  * PIT-2 pit_next_rise() gives a clock at which the output is high and before which it was low.
  * PIT-3 pit_rises() counts the clocks that pit_next_rise() would give one after another.
+ * PIT-4 between two rises of a periodic channel that they give lie 100 us at least: of a shorter
+ *       period they give each second, third, ... one, or the guest would do nothing but take them.
  */
 #include <hv/pit.h>
 #include <lib/bcd.h>
+
+#define SHORTEST (PIT_HZ / 10000) /* PIT-4 */
 
 enum {
 	COMMAND_PORT = 3,
@@ -258,14 +262,21 @@ static bool needs_gate(const struct pit_channel *c)
 	return c->mode == 1 || c->mode == 5;
 }
 
+/* Clocks between two rises that an interrupt controller sees. */
+static u64 wire_period(const struct pit_channel *c)
+{
+	return (SHORTEST + c->reload - 1) / c->reload * c->reload;
+}
+
 u64 pit_next_rise(const struct pit *pit, u64 now)
 {
 	const struct pit_channel *c = &pit->channel[0];
+	u64 period = wire_period(c);
 
 	if (!c->loaded || needs_gate(c))
 		return PIT_NEVER;
 	if (is_periodic(c))
-		return c->start + (channel_clocks(c, now) / c->reload + 1) * c->reload;
+		return c->start + (channel_clocks(c, now) / period + 1) * period;
 	return one_rise(c) > now ? one_rise(c) : PIT_NEVER;
 }
 
@@ -277,10 +288,11 @@ bool pit_is_periodic(const struct pit *pit)
 u64 pit_rises(const struct pit *pit, u64 after, u64 now)
 {
 	const struct pit_channel *c = &pit->channel[0];
+	u64 period = wire_period(c);
 
 	if (!c->loaded || needs_gate(c) || now <= after)
 		return 0;
 	if (is_periodic(c))
-		return channel_clocks(c, now) / c->reload - channel_clocks(c, after) / c->reload;
+		return channel_clocks(c, now) / period - channel_clocks(c, after) / period;
 	return after < one_rise(c) && one_rise(c) <= now;
 }

@@ -32,10 +32,18 @@ struct irqchip_ops {
 	bool devices;
 };
 
-/* Owner. The tick, `now` or later, at which a timer of the vCPU is due; TICK_NEVER: none. */
+/*
+ * Owner. The tick, `now` or later, at which a timer of the vCPU is due; TICK_NEVER: none. RUN-6: not
+ * before its timers have rested.
+ */
 static inline u64 vcpu_alarm(const struct vcpu *vcpu, u64 now)
 {
-	return vcpu->unwakeable ? TICK_NEVER : vcpu->vm->irqchip->alarm(vcpu, now);
+	u64 alarm;
+
+	if (vcpu->unwakeable)
+		return TICK_NEVER;
+	alarm = vcpu->vm->irqchip->alarm(vcpu, now);
+	return MAX(alarm, vcpu->timers_rest);
 }
 
 /* Interrupts by hypercall: an edge of `vector`; a vector that is pending is not doubled. Any CPU. */

@@ -159,6 +159,7 @@ struct vcpu {
 	bool unwakeable;		     /* [v] HALTED, and no interrupt can wake it */
 	u64 slice_end;			     /* [o] tick at which its turn is over */
 	u64 keep_until;			     /* [o] before it no other's wake-up ends its turn */
+	u64 timers_rest;		     /* [o] tick before which none of its timers runs */
 	struct exit_count exits[HV_EXIT_REASONS]; /* [o] */
 	struct exit_times times;		  /* [o] */
 	u64 runtime;				  /* [q] what the scheduler compares, in ticks */

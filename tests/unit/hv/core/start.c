@@ -18,6 +18,8 @@ static struct guest_state loaded[VCPUS];
 static unsigned sets, queued, resets, stops;
 static bool irq_pending, can_inject;
 static int set_result;
+static u64 alarm_in;
+static unsigned timer_runs;
 
 static struct vcpu *vcpu_of(struct arch_vcpu *arch)
 {
@@ -87,11 +89,18 @@ static u8 take(struct vcpu *vcpu)
 
 static u64 alarm_at(const struct vcpu *vcpu, u64 now)
 {
-	return now + 5;
+	return now + alarm_in;
 }
 
-static void nothing(struct vcpu *vcpu)
+static void run_timers(struct vcpu *vcpu)
 {
+	timer_runs++;
+	sim_ticks += 2000; /* longer than a short timer's period */
+}
+
+u64 sched_slice(void)
+{
+	return 512 * 20000;
 }
 
 static bool no_ticks(const struct vcpu *vcpu)
@@ -108,7 +117,7 @@ static const struct irqchip_ops board = {
 	.pending = pending,
 	.take = take,
 	.alarm = alarm_at,
-	.run_timers = nothing,
+	.run_timers = run_timers,
 	.ticks_owed = no_ticks,
 	.reset = reset,
 	.devices = true,
@@ -152,6 +161,8 @@ static int start(void **state)
 	injected[GUEST_EVENT_IRQ] = injected[GUEST_EVENT_NMI] = 0;
 	irq_pending = can_inject = false;
 	set_result = 0;
+	alarm_in = 5;
+	timer_runs = 0;
 	return 0;
 }
 
@@ -288,6 +299,28 @@ static void an_interrupt_before_the_halt_is_not_slept_through(void **state)
 	assert_int_equal(stops, 0);
 }
 
+/* RUN-6: of a timer that is always due. */
+static void timers_rest_after_they_have_run(void **state)
+{
+	u64 rest;
+
+	alarm_in = 0;
+	vcpu_deliver_irqs(&vcpus[0]);
+	assert_int_equal(timer_runs, 1);
+	rest = sim_ticks + 20000; /* from the end of the run */
+	for (unsigned i = 0; i < 100; i++)
+		vcpu_deliver_irqs(&vcpus[0]);
+	assert_int_equal(timer_runs, 1);
+	assert_int_equal(vcpu_alarm(&vcpus[0], sim_ticks), rest);
+	sim_ticks = rest - 2; /* a look at the clock is a tick */
+	vcpu_deliver_irqs(&vcpus[0]);
+	assert_int_equal(timer_runs, 1);
+	sim_ticks = rest;
+	vcpu_deliver_irqs(&vcpus[0]);
+	assert_int_equal(timer_runs, 2);
+	assert_int_equal(vcpu_alarm(&vcpus[1], 7), 7); /* each vCPU's own */
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, start)
 
 int main(void)
@@ -303,6 +336,7 @@ int main(void)
 		TEST(two_nmis_are_kept_and_a_third_is_lost),
 		TEST(with_interrupts_off_only_an_nmi_ends_a_halt),
 		TEST(an_interrupt_before_the_halt_is_not_slept_through),
+		TEST(timers_rest_after_they_have_run),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -159,6 +159,23 @@ static void rises_are_counted_as_they_come(void **state)
 	}
 }
 
+/* PIT-4: 119 clocks are 100 us; whole periods of the chip's lie between two rises. */
+static void rises_come_each_100_us_at_most(void **state)
+{
+	static const struct {
+		unsigned count, between;
+	} rows[] = {{2, 120}, {60, 120}, {118, 236}, {119, 119}, {120, 120}, {1193, 1193}};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct pit pit = with_channel_0(0x34, rows[i].count, 1000);
+		u64 first = pit_next_rise(&pit, 1000);
+
+		assert_int_equal(first, 1000 + rows[i].between);
+		assert_int_equal(pit_next_rise(&pit, first), first + rows[i].between);
+		assert_int_equal(pit_rises(&pit, 1000, 1000 + 10 * rows[i].between), 10);
+	}
+}
+
 static void a_write_says_whether_channel_0_was_programmed(void **state)
 {
 	struct pit pit;
@@ -189,6 +206,7 @@ int main(void)
 		cmocka_unit_test(channel_2_counts_while_its_gate_is_high),
 		cmocka_unit_test(every_rise_is_one),
 		cmocka_unit_test(rises_are_counted_as_they_come),
+		cmocka_unit_test(rises_come_each_100_us_at_most),
 		cmocka_unit_test(a_write_says_whether_channel_0_was_programmed),
 	};
 
