@@ -23,7 +23,8 @@
  * TICK-4  programming channel 0 drops what is owed: its ticks have another length from then on.
  * TICK-5  where the hardware's timer may be late (virt.h, trap) PAUSE exits while the guest takes
  *         ticks by the I/O APIC, and with interrupts on so does the RDTSC that follows. That RDTSC
- *         returns no time before the ticks due by then are raised and taken, one after the other.
+ *         returns no time before the ticks due by then are raised and taken, one after the other,
+ *         but for those of the last 20 us (RUN-6).
  *         So the wait in Linux's check of the I/O APIC (PAUSE, RDTSC, compare) cannot end with too
  *         few ticks, however late the hypervisor runs. Any other RDTSC does not exit: TSC
  *         calibration needs it quick.
