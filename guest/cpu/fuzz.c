@@ -467,32 +467,11 @@ static void do_enter(void *argument)
 		     : "rax", "rcx", "rdx", "rbx", "rsi", "r8", "memory");
 }
 
-static const u8 templates[][4] = {
-	{0x0f, 0xa2},
-	{0x0f, 0x31},
-	{0xf3, 0x90},
-	{0x0f, 0x01, 0xd0},
-	{0x0f, 0x01, 0xf9},
-	{0x0f, 0x01, 0xd9},
-	{0x0f, 0x01, 0xc1},
-	{0x0f, 0x0b},
-	{0xf4},
-	{0xec},
-	{0xe6, 0x80},
-	{0xcd, 0x20},
-	{0xf1},
-	{0x0f, 0x05},
-	{0x0f, 0x34},
-	{0x0f, 0x30},
-	{0xf3, 0xaa},
-	{0xf3, 0xa4},
-	{0xf3, 0x6d},
-	{0x0f, 0xae, 0x00},
-	{0xcf},
-	{0xcb},
-	{0x8e, 0xe8},
-	{0x0f, 0x00, 0xd0},
-};
+static const char templates[][4] = {
+	"\x0f\xa2",	"\x0f\x31",	"\xf3\x90", "\x0f\x01\xd0", "\x0f\x01\xf9", "\x0f\x01\xd9",
+	"\x0f\x01\xc1", "\x0f\x0b",	"\xf4",	    "\xec",	    "\xe6\x80",	    "\xcd\x20",
+	"\xf1",		"\x0f\x05",	"\x0f\x34", "\x0f\x30",	    "\xf3\xaa",	    "\xf3\xa4",
+	"\xf3\x6d",	"\x0f\xae\x00", "\xcf",	    "\xcb",	    "\x8e\xe8",	    "\x0f\x00\xd0"};
 
 /*
  * A step's code is in one of some pages, and is stored by words: at each store an emulator goes
@@ -508,10 +487,10 @@ static void write_code(struct fuzz *f, u64 at)
 
 	for (unsigned i = 0; i < CODE_BYTES - 2;) {
 		if (below(f, 3) == 0) {
-			const u8 *t = templates[below(f, ARRAY_SIZE(templates))];
+			const char *t = templates[below(f, ARRAY_SIZE(templates))];
 
 			for (unsigned j = 0; j < 3 && (j == 0 || t[j]); j++)
-				code[i++] = t[j];
+				code[i++] = (u8)t[j];
 		} else {
 			code[i++] = (u8)next(f);
 		}

@@ -24,8 +24,8 @@
 #include <lib/log.h>
 #include <trace/trace.h>
 
-#define LOG_THIS LOG_VM
-#define NMIS_MAX 2 /* one being delivered, one latched (SDM vol. 3A, 6.7.1) */
+#define LOG_THIS       LOG_VM
+#define NMIS_MAX       2   /* one being delivered, one latched (SDM vol. 3A, 6.7.1) */
 #define TIMERS_A_SLICE 512 /* RUN-6 */
 
 /*

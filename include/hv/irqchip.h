@@ -33,8 +33,8 @@ struct irqchip_ops {
 };
 
 /*
- * Owner. The tick, `now` or later, at which a timer of the vCPU is due; TICK_NEVER: none. RUN-6: not
- * before its timers have rested.
+ * Owner. The tick, `now` or later, at which a timer of the vCPU is due, but not before its timers
+ * have rested (RUN-6); TICK_NEVER: none.
  */
 static inline u64 vcpu_alarm(const struct vcpu *vcpu, u64 now)
 {
