@@ -126,28 +126,40 @@ int cow_look(struct addrspace *as, struct gfn gfn, struct cow_look *out)
 	return 0;
 }
 
+/* protect_one() of the only page of an update, and the update's end. */
+static __always_inline void protect_only(struct update *update, struct gfn gfn, ppte_t *slot)
+{
+	if (IS_ENABLED(CONFIG_BREAK_MERGE_WRITE_PROTECT)) {
+		protect_one(update, gfn, slot);
+		update_end(update);
+	} else {
+		update_one_end_same(update, gfn, slot, *slot | PPTE_WP);
+	}
+}
+
 int cow_protect_look(struct addrspace *as, struct gfn gfn, struct cow_look *out)
 {
 	ppte_t *slot = gfn_valid(gfn) ? primary_find(&as->primary, gfn) : NULL;
 	struct update update;
-	ppte_t protected = 0;
+	ppte_t lowered = 0;
 	int err;
 
 	if (!slot)
 		return ERR_BUSY;
-	err = update_begin(&update, as, EVENT_PROTECT_PAGE, only(gfn), 0);
+	err = update_one_begin(&update, as, EVENT_PROTECT_PAGE, gfn);
 	if (err)
 		return err;
 	protecting_begin(as, only(gfn));
-	if (cow_protectable(*slot) && !(*slot & PPTE_WP)) {
-		protected = *slot | PPTE_WP;
-		protect_one(&update, gfn, slot);
-	}
-	update_end(&update);
+	if (cow_protectable(*slot) && !(*slot & PPTE_WP))
+		lowered = *slot | PPTE_WP;
+	if (likely(lowered))
+		protect_only(&update, gfn, slot);
+	else
+		update_end(&update);
 	protecting_end(as);
-	if (!protected) /* another CPU's, perhaps not taken over everywhere yet, or none */
+	if (!lowered) /* another CPU's, perhaps not taken over everywhere yet, or none */
 		return cow_look(as, gfn, out);
-	*out = (struct cow_look){ppte_mfn(protected), protected};
+	*out = (struct cow_look){ppte_mfn(lowered), lowered};
 	return 0;
 }
 
@@ -210,12 +222,12 @@ static int share(struct addrspace *as, struct gfn gfn, const struct cow_look *lo
 		 enum ppte_state state, struct mfn mfn)
 {
 	struct update update;
-	int err = update_begin(&update, as, EVENT_MERGE, only(gfn), 0);
+	int err = update_one_begin(&update, as, EVENT_MERGE, gfn);
 
 	if (err)
 		return err;
 	err = replace_protected(&update, gfn, look, state, mfn);
-	update_end(&update);
+	update_one_end_merge(&update);
 	TRACE(cow_share, as->id, .gfn = gfn.raw, .old = look->mfn.raw, .mfn = mfn.raw,
 	      .zero = state == PPTE_ZERO, .error = (s8)err);
 	return err;

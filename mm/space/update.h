@@ -200,4 +200,37 @@ static __always_inline void update_one_end(struct update *update, struct gfn gfn
 	update_unlock(update);
 }
 
+/* The same for a PTE that keeps its frame: nothing is to be released. */
+static __always_inline void update_one_end_same(struct update *update, struct gfn gfn, ppte_t *slot,
+						ppte_t value)
+{
+	struct pte_change change = {gfn, ppte_mfn(value), ppte_rights(value)};
+
+	primary_store(&update->as->primary, gfn, slot, value);
+	notification_change(&update->note, &change, 1, 0);
+	update_unlock(update);
+}
+
+/*
+ * update_end() after update_set() of the only PTE, for a merge: the PTE is read-only before and
+ * after, so one step does, and the old frame waits with the flush where the policy puts that off
+ * and there is room. Nothing set: nothing changes.
+ */
+static __always_inline void update_one_end_merge(struct update *update)
+{
+	const struct notify_plan *plan = update->note.plan;
+	struct addrspace *as = update->as;
+
+	if (unlikely(!update->gone_count || !(plan->rule & RULE_LAZY) || plan->after ||
+		     as->deferred_count == SPACE_DEFERRED)) {
+		update_end(update);
+		return;
+	}
+	primary_store(&as->primary, update->change[0].gfn, update->entry[0].slot,
+		      update->entry[0].value);
+	notification_change(&update->note, update->change, 1, CHANGE_LAZY);
+	as->deferred[as->deferred_count++] = update->gone[0];
+	update_unlock(update);
+}
+
 #endif

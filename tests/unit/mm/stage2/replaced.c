@@ -273,6 +273,26 @@ static void more_deferred_frames_than_there_is_room_for_wait_too(void **state)
 	merge_behind_a_cpu("masked", SPACE_DEFERRED + 2, FREE_FULL);
 }
 
+/* CPU 1 stays inside: the flush kicks it, and the frame is free when the merge returns. */
+static void an_eager_policy_frees_the_frame_of_a_merge_at_once(void **state)
+{
+	struct notifier_policy eager = *policy_named("masked");
+	struct cow_look look, first;
+
+	eager.flush = POLICY_EAGER;
+	begin(8, "masked");
+	assert_int_equal(addrspace_set_policy(as, &eager), 0);
+	put_value(0, 7);
+	put_value(1, 7);
+	assert_int_equal(cow_protect_look(as, (struct gfn){0}, &first), 0);
+	assert_int_equal(cow_offer(as, (struct gfn){0}, &first), 0);
+	assert_int_equal(cow_protect_look(as, (struct gfn){1}, &look), 0);
+	read_all_inside(1, 1);
+	assert_int_equal(cow_share(as, (struct gfn){1}, &look, first.mfn), 0);
+	assert_int_not_equal(frame_kind(look.mfn), FRAME_GUEST);
+	end_merged(first.mfn);
+}
+
 /* A device model that reads the old frame for a while. */
 static struct guest_cache *cache;
 static struct mfn old;
@@ -343,8 +363,35 @@ static void migrate_under_a_device(const char *policy)
 	end_with_a_device();
 }
 
+/* Meanwhile another CPU frees what the end of a visit may free. */
+static void device_lets_go_and_others_settle(void)
+{
+	sim_set_cpu(1);
+	addrspace_settle(as);
+	sim_set_cpu(0);
+	device_lets_go_in_the_end();
+}
+
+static void merge_under_a_device(const char *policy)
+{
+	struct cow_look look, first;
+
+	begin_with_a_device(policy);
+	put_value(1, 7);
+	assert_int_equal(cow_protect_look(as, (struct gfn){1}, &first), 0);
+	assert_int_equal(cow_offer(as, (struct gfn){1}, &first), 0);
+	assert_int_equal(cow_protect_look(as, (struct gfn){0}, &look), 0);
+	device_takes_a_pointer();
+	sim_on_relax = device_lets_go_and_others_settle;
+	assert_int_equal(cow_share(as, (struct gfn){0}, &look, first.mfn), 0);
+	assert_false(frame_put(first.mfn)); /* the pages are its only sharers */
+	end_with_a_device();
+}
+
 static void a_frame_outlives_the_subscribers_that_drop_it_afterwards(void **state)
 {
+	merge_under_a_device("late");
+	merge_under_a_device("late_wp");
 	break_under_a_device("late");
 	break_under_a_device("late_wp");
 	migrate_under_a_device("late");
@@ -501,6 +548,7 @@ int main(void)
 		cmocka_unit_test(deferred_frames_wait_for_a_flush_that_has_begun),
 		cmocka_unit_test(a_write_after_a_merge_is_read_at_once),
 		cmocka_unit_test(more_deferred_frames_than_there_is_room_for_wait_too),
+		cmocka_unit_test(an_eager_policy_frees_the_frame_of_a_merge_at_once),
 		cmocka_unit_test(a_frame_outlives_the_subscribers_that_drop_it_afterwards),
 		cmocka_unit_test(a_copy_of_an_older_content_is_not_installed),
 		cmocka_unit_test(a_limit_holds_for_a_cpu_that_is_inside),
