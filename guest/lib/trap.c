@@ -112,8 +112,9 @@ static u64 read_cr2(void)
 
 static void unexpected(const struct guest_frame *frame)
 {
-	check(false, "no fault: vector %lu, error %lx, rip %lx, cr2 %lx, on vCPU %u", frame->vector,
-	      frame->error_code, frame->rip, read_cr2(), vcpu_number());
+	check(false, "no fault: vector %lu, error %lx, rip %lx, rflags %lx, cr2 %lx, on vCPU %u",
+	      frame->vector, frame->error_code, frame->rip, frame->rflags, read_cr2(),
+	      vcpu_number());
 	guest_end();
 }
 

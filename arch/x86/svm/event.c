@@ -68,13 +68,21 @@ u64 svm_event_combine(u64 old, u64 new)
 	return EVENT_VALID | EVENT_EXCEPTION | EVENT_HAS_ERROR | merged;
 }
 
-/* An interrupt is queued as a virtual one: one without the intercept that makes it a window. */
+/*
+ * An interrupt is queued as a virtual one: one without the intercept that makes it a window, or one
+ * that waits behind its own window.
+ */
 static bool has_virtual_irq(const struct svm_vcpu *svm)
 {
 	const struct vmcb_control *control = &svm->vmcb.control;
 
 	return control->virq & VIRQ_PENDING &&
-	       !(control->intercept[INTERCEPT_MISC1] & VINTR_INTERCEPT);
+	       (svm->virq_held || !(control->intercept[INTERCEPT_MISC1] & VINTR_INTERCEPT));
+}
+
+static bool irqs_are_open(const struct svm_vcpu *svm)
+{
+	return svm->vmcb.save.rflags & RFLAGS_IF && !(svm->vmcb.control.interrupt_shadow & 1);
 }
 
 bool svm_event_is_queued(const struct svm_vcpu *svm)
@@ -90,11 +98,10 @@ bool svm_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type)
 		return false;
 	if (type == GUEST_EVENT_EXCEPTION)
 		return !has_virtual_irq(svm);
-	if (svm->vmcb.control.interrupt_shadow & 1)
-		return false;
 	if (type == GUEST_EVENT_NMI)
-		return !svm->nmi_blocked && !svm->nmi_step;
-	return svm->vmcb.save.rflags & RFLAGS_IF && !has_virtual_irq(svm);
+		return !(svm->vmcb.control.interrupt_shadow & 1) && !svm->nmi_blocked &&
+		       !svm->nmi_step;
+	return irqs_are_open(svm) && !has_virtual_irq(svm);
 }
 
 /*
@@ -211,27 +218,35 @@ void svm_drop_events(struct arch_vcpu *vcpu)
 	svm->vmcb.control.event_inj = 0;
 	svm->nmi_window = svm->nmi_step = false;
 	svm_block_nmi(svm, false);
+	svm->virq_held = false;
+	svm->vmcb.control.virq &= ~VIRQ_EVENT;
 	svm_set_irq_window(vcpu, false);
 }
 
 /*
  * A virtual interrupt that is never delivered: its intercept says that the guest could take one.
- * One that is to be delivered gives its place to the window.
+ * One that is to be delivered gives its place to the window where the guest can take it at once.
+ * Where it cannot, since an exception or an NMI came before it and closed the guest's interrupts,
+ * it is held: an injected one does not look at RFLAGS.IF (APM vol. 2, 15.20). The window is its own
+ * then, and behind that it is delivered.
  */
 void svm_set_irq_window(struct arch_vcpu *vcpu, bool on)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 	u64 *virq = &svm->vmcb.control.virq;
+	bool queued = has_virtual_irq(svm);
 
-	if (on && has_virtual_irq(svm)) {
-		if (svm->vmcb.control.event_inj & EVENT_VALID)
-			return; /* an exception comes first; hv's next request opens it */
+	if (on && queued && svm->vmcb.control.event_inj & EVENT_VALID)
+		return; /* an exception comes first; hv's next request opens it */
+	if (on && queued && irqs_are_open(svm)) {
 		svm->vmcb.control.event_inj =
 			EVENT_VALID | EVENT_IRQ | (*virq & VIRQ_VECTOR) >> VIRQ_VECTOR_SHIFT;
+		queued = false;
 	}
+	svm->virq_held = on && queued;
 	if (on)
 		*virq |= VIRQ_EVENT;
-	else
+	else if (!queued)
 		*virq &= ~VIRQ_EVENT;
 	svm_dirty(svm, CLEAN_TPR);
 	svm_intercept(svm, VINTR_INTERCEPT, on);

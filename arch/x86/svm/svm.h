@@ -61,6 +61,7 @@ struct insn_prefixes {
  * nmi_window	[o] hv waits for the NMI window
  * nmi_step	[o] single-stepping over the IRET, because an NMI waits for its end
  * nmi_step_tf	[o] the guest's own TF while nmi_step
+ * virq_held	[o] the virtual interrupt is delivered behind its window
  */
 struct svm_vcpu {
 	struct vmcb vmcb;
@@ -79,6 +80,7 @@ struct svm_vcpu {
 	bool nmi_window;
 	bool nmi_step;
 	bool nmi_step_tf;
+	bool virq_held;
 	unsigned (*fetch)(struct arch_vcpu *vcpu, struct gva linear, void *bytes, unsigned len);
 	struct insn_prefixes insn[INSN_CACHE];
 };

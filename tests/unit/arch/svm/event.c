@@ -146,6 +146,7 @@ static void an_interrupt_is_a_virtual_one_where_its_vector_would_stay(void **sta
 static void a_window_takes_the_place_of_a_virtual_interrupt(void **state)
 {
 	errata.stale_vector = true;
+	world.svm.vmcb.save.rflags |= RFLAGS_IF;
 	inject_irq(0x31);
 	svm_set_irq_window(&world.vcpu, true);
 	assert_int_equal(control->event_inj, EVENT_VALID | EVENT_IRQ | 0x31);
@@ -159,6 +160,46 @@ static void a_window_takes_the_place_of_a_virtual_interrupt(void **state)
 	assert_int_equal(control->event_inj, exception(VECTOR_UD));
 	assert_false(control->intercept[INTERCEPT_MISC1] & VINTR_BIT);
 	assert_int_equal(control->virq >> VIRQ_VECTOR_SHIFT, 0x32);
+	svm_drop_events(&world.vcpu);
+	assert_false(control->virq & VIRQ_PENDING);
+}
+
+/*
+ * errata.stale_vector: the guest's interrupts were open when 0x31 was queued; the handler of an
+ * exception or of an NMI, which came first, has them closed, or an instruction before has a shadow.
+ */
+static void a_virtual_interrupt_never_goes_in_while_interrupts_are_closed(void **state)
+{
+	errata.stale_vector = true;
+	for (unsigned shadow = 0; shadow < 2; shadow++) {
+		struct hv_exit exit;
+
+		world.svm.vmcb.save.rflags |= RFLAGS_IF;
+		inject_irq(0x31);
+		control->interrupt_shadow = shadow;
+		if (!shadow)
+			world.svm.vmcb.save.rflags &= ~RFLAGS_IF;
+		svm_set_irq_window(&world.vcpu, true);
+		assert_int_equal(control->event_inj, 0);
+		assert_true(control->intercept[INTERCEPT_MISC1] & VINTR_BIT);
+		assert_true(svm_event_is_queued(&world.svm));
+		svm_set_irq_window(&world.vcpu, true); /* once more */
+		assert_int_equal(control->event_inj, 0);
+		world.svm.vmcb.save.rflags |= RFLAGS_IF;
+		control->interrupt_shadow = 0;
+		assert_false(svm_can_inject(&world.vcpu, GUEST_EVENT_IRQ));
+		exit = svm_world_exit(SVM_EXIT_VINTR, 0, 0);
+		assert_int_equal(exit.reason, HV_EXIT_IRQ_WINDOW);
+		svm_set_irq_window(&world.vcpu, false); /* as hv does */
+		assert_true(control->virq & VIRQ_PENDING);
+		assert_false(control->intercept[INTERCEPT_MISC1] & VINTR_BIT);
+		assert_int_equal((control->virq & VIRQ_VECTOR) >> VIRQ_VECTOR_SHIFT, 0x31);
+		svm_set_irq_window(&world.vcpu, true); /* for the next one */
+		assert_int_equal(control->event_inj, EVENT_VALID | EVENT_IRQ | 0x31);
+		control->event_inj = 0;
+		svm_set_irq_window(&world.vcpu, false);
+		assert_false(control->virq & VIRQ_PENDING);
+	}
 }
 
 /* The hardware clears event_inj; exit_int_info has what did not get through. */
@@ -307,6 +348,7 @@ int main(void)
 		TEST(an_interrupt_needs_if_and_no_shadow),
 		TEST(an_interrupt_is_a_virtual_one_where_its_vector_would_stay),
 		TEST(a_window_takes_the_place_of_a_virtual_interrupt),
+		TEST(a_virtual_interrupt_never_goes_in_while_interrupts_are_closed),
 		TEST(an_interrupted_delivery_is_repeated),
 		TEST(the_irq_window_is_a_virtual_interrupt_that_exits),
 		TEST(the_nmi_window_opens_behind_the_iret),
