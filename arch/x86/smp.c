@@ -7,7 +7,7 @@
  *     percpu_area[n], its stack, trampoline
  *     INIT, a delay, SIPI                    trampoline -> smp_entry on its own stack
  *     waits for `arrived`                    descriptors, CR4, APIC; arrived = its APIC ID
- *     count = n + 1
+ *     arch_cpus_up = n + 1
  *     the next one ...
  *     all_up = 1                             waits for all_up; ap_entry()
  *
@@ -40,19 +40,13 @@ static const struct boot_info *boot;
 /* [I] what the other CPUs run, once all are up; does not return */
 static void (*ap_entry)(void);
 
-/* [a] CPUs that are up: numbers below it exist */
-static unsigned count = 1;
+unsigned arch_cpus_up = 1;
 /* [a] 1 + the APIC ID of the last CPU that reached smp_entry() */
 static u32 arrived;
 /* [a] arch_cpu_count() is final */
 static unsigned all_up;
 /* [a] the last reading of the TSC by the CPU that waits, to be compared with the next CPU's */
 static u64 last_ticks;
-
-unsigned arch_cpu_count(void)
-{
-	return ck_pr_load_uint(&count);
-}
 
 void smp_init(const struct boot_info *info)
 {
@@ -139,7 +133,7 @@ static void start_cpu(u32 target)
 			  target, ARRIVAL_US / 1000000);
 		return;
 	}
-	ck_pr_store_uint(&count, id + 1);
+	ck_pr_store_uint(&arch_cpus_up, id + 1);
 }
 
 void arch_smp_start(void (*entry)(void))

@@ -23,8 +23,10 @@
  * hypervisor never migrates its own stack. Inline.
  */
 
-/* CPUs that are up. Grows during boot, constant after. Any context. */
-unsigned arch_cpu_count(void);
+/*
+ * unsigned arch_cpu_count(void): CPUs that are up. Grows during boot, constant after. Any context.
+ * Inline.
+ */
 
 /* A hint for a spin loop; every loop that waits for another CPU has one. */
 void arch_cpu_relax(void);
@@ -64,6 +66,11 @@ void arch_cpu_kick(unsigned cpu);
  *	bracket; always the same one.
  * void arch_guest_enter(void **inside, void *what): stores what, which is not NULL; a full barrier.
  * void arch_guest_leave(void **inside): stores NULL.
+ */
+
+/*
+ * void arch_local_add_64(u64 *target, u64 n): adds to what one CPU at a time writes, by one
+ * instruction; another CPU reads the old or the new. Inline.
  */
 
 /*

@@ -26,7 +26,7 @@ PLACE = os.environ.get("SAMEPAGE_LAB_TREE") or os.path.join(table.ROOT, "build",
 SLOW = float(os.environ.get("SAMEPAGE_SLOW") or 1)
 ROOMS = ("lib", "mm", "arch")
 OUTSIDE = re.compile(
-    r"(arch_\w+|sim_(memory|memory_size|no_memory|this_cpu)|mem(cpy|set|cmp|move)|bcmp|str\w+"
+    r"(arch_\w+|sim_(cpus|memory|memory_size|no_memory|this_cpu)|mem(cpy|set|cmp|move)|bcmp|str\w+"
     r"|__stack_chk_fail|race_point|__wrap_\w+|_?_?(asan|ubsan)_\w+|_GLOBAL_OFFSET_TABLE_"
     r"|__asan\w*|__ubsan\w*|__tls_get_addr)$"
 )

@@ -16,7 +16,7 @@
 char *sim_memory;
 u64 sim_memory_size;
 _Thread_local unsigned sim_this_cpu;
-static unsigned cpu_count;
+unsigned sim_cpus;
 static char console[CONSOLE_SIZE];
 static size_t console_length;
 
@@ -83,7 +83,7 @@ void sim_init(unsigned cpus)
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	assert_ptr_not_equal(sim_memory, MAP_FAILED);
 	sim_memory_size = SIM_MEMORY_MAX;
-	cpu_count = cpus;
+	sim_cpus = cpus;
 	sim_this_cpu = 0;
 	console_length = 0;
 	console[0] = '\0';
@@ -113,7 +113,7 @@ void sim_boot(unsigned cpus, u64 bytes)
 
 void sim_set_cpu(unsigned cpu)
 {
-	assert_true(cpu < cpu_count);
+	assert_true(cpu < sim_cpus);
 	sim_this_cpu = cpu;
 }
 
@@ -126,11 +126,6 @@ void race_point(const char *name)
 {
 	if (sim_on_race_point)
 		sim_on_race_point(name);
-}
-
-unsigned arch_cpu_count(void)
-{
-	return cpu_count;
 }
 
 void arch_cpu_relax(void)
@@ -162,7 +157,7 @@ u64 arch_ticks_per_second(void)
 
 void arch_cpu_kick(unsigned cpu)
 {
-	assert_true(cpu < cpu_count);
+	assert_true(cpu < sim_cpus);
 	if (sim_on_kick)
 		sim_on_kick(cpu);
 }

@@ -24,6 +24,14 @@ static __always_inline unsigned arch_cpu_id(void)
 	return id;
 }
 
+/* [a] smp.c: numbers below it exist */
+extern unsigned arch_cpus_up;
+
+static __always_inline unsigned arch_cpu_count(void)
+{
+	return *(const volatile unsigned *)&arch_cpus_up;
+}
+
 /* RDTSC clears the high halves of both registers. */
 static __always_inline u64 arch_ticks(void)
 {
@@ -89,6 +97,11 @@ static __always_inline bool arch_local_cas_64(u64 *target, u64 old, u64 new)
 		     : "r"(new)
 		     : "memory");
 	return swapped;
+}
+
+static __always_inline void arch_local_add_64(u64 *target, u64 n)
+{
+	asm volatile("addq %1, %0" : "+m"(*target) : "re"(n));
 }
 
 /* Called at every step of a table walk. */

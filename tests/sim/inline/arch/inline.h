@@ -10,6 +10,8 @@
 
 /* Which CPU this thread is; sim_set_cpu() says it. */
 extern _Thread_local unsigned sim_this_cpu;
+/* How many there are. */
+extern unsigned sim_cpus;
 /* Machine address 0, and how many bytes follow. */
 extern char *sim_memory;
 extern u64 sim_memory_size;
@@ -18,6 +20,11 @@ void sim_no_memory(struct hpa address) __noreturn;
 static inline unsigned arch_cpu_id(void)
 {
 	return sim_this_cpu;
+}
+
+static inline unsigned arch_cpu_count(void)
+{
+	return sim_cpus;
 }
 
 /* One more at each call, and what a test adds. */
@@ -38,6 +45,11 @@ static inline void *arch_hpa_to_virt(struct hpa address)
 	if (unlikely(address.raw >= sim_memory_size))
 		sim_no_memory(address);
 	return sim_memory + address.raw;
+}
+
+static inline void arch_local_add_64(u64 *target, u64 n)
+{
+	__atomic_store_n(target, *target + n, __ATOMIC_RELAXED);
 }
 
 static inline bool arch_local_cas_64(u64 *target, u64 old, u64 new)
