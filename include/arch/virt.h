@@ -224,8 +224,8 @@ struct virt_ops {
 
 	/* Another stage-2 root (view switch) from the next entry on. */
 	void (*set_stage2)(struct arch_vcpu *vcpu, struct hpa root);
-	/* Before the next entry on this CPU, drop every translation made through the vCPU's
-	 * stage 2. */
+	/* Before the next entry on this CPU, drop every translation made through the stage 2 of
+	 * the vCPU, which is loaded. */
 	void (*flush_stage2)(struct arch_vcpu *vcpu);
 	/* Hardware dirty log (PML) into one page of 512 gpa; NULL where the CPU has none. Drained
 	 * by pml_drain. */

@@ -55,4 +55,24 @@ void asid_init(struct asid_pool *pool, u32 count);
 /* The ASID to run with. */
 u32 asid_get(struct asid_pool *pool, struct hpa root, u64 serial);
 
+static inline struct asid_slot *asid_slot(struct asid_pool *pool, struct hpa root)
+{
+	u64 frame = root.raw >> PAGE_SHIFT;
+
+	return &pool->slot[(frame ^ frame >> 5 ^ frame >> 10) % ASID_SLOTS];
+}
+
+/* asid_get() for a serial that is new: inline, because each flush of a stage 2 takes one. */
+static inline u32 asid_renew(struct asid_pool *pool, struct hpa root, u64 serial)
+{
+	if (unlikely(pool->last == pool->max)) {
+		pool->last = 0;
+		pool->generation++;
+		pool->flush_pending = true;
+	}
+	pool->last++;
+	*asid_slot(pool, root) = (struct asid_slot){root, serial, pool->generation, pool->last};
+	return pool->last;
+}
+
 #endif

@@ -29,32 +29,49 @@ static u64 svm_new_serial(void)
 }
 
 /*
- * Takes the ASID under which the vCPU's translations may be used on this CPU. A flush of the TLB
- * that the pool owes goes with the vCPU and comes back at put if it has not entered.
+ * The ASID under which the vCPU's translations may be used on this CPU. A flush of the TLB that the
+ * pool owes goes with the vCPU and comes back at put if it has not entered.
  */
-static void svm_take_asid(struct svm_vcpu *svm)
+static void svm_set_asid(struct svm_vcpu *svm, u32 asid)
 {
-	struct vmcb_control *control = &svm->vmcb.control;
 	struct asid_pool *pool = &svm->cpu->asids;
 
-	control->asid = asid_get(pool, (struct hpa){control->nested_cr3}, svm->serial);
-	if (pool->flush_pending)
-		control->tlb_control = TLB_FLUSH_ALL;
-	pool->flush_pending = false;
+	svm->vmcb.control.asid = asid;
+	if (unlikely(pool->flush_pending)) {
+		svm->vmcb.control.tlb_control = TLB_FLUSH_ALL;
+		pool->flush_pending = false;
+	}
 	svm_dirty(svm, CLEAN_ASID);
+}
+
+static struct hpa svm_root(const struct svm_vcpu *svm)
+{
+	return (struct hpa){svm->vmcb.control.nested_cr3};
+}
+
+static void svm_take_asid(struct svm_vcpu *svm)
+{
+	svm_set_asid(svm, asid_get(&svm->cpu->asids, svm_root(svm), svm->serial));
+}
+
+static __always_inline void take_new_asid(struct svm_vcpu *svm)
+{
+	svm->serial = svm_new_serial();
+	svm_set_asid(svm, asid_renew(&svm->cpu->asids, svm_root(svm), svm->serial));
 }
 
 void svm_drop_translations(struct svm_vcpu *svm)
 {
-	svm->serial = svm_new_serial();
 	if (svm->cpu)
-		svm_take_asid(svm);
+		take_new_asid(svm);
+	else
+		svm->serial = svm_new_serial();
 }
 
 /* The siblings' translations go too: they are under the slot's old serial (asid.h). */
 void svm_flush_stage2(struct arch_vcpu *vcpu)
 {
-	svm_drop_translations(svm_of(vcpu));
+	take_new_asid(svm_of(vcpu));
 }
 
 void svm_set_stage2(struct arch_vcpu *vcpu, struct hpa root)
