@@ -85,12 +85,12 @@ static inline u64 invalidate_read(const struct invalidate_log *log)
 void invalidate_begin(struct invalidate_log *log, struct gfn_range range);
 void invalidate_end(struct invalidate_log *log, struct gfn_range range);
 
-/* The range has ended at the number of now. */
-static inline void invalidate_record(struct invalidate_log *log, struct gfn_range range)
+/* The range has ended at the number of `word`, which the log has now. */
+static inline void invalidate_record(struct invalidate_log *log, struct gfn_range range, u64 word)
 {
 	unsigned place = log->ended_count++ % INVALIDATE_RING;
 
-	log->ended[place].number = log->word >> INVALIDATE_COUNT_BITS;
+	log->ended[place].number = word >> INVALIDATE_COUNT_BITS;
 	log->ended[place].range = range;
 }
 
@@ -100,8 +100,10 @@ static inline void invalidate_record(struct invalidate_log *log, struct gfn_rang
  */
 static inline void invalidate_note(struct invalidate_log *log, struct gfn_range range)
 {
-	ck_pr_store_64(&log->word, log->word + INVALIDATE_NUMBER_ONE);
-	invalidate_record(log, range);
+	u64 word = log->word + INVALIDATE_NUMBER_ONE;
+
+	ck_pr_store_64(&log->word, word);
+	invalidate_record(log, range, word);
 }
 
 /* Invalidations between begin and end that gfn is in, or may be in. */

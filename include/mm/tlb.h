@@ -44,10 +44,13 @@ struct stage2_tlb {
  * s2		[a] the stage 2 that the CPU is inside of
  * flushes	[a] that the CPU sent, and how many other CPUs it waited for
  * taken	its own: the cause of the fault that it handles (mm/stage2/private.h)
+ * breaks	its own: the stage 2 that it breaks a sharing for, in a fault; NULL: none, or that
+ *		stage 2 has the leaf by now, and it allows every access
  */
 struct stage2_inside {
 	struct stage2 *s2;
 	u64 flushes, waited, taken;
+	struct stage2 *breaks;
 } __aligned(64);
 
 extern struct stage2_inside stage2_inside[ARCH_CPUS_MAX];

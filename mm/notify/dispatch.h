@@ -13,6 +13,7 @@
 #ifndef SAMEPAGE_MM_NOTIFY_DISPATCH_H
 #define SAMEPAGE_MM_NOTIFY_DISPATCH_H
 
+#include <arch/cpu.h>
 #include <ck_pr.h>
 #include <lib/error.h>
 #include <lib/race.h>
@@ -53,7 +54,7 @@ static inline bool notifier_has(const struct notifier *notifier, enum notify_eve
 /* Adds to a counter that is written under one LOCK_MMU, and read without. */
 static inline void count_locked(u64 *counter, u64 n)
 {
-	ck_pr_store_64(counter, *counter + n);
+	arch_local_add_64(counter, n);
 }
 
 /*

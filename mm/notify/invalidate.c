@@ -44,7 +44,7 @@ void invalidate_end(struct invalidate_log *log, struct gfn_range range)
 {
 	remove_running(log, range);
 	ck_pr_store_64(&log->word, log->word + NUMBER_ONE - 1);
-	invalidate_record(log, range);
+	invalidate_record(log, range, log->word);
 }
 
 static unsigned hit_running(const struct invalidate_log *log, struct gfn gfn)

@@ -28,6 +28,7 @@
 #define SAMEPAGE_MM_SPACE_PRIMARY_H
 
 #include <arch/addr.h>
+#include <arch/cpu.h>
 #include <arch/pgtable.h>
 #include <ck_pr.h>
 #include <lib/types.h>
@@ -193,8 +194,8 @@ void primary_unmark(struct primary *primary, struct gfn gfn);
 static inline void primary_move_count(struct primary *primary, enum ppte_state old,
 				      enum ppte_state state)
 {
-	ck_pr_store_64(&primary->count[old], primary->count[old] - 1);
-	ck_pr_store_64(&primary->count[state], primary->count[state] + 1);
+	arch_local_add_64(&primary->count[old], (u64)-1);
+	arch_local_add_64(&primary->count[state], 1);
 }
 
 /* How many PTEs are in this state, not ABSENT. No lock. */

@@ -21,12 +21,25 @@
  * Why a sequence: resolving must not run under LOCK_MMU, and its result may be out of date when the
  * lock is taken. The sequence says whether it is.
  *
+ * In mode `inplace` a write to a shared page mostly ends before the lock: the break has changed the
+ * leaf in place, under LOCK_MMU, to one that allows every access. Another look would say so, unless
+ * the page has changed again; then the guest faults again:
+ *
+ *     CPU 0: its guest writes               CPU 1
+ *     -----------------------               -----
+ *     break: the leaf names the copy, RWX
+ *                                           changes the page: the leaf goes, or is read-only
+ *     FAULT_SPURIOUS, nothing installed
+ *     the guest writes: faults
+ *
  * Invariants:
  * FAULT-1  What is installed was in the primary at one instant after the last invalidation of this
  *          gfn began.
  * FAULT-2  Running out of memory changes nothing that was visible.
  * FAULT-3  A fault tries SPACE_TRIES times at most. Then the guest faults again, and the run loop
  *          reads the clock first.
+ * FAULT-4  Behind its own break a fault ends without a look at the leaf only if the break has
+ *          changed the leaf of the fault's own stage 2 so.
  *
  * Locking: takes LOCK_MMU, and what space_resolve() takes.
  *
@@ -52,9 +65,14 @@ const char *fault_outcome_name(enum fault_outcome outcome)
 	return (unsigned)outcome < ARRAY_SIZE(names) ? names[outcome] : "?";
 }
 
+/* Beside the error codes: the fault's own break has given this stage 2 the leaf. */
+#define LEAF_ALLOWS 1
+
 static enum fault_outcome outcome_of(int err)
 {
 	switch (err) {
+	case LEAF_ALLOWS:
+		return FAULT_SPURIOUS;
 	case ERR_RANGE:
 		return FAULT_MMIO;
 	case ERR_PERMISSION:
@@ -141,25 +159,6 @@ static bool leaf_allows(const struct stage2 *s2, const struct pgtable_visit *vis
 	return !(access & HV_WRITE) || (visit->pte & format->level[visit->level].write);
 }
 
-/* Counts a fault by the cause in an entry. */
-static void count_entry(struct stage2 *s2, pte_t pte)
-{
-	s2->counters.cause[(pte & STAGE2_CAUSE) >> STAGE2_CAUSE_SHIFT]++;
-}
-
-/*
- * The same, where resolving has changed an entry with a cause: that comes first. stepped: resolving
- * was repeated in the handler.
- */
-static __always_inline void count_step(struct stage2 *s2, pte_t pte, bool stepped)
-{
-	u64 *taken = &stage2_inside[arch_cpu_id()].taken;
-
-	count_entry(s2, *taken ? *taken : pte);
-	*taken = 0;
-	s2->counters.retries += stepped;
-}
-
 /* stepped: resolving has changed the page, and so perhaps an entry. */
 static enum fault_outcome install(struct stage2 *s2, const struct space_page *page, unsigned access,
 				  bool stepped)
@@ -171,12 +170,44 @@ static enum fault_outcome install(struct stage2 *s2, const struct space_page *pa
 	if (visit.kind != VISIT_LEAF || !leaf_allows(s2, &visit, access))
 		outcome = map(s2, page->gfn, page->pte, access, &visit);
 	if (stepped)
-		count_step(s2, outcome == FAULT_MAPPED ? visit.pte : 0, true);
+		stage2_count_step(s2, outcome == FAULT_MAPPED ? visit.pte : 0, true);
 	else if (outcome == FAULT_MAPPED)
-		count_entry(s2, visit.pte);
+		stage2_count_entry(s2, visit.pte);
 	TRACE(fault_install, s2->as->id, .gfn = page->gfn.raw, .pte = page->pte,
 	      .access = (u8)access, .outcome = (u8)outcome);
 	return outcome;
+}
+
+/* A write to a shared page. LEAF_ALLOWS: nothing is left to do (FAULT-4). */
+static int break_sharing(struct stage2 *s2, struct space_page *page)
+{
+	struct stage2 **breaks = &stage2_inside[arch_cpu_id()].breaks;
+	bool moved;
+	int err;
+
+	*breaks = s2;
+	err = space_break(s2->as, page);
+	moved = !*breaks;
+	*breaks = NULL;
+	if (unlikely(err))
+		return err;
+	page->was = page->pte;
+	return moved ? LEAF_ALLOWS : 0;
+}
+
+/* The page does not allow the access. In mode `inplace` a break goes the short way, see above. */
+static int resolve_more(struct stage2 *s2, struct space_page *page, unsigned access, bool inplace,
+			u64 *word)
+{
+	int err;
+
+	if (inplace && ppte_shared(page->pte) && (page->pte & PPTE_WRITE)) {
+		err = break_sharing(s2, page);
+		if (err)
+			return err;
+		*word = invalidate_read(&s2->log);
+	}
+	return space_resolve(s2->as, page, access, inplace ? &s2->log : NULL, word);
 }
 
 /* READ_AS_WRITE: a page that may not be written is resolved for the access alone. */
@@ -187,11 +218,11 @@ static int resolve(struct stage2 *s2, struct space_page *page, unsigned access, 
 	int err = 0;
 
 	if (unlikely(!gfn_valid(page->gfn) || !space_look(s2->as, page, more)))
-		err = space_resolve(s2->as, page, more, inplace ? &s2->log : NULL, word);
+		err = resolve_more(s2, page, more, inplace, word);
 	if (unlikely(err == ERR_PERMISSION) && more != access)
 		err = space_resolve(s2->as, page, access, inplace ? &s2->log : NULL, word);
 	TRACE(fault_resolve, s2->as->id, .gfn = page->gfn.raw, .pte = page->pte,
-	      .access = (u8)access, .error = (s8)err);
+	      .access = (u8)access, .error = (s8)MIN(err, 0));
 	return err;
 }
 
@@ -216,7 +247,7 @@ static __no_stack_protector enum fault_outcome fault_try(struct stage2 *s2, stru
 	if (invalidate_check(&s2->log, word, page->gfn) == INVALIDATE_CLEAN)
 		outcome = install(s2, page, access, word != first);
 	else
-		count_step(s2, 0, word != first);
+		stage2_count_step(s2, 0, word != first);
 	spin_unlock(&s2->as->lock);
 	return outcome;
 }

@@ -363,22 +363,25 @@ static __always_inline bool move_leaf(struct stage2 *s2, const struct notify_cha
 	const pte_t differs = level->leaf_address | level->write | STAGE2_CAUSE;
 	const struct pte_change *change = all->changes;
 	struct hpa to = mfn_to_hpa(change->mfn);
-	struct pgtable_visit visit;
+	pte_t *slot, leaf;
 
 	if (all->count != 1 || change->rights != PT_RWX || s2->limit_count ||
 	    all->range->event == EVENT_SOFT_DIRTY || s2->stale || s2->dropped || s2->dropping)
 		return false;
-	stage2_lookup(s2, change->gfn, &visit);
-	if (visit.kind != VISIT_LEAF || visit.level || (visit.pte & level->write) ||
-	    (visit.pte & level->leaf_address) == to.raw)
+	slot = stage2_small_slot(s2, change->gfn);
+	leaf = slot ? ck_pr_load_64(slot) : 0;
+	if (!pte_present(s2->table.format, leaf, 0) || (leaf & level->write) ||
+	    (leaf & level->leaf_address) == to.raw)
 		return false;
 	invalidate_note(&s2->log, gfn_range(change->gfn, 1));
-	stage2_take_cause(visit.pte);
-	swap_leaf(s2, visit.slot, differs, to.raw);
+	stage2_take_cause(leaf);
+	swap_leaf(s2, slot, differs, to.raw);
 	s2->counters.changed++;
-	s2->stale = true;
-	stage2_flush_stale(s2);
-	swap_leaf(s2, visit.slot, 0, level->write);
+	DEBUG_CHECK(!s2->doomed);
+	stage2_flush(s2);
+	s2->moved = false;
+	swap_leaf(s2, slot, 0, level->write);
+	stage2_end_own_fault(s2);
 	return true;
 }
 

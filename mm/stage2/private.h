@@ -109,6 +109,39 @@ static inline void stage2_take_cause(pte_t pte)
 		*taken = pte & STAGE2_CAUSE;
 }
 
+/* Counts a fault by the cause in an entry. LOCK_MMU. */
+static inline void stage2_count_entry(struct stage2 *s2, pte_t pte)
+{
+	s2->counters.cause[(pte & STAGE2_CAUSE) >> STAGE2_CAUSE_SHIFT]++;
+}
+
+/*
+ * The same, where resolving has changed an entry with a cause: that comes first. stepped: resolving
+ * was repeated in the handler. LOCK_MMU.
+ */
+static __always_inline void stage2_count_step(struct stage2 *s2, pte_t pte, bool stepped)
+{
+	u64 *taken = &stage2_inside[arch_cpu_id()].taken;
+
+	stage2_count_entry(s2, *taken ? *taken : pte);
+	*taken = 0;
+	s2->counters.retries += stepped;
+}
+
+/*
+ * The leaf of the page that a break of sharing changes allows every access by now. If the break is
+ * for a fault of this stage 2, that fault has nothing left to install, and is counted. LOCK_MMU.
+ */
+static inline void stage2_end_own_fault(struct stage2 *s2)
+{
+	struct stage2 **breaks = &stage2_inside[arch_cpu_id()].breaks;
+
+	if (*breaks != s2)
+		return;
+	*breaks = NULL;
+	stage2_count_step(s2, 0, true);
+}
+
 /*
  * The cause that a leaf has afterwards. A right to write that is granted ends it; one that is taken
  * away, or another frame under a leaf without it, is the cause of a write fault to come.
@@ -170,6 +203,15 @@ static inline void stage2_lookup(struct stage2 *s2, struct gfn gfn, struct pgtab
 	visit->pte = ck_pr_load_64(visit->slot);
 	visit->level = 0;
 	visit->kind = pte_present(s2->table.format, visit->pte, 0) ? VISIT_LEAF : VISIT_ABSENT;
+}
+
+/* The entry of level 0 for gfn, or NULL where its table does not exist. LOCK_MMU. */
+pte_t *stage2_find_small_slot(struct stage2 *s2, struct gfn gfn);
+static inline pte_t *stage2_small_slot(struct stage2 *s2, struct gfn gfn)
+{
+	if (likely(s2->near && s2->near_block == gfn.raw >> LEVEL_BITS))
+		return &s2->near[gfn.raw % PGTABLE_ENTRIES];
+	return stage2_find_small_slot(s2, gfn);
 }
 
 /* If PTEs were taken away since the last flush: flushes, then frees doomed tables. LOCK_MMU. */

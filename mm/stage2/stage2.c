@@ -175,6 +175,14 @@ void stage2_walk(struct stage2 *s2, struct gfn gfn, struct pgtable_visit *visit)
 	}
 }
 
+pte_t *stage2_find_small_slot(struct stage2 *s2, struct gfn gfn)
+{
+	struct pgtable_visit visit;
+
+	stage2_walk(s2, gfn, &visit);
+	return visit.level ? NULL : visit.slot;
+}
+
 bool stage2_establish(struct stage2 *s2, const struct pte_change *change, unsigned flags)
 {
 	const struct pgtable_format *format = s2->table.format;

@@ -31,16 +31,10 @@ void stage2_cpu_flushes(unsigned cpu, u64 *flushes, u64 *waited)
 	*waited = ck_pr_load_64(&stage2_inside[cpu].waited);
 }
 
-/* Adds to a count of this CPU. */
-static void count_mine(u64 *mine, u64 n)
-{
-	ck_pr_store_64(mine, *mine + n);
-}
-
 u64 stage2_flush_begin(struct stage2 *s2)
 {
 	ck_pr_inc_64(&s2->counters.flushes);
-	count_mine(&stage2_inside[arch_cpu_id()].flushes, 1);
+	arch_local_add_64(&stage2_inside[arch_cpu_id()].flushes, 1);
 	/* A full barrier, which pairs with the one of stage2_enter(). */
 	return ck_pr_faa_64(&s2->tlb.generation, 1) + 1;
 }
@@ -84,22 +78,36 @@ static __cold unsigned kick_and_wait(struct stage2 *s2, unsigned cpu, u64 genera
 	for (cpu = 0; kicked && cpu < cpus; cpu++)
 		while (lags(s2, cpu, generation))
 			arch_cpu_relax();
-	count_mine(&stage2_inside[arch_cpu_id()].waited, kicked);
+	arch_local_add_64(&stage2_inside[arch_cpu_id()].waited, kicked);
 	return kicked;
+}
+
+/* Waits until no CPU lags. Returns how many were kicked. */
+static __always_inline unsigned await_all(struct stage2 *s2, u64 generation)
+{
+	unsigned cpus = arch_cpu_count();
+
+	for (unsigned cpu = 0; cpu < cpus; cpu++)
+		if (unlikely(lags(s2, cpu, generation)))
+			return kick_and_wait(s2, cpu, generation);
+	return 0;
+}
+
+static __noinline void flush_traced(struct stage2 *s2)
+{
+	u64 begun = arch_ticks(), generation = stage2_flush_begin(s2);
+	unsigned kicked = await_all(s2, generation);
+
+	TRACE(flush, s2->as->id, .generation = generation, .waited = arch_ticks() - begun,
+	      .kicks = (u16)kicked);
 }
 
 void stage2_flush(struct stage2 *s2)
 {
-	unsigned cpus = arch_cpu_count(), kicked = 0;
-	u64 generation, begun;
-
 	if (IS_ENABLED(CONFIG_BREAK_FLUSH))
 		return;
-	begun = TRACE_ON(flush) ? arch_ticks() : 0;
-	generation = stage2_flush_begin(s2);
-	for (unsigned cpu = 0; !kicked && cpu < cpus; cpu++)
-		if (unlikely(lags(s2, cpu, generation)))
-			kicked = kick_and_wait(s2, cpu, generation);
-	TRACE(flush, s2->as->id, .generation = generation, .waited = arch_ticks() - begun,
-	      .kicks = (u16)kicked);
+	if (TRACE_ON(flush))
+		flush_traced(s2);
+	else
+		(void)await_all(s2, stage2_flush_begin(s2));
 }

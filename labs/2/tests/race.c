@@ -7,6 +7,7 @@
 #include "sim/explore.h"
 #include "sim/mm_world.h"
 
+#include <mm/guest_cache.h>
 #include <mm/reclaim.h>
 
 #include "mm/stage2/private.h"
@@ -247,6 +248,28 @@ static void a_step_of_the_fault_itself_is_no_race_in_place(void **state)
 	break_by_fault(RETRY_REENTER, FAULT_RACED, 0);
 }
 
+/* A device model writes to a shared page: its cache has a sequence of its own. */
+static void a_step_of_a_device_model_is_no_race_of_it(void **state)
+{
+	const u64 gfns[] = {GFN, GFN + 1};
+	struct guest_cache_counters counters;
+	struct guest_cache *cache;
+	void *place;
+
+	world_begin(1, 8);
+	as = world_space(16);
+	s2 = world_stage2(as);
+	assert_int_equal(guest_cache_create(as, &cache), 0);
+	world_share(as, gfns, 2, 7);
+	assert_int_equal(guest_cache_get(cache, (struct gpa){GPA}, 8, true, &place), 0);
+	guest_cache_put(cache, (struct gpa){GPA});
+	guest_cache_counters(cache, &counters);
+	assert_int_equal(counters.retries, 0);
+	guest_cache_destroy(cache);
+	finish();
+	world_end();
+}
+
 /* CPU 1 takes the page away once, between its resolution and its installation. */
 static void clear_once(const char *name)
 {
@@ -282,6 +305,7 @@ int main(void)
 		cmocka_unit_test(a_step_is_for_the_state_that_the_page_has_under_the_lock),
 		cmocka_unit_test(what_has_changed_meanwhile_is_not_installed),
 		cmocka_unit_test(a_step_of_the_fault_itself_is_no_race_in_place),
+		cmocka_unit_test(a_step_of_a_device_model_is_no_race_of_it),
 		cmocka_unit_test(a_repeated_try_is_counted),
 	};
 
