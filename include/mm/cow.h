@@ -23,6 +23,8 @@
  * COW-4  Each PTE that names a shared frame counts one reference.
  * COW-5  A look succeeds only when every subscriber has taken over the write protection: from then
  *        on each write ends it first.
+ * COW-6  A copy is installed only if the page has shared the frame from the look before it until
+ *        then.
  */
 #ifndef SAMEPAGE_MM_COW_H
 #define SAMEPAGE_MM_COW_H

@@ -111,6 +111,9 @@ int frame_init(const struct frame_range *usable, unsigned count) __must_check;
  */
 int frame_alloc(unsigned order, enum frame_kind kind, unsigned flags, struct mfn *out) __must_check;
 
+/* frame_alloc() of one frame for a guest, its content undefined: the short way, for a copy. */
+int frame_alloc_guest(struct mfn *out) __must_check;
+
 /*
  * The reserve: frames for work that gives more of them back, as merging does, when no other is
  * left. They count as free. frame_reserve_fill: sets aside what is free, up to FRAME_RESERVE.

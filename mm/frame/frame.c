@@ -228,6 +228,16 @@ int frame_alloc(unsigned order, enum frame_kind kind, unsigned flags, struct mfn
 	return 0;
 }
 
+int frame_alloc_guest(struct mfn *out)
+{
+	struct frame_cache *cache = &caches[arch_cpu_id()];
+
+	if (unlikely(cache->count <= cache->floor))
+		return alloc_slowly(cache, 0, FRAME_GUEST, 0, out);
+	cache_take(cache, FRAME_GUEST, 0, out);
+	return 0;
+}
+
 static void __cold __noreturn frame_misused(u64 mfn, const struct frame *frame,
 					    enum frame_kind kind)
 {

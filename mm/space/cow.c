@@ -2,8 +2,9 @@
 /*
  * cow.c: sharing and copy-on-write. cow.h has the steps, docs/mm/cow.md the races.
  *
- * Why a break copies before it notifies: the shared frame cannot change (COW-2) and cannot be
- * freed, because the breaker holds a reference. So the copy needs no lock.
+ * Why a break copies before it notifies: the content of a shared page cannot change (COW-2). So the
+ * copy needs no lock. It needs no reference either: the frame may be freed and used anew meanwhile,
+ * but only when the page has left it, and then the copy is freed unused (COW-6).
  */
 #include <mm/cow.h>
 #include <arch/cpu.h>
@@ -246,27 +247,6 @@ int cow_share_zero(struct addrspace *as, struct gfn gfn, const struct cow_look *
 	return err ? err : share(as, gfn, look, PPTE_ZERO, zero);
 }
 
-/*
- * Looks at the page and, if it is shared, holds its frame. *pte is 0 when there is nothing to
- * break.
- */
-static void hold_shared(struct addrspace *as, const ppte_t *slot, ppte_t *pte)
-{
-	spin_lock(&as->lock);
-	*pte = *slot;
-	if (!ppte_shared(*pte))
-		*pte = 0;
-	else if (ppte_state(*pte) == PPTE_SHARED)
-		frame_get(ppte_mfn(*pte));
-	spin_unlock(&as->lock);
-}
-
-static void release_shared(ppte_t pte)
-{
-	if (ppte_state(pte) == PPTE_SHARED && frame_put(ppte_mfn(pte)))
-		frame_free(ppte_mfn(pte), 0);
-}
-
 static void *frame_virt(struct mfn mfn)
 {
 	return arch_hpa_to_virt(mfn_to_hpa(mfn));
@@ -274,10 +254,12 @@ static void *frame_virt(struct mfn mfn)
 
 static __always_inline int copy_of(ppte_t pte, struct mfn *fresh)
 {
-	unsigned flags = ppte_state(pte) == PPTE_ZERO ? FRAME_ZERO : 0;
-	int err = frame_alloc(0, FRAME_GUEST, flags, fresh);
+	int err;
 
-	if (!err && ppte_state(pte) == PPTE_SHARED)
+	if (ppte_state(pte) == PPTE_ZERO)
+		return frame_alloc(0, FRAME_GUEST, FRAME_ZERO, fresh);
+	err = frame_alloc_guest(fresh);
+	if (!err)
 		arch_page_copy(frame_virt(*fresh), frame_virt(ppte_mfn(pte)));
 	return err;
 }
@@ -305,22 +287,43 @@ void space_swap_copy(struct update *update, struct gfn gfn, ppte_t *slot, ppte_t
 	update_set(update, gfn, slot, swap_users(update->as, gfn, pte, fresh));
 }
 
+/*
+ * A shared page, as a break looked at it.
+ *
+ * updates	how many the address space had begun before
+ */
+struct shared_look {
+	ppte_t pte;
+	u64 updates;
+};
+
+/*
+ * Has the page shared this frame all the while? It leaves a frame in its next generation, and each
+ * generation takes an update of its own, or that of the write protection before it. So few updates
+ * are less than a round of PPTE_GENERATION.
+ */
+static bool still_shared(const struct addrspace *as, const ppte_t *slot,
+			 const struct shared_look *look)
+{
+	return ppte_unchanged(*slot, look->pte) && as->updates - look->updates < UPDATES_SEEN;
+}
+
 /* Swaps the shared frame for `fresh`, which is freed if the page has changed, or at an error. */
 static __always_inline int install_copy(struct addrspace *as, const struct space_page *page,
-					ppte_t pte, struct mfn fresh)
+					const struct shared_look *look, struct mfn fresh)
 {
+	struct notification note;
 	struct gfn gfn = page->gfn;
-	struct update update;
-	int err = update_one_begin(&update, as, EVENT_COW_BREAK, gfn);
-	bool used = !err && ppte_unchanged(*page->slot, pte);
+	int err = update_swap_begin(&note, as, EVENT_COW_BREAK, gfn);
+	bool used = !err && still_shared(as, page->slot, look);
 
 	if (likely(used))
-		update_one_end(&update, gfn, page->slot, swap_users(as, gfn, pte, fresh));
+		update_swap_end(&note, as, page->slot, swap_users(as, gfn, look->pte, fresh));
 	else if (!err)
-		update_end(&update);
+		update_swap_unlock(&note, as);
 	if (!err)
-		TRACE(cow_break, as->id, .gfn = gfn.raw, .old = ppte_mfn(pte).raw, .mfn = fresh.raw,
-		      .zero = ppte_state(pte) == PPTE_ZERO, .used = used);
+		TRACE(cow_break, as->id, .gfn = gfn.raw, .old = ppte_mfn(look->pte).raw,
+		      .mfn = fresh.raw, .zero = ppte_state(look->pte) == PPTE_ZERO, .used = used);
 	if (unlikely(!used))
 		frame_free(fresh, 0);
 	return err;
@@ -328,20 +331,21 @@ static __always_inline int install_copy(struct addrspace *as, const struct space
 
 int space_break(struct addrspace *as, const struct space_page *page)
 {
+	struct shared_look look = {.updates = ck_pr_load_64(&as->updates)};
 	struct mfn fresh;
-	ppte_t pte;
 	int err;
 
-	hold_shared(as, page->slot, &pte);
-	if (!pte)
+	ck_pr_fence_load();
+	look.pte = ck_pr_load_64(page->slot);
+	if (!ppte_shared(look.pte))
 		return 0;
-	err = copy_of(pte, &fresh);
-	if (!err) {
-		RACE_POINT("cow: copied");
-		err = install_copy(as, page, pte, fresh);
-	}
-	release_shared(pte);
-	return err;
+	RACE_POINT("cow: looked");
+	err = copy_of(look.pte, &fresh);
+	if (err)
+		return err;
+	ck_pr_fence_load(); /* what is copied was loaded before the page is looked at again */
+	RACE_POINT("cow: copied");
+	return install_copy(as, page, &look, fresh);
 }
 
 int cow_break(struct addrspace *as, struct gfn gfn)

@@ -66,6 +66,7 @@ struct space_ahead {
  * dirty_mode	[m] how a first write to a page is noticed
  * dirty_on	[m] between dirty_log_start() and dirty_log_stop()
  * dirty_coarse	[m] a large leaf may answer for all its pages
+ * updates	[m] how often mm/space/update.h has begun; read without the lock
  * deferred	[m] frames that left PTEs in a merge, their flush put off; freed by update_settle()
  *		and update_try_settle() alone
  * begun	[m] how many of them, the oldest, await a flush that has begun
@@ -81,6 +82,7 @@ struct addrspace {
 	struct primary primary;
 	struct slot slots[SPACE_SLOTS];
 	unsigned slot_count, images;
+	u64 updates;
 	unsigned deferred_count, begun;
 	struct mfn deferred[SPACE_DEFERRED];
 	struct gfn_range protecting[ARCH_CPUS_MAX];

@@ -26,12 +26,12 @@
 #include <lib/race.h>
 #include "mm/store/store.h"
 
-__cold int update_begin_again(struct update *update)
+__cold int update_begin_again(struct notification *note, struct addrspace *as)
 {
 	int err;
 
 	do
-		err = update_try(update, update->as, update->note.range.event);
+		err = update_try(note, as, note->range.event);
 	while (err == UPDATE_AGAIN);
 	return err;
 }
@@ -274,6 +274,17 @@ __no_stack_protector void update_end(struct update *update)
 	update_unlock(update);
 	if (unlikely(update->gone_count))
 		put_rest(update);
+}
+
+__noinline void update_swap_by_batch(const struct notification *note, struct addrspace *as,
+				     ppte_t *slot, ppte_t value)
+{
+	struct update update;
+
+	update_clear_batch(&update, as);
+	update.note = *note;
+	update_set(&update, note->range.range.start, slot, value);
+	update_end(&update);
 }
 
 /* Frees the oldest deferred frames; their flush has ended. */

@@ -25,6 +25,7 @@
 
 #define UPDATE_BATCH NOTIFY_BATCH
 #define UPDATE_PAUSE 4096 /* gfns of a long range handled in one hold of the lock */
+#define UPDATES_SEEN 1024 /* so many updates end far fewer generations of a page than there are */
 
 /*
  * count, entry		PTEs set and not yet sent
@@ -104,18 +105,25 @@ void update_settle(struct addrspace *as);
 void update_try_settle(struct addrspace *as);
 
 /*
- * Begin and end inline, for a break of sharing: a fault of its own changes one PTE by an event that
- * is known where it is compiled, so the batch would be most of the work.
+ * Begin and end inline, for what changes one PTE by an event that is known where it is compiled:
+ * the batch would be most of the work.
  *
  *     err = update_one_begin(&update, as, EVENT_X, gfn);
- *     update_one_end(&update, gfn, slot, new);            or update_end(&update): nothing changes
+ *     update_one_end_same(&update, gfn, slot, new), update_one_end_merge(&update)
+ *
+ * A break of sharing, a fault of its own, gives the page another frame, without a batch at all:
+ *
+ *     err = update_swap_begin(&note, as, EVENT_X, gfn);
+ *     update_swap_end(&note, as, slot, new);        or update_swap_unlock(&note, as): no change
  */
 
 #define UPDATE_AGAIN 1 /* no error code */
 
-/* update.c: after UPDATE_AGAIN; and late_wp's second step. */
-int update_begin_again(struct update *update) __must_check;
+/* update.c: after UPDATE_AGAIN; late_wp's second step; a PTE that changes through the batch. */
+int update_begin_again(struct notification *note, struct addrspace *as) __must_check;
 void update_finish_pending(struct update *update);
+void update_swap_by_batch(const struct notification *note, struct addrspace *as, ppte_t *slot,
+			  ppte_t value);
 
 static __always_inline void update_put_frame(struct mfn mfn)
 {
@@ -124,37 +132,42 @@ static __always_inline void update_put_frame(struct mfn mfn)
 }
 
 /*
- * One attempt; UPDATE_AGAIN: a subscription came meanwhile. `event` repeats note.range.event.
+ * One attempt; UPDATE_AGAIN: a subscription came meanwhile. `event` repeats note->range.event.
  */
-LOCK_UNCHECKED static __always_inline __must_check int update_try(struct update *update,
+LOCK_UNCHECKED static __always_inline __must_check int update_try(struct notification *note,
 								  struct addrspace *as,
 								  enum notify_event event)
 {
-	struct notification *note = &update->note;
 	int err = notification_begin(note, &as->notifier, event);
 
 	if (unlikely(err))
 		return err;
 	RACE_POINT("update: started");
 	spin_lock(&as->lock);
+	arch_local_add_64(&as->updates, 1);
 	if (likely(notification_confirm(note, &as->notifier, event)))
 		return 0;
 	spin_unlock(&as->lock);
 	return UPDATE_AGAIN;
 }
 
-/* update_begin(), with the range, flags and owner filled in. */
-static __always_inline __must_check int update_start(struct update *update, struct addrspace *as,
-						     enum notify_event event)
+/* The range, flags and owner are filled in. */
+static __always_inline __must_check int update_start_note(struct notification *note,
+							  struct addrspace *as,
+							  enum notify_event event)
 {
 	int err;
 
+	note->notifier = &as->notifier;
+	err = update_try(note, as, event);
+	return likely(err != UPDATE_AGAIN) ? err : update_begin_again(note, as);
+}
+
+static __always_inline void update_clear_batch(struct update *update, struct addrspace *as)
+{
 	update->as = as;
-	update->note.notifier = &as->notifier;
 	update->count = update->gone_count = 0;
 	update->moved = update->pending = update->owes_flush = false;
-	err = update_try(update, as, event);
-	return likely(err != UPDATE_AGAIN) ? err : update_begin_again(update);
 }
 
 /* LOCK_MMU goes; the subscriptions that were started end. */
@@ -169,6 +182,14 @@ LOCK_UNCHECKED static __always_inline void update_unlock(struct update *update)
 	}
 }
 
+/* update_begin(), with the range, flags and owner filled in. */
+static __always_inline __must_check int update_start(struct update *update, struct addrspace *as,
+						     enum notify_event event)
+{
+	update_clear_batch(update, as);
+	return update_start_note(&update->note, as, event);
+}
+
 static __always_inline __must_check int update_one_begin(struct update *update,
 							 struct addrspace *as,
 							 enum notify_event event, struct gfn gfn)
@@ -177,30 +198,46 @@ static __always_inline __must_check int update_one_begin(struct update *update,
 	return update_start(update, as, event);
 }
 
+static __always_inline __must_check int update_swap_begin(struct notification *note,
+							  struct addrspace *as,
+							  enum notify_event event, struct gfn gfn)
+{
+	note->range = (struct notify_range){.event = event, .range = gfn_range(gfn, 1)};
+	return update_start_note(note, as, event);
+}
+
+/* LOCK_MMU goes; the subscriptions that were started end. By itself: nothing has changed. */
+LOCK_UNCHECKED static __always_inline void update_swap_unlock(struct notification *note,
+							      struct addrspace *as)
+{
+	spin_unlock(&as->lock);
+	RACE_POINT("update: changed");
+	if (notification_end(note))
+		notification_done(note);
+}
+
 /*
  * update_set() and update_end() of the only PTE, which has another frame afterwards. Where the old
  * one stays, or the PTE changes in two steps, through the batch.
  */
-static __always_inline void update_one_end(struct update *update, struct gfn gfn, ppte_t *slot,
-					   ppte_t value)
+static __always_inline void update_swap_end(struct notification *note, struct addrspace *as,
+					    ppte_t *slot, ppte_t value)
 {
-	struct pte_change change = {gfn, ppte_mfn(value), ppte_rights(value)};
-	const struct notify_plan *plan = update->note.plan;
+	struct pte_change change = {note->range.range.start, ppte_mfn(value), ppte_rights(value)};
 	ppte_t was = *slot;
 
-	if (unlikely((plan->rule & (RULE_LAZY | RULE_TWO_STEPS)) || plan->after)) {
-		update_set(update, gfn, slot, value);
-		update_end(update);
+	if (unlikely((note->plan->rule & (RULE_LAZY | RULE_TWO_STEPS)) || note->plan->after)) {
+		update_swap_by_batch(note, as, slot, value);
 		return;
 	}
-	primary_store(&update->as->primary, gfn, slot, value);
-	notification_change(&update->note, &change, 1, 0);
+	primary_store(&as->primary, change.gfn, slot, value);
+	notification_change(note, &change, 1, 0);
 	if (update_counts(was))
 		update_put_frame(ppte_mfn(was));
-	update_unlock(update);
+	update_swap_unlock(note, as);
 }
 
-/* The same for a PTE that keeps its frame: nothing is to be released. */
+/* update_set() and update_end() of the only PTE, which keeps its frame. */
 static __always_inline void update_one_end_same(struct update *update, struct gfn gfn, ppte_t *slot,
 						ppte_t value)
 {

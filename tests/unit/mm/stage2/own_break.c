@@ -227,6 +227,59 @@ static void a_page_that_another_cpu_breaks_is_installed(void **state)
 	end();
 }
 
+#define LONE ((struct gfn){8})
+
+static void put_value(u64 value)
+{
+	assert_int_equal(addrspace_write(as, gfn_to_gpa(LONE), &value, sizeof(value)), 0);
+}
+
+/* A page that shares its frame with none. */
+static void offer(void)
+{
+	struct cow_look look;
+
+	assert_int_equal(cow_protect_look(as, LONE, &look), 0);
+	assert_int_equal(cow_offer(as, LONE, &look), 0);
+	assert_false(frame_put(look.mfn));
+}
+
+/*
+ * Another CPU breaks the page and offers it again, a round of generations: the PTE reads the same,
+ * and its frame, which was free in between, has another content (COW-6).
+ */
+static void go_around(const char *point)
+{
+	const ppte_t first = primary_load(&as->primary, LONE);
+
+	if (strcmp(point, "cow: copied") != 0)
+		return;
+	sim_on_race_point = NULL;
+	sim_set_cpu(1);
+	for (u64 i = 0; i <= PPTE_GENERATION / PPTE_GENERATION_ONE; i++) {
+		assert_int_equal(cow_break(as, LONE), 0);
+		put_value(100 + i);
+		offer();
+	}
+	sim_set_cpu(0);
+	assert_true(ppte_unchanged(primary_load(&as->primary, LONE), first));
+}
+
+static void a_copy_from_a_round_of_generations_ago_is_not_installed(void **state)
+{
+	u64 value;
+
+	begin("masked", RETRY_INPLACE);
+	put_value(7);
+	offer();
+	sim_on_race_point = go_around;
+	assert_int_equal(cow_break(as, LONE), 0);
+	assert_null(sim_on_race_point);
+	assert_int_equal(addrspace_read(as, gfn_to_gpa(LONE), &value, sizeof(value)), 0);
+	assert_int_equal(value, 100 + PPTE_GENERATION / PPTE_GENERATION_ONE);
+	end();
+}
+
 /*
  *     CPU 0: its guest writes            CPU 1
  *     -----------------------            -----
@@ -368,6 +421,7 @@ int main(void)
 		cmocka_unit_test(shared_rom_is_not_broken),
 		cmocka_unit_test(a_break_without_memory_is_no_memory),
 		cmocka_unit_test(a_page_that_another_cpu_breaks_is_installed),
+		cmocka_unit_test(a_copy_from_a_round_of_generations_ago_is_not_installed),
 		cmocka_unit_test(whatever_changes_the_page_behind_the_break_no_write_is_lost),
 	};
 
