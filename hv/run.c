@@ -24,8 +24,8 @@
  *        its other vCPUs raise requests.
  * RUN-5  a wake-up of another vCPU ends a turn after a 64th of a slice at the earliest, so that
  *        guests that sleep for moments do not fill the CPU with switches.
- * RUN-6  a vCPU's timers run once in a 512th of a slice at most, so that one with a shorter period
- *        than it takes to run it leaves the guest the CPU.
+ * RUN-6  a vCPU's timers run once in 20 us at most, so that one with a shorter period than it takes
+ *        to run it leaves the guest the CPU.
  */
 #include <hv/run.h>
 #include <arch/cpu.h>

@@ -24,9 +24,9 @@
 #include <lib/log.h>
 #include <trace/trace.h>
 
-#define LOG_THIS       LOG_VM
-#define NMIS_MAX       2   /* one being delivered, one latched (SDM vol. 3A, 6.7.1) */
-#define TIMERS_A_SLICE 512 /* RUN-6 */
+#define LOG_THIS	LOG_VM
+#define NMIS_MAX	2     /* one being delivered, one latched (SDM vol. 3A, 6.7.1) */
+#define TIMERS_A_SECOND 50000 /* RUN-6 */
 
 /*
  * With interrupts off only an NMI ends a HLT (SDM vol. 2A, HLT). Without a board a hypercall raises
@@ -134,7 +134,7 @@ void vcpu_deliver_irqs(struct vcpu *vcpu)
 
 	if (vcpu_alarm(vcpu, now) <= now) {
 		irqchip->run_timers(vcpu);
-		vcpu->timers_rest = arch_ticks() + sched_slice() / TIMERS_A_SLICE;
+		vcpu->timers_rest = arch_ticks() + arch_ticks_per_second() / TIMERS_A_SECOND;
 	}
 	vcpu_trap(vcpu, irqchip->ticks_owed(vcpu) ? vcpu->traps | TRAP_PAUSE : 0);
 	if (ck_pr_load_32(&vcpu->nmis))

@@ -16,7 +16,7 @@
 #include <hv/pit.h>
 #include <lib/bcd.h>
 
-#define SHORTEST (PIT_HZ / 10000) /* PIT-4 */
+#define SHORTEST ((PIT_HZ + 9999) / 10000) /* PIT-4 */
 
 enum {
 	COMMAND_PORT = 3,

@@ -298,9 +298,9 @@ struct shared_look {
 };
 
 /*
- * Has the page shared this frame all the while? It leaves a frame in its next generation, and each
- * generation takes an update of its own, or that of the write protection before it. So few updates
- * are less than a round of PPTE_GENERATION.
+ * Has the page shared this frame all the while? It leaves a frame in its next generation. Between
+ * two updates of the address space at most two generations of a page end: the update's own, and one
+ * step that needs none (RESOLVE-1). So few updates are less than a round of PPTE_GENERATION.
  */
 static bool still_shared(const struct addrspace *as, const ppte_t *slot,
 			 const struct shared_look *look)

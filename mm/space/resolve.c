@@ -140,7 +140,7 @@ static int resolve_private(struct addrspace *as, const struct space_page *page, 
 
 	spin_lock(&as->lock);
 	pte = *page->slot;
-	if (ppte_state(pte) != PPTE_PRIVATE)
+	if (ppte_state(pte) != PPTE_PRIVATE || space_allows(pte, access))
 		err = 0;
 	else if (!may_write(pte, access))
 		err = ERR_PERMISSION;

@@ -221,7 +221,8 @@ static int resolve(struct stage2 *s2, struct space_page *page, unsigned access, 
 		err = resolve_more(s2, page, more, inplace, word);
 	if (unlikely(err == ERR_PERMISSION) && more != access)
 		err = space_resolve(s2->as, page, access, inplace ? &s2->log : NULL, word);
-	TRACE(fault_resolve, s2->as->id, .gfn = page->gfn.raw, .pte = page->pte,
+	TRACE(fault_resolve, s2->as->id, .gfn = page->gfn.raw,
+	      .pte = err == LEAF_ALLOWS ? ck_pr_load_64(page->slot) : page->pte,
 	      .access = (u8)access, .error = (s8)MIN(err, 0));
 	return err;
 }

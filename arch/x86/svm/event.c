@@ -97,7 +97,7 @@ bool svm_can_inject(struct arch_vcpu *vcpu, enum guest_event_type type)
 	if (svm->vmcb.control.event_inj & EVENT_VALID)
 		return false;
 	if (type == GUEST_EVENT_EXCEPTION)
-		return !has_virtual_irq(svm);
+		return !(has_virtual_irq(svm) && svm->vmcb.save.rflags & RFLAGS_IF);
 	if (type == GUEST_EVENT_NMI)
 		return !(svm->vmcb.control.interrupt_shadow & 1) && !svm->nmi_blocked &&
 		       !svm->nmi_step;
@@ -226,9 +226,9 @@ void svm_drop_events(struct arch_vcpu *vcpu)
 /*
  * A virtual interrupt that is never delivered: its intercept says that the guest could take one.
  * One that is to be delivered gives its place to the window where the guest can take it at once.
- * Where it cannot, since an exception or an NMI came before it and closed the guest's interrupts,
- * it is held: an injected one does not look at RFLAGS.IF (APM vol. 2, 15.20). The window is its own
- * then, and behind that it is delivered.
+ * Where it cannot, since an exception or an NMI comes before it, or came and closed the guest's
+ * interrupts, it is held: an injected one does not look at RFLAGS.IF (APM vol. 2, 15.20). The
+ * window is its own then, and behind that it is delivered.
  */
 void svm_set_irq_window(struct arch_vcpu *vcpu, bool on)
 {
@@ -236,9 +236,7 @@ void svm_set_irq_window(struct arch_vcpu *vcpu, bool on)
 	u64 *virq = &svm->vmcb.control.virq;
 	bool queued = has_virtual_irq(svm);
 
-	if (on && queued && svm->vmcb.control.event_inj & EVENT_VALID)
-		return; /* an exception comes first; hv's next request opens it */
-	if (on && queued && irqs_are_open(svm)) {
+	if (on && queued && irqs_are_open(svm) && !(svm->vmcb.control.event_inj & EVENT_VALID)) {
 		svm->vmcb.control.event_inj =
 			EVENT_VALID | EVENT_IRQ | (*virq & VIRQ_VECTOR) >> VIRQ_VECTOR_SHIFT;
 		queued = false;

@@ -98,11 +98,6 @@ static void run_timers(struct vcpu *vcpu)
 	sim_ticks += 2000; /* longer than a short timer's period */
 }
 
-u64 sched_slice(void)
-{
-	return 512 * 20000;
-}
-
 static bool no_ticks(const struct vcpu *vcpu)
 {
 	return false;

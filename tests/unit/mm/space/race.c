@@ -224,6 +224,8 @@ static struct {
 	bool looked;
 } third;
 
+static ppte_t protected_pte;
+
 static void setup_look(void *world)
 {
 	setup(world);
@@ -354,6 +356,58 @@ static void a_pte_changes_under_the_lock_alone(void **state)
 	}
 }
 
+static void protect_page(void *world)
+{
+	struct race *r = world;
+
+	setup(world);
+	assert_int_equal(cow_protect(r->as, world_range(5, 1)), 0);
+	protected_pte = primary_load(&r->as->primary, (struct gfn){5});
+}
+
+static void write_protected(void *world)
+{
+	struct race *r = world;
+
+	assert_int_equal(guest_write(r->s2, GPA, 200), FAULT_MAPPED);
+	guest_out();
+}
+
+static void check_generation(void *world)
+{
+	struct race *r = world;
+	ppte_t pte = primary_load(&r->as->primary, (struct gfn){5});
+
+	if ((pte & PPTE_GENERATION) != ppte_next_generation(protected_pte))
+		fail_msg("more than a generation after%s", sched_trace());
+	guest_cache_destroy(r->cache);
+	stage2_destroy(r->s2);
+	addrspace_destroy(r->as);
+}
+
+static void write_beside(enum retry_mode retry)
+{
+	const struct sched_scenario scenario = {
+		.setup = protect_page,
+		.task = {write_protected, write_protected, write_protected},
+		.check = check_generation,
+		.world = &race,
+		.preemptions = 2,
+		.at_locks = true};
+
+	race = (struct race){.policy = notifier_policy_find("masked", 6), .retry = retry};
+	world_begin(3, 4);
+	sched_explore(&scenario);
+	world_end();
+}
+
+/* RESOLVE-1, COW-6: the step that finds the page writable changes nothing. */
+static void writers_of_a_protected_page_end_one_generation(void **state)
+{
+	write_beside(RETRY_INPLACE);
+	write_beside(RETRY_REENTER);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +417,7 @@ int main(void)
 		cmocka_unit_test(a_look_waits_for_the_write_protection_of_another),
 		cmocka_unit_test(protecting_with_a_look_waits_for_the_protection_of_another),
 		cmocka_unit_test(a_pte_changes_under_the_lock_alone),
+		cmocka_unit_test(writers_of_a_protected_page_end_one_generation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
