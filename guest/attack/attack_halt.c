@@ -8,19 +8,10 @@
  *                 most times=N times as long as alone, in tenths
  */
 #include <guest.h>
+#include <x2apic.h>
 
-enum {
-	MSR_APIC_BASE = 0x1b,
-	X2APIC_EOI = 0x80b,
-	X2APIC_SVR = 0x80f,
-	X2APIC_LVT_TIMER = 0x832,
-	X2APIC_INITIAL = 0x838,
-	X2APIC_DIVIDE = 0x83e,
-};
-
-#define VECTOR	     40
-#define LVT_PERIODIC (1u << 17)
-#define WORK	     1000000u
+#define VECTOR 40
+#define WORK   1000000u
 
 static u64 time_of(u64 work)
 {
@@ -54,11 +45,8 @@ void guest_main(void)
 		measure();
 		return;
 	}
-	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | BIT(10));
-	wrmsr(X2APIC_SVR, 0x1ff);
-	wrmsr(X2APIC_DIVIDE, 0xb);
-	wrmsr(X2APIC_LVT_TIMER, LVT_PERIODIC | VECTOR);
-	wrmsr(X2APIC_INITIAL, (u32)option_number("ticks", 10000));
+	x2apic_enable();
+	x2apic_timer(LVT_PERIODIC | VECTOR, DIVIDE_BY_1, (u32)option_number("ticks", 10000));
 	print("sleeps\n");
 	for (;;) {
 		asm volatile("sti; hlt; cli" : : : "memory");

@@ -4,10 +4,10 @@
  * two senders meet at one target, in every state of its life.
  */
 #include <guest.h>
+#include <x2apic.h>
 
 #define START 0x8000ul
 
-enum { MSR_APIC_BASE = 0x1b, X2APIC_SVR = 0x80f, X2APIC_ICR = 0x830 };
 enum { ICR_FIXED = 0x4040, ICR_NMI = 0x4400, ICR_INIT = 0x4500, ICR_STARTUP = 0x4600 };
 
 /*
@@ -44,8 +44,7 @@ static void send_forever(u64 seed)
 {
 	static const u32 kinds[] = {ICR_FIXED, ICR_NMI, ICR_STARTUP, ICR_STARTUP, ICR_INIT};
 
-	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | BIT(10));
-	wrmsr(X2APIC_SVR, 0x1ff);
+	x2apic_enable();
 	for (;;) {
 		u64 target = 2 + chance(&seed) % (vcpus - 2);
 		u32 kind = kinds[chance(&seed) % ARRAY_SIZE(kinds)];

@@ -4,15 +4,7 @@
  * gets on beside each of them, with interrupts off and on (RUN-6), and so does the next guest.
  */
 #include <guest.h>
-
-enum {
-	MSR_APIC_BASE = 0x1b,
-	X2APIC_EOI = 0x80b,
-	X2APIC_SVR = 0x80f,
-	X2APIC_LVT_TIMER = 0x832,
-	X2APIC_INITIAL = 0x838,
-	X2APIC_DIVIDE = 0x83e,
-};
+#include <x2apic.h>
 
 #define PIC_DATA      0x21 /* the master's */
 #define PIT_CHANNEL_0 0x40
@@ -22,8 +14,6 @@ enum {
 #define IOAPIC_PIN_2  0x14 /* the PIT's */
 #define VECTOR_PIT    40
 #define VECTOR_APIC   41
-#define LVT_MASKED    (1u << 16)
-#define LVT_PERIODIC  (1u << 17)
 #define ROUNDS	      20000u
 
 static u64 taken[2];
@@ -82,16 +72,13 @@ static void listen_to_pit(void)
 
 static void set_apic_timer(u32 lvt, u32 count)
 {
-	wrmsr(X2APIC_DIVIDE, 0xb);
-	wrmsr(X2APIC_LVT_TIMER, LVT_PERIODIC | lvt | VECTOR_APIC);
-	wrmsr(X2APIC_INITIAL, count);
+	x2apic_timer(LVT_PERIODIC | lvt | VECTOR_APIC, DIVIDE_BY_1, count);
 }
 
 void guest_main(void)
 {
 	guest_on_exception = on_interrupt;
-	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | BIT(10));
-	wrmsr(X2APIC_SVR, 0x1ff);
+	x2apic_enable();
 	out8(PIC_DATA, 0xff);
 	set_pit(2);
 	work("a PIT with a count of 2");

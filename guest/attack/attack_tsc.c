@@ -7,32 +7,19 @@
  *     one_shot    a count instead of a TSC deadline
  */
 #include <guest.h>
+#include <x2apic.h>
 
-enum {
-	MSR_TSC = 0x10,
-	MSR_APIC_BASE = 0x1b,
-	MSR_TSC_DEADLINE = 0x6e0,
-	X2APIC_SVR = 0x80f,
-	X2APIC_LVT_TIMER = 0x832,
-	X2APIC_INITIAL = 0x838,
-	X2APIC_DIVIDE = 0x83e,
-};
-
-#define LVT_MASKED   (1u << 16)
-#define LVT_PERIODIC (1u << 17)
-#define LVT_DEADLINE (2u << 17)
+#define MSR_TSC		 0x10
+#define MSR_TSC_DEADLINE 0x6e0
 
 static void arm(u32 lvt, u32 divide, u32 count)
 {
-	wrmsr(X2APIC_DIVIDE, divide);
-	wrmsr(X2APIC_LVT_TIMER, lvt | LVT_MASKED | 40);
-	wrmsr(X2APIC_INITIAL, count);
+	x2apic_timer(lvt | LVT_MASKED | 40, divide, count);
 }
 
 void guest_main(void)
 {
-	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | BIT(10));
-	wrmsr(X2APIC_SVR, 0x1ff);
+	x2apic_enable();
 	wrmsr(MSR_TSC, option("ahead") ? -1000ul : 0);
 	if (option("ahead")) {
 		arm(LVT_PERIODIC, 0xb, 1);

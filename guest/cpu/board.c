@@ -10,12 +10,8 @@
  * handler, which only counts, is enough.
  */
 #include <guest.h>
+#include <x2apic.h>
 
-enum x2apic { APIC_TPR = 0x808, APIC_EOI = 0x80b, APIC_SVR = 0x80f, APIC_SELF_IPI = 0x83f };
-
-#define MSR_APIC_BASE  0x1b
-#define X2APIC	       BIT(10)
-#define SVR_ENABLED    0x1ff
 #define IRQ_TIMER      32 /* class 2 */
 #define IRQ_HIGH       50 /* class 3 */
 #define PM_TIMER       0x608
@@ -69,20 +65,20 @@ static void let_interrupts_in(void)
 static void check_task_priority(void)
 {
 	set_cr8(5);
-	check(get_cr8() == 5 && rdmsr(APIC_TPR) == 0x50, "CR8 is the upper half of TPR");
-	wrmsr(APIC_TPR, 0x9f);
+	check(get_cr8() == 5 && rdmsr(X2APIC_TPR) == 0x50, "CR8 is the upper half of TPR");
+	wrmsr(X2APIC_TPR, 0x9f);
 	check(get_cr8() == 9, "and TPR's upper half is CR8");
 	check(catch_fault(write_cr8, (void *)16).vector == VECTOR_GP && get_cr8() == 9,
 	      "CR8 beyond 15 is #GP");
 	check(through_rsp(7) == 7, "RSP is a register as well");
 	set_cr8(3);
-	wrmsr(APIC_SELF_IPI, IRQ_HIGH);
+	wrmsr(X2APIC_SELF_IPI, IRQ_HIGH);
 	let_interrupts_in();
 	check(irq_count(IRQ_HIGH) == 0, "a priority of 3 holds class 3 back");
 	set_cr8(2);
 	let_interrupts_in();
 	check(irq_count(IRQ_HIGH) == 1, "a priority of 2 lets it in");
-	wrmsr(APIC_EOI, 0);
+	wrmsr(X2APIC_EOI, 0);
 	set_cr8(0);
 }
 
@@ -163,8 +159,7 @@ static void check_ticks(void)
 
 void guest_main(void)
 {
-	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | X2APIC);
-	wrmsr(APIC_SVR, SVR_ENABLED);
+	x2apic_enable();
 	check_firmware();
 	check_nothing();
 	check_task_priority();

@@ -3,20 +3,14 @@
  * events.c: NMIs and single steps, and the order of events (SDM vol. 3A, 6.7 and table 6-2).
  */
 #include <guest.h>
+#include <x2apic.h>
 
-#define VECTOR_DB	 1
-#define VECTOR_NMI	 2
-#define VECTOR_TIMER	 40
-#define RFLAGS_TF	 BIT(8)
-#define MSR_APIC_BASE	 0x1b
-#define X2APIC_EOI	 0x80b
-#define X2APIC_SVR	 0x80f
-#define X2APIC_ICR	 0x830
-#define X2APIC_LVT_TIMER 0x832
-#define X2APIC_INITIAL	 0x838
-#define X2APIC_DIVIDE	 0x83e
-#define NMI_TO_SELF	 0x44400
-#define SPINS		 10000000
+#define VECTOR_DB    1
+#define VECTOR_NMI   2
+#define VECTOR_TIMER 40
+#define RFLAGS_TF    BIT(8)
+#define NMI_TO_SELF  0x44400
+#define SPINS	     10000000
 
 static volatile unsigned nmis, steps;
 static unsigned more_nmis;
@@ -78,9 +72,7 @@ static void check_step_over_hlt(void)
 	u64 behind;
 
 	steps = 0;
-	wrmsr(X2APIC_DIVIDE, 0xb);
-	wrmsr(X2APIC_LVT_TIMER, VECTOR_TIMER);
-	wrmsr(X2APIC_INITIAL, 0x1000000);
+	x2apic_timer(VECTOR_TIMER, DIVIDE_BY_1, 0x1000000);
 	asm volatile("leaq 1f(%%rip), %0\n\t"
 		     "pushfq\n\t"
 		     "orl %1, (%%rsp)\n\t"
@@ -105,8 +97,7 @@ static void check_step_over_hlt(void)
 void guest_main(void)
 {
 	guest_on_exception = on_exception;
-	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | BIT(10));
-	wrmsr(X2APIC_SVR, 0x1ff);
+	x2apic_enable();
 	check_nmi_behind_a_step();
 	check_nmis_in_an_nmi();
 	check_step_over_hlt();

@@ -12,30 +12,22 @@
  * tables that a fault needs.
  */
 #include <guest.h>
+#include <x2apic.h>
 
-#define MSR_APIC_BASE	 0x1b
-#define MSR_SYSENTER_CS	 0x174
-#define MSR_EFER	 0xc0000080
-#define MSR_FS_BASE	 0xc0000100
-#define MSR_GS_BASE	 0xc0000101
-#define X2APIC_FIRST	 0x800
-#define X2APIC_EOI	 0x80b
-#define X2APIC_TPR	 0x808
-#define X2APIC_SVR	 0x80f
-#define X2APIC_ICR	 0x830
-#define X2APIC_LVT_TIMER 0x832
-#define X2APIC_INITIAL	 0x838
-#define X2APIC_DIVIDE	 0x83e
-#define XAPIC		 0xfee00000ul
-#define XAPIC_ICR	 0xfee00300ul
-#define DELIVERY_INIT	 5u /* and 6: SIPI; bits 8 to 10 of the ICR */
-#define TIMER		 40
-#define TIMER_COUNT	 1000000
-#define TIMED_OUT	 31 /* as an exception: a vector that the CPU never raises */
-#define EFER_SCE	 BIT(0)
-#define RFLAGS_RF	 BIT(16)
-#define RFLAGS_TF	 BIT(8)
-#define RFLAGS_IF	 BIT(9)
+#define MSR_SYSENTER_CS 0x174
+#define MSR_EFER	0xc0000080
+#define MSR_FS_BASE	0xc0000100
+#define MSR_GS_BASE	0xc0000101
+#define XAPIC		0xfee00000ul
+#define XAPIC_ICR	0xfee00300ul
+#define DELIVERY_INIT	5u /* and 6: SIPI; bits 8 to 10 of the ICR */
+#define TIMER		40
+#define TIMER_COUNT	1000000
+#define TIMED_OUT	31 /* as an exception: a vector that the CPU never raises */
+#define EFER_SCE	BIT(0)
+#define RFLAGS_RF	BIT(16)
+#define RFLAGS_TF	BIT(8)
+#define RFLAGS_IF	BIT(9)
 
 /* Memory: the user's 2 MiB, and a pattern that no step may change. */
 #define USER	     (8ul << 20)
@@ -502,15 +494,12 @@ static void write_code(struct fuzz *f, u64 at)
 static void do_calm_apic(void *unused)
 {
 	wrmsr(MSR_APIC_BASE, XAPIC);
-	wrmsr(MSR_APIC_BASE, XAPIC | BIT(11));
-	wrmsr(MSR_APIC_BASE, XAPIC | BIT(11) | BIT(10));
-	wrmsr(X2APIC_SVR, 0x1ff);
+	wrmsr(MSR_APIC_BASE, XAPIC | APIC_BASE_ON);
+	x2apic_enable();
 	wrmsr(X2APIC_TPR, 0);
 	for (unsigned i = 0; i < 4; i++)
 		wrmsr(X2APIC_EOI, 0);
-	wrmsr(X2APIC_DIVIDE, 0xb);
-	wrmsr(X2APIC_LVT_TIMER, TIMER);
-	wrmsr(X2APIC_INITIAL, TIMER_COUNT);
+	x2apic_timer(TIMER, DIVIDE_BY_1, TIMER_COUNT);
 }
 
 static void step_user(struct fuzz *f)

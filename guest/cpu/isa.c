@@ -7,11 +7,11 @@
  * by the two 8259A at vectors 32 and 40, with automatic EOI.
  */
 #include <guest.h>
+#include <x2apic.h>
 
 enum cmos { CMOS_SECONDS = 0, CMOS_ALARM = 1, CMOS_A = 10, CMOS_B = 11, CMOS_C = 12 };
 enum events { UPDATE = 0x10, ALARM = 0x20, PERIODIC = 0x40, HOURS_24 = 0x02 };
 
-#define MSR_APIC_BASE  0x1b
 #define MASTER	       32
 #define SLAVE	       40
 #define IRQ_KEYBOARD   (MASTER + 1)
@@ -210,7 +210,7 @@ static void check_tables(void)
 
 static void enter_x2apic(void *unused)
 {
-	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | BIT(10));
+	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_BASE_X2);
 }
 
 static void write_base(void *value)
@@ -229,7 +229,7 @@ static void check_base(void)
 	u64 base = rdmsr(MSR_APIC_BASE);
 
 	check(cpuid_shows_apic(), "CPUID shows the APIC");
-	wrmsr(MSR_APIC_BASE, base & ~BIT(11));
+	wrmsr(MSR_APIC_BASE, base & ~APIC_BASE_ON);
 	check(!cpuid_shows_apic(), "and not while it is off");
 	wrmsr(MSR_APIC_BASE, base);
 	check(cpuid_shows_apic(), "and again");
