@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * x2apic.h: the local APIC in x2APIC mode, where its registers are MSRs (SDM vol. 3A, 11.12), for the
- * test guests.
+ * x2apic.h: the local APIC in x2APIC mode, where its registers are MSRs (SDM vol. 3A, 11.12), for
+ * the test guests.
  */
 #ifndef SAMEPAGE_GUEST_X2APIC_H
 #define SAMEPAGE_GUEST_X2APIC_H
